@@ -1,0 +1,33 @@
+"""Exceptions. Misuse raises `InputError`; what goes wrong inside a run is a status on its result."""
+
+from __future__ import annotations
+
+__all__ = ["FileFormatError", "InputError", "NBodyError", "NBodyWarning", "PluginError", "RunError"]
+
+
+class NBodyError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class InputError(NBodyError, ValueError):
+    """A parameter is wrong. The message names it, what was given and what would do."""
+
+    exit_code = 2
+
+
+class FileFormatError(NBodyError):
+    """A file is missing, damaged or of another format."""
+
+
+class PluginError(NBodyError):
+    """A plugin cannot be loaded or breaks its contract."""
+
+
+class RunError(NBodyError):
+    """A run failed as a whole."""
+
+
+class NBodyWarning(UserWarning):
+    """Something is doubtful but allowed, such as a surrogate used outside its card's range."""

@@ -1,0 +1,244 @@
+"""The stepper's contract: start, then advance from segment boundary to segment boundary."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from pydantic import BaseModel, ConfigDict, Field
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.options import validated
+from nbody_surrogate.state import Particles, State
+from nbody_surrogate.system import AbstractSystem
+
+__all__ = [
+    "AbstractIntegrator",
+    "Carry",
+    "IntegratorOptions",
+    "Problem",
+    "Segment",
+    "Tick",
+]
+
+Tick = Callable[[float], None]
+"""Called with the frames done so far in a segment; may raise to cancel."""
+
+OK, FAILED = 0, -1
+
+
+class IntegratorOptions(BaseModel):
+    """Base of every integrator's options: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    segment: int = Field(default=50, ge=1, description="frames between two boundaries")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stays fixed during a run. Frame n is at ``t0 + n * dt``."""
+
+    system: AbstractSystem
+    particles: Particles
+    t0: float
+    dt: float
+
+    def time(self, frame: int) -> float:
+        """Time of a frame; never a sum of steps."""
+        return self.t0 + frame * self.dt
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Everything the next segment depends on, at a segment boundary.
+
+    Attributes
+    ----------
+    problem : Problem
+    frame : int
+        Frames since the start, a multiple of the segment.
+    arrays : mapping
+        A flat mapping of names to arrays and scalars, the integrator's own. It always holds
+        ``x`` and ``v``, shape (B, N, D).
+    """
+
+    problem: Problem
+    frame: int
+    arrays: MappingProxyType[str, Any]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The frames of one call of `advance`.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, F, N, D)
+        A trajectory that failed is frozen at its last good frame.
+    carry : Carry or None
+        None where the frames end inside a segment: a run goes on from boundaries only.
+    status : ndarray, shape (B,)
+        0 for success, -1 for failure, as on SciPy's result.
+    message : tuple of str
+        One for each trajectory, empty for success.
+    good : ndarray, shape (B,)
+        Valid frames of each trajectory, F for success.
+    counters : dict
+        Such as ``nfev``, force evaluations summed over trajectories.
+    """
+
+    x: Float64[np.ndarray, "B F N D"]
+    v: Float64[np.ndarray, "B F N D"]
+    carry: Carry | None
+    status: Int64[np.ndarray, " B"]
+    message: tuple[str, ...]
+    good: Int64[np.ndarray, " B"]
+    counters: dict[str, int]
+
+
+@dataclass
+class Frames:
+    """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong."""
+
+    x: Float64[np.ndarray, "B F N D"]
+    v: Float64[np.ndarray, "B F N D"]
+    arrays: dict[str, Any] = field(default_factory=dict)
+    failures: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Trajectory to (its valid frames, why it failed)."""
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+class AbstractIntegrator(ABC):
+    """A method that turns a start into frames, trajectory by trajectory or in a batch.
+
+    To write one:
+
+    1. set `name`, and `Options` to a subclass of `IntegratorOptions`;
+    2. optionally check in `_check` that the system fits, and raise `InputError`;
+    3. implement `_start`: the flat mapping of arrays that the first segment starts from,
+       beyond ``x`` and ``v``, which are there already;
+    4. implement `_advance`: from a boundary, compute `frames` frames of one segment. Frame
+       times are ``problem.time(frame + n)``. Set ``arrays`` for the next boundary (without
+       ``x`` and ``v``: they are the last frame) where the segment is whole. Report a failing
+       trajectory in ``failures`` and go on with the others. Call `tick` now and then;
+    5. never change an array that was handed in. The result depends on the arguments alone:
+       the frames of a shorter run are the first frames of a longer one.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type[IntegratorOptions]] = IntegratorOptions
+
+    def __init__(self, **options: Any) -> None:
+        self.options = validated(self.Options, options, f"integrator {self.name!r}")
+
+    @abstractmethod
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames: ...
+
+    def _check(self, problem: Problem, state: State) -> None:
+        """Raise `InputError` where the integrator does not fit the problem."""
+        return
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and options, as they are stored with a run."""
+        return {"integrator": self.name, **self.options.model_dump()}
+
+    @final
+    def start(
+        self, system: AbstractSystem, state: State, particles: Particles, dt: float
+    ) -> Carry:
+        """Check the problem and return the carry of its first segment.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+        state : State, shape (B, N, D)
+        particles : Particles, shape (B, N)
+        dt : float
+            Time between frames.
+
+        Raises
+        ------
+        InputError
+            If shapes disagree, `dt` is not positive, or the integrator does not fit.
+        """
+        if not (np.isfinite(dt) and dt > 0):
+            raise InputError(f"`dt` must be finite and > 0, got {dt}")
+        if state.x.shape[:2] != particles.charges.shape:
+            raise InputError(
+                f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
+                f"got {particles.charges.shape}"
+            )
+        problem = Problem(system, particles, state.t, float(dt))
+        self._check(problem, state)
+        arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
+        return Carry(problem, 0, MappingProxyType(arrays))
+
+    @final
+    def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:
+        """Compute the next frames, at most up to the end of the segment.
+
+        Parameters
+        ----------
+        carry : Carry
+            Left as it is: the same carry gives the same frames again.
+        frames : int
+            From 1 to the length of a segment.
+        tick : callable, optional
+            Progress within the segment.
+
+        Returns
+        -------
+        Segment
+
+        Raises
+        ------
+        InputError
+            If `frames` is out of range.
+        """
+        length = self.options.segment
+        if not 1 <= frames <= length:
+            raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
+        result = self._advance(carry, frames, tick or _no_tick)
+        status, message, good = _freeze_failures(carry, result)
+        following = None
+        if frames == length:
+            arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}
+            following = Carry(carry.problem, carry.frame + frames, MappingProxyType(arrays))
+        return Segment(result.x, result.v, following, status, message, good, result.counters)
+
+
+def _no_tick(done: float) -> None:
+    return
+
+
+def _freeze_failures(
+    carry: Carry, result: Frames
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    """Hold each failed or non-finite trajectory at its last good frame."""
+    batch, frames = result.x.shape[:2]
+    good = np.full(batch, frames, dtype=np.int64)
+    message = [""] * batch
+    finite = np.isfinite(result.x).all((2, 3)) & np.isfinite(result.v).all((2, 3))
+    for b in np.flatnonzero(~finite.all(1)):
+        good[b] = int(np.argmin(finite[b]))
+        message[b] = "the state became non-finite"
+    for b, (valid, why) in result.failures.items():
+        if valid <= good[b]:
+            good[b], message[b] = valid, why
+    for b in np.flatnonzero(good < frames):
+        time = carry.problem.time(carry.frame + int(good[b]))
+        message[b] = f"{message[b]} after t = {time:g}"
+        for values, before in ((result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])):
+            values[b, good[b] :] = values[b, good[b] - 1] if good[b] else before[b]
+    status = np.where(good < frames, FAILED, OK)
+    return status, tuple(message), good

@@ -1,0 +1,34 @@
+"""Validated parameters: pydantic models whose errors are one clear line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nbody_surrogate.errors import InputError
+
+__all__ = ["validated"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
+    """Return ``model(**values)``, or raise one line that names the parameter.
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or a value is out of range.
+    """
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields)) or "none"
+            raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
+        reason = first["msg"][0].lower() + first["msg"][1:]
+        raise InputError(f"`{key}` of {owner}: {reason}, got {first['input']!r}") from None

@@ -1,0 +1,125 @@
+"""Particles and states: the arrays every method reads and none changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+
+from nbody_surrogate.errors import InputError
+
+__all__ = ["Particles", "State"]
+
+
+def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
+    """Copy `values` to a read-only, C-contiguous, finite float64 array with the named axes."""
+    try:
+        array = np.array(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`{name}` must hold real numbers: {error}") from None
+    if array.ndim != len(axes.split()):
+        raise InputError(f"`{name}` must have shape ({axes.replace(' ', ', ')}), got {array.shape}")
+    if not np.isfinite(array).all():
+        raise InputError(f"`{name}` must be finite, got NaN or infinity")
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, eq=False)
+class Particles:
+    """What stays constant during a run.
+
+    Parameters
+    ----------
+    charges : array_like, shape (B, N)
+    masses : array_like, shape (B, N)
+        Positive.
+    couplings : array_like, shape (B, N, N), optional
+        Symmetric strengths of pair bonds (springs).
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, a value is not finite or a mass is not positive.
+    """
+
+    charges: Float64[np.ndarray, "B N"]
+    masses: Float64[np.ndarray, "B N"]
+    couplings: Float64[np.ndarray, "B N N"] | None = None
+
+    def __post_init__(self) -> None:
+        charges = frozen_array("charges", self.charges, "B N")
+        masses = frozen_array("masses", self.masses, "B N")
+        object.__setattr__(self, "charges", charges)
+        object.__setattr__(self, "masses", masses)
+        if charges.shape != masses.shape:
+            raise InputError(
+                f"`masses` must have the shape of `charges` {charges.shape}, got {masses.shape}"
+            )
+        if charges.size == 0:
+            raise InputError("`charges` must hold at least one particle, got none")
+        if not (masses > 0).all():
+            raise InputError(f"`masses` must be > 0, got {masses.min():g}")
+        if self.couplings is not None:
+            couplings = frozen_array("couplings", self.couplings, "B N N")
+            if couplings.shape != (*charges.shape, charges.shape[1]):
+                raise InputError(
+                    f"`couplings` must have shape (B, N, N) with (B, N) = {charges.shape}, "
+                    f"got {couplings.shape}"
+                )
+            object.__setattr__(self, "couplings", couplings)
+
+    @property
+    def batch(self) -> int:
+        """Number of trajectories, B."""
+        return int(self.charges.shape[0])
+
+    @property
+    def n(self) -> int:
+        """Number of particles, N."""
+        return int(self.charges.shape[1])
+
+    def __getitem__(self, b: int) -> Particles:
+        """The particles of trajectory `b`, with a batch axis of length 1."""
+        couplings = None if self.couplings is None else self.couplings[b][None]
+        return Particles(self.charges[b][None], self.masses[b][None], couplings)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """Where the particles are at one time.
+
+    Parameters
+    ----------
+    t : float
+    x, v : array_like, shape (B, N, D)
+        Positions and velocities; D is 2 or 3.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, D is neither 2 nor 3, or a value is not finite.
+    """
+
+    t: float
+    x: Float64[np.ndarray, "B N D"]
+    v: Float64[np.ndarray, "B N D"]
+
+    def __post_init__(self) -> None:
+        x = frozen_array("x", self.x, "B N D")
+        v = frozen_array("v", self.v, "B N D")
+        object.__setattr__(self, "t", float(self.t))
+        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "v", v)
+        if not np.isfinite(self.t):
+            raise InputError(f"`t` must be finite, got {self.t}")
+        if x.shape != v.shape:
+            raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
+        if x.shape[2] not in (2, 3):
+            raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
+
+    def __getitem__(self, b: int) -> State:
+        """The state of trajectory `b`, with a batch axis of length 1."""
+        return State(self.t, self.x[b][None], self.v[b][None])

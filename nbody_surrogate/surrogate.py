@@ -1,0 +1,148 @@
+"""The learned stepper: what a surrogate is, and what it must say of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from nbody_surrogate.state import Particles
+
+__all__ = ["AbstractSurrogate", "Cache", "Card", "ParticleTensors", "SurrogateConfig"]
+
+Cache = dict[str, Tensor]
+"""What a streaming surrogate remembers of earlier frames: a flat dict of tensors."""
+
+
+class ParticleTensors(NamedTuple):
+    """The constant properties of particles as tensors.
+
+    Attributes
+    ----------
+    charges, masses : Tensor, shape (B, N)
+    """
+
+    charges: Tensor
+    masses: Tensor
+
+    @classmethod
+    def from_particles(
+        cls, particles: Particles, device: torch.device | str, dtype: torch.dtype
+    ) -> ParticleTensors:
+        """Copy `particles` to a device and dtype."""
+        return cls(
+            torch.tensor(particles.charges, device=device, dtype=dtype),
+            torch.tensor(particles.masses, device=device, dtype=dtype),
+        )
+
+
+class SurrogateConfig(BaseModel):
+    """Base of every surrogate's configuration: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    history: int = Field(default=1, ge=1, description="frames the model may look back on")
+
+
+class Card(BaseModel):
+    """What a set of weights is for, and how it came about.
+
+    The system's parameters and the frame spacing are part of what was learned, so a run
+    with others is refused. Particle numbers and times outside the range are only warned about.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    system: str
+    system_spec: dict[str, float | int | str | bool]
+    frame_dt: float = Field(gt=0)
+    particles: tuple[int, int]
+    time_range: tuple[float, float]
+    dtype: Literal["float32", "float64"] = "float32"
+    symmetries: tuple[str, ...]
+    training_data_hash: str
+    training: dict[str, float | int | str] = Field(default_factory=dict)
+
+
+class AbstractSurrogate(nn.Module, ABC):
+    """A learned map from a window of frames to the increments of the next frame.
+
+    To write one:
+
+    1. set `Config` to a subclass of `SurrogateConfig` and take one instance in ``__init__``,
+       handing it to ``super().__init__(config)``;
+    2. set `min_history` above 1 if the model cannot start from a single frame: the reference
+       integrator then supplies the first frames;
+    3. declare `symmetries`: what holds exactly, whatever the weights;
+    4. implement `forward`;
+    5. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
+       one frame's work per frame. They must agree with `forward` to rounding;
+    6. optionally set `shipped_weights` to a folder with a default set of weights.
+    """
+
+    Config: ClassVar[type[SurrogateConfig]]
+    min_history: ClassVar[int] = 1
+    symmetries: ClassVar[frozenset[str]] = frozenset()
+    shipped_weights: ClassVar[Path | None] = None
+
+    def __init__(self, config: SurrogateConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the weights, and of the increments."""
+        return next(self.parameters()).dtype
+
+    @abstractmethod
+    def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
+        """Predict the increments to the next frame, after every frame of a window.
+
+        Parameters
+        ----------
+        x, v : Tensor, shape (B, T, N, D)
+            Positions and velocities, oldest frame first. They come in float64 where the
+            device has it: take differences first, then cast to the model's dtype.
+        particles : ParticleTensors
+
+        Returns
+        -------
+        dx, dv : Tensor, shape (B, T, N, D)
+            Increments after each frame, computed from that frame and at most
+            ``history - 1`` earlier ones (causal), in the model's dtype. A one-shot model
+            returns ``(B, 1, N, D)``, for its last frame only.
+        """
+
+    def start_cache(self, particles: ParticleTensors, dimensions: int) -> Cache:
+        """Return the cache of a roll-out of which no frame has been seen."""
+        batch, n = particles.charges.shape
+        empty = particles.charges.new_zeros((batch, 0, n, dimensions), dtype=torch.float64)
+        return {"x": empty, "v": empty}
+
+    def step_cache(
+        self, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors
+    ) -> tuple[Tensor, Tensor, Cache]:
+        """Predict from the newest frame and the cache; return increments and the new cache.
+
+        Parameters
+        ----------
+        cache : Cache
+            Never changed in place.
+        x, v : Tensor, shape (B, N, D)
+            The newest frame.
+
+        Returns
+        -------
+        dx, dv : Tensor, shape (B, N, D)
+        cache : Cache
+        """
+        window_x = torch.cat([cache["x"], x[:, None].to(cache["x"].dtype)], dim=1)
+        window_v = torch.cat([cache["v"], v[:, None].to(cache["v"].dtype)], dim=1)
+        dx, dv = self(window_x, window_v, particles)
+        keep = self.config.history - 1
+        first = max(window_x.shape[1] - keep, 0)
+        return dx[:, -1], dv[:, -1], {"x": window_x[:, first:], "v": window_v[:, first:]}

@@ -1,0 +1,118 @@
+"""Results: trajectories, and ensembles of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.state import Particles, State
+from nbody_surrogate.system import AbstractSystem
+
+__all__ = ["Ensemble", "RunInfo", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How a run came about and how it ended.
+
+    Attributes
+    ----------
+    system : dict
+        Name and parameters of the system.
+    method : dict
+        Name and options of the integrator; for a surrogate also its weights' hash.
+    versions : dict
+        Of the libraries that matter for the numbers.
+    wall_time : float
+        Seconds spent stepping, loading and compilation excluded as far as they came before.
+    counters : dict
+        Such as ``nfev``.
+    status : tuple of int
+        One for each trajectory: 0 for success, -1 for failure.
+    message : tuple of str
+        One for each trajectory.
+    good : tuple of int
+        Valid frames of each trajectory, the start included.
+    seed : int or None
+        Of the sampler, where there was one.
+    """
+
+    system: dict[str, Any]
+    method: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
+    wall_time: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+    status: tuple[int, ...] = ()
+    message: tuple[str, ...] = ()
+    good: tuple[int, ...] = ()
+    seed: int | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether every trajectory reached its last frame."""
+        return all(code == 0 for code in self.status)
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One trajectory: `t` (T,), `x` and `v` (T, N, D), its `particles` (B = 1) and `info`."""
+
+    t: Float64[np.ndarray, " T"]
+    x: Float64[np.ndarray, "T N D"]
+    v: Float64[np.ndarray, "T N D"]
+    particles: Particles
+    info: RunInfo
+
+    def state(self, frame: int) -> State:
+        """The state at a frame, with a batch axis of length 1."""
+        return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """A batch of trajectories: `t` (T,), `x` and `v` (B, T, N, D), `particles` and `info`."""
+
+    t: Float64[np.ndarray, " T"]
+    x: Float64[np.ndarray, "B T N D"]
+    v: Float64[np.ndarray, "B T N D"]
+    particles: Particles
+    info: RunInfo
+
+    def __post_init__(self) -> None:
+        shape = (*self.particles.charges.shape[:1], len(self.t), *self.particles.charges.shape[1:])
+        if self.x.shape != self.v.shape or self.x.shape[:3] != shape:
+            raise InputError(
+                f"`x` and `v` must have shape (B, T, N, D) with (B, T, N) = {shape}, "
+                f"got {self.x.shape} and {self.v.shape}"
+            )
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def __getitem__(self, b: int) -> Trajectory:
+        info = replace(
+            self.info,
+            status=self.info.status[b : b + 1],
+            message=self.info.message[b : b + 1],
+            good=self.info.good[b : b + 1],
+        )
+        return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        return (self[b] for b in range(len(self)))
+
+    def state(self, frame: int) -> State:
+        """The states of all trajectories at a frame."""
+        return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
+
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with."""
+        from nbody_surrogate.registry import make_system
+
+        parameters = dict(self.info.system)
+        return make_system(parameters.pop("system"), **parameters)

@@ -1,0 +1,341 @@
+"""SET, the Spacetime E(n)-Transformer, as a learned stepper.
+
+After Charles, "Spacetime E(n)-Transformer: Equivariant Attention for Spatio-temporal
+Graphs", arXiv:2408.06039 (2024), whose layers are the EGCL of Satorras, Hoogeboom and
+Welling, "E(n) Equivariant Graph Neural Networks", ICML 2021. Here each EGCL is one
+kick-drift sub-step of the frame, so that physics holds before anything is learned:
+
+===============  ==========================================  ===================
+symbol           meaning                                     variable
+===============  ==========================================  ===================
+h_i              features of particle i                      ``h``
+r_ij, s_ij       |x_i - x_j|, sqrt(r_ij^2 + softening^2)     ``s``
+m_ij             message of a pair, symmetric in i and j     ``message``
+F_ij             [c_ij + phi_x(m_ij)] (x_i - x_j) / s^3      ``force``
+kappa_k          share of the kick of sub-step k, sum 1      ``kick``
+delta_k          share of the k-th drift, sum 1              ``drift``
+===============  ==========================================  ===================
+
+F_ij = -F_ji is central whatever the weights, so momentum and angular momentum are kept to
+rounding for any masses. Messages see only invariants of *relative* motion, so the model is
+exactly equivariant under E(D), permutations, time shifts and uniform motion. Every message
+carries a decaying envelope, so a remote particle is felt through the Coulomb prior alone.
+Temporal attention looks back over the last L frames of the same particle; it feeds features,
+never a coordinate.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple, final
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, SurrogateConfig
+
+__all__ = ["SET", "SETConfig"]
+
+
+class SETConfig(SurrogateConfig):
+    """Architecture of `SET`; `coupling`, `softening` and `frame_dt` are those of the data."""
+
+    history: int = Field(default=4, ge=1, description="frames attended to, L")
+    width: int = Field(default=16, ge=1, description="features per particle and message, d")
+    heads: int = Field(default=2, ge=1)
+    substeps: int = Field(default=8, ge=1, description="learned sub-steps per frame, K")
+    basis: int = Field(default=16, ge=2, description="Gaussians in log distance")
+    coupling: float = Field(default=1.0, description="k of the Coulomb prior")
+    softening: float = Field(default=0.1, gt=0)
+    frame_dt: float = Field(default=0.1, gt=0)
+
+
+class Pairs(NamedTuple):
+    """Index maps between N particles and the P = N (N - 1) / 2 unordered pairs."""
+
+    i: Tensor  # (P,)
+    j: Tensor  # (P,)
+    partners: Tensor  # (N (N - 1),) the pairs of particle 0, of particle 1, ...
+    sign: Tensor  # (N, N - 1, 1, 1) +1 where the particle is i of its pair, -1 where j
+
+    def difference(self, y: Tensor) -> Tensor:
+        """Map (N, S, d) to y_i - y_j, (P, S, d)."""
+        return y.index_select(0, self.i) - y.index_select(0, self.j)
+
+    def sum(self, y: Tensor) -> Tensor:
+        """Map (N, S, d) to y_i + y_j, (P, S, d)."""
+        return y.index_select(0, self.i) + y.index_select(0, self.j)
+
+    def gather(self, m: Tensor) -> Tensor:
+        """Sum a symmetric quantity over each particle's pairs: (P, S, d) to (N, S, d)."""
+        return self._per_particle(m).sum(1)
+
+    def gather_signed(self, force: Tensor) -> Tensor:
+        """Sum an antisymmetric quantity over each particle's pairs: (P, S, d) to (N, S, d)."""
+        return (self._per_particle(force) * self.sign).sum(1)
+
+    def _per_particle(self, m: Tensor) -> Tensor:
+        n, partners = self.sign.shape[:2]
+        return m.index_select(0, self.partners).view(n, partners, *m.shape[1:])
+
+
+@lru_cache(maxsize=64)
+def pairs_of(n: int, device: torch.device, dtype: torch.dtype) -> Pairs:
+    """Build the index maps for N particles."""
+    i, j = torch.triu_indices(n, n, offset=1)
+    pair_of = torch.zeros((n, n), dtype=torch.long)
+    pair_of[i, j] = pair_of[j, i] = torch.arange(len(i))
+    off_diagonal = ~torch.eye(n, dtype=torch.bool)
+    upper = torch.triu(torch.ones((n, n)), diagonal=1)
+    sign = (2.0 * upper - 1.0)[off_diagonal].view(n, max(n - 1, 0), 1, 1)
+    partners = pair_of[off_diagonal]
+    return Pairs(i.to(device), j.to(device), partners.to(device), sign.to(device, dtype))
+
+
+class PairFeatures(nn.Module):
+    """Invariants of a pair: a Gaussian basis in log s and dimensionless rates.
+
+    The rates are what the truncation error of a sub-step of length tau is made of:
+    tau u / s, (tau w / s)^2, tau^2 c (1/m_i + 1/m_j) / s^3 and tau^2 a / s, with u the radial
+    and w the relative speed and a the radial relative acceleration at the last sub-step.
+    """
+
+    def __init__(self, config: SETConfig) -> None:
+        super().__init__()
+        lowest, highest = math.log(config.softening), math.log(200.0 * config.softening)
+        self.register_buffer("centres", torch.linspace(lowest, highest, config.basis))
+        self.spread = (highest - lowest) / (config.basis - 1)
+        self.tau = config.frame_dt / config.substeps
+        self.size = config.basis + 6
+
+    def forward(
+        self, r: Tensor, w: Tensor, a: Tensor, s: Tensor, c: Tensor, inverse_mass: Tensor
+    ) -> Tensor:
+        """Map r, w, a (P, S, D) and s, c, inverse_mass (P, S, 1) to (P, S, size)."""
+        radial = (r * w).sum(-1, keepdim=True) / s
+        speed2 = (w * w).sum(-1, keepdim=True)
+        rate = self.tau / s
+        basis = torch.exp(-0.5 * ((s.log() - self.centres) / self.spread) ** 2)
+        rates = [
+            radial,
+            torch.log1p(speed2),
+            rate * radial,
+            rate * rate * speed2,
+            rate * rate * c * inverse_mass / s,
+            rate * rate * (r * a).sum(-1, keepdim=True),
+        ]
+        return torch.cat([basis, *rates], dim=-1)
+
+
+class SubStep(nn.Module):
+    """One EGCL: messages at the current geometry, their central force, new features."""
+
+    def __init__(self, config: SETConfig, features: int) -> None:
+        super().__init__()
+        d = config.width
+        self.from_pair = nn.Linear(features, 2 * d)
+        self.from_nodes = nn.Linear(d, d, bias=False)
+        self.to_message = nn.Linear(d, d)
+        self.to_force = nn.Linear(d, 1, bias=False)
+        self.from_features = nn.Linear(d, d)
+        self.from_messages = nn.Linear(d, d, bias=False)
+        self.to_features = nn.Linear(d, d)
+        self.log_range = nn.Parameter(torch.tensor(math.log(3.0)))
+        nn.init.normal_(self.to_force.weight, std=1e-3)
+
+    def forward(
+        self, h: Tensor, features: Tensor, s: Tensor, c: Tensor, pairs: Pairs
+    ) -> tuple[Tensor, Tensor]:
+        """Return the correction phi_x (P, S, 1) and the new features (N, S, d)."""
+        plain, charged = self.from_pair(features).chunk(2, dim=-1)
+        hidden = silu(plain + c * charged + pairs.sum(self.from_nodes(h)))
+        envelope = 1.0 / (1.0 + (s * torch.exp(-self.log_range)) ** 4)
+        message = silu(self.to_message(hidden)) * envelope
+        received = self.from_messages(pairs.gather(message))
+        h = h + self.to_features(silu(self.from_features(h) + received))
+        return self.to_force(message), h
+
+
+class TemporalAttention(nn.Module):
+    """Causal attention of each particle over its own last L frames.
+
+    Scores are q.k / sqrt(d_head) plus a learned bias per head and relative lag.
+    """
+
+    def __init__(self, config: SETConfig) -> None:
+        super().__init__()
+        d = config.width
+        self.history, self.heads = config.history, config.heads
+        self.query = nn.Linear(d, d)
+        self.key_value = nn.Linear(d, 2 * d)
+        self.out = nn.Linear(d, d)
+        self.lag_bias = nn.Parameter(torch.zeros(config.heads, config.history))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Attend within a window: (N, B, T, d) to (N, B, T, d)."""
+        frames = h.shape[2]
+        past = torch.arange(frames, device=h.device)
+        lag = past[:, None] - past[None, :]  # (T, T)
+        seen = (lag >= 0) & (lag < self.history)
+        bias = self.lag_bias[:, lag.clamp(0, self.history - 1)]
+        bias = bias.masked_fill(~seen, -torch.inf)  # (H, T, T)
+        return self._attend(self.query(h), self.key_value(h), bias)
+
+    def step(self, h: Tensor, past: Tensor, filled: Tensor) -> tuple[Tensor, Tensor]:
+        """Attend from one new frame (N, B, 1, d) to the cached keys and values.
+
+        `past` (N, B, L - 1, 2d) holds the earlier frames, newest last; `filled` (B,) says how
+        many of them are real.
+        """
+        key_value = torch.cat([past, self.key_value(h)], dim=2)
+        lag = torch.arange(self.history - 1, -1, -1, device=h.device)
+        seen = lag <= filled[:, None]  # (B, L)
+        bias = self.lag_bias.flip(1)[None, :, None, :].masked_fill(
+            ~seen[:, None, None, :], -torch.inf
+        )  # (B, H, 1, L)
+        return self._attend(self.query(h), key_value, bias), key_value[:, :, 1:]
+
+    def _attend(self, query: Tensor, key_value: Tensor, bias: Tensor) -> Tensor:
+        key, value = key_value.chunk(2, dim=-1)
+        query, key, value = (self._split(y) for y in (query, key, value))
+        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias
+        mixed = scores.softmax(-1) @ value  # (N, B, H, T, d / H)
+        return self.out(mixed.transpose(2, 3).flatten(3))
+
+    def _split(self, y: Tensor) -> Tensor:
+        return y.unflatten(-1, (self.heads, -1)).transpose(2, 3)  # (N, B, H, T, d / H)
+
+
+class Motion(NamedTuple):
+    """What the sub-steps carry along, particle-major with S = B T samples."""
+
+    r: Tensor  # (P, S, D) x_i - x_j
+    w: Tensor  # (P, S, D) v_i - v_j
+    a: Tensor  # (P, S, D) a_i - a_j at the last sub-step
+    dx: Tensor  # (N, S, D) since the frame
+    dv: Tensor  # (N, S, D)
+    h: Tensor  # (N, S, d)
+
+
+@final
+class SET(AbstractSurrogate):
+    """The flagship surrogate: K learned kick-drift sub-steps with temporal attention."""
+
+    Config = SETConfig
+    shipped_weights = Path(__file__).parent / "weights" / "set"
+    symmetries = frozenset(
+        {
+            "translation",
+            "rotation",
+            "reflection",
+            "permutation",
+            "time-shift",
+            "boost",
+            "charge-conjugation",
+        }
+    )
+
+    def __init__(self, config: SETConfig) -> None:
+        super().__init__(config)
+        self.settings = config
+        self.pair_features = PairFeatures(config)
+        self.initial_features = nn.Parameter(torch.randn(config.width))
+        self.substeps = nn.ModuleList(
+            SubStep(config, self.pair_features.size) for _ in range(config.substeps)
+        )
+        self.attention = TemporalAttention(config)
+        # log-shares of a drift-kick-drift leapfrog: K equal kicks, half drifts at both ends
+        self.kick = nn.Parameter(torch.ones(config.substeps))
+        drift = torch.ones(config.substeps + 1)
+        drift[0] = drift[-1] = 0.5
+        self.drift = nn.Parameter(drift)
+
+    def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
+        """See `AbstractSurrogate.forward`."""
+        batch, frames, n, dims = x.shape
+        motion, v0, constants = self._begin(x, v, particles)
+        motion = self._substep(0, motion, v0, constants)
+        h = motion.h.view(n, batch, frames, -1)
+        h = h + self.attention(h)
+        return self._finish(motion._replace(h=h.flatten(1, 2)), v0, constants, (batch, frames))
+
+    def start_cache(self, particles: ParticleTensors, dimensions: int) -> Cache:
+        """Keys and values of the last L - 1 frames, none of them filled yet."""
+        batch, n = particles.charges.shape
+        past = self.kick.new_zeros((n, batch, self.settings.history - 1, 2 * self.settings.width))
+        return {"past": past, "filled": torch.zeros(batch, dtype=torch.long, device=past.device)}
+
+    def step_cache(
+        self, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors
+    ) -> tuple[Tensor, Tensor, Cache]:
+        """See `AbstractSurrogate.step_cache`."""
+        batch = x.shape[0]
+        motion, v0, constants = self._begin(x[:, None], v[:, None], particles)
+        motion = self._substep(0, motion, v0, constants)
+        h = motion.h[:, :, None]
+        attended, past = self.attention.step(h, cache["past"], cache["filled"])
+        motion = motion._replace(h=(h + attended)[:, :, 0])
+        dx, dv = self._finish(motion, v0, constants, (batch, 1))
+        filled = (cache["filled"] + 1).clamp(max=self.settings.history - 1)
+        return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
+
+    def _begin(
+        self, x: Tensor, v: Tensor, particles: ParticleTensors
+    ) -> tuple[Motion, Tensor, tuple[Pairs, Tensor, Tensor, Tensor]]:
+        """Take differences in the window's dtype, then cast; S = B T."""
+        batch, frames, n, _ = x.shape
+        pairs = pairs_of(n, x.device, self.dtype)
+        x, v = (y.permute(2, 0, 1, 3).flatten(1, 2) for y in (x, v))  # (N, S, D)
+        charges, inverse_masses = (
+            y.to(self.dtype).T[:, :, None].expand(n, batch, frames).reshape(n, -1, 1)
+            for y in (particles.charges, 1.0 / particles.masses)
+        )
+        c = self.settings.coupling * (
+            charges.index_select(0, pairs.i) * charges.index_select(0, pairs.j)
+        )
+        r, w = pairs.difference(x).to(self.dtype), pairs.difference(v).to(self.dtype)
+        h = self.initial_features.expand(n, x.shape[1], -1)
+        still = torch.zeros_like(x, dtype=self.dtype)
+        motion = Motion(r, w, torch.zeros_like(r), still, still, h)
+        constants = (pairs, c, inverse_masses, pairs.sum(inverse_masses))
+        return self._drift(0, motion, v.to(self.dtype), pairs), v.to(self.dtype), constants
+
+    def _finish(
+        self,
+        motion: Motion,
+        v0: Tensor,
+        constants: tuple[Pairs, Tensor, Tensor, Tensor],
+        shape: tuple[int, int],
+    ) -> tuple[Tensor, Tensor]:
+        for k in range(1, self.settings.substeps):
+            motion = self._substep(k, motion, v0, constants)
+        dx, dv = (y.unflatten(1, shape).permute(1, 2, 0, 3) for y in (motion.dx, motion.dv))
+        return dx, dv  # (B, T, N, D)
+
+    def _substep(
+        self,
+        k: int,
+        motion: Motion,
+        v0: Tensor,
+        constants: tuple[Pairs, Tensor, Tensor, Tensor],
+    ) -> Motion:
+        """Kick by the central pair forces, then drift."""
+        pairs, c, inverse_mass, pair_inverse_mass = constants
+        r = motion.r
+        s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.settings.softening**2)
+        features = self.pair_features(r, motion.w, motion.a, s, c, pair_inverse_mass)
+        correction, h = self.substeps[k](motion.h, features, s, c, pairs)
+        force = (c + correction) * r / s**3
+        a = pairs.gather_signed(force) * inverse_mass
+        pair_a = pairs.difference(a)
+        tau = self.settings.frame_dt * self.kick[k] / self.kick.sum()
+        motion = motion._replace(w=motion.w + tau * pair_a, dv=motion.dv + tau * a, a=pair_a, h=h)
+        return self._drift(k + 1, motion, v0, pairs)
+
+    def _drift(self, k: int, motion: Motion, v0: Tensor, pairs: Pairs) -> Motion:
+        tau = self.settings.frame_dt * self.drift[k] / self.drift.sum()
+        return motion._replace(r=motion.r + tau * motion.w, dx=motion.dx + tau * (v0 + motion.dv))
