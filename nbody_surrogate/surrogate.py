@@ -61,6 +61,8 @@ class Card(BaseModel):
     system_spec: dict[str, float | int | str | bool]
     frame_dt: float = Field(gt=0)
     particles: tuple[int, int]
+    charges: tuple[float, float] = Field(description="range of |q|")
+    masses: tuple[float, float]
     time_range: tuple[float, float]
     dtype: Literal["float32", "float64"] = "float32"
     symmetries: tuple[str, ...]
@@ -117,11 +119,16 @@ class AbstractSurrogate(nn.Module, ABC):
             returns ``(B, 1, N, D)``, for its last frame only.
         """
 
-    def start_cache(self, particles: ParticleTensors, dimensions: int) -> Cache:
-        """Return the cache of a roll-out of which no frame has been seen."""
-        batch, n = particles.charges.shape
-        empty = particles.charges.new_zeros((batch, 0, n, dimensions), dtype=torch.float64)
-        return {"x": empty, "v": empty}
+    def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
+        """Return the cache after the frames of a window, which may be empty.
+
+        Parameters
+        ----------
+        x, v : Tensor, shape (B, T, N, D)
+            The frames before the one that `step_cache` is given next; T may be 0.
+        """
+        first = max(x.shape[1] - self.config.history + 1, 0)
+        return {"x": x[:, first:], "v": v[:, first:]}
 
     def step_cache(
         self, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors
@@ -140,9 +147,7 @@ class AbstractSurrogate(nn.Module, ABC):
         dx, dv : Tensor, shape (B, N, D)
         cache : Cache
         """
-        window_x = torch.cat([cache["x"], x[:, None].to(cache["x"].dtype)], dim=1)
-        window_v = torch.cat([cache["v"], v[:, None].to(cache["v"].dtype)], dim=1)
+        window_x = torch.cat([cache["x"].to(x.dtype), x[:, None]], dim=1)
+        window_v = torch.cat([cache["v"].to(v.dtype), v[:, None]], dim=1)
         dx, dv = self(window_x, window_v, particles)
-        keep = self.config.history - 1
-        first = max(window_x.shape[1] - keep, 0)
-        return dx[:, -1], dv[:, -1], {"x": window_x[:, first:], "v": window_v[:, first:]}
+        return dx[:, -1], dv[:, -1], AbstractSurrogate.start_cache(self, window_x, window_v, particles)

@@ -107,7 +107,9 @@ class PairFeatures(nn.Module):
     def __init__(self, config: SETConfig) -> None:
         super().__init__()
         lowest, highest = math.log(config.softening), math.log(200.0 * config.softening)
-        self.register_buffer("centres", torch.linspace(lowest, highest, config.basis))
+        self.register_buffer(
+            "centres", torch.linspace(lowest, highest, config.basis), persistent=False
+        )
         self.spread = (highest - lowest) / (config.basis - 1)
         self.tau = config.frame_dt / config.substeps
         self.size = config.basis + 6
@@ -263,11 +265,17 @@ class SET(AbstractSurrogate):
         h = h + self.attention(h)
         return self._finish(motion._replace(h=h.flatten(1, 2)), v0, constants, (batch, frames))
 
-    def start_cache(self, particles: ParticleTensors, dimensions: int) -> Cache:
-        """Keys and values of the last L - 1 frames, none of them filled yet."""
-        batch, n = particles.charges.shape
-        past = self.kick.new_zeros((n, batch, self.settings.history - 1, 2 * self.settings.width))
-        return {"past": past, "filled": torch.zeros(batch, dtype=torch.long, device=past.device)}
+    def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
+        """Keys and values of the last L - 1 frames, and how many of them are real."""
+        batch, frames, n, _ = x.shape
+        room = self.settings.history - 1
+        seen = min(frames, room)
+        past = self.kick.new_zeros((n, batch, room, 2 * self.settings.width))
+        if seen:
+            motion, v0, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
+            h = self._substep(0, motion, v0, constants).h.view(n, batch, seen, -1)
+            past[:, :, room - seen :] = self.attention.key_value(h)
+        return {"past": past, "filled": torch.full((batch,), seen, device=past.device)}
 
     def step_cache(
         self, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors

@@ -1,0 +1,183 @@
+"""The one loop for every integrator, classical or learned."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrator import AbstractIntegrator, Segment
+from nbody_surrogate.registry import make_integrator
+from nbody_surrogate.state import Particles, State
+from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.trajectory import Ensemble, RunInfo
+
+if TYPE_CHECKING:
+    from nbody_surrogate.h5md import H5MDWriter
+
+__all__ = ["Progress", "simulate"]
+
+Progress = Callable[[float, int], None]
+"""Called with the frames done so far and the total; may raise to cancel."""
+
+
+def simulate(
+    system: AbstractSystem,
+    state: State,
+    particles: Particles,
+    frames: int,
+    integrator: str | AbstractIntegrator = "dop853",
+    *,
+    dt: float | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    warm_up: bool = False,
+) -> Ensemble:
+    """Run a batch of trajectories, by a solver or by a surrogate.
+
+    Parameters
+    ----------
+    system : AbstractSystem
+    state : State, shape (B, N, D)
+        The start, which becomes frame 0.
+    particles : Particles, shape (B, N)
+    frames : int
+        Frames after the start, at least 1; the result has T = frames + 1.
+    integrator : str or AbstractIntegrator
+        A name of the registry, with default options, or an instance.
+    dt : float, optional
+        Time between frames; by default the system's ``frame_dt``.
+    seed : int, optional
+        Recorded with the result: the seed the start was sampled with.
+    progress : callable, optional
+    output : path, optional
+        An ``.h5`` file, written segment by segment as ``.h5.part`` and renamed at the end.
+    overwrite : bool
+        Replace an existing `output`.
+    warm_up : bool
+        Compute one frame beforehand, so that `wall_time` holds no compilation.
+
+    Returns
+    -------
+    Ensemble
+        With ``info.status`` and ``info.message`` for each trajectory: a failing one is frozen
+        at its last good frame and the others go on.
+
+    Raises
+    ------
+    InputError
+        If an argument is wrong or the integrator does not fit the system.
+    """
+    if frames < 1:
+        raise InputError(f"`frames` must be at least 1, got {frames}")
+    if isinstance(integrator, str):
+        integrator = make_integrator(integrator)
+    dt = system.spec.frame_dt if dt is None else dt
+    carry = integrator.start(system, state, particles, dt)
+    if warm_up:
+        integrator.advance(carry, 1)
+    loop = _Loop(state, frames)
+    with _writer(output, overwrite, particles, state, frames, dt) as writer:
+        if writer is not None:
+            writer.write(loop.x[:, :1], loop.v[:, :1])
+        while loop.done < frames:
+            assert carry is not None
+            wanted = min(integrator.options.segment, frames - loop.done)
+            began = time.perf_counter()
+            segment = integrator.advance(carry, wanted, loop.tick(progress))
+            loop.wall_time += time.perf_counter() - began
+            new = loop.add(segment)
+            if writer is not None:
+                writer.write(loop.x[:, new], loop.v[:, new])
+            carry = segment.carry  # type: ignore[assignment]  # None at the very end only
+        info = replace(
+            loop.info(),
+            system={"system": system.name, **system.spec.model_dump()},
+            method=integrator.description,
+            versions=versions(),
+            seed=seed,
+        )
+        if writer is not None:
+            writer.finish(info)
+    t = state.t + np.arange(frames + 1) * dt
+    return Ensemble(t, loop.x, loop.v, particles, info)
+
+
+class _Loop:
+    """What the loop gathers: frames, failures, counters and time."""
+
+    def __init__(self, state: State, frames: int) -> None:
+        batch, n, dimensions = state.x.shape
+        self.frames, self.done, self.wall_time = frames, 0, 0.0
+        self.x = np.empty((batch, frames + 1, n, dimensions))
+        self.v = np.empty_like(self.x)
+        self.x[:, 0], self.v[:, 0] = state.x, state.v
+        self.good = np.full(batch, frames + 1)
+        self.message = [""] * batch
+        self.counters: dict[str, int] = {}
+
+    def tick(self, progress: Progress | None) -> Callable[[float], None] | None:
+        if progress is None:
+            return None
+        return lambda within: progress(self.done + within, self.frames)
+
+    def add(self, segment: Segment) -> slice:
+        """Take over a segment's frames; trajectories that failed before stay frozen."""
+        length = segment.x.shape[1]
+        new = slice(self.done + 1, self.done + 1 + length)
+        self.x[:, new], self.v[:, new] = segment.x, segment.v
+        for b, why in enumerate(segment.message):
+            if self.message[b]:
+                self.x[b, new], self.v[b, new] = self.x[b, self.done], self.v[b, self.done]
+            elif why:
+                self.message[b] = why
+                self.good[b] = self.done + 1 + segment.good[b]
+        for key, count in segment.counters.items():
+            self.counters[key] = self.counters.get(key, 0) + count
+        self.done += length
+        return new
+
+    def info(self) -> RunInfo:
+        return RunInfo(
+            system={},
+            method={},
+            wall_time=self.wall_time,
+            counters=self.counters,
+            status=tuple(-1 if why else 0 for why in self.message),
+            message=tuple(self.message),
+            good=tuple(int(count) for count in self.good),
+        )
+
+
+def _writer(
+    output: str | Path | None,
+    overwrite: bool,
+    particles: Particles,
+    state: State,
+    frames: int,
+    dt: float,
+) -> H5MDWriter | nullcontext[None]:
+    if output is None:
+        return nullcontext()
+    from nbody_surrogate.h5md import H5MDWriter
+
+    return H5MDWriter(
+        output, particles, state.x.shape[2], frames + 1, state.t, dt, overwrite=overwrite
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything the numbers depend on."""
+    libraries = ("nbody-surrogate", "numpy", "scipy", "numba", "torch")
+    found = {name: importlib.metadata.version(name) for name in libraries}
+    return {"python": platform.python_version(), **found}

@@ -1,0 +1,235 @@
+"""Make any surrogate an integrator: history, warm-up, device, streaming, batching."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from nbody_surrogate.device import resolve_device, resolve_dtype
+from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.integrator import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    IntegratorOptions,
+    Problem,
+    Tick,
+)
+from nbody_surrogate.registry import make_integrator, surrogate_class
+from nbody_surrogate.state import State
+from nbody_surrogate.surrogate import AbstractSurrogate, Cache, Card, ParticleTensors
+from nbody_surrogate.weights import load_weights
+
+__all__ = ["SurrogateIntegrator", "SurrogateOptions"]
+
+SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
+
+
+class SurrogateOptions(IntegratorOptions):
+    """Options of every surrogate."""
+
+    weights: str | None = Field(default=None, description="folder; default: the shipped weights")
+    device: str = "auto"
+    dtype: str | None = Field(default=None, description="default: that of the weights")
+    warm_up: str = Field(default="dop853", description="makes the first frames where needed")
+
+
+@final
+class SurrogateIntegrator(AbstractIntegrator):
+    """A learned stepper under the call of a solver.
+
+    The state is kept and summed in float64; the model returns increments in its own dtype.
+    Each new frame is computed from the newest frame and the model's cache, which is part of
+    the carry.
+
+    Parameters
+    ----------
+    name : str
+        The surrogate's registered name.
+    model, card : optional
+        A model in memory, in place of a folder of weights.
+    **options
+        See `SurrogateOptions`.
+
+    Raises
+    ------
+    InputError
+        If an option is wrong, or there are no weights.
+    FileFormatError
+        If the weights cannot be read.
+    """
+
+    Options = SurrogateOptions
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        model: AbstractSurrogate | None = None,
+        card: Card | None = None,
+        **options: Any,
+    ) -> None:
+        self.name = name
+        super().__init__(**options)
+        assert isinstance(self.options, SurrogateOptions)
+        self.device = resolve_device(self.options.device)
+        self.digest = "in memory"
+        if model is None or card is None:
+            model, card, self.digest = self._load(self.options.weights)
+        dtype = model.dtype if self.options.dtype is None else resolve_dtype(self.options.dtype)
+        if self.device.type == "mps" and dtype is torch.float64:
+            raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
+        self.model = model.to(self.device, dtype).eval()
+        self.card = card
+        # MPS has no float64: there the state is summed on the host.
+        self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
+
+    def _load(self, folder: str | None) -> tuple[AbstractSurrogate, Card, str]:
+        cls = surrogate_class(self.name)
+        chosen = folder if folder is not None else cls.shipped_weights
+        if chosen is None:
+            raise InputError(f"`weights`: surrogate {self.name!r} ships none; give a folder")
+        return load_weights(chosen, self.name, cls)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name, options, device and the hash of the weights."""
+        return {
+            "integrator": self.name,
+            **self.options.model_dump(),
+            "device": str(self.device),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "weights_hash": self.digest,
+        }
+
+    def _check(self, problem: Problem, state: State) -> None:
+        card, system = self.card, problem.system
+        if system.name != card.system:
+            raise InputError(
+                f"`integrator` {self.name} was trained on system {card.system!r}, "
+                f"got {system.name!r}; use that system, or --weights trained on this one"
+            )
+        given = system.spec.model_dump()
+        for key, trained in card.system_spec.items():
+            if given.get(key) != trained:
+                raise InputError(
+                    f"`{key}` is {trained} in what {self.name} was trained on, got "
+                    f"{given.get(key)}; use {trained}, other weights or a solver"
+                )
+        if not math.isclose(problem.dt, card.frame_dt, rel_tol=SAME_DT):
+            raise InputError(
+                f"`frame_dt` is {card.frame_dt} in what {self.name} was trained on, got "
+                f"{problem.dt:g}; use {card.frame_dt}, other weights or a solver"
+            )
+        excess = self.model.symmetries - system.symmetries
+        if excess:
+            raise InputError(
+                f"`integrator` {self.name} has symmetries that system {system.name!r} lacks: "
+                f"{', '.join(sorted(excess))}"
+            )
+        self._warn_outside_range(problem)
+
+    def _warn_outside_range(self, problem: Problem) -> None:
+        particles = problem.particles
+        for label, values, (lowest, highest) in (
+            ("particles", (particles.n, particles.n), self.card.particles),
+            ("|charges|", _range(abs(particles.charges)), self.card.charges),
+            ("masses", _range(particles.masses), self.card.masses),
+        ):
+            if values[0] < lowest or values[1] > highest:
+                warnings.warn(
+                    f"{self.name} was trained for {label} from {lowest:g} to {highest:g}, "
+                    f"got {values[0]:g} to {values[1]:g}: accuracy is not known there",
+                    NBodyWarning,
+                    stacklevel=2,
+                )
+
+        if self.model.min_history > self.options.segment:
+            raise InputError(
+                f"`segment` must be at least the {self.model.min_history} frames that "
+                f"{self.name} starts from, got {self.options.segment}"
+            )
+
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]:
+        if self.model.min_history > 1:
+            return {}  # the first segment fills the cache from the frames of the warm-up
+        nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
+        return _packed(self.model.start_cache(nothing, nothing, self._particles(problem)))
+
+    @torch.inference_mode()
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        problem, batch = carry.problem, carry.arrays["x"].shape[0]
+        particles = self._particles(problem)
+        self._warn_late(problem, carry.frame + frames)
+        x, v = (self._tensor(carry.arrays[key])[:, None] for key in ("x", "v"))  # (B, 1, N, D)
+        cache, counters = _unpacked(carry.arrays), {"model_calls": 0}
+        if carry.frame == 0 and self.model.min_history > 1:
+            x, v, counters = self._warm_up(carry, frames, counters)
+            cache = self.model.start_cache(*self._inputs(x[:, :-1], v[:, :-1]), particles)
+        out_x, out_v = list(x.unbind(1)), list(v.unbind(1))  # the newest frame last
+        while len(out_x) <= frames:
+            inputs = self._inputs(out_x[-1], out_v[-1])
+            dx, dv, cache = self.model.step_cache(cache, *inputs, particles)
+            out_x.append(out_x[-1] + dx.to(out_x[-1]))
+            out_v.append(out_v[-1] + dv.to(out_v[-1]))
+            counters["model_calls"] += batch
+            tick(len(out_x) - 1)
+        new_x, new_v = (torch.stack(out[1:], dim=1).cpu().numpy() for out in (out_x, out_v))
+        return Frames(new_x, new_v, _packed(cache), counters=counters)
+
+    def _warm_up(
+        self, carry: Carry, frames: int, counters: dict[str, int]
+    ) -> tuple[Tensor, Tensor, dict[str, int]]:
+        """Make the start and the frames before the model's first one by the reference."""
+        assert isinstance(self.options, SurrogateOptions)
+        solver = make_integrator(self.options.warm_up)
+        problem = carry.problem
+        state = State(problem.t0, carry.arrays["x"], carry.arrays["v"])
+        start = solver.start(problem.system, state, problem.particles, problem.dt)
+        made = solver.advance(start, min(self.model.min_history - 1, frames))
+        x, v = (
+            torch.cat([self._tensor(first)[:, None], self._tensor(later)], dim=1)
+            for first, later in ((state.x, made.x), (state.v, made.v))
+        )
+        return x, v, {**counters, "warm_up_nfev": made.counters["nfev"]}
+
+    def _warn_late(self, problem: Problem, frame: int) -> None:
+        latest = self.card.time_range[1]
+        if problem.time(frame) > latest * (1 + SAME_DT):
+            warnings.warn(
+                f"{self.name} was trained for times up to {latest:g}, the run goes beyond",
+                NBodyWarning,
+                stacklevel=2,
+            )
+
+    def _tensor(self, array: Any) -> Tensor:
+        """Copy part of the state to where it is summed, in float64."""
+        return torch.tensor(array, dtype=torch.float64, device=self._state_device)
+
+    def _inputs(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Hand frames to the model, in float64 where its device has it."""
+        dtype = torch.float32 if self.device.type == "mps" else torch.float64
+        return x.to(self.device, dtype), v.to(self.device, dtype)
+
+    def _particles(self, problem: Problem) -> ParticleTensors:
+        return ParticleTensors.from_particles(problem.particles, self.device, self.model.dtype)
+
+
+def _packed(cache: Cache) -> dict[str, Tensor]:
+    return {f"cache.{key}": value for key, value in cache.items()}
+
+
+def _unpacked(arrays: Mapping[str, Any]) -> Cache:
+    prefix = "cache."
+    return {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    return float(values.min()), float(values.max())

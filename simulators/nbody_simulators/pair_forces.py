@@ -1,0 +1,106 @@
+"""Pair sums in numba, compiled once for every pair law and cached on disk.
+
+A law is attached to the class of its parameters, a named tuple. The kernels call
+`pair_force`, which numba resolves by that class, so that the law is inlined and the compiled
+kernel can be cached under a key that is the same in every process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+from nbody_surrogate.system import PairLaw
+
+__all__ = ["energies", "pair_acceleration", "register_law", "sum_accelerations"]
+
+_laws: dict[type, Callable[..., Any]] = {}
+
+
+def register_law(law: PairLaw) -> None:
+    """Make a pair law known to the kernels, under the class of its parameters."""
+    _laws[type(law.parameters)] = law.factory(math.sqrt, _where)
+
+
+@numba.extending.register_jitable
+def _where(condition: bool, yes: float, no: float) -> float:
+    return yes if condition else no
+
+
+def pair_force(parameters: Any, r2: float, qi: float, qj: float, mi: float, mj: float) -> Any:
+    """Stand for the law of `parameters` inside compiled code."""
+    return _laws[type(parameters)](parameters, r2, qi, qj, mi, mj)
+
+
+@overload(pair_force, strict=False)  # a law may name its arguments freely
+def _law_of(parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any) -> Any:
+    return _laws.get(getattr(parameters, "instance_class", None))
+
+
+@numba.njit(cache=True, error_model="numpy")
+def pair_acceleration(
+    x: np.ndarray, charges: np.ndarray, masses: np.ndarray, parameters: Any, out: np.ndarray
+) -> None:
+    """Write the accelerations of one configuration into `out`; x and out have shape (N, D).
+
+    Each unordered pair is evaluated once.
+    """
+    n, dimensions = x.shape
+    out[:] = 0.0
+    for i in range(n):
+        for j in range(i + 1, n):
+            r2 = 0.0
+            for d in range(dimensions):
+                r2 += (x[i, d] - x[j, d]) ** 2
+            force, _ = pair_force(parameters, r2, charges[i], charges[j], masses[i], masses[j])
+            for d in range(dimensions):
+                pull = force * (x[i, d] - x[j, d])
+                out[i, d] += pull / masses[i]
+                out[j, d] -= pull / masses[j]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _sum_accelerations(
+    x: np.ndarray, charges: np.ndarray, masses: np.ndarray, parameters: Any, out: np.ndarray
+) -> None:
+    for b in range(x.shape[0]):
+        pair_acceleration(x[b], charges[b], masses[b], parameters, out[b])
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _sum_energies(
+    x: np.ndarray, charges: np.ndarray, masses: np.ndarray, parameters: Any, out: np.ndarray
+) -> None:
+    for b in range(x.shape[0]):
+        total = 0.0
+        for i in range(x.shape[1]):
+            for j in range(i + 1, x.shape[1]):
+                r2 = 0.0
+                for d in range(x.shape[2]):
+                    r2 += (x[b, i, d] - x[b, j, d]) ** 2
+                _, energy = pair_force(
+                    parameters, r2, charges[b, i], charges[b, j], masses[b, i], masses[b, j]
+                )
+                total += energy
+        out[b] = total
+
+
+def sum_accelerations(
+    x: np.ndarray, charges: np.ndarray, masses: np.ndarray, law: PairLaw
+) -> np.ndarray:
+    """Pair accelerations of a batch: x (B, N, D), charges and masses (B, N) to (B, N, D)."""
+    out = np.empty(x.shape)
+    _sum_accelerations(np.ascontiguousarray(x), charges, masses, law.parameters, out)
+    return out
+
+
+def energies(x: np.ndarray, charges: np.ndarray, masses: np.ndarray, law: PairLaw) -> np.ndarray:
+    """Pair energies of a batch: x (B, N, D), charges and masses (B, N) to (B,)."""
+    out = np.empty(x.shape[0])
+    _sum_energies(np.ascontiguousarray(x), charges, masses, law.parameters, out)
+    return out
