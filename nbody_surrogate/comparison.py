@@ -31,7 +31,7 @@ class Comparison:
     Attributes
     ----------
     reference, candidate : str
-        Names of the methods.
+        Labels of the methods.
     trajectories : int
     horizons : tuple of float
         Time since the start, those of `HORIZONS` that the run reaches, or its end.
@@ -67,9 +67,9 @@ class Comparison:
     def verdict(self) -> str:
         """One sentence on speed, also when the candidate loses."""
         ratio = self.speed_ratio
-        if ratio >= 1:
-            return f"{self.candidate} is {ratio:.2g} times faster than {self.reference}."
-        return f"{self.candidate} is {1 / ratio:.2g} times slower than {self.reference}."
+        factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")
+        digits = 1 if factor < 10 else 0
+        return f"{self.candidate} is {factor:.{digits}f} times {word} than {self.reference}."
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON: an unlimited valid time becomes None."""
@@ -123,8 +123,8 @@ def compare(reference: Ensemble, candidate: Ensemble) -> Comparison:
         for role, run in (("reference", reference), ("candidate", candidate))
     }
     return Comparison(
-        reference=str(reference.info.method["integrator"]),
-        candidate=str(candidate.info.method["integrator"]),
+        reference=reference.info.label,
+        candidate=candidate.info.label,
         trajectories=len(reference),
         horizons=tuple(float(t[n]) for n in at),
         position_rmse=tuple(float(position[n]) for n in at),
@@ -152,9 +152,7 @@ def _check_same(reference: Ensemble, candidate: Ensemble) -> None:
     if not np.allclose(reference.t, candidate.t, rtol=SAME_TIME, atol=SAME_TIME):
         raise InputError("`candidate` must have the frame times of `reference`, they differ")
     for key in ("charges", "masses"):
-        if not np.array_equal(
-            getattr(reference.particles, key), getattr(candidate.particles, key)
-        ):
+        if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
     if not np.array_equal(reference.x[:, 0], candidate.x[:, 0]):
         raise InputError("`candidate` must start where `reference` does, it does not")

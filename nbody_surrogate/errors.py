@@ -1,4 +1,4 @@
-"""Exceptions. Misuse raises `InputError`; what goes wrong inside a run is a status on its result."""
+"""Exceptions: misuse raises `InputError`; failure inside a run is a status on its result."""
 
 from __future__ import annotations
 

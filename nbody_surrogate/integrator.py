@@ -131,7 +131,7 @@ class AbstractIntegrator(ABC):
        the frames of a shorter run are the first frames of a longer one.
     """
 
-    name: ClassVar[str]
+    name: str
     Options: ClassVar[type[IntegratorOptions]] = IntegratorOptions
 
     def __init__(self, **options: Any) -> None:
@@ -153,9 +153,7 @@ class AbstractIntegrator(ABC):
         return {"integrator": self.name, **self.options.model_dump()}
 
     @final
-    def start(
-        self, system: AbstractSystem, state: State, particles: Particles, dt: float
-    ) -> Carry:
+    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
         """Check the problem and return the carry of its first segment.
 
         Parameters
@@ -234,7 +232,7 @@ def _freeze_failures(
         message[b] = "the state became non-finite"
     for b, (valid, why) in result.failures.items():
         if valid <= good[b]:
-            good[b], message[b] = valid, why
+            good[b], message[b] = np.int64(valid), why
     for b in np.flatnonzero(good < frames):
         time = carry.problem.time(carry.frame + int(good[b]))
         message[b] = f"{message[b]} after t = {time:g}"

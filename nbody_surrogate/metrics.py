@@ -9,8 +9,9 @@ from jaxtyping import Float64
 
 from nbody_surrogate.state import Particles
 from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.trajectory import Ensemble
 
-__all__ = ["VALID_THRESHOLD", "Drift", "drift", "rmse", "valid_prediction_time"]
+__all__ = ["VALID_THRESHOLD", "Drift", "drift", "rmse", "summary", "valid_prediction_time"]
 
 VALID_THRESHOLD = 0.1  # of the reference's spread
 
@@ -36,7 +37,7 @@ def rmse(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, "B T"]:
     """Root-mean-square error per coordinate at each frame: over N and D, shape (B, T)."""
-    return np.sqrt(((candidate - reference) ** 2).mean((2, 3)))
+    return np.asarray(np.sqrt(((candidate - reference) ** 2).mean((2, 3))))
 
 
 def valid_prediction_time(
@@ -69,7 +70,7 @@ def mean_kinetic(
     v: Float64[np.ndarray, "B T N D"], particles: Particles
 ) -> Float64[np.ndarray, " B"]:
     """Kinetic energy averaged over time, shape (B,)."""
-    return 0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1)
+    return np.asarray(0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1))
 
 
 def drift(
@@ -93,3 +94,9 @@ def drift(
         )
         largest = np.maximum(largest, departures)
     return Drift(*largest)
+
+
+def summary(run: Ensemble) -> dict[str, float]:
+    """Median drifts of a run by itself, energy over its own time-mean kinetic energy."""
+    values = drift(run.system(), run.x, run.v, run.particles)
+    return {key: float(np.median(value)) for key, value in values._asdict().items()}

@@ -30,5 +30,13 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields)) or "none"
             raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
-        reason = first["msg"][0].lower() + first["msg"][1:]
+        reason = _bound(first) or first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"`{key}` of {owner}: {reason}, got {first['input']!r}") from None
+
+
+def _bound(error: Mapping[str, Any]) -> str | None:
+    """Write a violated bound as short as it is: pydantic spells out 1e-13 in digits."""
+    for key, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
+        if key in error.get("ctx", {}):
+            return f"must be {sign} {error['ctx'][key]:g}"
+    return None

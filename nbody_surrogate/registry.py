@@ -56,7 +56,8 @@ def make_system(name: str, **parameters: Any) -> AbstractSystem:
     PluginError
         If its plugin cannot be imported.
     """
-    return _load("systems", name, "system")(**parameters)  # type: ignore[no-any-return]
+    cls: type[AbstractSystem] = _load("systems", name, "system")
+    return cls(**parameters)
 
 
 def make_integrator(name: str, **options: Any) -> AbstractIntegrator:
@@ -75,7 +76,8 @@ def make_integrator(name: str, **options: Any) -> AbstractIntegrator:
         from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 
         return SurrogateIntegrator(name, **options)
-    return _load("integrators", name, "integrator")(**options)  # type: ignore[no-any-return]
+    cls: type[AbstractIntegrator] = _load("integrators", name, "integrator")
+    return cls(**options)
 
 
 def surrogate_class(name: str) -> type[AbstractSurrogate]:
@@ -88,7 +90,8 @@ def surrogate_class(name: str) -> type[AbstractSurrogate]:
     PluginError
         If its plugin cannot be imported.
     """
-    return _load("surrogates", name, "surrogate")
+    cls: type[AbstractSurrogate] = _load("surrogates", name, "surrogate")
+    return cls
 
 
 def integrator_options(name: str) -> frozenset[str]:

@@ -82,7 +82,7 @@ class Particles:
         return int(self.charges.shape[1])
 
     def __getitem__(self, b: int) -> Particles:
-        """The particles of trajectory `b`, with a batch axis of length 1."""
+        """Return the particles of trajectory `b`, with a batch axis of length 1."""
         couplings = None if self.couplings is None else self.couplings[b][None]
         return Particles(self.charges[b][None], self.masses[b][None], couplings)
 
@@ -121,5 +121,5 @@ class State:
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
 
     def __getitem__(self, b: int) -> State:
-        """The state of trajectory `b`, with a batch axis of length 1."""
+        """Return the state of trajectory `b`, with a batch axis of length 1."""
         return State(self.t, self.x[b][None], self.v[b][None])

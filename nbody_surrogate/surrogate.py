@@ -150,4 +150,8 @@ class AbstractSurrogate(nn.Module, ABC):
         window_x = torch.cat([cache["x"].to(x.dtype), x[:, None]], dim=1)
         window_v = torch.cat([cache["v"].to(v.dtype), v[:, None]], dim=1)
         dx, dv = self(window_x, window_v, particles)
-        return dx[:, -1], dv[:, -1], AbstractSurrogate.start_cache(self, window_x, window_v, particles)
+        return (
+            dx[:, -1],
+            dv[:, -1],
+            AbstractSurrogate.start_cache(self, window_x, window_v, particles),
+        )

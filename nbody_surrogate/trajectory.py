@@ -57,6 +57,16 @@ class RunInfo:
         """Whether every trajectory reached its last frame."""
         return all(code == 0 for code in self.status)
 
+    @property
+    def label(self) -> str:
+        """The method's name with its tolerance or sub-steps."""
+        name = str(self.method["integrator"])
+        if "rtol" in self.method:
+            return f"{name} (rtol {self.method['rtol']:g})"
+        if "substeps" in self.method:
+            return f"{name} ({self.method['substeps']} sub-steps)"
+        return name
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
@@ -69,7 +79,7 @@ class Trajectory:
     info: RunInfo
 
     def state(self, frame: int) -> State:
-        """The state at a frame, with a batch axis of length 1."""
+        """Return the state at a frame, with a batch axis of length 1."""
         return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
 
 
@@ -107,7 +117,7 @@ class Ensemble:
         return (self[b] for b in range(len(self)))
 
     def state(self, frame: int) -> State:
-        """The states of all trajectories at a frame."""
+        """Return the states of all trajectories at a frame."""
         return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
 
     def system(self) -> AbstractSystem:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -99,9 +98,7 @@ def _header(folder: Path, raw: bytes) -> dict[str, Any]:
     try:
         config = json.loads(raw)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
-        raise FileFormatError(
-            f"`weights` {str(folder)!r}: config.json is not valid JSON"
-        ) from None
+        raise FileFormatError(f"`weights` {str(folder)!r}: config.json is not valid JSON") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise FileFormatError(f"`weights` {str(folder)!r}: config.json is not a model's")
     if config.get("format_version") != FORMAT_VERSION:
@@ -132,4 +129,4 @@ def _read(path: Path, largest: int) -> bytes:
 def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(content)
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""Predictors that every comparison needs beside a solver and a surrogate."""

@@ -1,0 +1,1 @@
+"""SET, the Spacetime E(n)-Transformer, as a surrogate."""

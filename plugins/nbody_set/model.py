@@ -47,7 +47,7 @@ class SETConfig(SurrogateConfig):
     history: int = Field(default=4, ge=1, description="frames attended to, L")
     width: int = Field(default=16, ge=1, description="features per particle and message, d")
     heads: int = Field(default=2, ge=1)
-    substeps: int = Field(default=8, ge=1, description="learned sub-steps per frame, K")
+    substeps: int = Field(default=8, ge=2, description="learned sub-steps per frame, K")
     basis: int = Field(default=16, ge=2, description="Gaussians in log distance")
     coupling: float = Field(default=1.0, description="k of the Coulomb prior")
     softening: float = Field(default=0.1, gt=0)
@@ -107,6 +107,7 @@ class PairFeatures(nn.Module):
     def __init__(self, config: SETConfig) -> None:
         super().__init__()
         lowest, highest = math.log(config.softening), math.log(200.0 * config.softening)
+        self.centres: Tensor
         self.register_buffer(
             "centres", torch.linspace(lowest, highest, config.basis), persistent=False
         )
@@ -133,8 +134,8 @@ class PairFeatures(nn.Module):
         return torch.cat([basis, *rates], dim=-1)
 
 
-class SubStep(nn.Module):
-    """One EGCL: messages at the current geometry, their central force, new features."""
+class Messages(nn.Module):
+    """The edge half of an EGCL: messages at the current geometry, and their force."""
 
     def __init__(self, config: SETConfig, features: int) -> None:
         super().__init__()
@@ -143,23 +144,35 @@ class SubStep(nn.Module):
         self.from_nodes = nn.Linear(d, d, bias=False)
         self.to_message = nn.Linear(d, d)
         self.to_force = nn.Linear(d, 1, bias=False)
-        self.from_features = nn.Linear(d, d)
-        self.from_messages = nn.Linear(d, d, bias=False)
-        self.to_features = nn.Linear(d, d)
         self.log_range = nn.Parameter(torch.tensor(math.log(3.0)))
         nn.init.normal_(self.to_force.weight, std=1e-3)
 
     def forward(
         self, h: Tensor, features: Tensor, s: Tensor, c: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
-        """Return the correction phi_x (P, S, 1) and the new features (N, S, d)."""
+        """Return the messages (P, S, d) and the correction phi_x (P, S, 1)."""
         plain, charged = self.from_pair(features).chunk(2, dim=-1)
         hidden = silu(plain + c * charged + pairs.sum(self.from_nodes(h)))
         envelope = 1.0 / (1.0 + (s * torch.exp(-self.log_range)) ** 4)
         message = silu(self.to_message(hidden)) * envelope
-        received = self.from_messages(pairs.gather(message))
-        h = h + self.to_features(silu(self.from_features(h) + received))
-        return self.to_force(message), h
+        return message, self.to_force(message)
+
+
+class Update(nn.Module):
+    """The node half of an EGCL: h + phi_h(h, sum_j m_ij)."""
+
+    def __init__(self, config: SETConfig) -> None:
+        super().__init__()
+        d = config.width
+        self.from_features = nn.Linear(d, d)
+        self.from_messages = nn.Linear(d, d, bias=False)
+        self.to_features = nn.Linear(d, d)
+
+    def forward(self, h: Tensor, received: Tensor) -> Tensor:
+        """Map h and the summed messages, both (N, S, d), to the new h."""
+        hidden = silu(self.from_features(h) + self.from_messages(received))
+        updated: Tensor = h + self.to_features(hidden)
+        return updated
 
 
 class TemporalAttention(nn.Module):
@@ -206,10 +219,11 @@ class TemporalAttention(nn.Module):
         query, key, value = (self._split(y) for y in (query, key, value))
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias
         mixed = scores.softmax(-1) @ value  # (N, B, H, T, d / H)
-        return self.out(mixed.transpose(2, 3).flatten(3))
+        attended: Tensor = self.out(mixed.transpose(2, 3).flatten(3))
+        return attended
 
     def _split(self, y: Tensor) -> Tensor:
-        return y.unflatten(-1, (self.heads, -1)).transpose(2, 3)  # (N, B, H, T, d / H)
+        return y.view(*y.shape[:-1], self.heads, -1).transpose(2, 3)  # (N, B, H, T, d / H)
 
 
 class Motion(NamedTuple):
@@ -246,9 +260,10 @@ class SET(AbstractSurrogate):
         self.settings = config
         self.pair_features = PairFeatures(config)
         self.initial_features = nn.Parameter(torch.randn(config.width))
-        self.substeps = nn.ModuleList(
-            SubStep(config, self.pair_features.size) for _ in range(config.substeps)
+        self.messages = nn.ModuleList(
+            Messages(config, self.pair_features.size) for _ in range(config.substeps)
         )
+        self.updates = nn.ModuleList(Update(config) for _ in range(config.substeps - 1))
         self.attention = TemporalAttention(config)
         # log-shares of a drift-kick-drift leapfrog: K equal kicks, half drifts at both ends
         self.kick = nn.Parameter(torch.ones(config.substeps))
@@ -258,7 +273,7 @@ class SET(AbstractSurrogate):
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
-        batch, frames, n, dims = x.shape
+        batch, frames, n, _ = x.shape
         motion, v0, constants = self._begin(x, v, particles)
         motion = self._substep(0, motion, v0, constants)
         h = motion.h.view(n, batch, frames, -1)
@@ -321,7 +336,8 @@ class SET(AbstractSurrogate):
     ) -> tuple[Tensor, Tensor]:
         for k in range(1, self.settings.substeps):
             motion = self._substep(k, motion, v0, constants)
-        dx, dv = (y.unflatten(1, shape).permute(1, 2, 0, 3) for y in (motion.dx, motion.dv))
+        n, _, dims = motion.dx.shape
+        dx, dv = (y.reshape(n, *shape, dims).permute(1, 2, 0, 3) for y in (motion.dx, motion.dv))
         return dx, dv  # (B, T, N, D)
 
     def _substep(
@@ -336,7 +352,10 @@ class SET(AbstractSurrogate):
         r = motion.r
         s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.settings.softening**2)
         features = self.pair_features(r, motion.w, motion.a, s, c, pair_inverse_mass)
-        correction, h = self.substeps[k](motion.h, features, s, c, pairs)
+        message, correction = self.messages[k](motion.h, features, s, c, pairs)
+        h = motion.h
+        if k < len(self.updates):  # after the last kick nobody reads features
+            h = self.updates[k](h, pairs.gather(message))
         force = (c + correction) * r / s**3
         a = pairs.gather_signed(force) * inverse_mass
         pair_a = pairs.difference(a)

@@ -39,7 +39,7 @@ def pair_force(parameters: Any, r2: float, qi: float, qj: float, mi: float, mj: 
 
 @overload(pair_force, strict=False)  # a law may name its arguments freely
 def _law_of(parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any) -> Any:
-    return _laws.get(getattr(parameters, "instance_class", None))
+    return _laws.get(getattr(parameters, "instance_class", type(None)))
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -9,13 +9,12 @@ last frame with the last step size: its result depends on nothing else.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
 from pydantic import Field
-from scipy.integrate import DOP853 as ScipyDOP853
-from scipy.integrate import RK45 as ScipyRK45
-from scipy.integrate import OdeSolver
+from scipy import integrate
 
 from nbody_surrogate.integrator import (
     AbstractIntegrator,
@@ -43,7 +42,7 @@ class _SciPySolver(AbstractIntegrator):
     """What `Dop853` and `RK45` share: everything but the method."""
 
     Options = ToleranceOptions
-    solver: ClassVar[type[OdeSolver]]
+    solver: ClassVar[type[integrate.OdeSolver]]
 
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         del problem
@@ -54,7 +53,7 @@ class _SciPySolver(AbstractIntegrator):
         x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
         result = Frames(x, v, {"h": np.empty(batch)}, counters={"nfev": 0, "steps": 0})
         for b in range(batch):
-            self._advance_one(carry, b, result, lambda n, b=b: tick((b * frames + n) / batch))
+            self._advance_one(carry, b, result, partial(_tick_share, tick, b * frames, batch))
         return result
 
     def _advance_one(self, carry: Carry, b: int, result: Frames, tick: Tick) -> None:
@@ -84,7 +83,7 @@ class _SciPySolver(AbstractIntegrator):
         if failure is not None:
             result.failures[b] = (done, f"{self.name}: {failure.rstrip('.').lower()}")
 
-    def _solver(self, carry: Carry, b: int) -> OdeSolver:
+    def _solver(self, carry: Carry, b: int) -> integrate.OdeSolver:
         options = self.options
         assert isinstance(options, ToleranceOptions)
         problem = carry.problem
@@ -102,6 +101,11 @@ class _SciPySolver(AbstractIntegrator):
         )
 
 
+def _tick_share(tick: Tick, before: int, batch: int, done: float) -> None:
+    """Count a trajectory's frames as their share of the batch."""
+    tick((before + done) / batch)
+
+
 def first_order(
     problem: Problem, b: int, shape: tuple[int, int]
 ) -> Callable[[float, np.ndarray], np.ndarray]:
@@ -111,6 +115,7 @@ def first_order(
     half = shape[0] * shape[1]
 
     def right_hand_side(t: float, y: np.ndarray) -> np.ndarray:
+        del t  # the systems are autonomous
         x, v = y[:half].reshape(1, *shape), y[half:].reshape(1, *shape)
         return np.concatenate([y[half:], acceleration(x, v, particles).ravel()])
 
@@ -122,7 +127,7 @@ class Dop853(_SciPySolver):
     """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5)."""
 
     name = "dop853"
-    solver = ScipyDOP853
+    solver = integrate.DOP853
 
 
 @final
@@ -130,4 +135,4 @@ class RK45(_SciPySolver):
     """Dormand and Prince's method of order 5(4) (J. Comp. Appl. Math. 6, 1980)."""
 
     name = "rk45"
-    solver = ScipyRK45
+    solver = integrate.RK45

@@ -1,0 +1,21 @@
+"""The command line, `nbody-sim`. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import rich_click as click
+
+from nbody_surrogate.cli.group import OneLineErrors
+from nbody_surrogate.cli.run import run
+from nbody_surrogate.cli.train import train
+
+__all__ = ["main"]
+
+
+@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="nbody-surrogate", prog_name="nbody-sim")
+def main() -> None:
+    """Simulate charged particles by a solver or by a learned stepper."""
+
+
+main.add_command(run)
+main.add_command(train)

@@ -1,0 +1,55 @@
+"""The command group: every failure is one line, with exit code 2 for misuse and 1 for failure."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Any, NoReturn
+
+import rich_click as click
+
+from nbody_surrogate.errors import NBodyError, NBodyWarning
+
+__all__ = ["OneLineErrors"]
+
+INTERRUPTED = 130  # as shells report Ctrl-C
+
+
+class OneLineErrors(click.RichGroup):
+    """A group that reports errors in one line on stderr and never shows a traceback.
+
+    Set ``NBODY_SURROGATE_DEBUG`` to see the traceback of an unexpected error.
+    """
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the command and exit with its code."""
+        extra["standalone_mode"] = False
+        warnings.showwarning = _one_line_warning
+        warnings.simplefilter("once", NBodyWarning)
+        try:
+            code = super().main(*args, **extra)
+        except click.ClickException as error:
+            _stop(error.format_message(), error.exit_code)
+        except NBodyError as error:
+            _stop(str(error), error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            _stop("interrupted; frames of finished segments stay readable in .h5.part", INTERRUPTED)
+        except MemoryError as error:
+            _stop(f"out of memory: {error}; use fewer `particles`, `trajectories` or frames", 1)
+        except Exception as error:
+            if os.environ.get("NBODY_SURROGATE_DEBUG"):
+                raise
+            _stop(f"unexpected {type(error).__name__}: {error}", 1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _stop(message: str, code: int) -> NoReturn:
+    click.echo("Error: " + " ".join(message.split()), err=True)
+    sys.exit(code)
+
+
+def _one_line_warning(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Show our own warnings as one line; those of libraries are no user's business here."""
+    if issubclass(category, NBodyWarning):
+        click.echo(f"Warning: {message}", err=True)

@@ -1,0 +1,82 @@
+"""The table that `nbody-sim run` ends with."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nbody_surrogate.comparison import Comparison
+from nbody_surrogate.metrics import summary
+from nbody_surrogate.trajectory import Ensemble
+
+__all__ = ["print_report"]
+
+DRIFTS = {
+    "energy": "energy drift / kinetic energy",
+    "momentum": "momentum drift",
+    "angular_momentum": "angular momentum drift",
+}
+
+
+def print_report(runs: list[Ensemble], comparison: Comparison | None, files: list[Path]) -> None:
+    """Print what was run, the table, who was faster, failures, and where the files are."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(_headline(runs[0]))
+    console.print(_alone(runs[0]) if comparison is None else _against(comparison))
+    if comparison is not None:
+        console.print(comparison.verdict)
+    for run in runs:
+        for b, why in enumerate(run.info.message):
+            if why:
+                name = run.info.method["integrator"]
+                console.print(f"[bold red]{name}, trajectory {b} stopped: {why}")
+    console.print("Files: " + ", ".join(str(path) for path in files))
+
+
+def _headline(run: Ensemble) -> str:
+    info = run.info
+    start = "from a file" if info.seed is None else f"seed {info.seed}"
+    batch = "" if len(run) == 1 else f"{len(run)} trajectories (medians), "
+    span = run.t[-1] - run.t[0]
+    return (
+        f"{info.system['system']}, {run.particles.n} particles, {batch}{start}, "
+        f"{span:g} time units, frames 0..{len(run.t) - 1}"
+    )
+
+
+def _against(comparison: Comparison) -> Table:
+    table = _table("", comparison.candidate, f"{comparison.reference}\nthe reference")
+    for horizon, position, velocity in zip(
+        comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
+    ):
+        table.add_row(f"position RMSE at t = {horizon:g}", f"{position:.2e}", "")
+        table.add_row(f"velocity RMSE at t = {horizon:g}", f"{velocity:.2e}", "")
+    valid = comparison.valid_time
+    whole = f"> {comparison.duration:g} (whole run)"
+    table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
+    for key, label in DRIFTS.items():
+        cells = (comparison.drifts[role][key] for role in ("candidate", "reference"))
+        table.add_row(label, *(f"{value:.1e}" for value in cells))
+    times = (comparison.wall_time[role] for role in ("candidate", "reference"))
+    table.add_row("wall time", *(f"{1e3 * value:.3g} ms" for value in times))
+    table.add_row("reference / candidate", f"{comparison.speed_ratio:.3g}", "")
+    return table
+
+
+def _alone(run: Ensemble) -> Table:
+    table = _table("", run.info.label)
+    for key, value in summary(run).items():
+        table.add_row(DRIFTS[key], f"{value:.1e}")
+    table.add_row("wall time", f"{1e3 * run.info.wall_time:.3g} ms")
+    return table
+
+
+def _table(*headers: str) -> Table:
+    table = Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    return table

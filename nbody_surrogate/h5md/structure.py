@@ -1,0 +1,145 @@
+"""The structure of a new file: every group and data set, allocated in its final place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from nbody_surrogate.h5md.layout import (
+    FLOAT,
+    FORMAT,
+    FRAMES_WRITTEN,
+    INTEGER,
+    OURS,
+    text_type,
+    trajectory_name,
+)
+from nbody_surrogate.state import Particles
+
+__all__ = ["Structure", "create_structure"]
+
+UNIT = np.bytes_("1")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Where in the file the data stand that change while a run is written, in bytes."""
+
+    complete: int
+    counter: int
+    provenance: int
+    values: tuple[tuple[int, int], ...]
+    """Positions and velocities of each trajectory."""
+
+
+def create_structure(
+    path: Path, particles: Particles, times: np.ndarray, dimensions: int, start: bytes, room: int
+) -> Structure:
+    """Create a file that holds everything but the frames.
+
+    Parameters
+    ----------
+    path : Path
+        Must not exist.
+    particles : Particles
+    times : ndarray, shape (T,)
+    dimensions : int
+    start : bytes
+        What is known of the provenance before the run, or nothing.
+    room : int
+        Bytes to keep for the provenance.
+    """
+    shape = (particles.batch, len(times), particles.n, dimensions)
+    # The earliest version of the format is the one that every reader knows.
+    with h5py.File(path, "x", libver="earliest", locking=False) as root:
+        _write_metadata(root)
+        ours = root.create_group(OURS)
+        _allocate(ours, "format", FORMAT, INTEGER)
+        _allocate(ours, "shape", shape, INTEGER)
+        if start:
+            _allocate(ours, "provenance_start", start, text_type(len(start)))
+        complete = _allocate(ours, "complete", 0, INTEGER)
+        counter = _allocate(root, FRAMES_WRITTEN, 0, INTEGER)
+        provenance = _allocate(ours, "provenance", b"", text_type(room))
+        values = _create_trajectories(root, particles, times, shape[1:])
+        return Structure(_offset(complete), _offset(counter), _offset(provenance), values)
+
+
+def _create_trajectories(
+    root: Any, particles: Particles, times: np.ndarray, shape: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
+    clock = {
+        "step": _allocate(root, None, np.arange(len(times)), INTEGER),
+        "time": _allocate(root, None, times, FLOAT),
+    }
+    clock["time"].attrs["unit"] = UNIT
+    values = []
+    for b in range(particles.batch):
+        group = root.create_group(f"particles/{trajectory_name(b)}")
+        _write_box(group, shape[-1])
+        _write_particles(group, particles, b)
+        values.append(
+            (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
+        )
+    return tuple(values)
+
+
+def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...]) -> int:
+    """Create a time-dependent H5MD element, step and time by hard links; return its offset."""
+    element = group.create_group(name)
+    for key, dataset in clock.items():
+        element[key] = dataset
+    value = _allocate(element, "value", None, FLOAT, shape)
+    value.attrs["unit"] = UNIT
+    return _offset(value)
+
+
+def _write_metadata(root: Any) -> None:
+    h5md = root.create_group("h5md")
+    h5md.attrs["version"] = np.array([1, 1], INTEGER)
+    h5md.create_group("author").attrs["name"] = np.bytes_("unknown")
+    creator = h5md.create_group("creator")
+    creator.attrs["name"] = np.bytes_("nbody-surrogate")
+    creator.attrs["version"] = np.bytes_(version("nbody-surrogate"))
+    units = h5md.create_group("modules/units")
+    units.attrs["version"] = np.array([1, 0], INTEGER)
+    units.attrs["system"] = np.bytes_("reduced")
+
+
+def _write_box(group: Any, dimensions: int) -> None:
+    box = group.create_group("box")
+    box.attrs["dimension"] = INTEGER.type(dimensions)
+    box.attrs["boundary"] = np.array([b"none"] * dimensions)
+
+
+def _write_particles(group: Any, particles: Particles, b: int) -> None:
+    _allocate(group, "charge", particles.charges[b], FLOAT).attrs["unit"] = UNIT
+    _allocate(group, "mass", particles.masses[b], FLOAT).attrs["unit"] = UNIT
+    if particles.couplings is not None:
+        _allocate(group, "couplings", particles.couplings[b], FLOAT)
+
+
+def _allocate(group: Any, name: str | None, value: Any, dtype: np.dtype, shape: Any = None) -> Any:
+    """Create a contiguous data set with its space in the file, and write `value` where given."""
+    shape = np.shape(value) if shape is None else shape
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.CONTIGUOUS)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plan.set_obj_track_times(False)
+    kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
+    dataset = h5py.Dataset(h5py.h5d.create(group.id, name and name.encode(), kind, space, plan))
+    if value is not None:
+        dataset[()] = value
+    return dataset
+
+
+def _offset(dataset: Any) -> int:
+    """Where the data of a contiguous data set start in the file."""
+    return int(dataset.id.get_offset())

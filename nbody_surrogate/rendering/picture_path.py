@@ -1,0 +1,61 @@
+"""Where a picture or a movie may go: checked before a long run, and again before drawing."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from nbody_surrogate.errors import InputError
+
+__all__ = ["check_picture_path", "is_movie"]
+
+PICTURES, MOVIES = (".png", ".jpg"), (".mp4", ".gif")
+
+
+def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
+    """Refuse a file that `render` could not write.
+
+    Parameters
+    ----------
+    path : path
+    overwrite : bool
+        Whether a file that is there already may be replaced.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If the extension is unknown, the folder is missing or not writable, the file exists and
+        `overwrite` is False, or a movie is asked for without the libraries to write it.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in PICTURES + MOVIES:
+        known = ", ".join(PICTURES + MOVIES)
+        raise InputError(f"`render` must name a file ending in one of {known}, got '{path}'")
+    if path.is_dir():
+        raise InputError(f"`render` must name a file, got the folder '{path}'")
+    if path.exists() and not overwrite:
+        raise InputError(f"`render` must not exist yet unless `overwrite` is set, got '{path}'")
+    _check_folder(path)
+    if is_movie(path) and not all(map(find_spec, ("imageio", "imageio_ffmpeg"))):
+        raise InputError(
+            f"`render` needs imageio with ffmpeg for '{path}': "
+            "pip install 'nbody-surrogate[movie]', or write a .png"
+        )
+    return path
+
+
+def is_movie(path: Path) -> bool:
+    """Whether a path asks for all frames rather than one."""
+    return path.suffix.lower() in MOVIES
+
+
+def _check_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"`render` must name a file in an existing folder, got '{path}'")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"`render` must name a file in a writable folder, got '{path}'")

@@ -1,0 +1,67 @@
+"""Images into files, which appear under their names only when they are complete."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from nbody_surrogate.errors import RunError
+
+__all__ = ["Image", "write"]
+
+Image = UInt8[np.ndarray, "height width 3"]
+
+
+def write(path: Path, images: Iterator[Image], fps: float) -> None:
+    """Write a picture (the first image) or a movie (all images), as the extension says.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be written to its end; nothing is left behind then.
+    """
+    writers = {".mp4": _write_mp4, ".gif": _write_gif}
+    with _complete(path) as unfinished:
+        writers.get(path.suffix.lower(), _write_picture)(unfinished, images, fps)
+
+
+@contextmanager
+def _complete(path: Path) -> Iterator[Path]:
+    """Lend a name in the same folder, with the same extension; rename it if all went well."""
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        raise RunError(f"'{path}' could not be written: {error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_picture(path: Path, images: Iterator[Image], _fps: float) -> None:
+    from PIL import Image as PILImage  # comes with pyvista
+
+    PILImage.fromarray(next(images)).save(path, quality=95)
+
+
+def _write_mp4(path: Path, images: Iterator[Image], fps: float) -> None:
+    from imageio.v2 import get_writer
+
+    options = {"codec": "libx264", "quality": 8, "macro_block_size": 1}
+    with get_writer(path, format="FFMPEG", mode="I", fps=fps, **options) as writer:
+        for image in images:
+            height, width = (edge - edge % 2 for edge in image.shape[:2])
+            writer.append_data(np.ascontiguousarray(image[:height, :width]))
+
+
+def _write_gif(path: Path, images: Iterator[Image], fps: float) -> None:
+    from imageio.v2 import get_writer
+
+    with get_writer(path, format="GIF", mode="I", duration=1000 / fps, loop=0) as writer:
+        for image in images:
+            writer.append_data(image)

@@ -1,0 +1,1 @@
+"""Train any registered surrogate on data from the reference solver."""
