@@ -230,9 +230,9 @@ def _freeze_failures(
     for b in np.flatnonzero(~finite.all(1)):
         good[b] = int(np.argmin(finite[b]))
         message[b] = "the state became non-finite"
-    for b, (valid, why) in result.failures.items():
-        if valid <= good[b]:
-            good[b], message[b] = np.int64(valid), why
+    for failed, (valid, why) in result.failures.items():
+        if valid <= good[failed]:
+            good[failed], message[failed] = valid, why
     for b in np.flatnonzero(good < frames):
         time = carry.problem.time(carry.frame + int(good[b]))
         message[b] = f"{message[b]} after t = {time:g}"

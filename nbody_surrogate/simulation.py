@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.integrator import AbstractIntegrator, Segment
+from nbody_surrogate.integrator import AbstractIntegrator, Carry, Segment, Tick
 from nbody_surrogate.registry import make_integrator
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
@@ -87,26 +87,15 @@ def simulate(
     if warm_up:
         integrator.advance(carry, 1)
     loop = _Loop(state, frames)
-    with _writer(output, overwrite, particles, state, frames, dt) as writer:
-        if writer is not None:
-            writer.write(loop.x[:, :1], loop.v[:, :1])
-        while loop.done < frames:
-            assert carry is not None
-            wanted = min(integrator.options.segment, frames - loop.done)
-            began = time.perf_counter()
-            segment = integrator.advance(carry, wanted, loop.tick(progress))
-            loop.wall_time += time.perf_counter() - began
-            new = loop.add(segment)
-            if writer is not None:
-                writer.write(loop.x[:, new], loop.v[:, new])
-            carry = segment.carry  # type: ignore[assignment]  # None at the very end only
-        info = replace(
-            loop.info(),
-            system={"system": system.name, **system.spec.model_dump()},
-            method=integrator.description,
-            versions=versions(),
-            seed=seed,
-        )
+    info = RunInfo(
+        system={"system": system.name, **system.spec.model_dump()},
+        method=integrator.description,
+        versions=versions(),
+        seed=seed,
+    )
+    with _writer(output, overwrite, particles, state, frames, dt, info) as writer:
+        loop.run(integrator, carry, writer, progress)
+        info = loop.complete(info)
         if writer is not None:
             writer.finish(info)
     t = state.t + np.arange(frames + 1) * dt
@@ -126,7 +115,28 @@ class _Loop:
         self.message = [""] * batch
         self.counters: dict[str, int] = {}
 
-    def tick(self, progress: Progress | None) -> Callable[[float], None] | None:
+    def run(
+        self,
+        integrator: AbstractIntegrator,
+        carry: Carry | None,
+        writer: H5MDWriter | None,
+        progress: Progress | None,
+    ) -> None:
+        """Advance segment by segment; a carry is None only after the last one."""
+        if writer is not None:
+            writer.write(self.x[:, :1], self.v[:, :1])
+        while carry is not None and self.done < self.frames:
+            wanted = min(integrator.options.segment, self.frames - self.done)
+            began = time.perf_counter()
+            segment = integrator.advance(carry, wanted, self.tick(progress))
+            self.wall_time += time.perf_counter() - began
+            new = self.add(segment)
+            if writer is not None:
+                writer.write(self.x[:, new], self.v[:, new])
+            carry = segment.carry
+
+    def tick(self, progress: Progress | None) -> Tick | None:
+        """Count a segment's frames as part of the run's."""
         if progress is None:
             return None
         return lambda within: progress(self.done + within, self.frames)
@@ -147,10 +157,10 @@ class _Loop:
         self.done += length
         return new
 
-    def info(self) -> RunInfo:
-        return RunInfo(
-            system={},
-            method={},
+    def complete(self, info: RunInfo) -> RunInfo:
+        """Say how the run went."""
+        return replace(
+            info,
             wall_time=self.wall_time,
             counters=self.counters,
             status=tuple(-1 if why else 0 for why in self.message),
@@ -166,13 +176,15 @@ def _writer(
     state: State,
     frames: int,
     dt: float,
+    info: RunInfo,
 ) -> H5MDWriter | nullcontext[None]:
     if output is None:
         return nullcontext()
     from nbody_surrogate.h5md import H5MDWriter
 
+    dimensions = state.x.shape[2]
     return H5MDWriter(
-        output, particles, state.x.shape[2], frames + 1, state.t, dt, overwrite=overwrite
+        output, particles, dimensions, frames + 1, state.t, dt, overwrite=overwrite, info=info
     )
 
 

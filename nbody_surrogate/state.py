@@ -16,7 +16,7 @@ __all__ = ["Particles", "State"]
 def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
     """Copy `values` to a read-only, C-contiguous, finite float64 array with the named axes."""
     try:
-        array = np.array(values, dtype=np.float64, order="C")
+        array = np.asarray(values).astype(np.float64, order="C", casting="same_kind")
     except (TypeError, ValueError) as error:
         raise InputError(f"`{name}` must hold real numbers: {error}") from None
     if array.ndim != len(axes.split()):
@@ -69,6 +69,8 @@ class Particles:
                     f"`couplings` must have shape (B, N, N) with (B, N) = {charges.shape}, "
                     f"got {couplings.shape}"
                 )
+            if not np.array_equal(couplings, couplings.swapaxes(1, 2)):
+                raise InputError("`couplings` must be symmetric in the two particles, they are not")
             object.__setattr__(self, "couplings", couplings)
 
     @property
@@ -110,11 +112,9 @@ class State:
     def __post_init__(self) -> None:
         x = frozen_array("x", self.x, "B N D")
         v = frozen_array("v", self.v, "B N D")
-        object.__setattr__(self, "t", float(self.t))
+        object.__setattr__(self, "t", float(frozen_array("t", self.t, "")))
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "v", v)
-        if not np.isfinite(self.t):
-            raise InputError(f"`t` must be finite, got {self.t}")
         if x.shape != v.shape:
             raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
         if x.shape[2] not in (2, 3):

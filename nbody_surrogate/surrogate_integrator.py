@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Mapping
@@ -81,12 +82,14 @@ class SurrogateIntegrator(AbstractIntegrator):
         assert isinstance(self.options, SurrogateOptions)
         self.device = resolve_device(self.options.device)
         self.digest = "in memory"
+        if (model is None) != (card is None) or (model is not None and self.options.weights):
+            raise InputError("`model` and `card` go together, and without `weights`")
         if model is None or card is None:
             model, card, self.digest = self._load(self.options.weights)
         dtype = model.dtype if self.options.dtype is None else resolve_dtype(self.options.dtype)
         if self.device.type == "mps" and dtype is torch.float64:
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
-        self.model = model.to(self.device, dtype).eval()
+        self.model = copy.deepcopy(model).to(self.device, dtype).eval()  # the caller keeps theirs
         self.card = card
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
@@ -126,7 +129,7 @@ class SurrogateIntegrator(AbstractIntegrator):
         if not math.isclose(problem.dt, card.frame_dt, rel_tol=SAME_DT):
             raise InputError(
                 f"`frame_dt` is {card.frame_dt} in what {self.name} was trained on, got "
-                f"{problem.dt:g}; use {card.frame_dt}, other weights or a solver"
+                f"{problem.dt}; use {card.frame_dt}, other weights or a solver"
             )
         excess = self.model.symmetries - system.symmetries
         if excess:

@@ -134,15 +134,15 @@ class AbstractSystem(ABC):
 
     @final
     def sample(
-        self, seed: int | np.random.Generator, n: int, trajectories: int = 1, dimensions: int = 3
+        self, rng: int | np.random.Generator, n: int, trajectories: int = 1, dimensions: int = 3
     ) -> tuple[State, Particles]:
         """Draw starts of the preset at t = 0.
 
         Parameters
         ----------
-        seed : int or numpy.random.Generator
-            From an integer, trajectory b is drawn by ``SeedSequence(seed, spawn_key=(b,))``,
-            so it does not depend on how many are drawn. A generator is drawn from in turn.
+        rng : int or numpy.random.Generator
+            From a seed, trajectory b is drawn by ``SeedSequence(seed, spawn_key=(b,))``, so it
+            does not depend on how many are drawn. A generator is drawn from in turn.
         n : int
             Particles per trajectory, at least 1.
         trajectories : int
@@ -165,15 +165,15 @@ class AbstractSystem(ABC):
                 raise InputError(f"`{parameter}` must be at least 1, got {value}")
         if dimensions not in (2, 3):
             raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
-        if not isinstance(seed, np.random.Generator) and seed < 0:
-            raise InputError(f"`seed` must be at least 0, got {seed}")
-        draws = []
-        for b in range(trajectories):
-            rng = (
-                seed
-                if isinstance(seed, np.random.Generator)
-                else np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(b,)))
-            )
-            draws.append(self._sample(rng, n, dimensions))
+        if not isinstance(rng, np.random.Generator) and rng < 0:
+            raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
+        draws = [self._sample(_generator(rng, b), n, dimensions) for b in range(trajectories)]
         x, v, charges, masses = (np.stack(column) for column in zip(*draws, strict=True))
         return State(0.0, x, v), Particles(charges, masses)
+
+
+def _generator(rng: int | np.random.Generator, b: int) -> np.random.Generator:
+    """Return the generator of trajectory `b`."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(b,)))

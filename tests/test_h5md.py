@@ -362,6 +362,7 @@ def test_a_run_killed_at_any_moment_is_readable(tmp_path, reported):
 
 FULL = """
 import resource, sys
+from pathlib import Path
 import numpy as np
 from nbody_surrogate.errors import RunError
 from nbody_surrogate.h5md import H5MDWriter
@@ -371,7 +372,8 @@ ones, x = np.ones((2, 5)), np.ones((2, 4, 5, 3))
 try:
     with H5MDWriter(sys.argv[1], Particles(ones, ones), 3, 8, 0.0, 0.1) as writer:
         writer.write(x, x)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        nearly = Path(writer.part).stat().st_size - 100  # all but the last few numbers fit
+        resource.setrlimit(resource.RLIMIT_FSIZE, (nearly, resource.RLIM_INFINITY))
         writer.write(x, x)
 except RunError as error:
     print(error)
@@ -657,6 +659,12 @@ def overwrite(path, name, value):
 def test_contradictions_in_a_file_are_refused(finished, name, value):
     overwrite(finished, name, value)
     refusal(finished)
+
+
+def test_a_trajectory_that_is_not_announced_is_refused(finished):
+    with h5py.File(finished, "r+") as file:
+        file.create_group("particles/trajectory_0003")
+    assert "should hold 3 trajectories, but holds 4" in refusal(finished)
 
 
 def test_sizes_are_checked_before_memory_is_taken(tmp_path):

@@ -49,6 +49,7 @@ class Request:
     substeps: int | None
     device: str
     dtype: str | None
+    threads: int
     weights: Path | None
     output: Path | None
     overwrite: bool
@@ -79,6 +80,9 @@ class Request:
 @click.option("--substeps", type=int, help="Steps per frame of fixed-step methods.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']")
+@click.option(
+    "--threads", type=int, default=1, show_default=True, help="More pay for large batches."
+)
 @click.option("--weights", type=click.Path(path_type=Path), help="Folder of a trained model.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="H5MD file.  [default: in runs/]"
@@ -175,6 +179,8 @@ def _system(request: Request) -> AbstractSystem:
 
 
 def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
+    if request.seed < 0:
+        raise InputError(f"`seed` must be at least 0, got {request.seed}")
     if request.initial is None:
         n = DEFAULT_PARTICLES if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
@@ -204,6 +210,8 @@ def _integrators(request: Request) -> tuple[AbstractIntegrator, AbstractIntegrat
     """Build the method and its reference, each with the options that apply to it."""
     from nbody_surrogate.registry import integrator_options, is_surrogate, make_integrator
 
+    if request.threads < 1:
+        raise InputError(f"`threads` must be at least 1, got {request.threads}")
     _check_device(request.device)
     known = integrator_options(request.integrator)
     tolerances = {"rtol": request.rtol, "atol": request.atol}
@@ -220,6 +228,9 @@ def _integrators(request: Request) -> tuple[AbstractIntegrator, AbstractIntegrat
         if value is not None:
             for_method[key] = value
     if is_surrogate(request.integrator):
+        import torch
+
+        torch.set_num_threads(request.threads)
         for_method["device"] = request.device
     method = make_integrator(request.integrator, **for_method)
     if request.no_reference:

@@ -71,7 +71,7 @@ def _open(group: Any, path: str, dtype: np.dtype, shape: tuple[int, ...]) -> Any
         )
     plan = dataset.id.get_create_plist()
     contiguous = plan.get_layout() == h5py.h5d.CONTIGUOUS
-    if not contiguous or plan.get_external_count() or plan.get_nfilters():
+    if not contiguous or plan.get_external_count():
         raise ValueError(f"{path!r} must be contiguous inside the file")
     offset, size = dataset.id.get_offset(), math.prod(shape) * dtype.itemsize
     if offset is None or offset + size > dataset.file.id.get_filesize():

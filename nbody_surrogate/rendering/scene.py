@@ -126,7 +126,7 @@ class Scene:
         path = track.path(frame, self._trail)
         age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * SUBFRAMES)  # (P, 1)
         colours = _hazed(track.colours(pale), camera.depth(path))
-        colours = mixed(BACKDROP, colours, 0.2 + 0.8 * age[..., None] ** 0.7)
+        colours = mixed(BACKDROP, colours, 0.3 + 0.7 * age[..., None] ** 0.7)
         widths = width * (0.05 + 0.95 * age**0.8) * track.sizes
         return shapes.tubes(path, colours, widths, 1e-4 * camera.radius)
 
@@ -167,7 +167,7 @@ class Scene:
         actor = pv.Actor(mapper=mapper)
         actor.prop.interpolation = "Phong"
         actor.prop.specular, actor.prop.specular_power = 0.45, 30.0
-        actor.prop.ambient, actor.prop.diffuse = (0.25, 0.95) if name == "balls" else (0.5, 0.7)
+        actor.prop.ambient, actor.prop.diffuse = (0.25, 0.95) if name == "balls" else (0.6, 0.6)
         self._add(actor)
 
     def _add(self, actor: Any) -> None:

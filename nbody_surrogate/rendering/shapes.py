@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ball", "dash", "disc", "hoop", "ring", "stamped", "tubes"]
 
-TUBE_SIDES = 12
+TUBE_SIDES = 10
 
 
 def ball() -> pv.PolyData:

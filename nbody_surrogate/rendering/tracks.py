@@ -47,14 +47,15 @@ class Track:
     def of(cls, trajectory: Trajectory, name: str) -> Track:
         """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
         pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
-        masses, good = trajectory.particles.masses[0], trajectory.info.good
+        masses, frames = trajectory.particles.masses[0], len(trajectory.t)
+        reached = trajectory.info.good[0] if trajectory.info.good else frames
         return cls(
             t=trajectory.t,
             x=np.pad(np.where(np.isfinite(trajectory.x), trajectory.x, np.nan), pad),
             v=np.nan_to_num(np.pad(trajectory.v, pad), posinf=0.0, neginf=0.0),
             charges=trajectory.particles.charges[0],
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
-            last=max(0, min(len(trajectory.t), *good[:1], len(trajectory.t)) - 1),
+            last=max(0, min(reached, frames) - 1),
             name=str(trajectory.info.method.get("integrator", name)),
         )
 

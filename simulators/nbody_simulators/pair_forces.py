@@ -53,15 +53,24 @@ def pair_acceleration(
     n, dimensions = x.shape
     out[:] = 0.0
     for i in range(n):
+        ax, ay, az = 0.0, 0.0, 0.0
         for j in range(i + 1, n):
-            r2 = 0.0
-            for d in range(dimensions):
-                r2 += (x[i, d] - x[j, d]) ** 2
+            dx, dy = x[i, 0] - x[j, 0], x[i, 1] - x[j, 1]
+            dz = x[i, 2] - x[j, 2] if dimensions == 3 else 0.0
+            r2 = dx * dx + dy * dy + dz * dz
             force, _ = pair_force(parameters, r2, charges[i], charges[j], masses[i], masses[j])
-            for d in range(dimensions):
-                pull = force * (x[i, d] - x[j, d])
-                out[i, d] += pull / masses[i]
-                out[j, d] -= pull / masses[j]
+            ax, ay, az = ax + force * dx, ay + force * dy, az + force * dz
+            out[j, 0] -= force * dx
+            out[j, 1] -= force * dy
+            if dimensions == 3:
+                out[j, 2] -= force * dz
+        out[i, 0] += ax
+        out[i, 1] += ay
+        if dimensions == 3:
+            out[i, 2] += az
+    for i in range(n):
+        for d in range(dimensions):
+            out[i, d] /= masses[i]
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -1,0 +1,209 @@
+"""Particles and states: frozen float64 copies, and one line for every misuse."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jaxtyping import TypeCheckError
+
+from nbody_surrogate import InputError, Particles, State
+from nbody_surrogate.metrics import rmse
+
+B, N, D = 2, 3, 3
+
+
+def make_particles(**changes):
+    values = {"charges": np.ones((B, N)), "masses": np.full((B, N), 2.0)}
+    return Particles(**{**values, **changes})
+
+
+def make_state(**changes):
+    values = {"t": 0.0, "x": np.zeros((B, N, D)), "v": np.ones((B, N, D))}
+    return State(**{**values, **changes})
+
+
+def refused(make, parameter, **values):
+    """The one line with which `values` are refused; it begins with the parameter's name."""
+    with pytest.raises(InputError) as caught:
+        make(**values)
+    message = str(caught.value)
+    assert message.startswith(f"`{parameter}` ")
+    assert "\n" not in message
+    return message
+
+
+def test_annotations_are_executed():
+    right, wrong = np.zeros((1, 4, 3, 3)), np.zeros((1, 4, 3, 2))
+    assert rmse(right, right).shape == (1, 4)
+    with pytest.raises(TypeCheckError):
+        rmse(right, wrong)
+    with pytest.raises(TypeCheckError):
+        rmse(right[0], right[0])
+
+
+# Shapes
+
+
+@given(st.integers(1, 4), st.integers(1, 5), st.sampled_from([2, 3]))
+def test_shapes_are_kept(batch, n, dimensions):
+    rng = np.random.default_rng(batch)
+    x, v = rng.normal(size=(2, batch, n, dimensions))
+    charges, masses = rng.uniform(0.5, 2.0, size=(2, batch, n))
+    couplings = rng.normal(size=(batch, n, n))
+    couplings = couplings + couplings.swapaxes(1, 2)
+    state, particles = State(0.5, x, v), Particles(charges, masses, couplings)
+    assert (particles.batch, particles.n) == (batch, n)
+    np.testing.assert_array_equal(state.x, x)
+    np.testing.assert_array_equal(state.v, v)
+    np.testing.assert_array_equal(particles.charges, charges)
+    np.testing.assert_array_equal(particles.masses, masses)
+    np.testing.assert_array_equal(particles.couplings, couplings)
+
+
+def test_one_trajectory_keeps_its_batch_axis():
+    rng = np.random.default_rng(0)
+    x, v = rng.normal(size=(2, B, N, D))
+    masses = rng.uniform(1, 2, size=(B, N))
+    couplings = np.arange(B)[:, None, None] * np.ones((B, N, N))
+    state = make_state(t=1.5, x=x, v=v)[1]
+    particles = make_particles(masses=masses, couplings=couplings)[1]
+    assert state.t == 1.5
+    np.testing.assert_array_equal(state.x, x[1:])
+    np.testing.assert_array_equal(state.v, v[1:])
+    np.testing.assert_array_equal(particles.masses, masses[1:])
+    np.testing.assert_array_equal(particles.couplings, couplings[1:])
+    assert make_particles()[0].couplings is None
+
+
+@pytest.mark.parametrize("b", [B, -B - 1])
+def test_a_trajectory_that_is_not_there_is_an_index_error(b):
+    with pytest.raises(IndexError):
+        make_state()[b]
+    with pytest.raises(IndexError):
+        make_particles()[b]
+
+
+# Freezing
+
+
+def arrays_of(state, particles):
+    return {
+        "x": state.x,
+        "v": state.v,
+        "charges": particles.charges,
+        "masses": particles.masses,
+        "couplings": particles.couplings,
+    }
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_arrays_are_read_only_float64_copies(dtype, order):
+    given_arrays = {
+        "x": np.ones((B, N, D)),
+        "v": np.ones((B, N, D)),
+        "charges": np.ones((B, N)),
+        "masses": np.ones((B, N)),
+        "couplings": np.ones((B, N, N)),
+    }
+    given_arrays = {key: value.astype(dtype, order) for key, value in given_arrays.items()}
+    state = State(0.0, given_arrays["x"], given_arrays["v"])
+    particles = Particles(*(given_arrays[key] for key in ("charges", "masses", "couplings")))
+    for array in given_arrays.values():
+        array[...] = 7
+    for array in arrays_of(state, particles).values():
+        assert array.dtype == np.float64
+        assert array.flags.c_contiguous
+        assert (array == 1.0).all()
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 2.0
+
+
+def test_nested_lists_will_do():
+    particles = Particles([[1, -1]], [[1, 2]])
+    state = State(0, [[[0, 1], [2, 3]]], [[[4, 5], [6, 7]]])
+    assert particles.charges.tolist() == [[1.0, -1.0]]
+    assert state.x.shape == (1, 2, 2)
+    assert isinstance(state.t, float)
+
+
+@pytest.mark.parametrize(
+    ("value", "field"), [(make_state(), "x"), (make_state(), "t"), (make_particles(), "charges")]
+)
+def test_fields_cannot_be_replaced(value, field):
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, field, getattr(value, field))
+
+
+# Misuse
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [
+        ("charges", {"charges": np.ones(N)}),
+        ("charges", {"charges": np.ones((B, N, 1))}),
+        ("charges", {"charges": [["a", "b"]]}),
+        ("charges", {"charges": [[1.0], [1.0, 2.0]]}),
+        ("charges", {"charges": [[1j, 1.0]]}),
+        ("charges", {"charges": np.full((B, N), 1j)}),
+        ("charges", {"charges": np.full((B, N), np.nan)}),
+        ("charges", {"charges": np.full((B, N), np.inf)}),
+        ("charges", {"charges": np.ones((0, N)), "masses": np.ones((0, N))}),
+        ("charges", {"charges": np.ones((B, 0)), "masses": np.ones((B, 0))}),
+        ("masses", {"masses": np.ones((B, N + 1))}),
+        ("masses", {"masses": np.ones((1, N))}),
+        ("masses", {"masses": np.zeros((B, N))}),
+        ("masses", {"masses": -np.ones((B, N))}),
+        ("masses", {"masses": np.full((B, N), np.nan)}),
+        ("masses", {"masses": None}),
+        ("couplings", {"couplings": np.ones((B, N))}),
+        ("couplings", {"couplings": np.ones((B, N, N + 1))}),
+        ("couplings", {"couplings": np.ones((1, N, N))}),
+        ("couplings", {"couplings": np.full((B, N, N), np.inf)}),
+        ("couplings", {"couplings": np.triu(np.ones((B, N, N)))}),
+    ],
+)
+def test_misuse_of_particles_is_one_line(parameter, values):
+    refused(make_particles, parameter, **values)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [
+        ("x", {"x": np.zeros((N, D))}),
+        ("x", {"x": np.zeros(())}),
+        ("x", {"x": np.zeros((B, N, 1)), "v": np.zeros((B, N, 1))}),
+        ("x", {"x": np.zeros((B, N, 4)), "v": np.zeros((B, N, 4))}),
+        ("x", {"x": np.full((B, N, D), np.nan)}),
+        ("x", {"x": "here"}),
+        ("v", {"v": np.zeros((B, N, 2))}),
+        ("v", {"v": np.zeros((B, N + 1, D))}),
+        ("v", {"v": np.zeros((1, N, D))}),
+        ("v", {"v": np.full((B, N, D), -np.inf)}),
+        ("v", {"v": None}),
+        ("t", {"t": np.nan}),
+        ("t", {"t": -np.inf}),
+        ("t", {"t": "noon"}),
+        ("t", {"t": None}),
+    ],
+)
+def test_misuse_of_states_is_one_line(parameter, values):
+    refused(make_state, parameter, **values)
+
+
+def test_the_line_says_what_was_given():
+    assert "(2, 4)" in refused(make_particles, "masses", masses=np.ones((B, N + 1)))
+    assert "-3" in refused(make_particles, "masses", masses=np.full((B, N), -3.0))
+    assert "got 4" in refused(make_state, "x", x=np.zeros((B, N, 4)), v=np.zeros((B, N, 4)))
+
+
+@given(st.sampled_from(["x", "v"]), st.integers(0, B * N * D - 1))
+def test_a_single_value_that_is_not_finite_is_found(field, at):
+    values = np.zeros(B * N * D)
+    values[at] = np.nan
+    refused(make_state, field, **{field: values.reshape(B, N, D)})
