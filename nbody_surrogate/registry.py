@@ -94,13 +94,13 @@ def surrogate_class(name: str) -> type[AbstractSurrogate]:
     return cls
 
 
-def integrator_options(name: str) -> frozenset[str]:
-    """Names of the options an integrator takes."""
+def integrator_options(name: str, label: str = "integrator") -> frozenset[str]:
+    """Names of the options an integrator takes; `label` names the parameter in errors."""
     if is_surrogate(name):
         from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 
         return frozenset(SurrogateIntegrator.Options.model_fields)
-    return frozenset(_load("integrators", name, "integrator").Options.model_fields)
+    return frozenset(_load("integrators", name, label).Options.model_fields)
 
 
 def is_surrogate(name: str) -> bool:

@@ -43,7 +43,7 @@ class ParticleTensors(NamedTuple):
 class SurrogateConfig(BaseModel):
     """Base of every surrogate's configuration: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     history: int = Field(default=1, ge=1, description="frames the model may look back on")
 
@@ -55,7 +55,7 @@ class Card(BaseModel):
     with others is refused. Particle numbers and times outside the range are only warned about.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     system: str
     system_spec: dict[str, float | int | str | bool]

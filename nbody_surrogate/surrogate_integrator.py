@@ -23,7 +23,7 @@ from nbody_surrogate.integrator import (
     Problem,
     Tick,
 )
-from nbody_surrogate.registry import make_integrator, surrogate_class
+from nbody_surrogate.registry import is_surrogate, make_integrator, surrogate_class
 from nbody_surrogate.state import State
 from nbody_surrogate.surrogate import AbstractSurrogate, Cache, Card, ParticleTensors
 from nbody_surrogate.weights import load_weights
@@ -137,7 +137,18 @@ class SurrogateIntegrator(AbstractIntegrator):
                 f"`integrator` {self.name} has symmetries that system {system.name!r} lacks: "
                 f"{', '.join(sorted(excess))}"
             )
+        self._check_warm_up()
         self._warn_outside_range(problem)
+
+    def _check_warm_up(self) -> None:
+        assert isinstance(self.options, SurrogateOptions)
+        if self.model.min_history > self.options.segment:
+            raise InputError(
+                f"`segment` must be at least the {self.model.min_history} frames that "
+                f"{self.name} starts from, got {self.options.segment}"
+            )
+        if self.model.min_history > 1 and is_surrogate(self.options.warm_up):
+            raise InputError(f"`warm_up` must be a solver, got surrogate {self.options.warm_up!r}")
 
     def _warn_outside_range(self, problem: Problem) -> None:
         particles = problem.particles
@@ -154,12 +165,6 @@ class SurrogateIntegrator(AbstractIntegrator):
                     stacklevel=2,
                 )
 
-        if self.model.min_history > self.options.segment:
-            raise InputError(
-                f"`segment` must be at least the {self.model.min_history} frames that "
-                f"{self.name} starts from, got {self.options.segment}"
-            )
-
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
@@ -170,11 +175,12 @@ class SurrogateIntegrator(AbstractIntegrator):
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         problem, batch = carry.problem, carry.arrays["x"].shape[0]
         particles = self._particles(problem)
-        self._warn_late(problem, carry.frame + frames)
+        self._warn_outside_times(problem, carry.frame + frames)
         x, v = (self._tensor(carry.arrays[key])[:, None] for key in ("x", "v"))  # (B, 1, N, D)
         cache, counters = _unpacked(carry.arrays), {"model_calls": 0}
+        failures: dict[int, tuple[int, str]] = {}
         if carry.frame == 0 and self.model.min_history > 1:
-            x, v, counters = self._warm_up(carry, frames, counters)
+            x, v, counters, failures = self._warm_up(carry, frames, counters)
             cache = self.model.start_cache(*self._inputs(x[:, :-1], v[:, :-1]), particles)
         out_x, out_v = list(x.unbind(1)), list(v.unbind(1))  # the newest frame last
         while len(out_x) <= frames:
@@ -185,14 +191,14 @@ class SurrogateIntegrator(AbstractIntegrator):
             counters["model_calls"] += batch
             tick(len(out_x) - 1)
         new_x, new_v = (torch.stack(out[1:], dim=1).cpu().numpy() for out in (out_x, out_v))
-        return Frames(new_x, new_v, _packed(cache), counters=counters)
+        return Frames(new_x, new_v, _packed(cache), failures, counters)
 
     def _warm_up(
         self, carry: Carry, frames: int, counters: dict[str, int]
-    ) -> tuple[Tensor, Tensor, dict[str, int]]:
+    ) -> tuple[Tensor, Tensor, dict[str, int], dict[int, tuple[int, str]]]:
         """Make the start and the frames before the model's first one by the reference."""
         assert isinstance(self.options, SurrogateOptions)
-        solver = make_integrator(self.options.warm_up)
+        solver = make_integrator(self.options.warm_up, segment=self.options.segment)
         problem = carry.problem
         state = State(problem.t0, carry.arrays["x"], carry.arrays["v"])
         start = solver.start(problem.system, state, problem.particles, problem.dt)
@@ -201,13 +207,17 @@ class SurrogateIntegrator(AbstractIntegrator):
             torch.cat([self._tensor(first)[:, None], self._tensor(later)], dim=1)
             for first, later in ((state.x, made.x), (state.v, made.v))
         )
-        return x, v, {**counters, "warm_up_nfev": made.counters["nfev"]}
+        why = f"the warm-up by {solver.name} failed"
+        failures = {int(b): (int(made.good[b]), why) for b in np.flatnonzero(made.status)}
+        return x, v, {**counters, "warm_up_nfev": made.counters.get("nfev", 0)}, failures
 
-    def _warn_late(self, problem: Problem, frame: int) -> None:
-        latest = self.card.time_range[1]
-        if problem.time(frame) > latest * (1 + SAME_DT):
+    def _warn_outside_times(self, problem: Problem, frame: int) -> None:
+        earliest, latest = self.card.time_range
+        slack = SAME_DT * max(abs(earliest), abs(latest))
+        if problem.t0 < earliest - slack or problem.time(frame) > latest + slack:
             warnings.warn(
-                f"{self.name} was trained for times up to {latest:g}, the run goes beyond",
+                f"{self.name} was trained for times from {earliest:g} to {latest:g}, the run "
+                "goes beyond",
                 NBodyWarning,
                 stacklevel=2,
             )

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from nbody_surrogate.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
 
@@ -36,7 +37,7 @@ def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: 
         "format_version": FORMAT_VERSION,
         "surrogate": name,
         "config": model.config.model_dump(),
-        "card": card.model_dump(mode="json"),
+        "card": {**card.model_dump(mode="json"), "dtype": str(model.dtype).removeprefix("torch.")},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     _replace(folder / "model.safetensors", save_tensors(state))
@@ -83,7 +84,7 @@ def load_weights(
         )
     try:
         card = Card(**config["card"])
-        model = cls(cls.Config(**config["config"]))
+        model = cls(cls.Config(**config["config"])).to(DTYPES[card.dtype])
         model.load_state_dict(load_tensors(raw_model), strict=True)
     except (ValidationError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -97,7 +98,7 @@ def load_weights(
 def _header(folder: Path, raw: bytes) -> dict[str, Any]:
     try:
         config = json.loads(raw)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # no text, no JSON, or a number of too many digits
         raise FileFormatError(f"`weights` {str(folder)!r}: config.json is not valid JSON") from None
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise FileFormatError(f"`weights` {str(folder)!r}: config.json is not a model's")

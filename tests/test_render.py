@@ -16,8 +16,9 @@ from PIL import Image
 
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.rendering import check_picture_path, render
-from nbody_surrogate.rendering.camera import REACH, moving_cameras, still_camera
+from nbody_surrogate.rendering.camera import REACH, SIGHT, moving_cameras, still_camera
 from nbody_surrogate.rendering.scene import Scene
+from nbody_surrogate.rendering.shapes import tubes
 from nbody_surrogate.rendering.tracks import SUBFRAMES, Track
 from nbody_surrogate.state import Particles
 from nbody_surrogate.trajectory import RunInfo, Trajectory
@@ -170,6 +171,20 @@ def test_particles_without_a_finite_position_are_left_out(tmp_path: Path) -> Non
     picture(run, tmp_path, reference=replace(run, x=x))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("far", [1e4, 1e9, 1e30, 1e200])
+def test_a_candidate_that_blows_up_leaves_the_reference_in_sight(
+    tmp_path: Path, far: float
+) -> None:
+    run = trajectory()
+    x, v = run.x.copy(), run.v.copy()
+    x[4:, :2] *= far
+    v[4:, :2] *= far
+    image = picture(replace(run, x=x, v=v), tmp_path, reference=run, title="")
+    assert warm(image) > 100
+    assert cool(image) > 100
+
+
 def test_a_stopped_run_keeps_its_last_trail_and_says_so(tmp_path: Path) -> None:
     run = trajectory()
     x, v = run.x.copy(), run.v.copy()
@@ -195,6 +210,29 @@ def test_a_trail_passes_through_the_frames_and_follows_cubics_between_them() -> 
     path = Track.of(replace(run, x=at(t), v=rate), "").path(frame=4, trail=3)
     fine = np.linspace(t[1], t[4], 3 * SUBFRAMES + 1)
     assert np.abs(path - at(fine)).max() < EXACT
+
+
+def test_a_tube_skips_halts_and_what_comes_before_a_gap(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    halting = np.array([0.0, 1, 1, 1, 2, 3])
+    broken = np.array([0.0, 1, np.nan, 5, 6, 7])
+    paths = np.stack([halting, broken, np.ones(6)], axis=1)[..., None] * np.array([1.0, 0, 0])
+    mesh = tubes(paths, np.ones_like(paths), np.full((6, 3), 0.1), shortest=1e-6)
+    expected = [0, 1, 2, 3, 5, 6, 7]  # and nothing for the one at rest
+    assert np.array_equal(np.unique(np.round(mesh.points[:, 0], 6)), expected)
+    assert np.linalg.norm(mesh.points[:, 1:], axis=1).max() == pytest.approx(0.1)
+    assert not tubes(paths[:, 2:], paths[:, 2:], np.ones((6, 1)), shortest=1e-6).n_points
+    assert capfd.readouterr().err == ""  # VTK grumbles at tubes that go nowhere
+
+
+def test_what_is_lost_in_the_distance_is_not_drawn() -> None:
+    x = trajectory().x
+    camera = still_camera(x, x, 0, 0, 1.0)
+    points = np.array([1.0, -SIGHT, 2 * SIGHT, 1e300, np.inf, np.nan])[:, None] * 0.99
+    seen = camera.sees(camera.centre + camera.radius * points * np.array([0.0, 1.0, 1.0]))
+    assert seen[:5].tolist() == [True, True, False, False, False]
+    assert not seen[5]
 
 
 def test_one_runaway_does_not_spoil_the_frame() -> None:

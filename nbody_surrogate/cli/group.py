@@ -35,13 +35,19 @@ class OneLineErrors(click.RichGroup):
             _stop(str(error), error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             _stop("interrupted; frames of finished segments stay readable in .h5.part", INTERRUPTED)
-        except MemoryError as error:
-            _stop(f"out of memory: {error}; use fewer `particles`, `trajectories` or frames", 1)
         except Exception as error:
             if os.environ.get("NBODY_SURROGATE_DEBUG"):
                 raise
+            if _out_of_memory(error):
+                _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
             _stop(f"unexpected {type(error).__name__}: {error}", 1)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; torch says so by a RuntimeError."""
+    said = "allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -18,6 +18,7 @@ def progress_bar(
 
     columns = ("{task.description:>12}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+    silent = hidden or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done, _total: bar.update(task, completed=int(done))

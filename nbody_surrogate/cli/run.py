@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import math
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ def _free_name(request: Request) -> Path:
     )
     base = f"{request.system}-{request.integrator}-{start}".replace(":", "-").replace("/", "-")
     number, path = 1, folder / f"{base}.h5"
-    while path.exists() or path.with_suffix(".reference.h5").exists():
+    while any(folder.glob(f"{glob.escape(path.stem)}.*")):
         number += 1
         path = folder / f"{base}-{number}.h5"
     return path
@@ -208,49 +209,47 @@ def _frames(request: Request) -> int:
 
 def _integrators(request: Request) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     """Build the method and its reference, each with the options that apply to it."""
-    from nbody_surrogate.registry import integrator_options, is_surrogate, make_integrator
+    from nbody_surrogate.registry import integrator_options, make_integrator
+
+    known = integrator_options(request.integrator)
+    for_truth: frozenset[str] = frozenset()
+    if not request.no_reference:
+        for_truth = integrator_options(request.reference, "reference")
+    tolerances = _given(rtol=request.rtol, atol=request.atol)
+    weights = None if request.weights is None else str(request.weights)
+    special = _given(substeps=request.substeps, dtype=request.dtype, weights=weights)
+    for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
+        raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
+    options = special | {key: value for key, value in tolerances.items() if key in known}
+    method = make_integrator(request.integrator, **options, **_torch_options(request))
+    if request.no_reference:
+        return method, None
+    if request.reference == request.integrator:
+        return method, make_integrator(request.reference, **_sharper(method))
+    truth = {key: value for key, value in tolerances.items() if key in for_truth}
+    return method, make_integrator(request.reference, **truth)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _torch_options(request: Request) -> dict[str, str]:
+    """Check device and threads, without importing torch for a solver on the default device."""
+    from nbody_surrogate.registry import is_surrogate
 
     if request.threads < 1:
         raise InputError(f"`threads` must be at least 1, got {request.threads}")
-    _check_device(request.device)
-    known = integrator_options(request.integrator)
-    tolerances = {"rtol": request.rtol, "atol": request.atol}
-    given = {key: value for key, value in tolerances.items() if value is not None}
-    for_method: dict[str, Any] = {key: value for key, value in given.items() if key in known}
-    special = {
-        "substeps": request.substeps,
-        "dtype": request.dtype,
-        "weights": None if request.weights is None else str(request.weights),
-    }
-    for key, value in special.items():
-        if value is not None and key not in known:
-            raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
-        if value is not None:
-            for_method[key] = value
     if is_surrogate(request.integrator):
         import torch
 
         torch.set_num_threads(request.threads)
-        for_method["device"] = request.device
-    method = make_integrator(request.integrator, **for_method)
-    if request.no_reference:
-        if len(given) > len(for_method.keys() & given.keys()):
-            raise InputError(f"`{next(iter(given))}` does not apply to {request.integrator!r}")
-        return method, None
-    for_reference = {
-        key: value for key, value in given.items() if key in integrator_options(request.reference)
-    }
-    if request.reference == request.integrator:
-        for_reference = _sharper(method)
-    return method, make_integrator(request.reference, **for_reference)
-
-
-def _check_device(name: str) -> None:
-    """Check a device's name without importing torch for the default."""
-    if name != "auto":
+        return {"device": request.device}
+    if request.device != "auto":
         from nbody_surrogate.device import resolve_device
 
-        resolve_device(name)
+        resolve_device(request.device)
+    return {}
 
 
 def _sharper(method: AbstractIntegrator) -> dict[str, Any]:

@@ -116,7 +116,7 @@ class H5MDWriter:
                 self._put(position + done, np.asarray(x[b], FLOAT).tobytes())
                 self._put(velocity + done, np.asarray(v[b], FLOAT).tobytes())
             # Only now: no reader sees frames in the making.
-            self._put(self._offsets.counter, INTEGER.type(written).tobytes())
+            self._put(self._offsets.counter, np.array(written, INTEGER).tobytes())
         self.written = written
 
     def _put(self, offset: int, data: bytes) -> None:
@@ -146,7 +146,7 @@ class H5MDWriter:
         text = dump_info(info, self._shape[0])
         with self._reported():
             self._put(self._offsets.provenance, text.ljust(room_for(self._shape[0]), b"\0"))
-            self._put(self._offsets.complete, INTEGER.type(1).tobytes())
+            self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
             os.fsync(self._file.fileno())
             self._file.close()
             self._rename()

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from scipy.ndimage import gaussian_filter1d
+
+from nbody_surrogate.rendering.tracks import finite
 
 __all__ = ["VIEW_ANGLE", "Camera", "moving_cameras", "still_camera"]
 
 VIEW_ANGLE = 40.0  # degrees, from bottom to top
 SHARE = 90.0  # percent of the particles that the picture must hold
 REACH = 1.6  # how many times farther out the picture may go to hold the candidate too
+SIGHT = 100.0  # what is more radii from the centre than this is not drawn
 ORBIT = 0.4  # degrees for each frame of a movie
 WIDEST_ORBIT = 90.0  # degrees for the whole of it
 
@@ -40,6 +43,10 @@ class Camera:
     def depth(self, points: Float64[np.ndarray, "*axes 3"]) -> Float64[np.ndarray, "*axes"]:
         """Depth behind the centre, in radii: -1 at the front, 1 at the back."""
         return np.asarray((self.centre - points) @ self.facing[2] / self.radius)
+
+    def sees(self, points: Float64[np.ndarray, "*axes 3"]) -> Bool[np.ndarray, "*axes"]:
+        """Tell which points are near enough to be drawn."""
+        return np.asarray((np.abs(points - self.centre) < SIGHT * self.radius).all(axis=-1))
 
 
 def still_camera(
@@ -91,22 +98,18 @@ def _framing(
     lead: Float64[np.ndarray, "T N D"], rival: Float64[np.ndarray, "T N D"], frame: int, trail: int
 ) -> tuple[Float64[np.ndarray, "3"], float]:
     """Return the median position and the radius that holds most particles and their trails."""
-    filled = np.flatnonzero(np.isfinite(lead).all(axis=2).any(axis=1))
+    filled = np.flatnonzero(finite(lead).any(axis=1))
     frame = int(filled[np.argmin(np.abs(filled - frame))])
     window = slice(max(0, frame - trail), frame + 1)
-    centre = np.median(_finite(lead[frame]), axis=0)
+    centre = np.median(lead[frame][finite(lead[frame])], axis=0)
     radius = max(_spread(lead[frame], centre), _spread(lead[window], centre)) or 1.0
     radius = max(radius, min(_spread(rival[frame], centre), REACH * radius))
     return np.pad(centre, (0, 3 - len(centre))), radius
 
 
-def _finite(x: Float64[np.ndarray, "*axes D"]) -> Float64[np.ndarray, "K D"]:
-    return np.asarray(x[np.isfinite(x).all(axis=-1)])
-
-
 def _spread(x: Float64[np.ndarray, "*axes D"], centre: Float64[np.ndarray, " D"]) -> float:
     """Return the distance from the centre within which most of the finite positions are."""
-    distances = np.linalg.norm(_finite(x) - centre, axis=1)
+    distances = np.linalg.norm(x[finite(x)] - centre, axis=1)
     return float(np.percentile(distances, SHARE)) if len(distances) else 0.0
 
 

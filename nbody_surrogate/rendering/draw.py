@@ -13,7 +13,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.rendering.camera import moving_cameras, still_camera
 from nbody_surrogate.rendering.picture_path import check_picture_path, is_movie
 from nbody_surrogate.rendering.scene import Scene
-from nbody_surrogate.rendering.tracks import Track
+from nbody_surrogate.rendering.tracks import Track, finite
 from nbody_surrogate.rendering.writer import write
 from nbody_surrogate.trajectory import Trajectory
 
@@ -112,7 +112,7 @@ def _check_twins(candidate: Trajectory, reference: Trajectory) -> None:
 
 
 def _check_drawable(lead: Trajectory) -> None:
-    if not np.isfinite(lead.x).all(axis=2).any():
+    if not finite(lead.x).any():
         name = lead.info.method.get("integrator", "what is drawn solid")
         raise InputError(f"`x` of {name} must hold a finite position to draw, got none")
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from nbody_surrogate.rendering import shapes
-from nbody_surrogate.rendering.camera import VIEW_ANGLE, Camera
+from nbody_surrogate.rendering.camera import SIGHT, VIEW_ANGLE, Camera
 from nbody_surrogate.rendering.tracks import COOL, INK, NEUTRAL, SUBFRAMES, WARM, Track, mixed
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Scene:
         self._note.input = self._remark(frame)
         view = self._plotter.camera
         view.position, view.focal_point, view.up = camera.position, camera.centre, camera.facing[1]
-        self._plotter.renderer.reset_camera_clipping_range()
+        distance = float(np.linalg.norm(camera.position - camera.centre))
+        view.clipping_range = (0.02 * distance, distance + 2 * SIGHT * camera.radius)
 
     def _stamp(
         self,
@@ -114,7 +115,7 @@ class Scene:
         radius: float,
         pale: float = 0.0,
     ) -> None:
-        seen = track.finite(frame)
+        seen = camera.sees(track.x[frame])
         here, colours = track.x[frame][seen], track.colours(pale)[seen]
         colours = _hazed(colours, camera.depth(here))
         mesh = shapes.stamped(template, here, radius * track.sizes[seen], colours, camera.facing)
@@ -124,6 +125,7 @@ class Scene:
         self, track: Track, frame: int, camera: Camera, width: float, pale: float = 0.0
     ) -> pv.PolyData:
         path = track.path(frame, self._trail)
+        path = np.where(camera.sees(path)[..., None], path, np.nan)
         age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * SUBFRAMES)  # (P, 1)
         colours = _hazed(track.colours(pale), camera.depth(path))
         colours = mixed(BACKDROP, colours, 0.3 + 0.7 * age[..., None] ** 0.7)
@@ -131,10 +133,15 @@ class Scene:
         return shapes.tubes(path, colours, widths, 1e-4 * camera.radius)
 
     def _errors(self, frame: int, camera: Camera, width: float) -> pv.PolyData:
-        both = self._comparable(frame)
-        lines = np.stack([self._lead.x[frame][both], self._candidate.x[frame][both]])
+        both = self._comparable(frame) & camera.sees(self._lead.x[frame])
+        start, gap = self._lead.x[frame][both], self._gaps(frame)[both]
+        longest = np.abs(gap).max(axis=1, initial=camera.radius, keepdims=True)
+        lines = np.stack([start, start + gap * np.minimum(1, SIGHT * camera.radius / longest)])
         colours = _hazed(np.broadcast_to(ERROR, lines.shape), camera.depth(lines))
         return shapes.tubes(lines, colours, np.full(lines.shape[:2], width), 1e-4 * camera.radius)
+
+    def _gaps(self, frame: int) -> Float64[np.ndarray, "N 3"]:
+        return np.asarray(self._candidate.x[frame] - self._lead.x[frame])
 
     def _comparable(self, frame: int) -> Bool[np.ndarray, " N"]:
         both = (self._lead, self._candidate)
@@ -149,8 +156,8 @@ class Scene:
         lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
         if self._reference is None or not both.any():
             return lost
-        gaps = np.linalg.norm(self._candidate.x[frame] - self._lead.x[frame], axis=1)[both]
-        error = f"rms error {np.sqrt(np.mean(gaps**2)):.2g}"
+        squares = (self._gaps(frame)[both] ** 2).sum(axis=1)
+        error = f"rms error {np.sqrt(squares.mean()):.2g}"
         return f"{error} ({lost})" if lost else error
 
     def _update(self, name: str, mesh: pv.PolyData) -> None:
@@ -214,7 +221,7 @@ class Scene:
         for row, (icon, colour, words) in enumerate(reversed(rows)):
             y = MARGIN * self._size[0] + (11 + 38 * row) * self._unit
             self._icon(icon, (x, y), colour)
-            place = ((x + 24 * self._unit) / self._size[0], (y - 1 * self._unit) / self._size[1])
+            place = ((x + 24 * self._unit) / self._size[0], (y - self._unit) / self._size[1])
             self._text(words, place, 22, FAINT_INK)
 
     def _icon(

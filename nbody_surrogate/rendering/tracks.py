@@ -10,11 +10,12 @@ from jaxtyping import Bool, Float64
 
 from nbody_surrogate.trajectory import Trajectory
 
-__all__ = ["COOL", "INK", "NEUTRAL", "SUBFRAMES", "WARM", "Track", "mixed"]
+__all__ = ["COOL", "INK", "NEUTRAL", "SUBFRAMES", "WARM", "Track", "finite", "mixed"]
 
 WARM, COOL, NEUTRAL = (1.00, 0.42, 0.20), (0.22, 0.62, 1.00), (0.70, 0.72, 0.76)
 INK = (0.96, 0.97, 1.00)
 SUBFRAMES = 6  # points of a path for each frame
+HUGE = 1e100  # what is larger counts as not finite: its square may not be
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Track:
         reached = trajectory.info.good[0] if trajectory.info.good else frames
         return cls(
             t=trajectory.t,
-            x=np.pad(np.where(np.isfinite(trajectory.x), trajectory.x, np.nan), pad),
-            v=np.nan_to_num(np.pad(trajectory.v, pad), posinf=0.0, neginf=0.0),
+            x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
+            v=np.pad(np.where(np.abs(trajectory.v) < HUGE, trajectory.v, 0.0), pad),
             charges=trajectory.particles.charges[0],
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
             last=max(0, min(reached, frames) - 1),
@@ -68,7 +69,7 @@ class Track:
 
     def finite(self, frame: int) -> Bool[np.ndarray, " N"]:
         """Which particles have a position at a frame."""
-        return np.asarray(np.isfinite(self.x[frame]).all(axis=1))
+        return finite(self.x[frame])
 
     def path(self, frame: int, trail: int) -> Float64[np.ndarray, "P N 3"]:
         """Return the way up to a frame, from `trail` frames before: cubic Hermite in x and v."""
@@ -80,6 +81,11 @@ class Track:
         way = a + (b - a) * s**2 * (3 - 2 * s) + h * s * (1 - s) * ((1 - s) * va - s * vb)
         way[:, 0] = x[:-1]  # also where the next frame is not finite
         return np.concatenate([way.reshape(-1, *x.shape[1:]), x[-1:]])
+
+
+def finite(x: Float64[np.ndarray, "*axes D"]) -> Bool[np.ndarray, "*axes"]:
+    """Tell which positions can be drawn."""
+    return np.asarray((np.abs(x) < HUGE).all(axis=-1))
 
 
 def mixed(first: Any, second: Any, share: float | np.ndarray) -> Float64[np.ndarray, "*axes 3"]:

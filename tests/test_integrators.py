@@ -1,0 +1,617 @@
+"""Integrators: closed forms, order, oracles, and a run as a pure function of its start."""
+
+from __future__ import annotations
+
+import math
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+
+from nbody_surrogate import (
+    AbstractSystem,
+    InputError,
+    Particles,
+    State,
+    make_integrator,
+    make_system,
+    simulate,
+)
+from nbody_surrogate.integrator import Carry, Problem
+from nbody_surrogate.system import SystemSpec
+
+ADAPTIVE = ["dop853", "rk45"]
+METHODS = [*ADAPTIVE, "leapfrog"]
+
+ROUNDING = 1e-12  # of coordinates of order 1 after some thousand additions
+SOLVER = 1e-6  # default tolerances of 1e-9 times the growth of errors over a few periods
+TIGHT = {"rtol": 1e-12, "atol": 1e-12}
+TIGHT_ERROR = 1e-9  # the same growth at these tolerances
+ENERGY = 1e-6  # of the mean kinetic energy: what dop853 is trusted with as the reference
+MOMENTUM = 1e-10  # a sum of all velocities, kept by every method to rounding
+
+
+@pytest.fixture(params=METHODS)
+def method(request):
+    return request.param
+
+
+def orthogonal(seed, dimensions):
+    """A rotation or a reflection."""
+    matrix = np.random.default_rng(seed).normal(size=(dimensions, dimensions))
+    return np.linalg.qr(matrix)[0]
+
+
+def advanced(method, system, start, frames, dt=0.1, **options):
+    """The frames of one segment."""
+    integrator = make_integrator(method, **options)
+    return integrator.advance(integrator.start(system, *start, dt), frames)
+
+
+def assert_same_bits(first, second):
+    np.testing.assert_array_equal(first.x, second.x)
+    np.testing.assert_array_equal(first.v, second.v)
+
+
+# Free particles
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize(("n", "charge"), [(1, 1.0), (4, 0.0)])
+def test_free_particles_move_straight(charged, method, n, charge, dimensions):
+    rng = np.random.default_rng(0)
+    x, v = rng.normal(size=(2, 2, n, dimensions))
+    particles = Particles(np.full((2, n), charge), rng.uniform(0.5, 2, size=(2, n)))
+    run = simulate(charged, State(1.5, x, v), particles, 70, method)
+    expected = x[:, None] + v[:, None] * (0.1 * np.arange(71))[:, None, None]
+    np.testing.assert_allclose(run.x, expected, rtol=ROUNDING, atol=ROUNDING)
+    np.testing.assert_array_equal(run.v, np.broadcast_to(v[:, None], run.v.shape))
+
+
+# Two bodies on circles
+
+
+class Orbit(NamedTuple):
+    """Two unequal opposite charges around a centre that moves on; 20 frames per period."""
+
+    system: AbstractSystem
+    start: tuple[State, Particles]
+    x: np.ndarray  # (T, 2, D) at frames 0 to 100, five periods
+    v: np.ndarray
+    dt: float
+
+
+FRAMES_PER_PERIOD, PERIODS = 20, 5
+
+
+def circular_orbit(dimensions):
+    k, q, m, r, softening = 1.3, (2.0, -1.5), (1.0, 3.0), 1.2, 0.5
+    system = make_system("charged", coupling=k, softening=softening)
+    reduced_mass = m[0] * m[1] / sum(m)
+    force = k * abs(q[0] * q[1]) * r / math.hypot(r, softening) ** 3
+    omega = math.sqrt(force / (reduced_mass * r))
+    dt = 2 * math.pi / omega / FRAMES_PER_PERIOD
+    t = dt * np.arange(FRAMES_PER_PERIOD * PERIODS + 1)[:, None]
+    first, second = orthogonal(dimensions, dimensions)[:2]
+    arm = r * (np.cos(omega * t) * first + np.sin(omega * t) * second)
+    turn = r * omega * (np.cos(omega * t) * second - np.sin(omega * t) * first)
+    shares = (m[1] / sum(m), -m[0] / sum(m))
+    place, drift = np.random.default_rng(1).normal(size=(2, dimensions)) / 10
+    x = np.stack([place + drift * t + share * arm for share in shares], axis=1)
+    v = np.stack([drift + share * turn for share in shares], axis=1)
+    return Orbit(system, (State(0.0, x[:1], v[:1]), Particles([q], [m])), x, v, dt)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_opposite_charges_circle_each_other(method, dimensions):
+    orbit = circular_orbit(dimensions)
+    run = simulate(orbit.system, *orbit.start, len(orbit.x) - 1, method, dt=orbit.dt)
+    angle = 2 * math.pi / FRAMES_PER_PERIOD / 16  # of one leapfrog sub-step
+    # leapfrog: a relative error of angle^2 / 24 in frequency, and of that order in radius
+    error = angle**2 * 2 * math.pi * PERIODS / 10 if method == "leapfrog" else SOLVER
+    np.testing.assert_allclose(run.x[0], orbit.x, rtol=0, atol=error)
+    np.testing.assert_allclose(run.v[0], orbit.v, rtol=0, atol=error)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_leapfrog_is_of_second_order(dimensions):
+    orbit = circular_orbit(dimensions)
+    substeps = np.array([8, 16, 32, 64])
+    errors = []
+    for number in substeps:
+        run = advanced("leapfrog", orbit.system, orbit.start, 40, orbit.dt, substeps=int(number))
+        errors.append(np.abs(run.x[0] - orbit.x[1:41]).max())
+    order = -np.polyfit(np.log(substeps), np.log(errors), 1)[0]
+    assert 1.9 <= order <= 2.1
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_tighter_tolerances_give_smaller_errors(method):
+    orbit = circular_orbit(3)
+    errors = []
+    for tolerance in (1e-4, 1e-6, 1e-8, 1e-10):
+        run = advanced(
+            method, orbit.system, orbit.start, 50, orbit.dt, rtol=tolerance, atol=tolerance
+        )
+        errors.append(np.abs(run.x[0] - orbit.x[1:51]).max())
+    ratios = np.divide(errors[:-1], errors[1:])
+    assert (ratios > 10).all()  # each step tightens by 100
+
+
+def test_two_charges_at_rest_fall_into_each_other(method):
+    """r = r0 cos^2 a at t = sqrt(mu r0^3 / 2 k) (a + sin a cos a), without softening."""
+    r0, mu = 2.0, 0.5
+    system, line = make_system("charged", softening=0.0), orthogonal(3, 3)[0]
+    x = np.stack([line, -line])[None]
+    start = State(0.0, x, np.zeros((1, 2, 3))), Particles([[1.0, -1.0]], [[1.0, 1.0]])
+    run = advanced(method, system, start, 18, **({"substeps": 200} if method == "leapfrog" else {}))
+    scale = math.sqrt(mu * r0**3 / 2)
+    for frame in range(18):
+        t = 0.1 * (frame + 1)
+        a = brentq(lambda a, t=t: scale * (a + math.sin(a) * math.cos(a)) - t, 0, math.pi / 2)
+        distance = np.linalg.norm(run.x[0, frame, 0] - run.x[0, frame, 1])
+        # leapfrog: (omega tau)^2 with tau = 0.1 / 200 and omega^2 = 1 / (mu r^3) at r = 0.68
+        error = 1e-5 if method == "leapfrog" else SOLVER
+        assert distance == pytest.approx(r0 * math.cos(a) ** 2, abs=error)
+
+
+# What should be conserved
+
+
+def test_dop853_conserves(charged):
+    start = charged.sample(1, 30)
+    run = simulate(charged, *start, 50)
+    kinetic = (0.5 * run.v[0] ** 2).sum((1, 2)).mean()
+    before, after = (
+        charged.invariants(run.x[:, at], run.v[:, at], run.particles) for at in (0, -1)
+    )
+    assert abs(after.energy - before.energy)[0] <= ENERGY * kinetic
+    assert np.abs(after.momentum - before.momentum).max() <= MOMENTUM
+    assert np.abs(after.angular_momentum - before.angular_momentum).max() <= ENERGY
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_leapfrog_conserves_momenta_to_rounding(charged, dimensions):
+    state, particles = charged.sample(2, 10, dimensions=dimensions)
+    particles = Particles(particles.charges, np.linspace(0.5, 3, 10)[None])
+    run = advanced("leapfrog", charged, (state, particles), 50)
+    before = charged.invariants(state.x, state.v, particles)
+    after = charged.invariants(run.x[:, -1], run.v[:, -1], particles)
+    assert np.abs(after.momentum - before.momentum).max() <= MOMENTUM
+    assert np.abs(after.angular_momentum - before.angular_momentum).max() <= MOMENTUM
+
+
+def test_leapfrog_runs_backwards_to_its_start(charged):
+    state, particles = charged.sample(3, 8)
+    there = advanced("leapfrog", charged, (state, particles), 20)
+    turned = State(2.0, there.x[:, -1], -there.v[:, -1])
+    back = advanced("leapfrog", charged, (turned, particles), 20)
+    np.testing.assert_allclose(back.x[:, -1], state.x, rtol=0, atol=100 * ROUNDING)
+    np.testing.assert_allclose(back.v[:, -1], -state.v, rtol=0, atol=100 * ROUNDING)
+
+
+# Oracles
+
+
+def reference_rows(system, start, t):
+    """Positions and velocities (T, N, D) by `solve_ivp`, with the force written out."""
+    state, particles = start
+    shape, spec = state.x.shape[1:], system.spec
+    q, m = particles.charges[0], particles.masses[0]
+
+    def right_hand_side(_, y):
+        x, v = y.reshape(2, *shape)
+        r = x[:, None] - x[None]
+        s = np.sqrt((r**2).sum(2) + spec.softening**2)
+        a = (spec.coupling * np.outer(q, q) / s**3)[..., None] * r
+        return np.concatenate([v.ravel(), (a.sum(1) / m[:, None]).ravel()])
+
+    y = np.concatenate([state.x.ravel(), state.v.ravel()])
+    solved = solve_ivp(right_hand_side, (t[0], t[-1]), y, "DOP853", t, **TIGHT)
+    return solved.y.T.reshape(len(t), 2, *shape).swapaxes(0, 1)
+
+
+def a_few_charges(dimensions=3):
+    """Five charges with unequal masses that stay apart for two time units."""
+    system = make_system("charged", coupling=0.8, softening=0.3)
+    state, particles = system.sample(4, 5, dimensions=dimensions)
+    masses = np.array([[1.0, 2.0, 0.5, 1.5, 3.0]])
+    return system, (State(0.5, state.x, state.v), Particles(particles.charges, masses))
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_solvers_agree_with_solve_ivp(method, dimensions):
+    if method == "leapfrog":
+        options, error = {"substeps": 200}, 1e-5  # (tau omega)^2, tau = 5e-4, omega^2 < 30
+    else:
+        options, error = TIGHT, TIGHT_ERROR
+    system, start = a_few_charges(dimensions)
+    run = simulate(system, *start, 20, make_integrator(method, **options))
+    x, v = reference_rows(system, start, run.t)
+    np.testing.assert_allclose(run.x[0], x, rtol=0, atol=error)
+    np.testing.assert_allclose(run.v[0], v, rtol=0, atol=error)
+
+
+def test_dop853_and_rk45_agree():
+    system, start = a_few_charges()
+    first, second = (
+        simulate(system, *start, 20, make_integrator(name, **TIGHT)) for name in ADAPTIVE
+    )
+    np.testing.assert_allclose(first.x, second.x, rtol=0, atol=TIGHT_ERROR)
+    np.testing.assert_allclose(first.v, second.v, rtol=0, atol=TIGHT_ERROR)
+
+
+def test_rotated_starts_give_rotated_runs(method):
+    """Exactly so for leapfrog; SciPy's error norm looks at each coordinate by itself."""
+    system, (state, particles) = a_few_charges()
+    rotation, shift, boost = orthogonal(5, 3), np.array([0.3, -0.2, 0.5]), np.array([0.1, 0.4, 0.0])
+    moved = State(state.t, state.x @ rotation.T + shift, state.v @ rotation.T + boost)
+    run, other = (advanced(method, system, (start, particles), 20) for start in (state, moved))
+    t = 0.1 * np.arange(1, 21)[:, None, None]
+    error = 100 * ROUNDING if method == "leapfrog" else SOLVER
+    np.testing.assert_allclose(other.x, run.x @ rotation.T + shift + boost * t, rtol=0, atol=error)
+    np.testing.assert_allclose(other.v, run.v @ rotation.T + boost, rtol=0, atol=error)
+
+
+def test_flat_starts_stay_flat(charged):
+    flat, particles = charged.sample(6, 6, dimensions=2)
+    lifted = State(0.0, *(np.pad(y, ((0, 0), (0, 0), (0, 1))) for y in (flat.x, flat.v)))
+    two = advanced("leapfrog", charged, (flat, particles), 30)
+    three = advanced("leapfrog", charged, (lifted, particles), 30)
+    np.testing.assert_allclose(three.x[..., :2], two.x, rtol=0, atol=ROUNDING)
+    np.testing.assert_allclose(three.v[..., :2], two.v, rtol=0, atol=ROUNDING)
+    assert (three.x[..., 2] == 0).all()
+    assert (three.v[..., 2] == 0).all()
+
+
+# Time
+
+
+@given(st.floats(-1e3, 1e3), st.floats(1e-3, 10), st.integers(1, 60))
+def test_time_of_a_frame_is_never_a_sum(charged, t0, dt, frames):
+    state, particles = State(t0, [[[1.0, 0.0]]], [[[0.0, 1.0]]]), Particles([[1.0]], [[1.0]])
+    run = simulate(charged, state, particles, frames, "leapfrog", dt=dt)
+    problem = Problem(charged, particles, t0, dt)
+    assert run.t.tolist() == [t0 + n * dt for n in range(frames + 1)]
+    assert run.t.tolist() == [problem.time(n) for n in range(frames + 1)]
+
+
+def test_frames_are_where_the_times_say(charged, method):
+    """A late start with a spacing that no float holds exactly: x = v (t - t0) on every frame."""
+    t0, dt = 1000.1, 0.1
+    state, particles = State(t0, [[[0.0, 0.0]]], [[[1.0, -2.0]]]), Particles([[1.0]], [[1.0]])
+    run = simulate(charged, state, particles, 120, method, dt=dt)
+    np.testing.assert_allclose(run.x[0, :, 0, 0], run.t - t0, rtol=0, atol=ROUNDING)
+
+
+def test_runs_do_not_depend_on_when_they_start(charged, method):
+    state, particles = charged.sample(7, 5)
+    later = State(128.0, state.x, state.v)
+    error = 0 if method == "leapfrog" else SOLVER
+    run, other = (advanced(method, charged, (start, particles), 50) for start in (state, later))
+    np.testing.assert_allclose(run.x, other.x, rtol=0, atol=error)
+
+
+# A run is a pure function of its start: all of this bit for bit
+
+
+def test_a_batch_is_its_trajectories(charged, method):
+    state, particles = charged.sample(8, 4, 3)
+    batch = simulate(charged, state, particles, 60, method)
+    for b in range(3):
+        single = simulate(charged, state[b], particles[b], 60, method)
+        np.testing.assert_array_equal(batch.x[b], single.x[0])
+        np.testing.assert_array_equal(batch.v[b], single.v[0])
+
+
+@pytest.mark.parametrize("frames", [1, 7, 8, 9, 16, 19])
+def test_a_shorter_run_is_the_beginning_of_a_longer_one(charged, method, frames):
+    start = charged.sample(9, 4, 2)
+    integrator = make_integrator(method, segment=8)
+    longer = simulate(charged, *start, 20, integrator)
+    shorter = simulate(charged, *start, frames, integrator)
+    np.testing.assert_array_equal(shorter.x, longer.x[:, : frames + 1])
+    np.testing.assert_array_equal(shorter.v, longer.v[:, : frames + 1])
+
+
+def test_a_boundary_holds_all_that_follows(charged, method, tmp_path):
+    """Saved, loaded and handed to a fresh integrator, it goes on as if nothing had been."""
+    state, particles = charged.sample(10, 4, 2)
+    start = State(0.7, state.x, state.v), particles
+    unbroken = simulate(charged, *start, 12, make_integrator(method, segment=6))
+    first = advanced(method, charged, start, 6, segment=6)
+    np.savez(tmp_path / "carry.npz", **first.carry.arrays)
+    with np.load(tmp_path / "carry.npz") as saved:
+        arrays = MappingProxyType({key: saved[key] for key in saved.files})
+    carry = Carry(Problem(make_system("charged"), particles, 0.7, 0.1), 6, arrays)
+    second = make_integrator(method, segment=6).advance(carry, 6)
+    np.testing.assert_array_equal(np.concatenate([first.x, second.x], axis=1), unbroken.x[:, 1:])
+    np.testing.assert_array_equal(np.concatenate([first.v, second.v], axis=1), unbroken.v[:, 1:])
+    assert second.carry.frame == 12
+
+
+def test_nothing_handed_in_is_changed(charged, method):
+    start = charged.sample(11, 4, 2)
+    integrator = make_integrator(method, segment=5)
+    carry = integrator.advance(integrator.start(charged, *start, 0.1), 5).carry
+    before = {key: np.array(value, copy=True) for key, value in carry.arrays.items()}
+    first = integrator.advance(carry, 5)
+    integrator.advance(carry, 2)
+    integrator.advance(first.carry, 5)
+    second = integrator.advance(carry, 5)
+    assert_same_bits(first, second)
+    assert first.counters == second.counters
+    for key, value in before.items():
+        np.testing.assert_array_equal(carry.arrays[key], value)
+        np.testing.assert_array_equal(second.carry.arrays[key], first.carry.arrays[key])
+    assert carry.frame == 5
+
+
+def test_the_integrator_remembers_nothing(charged, method):
+    integrator = make_integrator(method)
+    start, other = charged.sample(12, 4), charged.sample(13, 6)
+    first = simulate(charged, *start, 10, integrator)
+    simulate(charged, *other, 10, integrator)
+    assert_same_bits(simulate(charged, *start, 10, integrator), first)
+
+
+def test_only_a_whole_segment_can_be_continued(charged, method):
+    start = charged.sample(14, 3)
+    assert advanced(method, charged, start, 4, segment=5).carry is None
+    assert advanced(method, charged, start, 5, segment=5).carry.frame == 5
+
+
+def test_leapfrog_does_not_depend_on_segments(charged):
+    start = charged.sample(15, 5)
+    runs = [
+        simulate(charged, *start, 30, make_integrator("leapfrog", segment=length))
+        for length in (1, 7, 50)
+    ]
+    assert_same_bits(runs[0], runs[1])
+    assert_same_bits(runs[0], runs[2])
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("n", [1, 2])
+def test_shapes(charged, method, n, dimensions):
+    segment = advanced(method, charged, charged.sample(16, n, 2, dimensions), 3)
+    assert segment.x.shape == segment.v.shape == (2, 3, n, dimensions)
+    assert segment.x.dtype == segment.v.dtype == np.float64
+    assert segment.status.tolist() == [0, 0]
+    assert segment.message == ("", "")
+    assert segment.good.tolist() == [3, 3]
+
+
+# External fields
+
+
+class FieldSpec(SystemSpec):
+    field: float = Field(default=2.0, allow_inf_nan=False)
+
+
+class Magnetic(AbstractSystem):
+    """Charges in a uniform magnetic field along z that do not see each other; counts its calls."""
+
+    name = "magnetic"
+    Spec = FieldSpec
+    conserved = frozenset({"energy"})
+    velocity_dependent = True
+    calls = 0
+
+    def pair_acceleration(self, x, particles):
+        type(self).calls += 1
+        return np.zeros_like(x)
+
+    def one_body_acceleration(self, x, v, particles):
+        turn = (self.spec.field * particles.charges / particles.masses)[..., None]
+        return turn * np.stack([v[..., 1], -v[..., 0], np.zeros_like(v[..., 0])], axis=-1)
+
+    def potential_energy(self, x, particles):
+        return np.zeros(len(x))
+
+    def _sample(self, rng, n, dimensions):
+        x, v = rng.normal(size=(2, n, dimensions))
+        return x, v, rng.uniform(0.5, 1, size=n), rng.uniform(1, 2, size=n)
+
+
+class Trapped(AbstractSystem):
+    """Softened charges in a harmonic trap of frequency 1."""
+
+    name = "trapped"
+    Spec = SystemSpec
+    charges = make_system("charged")
+
+    def pair_acceleration(self, x, particles):
+        return self.charges.pair_acceleration(x, particles)
+
+    def one_body_acceleration(self, x, v, particles):
+        return -x
+
+    def potential_energy(self, x, particles):
+        trap = 0.5 * (particles.masses[..., None] * x**2).sum((1, 2))
+        return self.charges.potential_energy(x, particles) + trap
+
+    def _sample(self, rng, n, dimensions):
+        return self.charges._sample(rng, n, dimensions)
+
+    def pair_law(self):
+        return self.charges.pair_law()
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_charges_gyrate_in_a_magnetic_field(method):
+    system = Magnetic(field=3.0)
+    state, particles = system.sample(17, 3)
+    run = simulate(system, state, particles, 60, method)
+    phase = (3.0 * particles.charges / particles.masses)[..., None] * run.t  # (B, N, T)
+    vx, vy, vz = (state.v[..., axis, None] for axis in range(3))
+    expected = np.stack(
+        [
+            vx * np.cos(phase) + vy * np.sin(phase),
+            vy * np.cos(phase) - vx * np.sin(phase),
+            vz + 0 * phase,
+        ],
+        axis=-1,
+    ).swapaxes(1, 2)
+    np.testing.assert_allclose(run.v, expected, rtol=0, atol=SOLVER)
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_a_trap_conserves_energy_and_swings_the_centre(method):
+    system = Trapped()
+    state, particles = system.sample(18, 5)
+    run = simulate(system, state, particles, 60, method)
+    centre = state.x.mean(1)[:, None] * np.cos(run.t)[:, None]
+    centre = centre + state.v.mean(1)[:, None] * np.sin(run.t)[:, None]
+    np.testing.assert_allclose(run.x.mean(2), centre, rtol=0, atol=SOLVER)
+    before, after = (system.invariants(run.x[:, n], run.v[:, n], particles) for n in (0, -1))
+    np.testing.assert_allclose(after.energy, before.energy, rtol=0, atol=10 * SOLVER)
+
+
+@pytest.mark.parametrize(("system", "why"), [(Magnetic(), "velocity"), (Trapped(), "external")])
+def test_leapfrog_refuses_forces_that_it_would_not_see(system, why):
+    integrator = make_integrator("leapfrog")
+    with pytest.raises(InputError, match=why) as caught:
+        integrator.start(system, *system.sample(19, 3), 0.1)
+    message = str(caught.value)
+    assert message.startswith("`integrator` leapfrog ")
+    assert "use dop853" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_every_force_evaluation_is_counted(method):
+    system = Magnetic()
+    start = system.sample(20, 2, 3)
+    integrator = make_integrator(method, segment=4)
+    Magnetic.calls = 0
+    run = simulate(system, *start, 10, integrator)
+    assert run.info.counters["nfev"] == Magnetic.calls
+    assert 0 < run.info.counters["steps"] < Magnetic.calls
+
+
+def test_leapfrog_counts_its_force_evaluations(charged):
+    segment = advanced("leapfrog", charged, charged.sample(21, 2, 3), 5, substeps=7)
+    assert segment.counters == {"nfev": 3 * (5 * 7 + 1)}
+
+
+# Failure inside a run
+
+
+def with_a_coincident_pair(place):
+    """Three trajectories without softening; in the second, two opposite charges coincide."""
+    system = make_system("charged", softening=0.0)
+    state, _ = system.sample(22, 3, 3)
+    particles = Particles([[1.0, -1.0, 1.0]] * 3, np.ones((3, 3)))
+    x = np.array(state.x)
+    x[1, :2] = place
+    return system, State(0.0, x, state.v), particles
+
+
+@pytest.mark.timeout(8)  # a solver may never come back from a force that is not a number
+@pytest.mark.parametrize("place", [(0.0, 0.0, 0.0), (1.0, 2.0, 3.0)])
+def test_a_failing_trajectory_leaves_the_others_alone(method, place):
+    system, state, particles = with_a_coincident_pair(place)
+    integrator = make_integrator(method, segment=4)
+    run = simulate(system, state, particles, 10, integrator)
+    assert run.info.status == (0, -1, 0)
+    assert run.info.good == (11, 1, 11)
+    assert not run.info.success
+    assert run.info.message[0] == run.info.message[2] == ""
+    assert "after t = 0" in run.info.message[1]
+    np.testing.assert_array_equal(run.x[1], np.broadcast_to(state.x[1], run.x[1].shape))
+    np.testing.assert_array_equal(run.v[1], np.broadcast_to(state.v[1], run.v[1].shape))
+    for b in (0, 2):
+        alone = simulate(system, state[b], particles[b], 10, integrator)
+        assert alone.info.success
+        np.testing.assert_array_equal(run.x[b], alone.x[0])
+        np.testing.assert_array_equal(run.v[b], alone.v[0])
+
+
+@pytest.mark.parametrize("method", ADAPTIVE)
+def test_a_collision_ends_a_run_where_it_happens(method):
+    """Two unit charges at rest, 2 apart, meet after (pi / 2) sqrt(mu r0^3 / 2 k) = 2.22."""
+    system = make_system("charged", softening=0.0)
+    x = np.array([[[0.6, 0.0, 0.8], [-0.6, 0.0, -0.8]]])
+    start = State(0.0, x, np.zeros_like(x)), Particles([[1.0, -1.0]], [[1.0, 1.0]])
+    segment = advanced(method, system, start, 30)
+    collision = math.pi / 2 * math.sqrt(0.5 * 8 / 2)
+    frames = math.floor(collision / 0.1)
+    assert segment.status.tolist() == [-1]
+    assert segment.good.tolist() == [frames]
+    assert segment.message[0].startswith(f"{method}: ")
+    last = segment.x[:, frames - 1 : frames]
+    np.testing.assert_array_equal(segment.x[:, frames:], np.repeat(last, 30 - frames, axis=1))
+    assert np.isfinite(segment.x).all()
+
+
+@pytest.mark.timeout(8)
+@pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning", "ignore:invalid:RuntimeWarning")
+def test_a_run_ends_before_numbers_overflow(charged, method):
+    state, particles = State(0.0, [[[0.0, 0.0]]], [[[1e308, 0.0]]]), Particles([[1.0]], [[1.0]])
+    segment = advanced(method, charged, (state, particles), 4, dt=1.0)
+    assert segment.status.tolist() == [-1]
+    assert segment.good.tolist() == [1]
+    assert np.isfinite(segment.x).all()
+    assert "after t = 1" in segment.message[0]
+
+
+# Misuse
+
+
+def start_with(charged, **changes):
+    state, particles = charged.sample(23, 3, 2)
+    values: dict[str, Any] = {"state": state, "particles": particles, "dt": 0.1, **changes}
+    return make_integrator("leapfrog").start(charged, **values)
+
+
+def assert_one_line(caught, parameter):
+    message = str(caught.value)
+    assert message.startswith(f"`{parameter}` ")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("dt", [0.0, -0.1, math.nan, math.inf])
+def test_wrong_frame_spacing(charged, dt):
+    with pytest.raises(InputError) as caught:
+        start_with(charged, dt=dt)
+    assert_one_line(caught, "dt")
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (2, 4), (3, 2)])
+def test_particles_that_do_not_fit_the_state(charged, shape):
+    with pytest.raises(InputError, match=r"\(2, 3\)") as caught:
+        start_with(charged, particles=Particles(np.ones(shape), np.ones(shape)))
+    assert_one_line(caught, "particles")
+
+
+@pytest.mark.parametrize("frames", [-1, 0, 6])
+def test_wrong_number_of_frames(charged, method, frames):
+    with pytest.raises(InputError, match="5") as caught:
+        advanced(method, charged, charged.sample(24, 2), frames, segment=5)
+    assert_one_line(caught, "frames")
+
+
+@pytest.mark.parametrize(
+    ("method", "option", "value"),
+    [
+        *((name, "stride", 2) for name in METHODS),
+        *((name, "segment", 0) for name in METHODS),
+        ("leapfrog", "substeps", 0),
+        ("leapfrog", "substeps", 1.5),
+        ("leapfrog", "rtol", 1e-9),
+        *((name, "substeps", 4) for name in ADAPTIVE),
+        *((name, "rtol", value) for name in ADAPTIVE for value in (0.0, -1e-9, 1e-15, math.nan)),
+        *((name, "atol", value) for name in ADAPTIVE for value in (0.0, -1e-9, math.inf)),
+    ],
+)
+def test_wrong_options(method, option, value):
+    with pytest.raises(InputError, match=method) as caught:
+        make_integrator(method, **{option: value})
+    assert_one_line(caught, option)
