@@ -61,7 +61,8 @@ class Comparison:
     @property
     def speed_ratio(self) -> float:
         """Wall time of the reference over that of the candidate: above 1, the candidate wins."""
-        return self.wall_time["reference"] / max(self.wall_time["candidate"], 1e-12)
+        reference, candidate = (max(self.wall_time[r], 1e-12) for r in ("reference", "candidate"))
+        return reference / candidate
 
     @property
     def verdict(self) -> str:
@@ -154,5 +155,6 @@ def _check_same(reference: Ensemble, candidate: Ensemble) -> None:
     for key in ("charges", "masses"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
-    if not np.array_equal(reference.x[:, 0], candidate.x[:, 0]):
-        raise InputError("`candidate` must start where `reference` does, it does not")
+    for y in ("x", "v"):
+        if not np.array_equal(getattr(reference, y)[:, 0], getattr(candidate, y)[:, 0]):
+            raise InputError(f"`candidate` must have the start of `reference`, its {y} differs")

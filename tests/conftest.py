@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
 
 import beartype.typing  # noqa: F401  # named in TYPECHECKER
 import pytest
@@ -12,6 +14,14 @@ from jaxtyping import install_import_hook
 import nbody_surrogate.state  # noqa: F401  # before the hook: it takes and checks any array_like
 
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed
+
+# What numba keeps on disk is up to date as far as a kernel's own file goes, whatever became of the
+# pair law compiled into it: so that no test passes by an old law, each state of the sources has a
+# place of its own. It is read when numba is imported.
+ROOT = Path(__file__).parents[1]
+SOURCES = b"".join(file.read_bytes() for file in sorted(ROOT.glob("simulators/*/*.py")))
+PLACE = ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(SOURCES).hexdigest()[:12]}"
+os.environ["NUMBA_CACHE_DIR"] = str(PLACE)
 
 # Annotations are executed: shapes by jaxtyping, the rest by beartype. Two leniences: an int will do
 # where a float is announced, as every type checker has it, and `Self` passes unchecked, since

@@ -21,8 +21,9 @@ from nbody_surrogate.training.recipe import Recipe, read_recipe
 from nbody_surrogate.training.trainer import Trainer
 from nbody_surrogate.weights import load_weights
 
-LEARNED = 0.5
-"""One-step error after 60 steps over that before: about 0.1 here, and 1 where nothing learns."""
+LEARNED = 0.85
+"""After 60 steps over before; 0.5 is measured for the one-step error, 0.7 for the loss, which
+follows the error only slowly as its scale falls along, and 1 where nothing is learned."""
 
 TINY = {
     "surrogate": "set",
@@ -47,7 +48,7 @@ frames = 14
 """
 
 
-class Stop(Exception):
+class StopError(Exception):
     """Stands for a computer that is switched off."""
 
 
@@ -62,6 +63,8 @@ def silent(line):
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """The data of the tiny recipe, made once."""
+    system = make_system("charged")
+    simulate(system, *system.sample(0, 2), 1)  # loads the compiled law; the workers inherit it
     folder = tmp_path_factory.mktemp("data")
     load_or_make(tiny(), folder, 1, silent)
     return folder
@@ -88,12 +91,12 @@ def train(recipe, folder, stop_at=None):
     def tick(step, loss):
         losses.append(loss)
         if step == stop_at:
-            raise Stop
+            raise StopError
 
     trainer = Trainer(recipe, folder, 1, silent)
     try:
         trainer.run(tick)
-    except Stop:
+    except StopError:
         assert stop_at is not None
     return losses
 
@@ -115,11 +118,11 @@ def one_step_error(model, folder):
 
 
 def test_the_loss_and_the_error_fall(new_folder):
-    recipe, folder = tiny(steps=60, learning_rate=2e-2), new_folder("run")
+    recipe, folder = tiny(steps=60, learning_rate=1e-2, batch=[16, 16]), new_folder("run")
     before = Trainer(recipe, folder, 1, silent).model
     losses = train(recipe, folder)
     assert len(losses) == 60
-    assert np.mean(losses[-20:]) < np.mean(losses[:20])
+    assert np.mean(losses[-10:]) < LEARNED * np.mean(losses[:10])
     after = load_weights(folder / "weights", "set", SET)[0]
     assert one_step_error(after, folder) < LEARNED * one_step_error(before, folder)
 
@@ -252,9 +255,9 @@ def test_a_good_recipe(tmp_path):
         (changed("batch = [4, 4]", "batch = [4]"), ["`batch`", "equally long"]),
         (changed("[3, 2]", "[3, 2, 1]"), ["`trajectories`", "equally long"]),
         (changed("[2, 3]", "[2]"), ["`particles`", "equally long"]),
-        (changed("batch = [4, 4]", "batch = [4, 0]"), ["`batch.1`", ">= 1", "0"]),
-        (changed("[3, 2]", "[0, 2]"), ["`data.trajectories.0`", ">= 1", "0"]),
-        (changed("[2, 3]", "[-2, 3]"), ["`data.particles.0`", ">= 1", "-2"]),
+        (changed("batch = [4, 4]", "batch = [4, 0]"), ["`batch.1`", "> 0", "0"]),
+        (changed("[3, 2]", "[0, 2]"), ["`data.trajectories.0`", "> 0", "0"]),
+        (changed("[2, 3]", "[-2, 3]"), ["`data.particles.0`", "> 0", "-2"]),
         (changed("[2, 3]", "[2, 2]"), ["`particles`", "2"]),
         (changed("[2, 3]", "[]"), ["`data.particles`"]),
         (changed("chunk = 6", "chunk = 14"), ["`frames`", "`chunk`", "14"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison import Comparison
@@ -27,6 +28,7 @@ DEFAULT_PARTICLES = 30
 TIGHTER = 100.0  # tolerance of the reference when a solver is held against itself
 FINER = 4  # sub-steps, likewise
 WHOLE_FRAMES = 1e-6
+MOST_FRAMES = 1e9
 
 
 @dataclass(frozen=True)
@@ -102,11 +104,13 @@ def run(**options: Any) -> None:
     the same start, one table, and two H5MD files in `runs/`.
     """
     request = Request(**options)
-    files = _Files.of(request)
+    if request.quiet:
+        warnings.simplefilter("ignore", NBodyWarning)
     integrator, reference = _integrators(request)
     system = _system(request)
-    state, particles = _start(request, system)
     frames = _frames(request)
+    files = _Files.of(request)
+    state, particles = _start(request, system)
     runs = []
     for method, output in ((integrator, files.output), (reference, files.reference)):
         if method is not None:
@@ -118,8 +122,19 @@ def run(**options: Any) -> None:
         truth = pair[1] if len(pair) > 1 else None
         render(pair[0], request.render, reference=truth, overwrite=request.overwrite)
     _report(request, runs, files)
-    if not all(each.info.success for each in runs):
-        raise SystemExit(1)
+    _tell_failures(runs)
+
+
+def _tell_failures(runs: list[Ensemble]) -> None:
+    failed = [
+        f"{each.info.label}, trajectory {b} stopped: {why}"
+        for each in runs
+        for b, why in enumerate(each.info.message)
+        if why
+    ]
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise RunError(failed[0] + more)
 
 
 @dataclass(frozen=True)
@@ -156,7 +171,10 @@ class _Files:
 def _free_name(request: Request) -> Path:
     """Name a run after what it is, in `runs/`, without touching an earlier one."""
     folder = Path("runs")
-    folder.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
     start = (
         f"n{request.particles or DEFAULT_PARTICLES}-seed{request.seed}"
         if request.initial is None
@@ -198,6 +216,10 @@ def _frames(request: Request) -> int:
     duration, dt = request.duration, request.frame_dt
     if not (math.isfinite(duration) and duration > 0):
         raise InputError(f"`duration` must be finite and > 0, got {duration}")
+    if not duration / dt <= MOST_FRAMES:
+        raise InputError(
+            f"`duration` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
+        )
     frames = round(duration / dt)
     if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
         near = max(frames, 1) * dt

@@ -33,8 +33,9 @@ def print_report(runs: list[Ensemble], comparison: Comparison | None, files: lis
         for b, why in enumerate(run.info.message):
             if why:
                 name = run.info.method["integrator"]
-                console.print(f"[bold red]{name}, trajectory {b} stopped: {why}")
-    console.print("Files: " + ", ".join(str(path) for path in files))
+                line = f"{name}, trajectory {b} stopped: {why}"
+                console.print(line, style="bold red", markup=False)
+    console.print("Files: " + ", ".join(map(str, files)), markup=False, emoji=False)
 
 
 def _headline(run: Ensemble) -> str:

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from nbody_surrogate.errors import RunError
+from nbody_surrogate.integrator import AbstractIntegrator
 from nbody_surrogate.registry import integrator_options, make_integrator, make_system
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.training.recipe import Recipe
 
-__all__ = ["Pool", "load_or_make"]
+__all__ = ["Pool", "load_or_make", "make_reference"]
 
 PART = 25  # trajectories of one task
 
@@ -54,6 +55,15 @@ def load_or_make(
     return pools, digest.hexdigest()
 
 
+def make_reference(recipe: Recipe) -> AbstractIntegrator:
+    """Build the solver that makes the data."""
+    data = recipe.data
+    tolerances = {"rtol": data.tolerance, "atol": data.tolerance}
+    known = integrator_options(data.integrator)
+    options = {key: value for key, value in tolerances.items() if key in known}
+    return make_integrator(data.integrator, **options)
+
+
 def _make(recipe: Recipe, n: int, trajectories: int, workers: int) -> dict[str, np.ndarray]:
     starts = range(0, trajectories, PART)
     tasks = [(recipe, n, first, min(PART, trajectories - first)) for first in starts]
@@ -65,13 +75,8 @@ def _make(recipe: Recipe, n: int, trajectories: int, workers: int) -> dict[str, 
 def _make_part(task: tuple[Recipe, int, int, int]) -> tuple[np.ndarray, ...]:
     """Trajectories first, first + 1, ... of one particle number, each by its own seed."""
     recipe, n, first, count = task
-    data = recipe.data
+    data, integrator = recipe.data, make_reference(recipe)
     system = make_system(recipe.system, **recipe.system_parameters)
-    tolerances = {"rtol": data.tolerance, "atol": data.tolerance}
-    options = {
-        key: tolerances[key] for key in integrator_options(data.integrator) & set(tolerances)
-    }
-    integrator = make_integrator(data.integrator, **options)
     runs = []
     for i in range(first, first + count):
         rng = np.random.default_rng(np.random.SeedSequence(data.seed, spawn_key=(n, i)))

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
@@ -15,14 +15,14 @@ __all__ = ["DataRecipe", "Recipe", "read_recipe"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataRecipe(_Section):
     """Trajectories of the reference solver; lists hold one entry for each particle number."""
 
-    particles: list[int] = Field(min_length=1)
-    trajectories: list[int] = Field(min_length=1)
+    particles: list[PositiveInt] = Field(min_length=1)
+    trajectories: list[PositiveInt] = Field(min_length=1)
     frames: int = Field(default=100, ge=2, description="frames after the start")
     seed: int = Field(default=1, ge=0)
     integrator: str = "dop853"
@@ -45,7 +45,7 @@ class Recipe(_Section):
     system_parameters: dict[str, Any] = Field(default_factory=dict)
     data: DataRecipe
     steps: int = Field(ge=1)
-    batch: list[int] = Field(min_length=1, description="chunks per step, for each number")
+    batch: list[PositiveInt] = Field(min_length=1, description="chunks per step, for each number")
     chunk: int = Field(default=12, ge=1, description="supervised frames of a chunk")
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, ge=0)
@@ -83,6 +83,10 @@ def read_recipe(path: str | Path) -> Recipe:
     if len(counts) > 1:
         raise InputError(
             f"`particles`, `trajectories` and `batch` of recipe {str(path)!r} must be equally long"
+        )
+    if len(set(recipe.data.particles)) < len(recipe.data.particles):
+        raise InputError(
+            f"`particles` of recipe {str(path)!r} must differ, got {recipe.data.particles}"
         )
     if recipe.data.frames <= recipe.chunk:
         raise InputError(

@@ -23,7 +23,7 @@ from nbody_surrogate.options import validated
 from nbody_surrogate.registry import make_system, surrogate_class
 from nbody_surrogate.simulation import versions
 from nbody_surrogate.surrogate import AbstractSurrogate, Card, ParticleTensors
-from nbody_surrogate.training.data import Pool, load_or_make
+from nbody_surrogate.training.data import Pool, load_or_make, make_reference
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.weights import save_weights
 
@@ -58,15 +58,18 @@ class Trainer:
         self, recipe: Recipe, folder: str | Path, workers: int, report: Callable[[str], None]
     ) -> None:
         self.recipe, self.folder, self.report = recipe, Path(folder), report
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.system = make_system(recipe.system, **recipe.system_parameters)
+        make_reference(recipe)  # what is wrong is said before the data are made
+        cls = surrogate_class(recipe.surrogate)
+        config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
         self._claim_folder()
         self.pools, self.data_hash = load_or_make(recipe, self.folder, workers, report)
-        self.system = make_system(recipe.system, **recipe.system_parameters)
         torch.manual_seed(recipe.seed)
-        cls = surrogate_class(recipe.surrogate)
-        self.model: AbstractSurrogate = cls(
-            validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
-        )
+        self.model: AbstractSurrogate = cls(config)
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay

@@ -67,12 +67,16 @@ class Leapfrog(AbstractIntegrator):
     Options = SubstepOptions
 
     def _check(self, problem: Problem, state: State) -> None:
-        del state
         system = problem.system
         if system.velocity_dependent:
             raise InputError(
                 f"`integrator` leapfrog needs forces that do not depend on velocity, "
                 f"system {system.name!r} has; use dop853"
+            )
+        if system.one_body_acceleration(state.x, state.v, problem.particles) is not None:
+            raise InputError(
+                f"`integrator` leapfrog knows pair forces only, "
+                f"system {system.name!r} has an external one; use dop853"
             )
         if system.pair_law() is None:
             raise InputError(

@@ -61,7 +61,8 @@ class _SciPySolver(AbstractIntegrator):
         problem, frames = carry.problem, result.x.shape[1]
         shape = result.x.shape[2:]
         solver = self._solver(carry, b)
-        size, done, step, failure = solver.n // 2, 0, solver.h_abs, None
+        size, done, step = solver.n // 2, 0, solver.h_abs
+        failure = None if np.isfinite(solver.f).all() else "the force is not finite"  # or it hangs
         while done < frames and failure is None:
             step = solver.h_abs
             failure = solver.step()

@@ -1,0 +1,335 @@
+"""Names: built-ins and strangers come through one door, and a broken plugin harms nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import ClassVar
+
+import pytest
+
+from nbody_surrogate import (
+    AbstractIntegrator,
+    InputError,
+    PluginError,
+    make_integrator,
+    make_system,
+    register_integrator,
+    register_surrogate,
+    register_system,
+    registry,
+)
+from nbody_surrogate.registry import integrator_options, is_surrogate, names, surrogate_class
+
+BUILT_IN = {
+    "systems": {"charged"},
+    "integrators": {"dop853", "rk45", "leapfrog"},
+    "surrogates": {"set"},
+}
+
+STEPPER = """
+from nbody_surrogate import AbstractIntegrator
+
+class Stepper(AbstractIntegrator):
+    name = "{name}"
+
+    def _start(self, problem, state):
+        return {{}}
+
+    def _advance(self, carry, frames, tick):
+        raise NotImplementedError
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution for one test: entry points that importlib.metadata finds by itself."""
+    installed = []
+
+    def add(distribution, entries, source, kind="integrators"):
+        module = distribution.replace("-", "_") + "_of_a_test"
+        (tmp_path / f"{module}.py").write_text(source)
+        folder = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        (folder / "METADATA").write_text(metadata)
+        lines = [f"{name} = {module}:{attribute}" for name, attribute in entries.items()]
+        text = "\n".join([f"[nbody_surrogate.{kind}]", *lines])
+        (folder / "entry_points.txt").write_text(text + "\n")
+        installed.append(distribution)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("NBODY_SURROGATE_PLUGINS", ",".join(installed))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return add
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """What a test registers is forgotten afterwards."""
+    monkeypatch.setattr(registry, "_registered", {})
+
+
+def refused(kind, call, *arguments):
+    """The one line with which a call is refused."""
+    with pytest.raises(kind) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Built-ins
+
+
+@pytest.mark.parametrize("kind", BUILT_IN)
+def test_built_ins_are_listed_in_order(kind):
+    assert set(names(kind)) >= BUILT_IN[kind]
+    assert names(kind) == sorted(names(kind))
+
+
+def test_several_kinds_are_listed_together():
+    both = names("integrators", "surrogates")
+    assert both == sorted([*names("integrators"), *names("surrogates")])
+
+
+@pytest.mark.parametrize("name", sorted(BUILT_IN["integrators"]))
+def test_integrators_are_made_by_name(name):
+    integrator = make_integrator(name, segment=7)
+    assert integrator.name == name
+    assert integrator.options.segment == 7
+    assert integrator.description["integrator"] == name
+    assert integrator_options(name) == set(type(integrator).Options.model_fields)
+
+
+def test_systems_are_made_by_name():
+    system = make_system("charged", softening=0.2)
+    assert system.name == "charged"
+    assert system.spec.softening == 0.2
+
+
+def test_a_distribution_may_stand_before_the_name():
+    assert make_integrator("nbody-surrogate:rk45").name == "rk45"
+    assert make_system("nbody-surrogate:charged").name == "charged"
+    refused(InputError, make_integrator, "numpy:rk45")
+
+
+# Unknown names
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "close", "others"),
+    [
+        (make_integrator, "leepfrog", "leapfrog", ("dop853", "rk45", "set")),
+        (make_integrator, "rk54", "rk45", ("dop853", "leapfrog", "set")),
+        (make_system, "chargd", "charged", ()),
+    ],
+)
+def test_an_unknown_name_lists_what_there_is(call, name, close, others):
+    message = refused(InputError, call, name)
+    assert repr(name) in message
+    assert f"did you mean '{close}'?" in message
+    for known in (close, *others):
+        assert known in message.split("there are: ")[1]
+
+
+@pytest.mark.parametrize("call", [make_integrator, make_system, surrogate_class])
+def test_nothing_is_suggested_where_nothing_is_close(call):
+    message = refused(InputError, call, "zzz")
+    assert "did you mean" not in message
+    assert "there are: " in message
+
+
+@pytest.mark.parametrize("name", ["", ":", "nbody-surrogate:", ":dop853:"])
+def test_odd_names_are_unknown_names(name):
+    refused(InputError, make_integrator, name)
+
+
+# Strangers
+
+
+def test_a_plugin_is_found_and_made_like_a_built_in(install):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    assert "euler" in names("integrators")
+    assert make_integrator("euler", segment=3).options.segment == 3
+    assert make_integrator("alpha:euler").name == "euler"
+    assert "did you mean 'euler'?" in refused(InputError, make_integrator, "eulr")
+
+
+def test_nothing_is_imported_before_it_is_asked_for(install):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    names("integrators")
+    make_integrator("rk45")
+    assert "alpha_of_a_test" not in sys.modules
+    make_integrator("euler")
+    assert "alpha_of_a_test" in sys.modules
+
+
+def test_a_name_that_two_provide_names_both(install):
+    for distribution in ("alpha", "beta"):
+        install(distribution, {"euler": "Stepper"}, STEPPER.format(name=distribution))
+    message = refused(PluginError, make_integrator, "euler")
+    assert "alpha:euler" in message
+    assert "beta:euler" in message
+    assert make_integrator("alpha:euler").name == "alpha"
+    assert make_integrator("beta:euler").name == "beta"
+    assert make_integrator("rk45").name == "rk45"
+
+
+def test_a_plugin_cannot_take_the_name_of_a_built_in(install):
+    install("alpha", {"dop853": "Stepper"}, STEPPER.format(name="other"))
+    message = refused(PluginError, make_integrator, "dop853")
+    assert "alpha:dop853" in message
+    assert "nbody-surrogate:dop853" in message
+
+
+def test_a_name_cannot_be_an_integrator_and_a_surrogate(install):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    install("beta", {"euler": "Stepper"}, STEPPER.format(name="euler"), kind="surrogates")
+    message = refused(PluginError, make_integrator, "euler")
+    assert "integrator" in message
+    assert "surrogate" in message
+
+
+def test_a_plugin_may_provide_a_system(install):
+    source = (
+        "import numpy as np\n"
+        "from nbody_surrogate import AbstractSystem\n"
+        "from nbody_surrogate.system import SystemSpec\n"
+        "class Empty(AbstractSystem):\n"
+        "    name, Spec = 'empty', SystemSpec\n"
+        "    def pair_acceleration(self, x, particles): return np.zeros_like(x)\n"
+        "    def potential_energy(self, x, particles): return np.zeros(len(x))\n"
+        "    def _sample(self, rng, n, dimensions): raise NotImplementedError\n"
+    )
+    install("alpha", {"empty": "Empty"}, source, kind="systems")
+    assert make_system("empty", frame_dt=0.5).spec.frame_dt == 0.5
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("import a_module_that_nobody_has", "a_module_that_nobody_has"),
+        ("raise RuntimeError('no licence')", "no licence"),
+        ("def broken(:", "SyntaxError"),
+        ("", "Stepper"),
+    ],
+)
+def test_a_broken_plugin_is_reported_and_the_others_go_on(install, source, why):
+    install("broken-plugin", {"euler": "Stepper"}, source)
+    install("alpha", {"heun": "Stepper"}, STEPPER.format(name="heun"))
+    message = refused(PluginError, make_integrator, "euler")
+    assert "broken-plugin" in message
+    assert why in message
+    assert make_integrator("heun").name == "heun"
+    assert make_integrator("rk45").name == "rk45"
+    assert set(names("integrators")) >= {"euler", "heun", "rk45"}
+
+
+# NBODY_SURROGATE_PLUGINS
+
+
+@pytest.mark.parametrize(
+    ("allowed", "found"),
+    [
+        (None, {"euler", "heun"}),
+        ("", set()),
+        (" , ", set()),
+        ("alpha", {"euler"}),
+        ("beta, alpha", {"euler", "heun"}),
+        ("gamma", set()),
+    ],
+)
+def test_the_environment_limits_which_plugins_are_seen(install, monkeypatch, allowed, found):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    install("beta", {"heun": "Stepper"}, STEPPER.format(name="heun"))
+    if allowed is None:
+        monkeypatch.delenv("NBODY_SURROGATE_PLUGINS")
+    else:
+        monkeypatch.setenv("NBODY_SURROGATE_PLUGINS", allowed)
+    listed = set(names("integrators"))
+    assert listed & {"euler", "heun"} == found
+    assert listed >= BUILT_IN["integrators"]
+    for name in {"euler", "heun"} - found:
+        refused(InputError, make_integrator, name)
+
+
+# Registered for a session
+
+
+class Stepper(AbstractIntegrator):
+    name: ClassVar[str] = "mine"
+
+    def _start(self, problem, state):
+        return {}
+
+    def _advance(self, carry, frames, tick):
+        raise NotImplementedError
+
+
+def test_an_integrator_can_be_registered(registered):
+    assert register_integrator("mine")(Stepper) is Stepper
+    assert "mine" in names("integrators")
+    assert isinstance(make_integrator("mine", segment=3), Stepper)
+    assert integrator_options("mine") == {"segment"}
+    assert not is_surrogate("mine")
+
+
+def test_a_system_can_be_registered(registered, charged):
+    register_system("plasma")(type(charged))
+    assert make_system("plasma", softening=0.3).spec.softening == 0.3
+    assert "plasma" in names("systems")
+
+
+def test_a_surrogate_can_be_registered(registered):
+    cls = surrogate_class("set")
+    register_surrogate("mine")(cls)
+    assert surrogate_class("mine") is cls
+    assert is_surrogate("mine")
+    assert "mine" in names("surrogates")
+
+
+@pytest.mark.parametrize(
+    ("register", "name"),
+    [
+        (register_system, "charged"),
+        (register_integrator, "dop853"),
+        (register_surrogate, "set"),
+        (register_integrator, "mine"),
+        (register_integrator, "set"),
+        (register_surrogate, "leapfrog"),
+    ],
+)
+def test_a_taken_name_cannot_be_registered(registered, register, name):
+    register_integrator("mine")(Stepper)
+    message = refused(InputError, register(name), Stepper)
+    assert message.startswith("`name` ")
+    assert repr(name) in message
+
+
+# What importing costs
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import nbody_surrogate",
+        "import nbody_surrogate; nbody_surrogate.__version__; dir(nbody_surrogate)",
+        "from nbody_surrogate.registry import names; names('systems', 'integrators', 'surrogates')",
+    ],
+)
+def test_importing_the_package_imports_nothing_heavy(statement):
+    heavy = ["torch", "pyvista", "vtk", "numba", "scipy", "h5py", "pydantic"]
+    check = f"import sys; print(*[name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{statement}\n{check}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_public_names_are_there():
+    import nbody_surrogate
+
+    for name in nbody_surrogate.__all__:
+        assert getattr(nbody_surrogate, name) is not None
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        _ = nbody_surrogate.nothing_of_the_kind
