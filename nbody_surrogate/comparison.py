@@ -73,18 +73,25 @@ class Comparison:
         return f"{self.candidate} is {factor:.{digits}f} times {word} than {self.reference}."
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain types, fit for JSON: an unlimited valid time becomes None."""
+        """Everything as plain types, fit for JSON.
+
+        What is not finite becomes None: an unlimited valid time, errors that overflow.
+        """
+        drifts = {
+            role: {key: _plain(value) for key, value in values.items()}
+            for role, values in self.drifts.items()
+        }
         return {
             "reference": self.reference,
             "candidate": self.candidate,
             "trajectories": self.trajectories,
             "duration": self.duration,
             "horizons": list(self.horizons),
-            "position_rmse": list(self.position_rmse),
-            "velocity_rmse": list(self.velocity_rmse),
-            "valid_prediction_time": None if np.isinf(self.valid_time) else self.valid_time,
+            "position_rmse": [_plain(value) for value in self.position_rmse],
+            "velocity_rmse": [_plain(value) for value in self.velocity_rmse],
+            "valid_prediction_time": _plain(self.valid_time),
             "valid_threshold": VALID_THRESHOLD,
-            "drift": self.drifts,
+            "drift": drifts,
             "wall_time": self.wall_time,
             "speed_ratio": self.speed_ratio,
             "verdict": self.verdict,
@@ -138,6 +145,10 @@ def compare(reference: Ensemble, candidate: Ensemble) -> Comparison:
             "candidate": candidate.info.wall_time,
         },
     )
+
+
+def _plain(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _medians(values: Drift) -> dict[str, float]:

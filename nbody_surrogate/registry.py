@@ -128,9 +128,11 @@ def register_surrogate(name: str) -> Callable[[Class], Class]:
 
 
 def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
+    kinds: tuple[Kind, ...] = (kind,) if kind == "systems" else ("integrators", "surrogates")
+
     def decorate(cls: Class) -> Class:
-        if name in names(kind):
-            raise InputError(f"`name` {name!r} is taken among the {kind}; choose another")
+        if name in names(*kinds):
+            raise InputError(f"`name` {name!r} is taken among the {' and '.join(kinds)}")
         _registered[kind, name] = cls
         return cls
 

@@ -84,6 +84,7 @@ class Pairs(NamedTuple):
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # kept for later, when gradients may be asked for
 def pairs_of(n: int, device: torch.device, dtype: torch.dtype) -> Pairs:
     """Build the index maps for N particles."""
     i, j = torch.triu_indices(n, n, offset=1)

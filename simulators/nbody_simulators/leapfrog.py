@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, final
 
-import numba
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.pair_forces import pair_acceleration
+from nbody_simulators.pair_forces import compiled, pair_acceleration
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrator import (
     AbstractIntegrator,
@@ -29,7 +28,7 @@ class SubstepOptions(IntegratorOptions):
     substeps: int = Field(default=16, ge=1, description="steps per frame")
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True)
+@compiled
 def _leapfrog(
     x: np.ndarray,
     v: np.ndarray,
@@ -95,7 +94,7 @@ class Leapfrog(AbstractIntegrator):
         batch, n, dimensions = carry.arrays["x"].shape
         x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
         for b in range(batch):
-            _leapfrog(
+            _leapfrog(law)(
                 carry.arrays["x"][b].copy(),
                 carry.arrays["v"][b].copy(),
                 problem.particles.charges[b],

@@ -17,7 +17,7 @@ from numba.extending import overload
 
 from nbody_surrogate.system import PairLaw
 
-__all__ = ["energies", "pair_acceleration", "register_law", "sum_accelerations"]
+__all__ = ["compiled", "energies", "pair_acceleration", "register_law", "sum_accelerations"]
 
 _laws: dict[type, Callable[..., Any]] = {}
 
@@ -42,7 +42,26 @@ def _law_of(parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any) -> Any
     return _laws.get(getattr(parameters, "instance_class", type(None)))
 
 
-@numba.njit(cache=True, error_model="numpy")
+def compiled(kernel: Callable[..., None]) -> Callable[[PairLaw], Callable[..., None]]:
+    """Compile a kernel, and return what chooses its version for a pair law.
+
+    What is compiled for this package's own laws is cached on disk. For a stranger's it is not:
+    the cache names the class of the law's parameters, and could not be read any more, not even
+    for other laws, once that class is gone.
+    """
+    own = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
+    strangers = numba.njit(error_model="numpy", nogil=True)(kernel)
+
+    def version(law: PairLaw) -> Callable[..., None]:
+        cls = type(law.parameters)
+        if cls not in _laws:
+            register_law(law)
+        return own if cls.__module__.startswith("nbody_simulators.") else strangers
+
+    return version
+
+
+@numba.extending.register_jitable(error_model="numpy")  # has no cache of its own
 def pair_acceleration(
     x: np.ndarray, charges: np.ndarray, masses: np.ndarray, parameters: Any, out: np.ndarray
 ) -> None:
@@ -73,7 +92,7 @@ def pair_acceleration(
             out[i, d] /= masses[i]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _sum_accelerations(
     x: np.ndarray, charges: np.ndarray, masses: np.ndarray, parameters: Any, out: np.ndarray
 ) -> None:
@@ -81,7 +100,7 @@ def _sum_accelerations(
         pair_acceleration(x[b], charges[b], masses[b], parameters, out[b])
 
 
-@numba.njit(cache=True, error_model="numpy")
+@compiled
 def _sum_energies(
     x: np.ndarray, charges: np.ndarray, masses: np.ndarray, parameters: Any, out: np.ndarray
 ) -> None:
@@ -104,12 +123,12 @@ def sum_accelerations(
 ) -> np.ndarray:
     """Pair accelerations of a batch: x (B, N, D), charges and masses (B, N) to (B, N, D)."""
     out = np.empty(x.shape)
-    _sum_accelerations(np.ascontiguousarray(x), charges, masses, law.parameters, out)
+    _sum_accelerations(law)(np.ascontiguousarray(x), charges, masses, law.parameters, out)
     return out
 
 
 def energies(x: np.ndarray, charges: np.ndarray, masses: np.ndarray, law: PairLaw) -> np.ndarray:
     """Pair energies of a batch: x (B, N, D), charges and masses (B, N) to (B,)."""
     out = np.empty(x.shape[0])
-    _sum_energies(np.ascontiguousarray(x), charges, masses, law.parameters, out)
+    _sum_energies(law)(np.ascontiguousarray(x), charges, masses, law.parameters, out)
     return out
