@@ -163,6 +163,11 @@ def _check_same(reference: Ensemble, candidate: Ensemble) -> None:
         )
     if not np.allclose(reference.t, candidate.t, rtol=SAME_TIME, atol=SAME_TIME):
         raise InputError("`candidate` must have the frame times of `reference`, they differ")
+    if reference.info.system != candidate.info.system:
+        raise InputError(
+            f"`candidate` must be of the system of `reference` {reference.info.system}, "
+            f"got {candidate.info.system}"
+        )
     for key in ("charges", "masses"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")

@@ -208,6 +208,7 @@ class AbstractIntegrator(ABC):
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
         result = self._advance(carry, frames, tick or _no_tick)
         status, message, good = _freeze_failures(carry, result)
+        result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
             arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}

@@ -121,8 +121,17 @@ class Ensemble:
         return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
 
     def system(self) -> AbstractSystem:
-        """Build the system that the run was made with."""
+        """Build the system that the run was made with.
+
+        Raises
+        ------
+        InputError
+            If the run does not say, or its system is not installed.
+        """
         from nbody_surrogate.registry import make_system
 
         parameters = dict(self.info.system)
-        return make_system(parameters.pop("system"), **parameters)
+        name = parameters.pop("system", None)
+        if name is None:
+            raise InputError("`info` of this run does not name its `system`")
+        return make_system(name, **parameters)

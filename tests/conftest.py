@@ -54,6 +54,11 @@ settings.register_profile(
 settings.load_profile("nbody")
 
 
+def pytest_configure(config):
+    """Fail on a warning of ours that a test does not expect."""
+    config.addinivalue_line("filterwarnings", "error::nbody_surrogate.errors.NBodyWarning")
+
+
 @pytest.fixture(scope="session")
 def charged():
     """The default system: softening 0.1, coupling 1, frames 0.1 apart."""

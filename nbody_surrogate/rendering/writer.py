@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -53,6 +54,7 @@ def _write_mp4(path: Path, images: Iterator[Image], fps: float) -> None:
     from imageio.v2 import get_writer
 
     options = {"codec": "libx264", "quality": 8, "macro_block_size": 1}
+    writer: Any  # imageio's types know its formats only in part
     with get_writer(path, format="FFMPEG", mode="I", fps=fps, **options) as writer:
         for image in images:
             height, width = (edge - edge % 2 for edge in image.shape[:2])
@@ -62,6 +64,7 @@ def _write_mp4(path: Path, images: Iterator[Image], fps: float) -> None:
 def _write_gif(path: Path, images: Iterator[Image], fps: float) -> None:
     from imageio.v2 import get_writer
 
+    writer: Any
     with get_writer(path, format="GIF", mode="I", duration=1000 / fps, loop=0) as writer:
         for image in images:
             writer.append_data(image)
