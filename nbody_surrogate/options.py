@@ -30,6 +30,8 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields)) or "none"
             raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
+        if not key:  # of several parameters together; the message names them
+            raise InputError(f"{owner}: {first['msg'].removeprefix('Value error, ')}") from None
         reason = _bound(first) or first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"`{key}` of {owner}: {reason}, got {first['input']!r}") from None
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from nbody_surrogate.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
@@ -84,8 +85,11 @@ def load_weights(
         )
     try:
         card = Card(**config["card"])
-        model = cls(cls.Config(**config["config"])).to(DTYPES[card.dtype])
-        model.load_state_dict(load_tensors(raw_model), strict=True)
+        architecture, tensors = cls.Config(**config["config"]), load_tensors(raw_model)
+        with torch.device("meta"):  # shapes only: compared before anything is allocated
+            _check_shapes(cls(architecture), tensors)
+        model = cls(architecture).to(DTYPES[card.dtype])
+        model.load_state_dict(tensors, strict=True)
     except (ValidationError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileFormatError(f"`weights` {str(folder)!r} do not fit {name!r}: {reason}") from None
@@ -93,6 +97,14 @@ def load_weights(
         raise FileFormatError(f"`weights` {str(folder)!r} hold NaN or infinity")
     digest = hashlib.sha256(raw_config + raw_model).hexdigest()
     return model.eval(), card, digest
+
+
+def _check_shapes(model: AbstractSurrogate, tensors: dict[str, Tensor]) -> None:
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in tensors.items()}
+    for key in sorted(expected.keys() | found.keys()):
+        if expected.get(key) != found.get(key):
+            raise TypeError(f"{key} must have shape {expected.get(key)}, got {found.get(key)}")
 
 
 def _header(folder: Path, raw: bytes) -> dict[str, Any]:

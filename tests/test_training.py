@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from nbody_set.model import SET
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.registry import make_system
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.surrogate import ParticleTensors
@@ -318,3 +318,31 @@ def test_wrong_names_are_found_before_any_data_are_made(tmp_path, changes, word)
 )
 def test_recipes_that_ship_are_good(path):
     assert read_recipe(path).steps > 0
+
+
+def test_heads_must_share_the_width(tmp_path):
+    with pytest.raises(InputError, match=r"`width` 4 must be a multiple of `heads` 3"):
+        Trainer(tiny(model={"width": 4, "heads": 3}), tmp_path, 1, silent)
+
+
+def test_a_model_of_another_softening_than_the_system_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"`softening` is 0.1 in `model`.* but 0.2"):
+        Trainer(tiny(system_parameters={"softening": 0.2}), tmp_path, 1, silent)
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "checkpoint.json", "data-n2.npz"])
+def test_a_damaged_run_folder_is_one_line(new_folder, name):
+    folder = new_folder("damaged")
+    train(tiny(), folder)
+    (folder / name).write_bytes(b"\x00 no longer what it was")
+    with pytest.raises(FileFormatError, match=name):
+        Trainer(tiny(), folder, 1, silent)
+
+
+def test_a_truncated_checkpoint_is_one_line(new_folder):
+    folder = new_folder("damaged")
+    train(tiny(), folder)
+    (checkpoint,) = folder.glob("checkpoint-*.safetensors")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+    with pytest.raises(FileFormatError, match="checkpoint"):
+        Trainer(tiny(), folder, 1, silent)

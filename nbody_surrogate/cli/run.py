@@ -38,9 +38,9 @@ class Request:
     system: str
     particles: int | None
     trajectories: int | None
-    seed: int
+    seed: int | None
     initial: Path | None
-    initial_frame: int
+    initial_frame: int | None
     duration: float
     frame_dt: float
     softening: float | None
@@ -65,13 +65,13 @@ class Request:
 @click.option("--system", default="charged", show_default=True, help="Physics to simulate.")
 @click.option("-n", "--particles", type=int, help=f"Particles.  [default: {DEFAULT_PARTICLES}]")
 @click.option("--trajectories", type=int, help="Starts, run as one batch.  [default: 1]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
+@click.option("--seed", type=int, help="Seed of the sampler.  [default: 0]")
 @click.option(
     "--initial",
     type=click.Path(path_type=Path),
     help="Start from a file: .npz with x, v, charges, masses, or a frame of an .h5 run.",
 )
-@click.option("--initial-frame", type=int, default=0, show_default=True, help="Frame of the run.")
+@click.option("--initial-frame", type=int, help="Frame of that run.  [default: 0]")
 @click.option("--duration", type=float, default=5.0, show_default=True, help="Time units.")
 @click.option("--frame-dt", type=float, default=0.1, show_default=True, help="Between frames.")
 @click.option("--softening", type=float, help="Plummer length.  [default: the system's]")
@@ -176,9 +176,9 @@ def _free_name(request: Request) -> Path:
     except OSError as error:
         raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
     start = (
-        f"n{request.particles or DEFAULT_PARTICLES}-seed{request.seed}"
+        f"n{request.particles or DEFAULT_PARTICLES}-seed{request.seed or 0}"
         if request.initial is None
-        else request.initial.stem
+        else request.initial.stem[:40]
     )
     base = f"{request.system}-{request.integrator}-{start}".replace(":", "-").replace("/", "-")
     number, path = 1, folder / f"{base}.h5"
@@ -198,18 +198,23 @@ def _system(request: Request) -> AbstractSystem:
 
 
 def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
-    if request.seed < 0:
-        raise InputError(f"`seed` must be at least 0, got {request.seed}")
+    seed = request.seed or 0
+    if seed < 0:
+        raise InputError(f"`seed` must be at least 0, got {seed}")
+    if request.initial is None and request.initial_frame is not None:
+        raise InputError("`initial_frame` goes with `initial` only; name the file")
     if request.initial is None:
         n = DEFAULT_PARTICLES if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
-        return system.sample(request.seed, n, trajectories)
-    for name, value in (("particles", request.particles), ("trajectories", request.trajectories)):
-        if value is not None:
-            raise InputError(f"`{name}` {value} does not go with `initial`, which settles it")
+        return system.sample(seed, n, trajectories)
+    settled = _given(
+        particles=request.particles, trajectories=request.trajectories, seed=request.seed
+    )
+    for name, value in settled.items():
+        raise InputError(f"`{name}` {value} does not go with `initial`, which settles it")
     from nbody_surrogate.initial import read_initial
 
-    return read_initial(request.initial, frame=request.initial_frame)
+    return read_initial(request.initial, frame=request.initial_frame or 0)
 
 
 def _frames(request: Request) -> int:
@@ -303,7 +308,7 @@ def _simulate(
             frames,
             method,
             dt=request.frame_dt,
-            seed=None if request.initial is not None else request.seed,
+            seed=None if request.initial is not None else request.seed or 0,
             progress=progress,
             output=output,
             overwrite=request.overwrite,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbody_surrogate.errors import RunError
+from nbody_surrogate.errors import FileFormatError, RunError
 from nbody_surrogate.integrator import AbstractIntegrator
 from nbody_surrogate.registry import integrator_options, make_integrator, make_system
 from nbody_surrogate.simulation import simulate
@@ -47,8 +48,11 @@ def load_or_make(
         if not path.is_file():
             report(f"making {trajectories} trajectories of {n} particles")
             _write(path, _make(recipe, n, trajectories, workers))
-        with np.load(path, allow_pickle=False) as arrays:
-            columns = [arrays[key] for key in Pool._fields]
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                columns = [arrays[key] for key in Pool._fields]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            raise FileFormatError(f"{str(path)!r} is damaged; remove it to make it again") from None
         for column in columns:
             digest.update(np.ascontiguousarray(column).data)
         pools.append(Pool(*(torch.from_numpy(column) for column in columns)))

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.options import validated
 from nbody_surrogate.registry import make_system, surrogate_class
 from nbody_surrogate.simulation import versions
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, ParticleTensors
+from nbody_surrogate.surrogate import AbstractSurrogate, Card, ParticleTensors, SurrogateConfig
 from nbody_surrogate.training.data import Pool, load_or_make, make_reference
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.weights import save_weights
@@ -62,6 +63,7 @@ class Trainer:
         make_reference(recipe)  # what is wrong is said before the data are made
         cls = surrogate_class(recipe.surrogate)
         config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
+        self._check_physics(config)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -178,9 +180,19 @@ class Trainer:
             training={"steps": self.step, "minutes": round(self.seconds / 60, 1), **versions()},
         )
 
+    def _check_physics(self, config: SurrogateConfig) -> None:
+        """Demand that what the model assumes of the system is so."""
+        spec = self.system.spec.model_dump()
+        for key, assumed in config.model_dump().items():
+            if key in spec and spec[key] != assumed:
+                raise InputError(
+                    f"`{key}` is {assumed} in `model` of the recipe, but {spec[key]} in its "
+                    f"system {self.system.name!r}; make them equal"
+                )
+
     def _claim_folder(self) -> None:
         path, mine = self.folder / "recipe.json", self.recipe.model_dump(mode="json")
-        if path.is_file() and json.loads(path.read_text()) != mine:
+        if path.is_file() and _read_json(path) != mine:
             raise InputError(
                 f"`output` {str(self.folder)!r} holds a run of another recipe; choose another"
             )
@@ -207,10 +219,16 @@ class Trainer:
         self._set_parameters(trained)
 
     def _restore(self) -> None:
-        position = json.loads((self.folder / "checkpoint.json").read_text())
-        self.step, self.seconds = position["step"], position["seconds"]
-        tensors = load_file(self.folder / f"checkpoint-{self.step}.safetensors")
-        self.model.load_state_dict(_part(tensors, "model."))
+        position = _read_json(self.folder / "checkpoint.json")
+        try:
+            self.step, self.seconds = position["step"], position["seconds"]
+            tensors = load_file(self.folder / f"checkpoint-{self.step}.safetensors")
+            self.model.load_state_dict(_part(tensors, "model."))
+        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise FileFormatError(
+                f"the checkpoint in {str(self.folder)!r} is damaged: {reason}"
+            ) from None
         self.averaged = _part(tensors, "averaged.")
         for key, parameter in self.model.named_parameters():
             for moment in MOMENTS:
@@ -231,6 +249,13 @@ class Trainer:
         temporary = self.folder / f"{name}.part"
         temporary.write_text(json.dumps(content) + "\n")
         temporary.replace(self.folder / name)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -29,10 +29,10 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, final
+from typing import NamedTuple, Self, final
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
@@ -52,6 +52,12 @@ class SETConfig(SurrogateConfig):
     coupling: float = Field(default=1.0, description="k of the Coulomb prior")
     softening: float = Field(default=0.1, gt=0)
     frame_dt: float = Field(default=0.1, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"`width` {self.width} must be a multiple of `heads` {self.heads}")
+        return self
 
 
 class Pairs(NamedTuple):
