@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
+from nbody_surrogate.metrics import rmse
 from nbody_surrogate.rendering import shapes
 from nbody_surrogate.rendering.camera import SIGHT, VIEW_ANGLE, Camera
 from nbody_surrogate.rendering.tracks import COOL, INK, NEUTRAL, SUBFRAMES, WARM, Track, mixed
@@ -156,8 +157,9 @@ class Scene:
         lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
         if self._reference is None or not both.any():
             return lost
-        squares = (self._gaps(frame)[both] ** 2).sum(axis=1)
-        error = f"rms error {np.sqrt(squares.mean()):.2g}"
+        pair = (track.x[None, None, frame, both] for track in (self._lead, self._candidate))
+        value = rmse(*(x[..., : self._lead.dimensions] for x in pair)).item()
+        error = f"position RMSE {value:.2g}"
         return f"{error} ({lost})" if lost else error
 
     def _update(self, name: str, mesh: pv.PolyData) -> None:

@@ -27,6 +27,8 @@ class Track:
     t : ndarray, shape (T,)
     x, v : ndarray, shape (T, N, 3)
         Flat ones have z = 0. Positions that are not finite are NaN.
+    dimensions : int
+        D of the trajectory.
     charges : ndarray, shape (N,)
     sizes : ndarray, shape (N,)
         Radii relative to a particle of median mass.
@@ -39,6 +41,7 @@ class Track:
     t: Float64[np.ndarray, " T"]
     x: Float64[np.ndarray, "T N 3"]
     v: Float64[np.ndarray, "T N 3"]
+    dimensions: int
     charges: Float64[np.ndarray, " N"]
     sizes: Float64[np.ndarray, " N"]
     last: int
@@ -54,6 +57,7 @@ class Track:
             t=trajectory.t,
             x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
             v=np.pad(np.where(np.abs(trajectory.v) < HUGE, trajectory.v, 0.0), pad),
+            dimensions=trajectory.x.shape[2],
             charges=trajectory.particles.charges[0],
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
             last=max(0, min(reached, frames) - 1),
