@@ -34,15 +34,15 @@ class Comparison:
         Labels of the methods.
     trajectories : int
     horizons : tuple of float
-        Time since the start, those of `HORIZONS` that the run reaches, or its end.
+        Time since the start: those of `HORIZONS` that the run reaches, and its end.
     position_rmse, velocity_rmse : tuple of float
         Per coordinate, at each horizon.
     valid_time : float
         Valid prediction time; infinity where the whole run is valid.
     duration : float
-    drifts : dict of str to Drift
-        For ``reference`` and ``candidate``: energy over the reference's time-mean kinetic
-        energy, momentum and angular momentum in reduced units.
+    drifts : dict of str to dict
+        For ``reference`` and ``candidate``: ``energy`` over the reference's time-mean kinetic
+        energy, ``momentum`` and ``angular_momentum`` in reduced units.
     wall_time : dict of str to float
         Seconds for ``reference`` and ``candidate``.
     """
@@ -119,7 +119,7 @@ def compare(reference: Ensemble, candidate: Ensemble) -> Comparison:
     """
     _check_same(reference, candidate)
     t = reference.t - reference.t[0]
-    horizons = [h for h in HORIZONS if h <= t[-1] * (1 + SAME_TIME)] or [float(t[-1])]
+    horizons = [*(h for h in HORIZONS if h < t[-1] * (1 - SAME_TIME)), float(t[-1])]
     at = [int(np.abs(t - h).argmin()) for h in horizons]
     position = np.median(rmse(reference.x, candidate.x), axis=0)
     velocity = np.median(rmse(reference.v, candidate.v), axis=0)

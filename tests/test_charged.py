@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -228,7 +229,6 @@ def test_law_is_the_same_in_python_and_numpy(charged):
 
 
 def test_law_is_the_same_in_torch(charged):
-    torch = pytest.importorskip("torch")
     law = charged.pair_law()
     expected = law.factory(np.sqrt, np.where)(law.parameters, *law_inputs())
     tensors = (torch.from_numpy(values) for values in law_inputs())

@@ -337,7 +337,6 @@ def test_a_start_from_a_frame_of_an_earlier_run():
 
 
 def test_a_picture():
-    pytest.importorskip("nbody_surrogate.rendering")
     printed = good("run", *SHORT, "--render", "out.png", "-o", "out.h5")
     assert Path("out.png").read_bytes().startswith(b"\x89PNG")
     assert "Files: out.h5, out.reference.h5, out.png\n" in printed

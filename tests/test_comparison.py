@@ -206,8 +206,8 @@ def test_summary_is_the_median_drift_of_a_run(charged, run):
 
 def test_a_run_against_itself(run):
     found = compare(run, run)
-    assert found.horizons == (0.5, 1.0, 2.0)
-    assert found.position_rmse == found.velocity_rmse == (0.0, 0.0, 0.0)
+    assert found.horizons == pytest.approx((0.5, 1.0, 2.0, 3.0))
+    assert found.position_rmse == found.velocity_rmse == (0.0, 0.0, 0.0, 0.0)
     assert found.valid_time == math.inf
     assert found.duration == pytest.approx(3.0)
     assert found.trajectories == 2
@@ -219,7 +219,7 @@ def test_a_run_against_itself(run):
 def test_a_comparison_gives_the_medians_of_the_metrics(charged, run):
     reference = simulate(charged, *charged.sample(1, 4, 2), 30, "dop853")
     found = compare(reference, run)
-    at = [5, 10, 20]
+    at = [5, 10, 20, 30]
     position = np.median(rmse(reference.x, run.x), axis=0)[at]
     velocity = np.median(rmse(reference.v, run.v), axis=0)[at]
     assert found.position_rmse == tuple(position)
@@ -253,12 +253,13 @@ def test_more_substeps_make_a_better_candidate(charged):
     [
         (51, 0.1, 0.0, (0.5, 1.0, 2.0, 5.0)),
         (51, 0.1, 3.0, (0.5, 1.0, 2.0, 5.0)),
-        (50, 0.1, 0.0, (0.5, 1.0, 2.0)),
+        (50, 0.1, 0.0, (0.5, 1.0, 2.0, 4.9)),
+        (81, 0.1, 0.0, (0.5, 1.0, 2.0, 5.0, 8.0)),
         (4, 0.1, 7.0, (0.3,)),
         (5, 0.5, 0.0, (0.5, 1.0, 2.0)),
     ],
 )
-def test_horizons_are_those_that_the_run_reaches(frames, dt, t0, horizons):
+def test_horizons_are_those_that_the_run_reaches_and_its_end(frames, dt, t0, horizons):
     """The error at time t is t, so that it tells where it was taken."""
     still = np.zeros((1, frames, 2, 3))
     still[:, :, 0] = 1.0

@@ -109,8 +109,8 @@ def run(**options: Any) -> None:
     integrator, reference = _integrators(request)
     system = _system(request)
     frames = _frames(request)
-    files = _Files.of(request)
     state, particles = _start(request, system)
+    files = _Files.of(request)
     runs = []
     for method, output in ((integrator, files.output), (reference, files.reference)):
         if method is not None:
