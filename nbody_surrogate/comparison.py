@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.metrics import (
@@ -18,7 +19,7 @@ from nbody_surrogate.metrics import (
 )
 from nbody_surrogate.trajectory import Ensemble
 
-__all__ = ["HORIZONS", "Comparison", "compare"]
+__all__ = ["HORIZONS", "Comparison", "compare", "horizon_frames"]
 
 HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
 SAME_TIME = 1e-9
@@ -119,8 +120,7 @@ def compare(reference: Ensemble, candidate: Ensemble) -> Comparison:
     """
     _check_same(reference, candidate)
     t = reference.t - reference.t[0]
-    horizons = [*(h for h in HORIZONS if h < t[-1] * (1 - SAME_TIME)), float(t[-1])]
-    at = [int(np.abs(t - h).argmin()) for h in horizons]
+    at = horizon_frames(reference.t)
     position = np.median(rmse(reference.x, candidate.x), axis=0)
     velocity = np.median(rmse(reference.v, candidate.v), axis=0)
     valid = valid_prediction_time(reference.t, reference.x, candidate.x)
@@ -147,6 +147,13 @@ def compare(reference: Ensemble, candidate: Ensemble) -> Comparison:
     )
 
 
+def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
+    """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
+    since = t - t[0]
+    horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
+    return [int(np.abs(since - h).argmin()) for h in horizons]
+
+
 def _plain(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
@@ -168,7 +175,7 @@ def _check_same(reference: Ensemble, candidate: Ensemble) -> None:
             f"`candidate` must be of the system of `reference` {reference.info.system}, "
             f"got {candidate.info.system}"
         )
-    for key in ("charges", "masses"):
+    for key in ("charges", "masses", "couplings"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
     for y in ("x", "v"):

@@ -167,7 +167,8 @@ class AbstractIntegrator(ABC):
         Raises
         ------
         InputError
-            If shapes disagree, `dt` is not positive, or the integrator does not fit.
+            If shapes disagree, `dt` is not positive or too small for the time, the integrator
+            does not fit, or particles are at the same place where forces have no limit.
         """
         if not (np.isfinite(dt) and dt > 0):
             raise InputError(f"`dt` must be finite and > 0, got {dt}")
@@ -176,8 +177,14 @@ class AbstractIntegrator(ABC):
                 f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
                 f"got {particles.charges.shape}"
             )
+        if state.t + dt == state.t:
+            raise InputError(
+                f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
+                "use a larger one, or start at t = 0"
+            )
         problem = Problem(system, particles, state.t, float(dt))
         self._check(problem, state)
+        _refuse_coincidence(problem, state)
         arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
         return Carry(problem, 0, MappingProxyType(arrays))
 
@@ -218,6 +225,22 @@ class AbstractIntegrator(ABC):
 
 def _no_tick(done: float) -> None:
     return
+
+
+def _refuse_coincidence(problem: Problem, state: State) -> None:
+    """Raise where the forces are infinite because two particles are at the same place."""
+    with np.errstate(all="ignore"):
+        forces = problem.system.acceleration(state.x, state.v, problem.particles)
+    for b in np.flatnonzero(~np.isfinite(forces).all((1, 2))):
+        order = np.lexsort(state.x[b].T)
+        same = (np.diff(state.x[b][order], axis=0) == 0).all(1)
+        if same.any():
+            i, j = sorted(order[same.argmax() :][:2].tolist())
+            raise InputError(
+                f"`state` has particles {i} and {j} of trajectory {b} at the same place, where "
+                f"the forces of system {problem.system.name!r} are not finite; move them apart, "
+                "or use a softening > 0"
+            )
 
 
 def _freeze_failures(

@@ -13,6 +13,8 @@ __all__ = ["validated"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
+LONGEST = 80  # characters of a value in a message
+
 
 def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
     """Return ``model(**values)``, or raise one line that names the parameter.
@@ -31,14 +33,21 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
             known = ", ".join(sorted(model.model_fields)) or "none"
             raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
         if not key:  # of several parameters together; the message names them
-            raise InputError(f"{owner}: {first['msg'].removeprefix('Value error, ')}") from None
-        reason = _bound(first) or first["msg"][0].lower() + first["msg"][1:]
-        raise InputError(f"`{key}` of {owner}: {reason}, got {first['input']!r}") from None
+            raise InputError(f"{owner}: {_reason(first)}") from None
+        given = _shortened(first["input"])
+        raise InputError(f"`{key}` of {owner}: {_reason(first)}, got {given}") from None
 
 
-def _bound(error: Mapping[str, Any]) -> str | None:
-    """Write a violated bound as short as it is: pydantic spells out 1e-13 in digits."""
+def _reason(error: Mapping[str, Any]) -> str:
+    """Say what must hold, as short as it is: pydantic spells out 1e-13 in digits."""
     for key, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
         if key in error.get("ctx", {}):
             return f"must be {sign} {error['ctx'][key]:g}"
-    return None
+    if error["type"] == "value_error":  # of our own validators
+        return str(error["msg"]).removeprefix("Value error, ")
+    return str(error["msg"][0].lower() + error["msg"][1:])
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

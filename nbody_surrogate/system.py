@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple, final
@@ -14,7 +15,15 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
 from nbody_surrogate.state import Particles, State
 
-__all__ = ["AbstractSystem", "Invariants", "PairLaw", "SystemSpec"]
+__all__ = [
+    "AbstractSystem",
+    "Draw",
+    "FieldLaw",
+    "ForceLaws",
+    "Invariants",
+    "PairLaw",
+    "SystemSpec",
+]
 
 Vectors = Float64[np.ndarray, "B N D"]
 
@@ -54,13 +63,59 @@ class PairLaw(NamedTuple):
         A named tuple of floats, handed to the law as its first argument.
     factory : callable
         ``factory(sqrt, where)`` returns
-        ``law(parameters, r2, charge_i, charge_j, mass_i, mass_j) -> (force, energy)``:
-        the force on i over the separation x_i - x_j, and the pair's potential energy,
-        as functions of the squared distance.
+        ``law(parameters, r2, charge_i, charge_j, mass_i, mass_j, coupling)
+        -> (force, energy)``: the force on i over the separation x_i - x_j, and the pair's
+        potential energy, as functions of the squared distance. The coupling is that of the
+        pair in ``Particles.couplings``, and 1 where there are none.
     """
 
     parameters: tuple[float, ...]
     factory: Callable[..., Callable[..., Any]]
+
+
+class FieldLaw(NamedTuple):
+    """The law of an external field, written once for every array library.
+
+    Attributes
+    ----------
+    parameters : tuple
+        A named tuple of floats, handed to the law as its first argument.
+    factory : callable
+        ``factory(sqrt, where)`` returns
+        ``law(parameters, x, v, charge, mass) -> (acceleration, energy)``, where x, v and the
+        acceleration are tuples of three components. In two dimensions the third is zero.
+    """
+
+    parameters: tuple[float, ...]
+    factory: Callable[..., Callable[..., Any]]
+
+
+class ForceLaws(NamedTuple):
+    """All forces of a system as laws, which compiled and batched integrators need.
+
+    Attributes
+    ----------
+    pair : PairLaw or None
+        None where the particles do not see each other.
+    field : FieldLaw or None
+        None where there is no external field.
+    clip : float
+        Each component of a particle's summed pair force is held within this, of either sign.
+    """
+
+    pair: PairLaw | None = None
+    field: FieldLaw | None = None
+    clip: float = math.inf
+
+
+class Draw(NamedTuple):
+    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N)."""
+
+    x: np.ndarray
+    v: np.ndarray
+    charges: np.ndarray
+    masses: np.ndarray
+    couplings: np.ndarray | None = None
 
 
 class AbstractSystem(ABC):
@@ -70,24 +125,34 @@ class AbstractSystem(ABC):
 
     1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters;
     2. declare `symmetries` (of the equations of motion), `conserved` (of ``energy``,
-       ``momentum``, ``angular_momentum``) and `velocity_dependent`;
+       ``momentum``, ``angular_momentum``) and `velocity_dependent`; where the first two depend
+       on the parameters, as properties, else as plain class attributes;
     3. implement `pair_acceleration`, and `one_body_acceleration` where there is one,
        in NumPy or numba;
     4. implement `potential_energy`;
     5. implement `_sample`;
-    6. optionally return the `PairLaw` from `pair_law`: compiled and batched integrators need
-       it, the SciPy solvers do not.
+    6. optionally return the same forces as laws from `force_laws`: compiled and batched
+       integrators need them, the SciPy solvers do not;
+    7. return the field from `magnetic_field` where it is uniform: `boris` needs it.
     """
 
     name: ClassVar[str]
     Spec: ClassVar[type[SystemSpec]]
-    symmetries: ClassVar[frozenset[str]] = frozenset()
-    conserved: ClassVar[frozenset[str]] = frozenset()
     velocity_dependent: ClassVar[bool] = False
 
     @final
     def __init__(self, **parameters: Any) -> None:
         self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
+
+    @property
+    def symmetries(self) -> frozenset[str]:
+        """Symmetries of the equations of motion, by name."""
+        return frozenset()
+
+    @property
+    def conserved(self) -> frozenset[str]:
+        """Which of `invariants` are constants of motion."""
+        return frozenset()
 
     @abstractmethod
     def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
@@ -102,13 +167,15 @@ class AbstractSystem(ABC):
         """Total potential energy, pair and one-body part."""
 
     @abstractmethod
-    def _sample(
-        self, rng: np.random.Generator, n: int, dimensions: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Draw one start: x (N, D), v (N, D), charges (N,), masses (N,)."""
+    def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        """Draw one start."""
 
-    def pair_law(self) -> PairLaw | None:
-        """Return the pair law for compiled integrators, or None."""
+    def force_laws(self) -> ForceLaws | None:
+        """Return all forces as laws, or None where they are not written as such."""
+        return None
+
+    def magnetic_field(self) -> tuple[float, float, float] | None:
+        """Return the uniform magnetic field B in a = (q / m) (E + v x B), or None."""
         return None
 
     @final
@@ -168,8 +235,10 @@ class AbstractSystem(ABC):
         if not isinstance(rng, np.random.Generator) and rng < 0:
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
         draws = [self._sample(_generator(rng, b), n, dimensions) for b in range(trajectories)]
-        x, v, charges, masses = (np.stack(column) for column in zip(*draws, strict=True))
-        return State(0.0, x, v), Particles(charges, masses)
+        rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
+        x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
+        bonds = [draw.couplings for draw in draws if draw.couplings is not None]
+        return State(0.0, x, v), Particles(charges, masses, np.stack(bonds) if bonds else None)
 
 
 def _generator(rng: int | np.random.Generator, b: int) -> np.random.Generator:

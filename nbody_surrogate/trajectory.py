@@ -59,24 +59,30 @@ class RunInfo:
 
     @property
     def label(self) -> str:
-        """The method's name with its tolerance or sub-steps."""
+        """The method's name with its tolerance, step or sub-steps."""
         name = str(self.method["integrator"])
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
-        if "substeps" in self.method:
+        if self.method.get("step") is not None:
+            return f"{name} (step {self.method['step']:g})"
+        if self.method.get("substeps") is not None:
             return f"{name} ({self.method['substeps']} sub-steps)"
         return name
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One trajectory: `t` (T,), `x` and `v` (T, N, D), its `particles` (B = 1) and `info`."""
+    """One trajectory: `t` (T,), `x` and `v` (T, N, D), its `particles` (B = 1) and `info`.
+
+    A verified run also has its `label_error` (T,), as described for `Ensemble`.
+    """
 
     t: Float64[np.ndarray, " T"]
     x: Float64[np.ndarray, "T N D"]
     v: Float64[np.ndarray, "T N D"]
     particles: Particles
     info: RunInfo
+    label_error: Float64[np.ndarray, " T"] | None = None
 
     def state(self, frame: int) -> State:
         """Return the state at a frame, with a batch axis of length 1."""
@@ -85,13 +91,21 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """A batch of trajectories: `t` (T,), `x` and `v` (B, T, N, D), `particles` and `info`."""
+    """A batch of trajectories: `t` (T,), `x` and `v` (B, T, N, D), `particles` and `info`.
+
+    A run that was made with ``verify`` also has its `label_error` (B, T): the position RMSE, per
+    coordinate, between the run and a sharper one of the same start, and NaN from the first frame
+    that is not good in either. It is the difference between two runs, so an estimate of the
+    error of the looser one, and it means nothing once growth has taken it to the size of the
+    cloud.
+    """
 
     t: Float64[np.ndarray, " T"]
     x: Float64[np.ndarray, "B T N D"]
     v: Float64[np.ndarray, "B T N D"]
     particles: Particles
     info: RunInfo
+    label_error: Float64[np.ndarray, "B T"] | None = None
 
     def __post_init__(self) -> None:
         shape = (*self.particles.charges.shape[:1], len(self.t), *self.particles.charges.shape[1:])
@@ -99,6 +113,10 @@ class Ensemble:
             raise InputError(
                 f"`x` and `v` must have shape (B, T, N, D) with (B, T, N) = {shape}, "
                 f"got {self.x.shape} and {self.v.shape}"
+            )
+        if self.label_error is not None and self.label_error.shape != shape[:2]:
+            raise InputError(
+                f"`label_error` must have shape (B, T) = {shape[:2]}, got {self.label_error.shape}"
             )
 
     def __len__(self) -> int:
@@ -111,7 +129,8 @@ class Ensemble:
             message=self.info.message[b : b + 1],
             good=self.info.good[b : b + 1],
         )
-        return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info)
+        label_error = None if self.label_error is None else self.label_error[b]
+        return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)
 
     def __iter__(self) -> Iterator[Trajectory]:
         return (self[b] for b in range(len(self)))

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -206,40 +205,14 @@ def test_invariants_of_two_particles(charged, dimensions):
     np.testing.assert_allclose(found.angular_momentum, [expected], rtol=ROUNDING)
 
 
-# The law, handed to several array libraries
-
-
-def law_inputs():
-    rng = np.random.default_rng(6)
-    r2 = rng.uniform(0, 9, size=50)
-    qi, qj, mi, mj = rng.uniform(0.5, 2, size=(4, 50))
-    return r2, qi, qj, mi, mj
-
-
-def test_law_is_the_same_in_python_and_numpy(charged):
-    law = charged.pair_law()
-    force, energy = law.factory(np.sqrt, np.where)(law.parameters, *law_inputs())
-    one_by_one = law.factory(math.sqrt, lambda condition, yes, no: yes if condition else no)
-    pairs = [
-        one_by_one(law.parameters, *(float(value) for value in row))
-        for row in zip(*law_inputs(), strict=True)
-    ]
-    np.testing.assert_array_equal(force, [pair[0] for pair in pairs])
-    np.testing.assert_array_equal(energy, [pair[1] for pair in pairs])
-
-
-def test_law_is_the_same_in_torch(charged):
-    law = charged.pair_law()
-    expected = law.factory(np.sqrt, np.where)(law.parameters, *law_inputs())
-    tensors = (torch.from_numpy(values) for values in law_inputs())
-    found = law.factory(torch.sqrt, torch.where)(law.parameters, *tensors)
-    for tensor, array in zip(found, expected, strict=True):
-        np.testing.assert_allclose(tensor.numpy(), array, rtol=ROUNDING)
+# The law
 
 
 def test_law_has_the_parameters_of_its_system():
-    law = make_system("charged", coupling=2.5, softening=0.25).pair_law()
-    assert tuple(law.parameters) == (2.5, 0.25)
+    laws = make_system("charged", coupling=2.5, softening=0.25).force_laws()
+    assert tuple(laws.pair.parameters) == (2.5, 0.25)
+    assert laws.field is None
+    assert laws.clip == math.inf
 
 
 # Parameters
@@ -256,6 +229,12 @@ def test_law_has_the_parameters_of_its_system():
         ("softening", None),
         ("coupling", math.nan),
         ("coupling", -math.inf),
+        ("signs", "opposite"),
+        ("charge_range", (2.0, 1.0)),
+        ("charge_range", (-1.0, 1.0)),
+        ("mass_range", (2.0, 1.0)),
+        ("mass_range", (0.0, 1.0)),
+        ("mass_range", (-2.0, -1.0)),
         ("frame_dt", 0.0),
         ("frame_dt", -0.1),
         ("frame_dt", math.nan),
@@ -272,8 +251,22 @@ def test_wrong_parameters_are_one_line(parameter, value):
 
 
 def test_an_unknown_parameter_lists_the_known_ones():
-    with pytest.raises(InputError, match="coupling, frame_dt, softening"):
+    known = "charge_range, coupling, frame_dt, mass_range, signs, softening"
+    with pytest.raises(InputError, match=known):
         make_system("charged", epsilon=0.1)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "text"),
+    [
+        ("charge_range", (2.0, 1.0), "must be (lo, hi) with 0 <= lo <= hi, got (2.0, 1.0)"),
+        ("mass_range", (0.0, 1.0), "must be (lo, hi) with 0 < lo <= hi, got (0.0, 1.0)"),
+    ],
+)
+def test_a_wrong_range_says_what_must_hold(parameter, value, text):
+    with pytest.raises(InputError) as caught:
+        make_system("charged", **{parameter: value})
+    assert str(caught.value) == f"`{parameter}` of system 'charged': {text}"
 
 
 def test_parameters_cannot_be_changed(charged):
@@ -296,6 +289,54 @@ def test_every_start_is_of_the_preset(charged, seed, n, dimensions):
     again, _ = charged.sample(seed, n, 2, dimensions)
     np.testing.assert_array_equal(again.x, state.x)
     np.testing.assert_array_equal(again.v, state.v)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("n", [1, 7])
+def test_draws_of_the_preset_are_what_they_always_were(charged, n, dimensions):
+    state, particles = charged.sample(13, n, 3, dimensions)
+    for b in range(3):
+        rng = np.random.default_rng(np.random.SeedSequence(13, spawn_key=(b,)))
+        np.testing.assert_array_equal(particles.charges[b], rng.choice([-1.0, 1.0], size=n))
+        x = rng.normal(size=(n, dimensions)) * (n / 5) ** (1 / 3)
+        np.testing.assert_array_equal(state.x[b], x)
+        direction = rng.normal(size=(n, dimensions))
+        v = 0.5 * direction / np.linalg.norm(direction, axis=1, keepdims=True)
+        np.testing.assert_array_equal(state.v[b], v)
+
+
+RANGES = {"charge_range": (0.5, 2.0), "mass_range": (1.0, 4.0)}
+
+
+@pytest.mark.parametrize("options", [{"signs": "equal"}, RANGES, {**RANGES, "signs": "equal"}])
+def test_other_charges_and_masses_leave_places_and_signs_alone(charged, options):
+    state, particles = charged.sample(14, 6, 2)
+    other, others = make_system("charged", **options).sample(14, 6, 2)
+    np.testing.assert_array_equal(other.x, state.x)
+    np.testing.assert_array_equal(other.v, state.v)
+    signs = np.ones((2, 6)) if "signs" in options else particles.charges
+    np.testing.assert_array_equal(np.sign(others.charges), signs)
+
+
+def test_charges_and_masses_fill_their_ranges():
+    _, particles = make_system("charged", **RANGES).sample(15, 100, 100)
+    for values, (low, high) in (
+        (abs(particles.charges), RANGES["charge_range"]),
+        (particles.masses, RANGES["mass_range"]),
+    ):
+        scaled = (values - low) / (high - low)
+        assert 0 <= scaled.min() < 0.01
+        assert 0.99 < scaled.max() <= 1
+        assert abs(scaled.mean() - 0.5) < SIGMAS / math.sqrt(12 * scaled.size)
+    assert abs(np.corrcoef(abs(particles.charges).ravel(), particles.masses.ravel())[0, 1]) < 0.05
+
+
+def test_a_range_that_is_a_point_draws_nothing():
+    wide, point = RANGES["mass_range"], (3.0, 3.0)
+    alone = make_system("charged", mass_range=wide).sample(16, 5)[1]
+    beside = make_system("charged", mass_range=wide, charge_range=point).sample(16, 5)[1]
+    np.testing.assert_array_equal(alone.masses, beside.masses)
+    np.testing.assert_array_equal(abs(beside.charges), 3.0)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -21,4 +21,4 @@ def progress_bar(
     silent = hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(label, total=total)
-        yield lambda done, _total: bar.update(task, completed=int(done))
+        yield lambda done, whole: bar.update(task, completed=int(done), total=whole)

@@ -11,6 +11,9 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
          +- position, velocity      step (T,), time (T,), value (T, N, D)
          +- charge, mass            (N,)
          +- couplings               (N, N), where the particles have them
+    observables                     of a verified run
+     +- trajectory_0000             one group for each of the B trajectories
+         +- label_error             step, time and value, each (T,) long
     parameters
      +- frames_written              how many frames of the T are there by now
      +- nbody_surrogate             format, shape (B, T, N, D), complete (0 or 1),

@@ -16,7 +16,15 @@ import numpy as np
 
 from nbody_surrogate.h5md.layout import FLOAT, INTEGER, MAX_TEXT
 
-__all__ = ["check_size", "floats_at", "group_at", "integers_at", "open_floats", "text_at"]
+__all__ = [
+    "check_size",
+    "floats_at",
+    "group_at",
+    "has_groups",
+    "integers_at",
+    "open_floats",
+    "text_at",
+]
 
 
 def group_at(group: Any, path: str) -> Any:
@@ -25,6 +33,15 @@ def group_at(group: Any, path: str) -> Any:
     if not isinstance(found, h5py.Group):
         raise ValueError(f"{path!r} is not a group")
     return found
+
+
+def has_groups(group: Any, path: str) -> bool:
+    """Whether there is a group at `path`; what is there must be groups all the way."""
+    for name in path.split("/"):
+        if group.get(name, getlink=True) is None:
+            return False
+        group = group_at(group, name)
+    return True
 
 
 def integers_at(group: Any, path: str, shape: tuple[int, ...] = ()) -> list[int]:

@@ -17,6 +17,8 @@ INTEGER = np.dtype("<i8")
 
 OURS = "parameters/nbody_surrogate"
 FRAMES_WRITTEN = "parameters/frames_written"
+OBSERVABLES = "observables"
+LABEL_ERROR = "label_error"
 
 MAX_BYTES = 16 * 2**30
 """Largest trajectory that is read into memory at once, unless asked otherwise."""
@@ -26,7 +28,7 @@ MAX_TEXT = 256 * 2**20
 
 
 def trajectory_name(b: int) -> str:
-    """Name of the particles group of trajectory `b`."""
+    """Name of the groups of trajectory `b`."""
     return f"trajectory_{b:04d}"
 
 

@@ -20,6 +20,7 @@ from nbody_surrogate.h5md.checks import (
     check_size,
     floats_at,
     group_at,
+    has_groups,
     integers_at,
     open_floats,
     text_at,
@@ -27,7 +28,9 @@ from nbody_surrogate.h5md.checks import (
 from nbody_surrogate.h5md.layout import (
     FORMAT,
     FRAMES_WRITTEN,
+    LABEL_ERROR,
     MAX_BYTES,
+    OBSERVABLES,
     OURS,
     one_line,
     trajectory_name,
@@ -57,7 +60,8 @@ def read_h5md(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> Ensemb
     Returns
     -------
     Ensemble
-        `t` (T,), `x` and `v` (B, T, N, D), where T counts the frames written.
+        `t` (T,), `x` and `v` (B, T, N, D), where T counts the frames written, and the
+        `label_error` (B, T) of a verified run.
 
     Raises
     ------
@@ -66,7 +70,7 @@ def read_h5md(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> Ensemb
     """
     with H5MDReader(path, limit=limit) as file:
         x, v = file.read(0, file.frames)
-        return Ensemble(file.t, x, v, file.particles, file.info)
+        return Ensemble(file.t, x, v, file.particles, file.info, file.label_error)
 
 
 @final
@@ -88,6 +92,8 @@ class H5MDReader:
     t : ndarray, shape (frames,)
     particles : Particles
     info : RunInfo
+    label_error : ndarray, shape (B, frames), or None
+        None where the run was not verified.
 
     Raises
     ------
@@ -129,6 +135,7 @@ class H5MDReader:
         if not np.isfinite(self.t).all():
             raise ValueError("its times are not finite")
         self.particles = self._read_particles()
+        self.label_error = self._read_label_error(batch, announced)
         self.info = self._read_info(ours)
 
     def _read_shape(self, ours: Any) -> tuple[int, int, int, int]:
@@ -153,6 +160,14 @@ class H5MDReader:
         check_size(self._file, 8 * batch * n * n)
         couplings = [floats_at(group, "couplings", (n, n)) for group in self._groups]
         return Particles(charges, masses, np.stack(couplings))
+
+    def _read_label_error(self, batch: int, announced: int) -> np.ndarray | None:
+        if not has_groups(self._file, f"{OBSERVABLES}/{trajectory_name(0)}/{LABEL_ERROR}"):
+            return None
+        check_size(self._file, 8 * batch * announced)
+        paths = [f"{OBSERVABLES}/{trajectory_name(b)}/{LABEL_ERROR}/value" for b in range(batch)]
+        values = [floats_at(self._file, path, (announced,)) for path in paths]
+        return np.stack(values)[:, : self.frames]
 
     def _read_info(self, ours: Any) -> RunInfo:
         batch, announced, _, _ = self._shape

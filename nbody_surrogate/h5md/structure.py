@@ -15,6 +15,8 @@ from nbody_surrogate.h5md.layout import (
     FORMAT,
     FRAMES_WRITTEN,
     INTEGER,
+    LABEL_ERROR,
+    OBSERVABLES,
     OURS,
     text_type,
     trajectory_name,
@@ -35,10 +37,18 @@ class Structure:
     provenance: int
     values: tuple[tuple[int, int], ...]
     """Positions and velocities of each trajectory."""
+    label_errors: tuple[int, ...]
+    """Of each trajectory of a verified run, else empty."""
 
 
 def create_structure(
-    path: Path, particles: Particles, times: np.ndarray, dimensions: int, start: bytes, room: int
+    path: Path,
+    particles: Particles,
+    times: np.ndarray,
+    dimensions: int,
+    start: bytes,
+    room: int,
+    label_error: bool = False,
 ) -> Structure:
     """Create a file that holds everything but the frames.
 
@@ -53,6 +63,8 @@ def create_structure(
         What is known of the provenance before the run, or nothing.
     room : int
         Bytes to keep for the provenance.
+    label_error : bool
+        Whether the run is verified.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
     # The earliest version of the format is the one that every reader knows.
@@ -66,19 +78,26 @@ def create_structure(
         complete = _allocate(ours, "complete", 0, INTEGER)
         counter = _allocate(root, FRAMES_WRITTEN, 0, INTEGER)
         provenance = _allocate(ours, "provenance", b"", text_type(room))
-        values = _create_trajectories(root, particles, times, shape[1:])
-        return Structure(_offset(complete), _offset(counter), _offset(provenance), values)
+        clock = _create_clock(root, times)
+        values = _create_trajectories(root, particles, clock, shape[1:])
+        errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
+        return Structure(_offset(complete), _offset(counter), _offset(provenance), values, errors)
 
 
-def _create_trajectories(
-    root: Any, particles: Particles, times: np.ndarray, shape: tuple[int, ...]
-) -> tuple[tuple[int, int], ...]:
-    """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
+def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
+    """Create step and time, which all time-dependent elements share."""
     clock = {
         "step": _allocate(root, None, np.arange(len(times)), INTEGER),
         "time": _allocate(root, None, times, FLOAT),
     }
     clock["time"].attrs["unit"] = UNIT
+    return clock
+
+
+def _create_trajectories(
+    root: Any, particles: Particles, clock: dict[str, Any], shape: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
     values = []
     for b in range(particles.batch):
         group = root.create_group(f"particles/{trajectory_name(b)}")
@@ -88,6 +107,16 @@ def _create_trajectories(
             (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
         )
     return tuple(values)
+
+
+def _create_label_errors(
+    root: Any, clock: dict[str, Any], shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Create the observables of a verified run of shape (B, T); return their offsets."""
+    batch, frames = shape
+    observables = root.create_group(OBSERVABLES)
+    groups = [observables.create_group(trajectory_name(b)) for b in range(batch)]
+    return tuple(_element(group, LABEL_ERROR, clock, (frames,)) for group in groups)
 
 
 def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...]) -> int:

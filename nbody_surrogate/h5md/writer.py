@@ -49,6 +49,8 @@ class H5MDWriter:
         Whether an existing file may be replaced; it stays until `finish`.
     info : RunInfo, optional
         What is known before the run, so that an unfinished file says how it came about.
+    label_error : bool
+        Whether the run is verified: each call of `write` then brings its label errors.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class H5MDWriter:
         *,
         overwrite: bool = False,
         info: RunInfo | None = None,
+        label_error: bool = False,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
@@ -77,14 +80,18 @@ class H5MDWriter:
         self.frames = frames
         self.written = 0
         self._overwrite = overwrite
-        check_space(self.path, 16 * math.prod(self._shape) + 2 * room_for(particles.batch))
+        self._verified = label_error
+        observables = 8 * math.prod(self._shape[:2]) if label_error else 0
+        needed = 16 * math.prod(self._shape) + observables + 2 * room_for(particles.batch)
+        check_space(self.path, needed)
         times = t0 + np.arange(frames) * dt
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
             self.part.unlink(missing_ok=True)
             try:
+                room = room_for(particles.batch)
                 self._offsets = create_structure(
-                    self.part, particles, times, dimensions, start, room_for(particles.batch)
+                    self.part, particles, times, dimensions, start, room, label_error
                 )
                 self._file = self.part.open("r+b", buffering=0)
             except FileExistsError:
@@ -93,7 +100,7 @@ class H5MDWriter:
                 self.part.unlink(missing_ok=True)
                 raise
 
-    def write(self, x: np.ndarray, v: np.ndarray) -> None:
+    def write(self, x: np.ndarray, v: np.ndarray, label_error: np.ndarray | None = None) -> None:
         """Append frames; call it once for each segment.
 
         They are written through: another process sees them on return.
@@ -101,6 +108,8 @@ class H5MDWriter:
         Parameters
         ----------
         x, v : ndarray, shape (B, F, N, D)
+        label_error : ndarray, shape (B, F)
+            Of a verified run, else None.
 
         Raises
         ------
@@ -110,11 +119,15 @@ class H5MDWriter:
             If the file cannot be written; what was written before stays readable.
         """
         self._check_frames(x, v)
+        self._check_label_error(label_error, x.shape[1])
         done, written = 8 * self.written * math.prod(self._shape[2:]), self.written + x.shape[1]
         with self._reported():
             for b, (position, velocity) in enumerate(self._offsets.values):
                 self._put(position + done, np.asarray(x[b], FLOAT).tobytes())
                 self._put(velocity + done, np.asarray(v[b], FLOAT).tobytes())
+            for b, offset in enumerate(self._offsets.label_errors):
+                assert label_error is not None
+                self._put(offset + 8 * self.written, np.asarray(label_error[b], FLOAT).tobytes())
             # Only now: no reader sees frames in the making.
             self._put(self._offsets.counter, np.array(written, INTEGER).tobytes())
         self.written = written
@@ -195,6 +208,13 @@ class H5MDWriter:
                 f"`x` must hold at most {frames - self.written} more of the {frames} frames "
                 f"announced, got {x.shape[1]}"
             )
+
+    def _check_label_error(self, label_error: np.ndarray | None, frames: int) -> None:
+        shape = (self._shape[0], frames) if self._verified else None
+        given = None if label_error is None else label_error.shape
+        if given != shape:
+            needed = f"have shape (B, F) = {shape}" if self._verified else "be None"
+            raise InputError(f"`label_error` must {needed} in this file, got {given}")
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.pair_forces import energies, register_law, sum_accelerations
-from nbody_surrogate.state import Particles
-from nbody_surrogate.system import AbstractSystem, PairLaw, SystemSpec
+from nbody_simulators.law_system import AbstractLawSystem
+from nbody_simulators.laws import register_law
+from nbody_simulators.sampling import (
+    NonNegativeRange,
+    PositiveRange,
+    isotropic,
+    spread_of,
+    uniform,
+)
+from nbody_simulators.symmetries import FREE
+from nbody_surrogate.system import Draw, ForceLaws, PairLaw, SystemSpec
 
-__all__ = ["Charged", "ChargedSpec", "CoulombParameters"]
+__all__ = ["Charged", "ChargedSpec", "CoulombParameters", "charged_cloud", "coulomb"]
 
 
 class ChargedSpec(SystemSpec):
@@ -20,6 +28,13 @@ class ChargedSpec(SystemSpec):
 
     coupling: float = Field(default=1.0, allow_inf_nan=False, description="k, the force constant")
     softening: float = Field(default=0.1, ge=0, allow_inf_nan=False, description="Plummer length")
+    signs: Literal["random", "equal"] = Field(
+        default="random", description="sampler: signs of the charges; equal ones are positive"
+    )
+    charge_range: NonNegativeRange = Field(
+        default=(1.0, 1.0), description="sampler: magnitudes of the charges, uniform"
+    )
+    mass_range: PositiveRange = Field(default=(1.0, 1.0), description="sampler: masses, uniform")
 
 
 class CoulombParameters(NamedTuple):
@@ -33,61 +48,54 @@ def softened_coulomb(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Cal
     """Build the law F / r = k q_i q_j / s^3, U = k q_i q_j / s with s^2 = r^2 + softening^2."""
     del where
 
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any) -> Any:
-        s2 = r2 + p.softening * p.softening
-        energy = p.coupling * qi * qj / sqrt(s2)
-        return energy / s2, energy
+    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
+        inverse = 1.0 / (r2 + p.softening * p.softening)
+        energy = p.coupling * (qi * qj) * sqrt(inverse)
+        return energy * inverse, energy
 
     return law
 
 
-register_law(PairLaw(CoulombParameters(1.0, 0.1), softened_coulomb))
+def coulomb(coupling: float, softening: float) -> PairLaw:
+    """Return the softened Coulomb law with these parameters."""
+    return PairLaw(CoulombParameters(coupling, softening), softened_coulomb)
+
+
+register_law(coulomb(1.0, 0.1))
 
 
 @final
-class Charged(AbstractSystem):
+class Charged(AbstractLawSystem):
     """An unconfined cloud of charges; it evaporates in the course of time.
 
     The equation of motion is m_i a_i = sum_j k q_i q_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with
     Plummer softening e. The preset has unit masses, q = +1 or -1 with equal probability,
     x ~ N(0, s^2) with s = (N / 5)^(1/3), and isotropic velocities with |v| = 0.5; it is that of
     Kipf et al., "Neural Relational Inference", ICML 2018, with softening in place of clipping.
+    Other signs, charges and masses leave the positions and velocities of a seed as they are.
     """
 
     name = "charged"
     Spec = ChargedSpec
-    symmetries = frozenset(
-        {
-            "translation",
-            "rotation",
-            "reflection",
-            "permutation",
-            "time-shift",
-            "boost",
-            "charge-conjugation",
-        }
-    )
+    symmetries = FREE
     conserved = frozenset({"energy", "momentum", "angular_momentum"})
 
-    def pair_law(self) -> PairLaw:
+    def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law."""
         spec = self.spec
         assert isinstance(spec, ChargedSpec)
-        return PairLaw(CoulombParameters(spec.coupling, spec.softening), softened_coulomb)
+        return ForceLaws(coulomb(spec.coupling, spec.softening))
 
-    def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Softened Coulomb accelerations, shape (B, N, D)."""
-        return sum_accelerations(x, particles.charges, particles.masses, self.pair_law())
+    def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        assert isinstance(self.spec, ChargedSpec)
+        return charged_cloud(self.spec, rng, n, dimensions)
 
-    def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Softened Coulomb energy, shape (B,)."""
-        return energies(x, particles.charges, particles.masses, self.pair_law())
 
-    def _sample(
-        self, rng: np.random.Generator, n: int, dimensions: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        charges = rng.choice([-1.0, 1.0], size=n)
-        x = rng.normal(size=(n, dimensions)) * (n / 5) ** (1 / 3)
-        direction = rng.normal(size=(n, dimensions))
-        v = 0.5 * direction / np.linalg.norm(direction, axis=1, keepdims=True)
-        return x, v, charges, np.ones(n)
+def charged_cloud(spec: ChargedSpec, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+    """Draw a start of the preset: first what all specs share, then what the ranges ask for."""
+    signs = rng.choice([-1.0, 1.0], size=n)
+    x = rng.normal(size=(n, dimensions)) * spread_of(n)
+    v = isotropic(rng, n, dimensions)
+    charges = uniform(rng, spec.charge_range, n)
+    masses = uniform(rng, spec.mass_range, n)
+    return Draw(x, v, charges if spec.signs == "equal" else signs * charges, masses)

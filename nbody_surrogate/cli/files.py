@@ -1,0 +1,71 @@
+"""Where `nbody-sim run` writes; checked before anything is computed."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
+from nbody_surrogate.errors import InputError
+
+__all__ = ["Files"]
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a run; None where there is none."""
+
+    output: Path
+    reference: Path | None
+    picture: Path | None
+
+    @classmethod
+    def of(cls, request: Request) -> Files:
+        """Name the files and check that they can be written.
+
+        Raises
+        ------
+        InputError
+            If one cannot.
+        """
+        from nbody_surrogate.h5md import check_output_path
+
+        if request.output is None:
+            output = _free_name(request)
+        else:
+            output = request.output
+            check_output_path(output, request.overwrite)
+        reference = None if request.no_reference else output.with_suffix(".reference.h5")
+        if reference is not None:
+            check_output_path(reference, request.overwrite)
+        if request.render is not None:
+            from nbody_surrogate.rendering import check_picture_path
+
+            check_picture_path(request.render, request.overwrite)
+        return cls(output, reference, request.render)
+
+    @property
+    def written(self) -> list[Path]:
+        """Those that there are."""
+        return [path for path in (self.output, self.reference, self.picture) if path is not None]
+
+
+def _free_name(request: Request) -> Path:
+    """Name a run after what it is, in `runs/`, without touching an earlier one."""
+    folder = Path("runs")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
+    start = (
+        f"n{request.particles or DEFAULT_PARTICLES}-seed{request.seed or 0}"
+        if request.initial is None
+        else request.initial.stem[:40]
+    )
+    base = f"{request.system}-{request.integrator}-{start}".replace(":", "-").replace("/", "-")
+    number, path = 1, folder / f"{base}.h5"
+    while any(folder.glob(f"{glob.escape(path.stem)}.*")):
+        number += 1
+        path = folder / f"{base}-{number}.h5"
+    return path

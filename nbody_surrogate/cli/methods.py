@@ -1,0 +1,125 @@
+"""The methods of `nbody-sim run`: the integrator and what it is held against."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nbody_surrogate.cli.request import Problem, Request, given
+from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.integrator import AbstractIntegrator
+
+__all__ = ["methods"]
+
+
+def methods(
+    request: Request, problem: Problem
+) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
+    """Build the method and its reference, each with the options that apply to it.
+
+    Raises
+    ------
+    InputError
+        If an option applies to neither, a method does not fit the problem, or the ground truth
+        is to be verified and cannot be.
+    FileFormatError
+        If the weights of a surrogate are damaged.
+    """
+    reference = None if request.no_reference else _reference_name(request, problem)
+    method, truth = _build(request, reference)
+    for each in (method, truth):
+        if each is not None:
+            each.start(problem.system, problem.state, problem.particles, problem.dt)
+    if request.verify:
+        _check_verifiable(request, method, truth)
+    return method, truth
+
+
+def _reference_name(request: Request, problem: Problem) -> str:
+    """Choose the reference where none is named.
+
+    The two forms of one method are not held against each other at equal tolerance: they make
+    almost the same errors.
+    """
+    from nbody_surrogate.reference import COMPILED, EVERYWHERE, default_reference
+
+    if request.reference is not None:
+        return request.reference
+    if request.integrator in (COMPILED, EVERYWHERE):
+        return request.integrator
+    return default_reference(problem.system, len(problem.state.x))
+
+
+def _build(
+    request: Request, reference: str | None
+) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
+    from nbody_surrogate.registry import integrator_options, make_integrator
+
+    known = integrator_options(request.integrator)
+    for_truth: frozenset[str] = frozenset()
+    if reference is not None:
+        for_truth = integrator_options(reference, "reference")
+    tolerances = given(rtol=request.rtol, atol=request.atol)
+    weights = None if request.weights is None else str(request.weights)
+    special = given(substeps=request.substeps, dtype=request.dtype, weights=weights)
+    for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
+        raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
+    shared = tolerances | _hardware(request)
+    method = make_integrator(request.integrator, **special, **_applying(shared, known))
+    if reference is None:
+        return method, None
+    if reference == request.integrator:
+        return method, _sharper_self(method)
+    return method, make_integrator(reference, **_applying(shared, for_truth))
+
+
+def _applying(options: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key in known}
+
+
+def _hardware(request: Request) -> dict[str, Any]:
+    """Check device and threads, without importing torch for a solver on the default device."""
+    from nbody_surrogate.registry import is_surrogate
+
+    if request.threads < 1:
+        raise InputError(f"`threads` must be at least 1, got {request.threads}")
+    if is_surrogate(request.integrator):
+        import torch
+
+        torch.set_num_threads(request.threads)
+    elif request.device != "auto":
+        from nbody_surrogate.device import resolve_device
+
+        resolve_device(request.device)
+    device = None if request.device == "auto" else request.device
+    return given(threads=request.threads, device=device)
+
+
+def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:
+    """Return the same method at higher accuracy, to be held against itself."""
+    from nbody_surrogate.verification import sharper
+
+    try:
+        return sharper(method, clip=True)
+    except InputError:
+        raise InputError(
+            f"`reference` must differ from integrator {method.name!r}; use dop853"
+        ) from None
+
+
+def _check_verifiable(
+    request: Request, method: AbstractIntegrator, truth: AbstractIntegrator | None
+) -> None:
+    """Demand that the ground truth, or the method alone, can be made sharper."""
+    from nbody_surrogate.verification import sharper
+
+    try:
+        sharper(truth or method)
+    except InputError as error:
+        if truth is None or truth.name != method.name:
+            raise
+        raise InputError(
+            f"{error}; it is the reference of itself, 100 times tighter than asked: name "
+            "another `reference`, or give 100 times more"
+        ) from None

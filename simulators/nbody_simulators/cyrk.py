@@ -1,0 +1,123 @@
+"""The one place that knows CyRK: its compiled DOP853, called from Python.
+
+CyRK's `nbsolve2_ivp` is a numba function around one C function. Numba would compile that wrapper
+again in every process, for some ten seconds, because what calls C through an address cannot be
+cached; so the C function is called here directly. The call releases the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple, final
+
+import numpy as np
+
+from nbody_surrogate.errors import InputError
+
+__all__ = ["Outcome", "Solver", "load"]
+
+DOP853 = 5  # CyRK's number of the method
+LARGEST_STEP = np.inf
+MEGABYTES = 8192  # of what it stores, beyond which it stops
+LONGEST_MESSAGE = 256
+
+
+class Outcome(NamedTuple):
+    """How far a trajectory got: frames filled in, why no further, steps, and its first argument."""
+
+    frames: int
+    failure: str | None
+    steps: int
+    counter: float
+
+
+def load() -> Any:
+    """Import CyRK's solver.
+
+    Raises
+    ------
+    InputError
+        If it is missing or of a version that this does not fit.
+    """
+    try:
+        from CyRK.nb import numba_solver
+    except ImportError as error:
+        raise InputError(
+            f"`integrator` dop853-compiled needs CyRK, which cannot be imported ({error}); "
+            "use dop853, or pip install CyRK"
+        ) from None
+    if not hasattr(numba_solver, "c_numba_cysolve_ivp"):
+        raise InputError(
+            "`integrator` dop853-compiled does not know this version of CyRK; "
+            "use dop853, or pip install 'CyRK>=0.20'"
+        )
+    return numba_solver
+
+
+@final
+class Solver:
+    """DOP853 with dense output, ready to run any trajectory of a batch, on any thread.
+
+    Parameters
+    ----------
+    address : int
+        Of a C function ``f(dy, t, y, arguments)``, all pointers to float64.
+    span : tuple of float
+        The steps depend on it, not on `times`.
+    times : ndarray, shape (F,)
+    y : ndarray, shape (B, S)
+    arguments : ndarray, shape (B, K)
+        Copied for each run; the copy is the function's to write to.
+    rtol, atol : float
+    """
+
+    def __init__(
+        self,
+        address: int,
+        span: tuple[float, float],
+        times: np.ndarray,
+        y: np.ndarray,
+        arguments: np.ndarray,
+        rtol: float,
+        atol: float,
+    ) -> None:
+        self._api = load()
+        self.frames = np.full((len(y), len(times), y.shape[1]), np.nan)
+        self._held = [np.array([value]) for value in (rtol, atol)]
+        self._held += [np.ascontiguousarray(each) for each in (times, y, arguments)]
+        self._call = (address, *span)
+        self._size, self._room = y.shape[1], arguments.nbytes // len(y)
+        self._places = [each.ctypes.data for each in self._held]
+        self._out = self.frames.ctypes.data
+
+    def run(self, b: int) -> Outcome:
+        """Fill in ``frames[b]``, as far as trajectory `b` gets."""
+        api, size, wanted = self._api, self._size, self.frames.shape[1]
+        rtol, atol, times, y, arguments = self._places
+        result = api.c_numba_cysolve_ivp(
+            *(*self._call, y + 8 * size * b, size, DOP853),
+            *(0, 0, arguments + self._room * b, self._room, 0, MEGABYTES, False),
+            *(times, wanted, 0, 0, 0),
+            *(rtol, 1, atol, 1, LARGEST_STEP, 0.0, False),
+        )
+        try:
+            rows = min(int(api.c_get_size(result)), wanted)
+            row = 8 * size
+            if rows > 0:
+                ctypes.memmove(self._out + row * wanted * b, api.c_get_y_ptr(result), row * rows)
+            failure = None if rows == wanted else _message(api, result)
+            counter = _first(api.c_get_args_ptr(result))
+            return Outcome(rows, failure, int(api.c_get_steps(result)), counter)
+        finally:
+            api.c_free(result)
+
+
+def _first(pointer: Any) -> float:
+    return float(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_double))[0])
+
+
+def _message(api: Any, result: int) -> str:
+    """Say why a run ended early."""
+    text = ctypes.create_string_buffer(LONGEST_MESSAGE)
+    api.c_get_msg_buf(result, ctypes.addressof(text), LONGEST_MESSAGE)
+    return text.value.decode(errors="replace").strip().rstrip(".").lower() or "the solver stopped"

@@ -1,0 +1,139 @@
+"""Forces of many trajectories at once, in numba: one trajectory in each lane.
+
+The innermost loop runs over trajectories, so that the compiler uses the full width of the
+processor's vectors. Each lane goes through the same operations in the same order whatever its
+neighbours and however many there are: a trajectory is the same bits in any batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from nbody_simulators.laws import field_force, pair_force
+
+__all__ = ["WIDTH", "by_lane", "by_trajectory", "lane_accelerations"]
+
+WIDTH = 64
+"""Most trajectories in a block; what it holds should stay in the processor's cache."""
+
+
+NARROW = 8
+"""Below this width the lanes are taken one after the other."""
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _wide_pairs(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the sums of pair forces into `out`."""
+    n, width = charges.shape
+    out[:] = 0.0
+    for i in range(n):
+        for j in range(i):
+            for w in range(width):
+                dx = x[0, i, w] - x[0, j, w]
+                dy = x[1, i, w] - x[1, j, w]
+                dz = x[2, i, w] - x[2, j, w]
+                r2 = dx * dx + dy * dy + dz * dz
+                qi, qj, mi, mj = charges[i, w], charges[j, w], masses[i, w], masses[j, w]
+                bond = 1.0 if couplings is None else couplings[i, j, w]
+                force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
+                scratch[0, w], scratch[1, w], scratch[2, w] = force * dx, force * dy, force * dz
+            for d in range(3):
+                for w in range(width):
+                    out[d, i, w] += scratch[d, w]
+            for d in range(3):
+                for w in range(width):
+                    out[d, j, w] -= scratch[d, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _narrow_pairs(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    out: np.ndarray,
+) -> None:
+    """Do what `_wide_pairs` does, in the same order, without vectors."""
+    n, width = charges.shape
+    for w in range(width):
+        for i in range(n):
+            fx, fy, fz = 0.0, 0.0, 0.0
+            for j in range(i):
+                dx = x[0, i, w] - x[0, j, w]
+                dy = x[1, i, w] - x[1, j, w]
+                dz = x[2, i, w] - x[2, j, w]
+                r2 = dx * dx + dy * dy + dz * dz
+                qi, qj, mi, mj = charges[i, w], charges[j, w], masses[i, w], masses[j, w]
+                bond = 1.0 if couplings is None else couplings[i, j, w]
+                force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
+                fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
+                out[0, j, w] -= force * dx
+                out[1, j, w] -= force * dy
+                out[2, j, w] -= force * dz
+            out[0, i, w], out[1, i, w], out[2, i, w] = fx, fy, fz
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def lane_accelerations(
+    x: np.ndarray,
+    v: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    field: Any,
+    clip: float,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the accelerations of W trajectories into `out`.
+
+    Shapes: x, v, out (3, N, W); charges, masses (N, W); couplings (N, N, W) or None;
+    scratch (3, W). Each unordered pair is taken once.
+    """
+    n, width = charges.shape
+    if pair is None:
+        out[:] = 0.0
+    else:
+        if width < NARROW:
+            _narrow_pairs(x, charges, masses, couplings, pair, out)
+        else:
+            _wide_pairs(x, charges, masses, couplings, pair, scratch, out)
+        for d in range(3):
+            for i in range(n):
+                for w in range(width):
+                    out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
+    if field is not None:
+        for i in range(n):
+            for w in range(width):
+                place = (x[0, i, w], x[1, i, w], x[2, i, w])
+                velocity = (v[0, i, w], v[1, i, w], v[2, i, w])
+                a, _ = field_force(field, place, velocity, charges[i, w], masses[i, w])
+                scratch[0, w], scratch[1, w], scratch[2, w] = a
+            for d in range(3):
+                for w in range(width):
+                    out[d, i, w] += scratch[d, w]
+
+
+def by_lane(values: np.ndarray) -> np.ndarray:
+    """Bring vectors (B, N, D) to (3, N, B); in two dimensions the third component is zero."""
+    out = np.zeros((3, values.shape[1], values.shape[0]))
+    out[: values.shape[2]] = values.transpose(2, 1, 0)
+    return out
+
+
+def by_trajectory(frames: np.ndarray, dimensions: int) -> np.ndarray:
+    """Bring frames (F, 3, N, B) back to (B, F, N, D)."""
+    return frames[:, :dimensions].transpose(3, 0, 2, 1)

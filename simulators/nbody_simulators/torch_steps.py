@@ -1,0 +1,86 @@
+"""The forces of laws in torch, dense over pairs: batches on any device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nbody_surrogate.device import resolve_device
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrator import Problem
+from nbody_surrogate.system import AbstractSystem, ForceLaws
+
+__all__ = ["TorchProblem", "double_precision_device"]
+
+
+def double_precision_device(name: str) -> str:
+    """Resolve the name of a device that computes in float64.
+
+    Raises
+    ------
+    InputError
+        If the device is unknown, not available, or has no float64.
+    """
+    device = resolve_device(name).type
+    if device == "mps":
+        raise InputError("`device` mps has no float64, which this method needs; use cpu")
+    return device
+
+
+class TorchProblem(NamedTuple):
+    """A problem on a device; charges, masses (B, N), couplings (B, N, N) or None."""
+
+    system: AbstractSystem
+    laws: ForceLaws
+    charges: Tensor
+    masses: Tensor
+    couplings: Tensor | None
+
+    @classmethod
+    def of(cls, problem: Problem, device: str) -> TorchProblem:
+        """Bring a problem's particles to a device."""
+        laws, particles = problem.system.force_laws(), problem.particles
+        assert laws is not None
+        bonds = particles.couplings
+        return cls(
+            problem.system,
+            laws,
+            torch.tensor(particles.charges, device=device),
+            torch.tensor(particles.masses, device=device),
+            None if bonds is None else torch.tensor(bonds, device=device),
+        )
+
+    def acceleration(self, x: Tensor, v: Tensor) -> Tensor:
+        """Accelerations at x, v (B, N, D), shape (B, N, D)."""
+        return self._by_pairs(x) + self._by_field(x, v)
+
+    def _by_pairs(self, x: Tensor) -> Tensor:
+        if self.laws.pair is None:
+            return torch.zeros_like(x)
+        law = self.laws.pair.factory(torch.sqrt, torch.where)
+        separation = x[:, :, None] - x[:, None]  # (B, N, N, D)
+        itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+        r2 = torch.where(itself, 1.0, (separation * separation).sum(3))
+        q, m = self.charges, self.masses
+        bond = 1.0 if self.couplings is None else self.couplings
+        pairs = (q[:, :, None], q[:, None], m[:, :, None], m[:, None], bond)
+        force, _ = law(self.laws.pair.parameters, r2, *pairs)
+        force = torch.where(itself, 0.0, force)
+        total = (force[..., None] * separation).sum(2)
+        return total.clamp(-self.laws.clip, self.laws.clip) / m[..., None]
+
+    def _by_field(self, x: Tensor, v: Tensor) -> Tensor | float:
+        if self.laws.field is None:
+            return 0.0
+        law = self.laws.field.factory(torch.sqrt, torch.where)
+        parameters = self.laws.field.parameters
+        a, _ = law(parameters, _components(x), _components(v), self.charges, self.masses)
+        return torch.stack([part.expand(x.shape[:2]) for part in a[: x.shape[2]]], dim=2)
+
+
+def _components(vectors: Tensor) -> tuple[Tensor, ...]:
+    """Take vectors (B, N, D) apart; in two dimensions the third component is zero."""
+    parts = vectors.unbind(2)
+    return (*parts, *[torch.zeros_like(parts[0])] * (3 - len(parts)))
