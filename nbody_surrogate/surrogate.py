@@ -58,7 +58,7 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     system: str
-    system_spec: dict[str, float | int | str | bool]
+    system_spec: dict[str, float | int | str | bool | list[float]]
     frame_dt: float = Field(gt=0)
     particles: tuple[int, int]
     charges: tuple[float, float] = Field(description="range of |q|")

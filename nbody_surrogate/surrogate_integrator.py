@@ -119,7 +119,7 @@ class SurrogateIntegrator(AbstractIntegrator):
                 f"`integrator` {self.name} was trained on system {card.system!r}, "
                 f"got {system.name!r}; use that system, or --weights trained on this one"
             )
-        given = system.spec.model_dump()
+        given = system.spec.model_dump(mode="json")
         for key, trained in card.system_spec.items():
             if given.get(key) != trained:
                 raise InputError(

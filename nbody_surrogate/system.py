@@ -27,13 +27,31 @@ __all__ = [
 
 Vectors = Float64[np.ndarray, "B N D"]
 
+SAMPLER = "sampler: "
+
 
 class SystemSpec(BaseModel):
-    """Base of every system's parameters: unknown keys are refused, values are checked."""
+    """Base of every system's parameters: unknown keys are refused, values are checked.
+
+    A parameter that shapes the sampled starts only, and no force, has a description that begins
+    with ``sampler: ``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    frame_dt: float = Field(default=0.1, gt=0, allow_inf_nan=False)
+    frame_dt: float = Field(
+        default=0.1, gt=0, allow_inf_nan=False, description="time between frames"
+    )
+
+    def of_forces(self) -> dict[str, Any]:
+        """Return the parameters that the motion depends on, as plain values of JSON."""
+        dumped = self.model_dump(mode="json", exclude={"frame_dt"})
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in dumped.items()
+            if not (fields[key].description or "").startswith(SAMPLER)
+        }
 
 
 class Invariants(NamedTuple):
@@ -146,7 +164,12 @@ class AbstractSystem(ABC):
 
     @property
     def symmetries(self) -> frozenset[str]:
-        """Symmetries of the equations of motion, by name."""
+        """Symmetries of the equations of motion in three dimensions, by name.
+
+        A symmetry maps every solution to a solution: ``translation``, ``boost``, ``rotation``
+        (about any axis through the origin), ``reflection`` (in each coordinate plane),
+        ``permutation``, ``time-shift``, ``time-reversal``, ``charge-conjugation``.
+        """
         return frozenset()
 
     @property
@@ -234,7 +257,8 @@ class AbstractSystem(ABC):
             raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
         if not isinstance(rng, np.random.Generator) and rng < 0:
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
-        draws = [self._sample(_generator(rng, b), n, dimensions) for b in range(trajectories)]
+        generators = (_generator(rng, b) for b in range(trajectories))
+        draws = [Draw(*self._sample(each, n, dimensions)) for each in generators]
         rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
         x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
         bonds = [draw.couplings for draw in draws if draw.couplings is not None]

@@ -164,17 +164,17 @@ class Trainer:
 
     def _card(self) -> Card:
         recipe = self.recipe
-        spec = self.system.spec.model_dump()
+        spec = self.system.spec
         charges = [pool.charges.abs() for pool in self.pools]
         masses = [pool.masses for pool in self.pools]
         return Card(
             system=self.system.name,
-            system_spec={key: value for key, value in spec.items() if key != "frame_dt"},
-            frame_dt=spec["frame_dt"],
+            system_spec=spec.of_forces(),
+            frame_dt=spec.frame_dt,
             particles=(min(recipe.data.particles), max(recipe.data.particles)),
             charges=_extent(charges),
             masses=_extent(masses),
-            time_range=(0.0, recipe.data.frames * spec["frame_dt"]),
+            time_range=(0.0, recipe.data.frames * spec.frame_dt),
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=self.data_hash,
             training={"steps": self.step, "minutes": round(self.seconds / 60, 1), **versions()},

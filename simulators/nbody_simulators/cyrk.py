@@ -41,9 +41,10 @@ def load() -> Any:
     """
     try:
         from CyRK.nb import numba_solver
-    except ImportError as error:
+    except Exception as error:  # built for another numpy or numba, it may raise anything
+        why = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"`integrator` dop853-compiled needs CyRK, which cannot be imported ({error}); "
+            f"`integrator` dop853-compiled needs CyRK, which cannot be imported ({why}); "
             "use dop853, or pip install CyRK"
         ) from None
     if not hasattr(numba_solver, "c_numba_cysolve_ivp"):

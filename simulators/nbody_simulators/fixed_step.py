@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field, model_validator
 
-from nbody_simulators.lanes import WIDTH, by_lane, by_trajectory
+from nbody_simulators.lanes import by_lane, by_trajectory, widest
 from nbody_simulators.laws import parameters_of
 from nbody_simulators.threads import run_jobs
 from nbody_surrogate.errors import InputError
@@ -36,12 +36,15 @@ __all__ = ["AbstractFixedStep", "Block", "SubstepOptions"]
 DEFAULT_SUBSTEPS = 16
 WHOLE = 1e-6
 SMALLEST_STEP = 1e-12
+MOST_SUBSTEPS = 10**12
 
 
 class SubstepOptions(IntegratorOptions):
     """Options of the fixed-step methods."""
 
-    substeps: int | None = Field(default=None, ge=1, description="steps per frame")
+    substeps: int | None = Field(
+        default=None, ge=1, le=MOST_SUBSTEPS, description="steps per frame"
+    )
     step: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="step size")
     threads: int = Field(default=1, ge=1, description="for batches, on the CPU")
     device: str = Field(default="cpu", description="cpu, cuda, or auto")
@@ -110,7 +113,7 @@ class AbstractFixedStep(AbstractIntegrator):
     def _check(self, problem: Problem, state: State) -> None:
         system = problem.system
         why = self._refuse(problem)
-        if why is None and system.force_laws() is None:
+        if system.force_laws() is None:
             why = f"needs forces that are written as laws, system {system.name!r} has none; "
             why += "use dop853"
         if why is not None:
@@ -122,20 +125,21 @@ class AbstractFixedStep(AbstractIntegrator):
         """Count the steps of a frame."""
         options = self.options
         assert isinstance(options, SubstepOptions)
-        if options.step is None:
-            assert options.substeps is not None
-            steps = options.substeps
-        else:
-            steps = max(round(problem.dt / options.step), 1)
-            if abs(steps * options.step / problem.dt - 1) > WHOLE:
-                raise InputError(
-                    f"`step` must divide the frame spacing {problem.dt:g}, "
-                    f"got {options.step:g}; use {problem.dt / steps:g}"
-                )
-        if problem.dt / steps < SMALLEST_STEP * max(1.0, abs(problem.t0)):
+        substeps, step = options.substeps, options.step
+        size = step or problem.dt / (substeps or 1)
+        if size < SMALLEST_STEP * max(1.0, abs(problem.t0)):
             raise InputError(
-                f"`{'substeps' if options.step is None else 'step'}` makes a step of "
-                f"{problem.dt / steps:g}, which is lost in the rounding of the time; take fewer"
+                f"`{'substeps' if step is None else 'step'}` makes a step of {size:g}, which is "
+                "lost in the rounding of the time; take longer steps"
+            )
+        if step is None:
+            assert substeps is not None
+            return substeps
+        steps = max(round(min(problem.dt / step, MOST_SUBSTEPS)), 1)
+        if abs(steps * step / problem.dt - 1) > WHOLE:
+            raise InputError(
+                f"`step` must divide the frame spacing {problem.dt:g}, "
+                f"got {step:g}; use {problem.dt / steps:.10g}"
             )
         return steps
 
@@ -167,9 +171,9 @@ class AbstractFixedStep(AbstractIntegrator):
     def _in_numba(
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick
     ) -> None:
-        options, (batch, frames, _, _) = self.options, x.shape
+        options, (batch, frames, n, _) = self.options, x.shape
         assert isinstance(options, SubstepOptions)
-        width = min(WIDTH, math.ceil(batch / options.threads))
+        width = min(widest(n), math.ceil(batch / options.threads))
         blocks = [slice(first, first + width) for first in range(0, batch, width)]
         run_jobs(
             lambda block: self._fill(carry, substeps, block, x, v),
@@ -216,9 +220,9 @@ def _block(carry: Carry, block: slice) -> Block:
     return Block(
         by_lane(carry.arrays["x"][block]),
         by_lane(carry.arrays["v"][block]),
-        np.ascontiguousarray(particles.charges[block].T),
-        np.ascontiguousarray(particles.masses[block].T),
-        None if bonds is None else np.ascontiguousarray(bonds[block].transpose(1, 2, 0)),
+        np.array(particles.charges[block].T, order="C"),  # copies: what is read-only, numba
+        np.array(particles.masses[block].T, order="C"),  # would compile the kernel for again
+        None if bonds is None else np.array(bonds[block].transpose(1, 2, 0), order="C"),
         pair,
         field,
         laws.clip,

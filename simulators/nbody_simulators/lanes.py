@@ -2,7 +2,8 @@
 
 The innermost loop runs over trajectories, so that the compiler uses the full width of the
 processor's vectors. Each lane goes through the same operations in the same order whatever its
-neighbours and however many there are: a trajectory is the same bits in any batch.
+neighbours and however many there are: a trajectory is the same bits in any batch. Where one
+trajectory has particles enough to fill the vectors by itself, it makes a block of its own.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ from typing import Any
 import numba
 import numpy as np
 
+from nbody_simulators.forces import rows
 from nbody_simulators.laws import field_force, pair_force
 
-__all__ = ["WIDTH", "by_lane", "by_trajectory", "lane_accelerations"]
+__all__ = ["by_lane", "by_trajectory", "lane_accelerations", "widest"]
 
 WIDTH = 64
-"""Most trajectories in a block; what it holds should stay in the processor's cache."""
+"""Most trajectories in a block."""
 
 
 NARROW = 8
 """Below this width the lanes are taken one after the other."""
+
+MANY = 40
+"""Above this number of particles a block is one trajectory, summed row by row."""
 
 
 @numba.extending.register_jitable(error_model="numpy")
@@ -86,6 +91,25 @@ def _narrow_pairs(
 
 
 @numba.extending.register_jitable(error_model="numpy")
+def _one_lane(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    clip: float,
+    out: np.ndarray,
+) -> None:
+    """Write the pair accelerations of a block of width 1 into `out`."""
+    n = charges.size
+    place, result = x.reshape((3, n)), out.reshape((3, n))
+    q, m = charges.reshape(n), masses.reshape(n)
+    bonds = None if couplings is None else couplings.reshape((n, n))
+    axes, sums = (place[0], place[1], place[2]), (result[0], result[1], result[2])
+    rows(axes, q, m, bonds, pair, clip, sums)
+
+
+@numba.extending.register_jitable(error_model="numpy")
 def lane_accelerations(
     x: np.ndarray,
     v: np.ndarray,
@@ -106,6 +130,8 @@ def lane_accelerations(
     n, width = charges.shape
     if pair is None:
         out[:] = 0.0
+    elif n > MANY:
+        _one_lane(x, charges, masses, couplings, pair, clip, out)
     else:
         if width < NARROW:
             _narrow_pairs(x, charges, masses, couplings, pair, out)
@@ -125,6 +151,11 @@ def lane_accelerations(
             for d in range(3):
                 for w in range(width):
                     out[d, i, w] += scratch[d, w]
+
+
+def widest(n: int) -> int:
+    """Return how many trajectories of `n` particles a block may hold."""
+    return 1 if n > MANY else WIDTH
 
 
 def by_lane(values: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ class TorchProblem(NamedTuple):
         bond = 1.0 if self.couplings is None else self.couplings
         pairs = (q[:, :, None], q[:, None], m[:, :, None], m[:, None], bond)
         force, _ = law(self.laws.pair.parameters, r2, *pairs)
-        force = torch.where(itself, 0.0, force)
+        force = torch.where(itself, torch.zeros_like(r2), force)
         total = (force[..., None] * separation).sum(2)
         return total.clamp(-self.laws.clip, self.laws.clip) / m[..., None]
 
@@ -77,7 +77,8 @@ class TorchProblem(NamedTuple):
         law = self.laws.field.factory(torch.sqrt, torch.where)
         parameters = self.laws.field.parameters
         a, _ = law(parameters, _components(x), _components(v), self.charges, self.masses)
-        return torch.stack([part.expand(x.shape[:2]) for part in a[: x.shape[2]]], dim=2)
+        parts = [torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in a]
+        return torch.stack([part.expand(x.shape[:2]) for part in parts[: x.shape[2]]], dim=2)
 
 
 def _components(vectors: Tensor) -> tuple[Tensor, ...]:
