@@ -101,7 +101,8 @@ def simulate(
     if warm_up:
         integrator.advance(carry, 1)
     info = RunInfo(
-        system={"system": system.name, **system.spec.model_dump()},
+        # as JSON has it, so that a run is the same once it was stored: lists for tuples
+        system={"system": system.name, **system.spec.model_dump(mode="json")},
         method=integrator.description,
         versions=versions(),
         seed=seed,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import beartype.typing  # noqa: F401  # named in TYPECHECKER
 import pytest
@@ -33,11 +35,17 @@ TYPECHECKER = (
 )
 
 # Of nbody_simulators only what holds no compiled code: the hook wraps every function, nested ones
-# too, and numba can compile neither a wrapped kernel (pair_forces, leapfrog) nor a wrapped pair law
-# (charged). The core checks what goes into their public methods and what comes out.
+# too, and numba can compile neither a wrapped kernel (lanes, forces, splitting, rk4, boris) nor a
+# wrapped law (all systems). The core checks what goes into their public methods and what comes out.
 CHECKED = [
     "nbody_surrogate",
+    "nbody_simulators.compiled_dop853",
+    "nbody_simulators.cyrk",
+    "nbody_simulators.fixed_step",
+    "nbody_simulators.law_system",
     "nbody_simulators.scipy_solvers",
+    "nbody_simulators.threads",
+    "nbody_simulators.torch_steps",
     "nbody_set",
     "nbody_baselines",
 ]
@@ -65,3 +73,81 @@ def charged():
     from nbody_surrogate import make_system
 
     return make_system("charged")
+
+
+@pytest.fixture(scope="session")
+def plasma():
+    """Make systems of a stranger's laws, with all that a law can depend on.
+
+    Each kernel compiles them once per session, whatever the parameters of ``plasma(...)``.
+    """
+    from nbody_simulators.law_system import AbstractLawSystem
+    from nbody_surrogate.system import Draw, FieldLaw, ForceLaws, PairLaw, SystemSpec
+
+    class Pairs(NamedTuple):
+        softening: float  # squared; where it is negative, near pairs have forces of NaN
+        reach: float
+        gravity: float
+
+    class Fields(NamedTuple):
+        trap: float
+        ex: float
+        ey: float
+        ez: float
+        bx: float
+        by: float
+        bz: float
+
+    def pair_law(sqrt, where):
+        def law(p, r2, qi, qj, mi, mj, bond):
+            inverse = 1.0 / (r2 + p.softening)
+            near = where(r2 < p.reach, 1.0 - r2 / p.reach, 0.0)
+            far = (bond * (qi * qj) - p.gravity * (mi * mj)) * sqrt(inverse)
+            return far * inverse + bond * near * near, far + bond * p.reach / 6 * near * near * near
+
+        return law
+
+    def field_law(sqrt, where):
+        def law(p, x, v, q, m):
+            ax = q / m * (p.ex + v[1] * p.bz - v[2] * p.by) - p.trap * x[0]
+            ay = q / m * (p.ey + v[2] * p.bx - v[0] * p.bz) - p.trap * x[1]
+            az = q / m * (p.ez + v[0] * p.by - v[1] * p.bx) - p.trap * x[2]
+            r2 = x[0] * x[0] + x[1] * x[1] + x[2] * x[2]
+            electric = p.ex * x[0] + p.ey * x[1] + p.ez * x[2]
+            return (ax, ay, az), 0.5 * p.trap * m * r2 - q * electric
+
+        return law
+
+    class PlasmaSpec(SystemSpec):
+        softening: float = 0.1
+        reach: float = 2.0
+        gravity: float = 0.2
+        trap: float = 0.5
+        electric: tuple[float, float, float] = (0.3, -0.2, 0.0)
+        magnetic: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        clip: float = math.inf
+
+    class Plasma(AbstractLawSystem):
+        name = "plasma"
+        Spec = PlasmaSpec
+
+        @property
+        def velocity_dependent(self):
+            return any(self.spec.magnetic)
+
+        def force_laws(self):
+            s = self.spec
+            pairs = Pairs(s.softening, s.reach, s.gravity)
+            fields = Fields(s.trap, *s.electric, *s.magnetic)
+            return ForceLaws(PairLaw(pairs, pair_law), FieldLaw(fields, field_law), s.clip)
+
+        def magnetic_field(self):
+            return self.spec.magnetic if self.velocity_dependent else None
+
+        def _sample(self, rng, n, dimensions):
+            x, v = rng.normal(size=(2, n, dimensions))
+            bonds = rng.uniform(-1, 1, size=(n, n))
+            charges, masses = rng.uniform(-1, 1, size=n), rng.uniform(0.5, 2, size=n)
+            return Draw(x, v, charges, masses, bonds + bonds.T)
+
+    return Plasma

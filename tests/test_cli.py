@@ -22,8 +22,9 @@ from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
 from nbody_surrogate.comparison import compare
 from nbody_surrogate.h5md import read_h5md
-from nbody_surrogate.integrator import AbstractIntegrator, Frames
-from nbody_surrogate.registry import make_system, register_integrator
+from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
+from nbody_surrogate.registry import make_system, register_integrator, register_system
+from nbody_surrogate.system import AbstractSystem, Draw, SystemSpec
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 
@@ -38,6 +39,7 @@ KEYS = {
     "message",
     "comparison",
     "drift",
+    "label_error",
     "wall_time",
     "files",
 }
@@ -271,10 +273,193 @@ def test_options_reach_the_methods(arguments, role, wanted):
     assert found["methods"][role].items() >= wanted.items()
 
 
-def test_options_reach_the_system():
-    found = good_json(*SHORT, "--softening", 0.3, "--frame-dt", 0.25)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--softening", 0.3, "--frame-dt", 0.25],
+        ["-p", "softening=0.3", "--parameter", "frame_dt=0.25"],
+    ],
+)
+def test_options_reach_the_system(arguments):
+    found = good_json(*SHORT, *arguments)
     assert found["system"]["softening"] == 0.3
+    assert found["system"]["frame_dt"] == 0.25
     assert found["frames"] == 2
+
+
+def test_a_parameter_is_json_where_it_can_be_read_as_such_and_text_elsewhere():
+    parameters = ["-p", "mass_range=[0.5, 2]", "-p", " signs =equal", "-p", "coupling=-1e-1"]
+    found = good_json("-n", 4, "--duration", 0.1, *parameters, "-o", "out.h5")
+    wanted = {"mass_range": [0.5, 2.0], "signs": "equal", "coupling": -0.1}
+    assert found["system"].items() >= wanted.items()
+    masses = read_h5md("out.h5").particles.masses
+    assert ((masses >= 0.5) & (masses <= 2.0) & (masses != 1.0)).all()
+
+
+def test_the_frame_spacing_is_the_systems_own():
+    register_still("still")
+    register_system("slow")(Slow)
+    arguments = ["--system", "slow", "--integrator", "still", "--no-reference", "--duration", 10]
+    assert good_json(*arguments)["frames"] == 5
+
+
+class SlowSpec(SystemSpec):
+    frame_dt: float = 2.0
+
+
+class Slow(AbstractSystem):
+    """Particles without forces, in frames that are far apart."""
+
+    name = "slow"
+    Spec = SlowSpec
+
+    def pair_acceleration(self, x, particles):
+        return 0.0 * x
+
+    def potential_energy(self, x, particles):
+        return 0.0 * x[:, 0, 0]
+
+    def _sample(self, rng, n, dimensions):
+        x = rng.normal(size=(n, dimensions))
+        return Draw(x, x, np.ones(n), np.ones(n))
+
+
+# Which hardware the methods are told to use
+
+
+class HardwareOptions(IntegratorOptions):
+    threads: int = 3
+    device: str = "best"
+    substeps: int = 2
+
+
+class ToleranceOptions(IntegratorOptions):
+    rtol: float = 1e-9
+
+
+def stand_still(segment):
+    pass
+
+
+def register_still(name, options=IntegratorOptions):
+    register_failing(name, stand_still, options)
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """In place of the compiled solver, whether it is there or not."""
+    register_still("stand-in", ToleranceOptions)
+    cls = registry._registered["integrators", "stand-in"]
+    monkeypatch.setattr(cls, "name", "dop853-compiled")
+    monkeypatch.setitem(registry._registered, ("integrators", "dop853-compiled"), cls)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ([], {"threads": 1, "device": "best"}),
+        (["--threads", 2], {"threads": 2, "device": "best"}),
+        (["--device", "cpu"], {"threads": 1, "device": "cpu"}),
+        (["--device", "auto"], {"threads": 1, "device": "best"}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("methods", "roles"),
+    [
+        (["--integrator", "hard", "--reference", "hard"], {0, 1}),
+        (["--integrator", "still", "--reference", "hard"], {1}),
+        (["--integrator", "hard", "--no-reference"], {0}),
+    ],
+)
+def test_threads_and_device_reach_the_methods_that_take_them(given, wanted, methods, roles):
+    register_still("hard", HardwareOptions)
+    register_still("still")
+    found = good_json(*SHORT, *given, *methods)
+    for role, method in enumerate(found["methods"]):
+        assert (method.items() >= wanted.items()) == (role in roles)
+        assert role in roles or method.keys().isdisjoint(wanted)
+
+
+# The reference where none is named
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reference"),
+    [
+        (["-n", 4], "dop853"),
+        (["-n", 4, "--trajectories", 2], "dop853-compiled"),
+        (["-n", 4, "--trajectories", 2, "--reference", "dop853"], "dop853"),
+        (["-n", 4, "--reference", "dop853-compiled"], "dop853-compiled"),
+        (["--initial", "two.npz"], "dop853-compiled"),
+    ],
+)
+def test_the_reference_of_several_starts_is_the_compiled_solver(compiled, arguments, reference):
+    register_still("still")
+    write_npz("two.npz", batch=(2,))
+    found = good_json("--integrator", "still", "--duration", 0.5, *arguments)
+    assert [method["integrator"] for method in found["methods"]] == ["still", reference]
+
+
+@pytest.mark.parametrize("integrator", ["dop853", "dop853-compiled", "nbody-surrogate:dop853"])
+@pytest.mark.parametrize("trajectories", [1, 2])
+def test_both_forms_of_dop853_are_held_against_a_sharper_self(compiled, integrator, trajectories):
+    found = good_json(*SHORT, "--integrator", integrator, "--trajectories", trajectories)
+    name = integrator.split(":")[-1]
+    assert [method["integrator"] for method in found["methods"]] == [name] * 2
+    assert [method["rtol"] for method in found["methods"]] == [1e-9, pytest.approx(1e-11)]
+
+
+# Label errors of the ground truth
+
+
+@pytest.mark.parametrize(
+    ("methods", "verified", "other"),
+    [
+        (["--integrator", "leapfrog"], "out.reference.h5", "out.h5"),
+        (["--integrator", "dop853"], "out.reference.h5", "out.h5"),
+        (["--reference", "leapfrog"], "out.reference.h5", "out.h5"),
+        (["--integrator", "leapfrog", "--no-reference"], "out.h5", None),
+    ],
+)
+def test_verify_shows_the_label_error_of_the_ground_truth(methods, verified, other):
+    arguments = ["-n", 4, "--duration", 1, "--trajectories", 3, "--verify", *methods]
+    printed = [line.rstrip() for line in good("run", *arguments, "-o", "out.h5").splitlines()]
+    label_error = read_h5md(verified).label_error
+    assert label_error.shape == (3, 11)
+    assert other is None or read_h5md(other).label_error is None
+    (end,) = (len(line) for line in printed if line.startswith(" wall time"))
+    for horizon, frame in (("0.5", 5), ("1", 10)):
+        label = f" label error at t = {horizon} "
+        (row,) = (line for line in printed if line.startswith(label))
+        assert row.removeprefix(label).split() == [f"{np.median(label_error[:, frame]):.2e}"]
+        assert len(row) == end  # in the last column
+    assert good_json(*arguments, "-o", "json.h5")["label_error"] == {
+        "horizons": [0.5, 1.0],
+        "median": pytest.approx(np.median(label_error[:, [5, 10]], axis=0)),
+        "largest": pytest.approx(label_error[:, [5, 10]].max(0)),
+    }
+    assert (label_error[:, [5, 10]] > 0).all()
+
+
+def test_without_verify_there_is_no_label_error():
+    assert "label error" not in good("run", *SHORT, "-o", "out.h5")
+    assert good_json(*SHORT)["label_error"] is None
+    assert read_h5md("out.reference.h5").label_error is None
+
+
+def lose_everything(segment):
+    segment.x[:, 2:] = np.nan
+
+
+def test_a_label_error_that_there_is_not_is_said_to_be_none():
+    register_failing("loses", lose_everything, HardwareOptions)
+    arguments = ["--integrator", "loses", *SHORT, "--no-reference", "--verify"]
+    result = nbody_sim("run", *arguments)
+    assert result.exit_code == FAILURE
+    (row,) = (line for line in result.stdout.splitlines() if "label error at t = 0.5" in line)
+    assert row.split("0.5")[1].strip() == "none is good"
+    found = json.loads(nbody_sim("run", *arguments, "--json").stdout, parse_constant=no_constant)
+    assert found["label_error"] == {"horizons": [0.5], "median": [None], "largest": [None]}
 
 
 def test_weights_of_ones_own():
@@ -290,13 +475,13 @@ def test_weights_of_ones_own():
 # Where a run starts from
 
 
-def write_npz(path, n=4, **changes):
+def write_npz(path, n=4, batch=(), **changes):
     rng = np.random.default_rng(0)
     arrays = {
-        "x": rng.normal(size=(n, 3)),
-        "v": rng.normal(size=(n, 3)),
-        "charges": rng.choice([-1.0, 1.0], size=n),
-        "masses": rng.uniform(0.5, 2.0, size=n),
+        "x": rng.normal(size=(*batch, n, 3)),
+        "v": rng.normal(size=(*batch, n, 3)),
+        "charges": rng.choice([-1.0, 1.0], size=(*batch, n)),
+        "masses": rng.uniform(0.5, 2.0, size=(*batch, n)),
     } | changes
     np.savez(path, **arrays)
     return arrays
@@ -419,6 +604,38 @@ MISUSES = [
     ([*SET_5, "--frame-dt", "0.05"], ["`frame_dt`", "0.1", "0.05"]),
     ([*SET_5, "--weights", "none"], ["`weights`", "'none'"]),
     ([*SET_5, "--weights", "taken.h5"], ["`weights`", "'taken.h5'"]),
+    (["--verify", "--rtol", "1e-10"], ["`rtol`", "`verify`", "at least 3e-10", "got 1e-10"]),
+    (
+        ["--verify", "--integrator", "leapfrog", "--rtol", "1e-12"],
+        ["`rtol`", "`verify`", "at least 3e-12", "got 1e-12"],
+    ),
+    (
+        ["--verify", "--no-reference", "--rtol", "1e-12"],
+        ["`rtol`", "`verify`", "at least 3e-12", "got 1e-12"],
+    ),
+    ([*SET_5, "--verify", "--no-reference"], ["`verify` needs a solver", "'set'", "dop853"]),
+    (["--verify", "--no-reference", "--integrator", "set", "-n", "4"], ["`verify`", "'set'"]),
+    (["--verify", "--reference", "ballistic"], ["`verify` needs a solver", "'ballistic'"]),
+    (["-p", "softening"], ["`parameter`", "KEY=VALUE", "got 'softening'"]),
+    (["-p", "=0.2"], ["`parameter`", "KEY=VALUE", "got '=0.2'"]),
+    (["-p", " =0.2"], ["`parameter`", "KEY=VALUE"]),
+    (["-p", ""], ["`parameter`", "KEY=VALUE", "got ''"]),
+    (["-p"], ["-p"]),
+    (["-p", "coupling=1", "-p", "coupling=1"], ["`parameter` 'coupling' is given twice"]),
+    (["-p", "softening=0.2", "--softening", "0.2"], ["`parameter` 'softening'", "twice"]),
+    (["-p", "frame_dt=0.2", "--frame-dt", "0.2"], ["`parameter` 'frame_dt'", "twice"]),
+    (["-p", "softenin=0.2"], ["`softenin`", "'charged'", "known: ", "softening"]),
+    (["-p", "name=charged"], ["`name` is not a parameter of system 'charged'"]),
+    (["-p", "self=1"], ["`self` is not a parameter of system 'charged'"]),
+    (["-p", "softening=-0.1"], ["`softening`", "'charged'", ">= 0", "-0.1"]),
+    (["-p", "softening=much"], ["`softening`", "number", "'much'"]),
+    (["-p", "softening=NaN"], ["`softening`", "finite", "nan"]),
+    (["-p", "softening="], ["`softening`", "number", "''"]),
+    (["-p", f"softening={'[' * 5000}"], ["`softening`", "number", "[[[..."]),
+    (["-p", "mass_range=[2, 1]"], ["`mass_range`", "0 < lo <= hi", "[2, 1]"]),
+    (["-p", "frame_dt=0"], ["`frame_dt`", "> 0", "got 0"]),
+    ([*SET_5, "-p", "softening=0.2"], ["`softening`", "0.1", "0.2"]),
+    (["--system", "pendulum", "--reference", "leapfrog"], ["`integrator` leapfrog", "'pendulum'"]),
     (["--initial", "none.npz"], ["`initial`", "none.npz"]),
     (["--initial", "start.txt"], ["`initial`", "start.txt"]),
     (["--initial", "nan.npz"], ["`initial`", "nan.npz", "`x`", "finite"]),
@@ -488,11 +705,13 @@ def test_an_unknown_command():
 # Runs that go wrong on their way
 
 
-def register_failing(name, action):
+def register_failing(name, action, options=IntegratorOptions):
     """Register an integrator that stands still but for `action(frames)`, x after the frames."""
 
     @register_integrator(name)
     class Failing(AbstractIntegrator):
+        Options = options
+
         def _start(self, problem, state):
             return {}
 

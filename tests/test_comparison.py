@@ -314,6 +314,15 @@ def moved(values, frame=0):
                 run, particles=Particles(run.particles.charges, 2 * run.particles.masses)
             ),
         ),
+        (
+            "couplings",
+            lambda run: changed(
+                run,
+                particles=Particles(
+                    run.particles.charges, run.particles.masses, np.ones((2, 4, 4))
+                ),
+            ),
+        ),
         ("start", lambda run: changed(run, x=moved(run.x))),
         ("start", lambda run: changed(run, v=moved(run.v))),
     ],

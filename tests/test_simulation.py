@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import math
 from dataclasses import replace
@@ -20,7 +21,8 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.system import SystemSpec
+from nbody_surrogate.simulation import versions
+from nbody_surrogate.system import Draw, SystemSpec
 
 METHODS = ["dop853", "rk45", "leapfrog"]
 FRAMES, SEGMENT = 12, 5  # two whole segments and a part of a third
@@ -159,7 +161,8 @@ def test_a_file_is_replaced_only_when_asked(tmp_path, charged, start):
 def test_info_says_how_a_run_came_about(start, method):
     system = make_system("charged", softening=0.2)
     info = run_of(system, start, method, seed=1, warm_up=True).info
-    assert info.system == {"system": "charged", "softening": 0.2, "coupling": 1.0, "frame_dt": 0.1}
+    assert info.system == {"system": "charged", **system.spec.model_dump(mode="json")}
+    assert info.system.items() >= {"softening": 0.2, "coupling": 1.0, "frame_dt": 0.1}.items()
     assert info.method == make_integrator(method, segment=SEGMENT).description
     assert info.method["integrator"] == method
     assert set(info.versions) >= {"python", "nbody-surrogate", "numpy", "scipy", "numba"}
@@ -172,6 +175,22 @@ def test_info_says_how_a_run_came_about(start, method):
     assert info.success
     assert info.seed == 1
     json.dumps([info.system, info.method, info.versions, info.counters], allow_nan=False)
+
+
+def test_versions_name_cyrk_where_it_is_installed(monkeypatch):
+    installed = {"CyRK": "9.9"}
+
+    def version(name):
+        if name == "CyRK" and name not in installed:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return installed.get(name, "1.0")
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert versions()["CyRK"] == "9.9"
+    installed.clear()
+    found = versions()
+    assert "CyRK" not in found
+    assert found["scipy"] == "1.0"
 
 
 def test_no_seed_is_made_up(charged, start):
@@ -200,11 +219,16 @@ def test_a_run_can_rebuild_its_system(start):
 
 
 @pytest.mark.parametrize(
-    ("method", "label"),
-    [("dop853", "dop853 (rtol 1e-09)"), ("leapfrog", "leapfrog (16 sub-steps)")],
+    ("method", "options", "label"),
+    [
+        ("dop853", {}, "dop853 (rtol 1e-09)"),
+        ("leapfrog", {}, "leapfrog (16 sub-steps)"),
+        ("leapfrog", {"step": 0.05}, "leapfrog (step 0.05)"),
+    ],
 )
-def test_labels_tell_methods_apart(charged, start, method, label):
-    assert run_of(charged, start, method, frames=1).info.label == label
+def test_labels_tell_methods_apart(charged, start, method, options, label):
+    run = simulate(charged, *start, 1, make_integrator(method, **options))
+    assert run.info.label == label
 
 
 # Ensembles
@@ -236,11 +260,11 @@ def test_a_run_goes_on_from_any_of_its_frames(charged, start):
 
 @pytest.mark.timeout(60)  # a solver may never come back from a force that is not a number
 def test_a_failed_trajectory_stays_frozen_in_later_segments(tmp_path, method):
-    """Two opposite charges that coincide and are not softened."""
+    """Two opposite charges, not softened, at a distance whose square is zero in float64."""
     system = make_system("charged", softening=0.0)
     state, _ = system.sample(3, 2, 2)
     x, v = np.array(state.x), np.array(state.v)
-    x[0], v[0] = [[1.0, 2.0, 3.0]] * 2, 0.0
+    x[0], v[0] = [[0.0, 0.0, 0.0], [1e-170, 0.0, 0.0]], 0.0
     state, particles = State(0.0, x, v), Particles([[1.0, -1.0], [1.0, 1.0]], np.ones((2, 2)))
     run = run_of(system, (state, particles), method, output=tmp_path / "run.h5")
     assert run.info.status == (-1, 0)
@@ -291,7 +315,7 @@ class Springs(AbstractSystem):
 
     def _sample(self, rng, n, dimensions):
         x, v = rng.normal(size=(2, n, dimensions))
-        return x, v, np.zeros(n), np.ones(n)
+        return Draw(x, v, np.zeros(n), np.ones(n))
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -31,6 +31,10 @@ class Files:
         """
         from nbody_surrogate.h5md import check_output_path
 
+        if request.render is not None:
+            from nbody_surrogate.rendering import check_picture_path
+
+            check_picture_path(request.render, request.overwrite)
         if request.output is None:
             output = _free_name(request)
         else:
@@ -39,10 +43,6 @@ class Files:
         reference = None if request.no_reference else output.with_suffix(".reference.h5")
         if reference is not None:
             check_output_path(reference, request.overwrite)
-        if request.render is not None:
-            from nbody_surrogate.rendering import check_picture_path
-
-            check_picture_path(request.render, request.overwrite)
         return cls(output, reference, request.render)
 
     @property

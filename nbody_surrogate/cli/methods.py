@@ -28,11 +28,11 @@ def methods(
     """
     reference = None if request.no_reference else _reference_name(request, problem)
     method, truth = _build(request, reference)
-    for each in (method, truth):
-        if each is not None:
-            each.start(problem.system, problem.state, problem.particles, problem.dt)
     if request.verify:
-        _check_verifiable(request, method, truth)
+        _check_verifiable(method, truth)
+    for each in (method, truth):
+        if each is not None:  # before the first of them runs
+            each.start(problem.system, problem.state, problem.particles, problem.dt)
     return method, truth
 
 
@@ -46,7 +46,7 @@ def _reference_name(request: Request, problem: Problem) -> str:
 
     if request.reference is not None:
         return request.reference
-    if request.integrator in (COMPILED, EVERYWHERE):
+    if request.integrator.rpartition(":")[2] in (COMPILED, EVERYWHERE):
         return request.integrator
     return default_reference(problem.system, len(problem.state.x))
 
@@ -108,18 +108,18 @@ def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:
         ) from None
 
 
-def _check_verifiable(
-    request: Request, method: AbstractIntegrator, truth: AbstractIntegrator | None
-) -> None:
+def _check_verifiable(method: AbstractIntegrator, truth: AbstractIntegrator | None) -> None:
     """Demand that the ground truth, or the method alone, can be made sharper."""
-    from nbody_surrogate.verification import sharper
+    from nbody_surrogate.verification import SMALLEST_RTOL, TIGHTER, sharper
 
     try:
-        sharper(truth or method)
-    except InputError as error:
+        sharper(method if truth is None else truth)
+    except InputError:
         if truth is None or truth.name != method.name:
             raise
         raise InputError(
-            f"{error}; it is the reference of itself, 100 times tighter than asked: name "
-            "another `reference`, or give 100 times more"
+            f"`rtol` must be at least {TIGHTER**2 * SMALLEST_RTOL:g} with `verify` where "
+            f"{method.name} is held against itself, got {dict(method.options)['rtol']:g}: the "
+            f"reference is {TIGHTER:g} times tighter, and is verified {TIGHTER:g} times tighter "
+            "still; or name another `reference`"
         ) from None

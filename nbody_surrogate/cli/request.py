@@ -99,7 +99,10 @@ def _system(request: Request) -> AbstractSystem:
     for text in request.parameter:
         key, value = _key_and_value(text)
         if key in parameters:
-            raise InputError(f"`parameter` {key!r} is given twice; give it once, got also {text!r}")
+            raise InputError(
+                f"`parameter` {key!r} is given twice, the second time as {text!r}; give it once, "
+                "also where it has an option of its own"
+            )
         if key in NO_PARAMETERS:
             raise InputError(f"`{key}` is not a parameter of system {request.system!r}")
         parameters[key] = value

@@ -12,6 +12,7 @@ from rich.table import Table
 from nbody_surrogate.comparison import Comparison
 from nbody_surrogate.metrics import summary
 from nbody_surrogate.trajectory import Ensemble
+from nbody_surrogate.verification import LabelErrors, label_errors
 
 __all__ = ["print_report"]
 
@@ -26,7 +27,8 @@ def print_report(runs: list[Ensemble], comparison: Comparison | None, files: lis
     """Print what was run, the table, who was faster, failures, and where the files are."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(_headline(runs[0]))
-    console.print(_alone(runs[0]) if comparison is None else _against(comparison))
+    errors = label_errors(runs[-1])
+    console.print(_alone(runs[0], errors) if comparison is None else _against(comparison, errors))
     if comparison is not None:
         console.print(comparison.verdict)
     for run in runs:
@@ -49,13 +51,15 @@ def _headline(run: Ensemble) -> str:
     )
 
 
-def _against(comparison: Comparison) -> Table:
+def _against(comparison: Comparison, errors: LabelErrors | None) -> Table:
     table = _table("", comparison.candidate, f"{comparison.reference}\nthe reference")
     for horizon, position, velocity in zip(
         comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
     ):
         table.add_row(f"position RMSE at t = {horizon:g}", f"{position:.2e}", "")
         table.add_row(f"velocity RMSE at t = {horizon:g}", f"{velocity:.2e}", "")
+    for label, error in _label_errors(errors):
+        table.add_row(label, "", error)
     valid = comparison.valid_time
     whole = f"> {comparison.duration:g} (whole run)"
     table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
@@ -68,16 +72,29 @@ def _against(comparison: Comparison) -> Table:
     return table
 
 
-def _alone(run: Ensemble) -> Table:
+def _alone(run: Ensemble, errors: LabelErrors | None) -> Table:
     table = _table("", run.info.label)
+    for row in _label_errors(errors):
+        table.add_row(*row)
     for key, value in summary(run).items():
         table.add_row(DRIFTS[key], f"{value:.1e}")
     table.add_row("wall time", f"{1e3 * run.info.wall_time:.3g} ms")
     return table
 
 
+def _label_errors(errors: LabelErrors | None) -> list[tuple[str, str]]:
+    """Label and value of each row, of a verified run."""
+    if errors is None:
+        return []
+    return [
+        (f"label error at t = {horizon:g}", "none is good" if math.isnan(error) else f"{error:.2e}")
+        for horizon, error in zip(errors.horizons, errors.median, strict=True)
+    ]
+
+
 def _table(*headers: str) -> Table:
     table = Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"
     return table
