@@ -20,11 +20,16 @@ fix:
     ruff check --fix .
     ruff format .
 
-# Every number in the README
+# Every number in the README and in docs/; needs matplotlib
 bench:
     python benchmarks/reference_drift.py
     python benchmarks/main_job.py
     python benchmarks/set_accuracy.py
+    python benchmarks/fixed_step_speed.py
+    python benchmarks/compiled_solver_speed.py
+    python benchmarks/scaling.py --figure docs/images/scaling.png
+    python benchmarks/convergence.py --figure docs/images/convergence.png
+    python benchmarks/chaos.py --figure docs/images/chaos.png
 
 # Train the shipped weights of SET again
 train:

@@ -46,7 +46,7 @@ def names(*kinds: Kind) -> list[str]:
     return sorted(found)
 
 
-def make_system(name: str, **parameters: Any) -> AbstractSystem:
+def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
     """Build a system by name.
 
     Raises
@@ -60,7 +60,7 @@ def make_system(name: str, **parameters: Any) -> AbstractSystem:
     return cls(**parameters)
 
 
-def make_integrator(name: str, **options: Any) -> AbstractIntegrator:
+def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
     """Build an integrator by name; a surrogate's name gives a `SurrogateIntegrator`.
 
     Raises

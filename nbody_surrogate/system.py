@@ -159,7 +159,7 @@ class AbstractSystem(ABC):
     velocity_dependent: ClassVar[bool] = False
 
     @final
-    def __init__(self, **parameters: Any) -> None:
+    def __init__(self, /, **parameters: Any) -> None:
         self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
 
     @property

@@ -22,8 +22,26 @@ from nbody_surrogate import (
 from nbody_surrogate.registry import integrator_options, is_surrogate, names, surrogate_class
 
 BUILT_IN = {
-    "systems": {"charged"},
-    "integrators": {"dop853", "rk45", "leapfrog"},
+    "systems": {
+        "charged",
+        "charged-clipped",
+        "gravity",
+        "oscillator",
+        "pendulum",
+        "penning",
+        "springs",
+        "trap",
+    },
+    "integrators": {
+        "boris",
+        "dop853",
+        "dop853-compiled",
+        "leapfrog",
+        "rk4",
+        "rk45",
+        "symplectic-euler",
+        "yoshida4",
+    },
     "surrogates": {"set"},
 }
 
@@ -120,7 +138,7 @@ def test_a_distribution_may_stand_before_the_name():
     ("call", "name", "close", "others"),
     [
         (make_integrator, "leepfrog", "leapfrog", ("dop853", "rk45", "set")),
-        (make_integrator, "rk54", "rk45", ("dop853", "leapfrog", "set")),
+        (make_integrator, "rk455", "rk45", ("dop853", "leapfrog", "set")),
         (make_system, "chargd", "charged", ()),
     ],
 )

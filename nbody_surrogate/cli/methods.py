@@ -62,7 +62,8 @@ def _build(
         for_truth = integrator_options(reference, "reference")
     tolerances = given(rtol=request.rtol, atol=request.atol)
     weights = None if request.weights is None else str(request.weights)
-    special = given(substeps=request.substeps, dtype=request.dtype, weights=weights)
+    steps = given(substeps=request.substeps, step=request.step)
+    special = steps | given(dtype=request.dtype, weights=weights)
     for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
         raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
     shared = tolerances | _hardware(request)

@@ -19,7 +19,6 @@ __all__ = ["DEFAULT_PARTICLES", "Problem", "Request", "given"]
 DEFAULT_PARTICLES = 30
 WHOLE_FRAMES = 1e-6
 MOST_FRAMES = 1e9
-NO_PARAMETERS = ("name", "self")  # arguments of `make_system` and of a system
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Request:
     rtol: float | None
     atol: float | None
     substeps: int | None
+    step: float | None
     device: str
     dtype: str | None
     threads: int
@@ -103,8 +103,6 @@ def _system(request: Request) -> AbstractSystem:
                 f"`parameter` {key!r} is given twice, the second time as {text!r}; give it once, "
                 "also where it has an option of its own"
             )
-        if key in NO_PARAMETERS:
-            raise InputError(f"`{key}` is not a parameter of system {request.system!r}")
         parameters[key] = value
     return make_system(request.system, **parameters)
 

@@ -54,6 +54,7 @@ __all__ = ["run"]
 @click.option("--rtol", type=float, help="Relative tolerance of adaptive solvers.")
 @click.option("--atol", type=float, help="Absolute tolerance of adaptive solvers.")
 @click.option("--substeps", type=int, help="Steps per frame of fixed-step methods.")
+@click.option("--step", type=float, help="Their step size, in place of --substeps.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']")
 @click.option(
