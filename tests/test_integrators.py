@@ -241,8 +241,8 @@ def test_flat_starts_stay_flat(charged, method):
     """The same bits for fixed steps; an adaptive error norm is a mean over all coordinates."""
     flat, particles = charged.sample(6, 6, dimensions=2)
     lifted = State(0.0, *(np.pad(y, ((0, 0), (0, 0), (0, 1))) for y in (flat.x, flat.v)))
-    two = advanced(method, charged, (flat, particles), 30)
-    three = advanced(method, charged, (lifted, particles), 30)
+    two = advanced(method, charged, (flat, particles), 10)
+    three = advanced(method, charged, (lifted, particles), 10)
     error = 0 if method in FIXED else SOLVER
     np.testing.assert_allclose(three.x[..., :2], two.x, rtol=0, atol=error)
     np.testing.assert_allclose(three.v[..., :2], two.v, rtol=0, atol=error)
@@ -291,7 +291,7 @@ def test_a_batch_is_its_trajectories(charged, method):
         np.testing.assert_array_equal(batch.v[b], single.v[0])
 
 
-@pytest.mark.parametrize("frames", [1, 7, 8, 9, 16, 19])
+@pytest.mark.parametrize("frames", [1, 8, 9, 16])
 def test_a_shorter_run_is_the_beginning_of_a_longer_one(charged, method, frames):
     start = charged.sample(9, 4, 2)
     integrator = make_integrator(method, segment=8)
