@@ -31,7 +31,6 @@ ROUNDING = 1e-12  # of coordinates of order 1 after some hundred additions
 SLOPE = 0.1  # of log error against log step; higher orders add this much at the longest step
 
 E_FIELD, B_FIELD = (0.4, -0.3, 0.5), (0.7, -0.4, 1.1)
-E_PLANE, B_PLANE = (0.4, -0.3, 0.0), (0.0, 0.0, 1.3)  # two dimensions have no more
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
@@ -247,7 +246,10 @@ def kutta(a, x, v, h):
 
 
 def boris_of(system, particles):
-    """The rotation is solved for, as (v' - v) = (v' + v) x t: a Cayley transform."""
+    """The rotation is solved for, as (v' - v) = (v' + v) x t: a Cayley transform.
+
+    In two dimensions only the field across the plane turns velocities within it.
+    """
     bx, by, bz = system.spec.magnetic
     cross = np.array([[0, bz, -by], [-bz, 0, bx], [by, -bx, 0]])  # cross @ v = v x B
 
@@ -256,11 +258,9 @@ def boris_of(system, particles):
         kick = h / 2 * a(x, 0 * v)
         turn = h / 2 * (particles.charges / particles.masses)[..., None, None] * cross
         dimensions = x.shape[2]
-        before = np.zeros((*x.shape[:2], 3, 1))
-        before[..., :dimensions, 0] = v + kick
-        one = np.eye(3)
-        after = np.linalg.solve(one - turn, (one + turn) @ before)
-        v = after[..., :dimensions, 0] + kick
+        turn, one = turn[..., :dimensions, :dimensions], np.eye(dimensions)
+        after = np.linalg.solve(one - turn, (one + turn) @ (v + kick)[..., None])
+        v = after[..., 0] + kick
         return x + h / 2 * v, v
 
     return step
@@ -282,11 +282,8 @@ WHERE = [
 
 def crowded(plasma, method, dimensions, batch=3, **parameters):
     """A start with couplings, in all fields that the method takes."""
-    flat = dimensions == 2
-    parameters["electric"] = E_PLANE if flat else E_FIELD
-    if method not in SPLITTING:
-        parameters["magnetic"] = B_PLANE if flat else B_FIELD
-    system = plasma(**parameters)
+    magnetic = {} if method in SPLITTING else {"magnetic": B_FIELD}
+    system = plasma(electric=E_FIELD, **magnetic, **parameters)
     return system, system.sample(6, 5, batch, dimensions)
 
 
@@ -386,6 +383,58 @@ def test_a_spring_of_constant_strength_keeps_its_digits_in_torch():
     np.testing.assert_allclose(run.x[0, :, 0, 0], expected, rtol=0, atol=1e-11)
 
 
+def test_a_law_may_take_roots_of_parameters_and_choose_between_them_in_torch():
+    """Springs of one strength near and of another far, as floats."""
+
+    def factory(sqrt, where):
+        def law(p, r2, *pair):
+            return where(p.value > 0, where(r2 < 9.0, -sqrt(p.value), -0.1), 0.0), r2
+
+        return law
+
+    class Spring(Given):
+        laws = ForceLaws(PairLaw(Number(0.09), factory))
+
+    x = np.array([[[1.0, 0.0], [-1.0, 0.0]]])
+    start = State(0.0, x, np.zeros_like(x)), Particles([[0.0, 0.0]], [[1.0, 1.0]])
+    run = advanced("yoshida4", Spring(), start, 10, backend="torch", substeps=64)
+    expected = np.cos(math.sqrt(0.6) * 0.1 * np.arange(1, 11))
+    np.testing.assert_allclose(run.x[0, :, 0, 0], expected, rtol=0, atol=1e-11)
+
+
+class Other(NamedTuple):
+    value: float
+
+
+def push(sqrt, where):
+    return lambda p, r2, *pair: (p.value, 0.0)
+
+
+def pull(sqrt, where):
+    return lambda p, r2, *pair: (-p.value, 0.0)
+
+
+def test_a_class_of_parameters_stands_for_one_law():
+    """The kernels know a law by it: a second one would silently have the forces of the first."""
+
+    def system_of(pair):
+        class System(Given):
+            def force_laws(self):
+                return ForceLaws(pair)
+
+        return System()
+
+    def run(pair):
+        system = system_of(pair)
+        return simulate(system, *system.sample(15, 2), 1, "leapfrog")
+
+    run(PairLaw(Other(0.0), push))
+    for pair in (PairLaw(Other(0.0), pull), PairLaw((1.0,), push)):
+        with pytest.raises(InputError) as caught:
+            run(pair)
+        assert_one_line(caught, "parameters")
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_evaluation_of_the_force_is_counted(method):
     """By a law that counts its calls, one for a whole batch."""
@@ -472,6 +521,22 @@ def test_segments_leave_no_trace(plasma):
         simulate(system, *start, 6, make_integrator("boris", segment=length)) for length in (2, 6)
     )
     np.testing.assert_array_equal(first.x, second.x)
+
+
+@pytest.mark.parametrize("backend", ["numba", "torch"])
+@pytest.mark.parametrize("method", METHODS)
+def test_two_dimensions_leave_out_what_points_elsewhere(plasma, method, backend):
+    """A field across the plane pulls nobody out of it, nor changes any distance."""
+    magnetic = {} if method in SPLITTING else {"magnetic": (0.7, -0.4, 1.1)}
+    system = plasma(reach=1e3, electric=(0.4, -0.3, 5.0), **magnetic)
+    start = system.sample(2, 5, 2, 2)
+    options = {"segment": 5, "backend": backend, "substeps": 8 if method != SPLITTING[0] else 500}
+    run = simulate(system, *start, 10, make_integrator(method, **options))
+    exact = simulate(system, *start, 10, "dop853")
+    np.testing.assert_allclose(run.x, exact.x, rtol=0, atol=1e-3)
+    if backend == "numba":
+        whole = simulate(system, *start, 10, make_integrator(method, **{**options, "segment": 10}))
+        np.testing.assert_array_equal(run.x, whole.x)
 
 
 def test_nothing_handed_in_is_changed(plasma):

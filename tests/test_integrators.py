@@ -545,15 +545,15 @@ def too_fast(x, v):
 
 @pytest.mark.timeout(60)  # a solver may never come back from a force that is not a number
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of overflows, which are meant
-@pytest.mark.parametrize(("spoil", "length"), [(near_pair, 4), (too_fast, 10)])
-def test_a_failing_trajectory_leaves_the_others_alone(method, spoil, length):
+@pytest.mark.parametrize("spoil", [near_pair, too_fast])
+def test_a_failing_trajectory_leaves_the_others_alone(method, spoil):
     system = make_system("charged", softening=0.0)
     state, _ = system.sample(22, 3, 3)
     particles = Particles([[1.0, -1.0, 1.0]] * 3, np.ones((3, 3)))
     x, v = np.array(state.x), np.array(state.v)
     spoil(x, v)
     state = State(0.0, x, v)
-    integrator = make_integrator(method, segment=length)
+    integrator = make_integrator(method, segment=4)
     run = simulate(system, state, particles, 10, integrator, dt=1.0)
     good = run.info.good[1]
     assert run.info.status == (0, -1, 0)

@@ -37,10 +37,11 @@ def _boris(
     scratch, e, rest = np.empty((3, x.shape[2])), np.empty_like(x), np.zeros_like(x)
     flat_x, flat_v = x.ravel(), v.ravel()
     n, width = charges.shape
+    size = frames_x.shape[1]  # in two dimensions without the third component
     half = 0.5 * step
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
-            for k in range(flat_x.size):
+            for k in range(size):
                 flat_x[k] += half * flat_v[k]
             lane_accelerations(x, rest, charges, masses, couplings, pair, field, clip, scratch, e)
             for i in range(n):
@@ -57,9 +58,9 @@ def _boris(
                     v[0, i, w] = vx + share * (uy * tz - uz * ty) + half * e[0, i, w]
                     v[1, i, w] = vy + share * (uz * tx - ux * tz) + half * e[1, i, w]
                     v[2, i, w] = vz + share * (ux * ty - uy * tx) + half * e[2, i, w]
-            for k in range(flat_x.size):
+            for k in range(size):
                 flat_x[k] += half * flat_v[k]
-        for k in range(flat_x.size):
+        for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
 
@@ -90,7 +91,7 @@ class Boris(AbstractFixedStep):
     def _march(
         self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
     ) -> None:
-        magnetic = _magnetic_field(problem.system)
+        magnetic = _magnetic_field(problem.system, flat=x.shape[1] < block.x.size)
         step = problem.dt / substeps
         _boris(block.pair, block.field)(*block, step, substeps, magnetic, x, v)
 
@@ -100,7 +101,7 @@ class Boris(AbstractFixedStep):
         x = x + (0.5 * step) * v
         kick = (0.5 * step) * problem.acceleration(x, torch.zeros_like(v))
         turn = (0.5 * step) * problem.charges / problem.masses
-        bx, by, bz = _magnetic_field(problem.system)
+        bx, by, bz = _magnetic_field(problem.system, flat=v.shape[2] == 2)
         t = torch.stack([turn * bx, turn * by, turn * bz], dim=2)
         before = torch.nn.functional.pad(v + kick, (0, 3 - v.shape[2]))
         share = 2.0 / (1.0 + (t * t).sum(2, keepdim=True))
@@ -109,7 +110,8 @@ class Boris(AbstractFixedStep):
         return x + (0.5 * step) * v, v, a
 
 
-def _magnetic_field(system: AbstractSystem) -> tuple[float, float, float]:
+def _magnetic_field(system: AbstractSystem, flat: bool) -> tuple[float, float, float]:
+    """Return the field, in two dimensions without what would turn velocities out of the plane."""
     field = system.magnetic_field()
     assert field is not None
-    return field
+    return (0.0, 0.0, field[2]) if flat else field

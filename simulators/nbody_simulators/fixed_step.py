@@ -97,7 +97,10 @@ class AbstractFixedStep(AbstractIntegrator):
     def _march(
         self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
     ) -> None:
-        """Fill in the frames x, v (F, 3 N W) that follow the block, which is overwritten."""
+        """Fill in the frames x, v (F, D N W) that follow the block, which is overwritten.
+
+        In two dimensions the third component of the block stays zero, whatever the forces.
+        """
 
     @abstractmethod
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
@@ -187,10 +190,11 @@ class AbstractFixedStep(AbstractIntegrator):
     ) -> None:
         """Fill in the frames of one block."""
         lanes = _block(carry, block)
-        frames = np.empty((2, x.shape[1], lanes.x.size))
+        dimensions, (_, n, width) = x.shape[3], lanes.x.shape
+        frames = np.empty((2, x.shape[1], dimensions * n * width))
         self._march(carry.problem, lanes, substeps, frames[0], frames[1])
         for values, out in zip(frames, (x, v), strict=True):
-            out[block] = by_trajectory(values.reshape(-1, *lanes.x.shape), x.shape[3])
+            out[block] = by_trajectory(values.reshape(-1, dimensions, n, width))
 
     def _in_torch(
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick

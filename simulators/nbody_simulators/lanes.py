@@ -165,6 +165,6 @@ def by_lane(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def by_trajectory(frames: np.ndarray, dimensions: int) -> np.ndarray:
-    """Bring frames (F, 3, N, B) back to (B, F, N, D)."""
-    return frames[:, :dimensions].transpose(3, 0, 2, 1)
+def by_trajectory(frames: np.ndarray) -> np.ndarray:
+    """Bring frames (F, D, N, B) to (B, F, N, D)."""
+    return frames.transpose(3, 0, 2, 1)

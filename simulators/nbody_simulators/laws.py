@@ -15,16 +15,33 @@ from typing import Any
 import numba
 from numba.extending import overload
 
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.system import FieldLaw, ForceLaws, PairLaw
 
 __all__ = ["compiled", "field_force", "is_own", "pair_force", "parameters_of", "register_law"]
 
 _laws: dict[type, Callable[..., Any]] = {}
+_factories: dict[type, Callable[..., Any]] = {}
 
 
 def register_law(law: PairLaw | FieldLaw) -> None:
-    """Make a law known to the kernels, under the class of its parameters."""
-    _laws[type(law.parameters)] = law.factory(math.sqrt, _where)
+    """Make a law known to the kernels, under the class of its parameters.
+
+    Raises
+    ------
+    InputError
+        If the class stands for another law already, or is no named tuple.
+    """
+    kind = type(law.parameters)
+    if not hasattr(kind, "_fields"):
+        raise InputError(f"`parameters` of a law must be a named tuple, got {kind.__name__}")
+    if _factories.setdefault(kind, law.factory) is not law.factory:
+        raise InputError(
+            f"`parameters` of a law are of class {kind.__name__}, which stands for another law; "
+            "each needs a class of its own and one factory that depends on nothing else"
+        )
+    if kind not in _laws:
+        _laws[kind] = law.factory(math.sqrt, _where)
 
 
 @numba.extending.register_jitable
@@ -59,7 +76,7 @@ def _field_law_of(parameters: Any, x: Any, v: Any, charge: Any, mass: Any) -> An
 def parameters_of(laws: ForceLaws) -> tuple[Any, Any]:
     """Return what the kernels know the laws by: their parameters, or None where there is none."""
     for law in (laws.pair, laws.field):
-        if law is not None and type(law.parameters) not in _laws:
+        if law is not None:
             register_law(law)
     pair = None if laws.pair is None else laws.pair.parameters
     field = None if laws.field is None else laws.field.parameters

@@ -33,30 +33,31 @@ def _runge_kutta(
     frames_v: np.ndarray,
 ) -> None:
     scratch, a, b = np.empty((3, x.shape[2])), np.empty_like(x), np.empty_like(x)
-    y, u = np.empty_like(x), np.empty_like(x)
+    y, u = np.zeros_like(x), np.zeros_like(x)
     flat_x, flat_v, flat_a, flat_b = x.ravel(), v.ravel(), a.ravel(), b.ravel()
     flat_y, flat_u = y.ravel(), u.ravel()
     sum_x, sum_v = np.empty_like(flat_x), np.empty_like(flat_x)
+    size = frames_x.shape[1]  # in two dimensions without the third component
     lane_accelerations(x, v, charges, masses, couplings, pair, field, clip, scratch, a)
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
-            for k in range(flat_x.size):
+            for k in range(size):
                 sum_x[k], flat_u[k] = flat_v[k], flat_v[k]
                 sum_v[k], flat_b[k] = flat_a[k], flat_a[k]
             for stage in range(3):
                 part, weight = (step, 1.0) if stage == 2 else (0.5 * step, 2.0)
-                for k in range(flat_x.size):
+                for k in range(size):
                     flat_y[k] = flat_x[k] + part * flat_u[k]
                     flat_u[k] = flat_v[k] + part * flat_b[k]
                 lane_accelerations(y, u, charges, masses, couplings, pair, field, clip, scratch, b)
-                for k in range(flat_x.size):
+                for k in range(size):
                     sum_x[k] += weight * flat_u[k]
                     sum_v[k] += weight * flat_b[k]
-            for k in range(flat_x.size):
+            for k in range(size):
                 flat_x[k] += (step / 6) * sum_x[k]
                 flat_v[k] += (step / 6) * sum_v[k]
             lane_accelerations(x, v, charges, masses, couplings, pair, field, clip, scratch, a)
-        for k in range(flat_x.size):
+        for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
 

@@ -96,7 +96,7 @@ class _SciPySolver(AbstractIntegrator):
             begin,
             y,
             end,
-            first_step=None if np.isnan(first_step) else min(first_step, end - begin),
+            first_step=min(first_step, end - begin) if first_step > 0 else None,
             rtol=options.rtol,
             atol=options.atol,
         )

@@ -41,19 +41,20 @@ def _split(
     scratch, a = np.empty((3, x.shape[2])), np.empty_like(x)
     lane_accelerations(x, v, charges, masses, couplings, pair, field, clip, scratch, a)
     flat_x, flat_v, flat_a = x.ravel(), v.ravel(), a.ravel()
+    size = frames_x.shape[1]  # in two dimensions without the third component
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for s in range(kicks.size):
                 kick, drift = kicks[s] * step, drifts[s] * step
-                for k in range(flat_v.size):
+                for k in range(size):
                     flat_v[k] += kick * flat_a[k]
                 if drift != 0.0:
-                    for k in range(flat_x.size):
+                    for k in range(size):
                         flat_x[k] += drift * flat_v[k]
                     lane_accelerations(
                         x, v, charges, masses, couplings, pair, field, clip, scratch, a
                     )
-        for k in range(flat_x.size):
+        for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -59,7 +60,7 @@ class TorchProblem(NamedTuple):
     def _by_pairs(self, x: Tensor) -> Tensor:
         if self.laws.pair is None:
             return torch.zeros_like(x)
-        law = self.laws.pair.factory(torch.sqrt, torch.where)
+        law = self.laws.pair.factory(_sqrt, _where)
         separation = x[:, :, None] - x[:, None]  # (B, N, N, D)
         itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
         r2 = torch.where(itself, 1.0, (separation * separation).sum(3))
@@ -74,7 +75,7 @@ class TorchProblem(NamedTuple):
     def _by_field(self, x: Tensor, v: Tensor) -> Tensor | float:
         if self.laws.field is None:
             return 0.0
-        law = self.laws.field.factory(torch.sqrt, torch.where)
+        law = self.laws.field.factory(_sqrt, _where)
         parameters = self.laws.field.parameters
         a, _ = law(parameters, _components(x), _components(v), self.charges, self.masses)
         parts = [torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in a]
@@ -85,3 +86,18 @@ def _components(vectors: Tensor) -> tuple[Tensor, ...]:
     """Take vectors (B, N, D) apart; in two dimensions the third component is zero."""
     parts = vectors.unbind(2)
     return (*parts, *[torch.zeros_like(parts[0])] * (3 - len(parts)))
+
+
+def _sqrt(value: Tensor | float) -> Tensor | float:
+    """Take roots of parameters too, which are floats."""
+    return torch.sqrt(value) if isinstance(value, Tensor) else math.sqrt(value)
+
+
+def _where(condition: Tensor | bool, yes: Tensor | float, no: Tensor | float) -> Tensor | float:
+    """Choose between floats in double precision, where torch.where would take single."""
+    if not isinstance(condition, Tensor):
+        return yes if condition else no
+    yes, no = (
+        torch.as_tensor(value, dtype=torch.float64, device=condition.device) for value in (yes, no)
+    )
+    return torch.where(condition, yes, no)
