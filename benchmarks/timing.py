@@ -23,11 +23,11 @@ class Ratio(NamedTuple):
         return f"{self.median:.3g} ({self.lowest:.3g} to {self.highest:.3g})"
 
 
-def seconds(call: Callable[[], object]) -> float:
+def seconds(call: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """Time one call."""
-    began = time.perf_counter()
+    began = clock()
     call()
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def median_seconds(call: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -41,13 +41,14 @@ def ratio(
     fast: Callable[[], object],
     share: float = 1.0,
     repeats: int = REPEATS,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Ratio:
     """Time two ways in turn; `share` is the work of `slow` over that of `fast`.
 
     The quotient is that of times for equal work. Lowest and highest are over the rounds.
     """
     slow(), fast()
-    rounds = [(seconds(slow) / share, seconds(fast)) for _ in range(repeats)]
+    rounds = [(seconds(slow, clock) / share, seconds(fast, clock)) for _ in range(repeats)]
     quotients = [first / second for first, second in rounds]
     medians = [statistics.median(column) for column in zip(*rounds, strict=True)]
     return Ratio(*medians, statistics.median(quotients), min(quotients), max(quotients))

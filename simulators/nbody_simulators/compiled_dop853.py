@@ -54,16 +54,17 @@ class CompiledDop853(AbstractIntegrator):
         options, (batch, n, dimensions) = self.options, carry.arrays["x"].shape
         assert isinstance(options, CompiledOptions)
         solver = self._solver(carry, frames)
+        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
         outcomes: dict[int, cyrk.Outcome] = {}
 
-        def job(part: range) -> None:
-            outcomes.update({b: solver.run(b) for b in part})
+        def job(part: slice) -> None:
+            outcomes.update({b: solver.run(b) for b in range(batch)[part]})
+            x[part], v[part] = halves[part, :, 0], halves[part, :, 1]
 
         size = max(math.ceil(batch / options.threads / SHARES), 1)
-        parts = [range(first, min(first + size, batch)) for first in range(0, batch, size)]
+        parts = [slice(first, first + size) for first in range(0, batch, size)]
         run_jobs(job, parts, options.threads, lambda done: tick(frames * done / len(parts)))
-        halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
-        x, v = (np.ascontiguousarray(halves[:, :, half]) for half in range(2))
         counters = {
             "nfev": int(sum(each.counter for each in outcomes.values())),
             "steps": sum(each.steps for each in outcomes.values()),

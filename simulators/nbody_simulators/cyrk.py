@@ -83,7 +83,7 @@ class Solver:
         atol: float,
     ) -> None:
         self._api = load()
-        self.frames = np.full((len(y), len(times), y.shape[1]), np.nan)
+        self.frames = np.empty((len(y), len(times), y.shape[1]))
         self._held = [np.array([value]) for value in (rtol, atol)]
         self._held += [np.ascontiguousarray(each) for each in (times, y, arguments)]
         self._call = (address, *span)
@@ -92,7 +92,7 @@ class Solver:
         self._out = self.frames.ctypes.data
 
     def run(self, b: int) -> Outcome:
-        """Fill in ``frames[b]``, as far as trajectory `b` gets."""
+        """Fill in ``frames[b]``, as far as trajectory `b` gets, and NaN beyond."""
         api, size, wanted = self._api, self._size, self.frames.shape[1]
         rtol, atol, times, y, arguments = self._places
         result = api.c_numba_cysolve_ivp(
@@ -106,6 +106,7 @@ class Solver:
             row = 8 * size
             if rows > 0:
                 ctypes.memmove(self._out + row * wanted * b, api.c_get_y_ptr(result), row * rows)
+            self.frames[b, rows:] = np.nan
             failure = None if rows == wanted else _message(api, result)
             counter = _first(api.c_get_args_ptr(result))
             return Outcome(rows, failure, int(api.c_get_steps(result)), counter)
