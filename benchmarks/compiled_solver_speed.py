@@ -73,7 +73,7 @@ def main() -> None:
         print(
             f"N = {n}: SciPy {one.slow / starts * 1e3:.3g} ms, compiled "
             f"{one.fast / starts * 1e3:.3g} ms per trajectory: ratio {one}\n"
-            f"        two threads over one: {two}; processor time of two over one: {spent.median:.2f}\n"
+            f"        two threads over one: {two}; their processor time {spent.median:.2f}\n"
             f"        median error: SciPy {np.median(errors[0]):.3g}, compiled "
             f"{np.median(errors[1]):.3g}; quotient per start "
             f"{np.min(errors[1] / errors[0]):.3g} to {np.max(errors[1] / errors[0]):.3g}"
