@@ -154,6 +154,14 @@ def test_a_run_ends_with_a_table_and_two_files(integrator):
     assert reference.info.label in printed
 
 
+@pytest.mark.parametrize("more", [(), ("--no-reference",)])
+def test_what_a_system_does_not_keep_is_not_called_a_drift(more):
+    printed = good("run", "--system", "trap", "-n", 3, "--duration", 0.5, *more)
+    assert "momentum change (not conserved)" in printed
+    assert "angular momentum drift" in printed
+    assert "energy drift / kinetic energy" in printed
+
+
 def test_a_solver_is_held_against_a_sharper_one():
     found = good_json("--integrator", "dop853", *SHORT)
     assert [method["rtol"] for method in found["methods"]] == [1e-9, pytest.approx(1e-11)]

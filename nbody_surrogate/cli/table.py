@@ -28,8 +28,11 @@ def print_report(runs: list[Ensemble], comparison: Comparison | None, files: lis
     console = Console(highlight=False, soft_wrap=True)
     console.print(_headline(runs[0]))
     errors = label_errors(runs[-1])
-    console.print(_alone(runs[0], errors) if comparison is None else _against(comparison, errors))
-    if comparison is not None:
+    kept = runs[0].system().conserved
+    if comparison is None:
+        console.print(_alone(runs[0], errors, kept))
+    else:
+        console.print(_against(comparison, errors, kept))
         console.print(comparison.verdict)
     for run in runs:
         for b, why in enumerate(run.info.message):
@@ -51,7 +54,7 @@ def _headline(run: Ensemble) -> str:
     )
 
 
-def _against(comparison: Comparison, errors: LabelErrors | None) -> Table:
+def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
     table = _table("", comparison.candidate, f"{comparison.reference}\nthe reference")
     for horizon, position, velocity in zip(
         comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
@@ -63,23 +66,29 @@ def _against(comparison: Comparison, errors: LabelErrors | None) -> Table:
     valid = comparison.valid_time
     whole = f"> {comparison.duration:g} (whole run)"
     table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
-    for key, label in DRIFTS.items():
+    for key in DRIFTS:
         cells = (comparison.drifts[role][key] for role in ("candidate", "reference"))
-        table.add_row(label, *(f"{value:.1e}" for value in cells))
+        table.add_row(_drift_label(key, kept), *(f"{value:.1e}" for value in cells))
     times = (comparison.wall_time[role] for role in ("candidate", "reference"))
     table.add_row("wall time", *(f"{1e3 * value:.3g} ms" for value in times))
     table.add_row("reference / candidate", f"{comparison.speed_ratio:.3g}", "")
     return table
 
 
-def _alone(run: Ensemble, errors: LabelErrors | None) -> Table:
+def _alone(run: Ensemble, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
     table = _table("", run.info.label)
     for row in _label_errors(errors):
         table.add_row(*row)
     for key, value in summary(run).items():
-        table.add_row(DRIFTS[key], f"{value:.1e}")
+        table.add_row(_drift_label(key, kept), f"{value:.1e}")
     table.add_row("wall time", f"{1e3 * run.info.wall_time:.3g} ms")
     return table
+
+
+def _drift_label(key: str, kept: frozenset[str]) -> str:
+    """Name a drift, or a change where the system does not keep the quantity."""
+    label = DRIFTS[key]
+    return label if key in kept else label.replace("drift", "change") + " (not conserved)"
 
 
 def _label_errors(errors: LabelErrors | None) -> list[tuple[str, str]]:
