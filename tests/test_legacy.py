@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from nbody_simulators.legacy import legacy_starts
-from nbody_surrogate import InputError, make_system
+from nbody_surrogate import InputError, make_integrator, make_system, simulate
 
 ROUNDING = 1e-10  # of the largest component, 100: the oracle takes distances by r^2 as dx.dx
 STEPS = 300
+GROWN = 1e-10  # rounding of 1e-16 after some encounters
 
 
 def oracle(stream, n, spread, rows, dimensions, steps=0):
@@ -87,6 +88,20 @@ def test_the_system_has_the_clipped_force_along_the_published_run(spread, n, dim
         found = system.pair_acceleration(x.T[None], particles)[0]
         np.testing.assert_allclose(found, force.T, rtol=0, atol=ROUNDING * 100)
     assert (abs(np.array(forces)).max() == 100) == (spread < 1)
+
+
+@pytest.mark.parametrize(("spread", "n", "dimensions"), [(1.0, 5, 3), (1.0, 5, 2), (0.3, 5, 3)])
+def test_symplectic_euler_makes_the_published_trajectories(spread, n, dimensions):
+    """Every hundredth step, with velocities half a kick behind as they are published."""
+    stream = np.random.RandomState(2)
+    starts = legacy_starts(2, n, 4, spread=spread, rows=9, dimensions=dimensions)
+    solver = make_integrator("symplectic-euler", step=0.001)
+    run = simulate(make_system("charged-clipped"), *starts, STEPS // 100, solver)
+    for b in range(4):
+        _, states, _ = oracle(stream, n, spread, 9, dimensions, STEPS)
+        for frame, (x, v) in enumerate(states[::100]):
+            np.testing.assert_allclose(run.x[b, frame], x.T, rtol=0, atol=GROWN)
+            np.testing.assert_allclose(run.v[b, frame], v.T, rtol=0, atol=100 * GROWN)
 
 
 @pytest.mark.parametrize(
