@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from nbody_simulators.fixed_step import AbstractFixedStep, Block
-from nbody_simulators.lanes import lane_accelerations
+from nbody_simulators.fixed_step import AbstractFixedStep
+from nbody_simulators.lanes import Block, lane_accelerations
 from nbody_simulators.laws import compiled
 from nbody_surrogate.integrator import Problem
 from nbody_surrogate.system import AbstractSystem
@@ -20,33 +20,27 @@ __all__ = ["Boris"]
 
 @compiled
 def _boris(
-    x: np.ndarray,
-    v: np.ndarray,
-    charges: np.ndarray,
-    masses: np.ndarray,
-    couplings: Any,
-    pair: Any,
-    field: Any,
-    clip: float,
+    block: Block,
     step: float,
     substeps: int,
     magnetic: tuple[float, float, float],
     frames_x: np.ndarray,
     frames_v: np.ndarray,
 ) -> None:
+    x, v = block.x, block.v
     scratch, e, rest = np.empty((3, x.shape[2])), np.empty_like(x), np.zeros_like(x)
     flat_x, flat_v = x.ravel(), v.ravel()
-    n, width = charges.shape
+    n, width = block.charges.shape
     size = frames_x.shape[1]  # in two dimensions without the third component
     half = 0.5 * step
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for k in range(size):
                 flat_x[k] += half * flat_v[k]
-            lane_accelerations(x, rest, charges, masses, couplings, pair, field, clip, scratch, e)
+            lane_accelerations(block, x, rest, scratch, e)
             for i in range(n):
                 for w in range(width):
-                    turn = half * charges[i, w] / masses[i, w]
+                    turn = half * block.charges[i, w] / block.masses[i, w]
                     tx, ty, tz = turn * magnetic[0], turn * magnetic[1], turn * magnetic[2]
                     share = 2.0 / (1.0 + (tx * tx + ty * ty + tz * tz))
                     vx = v[0, i, w] + half * e[0, i, w]
@@ -93,7 +87,7 @@ class Boris(AbstractFixedStep):
     ) -> None:
         magnetic = _magnetic_field(problem.system, flat=x.shape[1] < block.x.size)
         step = problem.dt / substeps
-        _boris(block.pair, block.field)(*block, step, substeps, magnetic, x, v)
+        _boris(block.pair, block.field)(block, step, substeps, magnetic, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         import torch

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from nbody_simulators.lanes import by_lane, by_trajectory, widest
+from nbody_simulators.lanes import Block, by_lane, by_trajectory, widest
 from nbody_simulators.laws import parameters_of
 from nbody_simulators.threads import run_jobs
 from nbody_surrogate.errors import InputError
@@ -31,7 +31,7 @@ from nbody_surrogate.system import ForceLaws
 if TYPE_CHECKING:
     from nbody_simulators.torch_steps import TorchProblem
 
-__all__ = ["AbstractFixedStep", "Block", "SubstepOptions"]
+__all__ = ["AbstractFixedStep", "SubstepOptions"]
 
 DEFAULT_SUBSTEPS = 16
 WHOLE = 1e-6
@@ -59,22 +59,6 @@ class SubstepOptions(IntegratorOptions):
         elif self.substeps is not None and self.step is not None:
             raise ValueError("give `substeps` or `step`, not both")
         return self
-
-
-class Block(NamedTuple):
-    """W trajectories side by side, as the kernels take them.
-
-    Shapes: x, v (3, N, W); charges, masses (N, W); couplings (N, N, W) or None.
-    """
-
-    x: np.ndarray
-    v: np.ndarray
-    charges: np.ndarray
-    masses: np.ndarray
-    couplings: np.ndarray | None
-    pair: Any
-    field: Any
-    clip: float
 
 
 class AbstractFixedStep(AbstractIntegrator):

@@ -8,7 +8,7 @@ trajectory has particles enough to fill the vectors by itself, it makes a block 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -16,7 +16,24 @@ import numpy as np
 from nbody_simulators.forces import rows
 from nbody_simulators.laws import field_force, pair_force
 
-__all__ = ["by_lane", "by_trajectory", "lane_accelerations", "widest"]
+__all__ = ["Block", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
+
+
+class Block(NamedTuple):
+    """W trajectories side by side, as the kernels take them.
+
+    Shapes: x, v (3, N, W); charges, masses (N, W); couplings (N, N, W) or None.
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    charges: np.ndarray
+    masses: np.ndarray
+    couplings: np.ndarray | None
+    pair: Any
+    field: Any
+    clip: float
+
 
 WIDTH = 64
 """Most trajectories in a block."""
@@ -110,47 +127,68 @@ def _one_lane(
 
 
 @numba.extending.register_jitable(error_model="numpy")
-def lane_accelerations(
+def _add_field(
+    block: Block, x: np.ndarray, v: np.ndarray, field: Any, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    n, width = block.charges.shape
+    for i in range(n):
+        for w in range(width):
+            place = (x[0, i, w], x[1, i, w], x[2, i, w])
+            velocity = (v[0, i, w], v[1, i, w], v[2, i, w])
+            a, _ = field_force(field, place, velocity, block.charges[i, w], block.masses[i, w])
+            scratch[0, w], scratch[1, w], scratch[2, w] = a
+        for d in range(3):
+            for w in range(width):
+                out[d, i, w] += scratch[d, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _pairs(
+    block: Block, x: np.ndarray, couplings: Any, pair: Any, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    charges, masses, clip = block.charges, block.masses, block.clip
+    n, width = charges.shape
+    if n > MANY:
+        _one_lane(x, charges, masses, couplings, pair, clip, out)
+        return
+    if width < NARROW:
+        _narrow_pairs(x, charges, masses, couplings, pair, out)
+    else:
+        _wide_pairs(x, charges, masses, couplings, pair, scratch, out)
+    for d in range(3):
+        for i in range(n):
+            for w in range(width):
+                out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _accelerations(
+    block: Block,
     x: np.ndarray,
     v: np.ndarray,
-    charges: np.ndarray,
-    masses: np.ndarray,
-    couplings: Any,
     pair: Any,
     field: Any,
-    clip: float,
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the accelerations of W trajectories into `out`.
-
-    Shapes: x, v, out (3, N, W); charges, masses (N, W); couplings (N, N, W) or None;
-    scratch (3, W). Each unordered pair is taken once.
-    """
-    n, width = charges.shape
     if pair is None:
         out[:] = 0.0
-    elif n > MANY:
-        _one_lane(x, charges, masses, couplings, pair, clip, out)
     else:
-        if width < NARROW:
-            _narrow_pairs(x, charges, masses, couplings, pair, out)
-        else:
-            _wide_pairs(x, charges, masses, couplings, pair, scratch, out)
-        for d in range(3):
-            for i in range(n):
-                for w in range(width):
-                    out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
+        _pairs(block, x, block.couplings, pair, scratch, out)
     if field is not None:
-        for i in range(n):
-            for w in range(width):
-                place = (x[0, i, w], x[1, i, w], x[2, i, w])
-                velocity = (v[0, i, w], v[1, i, w], v[2, i, w])
-                a, _ = field_force(field, place, velocity, charges[i, w], masses[i, w])
-                scratch[0, w], scratch[1, w], scratch[2, w] = a
-            for d in range(3):
-                for w in range(width):
-                    out[d, i, w] += scratch[d, w]
+        _add_field(block, x, v, field, scratch, out)
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def lane_accelerations(
+    block: Block, x: np.ndarray, v: np.ndarray, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the accelerations of the block's particles at x, v into `out`.
+
+    Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once.
+    """
+    # What is None must be an argument: only there numba leaves out what depends on it.
+    _accelerations(block, x, v, block.pair, block.field, scratch, out)
 
 
 def widest(n: int) -> int:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from nbody_simulators.fixed_step import AbstractFixedStep, Block
-from nbody_simulators.lanes import lane_accelerations
+from nbody_simulators.fixed_step import AbstractFixedStep
+from nbody_simulators.lanes import Block, lane_accelerations
 from nbody_simulators.laws import compiled
 from nbody_surrogate.integrator import Problem
 
@@ -19,26 +19,20 @@ __all__ = ["RK4"]
 
 @compiled
 def _runge_kutta(
-    x: np.ndarray,
-    v: np.ndarray,
-    charges: np.ndarray,
-    masses: np.ndarray,
-    couplings: Any,
-    pair: Any,
-    field: Any,
-    clip: float,
+    block: Block,
     step: float,
     substeps: int,
     frames_x: np.ndarray,
     frames_v: np.ndarray,
 ) -> None:
+    x, v = block.x, block.v
     scratch, a, b = np.empty((3, x.shape[2])), np.empty_like(x), np.empty_like(x)
     y, u = np.zeros_like(x), np.zeros_like(x)
     flat_x, flat_v, flat_a, flat_b = x.ravel(), v.ravel(), a.ravel(), b.ravel()
     flat_y, flat_u = y.ravel(), u.ravel()
     sum_x, sum_v = np.empty_like(flat_x), np.empty_like(flat_x)
     size = frames_x.shape[1]  # in two dimensions without the third component
-    lane_accelerations(x, v, charges, masses, couplings, pair, field, clip, scratch, a)
+    lane_accelerations(block, x, v, scratch, a)
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for k in range(size):
@@ -49,14 +43,14 @@ def _runge_kutta(
                 for k in range(size):
                     flat_y[k] = flat_x[k] + part * flat_u[k]
                     flat_u[k] = flat_v[k] + part * flat_b[k]
-                lane_accelerations(y, u, charges, masses, couplings, pair, field, clip, scratch, b)
+                lane_accelerations(block, y, u, scratch, b)
                 for k in range(size):
                     sum_x[k] += weight * flat_u[k]
                     sum_v[k] += weight * flat_b[k]
             for k in range(size):
                 flat_x[k] += (step / 6) * sum_x[k]
                 flat_v[k] += (step / 6) * sum_v[k]
-            lane_accelerations(x, v, charges, masses, couplings, pair, field, clip, scratch, a)
+            lane_accelerations(block, x, v, scratch, a)
         for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
@@ -76,7 +70,7 @@ class RK4(AbstractFixedStep):
         self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
     ) -> None:
         kernel = _runge_kutta(block.pair, block.field)
-        kernel(*block, problem.dt / substeps, substeps, x, v)
+        kernel(block, problem.dt / substeps, substeps, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         sum_x, sum_v, w, b = v, a, v, a

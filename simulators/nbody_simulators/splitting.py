@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 
-from nbody_simulators.fixed_step import AbstractFixedStep, Block
-from nbody_simulators.lanes import lane_accelerations
+from nbody_simulators.fixed_step import AbstractFixedStep
+from nbody_simulators.lanes import Block, lane_accelerations
 from nbody_simulators.laws import compiled
 from nbody_surrogate.integrator import Problem
 
@@ -23,14 +23,7 @@ __all__ = ["Leapfrog", "SymplecticEuler", "Yoshida4"]
 
 @compiled
 def _split(
-    x: np.ndarray,
-    v: np.ndarray,
-    charges: np.ndarray,
-    masses: np.ndarray,
-    couplings: Any,
-    pair: Any,
-    field: Any,
-    clip: float,
+    block: Block,
     step: float,
     substeps: int,
     kicks: np.ndarray,
@@ -38,8 +31,9 @@ def _split(
     frames_x: np.ndarray,
     frames_v: np.ndarray,
 ) -> None:
+    x, v = block.x, block.v
     scratch, a = np.empty((3, x.shape[2])), np.empty_like(x)
-    lane_accelerations(x, v, charges, masses, couplings, pair, field, clip, scratch, a)
+    lane_accelerations(block, x, v, scratch, a)
     flat_x, flat_v, flat_a = x.ravel(), v.ravel(), a.ravel()
     size = frames_x.shape[1]  # in two dimensions without the third component
     for f in range(frames_x.shape[0]):
@@ -51,9 +45,7 @@ def _split(
                 if drift != 0.0:
                     for k in range(size):
                         flat_x[k] += drift * flat_v[k]
-                    lane_accelerations(
-                        x, v, charges, masses, couplings, pair, field, clip, scratch, a
-                    )
+                    lane_accelerations(block, x, v, scratch, a)
         for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
@@ -79,7 +71,7 @@ class _Splitting(AbstractFixedStep):
     ) -> None:
         kicks, drifts = np.array(self.kicks), np.array(self.drifts)
         kernel = _split(block.pair, block.field)
-        kernel(*block, problem.dt / substeps, substeps, kicks, drifts, x, v)
+        kernel(block, problem.dt / substeps, substeps, kicks, drifts, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         for kick, drift in zip(self.kicks, self.drifts, strict=True):
