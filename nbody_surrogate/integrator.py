@@ -236,10 +236,11 @@ def _refuse_coincidence(problem: Problem, state: State) -> None:
         same = (np.diff(state.x[b][order], axis=0) == 0).all(1)
         if same.any():
             i, j = sorted(order[same.argmax() :][:2].tolist())
+            softened = "softening" in type(problem.system.spec).model_fields
+            hint = ", or use a softening > 0" if softened else ""
             raise InputError(
                 f"`state` has particles {i} and {j} of trajectory {b} at the same place, where "
-                f"the forces of system {problem.system.name!r} are not finite; move them apart, "
-                "or use a softening > 0"
+                f"the forces of system {problem.system.name!r} are not finite; move them apart{hint}"
             )
 
 
