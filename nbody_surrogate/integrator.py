@@ -240,7 +240,8 @@ def _refuse_coincidence(problem: Problem, state: State) -> None:
             hint = ", or use a softening > 0" if softened else ""
             raise InputError(
                 f"`state` has particles {i} and {j} of trajectory {b} at the same place, where "
-                f"the forces of system {problem.system.name!r} are not finite; move them apart{hint}"
+                f"the forces of system {problem.system.name!r} are not finite; "
+                f"move them apart{hint}"
             )
 
 
