@@ -128,7 +128,9 @@ class AbstractIntegrator(ABC):
        ``x`` and ``v``: they are the last frame) where the segment is whole. Report a failing
        trajectory in ``failures`` and go on with the others. Call `tick` now and then;
     5. never change an array that was handed in. The result depends on the arguments alone:
-       the frames of a shorter run are the first frames of a longer one.
+       the frames of a shorter run are the first frames of a longer one;
+    6. return True from `batch_invariant` where it is so: data sets are then made in batches,
+       and else one trajectory at a time.
     """
 
     name: str
@@ -146,6 +148,11 @@ class AbstractIntegrator(ABC):
     def _check(self, problem: Problem, state: State) -> None:
         """Raise `InputError` where the integrator does not fit the problem."""
         return
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Whether a trajectory is the same bits in whatever batch it runs."""
+        return False
 
     @property
     def description(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Find systems, integrators and surrogates by name, through entry points.
 
 Built-ins come through the same door as strangers. Nothing is imported before it is asked for.
+A preset of a data set is a mapping of parameters, found in the same way.
 ``NBODY_SURROGATE_PLUGINS`` (a comma list of distributions; empty means built-ins only) limits
 which distributions are looked at.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -25,6 +26,7 @@ __all__ = [
     "make_integrator",
     "make_system",
     "names",
+    "preset",
     "register_integrator",
     "register_surrogate",
     "register_system",
@@ -32,7 +34,7 @@ __all__ = [
 ]
 
 API_VERSION = 1
-Kind = Literal["systems", "integrators", "surrogates"]
+Kind = Literal["systems", "integrators", "surrogates", "presets"]
 Class = TypeVar("Class", bound=type)
 
 _OWN_DISTRIBUTION = "nbody-surrogate"
@@ -94,6 +96,27 @@ def surrogate_class(name: str) -> type[AbstractSurrogate]:
     return cls
 
 
+def preset(name: str) -> Mapping[str, Any]:
+    """Return the parameters of a data set by name.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    PluginError
+        If its plugin cannot be imported, or it is no mapping.
+    """
+    found = _load("presets", name, "preset")
+    if not isinstance(found, Mapping):
+        raise PluginError(f"preset {name!r} must be a mapping, got {type(found).__name__}")
+    return found
+
+
+def is_local(kind: Kind, name: str) -> bool:
+    """Whether a name was registered in this process, so that no other process knows it."""
+    return (kind, name) in _registered
+
+
 def integrator_options(name: str, label: str = "integrator") -> frozenset[str]:
     """Names of the options an integrator takes; `label` names the parameter in errors."""
     if is_surrogate(name):
@@ -128,7 +151,7 @@ def register_surrogate(name: str) -> Callable[[Class], Class]:
 
 
 def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
-    kinds: tuple[Kind, ...] = (kind,) if kind == "systems" else ("integrators", "surrogates")
+    kinds = _rivals(kind)
 
     def decorate(cls: Class) -> Class:
         if name in names(*kinds):
@@ -137,6 +160,12 @@ def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
         return cls
 
     return decorate
+
+
+def _rivals(kind: Kind) -> tuple[Kind, ...]:
+    """Return the kinds that share their names with this one."""
+    steppers: tuple[Kind, ...] = ("integrators", "surrogates")
+    return steppers if kind in steppers else (kind,)
 
 
 def _load(kind: Kind, name: str, label: str) -> Any:
@@ -149,8 +178,7 @@ def _load(kind: Kind, name: str, label: str) -> Any:
         if point.name == short and distribution in ("", _distribution(point))
     ]
     if not points:
-        kinds: tuple[Kind, ...] = (kind,) if kind == "systems" else ("integrators", "surrogates")
-        raise InputError(_unknown(label, name, names(*kinds)))
+        raise InputError(_unknown(label, name, names(*_rivals(kind))))
     if len(points) > 1:
         owners = " and ".join(sorted(f"{_distribution(p)}:{p.name}" for p in points))
         raise PluginError(f"{label} {name!r} is provided twice; choose {owners}")

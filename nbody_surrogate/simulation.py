@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -244,6 +245,11 @@ def _writer(
 
 def versions() -> dict[str, str]:
     """Versions of everything the numbers depend on."""
+    return dict(_versions())
+
+
+@cache  # what is installed does not change, and reading it takes a while
+def _versions() -> dict[str, str]:
     libraries = ("nbody-surrogate", "numpy", "scipy", "numba", "torch")
     found = {name: importlib.metadata.version(name) for name in libraries}
     with suppress(importlib.metadata.PackageNotFoundError):

@@ -23,6 +23,7 @@ __all__ = [
     "Invariants",
     "PairLaw",
     "SystemSpec",
+    "stacked",
 ]
 
 Vectors = Float64[np.ndarray, "B N D"]
@@ -151,7 +152,9 @@ class AbstractSystem(ABC):
     5. implement `_sample`;
     6. optionally return the same forces as laws from `force_laws`: compiled and batched
        integrators need them, the SciPy solvers do not;
-    7. return the field from `magnetic_field` where it is uniform: `boris` needs it.
+    7. return the field from `magnetic_field` where it is uniform: `boris` needs it;
+    8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
+       alters the physics it stands for, return that from `ideal`.
     """
 
     name: ClassVar[str]
@@ -201,6 +204,25 @@ class AbstractSystem(ABC):
         """Return the uniform magnetic field B in a = (q / m) (E + v x B), or None."""
         return None
 
+    def legacy_draw(
+        self, stream: np.random.RandomState, n: int, dimensions: int, rows: int
+    ) -> Draw | None:
+        """Draw one start as a published program does, or return None where none does.
+
+        Parameters
+        ----------
+        stream : numpy.random.RandomState
+            Moved on by all that the program draws for one trajectory.
+        n, dimensions : int
+        rows : int
+            How many rows the program stores; what it draws may depend on it.
+        """
+        return None
+
+    def ideal(self) -> AbstractSystem:
+        """Return the physics this system stands for: itself, unless forces are altered."""
+        return self
+
     @final
     def acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors:
         """Total acceleration, shape (B, N, D)."""
@@ -224,14 +246,20 @@ class AbstractSystem(ABC):
 
     @final
     def sample(
-        self, rng: int | np.random.Generator, n: int, trajectories: int = 1, dimensions: int = 3
+        self,
+        rng: int | np.random.Generator,
+        n: int,
+        trajectories: int = 1,
+        dimensions: int = 3,
+        *,
+        first: int = 0,
     ) -> tuple[State, Particles]:
         """Draw starts of the preset at t = 0.
 
         Parameters
         ----------
         rng : int or numpy.random.Generator
-            From a seed, trajectory b is drawn by ``SeedSequence(seed, spawn_key=(b,))``, so it
+            From a seed, trajectory i is drawn by ``SeedSequence(seed, spawn_key=(i,))``, so it
             does not depend on how many are drawn. A generator is drawn from in turn.
         n : int
             Particles per trajectory, at least 1.
@@ -239,6 +267,8 @@ class AbstractSystem(ABC):
             At least 1.
         dimensions : int
             2 or 3.
+        first : int
+            With a seed, the number i of the first trajectory.
 
         Returns
         -------
@@ -257,16 +287,22 @@ class AbstractSystem(ABC):
             raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
         if not isinstance(rng, np.random.Generator) and rng < 0:
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
-        generators = (_generator(rng, b) for b in range(trajectories))
-        draws = [Draw(*self._sample(each, n, dimensions)) for each in generators]
-        rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
-        x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
-        bonds = [draw.couplings for draw in draws if draw.couplings is not None]
-        return State(0.0, x, v), Particles(charges, masses, np.stack(bonds) if bonds else None)
+        if first < 0 or (first and isinstance(rng, np.random.Generator)):
+            raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
+        generators = (_generator(rng, first + b) for b in range(trajectories))
+        return stacked([Draw(*self._sample(each, n, dimensions)) for each in generators])
 
 
-def _generator(rng: int | np.random.Generator, b: int) -> np.random.Generator:
-    """Return the generator of trajectory `b`."""
+def stacked(draws: list[Draw]) -> tuple[State, Particles]:
+    """Make one batch of draws, at t = 0."""
+    rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
+    x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
+    bonds = [draw.couplings for draw in draws if draw.couplings is not None]
+    return State(0.0, x, v), Particles(charges, masses, np.stack(bonds) if bonds else None)
+
+
+def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:
+    """Return the generator of trajectory `i`."""
     if isinstance(rng, np.random.Generator):
         return rng
-    return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(b,)))
+    return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(i,)))

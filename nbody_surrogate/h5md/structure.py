@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from nbody_surrogate.h5md.allocation import allocate, offset_of
 from nbody_surrogate.h5md.layout import (
     FLOAT,
     FORMAT,
@@ -71,24 +72,24 @@ def create_structure(
     with h5py.File(path, "x", libver="earliest", locking=False) as root:
         _write_metadata(root)
         ours = root.create_group(OURS)
-        _allocate(ours, "format", FORMAT, INTEGER)
-        _allocate(ours, "shape", shape, INTEGER)
+        allocate(ours, "format", FORMAT, INTEGER)
+        allocate(ours, "shape", shape, INTEGER)
         if start:
-            _allocate(ours, "provenance_start", start, text_type(len(start)))
-        complete = _allocate(ours, "complete", 0, INTEGER)
-        counter = _allocate(root, FRAMES_WRITTEN, 0, INTEGER)
-        provenance = _allocate(ours, "provenance", b"", text_type(room))
+            allocate(ours, "provenance_start", start, text_type(len(start)))
+        complete = allocate(ours, "complete", 0, INTEGER)
+        counter = allocate(root, FRAMES_WRITTEN, 0, INTEGER)
+        provenance = allocate(ours, "provenance", b"", text_type(room))
         clock = _create_clock(root, times)
         values = _create_trajectories(root, particles, clock, shape[1:])
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
-        return Structure(_offset(complete), _offset(counter), _offset(provenance), values, errors)
+        return Structure(offset_of(complete), offset_of(counter), offset_of(provenance), values, errors)
 
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
     """Create step and time, which all time-dependent elements share."""
     clock = {
-        "step": _allocate(root, None, np.arange(len(times)), INTEGER),
-        "time": _allocate(root, None, times, FLOAT),
+        "step": allocate(root, None, np.arange(len(times)), INTEGER),
+        "time": allocate(root, None, times, FLOAT),
     }
     clock["time"].attrs["unit"] = UNIT
     return clock
@@ -124,9 +125,9 @@ def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...
     element = group.create_group(name)
     for key, dataset in clock.items():
         element[key] = dataset
-    value = _allocate(element, "value", None, FLOAT, shape)
+    value = allocate(element, "value", None, FLOAT, shape)
     value.attrs["unit"] = UNIT
-    return _offset(value)
+    return offset_of(value)
 
 
 def _write_metadata(root: Any) -> None:
@@ -148,27 +149,7 @@ def _write_box(group: Any, dimensions: int) -> None:
 
 
 def _write_particles(group: Any, particles: Particles, b: int) -> None:
-    _allocate(group, "charge", particles.charges[b], FLOAT).attrs["unit"] = UNIT
-    _allocate(group, "mass", particles.masses[b], FLOAT).attrs["unit"] = UNIT
+    allocate(group, "charge", particles.charges[b], FLOAT).attrs["unit"] = UNIT
+    allocate(group, "mass", particles.masses[b], FLOAT).attrs["unit"] = UNIT
     if particles.couplings is not None:
-        _allocate(group, "couplings", particles.couplings[b], FLOAT)
-
-
-def _allocate(group: Any, name: str | None, value: Any, dtype: np.dtype, shape: Any = None) -> Any:
-    """Create a contiguous data set with its space in the file, and write `value` where given."""
-    shape = np.shape(value) if shape is None else shape
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_layout(h5py.h5d.CONTIGUOUS)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    plan.set_obj_track_times(False)
-    kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
-    dataset = h5py.Dataset(h5py.h5d.create(group.id, name and name.encode(), kind, space, plan))
-    if value is not None:
-        dataset[()] = value
-    return dataset
-
-
-def _offset(dataset: Any) -> int:
-    """Where the data of a contiguous data set start in the file."""
-    return int(dataset.id.get_offset())
+        allocate(group, "couplings", particles.couplings[b], FLOAT)

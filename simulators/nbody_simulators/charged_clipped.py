@@ -7,8 +7,9 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.charged import coulomb
+from nbody_simulators.charged import Charged, coulomb
 from nbody_simulators.law_system import AbstractLawSystem
+from nbody_simulators.legacy import legacy_draw
 from nbody_simulators.sampling import isotropic, reflected, spread_of
 from nbody_simulators.symmetries import AUTONOMOUS
 from nbody_surrogate.system import Draw, ForceLaws, SystemSpec
@@ -65,6 +66,19 @@ class ChargedClipped(AbstractLawSystem):
         spec = self.spec
         assert isinstance(spec, ChargedClippedSpec)
         return ForceLaws(coulomb(spec.coupling, 0.0), clip=spec.clip)
+
+    def ideal(self) -> Charged:
+        """Return unsoftened charges whose forces are not clipped."""
+        spec = self.spec
+        assert isinstance(spec, ChargedClippedSpec)
+        return Charged(coupling=spec.coupling, softening=0.0, frame_dt=spec.frame_dt)
+
+    def legacy_draw(
+        self, stream: np.random.RandomState, n: int, dimensions: int, rows: int
+    ) -> Draw:
+        """Draw the next of the published starts, see `legacy_starts`."""
+        assert isinstance(self.spec, ChargedClippedSpec)
+        return legacy_draw(stream, n, dimensions, rows, self.spec.spread)
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         assert isinstance(self.spec, ChargedClippedSpec)

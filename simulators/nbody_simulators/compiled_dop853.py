@@ -39,6 +39,11 @@ class CompiledDop853(AbstractIntegrator):
     name = "dop853-compiled"
     Options = CompiledOptions
 
+    @property
+    def batch_invariant(self) -> bool:
+        """Each trajectory runs by itself."""
+        return True
+
     def _check(self, problem: Problem, state: State) -> None:
         cyrk.load()
         if problem.system.force_laws() is None:

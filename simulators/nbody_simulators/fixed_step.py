@@ -93,6 +93,11 @@ class AbstractFixedStep(AbstractIntegrator):
         Where there is an opening, a is the acceleration at x.
         """
 
+    @property
+    def batch_invariant(self) -> bool:
+        """In numba, where each trajectory has a lane of its own."""
+        return self._backend() == "numba"
+
     def _refuse(self, problem: Problem) -> str | None:
         """Say what the method needs and the system has not, or None."""
         return None

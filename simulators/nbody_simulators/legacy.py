@@ -7,8 +7,9 @@ import numpy as np
 from nbody_simulators.sampling import SPEED, reflected, spread_of
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.state import Particles, State
+from nbody_surrogate.system import Draw, stacked
 
-__all__ = ["legacy_starts"]
+__all__ = ["legacy_draw", "legacy_starts"]
 
 LARGEST_SEED = 2**32 - 1  # of RandomState
 
@@ -63,18 +64,21 @@ def legacy_starts(
     """
     _check(seed, n, trajectories, spread, rows, dimensions)
     stream = np.random.RandomState(seed)
-    x, v = np.empty((2, trajectories, n, dimensions))
-    charges = np.empty((trajectories, n))
-    for b in range(trajectories):
-        charges[b] = stream.choice([-1.0, 0.0, 1.0], size=(n, 1), p=[0.5, 0.0, 0.5])[:, 0]
-        place = stream.standard_normal((dimensions, n)) * (spread * spread_of(n))
-        direction = stream.standard_normal((dimensions, n))
-        velocity = direction * SPEED / np.sqrt((direction**2).sum(axis=0))
-        place, velocity = reflected(place, velocity)
-        x[b], v[b] = place.T, velocity.T
-        for _ in range(2):
-            stream.standard_normal((rows, dimensions, n))
-    return State(0.0, x, v), Particles(charges, np.ones((trajectories, n)))
+    return stacked([legacy_draw(stream, n, dimensions, rows, spread) for _ in range(trajectories)])
+
+
+def legacy_draw(
+    stream: np.random.RandomState, n: int, dimensions: int, rows: int, spread: float
+) -> Draw:
+    """Draw the next start of `legacy_starts` from its stream."""
+    charges = stream.choice([-1.0, 0.0, 1.0], size=(n, 1), p=[0.5, 0.0, 0.5])[:, 0]
+    place = stream.standard_normal((dimensions, n)) * (spread * spread_of(n))
+    direction = stream.standard_normal((dimensions, n))
+    velocity = direction * SPEED / np.sqrt((direction**2).sum(axis=0))
+    place, velocity = reflected(place, velocity)
+    for _ in range(2):
+        stream.standard_normal((rows, dimensions, n))
+    return Draw(place.T, velocity.T, charges, np.ones(n))
 
 
 def _check(seed: int, n: int, trajectories: int, spread: float, rows: int, dimensions: int) -> None:

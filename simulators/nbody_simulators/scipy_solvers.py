@@ -44,6 +44,11 @@ class _SciPySolver(AbstractIntegrator):
     Options = ToleranceOptions
     solver: ClassVar[type[integrate.OdeSolver]]
 
+    @property
+    def batch_invariant(self) -> bool:
+        """Each trajectory runs by itself."""
+        return True
+
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         del problem
         return {"h": np.full(state.x.shape[0], np.nan)}  # NaN: let the solver choose

@@ -1,0 +1,197 @@
+"""Reading a data set, shard by shard."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
+from nbody_surrogate.datasets.shard import Block, ShardReader, reported
+from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.state import Particles
+from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.trajectory import RunInfo, Trajectory
+
+__all__ = ["AbstractTrajectories", "Block", "Dataset"]
+
+BLOCK_BYTES = 1 << 22
+"""Of positions, in a block of the default size."""
+
+
+class AbstractTrajectories(ABC):
+    """Many trajectories on disk, of which some are read at a time.
+
+    To write one:
+
+    1. set `spec`;
+    2. implement `_read`: any trajectories as one block, NaN and all.
+    """
+
+    spec: DatasetSpec
+
+    @abstractmethod
+    def _read(self, start: int, stop: int) -> Block:
+        """Read trajectories `start` to `stop`, which are there."""
+
+    def __len__(self) -> int:
+        return self.spec.trajectories
+
+    def read(self, start: int, stop: int) -> Block:
+        """Read the trajectories from `start` up to, not including, `stop`.
+
+        Returns
+        -------
+        Block
+            `x` and `v` (B, T, N, D), and their `particles`.
+
+        Raises
+        ------
+        InputError
+            If they are not there.
+        FileFormatError
+            If a file is damaged.
+        """
+        if not 0 <= start < stop <= len(self):
+            raise InputError(f"`start` and `stop` must be within 0 and {len(self)}, got {start} "
+                             f"and {stop}")  # fmt: skip
+        return self._read(start, stop)
+
+    def blocks(self, split: str | None = None, size: int | None = None) -> Iterator[Block]:
+        """Read a split, or all trajectories, in blocks of at most `size`, in order.
+
+        Raises
+        ------
+        InputError
+            If there is no such split.
+        """
+        part = self.part(split)
+        for start in range(part.start, part.stop, size or self.block_size):
+            yield self.read(start, min(start + (size or self.block_size), part.stop))
+
+    @property
+    def block_size(self) -> int:
+        """How many trajectories make a block of a few megabytes."""
+        spec = self.spec
+        return max(BLOCK_BYTES // (8 * spec.rows * spec.particles * spec.dimensions), 1)
+
+    def part(self, split: str | None) -> range:
+        """Return the numbers of the trajectories of a split, or of all.
+
+        Raises
+        ------
+        InputError
+            If there is no such split.
+        """
+        if split is None:
+            return range(len(self))
+        if split not in self.spec.ranges:
+            known = ", ".join(self.spec.ranges)
+            raise InputError(f"`split` {split!r} is none of this data set's: {known}")
+        return self.spec.ranges[split]
+
+
+@final
+class Dataset(AbstractTrajectories):
+    """A finished data set, made here or imported. Memory does not grow with its size.
+
+    Parameters
+    ----------
+    folder : path_like
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : Manifest
+        Its recipe, versions, shards, and the label error.
+    spec : DatasetSpec
+    t : ndarray, shape (T,)
+        Times of the rows.
+
+    Raises
+    ------
+    InputError
+        If the data set is not finished.
+    FileFormatError
+        If the folder is not one of a data set, or a file of it is missing or damaged.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest: Manifest = read_manifest(self.folder)
+        self.spec = self.manifest.spec
+        self._hash = spec_hash(self.spec)
+        if not self.manifest.complete:
+            done = sum(shard.count for shard in self.manifest.shards)
+            raise InputError(
+                f"`folder` {str(folder)!r} is not finished: {done} of {self.spec.trajectories} "
+                "trajectories are there; run `nbody-sim dataset generate` again to go on"
+            )
+        self.t = self._read_times()
+
+    def _read_times(self) -> np.ndarray:
+        with self._open(0) as shard:
+            t = shard.t()
+        if not np.isfinite(t).all() or not (np.diff(t) > 0).all():
+            raise FileFormatError(f"{str(shard.path)!r}: its times are not in order")
+        t.flags.writeable = False
+        return t
+
+    def _open(self, number: int) -> ShardReader:
+        """Open a shard; its size and shape must be as recorded."""
+        record, spec = self.manifest.shards[number], self.spec
+        path = self.folder / record.name
+        shard = ShardReader(path, self._hash)
+        try:
+            with reported(path):
+                wanted = (record.count, spec.rows, spec.particles, spec.dimensions)
+                if shard.shape != wanted or shard.first != record.first:
+                    raise ValueError(f"it must hold (S, T, N, D) = {wanted}, got {shard.shape}")
+                if path.stat().st_size != record.bytes:
+                    raise ValueError(f"it must have {record.bytes} bytes")
+        except BaseException:
+            shard.close()
+            raise
+        return shard
+
+    def system(self) -> AbstractSystem:
+        """Build the system of the data."""
+        return self.spec.make_system()
+
+    def _read(self, start: int, stop: int) -> Block:
+        assert self.spec.shard is not None
+        pieces = []
+        while start < stop:
+            number = start // self.spec.shard
+            with self._open(number) as shard:
+                end = min(stop - shard.first, shard.shape[0])
+                pieces.append(shard.read(start - shard.first, end))
+            start = shard.first + end
+        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+
+    def __getitem__(self, i: int) -> Trajectory:
+        """Return trajectory `i`."""
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"trajectory {i} is not one of 0 to {len(self) - 1}")
+        block = self.read(i % len(self), i % len(self) + 1)
+        spec = self.spec
+        system = {"system": spec.system, **self.system().spec.model_dump(mode="json")}
+        method = {"integrator": spec.integrator or "unknown", **spec.options}
+        info = RunInfo(
+            system, method, self.manifest.versions, status=(0,), message=("",), good=(spec.rows,)
+        )
+        return Trajectory(self.t, block.x[0], block.v[0], block.particles, info)
+
+
+def _joined(pieces: list[Block]) -> Block:
+    x, v = (np.concatenate([piece[k] for piece in pieces]) for k in (0, 1))
+    charges, masses = (
+        np.concatenate([getattr(piece.particles, key) for piece in pieces])
+        for key in ("charges", "masses")
+    )
+    bonds = [p.particles.couplings for p in pieces if p.particles.couplings is not None]
+    return Block(x, v, Particles(charges, masses, np.concatenate(bonds) if bonds else None))

@@ -1,0 +1,134 @@
+"""The folder of a data set: whose it is, and who may write to it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from nbody_surrogate.datasets.manifest import NAME, Manifest, read_manifest, write_manifest
+from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.simulation import versions
+
+__all__ = ["claim", "made_by", "remove_parts", "sole_writer"]
+
+LOCK = ".lock"
+NUMERICAL = ("nbody-surrogate", "numpy", "scipy", "numba", "CyRK")
+"""Libraries that the bits of a trajectory depend on."""
+
+
+def made_by() -> dict[str, str]:
+    """Versions of the libraries that the bits depend on."""
+    found = versions()
+    return {name: found[name] for name in NUMERICAL if name in found}
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Create a folder where there is none, and hold it against other writers.
+
+    Raises
+    ------
+    InputError
+        If it cannot be created or written to, or another process writes to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / LOCK).open("w")
+    except OSError as error:
+        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
+    with file:
+        _lock(file.fileno(), folder)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                (folder / LOCK).unlink()
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: there two writers are up to the user
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise InputError(
+            f"`output` {str(folder)!r} is being written by another process; wait for it"
+        ) from None
+
+
+def claim(folder: Path, spec: DatasetSpec) -> Manifest:
+    """Make a folder that of a spec, or find what is finished of it.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another data set or something else, or its shards were made by other
+        versions of the libraries.
+    FileFormatError
+        If its manifest is damaged or of a newer format.
+    RunError
+        If nothing can be written.
+    """
+    mine = Manifest(spec=spec, versions=made_by())
+    if not (folder / NAME).exists():
+        others = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+        others = [name for name in others if not name.endswith(".part")]
+        if others:
+            raise InputError(
+                f"`output` {str(folder)!r} holds {others[0]!r} and no manifest; choose an empty "
+                "folder"
+            )
+        write_manifest(folder, mine)
+        return mine
+    found = read_manifest(folder)
+    if found.spec != spec or found.source:
+        raise InputError(
+            f"`output` {str(folder)!r} holds another data set: {_difference(found, spec)}; "
+            "choose another folder"
+        )
+    if not found.complete and found.versions != mine.versions:
+        raise InputError(
+            f"`output` {str(folder)!r} was begun with {_listed(found.versions, mine.versions)}, "
+            f"here is {_listed(mine.versions, found.versions)}: use the same versions, or another "
+            "folder"
+        )
+    return found
+
+
+def _difference(found: Manifest, spec: DatasetSpec) -> str:
+    """Name the first parameter that differs."""
+    if found.source:
+        return "it was imported"
+    theirs, ours = found.spec.model_dump(mode="json"), spec.model_dump(mode="json")
+    key = next(key for key in ours if ours[key] != theirs[key])
+    return f"its `{key}` is {theirs[key]!r}, not {ours[key]!r}"
+
+
+def _listed(some: dict[str, str], others: dict[str, str]) -> str:
+    differing = [f"{key} {value}" for key, value in some.items() if others.get(key) != value]
+    return ", ".join(differing) or "fewer libraries"
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise `InputError` where `needed` bytes do not fit on the disk."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise InputError(
+            f"`output` {str(folder)!r} needs {needed / 2**30:.3g} GiB more, its disk has "
+            f"{free / 2**30:.3g} GiB left: choose fewer trajectories or another disk"
+        )
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what killed writers left."""
+    for path in folder.glob("*.part"):
+        try:
+            path.unlink()
+        except OSError as error:
+            raise InputError(f"`output` {str(path)!r}: {one_line(error)}") from None

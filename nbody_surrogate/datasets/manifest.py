@@ -1,0 +1,182 @@
+"""The manifest of a data set: its recipe, versions, and what is known of each shard."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.errors import FileFormatError, RunError
+from nbody_surrogate.h5md.layout import one_line
+
+__all__ = [
+    "LabelError",
+    "Manifest",
+    "ShardRecord",
+    "SourceFile",
+    "read_manifest",
+    "spec_hash",
+    "write_manifest",
+]
+
+NAME = "manifest.json"
+FORMAT = "nbody-surrogate data set"
+FORMAT_VERSION = 1
+LARGEST = 1 << 28  # bytes
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ShardRecord(_Section):
+    """One finished shard."""
+
+    name: str = Field(pattern=r"^shard-\d{5,9}\.h5$")
+    first: int = Field(ge=0)
+    count: int = Field(ge=1)
+    bytes: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class LabelError(_Section):
+    """How wrong the rows may be: the difference to a sharper run, over a sample of trajectories."""
+
+    method: str = Field(description="the sharper integrator")
+    sample: int = Field(ge=1, description="trajectories")
+    rows: tuple[int, ...] = Field(description="for which it was measured")
+    median: tuple[float | None, ...] = Field(description="position RMSE over the sample, per row")
+    largest: tuple[float | None, ...]
+
+
+class SourceFile(_Section):
+    """A file that an imported data set was made of."""
+
+    name: str
+    sha256: str
+
+
+class Manifest(_Section):
+    """Everything about a data set but its arrays."""
+
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    spec: DatasetSpec
+    versions: dict[str, str] = Field(default_factory=dict)
+    shards: tuple[ShardRecord, ...] = ()
+    label_error: LabelError | None = None
+    label_error_note: str = ""
+    source: tuple[SourceFile, ...] = Field(default=(), description="of an imported data set")
+
+    @property
+    def complete(self) -> bool:
+        """Whether all shards are finished."""
+        return sum(shard.count for shard in self.shards) == self.spec.trajectories
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the spec and of all shards' hashes: it names the data."""
+        parts = [spec_hash(self.spec), *(shard.sha256 for shard in self.shards)]
+        return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def spec_hash(spec: DatasetSpec) -> str:
+    """SHA-256 of a spec."""
+    text = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a data set's folder.
+
+    Raises
+    ------
+    FileFormatError
+        If it is missing, damaged or of a newer format.
+    """
+    path = folder / NAME
+    try:
+        if path.is_symlink():
+            raise ValueError("it is a symbolic link, which is not followed")
+        if path.stat().st_size > LARGEST:
+            raise ValueError(f"it is larger than {LARGEST} bytes")
+        content = json.loads(path.read_bytes())
+        _check_version(content)
+        manifest = Manifest(**content)
+        _check_shards(manifest)
+    except FileNotFoundError:
+        raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {NAME}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise FileFormatError(f"{str(path)!r} is damaged: {key}: {first['msg']}") from None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise FileFormatError(
+            f"{str(path)!r} cannot be read as a manifest: {one_line(error)}"
+        ) from None
+    return manifest
+
+
+def _check_version(content: Any) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("it is not of this package")
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        newer = isinstance(version, int) and version > FORMAT_VERSION
+        hint = "; install a newer nbody-surrogate" if newer else ""
+        raise ValueError(
+            f"its format version is {version!r}, this release reads {FORMAT_VERSION}{hint}"
+        )
+
+
+def _check_shards(manifest: Manifest) -> None:
+    """Demand that each record is of a shard that the spec asks for, in order."""
+    wanted = {f"shard-{i:05d}.h5": part for i, part in enumerate(manifest.spec.shards)}
+    for record in manifest.shards:
+        part = wanted.get(record.name)
+        if part is None or (record.first, record.count) != (part.start, len(part)):
+            raise ValueError(f"{record.name!r} is none of the shards of its spec")
+    listed = [record.first for record in manifest.shards]
+    if listed != sorted(set(listed)):
+        raise ValueError("its shards are not in order")
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest of a folder, in one step.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    path = folder / NAME
+    part = path.with_name(path.name + ".part")
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n"
+    try:
+        with part.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
+
+
+def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:
+    """Summarise the label errors (K, F) of a sample at some rows (F,); not finite becomes None."""
+    with np.errstate(all="ignore"):
+        median, largest = np.median(errors, axis=0), errors.max(axis=0)
+    return LabelError(
+        method=method,
+        sample=len(errors),
+        rows=tuple(int(row) for row in rows),
+        median=tuple(float(v) if np.isfinite(v) else None for v in median),
+        largest=tuple(float(v) if np.isfinite(v) else None for v in largest),
+    )
