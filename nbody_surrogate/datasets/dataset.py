@@ -13,7 +13,6 @@ from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
 from nbody_surrogate.datasets.shard import Block, ShardReader, reported
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.state import Particles
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import RunInfo, Trajectory
 
@@ -171,7 +170,7 @@ class Dataset(AbstractTrajectories):
                 end = min(stop - shard.first, shard.shape[0])
                 pieces.append(shard.read(start - shard.first, end))
             start = shard.first + end
-        return pieces[0] if len(pieces) == 1 else _joined(pieces)
+        return Block.joined(pieces)
 
     def __getitem__(self, i: int) -> Trajectory:
         """Return trajectory `i`."""
@@ -185,13 +184,3 @@ class Dataset(AbstractTrajectories):
             system, method, self.manifest.versions, status=(0,), message=("",), good=(spec.rows,)
         )
         return Trajectory(self.t, block.x[0], block.v[0], block.particles, info)
-
-
-def _joined(pieces: list[Block]) -> Block:
-    x, v = (np.concatenate([piece[k] for piece in pieces]) for k in (0, 1))
-    charges, masses = (
-        np.concatenate([getattr(piece.particles, key) for piece in pieces])
-        for key in ("charges", "masses")
-    )
-    bonds = [p.particles.couplings for p in pieces if p.particles.couplings is not None]
-    return Block(x, v, Particles(charges, masses, np.concatenate(bonds) if bonds else None))

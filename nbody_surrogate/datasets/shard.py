@@ -59,6 +59,18 @@ class Block(NamedTuple):
     v: np.ndarray
     particles: Particles
 
+    @classmethod
+    def joined(cls, blocks: list[Block]) -> Block:
+        """Put the trajectories of several blocks behind one another."""
+        if len(blocks) == 1:
+            return blocks[0]
+        x, v = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
+        charges = np.concatenate([block.particles.charges for block in blocks])
+        masses = np.concatenate([block.particles.masses for block in blocks])
+        bonds = [block.particles.couplings for block in blocks]
+        there = [each for each in bonds if each is not None]
+        return cls(x, v, Particles(charges, masses, np.concatenate(there) if there else None))
+
 
 @dataclass(frozen=True, eq=False)
 class ShardData:
