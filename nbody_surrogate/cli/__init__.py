@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from nbody_surrogate.cli.dataset import dataset
 from nbody_surrogate.cli.group import OneLineErrors
 from nbody_surrogate.cli.run import run
 from nbody_surrogate.cli.train import train
@@ -17,5 +18,6 @@ def main() -> None:
     """Simulate charged particles by a solver or by a learned stepper."""
 
 
+main.add_command(dataset)
 main.add_command(run)
 main.add_command(train)

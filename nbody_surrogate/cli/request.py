@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,28 +95,8 @@ def given(**options: Any) -> dict[str, Any]:
 def _system(request: Request) -> AbstractSystem:
     from nbody_surrogate.registry import make_system
 
-    parameters: dict[str, Any] = given(frame_dt=request.frame_dt, softening=request.softening)
-    for text in request.parameter:
-        key, value = _key_and_value(text)
-        if key in parameters:
-            raise InputError(
-                f"`parameter` {key!r} is given twice, the second time as {text!r}; give it once, "
-                "also where it has an option of its own"
-            )
-        parameters[key] = value
-    return make_system(request.system, **parameters)
-
-
-def _key_and_value(text: str) -> tuple[str, Any]:
-    """Split KEY=VALUE; the value is JSON where it can be read as such, else text."""
-    key, equals, value = text.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        raise InputError(f"`parameter` must be KEY=VALUE, such as softening=0.2, got {text!r}")
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):
-        return key, value
+    settled = given(frame_dt=request.frame_dt, softening=request.softening)
+    return make_system(request.system, **parameters_of(request.parameter, settled))
 
 
 def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:

@@ -145,7 +145,9 @@ class RowChecks:
             return Finding("constant rows", "ok", "none", {"rows": []})
         text = f"row {rows[0]} is the same in all trajectories"
         if len(rows) > 1:
-            text = f"{len(rows)} rows, the first of them {rows[0]}, are the same in all trajectories"
+            text = (
+                f"{len(rows)} rows, the first of them {rows[0]}, are the same in all trajectories"
+            )
         return Finding("constant rows", "wrong", text, {"rows": rows})
 
     def _frozen_finding(self) -> Finding:

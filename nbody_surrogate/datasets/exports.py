@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.nri import SPLITS
 from nbody_surrogate.datasets.npy import write_npy, write_npy_to
+from nbody_surrogate.datasets.nri import SPLITS
 from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.h5md.layout import one_line
@@ -77,9 +77,7 @@ def _write_archive(path: Path, dataset: Dataset, split: str, columns: dict[str, 
         with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
             for key, column in columns.items():
                 with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
-                    write_npy_to(
-                        stream, (size, *column.shape), _parts(dataset, split, column.take)
-                    )
+                    write_npy_to(stream, (size, *column.shape), _parts(dataset, split, column.take))
             with archive.open("t.npy", "w") as stream:
                 write_npy_to(stream, dataset.t.shape, [dataset.t])
         part.replace(path)
@@ -175,7 +173,9 @@ def _check_fitting(dataset: Dataset) -> None:
             raise InputError("`format` nri has no place for charges beside couplings; use npz")
 
 
-def _parts(dataset: Dataset, split: str, take: Callable[[Block], np.ndarray]) -> Iterator[np.ndarray]:
+def _parts(
+    dataset: Dataset, split: str, take: Callable[[Block], np.ndarray]
+) -> Iterator[np.ndarray]:
     return (take(block) for block in dataset.blocks(split))
 
 

@@ -42,9 +42,7 @@ class LegacyStream:
     def _next(self) -> Draw:
         spec = self._spec
         self._place += 1
-        draw = self._system.legacy_draw(
-            self._stream, spec.particles, spec.dimensions, self._rows
-        )
+        draw = self._system.legacy_draw(self._stream, spec.particles, spec.dimensions, self._rows)
         assert draw is not None
         return draw
 

@@ -168,9 +168,7 @@ class Maker:
             x[:, 0], v[:, 0] = state.x, state.v
         place, frame = int(kept[0] == 0), 0
         for spacing, count in spec.spans:
-            made = simulate(
-                self.system, state, particles, count, integrator, dt=spacing * dt
-            )
+            made = simulate(self.system, state, particles, count, integrator, dt=spacing * dt)
             for b, why in enumerate(made.info.message):
                 if why:
                     raise RunError(f"trajectory {first + b} failed: {why}")

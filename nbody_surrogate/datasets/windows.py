@@ -91,9 +91,7 @@ class AbstractWindows(IterableDataset, ABC):
         self.epoch, self.position = state["epoch"], state["position"]
 
     @final
-    def _of_group(
-        self, block: Block, key: tuple[int, ...] | None, skip: int
-    ) -> Iterator[Windows]:
+    def _of_group(self, block: Block, key: tuple[int, ...] | None, skip: int) -> Iterator[Windows]:
         """Cut a group's windows, in an order drawn by the key, and leave out the first ones."""
         order = np.arange(len(block.x) * len(self.firsts))
         if key is not None:
@@ -158,7 +156,8 @@ class DatasetWindows(AbstractWindows):
         if not part:
             raise InputError(f"`split` {split!r} must not be empty")
         self._blocks = [
-            range(first, min(first + size, part.stop)) for first in range(part.start, part.stop, size)
+            range(first, min(first + size, part.stop))
+            for first in range(part.start, part.stop, size)
         ]
 
     def __len__(self) -> int:

@@ -82,7 +82,9 @@ def create_structure(
         clock = _create_clock(root, times)
         values = _create_trajectories(root, particles, clock, shape[1:])
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
-        return Structure(offset_of(complete), offset_of(counter), offset_of(provenance), values, errors)
+        return Structure(
+            offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
+        )
 
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""`nbody-sim dataset audit`: what is wrong with a data set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from nbody_surrogate.cli.dataset.exchange import nri_files, nri_options
+from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.datasets import Audit
+    from nbody_surrogate.datasets.dataset import AbstractTrajectories
+
+__all__ = ["audit"]
+
+STYLES = {"ok": "green", "doubtful": "yellow", "wrong": "bold red"}
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--sample", type=int, default=2000, show_default=True, help="Trajectories to solve anew."
+)
+@click.option(
+    "--energy-jump", type=float, default=0.05, show_default=True, help="Change that is counted."
+)
+@nri_options
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def audit(
+    folder: Path, sample: int, energy_jump: float, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Look at every row of a data set and say what is wrong with it.
+
+    FOLDER holds a data set of ours, made here or imported, or published .npy files, for which
+    the options from --suffix to --task say what the files do not. Ends with exit code 1 where
+    something is wrong; what is merely doubtful is said.
+    """
+    from nbody_surrogate.datasets import audit as look
+
+    trajectories = _open(folder, options)
+    with progress_bar("trajectories", len(trajectories), hidden=quiet) as progress:
+        found = look(trajectories, sample=sample, energy_jump=energy_jump, progress=progress)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    elif not quiet:
+        _print(found)
+    if found.level == "wrong":
+        wrong = [f"{each.check}: {each.text}" for each in found.findings if each.level == "wrong"]
+        raise RunError(f"{str(folder)!r} is wrong. " + "; ".join(wrong))
+
+
+def _open(folder: Path, options: dict[str, Any]) -> AbstractTrajectories:
+    from nbody_surrogate.datasets import Dataset
+    from nbody_surrogate.datasets.nri import has_nri_files
+
+    if has_nri_files(folder):
+        return nri_files(folder, options)
+    for key, value in options.items():
+        if value:
+            name = key.replace("_", "-")
+            raise InputError(f"`{name}` goes with .npy files only; {str(folder)!r} says so itself")
+    return Dataset(folder)
+
+
+def _print(found: Audit) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("finding")
+    for each in found.findings:
+        table.add_row(each.check, Text(each.level, STYLES[each.level]), Text(each.text))
+    console = Console(highlight=False)
+    console.print(f"{found.trajectories} trajectories: {found.level}")
+    console.print(table)

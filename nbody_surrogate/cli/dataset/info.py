@@ -1,0 +1,94 @@
+"""`nbody-sim dataset info`: what a data set is, in a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+if TYPE_CHECKING:
+    from nbody_surrogate.datasets import Dataset
+
+__all__ = ["info", "print_info"]
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest as one JSON object.")
+def info(folder: Path, as_json: bool) -> None:
+    """Say what the data set in FOLDER is, and how wrong it may be."""
+    from nbody_surrogate.datasets import Dataset
+
+    dataset = Dataset(folder)
+    if as_json:
+        content = dataset.manifest.model_dump(mode="json")
+        click.echo(json.dumps({**content, "sha256": dataset.manifest.digest}, indent=2))
+    else:
+        print_info(dataset)
+
+
+def print_info(dataset: Dataset) -> None:
+    """Print a table about a data set."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for key, value in _rows(dataset).items():
+        table.add_row(key, value)
+    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
+    console.print(table)
+
+
+def _rows(dataset: Dataset) -> dict[str, str]:
+    manifest, spec, t = dataset.manifest, dataset.spec, dataset.t
+    size = sum(shard.bytes for shard in manifest.shards)
+    rows = {
+        "folder": str(dataset.folder),
+        "system": ", ".join([spec.system, *_settings(spec.parameters)]),
+        "particles": f"{spec.particles} in {spec.dimensions} dimensions",
+        "trajectories": f"{spec.trajectories}: "
+        + ", ".join(f"{count} {name}" for name, count in spec.splits.items()),
+        "rows": f"{spec.rows}, from t = {t[0]:g} to {t[-1]:g}",
+        "made by": _maker(dataset),
+        "label error": _label_error(dataset),
+        "size": f"{size / 2**20:.1f} MiB in {len(manifest.shards)} shards",
+        "versions": ", ".join(f"{key} {value}" for key, value in manifest.versions.items()),
+        "SHA-256": manifest.digest,
+    }
+    if spec.task is not None:
+        rows["task"] = f"row {spec.task.input} to row {spec.task.target}"
+    if spec.has_zero_target:
+        rows["task"] += ", which is zero, as released: fit for nothing but showing that"
+    return rows
+
+
+def _settings(values: dict[str, Any]) -> list[str]:
+    return [f"{key} {value}" for key, value in values.items()]
+
+
+def _maker(dataset: Dataset) -> str:
+    spec, source = dataset.spec, dataset.manifest.source
+    if source:
+        return f"others; imported from {len(source)} files such as {source[0].name}"
+    stream = ", starts from one legacy stream" if spec.legacy is not None else ""
+    settings = [str(spec.integrator), *_settings(spec.options), f"seed {spec.seed}"]
+    return ", ".join(settings) + stream
+
+
+def _label_error(dataset: Dataset) -> str:
+    error = dataset.manifest.label_error
+    if error is None:
+        return dataset.manifest.label_error_note or "not measured"
+    median, largest = error.median[-1], error.largest[-1]
+    if median is None or largest is None:
+        return "not finite"
+    time = dataset.t[error.rows[-1]]
+    return (
+        f"position RMSE {median:.1e} at t = {time:g}, largest {largest:.1e}, "
+        f"of {error.sample} trajectories against {error.method}"
+    )
