@@ -61,9 +61,8 @@ class RowChecks:
     @property
     def unusable(self) -> np.ndarray:
         """Rows that say nothing, shape (T,)."""
-        return (self._zero == self.spec.trajectories) | (
-            self._constant & (self.spec.trajectories > 1)
-        )
+        several = self.spec.trajectories > 1
+        return np.asarray((self._zero == self.spec.trajectories) | (self._constant & several))
 
     def add(self, first: int, block: Block) -> None:
         """Take in a block, whose first trajectory has number `first`."""
@@ -71,7 +70,7 @@ class RowChecks:
         finite = np.isfinite(x).all((2, 3)) & np.isfinite(v).all((2, 3))
         self._nan_count += int((~finite).sum())
         self._nan += _places(~finite, first, SHOWN - len(self._nan))
-        zero = ~(x.any((2, 3)) | v.any((2, 3)))
+        zero = (x == 0).all((2, 3)) & (v == 0).all((2, 3))
         self._zero += zero.sum(0)
         if self._first is None:
             self._first = np.concatenate([x[0], v[0]], axis=2)
@@ -145,9 +144,7 @@ class RowChecks:
             return Finding("constant rows", "ok", "none", {"rows": []})
         text = f"row {rows[0]} is the same in all trajectories"
         if len(rows) > 1:
-            text = (
-                f"{len(rows)} rows, the first of them {rows[0]}, are the same in all trajectories"
-            )
+            text = f"{len(rows)} rows, from row {rows[0]} on, are the same in all trajectories"
         return Finding("constant rows", "wrong", text, {"rows": rows})
 
     def _frozen_finding(self) -> Finding:

@@ -149,7 +149,7 @@ class SolverCheck:
         return Finding("converged solver", level, text, numbers)
 
     def _own_error(self) -> list[Finding]:
-        """The same for the system's own equations, where they are not the physics."""
+        """Say the same of the system's own equations, where they are not the physics."""
         if self._own is self._ideal:
             return []
         errors, jumps, _ = self._squared(self._own)

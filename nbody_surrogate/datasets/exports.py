@@ -151,7 +151,8 @@ def _nri_columns(dataset: Dataset) -> dict[str, _Column]:
 
 def _products(block: Block) -> np.ndarray:
     charges = block.particles.charges
-    return charges[:, :, None] * charges[:, None, :]
+    products: np.ndarray = charges[:, :, None] * charges[:, None, :]
+    return products
 
 
 def _couplings(block: Block) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -56,7 +56,8 @@ class LegacyStream:
 
     def _state(self) -> np.ndarray:
         """State of the stream as numbers, shape (627,)."""
-        _, key, position, has_gauss, cached = self._stream.get_state()
+        state: Any = self._stream.get_state()  # a name, then what follows
+        _, key, position, has_gauss, cached = state
         return np.concatenate([key.astype(np.float64), [position, has_gauss, cached]])
 
     def jump(self, part: range, state: np.ndarray) -> None:

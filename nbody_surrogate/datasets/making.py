@@ -181,7 +181,7 @@ class Maker:
         return x, v
 
     def sharper(self) -> AbstractIntegrator | None:
-        """Return the integrator that the label error is measured by, or None where there is none."""
+        """Return the integrator that measures the label error, or None where there is none."""
         rtol = dict(self.integrator.options).get("rtol")
         if rtol is not None and rtol < LEAST_GAIN * SMALLEST_RTOL:
             return None

@@ -102,6 +102,6 @@ def write_npy(path: Path, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -
 def write_npy_to(stream: IO[Any], shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
     """Write an array of float64 to an open file, in parts of its first axis."""
     header = {"descr": "<f8", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(stream, header)  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(stream, header)
     for each in parts:
         stream.write(np.ascontiguousarray(each, "<f8").tobytes())

@@ -172,8 +172,8 @@ def _open(folder: Path, split: str, suffix: str) -> _Quadruple | None:
     for kind in ("loc", "vel", "edges"):
         if kind not in there:
             raise InputError(f"`files` must hold {paths[kind].name!r} beside {there[0]!r} of it")
-    charges = NpyFile(paths["charges"]) if "charges" in there else None
-    return _Quadruple(*(NpyFile(paths[kind]) for kind in ("loc", "vel", "edges")), charges)
+    loc, vel, edges = (NpyFile(paths[kind]) for kind in ("loc", "vel", "edges"))
+    return _Quadruple(loc, vel, edges, NpyFile(paths["charges"]) if "charges" in there else None)
 
 
 def _checked(files: _Quadruple) -> tuple[int, int, int]:

@@ -120,7 +120,7 @@ def write_shard(path: Path, data: ShardData) -> None:
         with part.open("r+b", buffering=0) as file:
             for key, array in arrays.items():
                 file.seek(places[key])
-                rest = memoryview(np.ascontiguousarray(array, FLOAT)).cast("B")
+                rest = memoryview(np.ascontiguousarray(array, FLOAT).data).cast("B")
                 while rest:
                     rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
@@ -215,7 +215,7 @@ class ShardReader:
         self.verified = tuple(integers_at(root, "verified", (2,)))
 
     def t(self) -> np.ndarray:
-        """Times of the rows, shape (T,)."""
+        """Read the times of the rows, shape (T,)."""
         with reported(self.path):
             return floats_at(self._file, "t", self.shape[1:2])
 

@@ -82,10 +82,10 @@ class Legacy(_Section):
 
 
 class Span(NamedTuple):
-    """A run of equally spaced rows: `count` of them, `spacing` frames apart."""
+    """A run of equally spaced rows: `length` of them, `spacing` frames apart."""
 
     spacing: int
-    count: int
+    length: int
 
 
 class DatasetSpec(_Section):

@@ -37,7 +37,7 @@ def print_info(dataset: Dataset) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")
     for key, value in _rows(dataset).items():
         table.add_row(key, value)
     console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
