@@ -245,11 +245,12 @@ def _writer(
 
 def versions() -> dict[str, str]:
     """Versions of everything the numbers depend on."""
-    return dict(_versions())
+    return dict(installed_versions())
 
 
 @cache  # what is installed does not change, and reading it takes a while
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Read the versions, once in a process."""
     libraries = ("nbody-surrogate", "numpy", "scipy", "numba", "torch")
     found = {name: importlib.metadata.version(name) for name in libraries}
     with suppress(importlib.metadata.PackageNotFoundError):

@@ -21,7 +21,7 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.simulation import versions
+from nbody_surrogate.simulation import installed_versions, versions
 from nbody_surrogate.system import Draw, SystemSpec
 
 METHODS = ["dop853", "rk45", "leapfrog"]
@@ -186,9 +186,12 @@ def test_versions_name_cyrk_where_it_is_installed(monkeypatch):
         return installed.get(name, "1.0")
 
     monkeypatch.setattr(importlib.metadata, "version", version)
+    installed_versions.cache_clear()
     assert versions()["CyRK"] == "9.9"
     installed.clear()
+    installed_versions.cache_clear()
     found = versions()
+    installed_versions.cache_clear()
     assert "CyRK" not in found
     assert found["scipy"] == "1.0"
 
