@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-__all__ = ["FileFormatError", "InputError", "NBodyError", "NBodyWarning", "PluginError", "RunError"]
+__all__ = [
+    "FileFormatError",
+    "InputError",
+    "InterruptionError",
+    "NBodyError",
+    "NBodyWarning",
+    "PluginError",
+    "RunError",
+]
 
 
 class NBodyError(Exception):
@@ -27,6 +35,12 @@ class PluginError(NBodyError):
 
 class RunError(NBodyError):
     """A run failed as a whole."""
+
+
+class InterruptionError(NBodyError):
+    """The user ended a run; the message says what is left of it and how to go on."""
+
+    exit_code = 130  # as shells report Ctrl-C
 
 
 class NBodyWarning(UserWarning):

@@ -13,11 +13,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 
+from commands import FAILURE, INTERRUPTED, MISUSE, bad, contents, good, nbody_sim, no_constant
 from nbody_set.model import SET
 from nbody_surrogate import registry
-from nbody_surrogate.cli import main
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
 from nbody_surrogate.comparison import compare
@@ -25,8 +24,6 @@ from nbody_surrogate.h5md import read_h5md
 from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
 from nbody_surrogate.registry import make_system, register_integrator, register_system
 from nbody_surrogate.system import AbstractSystem, Draw, SystemSpec
-
-MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 
 KEYS = {
     "system",
@@ -85,43 +82,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def nbody_sim(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def good(*arguments):
-    """Run a command that must succeed without a word on stderr; return what it prints."""
-    result = nbody_sim(*arguments)
-    assert result.exit_code == 0, result.output
-    assert result.stderr == ""
-    return result.stdout
-
-
 def good_json(*arguments):
     return json.loads(good("run", "--json", *arguments), parse_constant=no_constant)
-
-
-def no_constant(name):
-    raise AssertionError(f"{name} is no JSON")
-
-
-def bad(code, *arguments):
-    """Run a command that must fail with one line on stderr and leave no file; return the line."""
-    before = contents()
-    result = nbody_sim(*arguments)
-    assert result.exit_code == code, result.output
-    assert result.stdout == ""
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("Error: ")
-    assert not line.startswith("Error: unexpected")
-    assert "Traceback" not in line
-    assert contents() == before
-    return line
-
-
-def contents():
-    """All files below the working directory, and what is in them."""
-    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
 
 
 # A run: its table, its JSON and its files

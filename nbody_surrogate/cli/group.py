@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import rich_click as click
 
-from nbody_surrogate.errors import NBodyError, NBodyWarning
+from nbody_surrogate.errors import InterruptionError, NBodyError, NBodyWarning
 
-__all__ = ["OneLineErrors"]
-
-INTERRUPTED = 130  # as shells report Ctrl-C
+__all__ = ["OneLineErrors", "interruptible"]
 
 
 class OneLineErrors(click.RichGroup):
@@ -34,7 +34,7 @@ class OneLineErrors(click.RichGroup):
         except NBodyError as error:
             _stop(str(error), error.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            _stop("interrupted; frames of finished segments stay readable in .h5.part", INTERRUPTED)
+            _stop("interrupted", InterruptionError.exit_code)
         except Exception as error:
             if os.environ.get("NBODY_SURROGATE_DEBUG"):
                 raise
@@ -42,6 +42,16 @@ class OneLineErrors(click.RichGroup):
                 _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
             _stop(f"unexpected {type(error).__name__}: {error}", 1)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def interruptible(hint: str) -> Iterator[None]:
+    """Say what is left, and how to go on, where the user ends what runs inside."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(err=True)  # after the ^C of the terminal
+        raise InterruptionError(f"interrupted; {hint}") from None
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.group import interruptible
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Problem, Request
@@ -106,7 +107,9 @@ def _simulate(
 ) -> Ensemble:
     from nbody_surrogate.simulation import simulate
 
-    with progress_bar(method.name, problem.frames, hidden=request.quiet) as progress:
+    kept = interruptible("frames of finished segments stay readable in .h5.part")
+    bar = progress_bar(method.name, problem.frames, hidden=request.quiet)
+    with kept, bar as progress:
         return simulate(
             problem.system,
             problem.state,

@@ -114,13 +114,15 @@ class Dataset(AbstractTrajectories):
     Raises
     ------
     InputError
-        If the data set is not finished.
+        If there is no such folder, or the data set is not finished.
     FileFormatError
-        If the folder is not one of a data set, or a file of it is missing or damaged.
+        If the folder holds no data set, or a file of it is missing or damaged.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise InputError(f"`folder` must be that of a data set, {str(folder)!r} is none")
         self.manifest: Manifest = read_manifest(self.folder)
         self.spec = self.manifest.spec
         self._hash = spec_hash(self.spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 import numpy as np
 
@@ -99,8 +99,8 @@ def write_npy(path: Path, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -
         part.unlink(missing_ok=True)
 
 
-def write_npy_to(stream: IO[Any], shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
-    """Write an array of float64 to an open file, in parts of its first axis."""
+def write_npy_to(stream: Any, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
+    """Write an array of float64 to an open binary file, in parts of its first axis."""
     header = {"descr": "<f8", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
     for each in parts:

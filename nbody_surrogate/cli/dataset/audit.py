@@ -62,9 +62,10 @@ def _open(folder: Path, options: dict[str, Any]) -> AbstractTrajectories:
     if has_nri_files(folder):
         return nri_files(folder, options)
     for key, value in options.items():
-        if value:
-            name = key.replace("_", "-")
-            raise InputError(f"`{name}` goes with .npy files only; {str(folder)!r} says so itself")
+        if value not in (None, ()):
+            raise InputError(
+                f"`{key}` goes with .npy files only, {str(folder)!r} holds none of them"
+            )
     return Dataset(folder)
 
 

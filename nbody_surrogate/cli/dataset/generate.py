@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.group import interruptible
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import given
@@ -69,7 +70,8 @@ def generate(
     if recipe.has_zero_target:
         warnings.warn(_zero_target(recipe), NBodyWarning, stacklevel=1)
     folder = output or _folder(spec, preset, recipe)
-    with progress_bar("trajectories", recipe.trajectories, hidden=quiet) as progress:
+    kept = interruptible("finished shards are kept, the same command goes on from there")
+    with kept, progress_bar("trajectories", recipe.trajectories, hidden=quiet) as progress:
         made = make(recipe, folder, workers=workers, progress=progress)
     if not quiet:
         from nbody_surrogate.cli.dataset.info import print_info

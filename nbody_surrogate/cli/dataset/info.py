@@ -1,4 +1,4 @@
-"""`nbody-sim dataset info`: what a data set is, in a table."""
+"""`nbody-sim dataset info`: what a data set is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from nbody_surrogate.datasets import Dataset
 
 __all__ = ["info", "print_info"]
+
+WIDTH = 14  # of the names
 
 
 @click.command()
@@ -30,18 +32,9 @@ def info(folder: Path, as_json: bool) -> None:
 
 
 def print_info(dataset: Dataset) -> None:
-    """Print a table about a data set."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
+    """Print what a data set is, a line for each property."""
     for key, value in _rows(dataset).items():
-        table.add_row(key, value)
-    console = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
-    console.print(table)
+        click.echo(f"{key:{WIDTH}}{value}")
 
 
 def _rows(dataset: Dataset) -> dict[str, str]:

@@ -1,0 +1,46 @@
+"""Running the command line in a test: what a good and a bad call must look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from nbody_surrogate.cli import main
+
+MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def nbody_sim(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def good(*arguments):
+    """Run a command that must succeed without a word on stderr; return what it prints."""
+    result = nbody_sim(*arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    return result.stdout
+
+
+def no_constant(name):
+    raise AssertionError(f"{name} is no JSON")
+
+
+def bad(code, *arguments):
+    """Run a command that must fail with one line on stderr and leave no file; return the line."""
+    before = contents()
+    result = nbody_sim(*arguments)
+    assert result.exit_code == code, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    assert not line.startswith("Error: unexpected")
+    assert "Traceback" not in line
+    assert contents() == before
+    return line
+
+
+def contents():
+    """All files below the working directory, and what is in them."""
+    return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
