@@ -27,6 +27,8 @@ bench:
     python benchmarks/set_accuracy.py
     python benchmarks/fixed_step_speed.py
     python benchmarks/compiled_solver_speed.py
+    python benchmarks/nbody_small.py
+    python benchmarks/dataset_speed.py
     python benchmarks/scaling.py --figure docs/images/scaling.png
     python benchmarks/convergence.py --figure docs/images/convergence.png
     python benchmarks/chaos.py --figure docs/images/chaos.png
