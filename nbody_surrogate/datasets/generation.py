@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,9 @@ from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.registry import is_local
 
 __all__ = ["generate"]
+
+SECONDS = 1.0
+"""Between two notes of what is finished."""
 
 Progress = Callable[[float, int], None]
 """Called with the trajectories made so far and the total; may raise to cancel."""
@@ -100,7 +105,7 @@ class _Generation:
         self.manifest, self.hash = manifest, spec_hash(maker.spec)
         self.parts = {shard_name(i): part for i, part in enumerate(self.spec.shards)}
         self.records = {record.name: record for record in manifest.shards}
-        self.made = 0
+        self.made, self.written = 0, 0.0
 
     def run(self, workers: int, progress: Progress | None) -> None:
         """Find what is finished, make the rest, and say how wrong it is."""
@@ -124,12 +129,14 @@ class _Generation:
         try:
             for job in done:
                 self._record(job.path.name)
-                self._write()
+                self._write_now_and_then()
         except RunError as error:
             raise RunError(f"{error}; {self._kept()}") from None
         finally:
             done.close()  # type: ignore[attr-defined]
             remove_parts(self.folder)
+            with suppress(RunError):  # what is not noted is found again
+                self._write()
         self._summarise()
 
     def _kept(self) -> str:
@@ -169,6 +176,11 @@ class _Generation:
         shards = tuple(self.records[name] for name in self.parts if name in self.records)
         self.manifest = self.manifest.model_copy(update={"shards": shards, **changes})
         write_manifest(self.folder, self.manifest)
+        self.written = time.monotonic()
+
+    def _write_now_and_then(self) -> None:
+        if time.monotonic() - self.written > SECONDS:
+            self._write()
 
     def _jobs(self) -> Iterator[Job]:
         """Missing shards in order, with their starts where these come from one stream."""
