@@ -11,8 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from nbody_surrogate.state import Particles
+from nbody_surrogate.system import FieldLaw
 
-__all__ = ["AbstractSurrogate", "Cache", "Card", "ParticleTensors", "SurrogateConfig"]
+__all__ = [
+    "AbstractSurrogate",
+    "Cache",
+    "Card",
+    "CardSystem",
+    "ParticleTensors",
+    "SurrogateConfig",
+]
 
 Cache = dict[str, Tensor]
 """What a streaming surrogate remembers of earlier frames: a flat dict of tensors."""
@@ -24,19 +32,28 @@ class ParticleTensors(NamedTuple):
     Attributes
     ----------
     charges, masses : Tensor, shape (B, N)
+    field : FieldLaw or None
+        The law of the external field of a system that has one: handed to surrogates that apply
+        it, see `nbody_surrogate.torch_laws.field_acceleration`.
     """
 
     charges: Tensor
     masses: Tensor
+    field: FieldLaw | None = None
 
     @classmethod
     def from_particles(
-        cls, particles: Particles, device: torch.device | str, dtype: torch.dtype
+        cls,
+        particles: Particles,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        field: FieldLaw | None = None,
     ) -> ParticleTensors:
         """Copy `particles` to a device and dtype."""
         return cls(
             torch.tensor(particles.charges, device=device, dtype=dtype),
             torch.tensor(particles.masses, device=device, dtype=dtype),
+            field,
         )
 
 
@@ -48,22 +65,32 @@ class SurrogateConfig(BaseModel):
     history: int = Field(default=1, ge=1, description="frames the model may look back on")
 
 
+class CardSystem(BaseModel):
+    """A system that a set of weights was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    system: str
+    spec: dict[str, float | int | str | bool | list[float]] = Field(
+        description="the parameters that the motion depends on"
+    )
+    time_range: tuple[float, float]
+
+
 class Card(BaseModel):
     """What a set of weights is for, and how it came about.
 
-    The system's parameters and the frame spacing are part of what was learned, so a run
+    The systems' parameters and the frame spacing are part of what was learned, so a run
     with others is refused. Particle numbers and times outside the range are only warned about.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    system: str
-    system_spec: dict[str, float | int | str | bool | list[float]]
+    systems: tuple[CardSystem, ...] = Field(min_length=1)
     frame_dt: float = Field(gt=0)
     particles: tuple[int, int]
     charges: tuple[float, float] = Field(description="range of |q|")
     masses: tuple[float, float]
-    time_range: tuple[float, float]
     dtype: Literal["float32", "float64"] = "float32"
     symmetries: tuple[str, ...]
     training_data_hash: str
@@ -81,14 +108,18 @@ class AbstractSurrogate(nn.Module, ABC):
        integrator then supplies the first frames;
     3. declare `symmetries`: what holds exactly, whatever the weights;
     4. implement `forward`;
-    5. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
+    5. set `applies_field` where the model applies the system's external field itself, from
+       ``particles.field``: it then learns the pair forces only, and is refused where forces
+       depend on velocity;
+    6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
        one frame's work per frame. They must agree with `forward` to rounding;
-    6. optionally set `shipped_weights` to a folder with a default set of weights.
+    7. optionally set `shipped_weights` to a folder with a default set of weights.
     """
 
     Config: ClassVar[type[SurrogateConfig]]
     min_history: ClassVar[int] = 1
     symmetries: ClassVar[frozenset[str]] = frozenset()
+    applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Path | None] = None
 
     def __init__(self, config: SurrogateConfig) -> None:

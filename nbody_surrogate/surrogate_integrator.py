@@ -25,7 +25,14 @@ from nbody_surrogate.integrator import (
 )
 from nbody_surrogate.registry import is_surrogate, make_integrator, surrogate_class
 from nbody_surrogate.state import State
-from nbody_surrogate.surrogate import AbstractSurrogate, Cache, Card, ParticleTensors
+from nbody_surrogate.surrogate import (
+    AbstractSurrogate,
+    Cache,
+    Card,
+    CardSystem,
+    ParticleTensors,
+)
+from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
@@ -113,32 +120,57 @@ class SurrogateIntegrator(AbstractIntegrator):
         }
 
     def _check(self, problem: Problem, state: State) -> None:
-        card, system = self.card, problem.system
-        if system.name != card.system:
+        self._check_system(problem.system)
+        if not math.isclose(problem.dt, self.card.frame_dt, rel_tol=SAME_DT):
             raise InputError(
-                f"`integrator` {self.name} was trained on system {card.system!r}, "
+                f"`frame_dt` is {self.card.frame_dt} in what {self.name} was trained on, got "
+                f"{problem.dt}; use {self.card.frame_dt}, other weights or a solver"
+            )
+        self._check_symmetries(problem.system)
+        self._check_warm_up()
+        self._warn_outside_range(problem)
+
+    def _check_system(self, system: AbstractSystem) -> None:
+        """Demand a system that the model was trained on, with the same parameters."""
+        names = [trained.system for trained in self.card.systems]
+        if system.name not in names:
+            known = " and ".join(map(repr, dict.fromkeys(names)))
+            raise InputError(
+                f"`integrator` {self.name} was trained on system {known}, "
                 f"got {system.name!r}; use that system, or --weights trained on this one"
             )
         given = system.spec.model_dump(mode="json")
-        for key, trained in card.system_spec.items():
-            if given.get(key) != trained:
+        for key, value in self._trained_on(system).spec.items():
+            if given.get(key) != value:
                 raise InputError(
-                    f"`{key}` is {trained} in what {self.name} was trained on, got "
-                    f"{given.get(key)}; use {trained}, other weights or a solver"
+                    f"`{key}` is {value} in what {self.name} was trained on, got "
+                    f"{given.get(key)}; use {value}, other weights or a solver"
                 )
-        if not math.isclose(problem.dt, card.frame_dt, rel_tol=SAME_DT):
+
+    def _trained_on(self, system: AbstractSystem) -> CardSystem:
+        """Return the card's entry for a system: the one with its parameters, if there is one."""
+        given = system.spec.model_dump(mode="json")
+        named = [trained for trained in self.card.systems if trained.system == system.name]
+        fitting = [
+            trained
+            for trained in named
+            if all(given.get(key) == value for key, value in trained.spec.items())
+        ]
+        return (fitting or named)[0]
+
+    def _check_symmetries(self, system: AbstractSystem) -> None:
+        """Demand that the model's group is within that of the forces it stands for."""
+        if self.model.applies_field and system.velocity_dependent:
             raise InputError(
-                f"`frame_dt` is {card.frame_dt} in what {self.name} was trained on, got "
-                f"{problem.dt}; use {card.frame_dt}, other weights or a solver"
+                f"`integrator` {self.name} needs forces that do not depend on velocity, "
+                f"system {system.name!r} has; use a solver"
             )
-        excess = self.model.symmetries - system.symmetries
-        if excess:
+        held = system.pair_symmetries if self.model.applies_field else system.symmetries
+        if excess := self.model.symmetries - held:
             raise InputError(
                 f"`integrator` {self.name} has symmetries that system {system.name!r} lacks: "
                 f"{', '.join(sorted(excess))}"
             )
-        self._check_warm_up()
-        self._warn_outside_range(problem)
 
     def _check_warm_up(self) -> None:
         assert isinstance(self.options, SurrogateOptions)
@@ -212,7 +244,7 @@ class SurrogateIntegrator(AbstractIntegrator):
         return x, v, {**counters, "warm_up_nfev": made.counters.get("nfev", 0)}, failures
 
     def _warn_outside_times(self, problem: Problem, frame: int) -> None:
-        earliest, latest = self.card.time_range
+        earliest, latest = self._trained_on(problem.system).time_range
         slack = SAME_DT * max(abs(earliest), abs(latest))
         if problem.t0 < earliest - slack or problem.time(frame) > latest + slack:
             warnings.warn(
@@ -232,7 +264,11 @@ class SurrogateIntegrator(AbstractIntegrator):
         return x.to(self.device, dtype), v.to(self.device, dtype)
 
     def _particles(self, problem: Problem) -> ParticleTensors:
-        return ParticleTensors.from_particles(problem.particles, self.device, self.model.dtype)
+        laws = problem.system.force_laws() if self.model.applies_field else None
+        field = None if laws is None else laws.field
+        return ParticleTensors.from_particles(
+            problem.particles, self.device, self.model.dtype, field
+        )
 
 
 def _packed(cache: Cache) -> dict[str, Tensor]:

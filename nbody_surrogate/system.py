@@ -176,6 +176,11 @@ class AbstractSystem(ABC):
         return frozenset()
 
     @property
+    def pair_symmetries(self) -> frozenset[str]:
+        """Symmetries of the pair forces alone; by default those of the whole system."""
+        return self.symmetries
+
+    @property
     def conserved(self) -> frozenset[str]:
         """Which of `invariants` are constants of motion."""
         return frozenset()

@@ -42,6 +42,8 @@ class LiveWindows(AbstractWindows):
     threads : int
     seed : int
         Of the order within a block.
+    first : int
+        Number of the first trajectory.
 
     Raises
     ------
@@ -59,16 +61,21 @@ class LiveWindows(AbstractWindows):
         block: int = 64,
         threads: int = 1,
         seed: int = 0,
+        first: int = 0,
     ) -> None:
         super().__init__(spec.rows, window, stride, batch, seed)
-        for name, value in (("block", block), ("threads", threads)):
-            if value < 1:
-                raise InputError(f"`{name}` must be at least 1, got {value}")
+        for name, value, least in (
+            ("block", block, 1),
+            ("threads", threads, 1),
+            ("first", first, 0),
+        ):
+            if value < least:
+                raise InputError(f"`{name}` must be at least {least}, got {value}")
         if spec.legacy is not None:
             raise InputError("`legacy` starts come from one stream; generate the data set first")
         self._maker = Maker(spec)
         self._maker.check()
-        self._block, self._threads = block, threads
+        self._block, self._threads, self._first = block, threads, first
 
     def _rest(self, share: int, workers: int) -> Iterator[Windows]:
         before, skip = divmod(self.position, self._block * len(self.firsts))
@@ -86,6 +93,11 @@ class LiveWindows(AbstractWindows):
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _make(self, number: int) -> Block:
-        part = range(number * self._block, (number + 1) * self._block)
+        begin = self._first + number * self._block
+        return self.trajectories(begin, begin + self._block)
+
+    def trajectories(self, start: int, stop: int) -> Block:
+        """Make the trajectories from `start` up to, not including, `stop`, whole."""
+        part = range(start, stop)
         state, particles = self._maker.starts(part)
         return self._maker.run(state, particles, part.start, lambda _: None)

@@ -1,104 +1,151 @@
-"""Training data: trajectories of the reference solver, made once and kept in the run folder."""
+"""Sources of training data: data sets that are there, are made, or grow as they are used."""
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nbody_surrogate.errors import FileFormatError, RunError
-from nbody_surrogate.integrator import AbstractIntegrator
-from nbody_surrogate.registry import integrator_options, make_integrator, make_system
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.datasets.dataset import Dataset
+from nbody_surrogate.datasets.generation import generate
+from nbody_surrogate.datasets.live import LiveWindows
+from nbody_surrogate.datasets.manifest import spec_hash
+from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.evaluation import Truth
+from nbody_surrogate.surrogate import ParticleTensors
+from nbody_surrogate.system import AbstractSystem, FieldLaw
+from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
-__all__ = ["Pool", "load_or_make", "make_reference"]
+__all__ = ["Source", "open_sources"]
 
-PART = 25  # trajectories of one task
+SAMPLED = 64  # live trajectories that the card's ranges are taken from
 
 
-class Pool(NamedTuple):
-    """Trajectories of one particle number: x, v (B, T, N, D) and charges, masses (B, N)."""
+@dataclass
+class Source:
+    """Windows to train on, without end, and trajectories to validate by."""
 
-    x: Tensor
-    v: Tensor
-    charges: Tensor
-    masses: Tensor
+    spec: DatasetSpec
+    system: AbstractSystem
+    windows: AbstractWindows
+    digest: str
+    charges: tuple[float, float]
+    masses: tuple[float, float]
+    train: Truth
+    validation: Truth | None
+    _rest: Iterator[Windows] | None = None
+
+    def next(self) -> Windows:
+        """Return the next batch; an epoch follows on the other."""
+        while True:
+            if self._rest is None:
+                self._rest = iter(self.windows)
+            batch = next(self._rest, None)
+            if batch is not None:
+                return batch
+            self._rest = None
 
     @property
-    def n(self) -> int:
-        """Number of particles."""
-        return int(self.charges.shape[1])
+    def field(self) -> FieldLaw | None:
+        """The law of the system's external field, where there is one."""
+        laws = self.system.force_laws()
+        return None if laws is None else laws.field
+
+    def particle_tensors(
+        self, charges: Tensor, masses: Tensor, dtype: torch.dtype
+    ) -> ParticleTensors:
+        """Bring the particles of a batch to a model's dtype."""
+        return ParticleTensors(charges.to(dtype), masses.to(dtype), self.field)
+
+    def go_to(self, state: dict[str, int]) -> None:
+        """Go on at a place that a checkpoint holds."""
+        self.windows.load_state_dict(state)
+        self._rest = None
 
 
-def load_or_make(
+def open_sources(
     recipe: Recipe, folder: Path, workers: int, report: Callable[[str], None]
-) -> tuple[list[Pool], str]:
-    """Read the data of a run folder, making what is missing; return them and their SHA-256."""
-    pools, digest = [], hashlib.sha256()
-    for n, trajectories in zip(recipe.data.particles, recipe.data.trajectories, strict=True):
-        path = folder / f"data-n{n}.npz"
-        if not path.is_file():
-            report(f"making {trajectories} trajectories of {n} particles")
-            _write(path, _make(recipe, n, trajectories, workers))
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                columns = [arrays[key] for key in Pool._fields]
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            raise FileFormatError(f"{str(path)!r} is damaged; remove it to make it again") from None
-        for column in columns:
-            digest.update(np.ascontiguousarray(column).data)
-        pools.append(Pool(*(torch.from_numpy(column) for column in columns)))
-    return pools, digest.hexdigest()
+) -> list[Source]:
+    """Open the sources of a recipe, making what is missing in the run folder."""
+    sources = []
+    for number, data in enumerate(recipe.data):
+        seed = recipe.seed + number
+        if data.live:
+            sources.append(_live(recipe, data, workers, seed))
+            continue
+        spec = data.dataset_spec()
+        if spec is not None:
+            place = folder / f"data-{number}"
+            if not (place / "manifest.json").is_file():
+                report(f"making {spec.trajectories} of {spec.system}, {spec.particles} particles")
+            dataset = generate(spec, place, workers=workers)
+        else:
+            assert data.folder is not None
+            dataset = Dataset(data.folder)
+        sources.append(_stored(recipe, data, dataset, seed))
+    return sources
 
 
-def make_reference(recipe: Recipe) -> AbstractIntegrator:
-    """Build the solver that makes the data."""
-    data = recipe.data
-    tolerances = {"rtol": data.tolerance, "atol": data.tolerance}
-    known = integrator_options(data.integrator)
-    options = {key: value for key, value in tolerances.items() if key in known}
-    return make_integrator(data.integrator, **options)
-
-
-def _make(recipe: Recipe, n: int, trajectories: int, workers: int) -> dict[str, np.ndarray]:
-    starts = range(0, trajectories, PART)
-    tasks = [(recipe, n, first, min(PART, trajectories - first)) for first in starts]
-    with ProcessPoolExecutor(workers) as executor:
-        parts = list(executor.map(_make_part, tasks))
-    return {key: np.concatenate([part[i] for part in parts]) for i, key in enumerate(Pool._fields)}
-
-
-def _make_part(task: tuple[Recipe, int, int, int]) -> tuple[np.ndarray, ...]:
-    """Trajectories first, first + 1, ... of one particle number, each by its own seed."""
-    recipe, n, first, count = task
-    data, integrator = recipe.data, make_reference(recipe)
-    system = make_system(recipe.system, **recipe.system_parameters)
-    runs = []
-    for i in range(first, first + count):
-        rng = np.random.default_rng(np.random.SeedSequence(data.seed, spawn_key=(n, i)))
-        state, particles = system.sample(rng, n)
-        run = simulate(system, state, particles, data.frames, integrator)
-        if not run.info.success:
-            raise RunError(f"training trajectory {i} of {n} particles: {run.info.message[0]}")
-        runs.append(run)
-    return (
-        np.concatenate([run.x for run in runs]),
-        np.concatenate([run.v for run in runs]),
-        np.concatenate([run.particles.charges for run in runs]),
-        np.concatenate([run.particles.masses for run in runs]),
+def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int) -> Source:
+    rows = recipe.chunk + 1
+    if dataset.spec.rows < rows:
+        raise InputError(
+            f"`chunk` must be below the {dataset.spec.rows} rows of {str(dataset.folder)!r}, "
+            f"got {recipe.chunk}"
+        )
+    gaps = np.diff(dataset.t)
+    if not np.allclose(gaps, gaps[0], rtol=1e-9):
+        raise InputError(f"{str(dataset.folder)!r} must have equally spaced rows to train on")
+    windows = DatasetWindows(dataset, window=rows, batch=data.batch, seed=seed)
+    columns = [(b.particles.charges, b.particles.masses) for b in dataset.blocks("train")]
+    charges, masses = zip(*columns, strict=True)
+    return Source(
+        dataset.spec,
+        dataset.system(),
+        windows,
+        dataset.manifest.digest,
+        _range([abs(each) for each in charges]),
+        _range(list(masses)),
+        _truth(dataset, "train", recipe.validation),
+        _truth(dataset, "validation", recipe.validation)
+        if dataset.spec.splits.get("validation")
+        else None,
     )
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
+def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int) -> Source:
+    spec = data.dataset_spec()
+    assert spec is not None
+    rows = recipe.chunk + 1
+    count = max(SAMPLED, recipe.validation)  # the first trajectories are kept for validation
+    windows = LiveWindows(
+        spec, window=rows, batch=data.batch, threads=workers, seed=seed, first=count
+    )
+    system, block = spec.make_system(), windows.trajectories(0, count)
+    truth = Truth(system, block.x, block.v, block.particles)
+    return Source(
+        spec,
+        system,
+        windows,
+        spec_hash(spec),
+        _range([abs(block.particles.charges)]),
+        _range([block.particles.masses]),
+        truth,
+        truth,
+    )
+
+
+def _truth(dataset: Dataset, split: str, most: int) -> Truth:
+    part = dataset.part(split)
+    block = dataset.read(part.start, min(part.start + most, part.stop))
+    return Truth(dataset.system(), block.x, block.v, block.particles)
+
+
+def _range(columns: list[np.ndarray]) -> tuple[float, float]:
+    return min(float(c.min()) for c in columns), max(float(c.max()) for c in columns)

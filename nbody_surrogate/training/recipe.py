@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
 
 __all__ = ["DataRecipe", "Recipe", "read_recipe"]
+
+Quantile = Annotated[float, Field(gt=0, lt=1)]
+Weight = Annotated[float, Field(gt=0)]
 
 
 class _Section(BaseModel):
@@ -19,14 +23,33 @@ class _Section(BaseModel):
 
 
 class DataRecipe(_Section):
-    """Trajectories of the reference solver; lists hold one entry for each particle number."""
+    """One source of trajectories: a data set that is there, or the spec of one to make.
 
-    particles: list[PositiveInt] = Field(min_length=1)
-    trajectories: list[PositiveInt] = Field(min_length=1)
-    frames: int = Field(default=100, ge=2, description="frames after the start")
-    seed: int = Field(default=1, ge=0)
-    integrator: str = "dop853"
-    tolerance: float = Field(default=1e-10, gt=0)
+    With `live`, the trajectories of the spec are made while the model trains, without end.
+    """
+
+    batch: PositiveInt = Field(description="windows per step")
+    folder: str | None = Field(default=None, description="of a data set")
+    spec: dict[str, Any] | None = Field(default=None, description="of the data set to make")
+    live: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> DataRecipe:
+        if (self.folder is None) == (self.spec is None):
+            raise ValueError("give either a `folder` or a `spec`")
+        if self.live and self.spec is None:
+            raise ValueError("`live` needs a `spec`")
+        return self
+
+    def dataset_spec(self) -> DatasetSpec | None:
+        """Return the spec of the data set to make, or None where it is there.
+
+        Raises
+        ------
+        InputError
+            If it is wrong.
+        """
+        return None if self.spec is None else resolve(self.spec, "`data.spec`")
 
 
 class Recipe(_Section):
@@ -35,29 +58,48 @@ class Recipe(_Section):
     The loss is a weighted sum over quantiles of the mean of log(1 + e^2 / s^2) over frames, for
     positions and for velocities. Here e^2 is the frame's mean squared error, in units of dt^2 / 2
     for positions and dt for velocities, and s^2 follows the quantile of e^2 over the batch, for
-    each particle number by itself. A median looks after ordinary frames, a high quantile after
-    close encounters, which make the mean error.
+    each source of data by itself. A median looks after ordinary frames, a high quantile after
+    close encounters, which make the mean error. Steps cycle through the sources.
+
+    In the last `unroll_steps` steps the model also predicts from its own predictions: `unroll`
+    passes over a window, the frames of each being what the pass before predicted. With
+    `pushforward` no gradient flows from one pass to the one before (Brandstetter, Worrall and
+    Welling, ICLR 2022).
     """
 
     surrogate: str
-    system: str = "charged"
     model: dict[str, Any] = Field(default_factory=dict, description="the surrogate's config")
-    system_parameters: dict[str, Any] = Field(default_factory=dict)
-    data: DataRecipe
+    data: list[DataRecipe] = Field(min_length=1)
     steps: int = Field(ge=1)
-    batch: list[PositiveInt] = Field(min_length=1, description="chunks per step, for each number")
-    chunk: int = Field(default=12, ge=1, description="supervised frames of a chunk")
+    chunk: int = Field(default=12, ge=1, description="supervised frames of a window")
+    loss: str = Field(default="log", pattern="^(log|mse)$")
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, ge=0)
     rise: int = Field(default=200, ge=1, description="steps of linear warm-up")
     weight_decay: float = Field(default=1e-6, ge=0)
     clip: float = Field(default=1.0, gt=0)
-    quantiles: dict[float, float] = Field(
+    quantiles: dict[Quantile, Weight] = Field(
         default={0.5: 1.0, 0.98: 8.0}, description="quantile to weight", min_length=1
     )
     ema: float = Field(default=0.998, ge=0, lt=1)
+    unroll: int = Field(default=1, ge=1, description="passes of the last stage")
+    unroll_steps: int = Field(default=0, ge=0, description="steps of the last stage")
+    pushforward: bool = True
     seed: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=250, ge=1)
+    validate_every: int = Field(default=1000, ge=1)
+    validation: int = Field(default=64, ge=1, description="trajectories of each source, at most")
+    patience: int = Field(default=0, ge=0, description="validations without gain; 0 for no end")
+
+    @model_validator(mode="after")
+    def _stages_fit(self) -> Recipe:
+        if self.unroll_steps > self.steps:
+            raise ValueError(
+                f"`unroll_steps` must be at most `steps` {self.steps}, got {self.unroll_steps}"
+            )
+        if self.unroll > self.chunk:
+            raise ValueError(f"`unroll` must be at most `chunk` {self.chunk}, got {self.unroll}")
+        return self
 
 
 def read_recipe(path: str | Path) -> Recipe:
@@ -75,22 +117,11 @@ def read_recipe(path: str | Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"`config` {str(path)!r} is not valid TOML: {error}") from None
     recipe = validated(Recipe, values, f"recipe {str(path)!r}")
-    if not all(0 < q < 1 and weight > 0 for q, weight in recipe.quantiles.items()):
-        raise InputError(
-            f"`quantiles` of recipe {str(path)!r} must map numbers between 0 and 1 to weights > 0"
-        )
-    counts = {len(recipe.data.particles), len(recipe.data.trajectories), len(recipe.batch)}
-    if len(counts) > 1:
-        raise InputError(
-            f"`particles`, `trajectories` and `batch` of recipe {str(path)!r} must be equally long"
-        )
-    if len(set(recipe.data.particles)) < len(recipe.data.particles):
-        raise InputError(
-            f"`particles` of recipe {str(path)!r} must differ, got {recipe.data.particles}"
-        )
-    if recipe.data.frames <= recipe.chunk:
-        raise InputError(
-            f"`frames` of recipe {str(path)!r} must be above `chunk` {recipe.chunk}, "
-            f"got {recipe.data.frames}"
-        )
+    for data in recipe.data:
+        spec = data.dataset_spec()
+        if spec is not None and spec.rows <= recipe.chunk:
+            raise InputError(
+                f"`frames` of `data.spec` in recipe {str(path)!r} must be at least `chunk` "
+                f"{recipe.chunk}, so that a window fits, got {spec.rows} rows"
+            )
     return recipe

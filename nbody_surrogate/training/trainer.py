@@ -1,7 +1,7 @@
-"""The training loop: chunks of true frames in, one-frame increments out.
+"""The training loop: windows of true frames in, one-frame increments out.
 
-Steps cycle through the particle numbers. Everything random comes from one generator, whose
-state is part of the checkpoint, so that a resumed run goes on where it stopped.
+Everything random comes from the sources' seeds and the model's, and the place in each source is
+part of the checkpoint, so that a resumed run is bitwise the one that was not stopped.
 """
 
 from __future__ import annotations
@@ -14,24 +14,36 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.options import validated
-from nbody_surrogate.registry import make_system, surrogate_class
+from nbody_surrogate.registry import surrogate_class
 from nbody_surrogate.simulation import versions
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, ParticleTensors, SurrogateConfig
-from nbody_surrogate.training.data import Pool, load_or_make, make_reference
+from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
+from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.training.checkpoint import (
+    damaged,
+    load_checkpoint,
+    optimizer_tensors,
+    part_of,
+    read_json,
+    restore_optimizer,
+    save_checkpoint,
+    write_json,
+)
+from nbody_surrogate.training.data import Source, open_sources
+from nbody_surrogate.training.diagnosis import diagnose
+from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
 from nbody_surrogate.weights import save_weights
 
-__all__ = ["Trainer"]
+__all__ = ["Progress", "Trainer"]
 
-MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})  # of AdamW
-SMALLEST_SCALE = 1e-12  # of s^2, so that the loss stays finite
+Progress = Callable[[int, float, float | None], None]
+"""Called with the step, its loss, and the latest validation error."""
 
 
 @final
@@ -42,115 +54,129 @@ class Trainer:
     ----------
     recipe : Recipe
     folder : path
-        Holds the data, checkpoint, log and weights. A folder with the checkpoint of the same
-        recipe is gone on with.
+        Holds the recipe, data, checkpoint, log, figure and weights. A folder with the checkpoint
+        of the same recipe is gone on with.
     workers : int
-        Processes that make the data.
+        Trajectories that are made at a time.
     report : callable
         Takes one line of text.
+    device : str
+        Where the model trains: a torch device.
 
     Raises
     ------
     InputError
-        If the folder belongs to another recipe, or the model's config is wrong.
+        If the folder belongs to another recipe, the model's config is wrong, or the model does
+        not fit the data's systems.
     """
 
     def __init__(
-        self, recipe: Recipe, folder: str | Path, workers: int, report: Callable[[str], None]
+        self,
+        recipe: Recipe,
+        folder: str | Path,
+        workers: int,
+        report: Callable[[str], None],
+        device: str = "cpu",
     ) -> None:
         self.recipe, self.folder, self.report = recipe, Path(folder), report
-        self.system = make_system(recipe.system, **recipe.system_parameters)
-        make_reference(recipe)  # what is wrong is said before the data are made
         cls = surrogate_class(recipe.surrogate)
         config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
-        self._check_physics(config)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
+        for data in recipe.data:  # what is wrong is said before the data are made
+            if (spec := data.dataset_spec()) is not None:
+                _check_physics(cls, config, spec.make_system())
         self._claim_folder()
-        self.pools, self.data_hash = load_or_make(recipe, self.folder, workers, report)
+        self.sources = open_sources(recipe, self.folder, workers, report)
+        for source in self.sources:
+            _check_physics(cls, config, source.system)
+        _check_frame_dt(self.sources)
         torch.manual_seed(recipe.seed)
-        self.model: AbstractSurrogate = cls(config)
+        self.device = torch.device(device)
+        self.model: AbstractSurrogate = cls(config).to(self.device)
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        self.draws = torch.Generator().manual_seed(recipe.seed + 1)
-        levels = len(recipe.quantiles)
-        self.scales = torch.full((len(self.pools), levels, 2), math.nan, dtype=torch.float64)
+        self.loss = Loss(recipe, len(self.sources))
         self.step, self.seconds = 0, 0.0
-        if (self.folder / "checkpoint.json").is_file():
-            self._restore()
+        self.best, self.since_best = math.inf, 0
+        self.validation: float | None = None
+        self._restore()
 
-    def run(self, tick: Callable[[int, float], None] | None = None) -> None:
-        """Train to the last step; `tick` gets the step and its loss."""
-        began, log = time.perf_counter() - self.seconds, self.folder / "log.jsonl"
-        while self.step < self.recipe.steps:
+    def run(self, tick: Progress | None = None) -> list[str]:
+        """Train to the last step, or until validation has stopped to gain.
+
+        Returns
+        -------
+        list of str
+            What the run shows of known failures.
+
+        Raises
+        ------
+        RunError
+            If the loss is no number any more, or memory runs out.
+        """
+        began = time.perf_counter() - self.seconds
+        while self.step < self.recipe.steps and not self._out_of_patience():
             loss = self._train_step()
             self.seconds = time.perf_counter() - began
+            last = self.step == self.recipe.steps
+            if self.step % self.recipe.validate_every == 0 or last:
+                self._validate(loss)
+            if self.step % self.recipe.checkpoint_every == 0 or last or self._out_of_patience():
+                self._save(loss)
             if tick is not None:
-                tick(self.step, loss)
-            if self.step % self.recipe.checkpoint_every == 0 or self.step == self.recipe.steps:
-                self._save()
-                entry = {"step": self.step, "loss": loss, "seconds": round(self.seconds, 1)}
-                with log.open("a") as file:
-                    file.write(json.dumps({**entry, "scales": self.scales.tolist()}) + "\n")
+                tick(self.step, loss, self.validation)
+        return self._finish()
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.recipe.patience <= self.since_best
 
     def _train_step(self) -> float:
-        which = self.step % len(self.pools)
+        which = self.step % len(self.sources)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
-        loss = self._loss(which)
-        if not math.isfinite(loss.item()):
+        try:
+            value = self._descend(which)
+        except (RuntimeError, MemoryError) as error:
+            if "out of memory" in str(error) or "allocate memory" in str(error):
+                raise RunError(self._less_batch()) from None
+            raise
+        if not math.isfinite(value):
             raise RunError(
-                f"the loss became {loss.item()} at step {self.step}; the last checkpoint in "
+                f"the loss became {value} at step {self.step}; the last checkpoint in "
                 f"{str(self.folder)!r} is good: lower `learning_rate` and start again from it"
             )
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-        self.optimizer.step()
         self.step += 1
         self._average()
-        return loss.item()
+        return value
 
-    def _loss(self, which: int) -> Tensor:
-        """Log loss over a batch of chunks of one particle number."""
-        dt = self.system.spec.frame_dt
-        x, v, particles = self._chunks(self.pools[which], self.recipe.batch[which])
-        dx, dv = self.model(x[:, :-1], v[:, :-1], particles)
-        frames = dx.shape[1]
-        wanted_x, wanted_v = x.diff(dim=1)[:, -frames:], v.diff(dim=1)[:, -frames:]
-        error_x = (dx - wanted_x.to(dx)) / (dt * dt / 2)
-        error_v = (dv - wanted_v.to(dv)) / dt
-        squared = torch.stack([e.square().mean((2, 3)).flatten() for e in (error_x, error_v)])
-        scales = self._follow(which, squared.detach())  # (levels, 2)
-        weights = torch.tensor(list(self.recipe.quantiles.values())).to(squared)
-        levels = torch.log1p(squared / scales[..., None].to(squared)).mean(-1).sum(-1)
-        return (weights * levels).sum()
+    def _descend(self, which: int) -> float:
+        source = self.sources[which]
+        x, v, charges, masses = (column.to(self.device) for column in source.next())
+        particles = source.particle_tensors(charges, masses, self.model.dtype)
+        dt = source.system.spec.frame_dt
+        loss = self.loss(self.model, which, dt, (x, v), particles, self._passes())
+        value = loss.item()
+        if math.isfinite(value):
+            self.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+            self.optimizer.step()
+        return value
 
-    def _follow(self, which: int, squared: Tensor) -> Tensor:
-        """Follow the quantiles of the squared errors of positions and velocities."""
-        wanted = torch.tensor(list(self.recipe.quantiles), dtype=torch.float64)
-        now = squared.double().quantile(wanted, dim=1).clamp(min=SMALLEST_SCALE)
-        before = self.scales[which]
-        self.scales[which] = now if before.isnan().any() else before.lerp(now, 0.02)
-        return self.scales[which].clone()
+    def _less_batch(self) -> str:
+        batches = [max(data.batch // 2, 1) for data in self.recipe.data]
+        return f"out of memory at step {self.step}; try `batch` of {', '.join(map(str, batches))}"
 
-    def _chunks(self, pool: Pool, count: int) -> tuple[Tensor, Tensor, ParticleTensors]:
-        trajectories, frames = pool.x.shape[:2]
-        chunk = self.recipe.chunk
-        b = torch.randint(trajectories, (count,), generator=self.draws)
-        first = torch.randint(frames - chunk, (count,), generator=self.draws)
-        window = first[:, None] + torch.arange(chunk + 1)
-        dtype = self.model.dtype
-        particles = ParticleTensors(pool.charges[b].to(dtype), pool.masses[b].to(dtype))
-        return pool.x[b[:, None], window], pool.v[b[:, None], window], particles
+    def _passes(self) -> Passes:
+        recipe = self.recipe
+        last_stage = self.step >= recipe.steps - recipe.unroll_steps
+        return Passes(recipe.unroll if last_stage else 1, recipe.pushforward)
 
     def _learning_rate(self) -> float:
+        """Linear rise, then a cosine down to the final rate."""
         recipe = self.recipe
-        rise = min(1.0, (self.step + 1) / recipe.rise)
+        rise = min((self.step + 1) / recipe.rise, 1.0)
         cosine = 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
         span = recipe.learning_rate - recipe.final_learning_rate
         return rise * (recipe.final_learning_rate + span * cosine)
@@ -162,105 +188,213 @@ class Trainer:
         for key, parameter in self.model.named_parameters():
             self.averaged[key].lerp_(parameter, 1 - keep)
 
-    def _card(self) -> Card:
-        recipe = self.recipe
-        spec = self.system.spec
-        charges = [pool.charges.abs() for pool in self.pools]
-        masses = [pool.masses for pool in self.pools]
-        return Card(
-            system=self.system.name,
-            system_spec=spec.of_forces(),
-            frame_dt=spec.frame_dt,
-            particles=(min(recipe.data.particles), max(recipe.data.particles)),
-            charges=_extent(charges),
-            masses=_extent(masses),
-            time_range=(0.0, recipe.data.frames * spec.frame_dt),
-            symmetries=tuple(sorted(self.model.symmetries)),
-            training_data_hash=self.data_hash,
-            training={"steps": self.step, "minutes": round(self.seconds / 60, 1), **versions()},
-        )
+    # Validation
 
-    def _check_physics(self, config: SurrogateConfig) -> None:
-        """Demand that what the model assumes of the system is so."""
-        spec = self.system.spec.model_dump()
-        for key, assumed in config.model_dump().items():
-            if key in spec and spec[key] != assumed:
-                raise InputError(
-                    f"`{key}` is {assumed} in `model` of the recipe, but {spec[key]} in its "
-                    f"system {self.system.name!r}; make them equal"
+    def _validate(self, loss: float) -> None:
+        """Score the averaged model, and keep its weights where it is the best so far."""
+        with self._averaged_model():
+            scores = [_score(self.model, source.validation) for source in self.sources]
+            there = [each for each in scores if each is not None]
+            if there:
+                self.validation = 10 ** mean_log(there)
+            better = not there or mean_log(there) < self.best
+            if better:
+                self.best = mean_log(there) if there else self.best
+                self.since_best = 0
+                save_weights(
+                    self.folder / "weights", self.model, self.recipe.surrogate, self._card()
                 )
+            else:
+                self.since_best += 1
+        entry = {"validation": [None if each is None else each._asdict() for each in scores]}
+        self._log({"step": self.step, "loss": loss, **entry})
+
+    def _finish(self) -> list[str]:
+        """Draw the loss, and say what the run shows."""
+        from nbody_surrogate.training.figure import draw_log
+
+        log = read_log(self.folder)
+        with self._averaged_model():
+            train = [_score(self.model, source.train) for source in self.sources]
+            new = [_score(self.model, source.validation) for source in self.sources]
+            errors = [symmetry_error(self.model, source) for source in self.sources]
+        known = [error for error in errors if error is not None]
+        found = diagnose(train, new, log, max(known) if known else None)
+        if self.step < self.recipe.steps:
+            found.insert(0, f"stopped early at step {self.step}: validation stopped to gain")
+        write_json(
+            self.folder / "summary.json",
+            {
+                "step": self.step,
+                "minutes": self.seconds / 60,
+                "train": [None if each is None else each._asdict() for each in train],
+                "validation": [None if each is None else each._asdict() for each in new],
+                "symmetry_error": max(known) if known else None,
+                "diagnosis": found,
+            },
+        )
+        draw_log(log, self.folder / "loss.png")
+        return found
+
+    # Files
+
+    def _card(self) -> Card:
+        sources = self.sources
+        systems = {}
+        for source in sources:
+            spec, end = source.system.spec, float(source.spec.numbers[-1])
+            key = (source.system.name, json.dumps(spec.of_forces(), sort_keys=True))
+            until = max(systems[key].time_range[1] if key in systems else 0.0, end * spec.frame_dt)
+            systems[key] = CardSystem(
+                system=source.system.name, spec=spec.of_forces(), time_range=(0.0, until)
+            )
+        return Card(
+            systems=tuple(systems.values()),
+            frame_dt=sources[0].system.spec.frame_dt,
+            particles=_range([source.spec.particles for source in sources]),
+            charges=_extent([source.charges for source in sources]),
+            masses=_extent([source.masses for source in sources]),
+            symmetries=tuple(sorted(self.model.symmetries)),
+            training_data_hash=" ".join(source.digest for source in sources),
+            training={
+                "steps": self.step,
+                "minutes": round(self.seconds / 60, 1),
+                "seed": self.recipe.seed,
+                "device": str(self.device),
+                **versions(),
+            },
+        )
 
     def _claim_folder(self) -> None:
         path, mine = self.folder / "recipe.json", self.recipe.model_dump(mode="json")
-        if path.is_file() and _read_json(path) != mine:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"`output` {str(self.folder)!r}: {error.strerror}") from None
+        if path.is_file() and read_json(path) != mine:
             raise InputError(
                 f"`output` {str(self.folder)!r} holds a run of another recipe; choose another"
             )
         path.write_text(json.dumps(mine, indent=2) + "\n")
 
-    def _save(self) -> None:
-        """Write the weights (averaged) and a checkpoint to go on from."""
+    def _log(self, entry: dict[str, Any]) -> None:
+        with (self.folder / "log.jsonl").open("a") as file:
+            file.write(json.dumps({**entry, "seconds": round(self.seconds, 1)}) + "\n")
+
+    def _save(self, loss: float) -> None:
+        """Write a checkpoint to go on from."""
+        parameters = dict(self.model.named_parameters())
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         tensors |= {f"averaged.{k}": v for k, v in self.averaged.items()}
-        for key, parameter in self.model.named_parameters():
-            for moment in MOMENTS & self.optimizer.state[parameter].keys():
-                tensors[f"{moment}.{key}"] = self.optimizer.state[parameter][moment]
-        tensors |= {"draws": self.draws.get_state(), "scales": self.scales}
-        temporary = self.folder / "checkpoint.safetensors.part"
-        save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, temporary)
-        temporary.replace(self.folder / f"checkpoint-{self.step}.safetensors")
-        self._write_json("checkpoint.json", {"step": self.step, "seconds": self.seconds})
-        for old in self.folder.glob("checkpoint-*.safetensors"):
-            if old.name != f"checkpoint-{self.step}.safetensors":
-                old.unlink()
-        trained = {k: p.detach().clone() for k, p in self.model.named_parameters()}
-        self._set_parameters(self.averaged)
-        save_weights(self.folder / "weights", self.model, self.recipe.surrogate, self._card())
-        self._set_parameters(trained)
+        tensors |= optimizer_tensors(self.optimizer, parameters)
+        tensors["scales"] = self.loss.scales
+        rest = {
+            "seconds": self.seconds,
+            "sources": [source.windows.state_dict() for source in self.sources],
+            "best": self.best if math.isfinite(self.best) else None,
+            "since_best": self.since_best,
+            "validation": self.validation,
+        }
+        self._log({"step": self.step, "loss": loss})
+        save_checkpoint(self.folder, self.step, tensors, rest)
 
     def _restore(self) -> None:
-        position = _read_json(self.folder / "checkpoint.json")
+        found = load_checkpoint(self.folder)
+        if found is None:
+            (self.folder / "log.jsonl").unlink(missing_ok=True)
+            return
+        tensors, rest = found
         try:
-            self.step, self.seconds = position["step"], position["seconds"]
-            tensors = load_file(self.folder / f"checkpoint-{self.step}.safetensors")
-            self.model.load_state_dict(_part(tensors, "model."))
-        except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise FileFormatError(
-                f"the checkpoint in {str(self.folder)!r} is damaged: {reason}"
-            ) from None
-        self.averaged = _part(tensors, "averaged.")
-        for key, parameter in self.model.named_parameters():
-            for moment in MOMENTS:
-                if f"{moment}.{key}" in tensors:
-                    state = self.optimizer.state[parameter]
-                    state[moment] = tensors[f"{moment}.{key}"]
-                    state["step"] = torch.tensor(float(self.step))
-        self.draws.set_state(tensors["draws"])
-        self.scales = tensors["scales"]
+            self.step, self.seconds = rest["step"], rest["seconds"]
+            self.model.load_state_dict(part_of(tensors, "model."))
+            averaged = part_of(tensors, "averaged.")
+            self.averaged = {k: averaged[k].to(self.device) for k in self.averaged}
+            for source, place in zip(self.sources, rest["sources"], strict=True):
+                source.go_to(place)
+            self.loss.scales = tensors["scales"]
+            self.best = math.inf if rest["best"] is None else rest["best"]
+            self.since_best, self.validation = rest["since_best"], rest["validation"]
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise damaged(self.folder, error) from None
+        restore_optimizer(self.optimizer, dict(self.model.named_parameters()), tensors, self.step)
+        _cut_log(self.folder, self.step)
         self.report(f"going on from step {self.step}")
 
+    def _averaged_model(self) -> _Swapped:
+        return _Swapped(self.model, self.averaged)
+
+
+class _Swapped:
+    """Holds averaged parameters in a model for a while."""
+
+    def __init__(self, model: AbstractSurrogate, averaged: dict[str, Tensor]) -> None:
+        self._model, self._averaged = model, averaged
+        self._trained: dict[str, Tensor] = {}
+
+    def __enter__(self) -> None:
+        named = self._model.named_parameters()
+        self._trained = {key: value.detach().clone() for key, value in named}
+        self._set(self._averaged)
+        self._model.eval()
+
+    def __exit__(self, *error: object) -> None:
+        self._set(self._trained)
+        self._model.train()
+
     @torch.no_grad()
-    def _set_parameters(self, values: dict[str, Tensor]) -> None:
-        for key, parameter in self.model.named_parameters():
+    def _set(self, values: dict[str, Tensor]) -> None:
+        for key, parameter in self._model.named_parameters():
             parameter.copy_(values[key])
 
-    def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        temporary = self.folder / f"{name}.part"
-        temporary.write_text(json.dumps(content) + "\n")
-        temporary.replace(self.folder / name)
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Read the log of a run folder."""
+    path = folder / "log.jsonl"
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None
+def _cut_log(folder: Path, step: int) -> None:
+    """Forget what the log says of steps that are made again."""
+    kept = [entry for entry in read_log(folder) if entry["step"] <= step]
+    text = "".join(json.dumps(entry) + "\n" for entry in kept)
+    (folder / "log.jsonl").write_text(text)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
+    return None if truth is None else score(model, truth)
 
 
-def _extent(columns: list[Tensor]) -> tuple[float, float]:
-    return min(float(c.min()) for c in columns), max(float(c.max()) for c in columns)
+def _check_physics(
+    cls: type[AbstractSurrogate], config: SurrogateConfig, system: AbstractSystem
+) -> None:
+    """Demand that what the model assumes of the system is so."""
+    spec = system.spec.model_dump()
+    for key, assumed in config.model_dump().items():
+        if key in spec and spec[key] != assumed:
+            raise InputError(
+                f"`{key}` is {assumed} in `model` of the recipe, but {spec[key]} in its "
+                f"system {system.name!r}; make them equal"
+            )
+    held = system.pair_symmetries if cls.applies_field else system.symmetries
+    if excess := cls.symmetries - held:
+        raise InputError(
+            f"`surrogate` has symmetries that system {system.name!r} lacks: "
+            f"{', '.join(sorted(excess))}"
+        )
+
+
+def _check_frame_dt(sources: list[Source]) -> None:
+    spacings = {source.system.spec.frame_dt for source in sources}
+    if len(spacings) > 1:
+        listed = " and ".join(f"{each:g}" for each in sorted(spacings))
+        raise InputError(f"`frame_dt` must be the same for all `data`, got {listed}")
+
+
+def _range(values: list[int]) -> tuple[int, int]:
+    return min(values), max(values)
+
+
+def _extent(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -11,6 +11,7 @@ symbol           meaning                                     variable
 h_i              features of particle i                      ``h``
 r_ij, s_ij       |x_i - x_j|, sqrt(r_ij^2 + softening^2)     ``s``
 m_ij             message of a pair, symmetric in i and j     ``message``
+c_ij             the prior: k q_i q_j, or learned            ``c``
 F_ij             [c_ij + phi_x(m_ij)] (x_i - x_j) / s^3      ``force``
 kappa_k          share of the kick of sub-step k, sum 1      ``kick``
 delta_k          share of the k-th drift, sum 1              ``drift``
@@ -19,8 +20,9 @@ delta_k          share of the k-th drift, sum 1              ``drift``
 F_ij = -F_ji is central whatever the weights, so momentum and angular momentum are kept to
 rounding for any masses. Messages see only invariants of *relative* motion, so the model is
 exactly equivariant under E(D), permutations, time shifts and uniform motion. Every message
-carries a decaying envelope, so a remote particle is felt through the Coulomb prior alone.
-Temporal attention looks back over the last L frames of the same particle; it feeds features,
+carries a decaying envelope, so a remote particle is felt through the prior alone. The shares
+kappa and delta are palindromic, so that a sub-step is of order two for what is not learned: an
+external field of the system is applied as it is, at each kick. Temporal attention looks back over the last L frames of the same particle; it feeds features,
 never a coordinate.
 """
 
@@ -29,7 +31,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Self, final
+from typing import Literal, NamedTuple, Self, final
 
 import torch
 from pydantic import Field, model_validator
@@ -37,6 +39,8 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, SurrogateConfig
+from nbody_surrogate.system import FieldLaw
+from nbody_surrogate.torch_laws import field_acceleration
 
 __all__ = ["SET", "SETConfig"]
 
@@ -49,6 +53,10 @@ class SETConfig(SurrogateConfig):
     heads: int = Field(default=2, ge=1)
     substeps: int = Field(default=8, ge=2, description="learned sub-steps per frame, K")
     basis: int = Field(default=16, ge=2, description="Gaussians in log distance")
+    prior: Literal["coulomb", "kernel", "none"] = Field(
+        default="coulomb",
+        description="c_ij: k q_i q_j; learned of q_i q_j and r, at all distances; or no law given",
+    )
     coupling: float = Field(default=1.0, description="k of the Coulomb prior")
     softening: float = Field(default=0.1, gt=0)
     frame_dt: float = Field(default=0.1, gt=0)
@@ -122,14 +130,24 @@ class PairFeatures(nn.Module):
         self.tau = config.frame_dt / config.substeps
         self.size = config.basis + 6
 
+    def basis(self, s: Tensor) -> Tensor:
+        """Map s (P, S, 1) to Gaussians in its logarithm, (P, S, basis)."""
+        return torch.exp(-0.5 * ((s.log() - self.centres) / self.spread) ** 2)
+
     def forward(
-        self, r: Tensor, w: Tensor, a: Tensor, s: Tensor, c: Tensor, inverse_mass: Tensor
+        self,
+        r: Tensor,
+        w: Tensor,
+        a: Tensor,
+        s: Tensor,
+        basis: Tensor,
+        c: Tensor,
+        inverse_mass: Tensor,
     ) -> Tensor:
-        """Map r, w, a (P, S, D) and s, c, inverse_mass (P, S, 1) to (P, S, size)."""
+        """Map r, w, a (P, S, D), the basis and s, c, inverse_mass (P, S, 1) to (P, S, size)."""
         radial = (r * w).sum(-1, keepdim=True) / s
         speed2 = (w * w).sum(-1, keepdim=True)
         rate = self.tau / s
-        basis = torch.exp(-0.5 * ((s.log() - self.centres) / self.spread) ** 2)
         rates = [
             radial,
             torch.log1p(speed2),
@@ -139,6 +157,34 @@ class PairFeatures(nn.Module):
             rate * rate * (r * a).sum(-1, keepdim=True),
         ]
         return torch.cat([basis, *rates], dim=-1)
+
+
+class Prior(nn.Module):
+    """The pair law that messages correct: c_ij in F_ij = c_ij (x_i - x_j) / s^3.
+
+    ``coulomb``: k q_i q_j. ``kernel``: q_i q_j (w + a(s)) + b(s), with w learned and a, b sums of
+    Gaussians in log s, so that the far field of charges is learned too. ``none``: nothing of the
+    form is given, F_ij = [q_i q_j a(s) + b(s)] (x_i - x_j) / s, and no force beyond the basis.
+    """
+
+    def __init__(self, config: SETConfig) -> None:
+        super().__init__()
+        self.kind, self.coupling = config.prior, config.coupling
+        if self.kind != "coulomb":
+            self.radial = nn.Linear(config.basis, 2, bias=False)
+            nn.init.normal_(self.radial.weight, std=1e-2)
+        if self.kind == "kernel":
+            self.far = nn.Parameter(torch.zeros(1))
+
+    def forward(self, charges: Tensor, basis: Tensor, s: Tensor) -> Tensor:
+        """Map products of charges (P, S, 1), basis (P, S, G) and s (P, S, 1) to c (P, S, 1)."""
+        if self.kind == "coulomb":
+            return self.coupling * charges
+        charged, plain = self.radial(basis).chunk(2, dim=-1)
+        if self.kind == "kernel":
+            return charges * (self.far + charged) + plain
+        force: Tensor = charges * charged + plain
+        return force * s * s
 
 
 class Messages(nn.Module):
@@ -155,11 +201,11 @@ class Messages(nn.Module):
         nn.init.normal_(self.to_force.weight, std=1e-3)
 
     def forward(
-        self, h: Tensor, features: Tensor, s: Tensor, c: Tensor, pairs: Pairs
+        self, h: Tensor, features: Tensor, s: Tensor, charges: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
         """Return the messages (P, S, d) and the correction phi_x (P, S, 1)."""
         plain, charged = self.from_pair(features).chunk(2, dim=-1)
-        hidden = silu(plain + c * charged + pairs.sum(self.from_nodes(h)))
+        hidden = silu(plain + charges * charged + pairs.sum(self.from_nodes(h)))
         envelope = 1.0 / (1.0 + (s * torch.exp(-self.log_range)) ** 4)
         message = silu(self.to_message(hidden)) * envelope
         return message, self.to_force(message)
@@ -233,6 +279,19 @@ class TemporalAttention(nn.Module):
         return y.view(*y.shape[:-1], self.heads, -1).transpose(2, 3)  # (N, B, H, T, d / H)
 
 
+class Constants(NamedTuple):
+    """What stays the same during the sub-steps of a frame, particle-major with S = B T samples."""
+
+    pairs: Pairs
+    x: Tensor  # (N, S, D) at the frame
+    v: Tensor  # (N, S, D)
+    pair_charges: Tensor  # (P, S, 1) q_i q_j
+    charges: Tensor  # (N, S, 1)
+    masses: Tensor  # (N, S, 1)
+    pair_inverse_mass: Tensor  # (P, S, 1) 1 / m_i + 1 / m_j
+    field: FieldLaw | None
+
+
 class Motion(NamedTuple):
     """What the sub-steps carry along, particle-major with S = B T samples."""
 
@@ -249,6 +308,7 @@ class SET(AbstractSurrogate):
     """The flagship surrogate: K learned kick-drift sub-steps with temporal attention."""
 
     Config = SETConfig
+    applies_field = True
     shipped_weights = Path(__file__).parent / "weights" / "set"
     symmetries = frozenset(
         {
@@ -266,6 +326,7 @@ class SET(AbstractSurrogate):
         super().__init__(config)
         self.settings = config
         self.pair_features = PairFeatures(config)
+        self.prior = Prior(config)
         self.initial_features = nn.Parameter(torch.randn(config.width))
         self.messages = nn.ModuleList(
             Messages(config, self.pair_features.size) for _ in range(config.substeps)
@@ -281,11 +342,11 @@ class SET(AbstractSurrogate):
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         batch, frames, n, _ = x.shape
-        motion, v0, constants = self._begin(x, v, particles)
-        motion = self._substep(0, motion, v0, constants)
+        motion, constants = self._begin(x, v, particles)
+        motion = self._substep(0, motion, constants)
         h = motion.h.view(n, batch, frames, -1)
         h = h + self.attention(h)
-        return self._finish(motion._replace(h=h.flatten(1, 2)), v0, constants, (batch, frames))
+        return self._finish(motion._replace(h=h.flatten(1, 2)), constants, (batch, frames))
 
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Keys and values of the last L - 1 frames, and how many of them are real."""
@@ -294,8 +355,8 @@ class SET(AbstractSurrogate):
         seen = min(frames, room)
         past = self.kick.new_zeros((n, batch, room, 2 * self.settings.width))
         if seen:
-            motion, v0, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
-            h = self._substep(0, motion, v0, constants).h.view(n, batch, seen, -1)
+            motion, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
+            h = self._substep(0, motion, constants).h.view(n, batch, seen, -1)
             past[:, :, room - seen :] = self.attention.key_value(h)
         return {"past": past, "filled": torch.full((batch,), seen, device=past.device)}
 
@@ -304,72 +365,81 @@ class SET(AbstractSurrogate):
     ) -> tuple[Tensor, Tensor, Cache]:
         """See `AbstractSurrogate.step_cache`."""
         batch = x.shape[0]
-        motion, v0, constants = self._begin(x[:, None], v[:, None], particles)
-        motion = self._substep(0, motion, v0, constants)
+        motion, constants = self._begin(x[:, None], v[:, None], particles)
+        motion = self._substep(0, motion, constants)
         h = motion.h[:, :, None]
         attended, past = self.attention.step(h, cache["past"], cache["filled"])
         motion = motion._replace(h=(h + attended)[:, :, 0])
-        dx, dv = self._finish(motion, v0, constants, (batch, 1))
+        dx, dv = self._finish(motion, constants, (batch, 1))
         filled = (cache["filled"] + 1).clamp(max=self.settings.history - 1)
         return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
 
-    def _begin(
-        self, x: Tensor, v: Tensor, particles: ParticleTensors
-    ) -> tuple[Motion, Tensor, tuple[Pairs, Tensor, Tensor, Tensor]]:
+    def _begin(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
         """Take differences in the window's dtype, then cast; S = B T."""
         batch, frames, n, _ = x.shape
         pairs = pairs_of(n, x.device, self.dtype)
         x, v = (y.permute(2, 0, 1, 3).flatten(1, 2) for y in (x, v))  # (N, S, D)
-        charges, inverse_masses = (
+        charges, masses = (
             y.to(self.dtype).T[:, :, None].expand(n, batch, frames).reshape(n, -1, 1)
-            for y in (particles.charges, 1.0 / particles.masses)
+            for y in (particles.charges, particles.masses)
         )
-        c = self.settings.coupling * (
-            charges.index_select(0, pairs.i) * charges.index_select(0, pairs.j)
-        )
+        pair_charges = charges.index_select(0, pairs.i) * charges.index_select(0, pairs.j)
         r, w = pairs.difference(x).to(self.dtype), pairs.difference(v).to(self.dtype)
         h = self.initial_features.expand(n, x.shape[1], -1)
-        still = torch.zeros_like(x, dtype=self.dtype)
+        x, v = x.to(self.dtype), v.to(self.dtype)
+        still = torch.zeros_like(x)
         motion = Motion(r, w, torch.zeros_like(r), still, still, h)
-        constants = (pairs, c, inverse_masses, pairs.sum(inverse_masses))
-        return self._drift(0, motion, v.to(self.dtype), pairs), v.to(self.dtype), constants
+        inverse = pairs.sum(1.0 / masses)
+        constants = Constants(pairs, x, v, pair_charges, charges, masses, inverse, particles.field)
+        return self._drift(0, motion, constants), constants
 
     def _finish(
-        self,
-        motion: Motion,
-        v0: Tensor,
-        constants: tuple[Pairs, Tensor, Tensor, Tensor],
-        shape: tuple[int, int],
+        self, motion: Motion, constants: Constants, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
         for k in range(1, self.settings.substeps):
-            motion = self._substep(k, motion, v0, constants)
+            motion = self._substep(k, motion, constants)
         n, _, dims = motion.dx.shape
         dx, dv = (y.reshape(n, *shape, dims).permute(1, 2, 0, 3) for y in (motion.dx, motion.dv))
         return dx, dv  # (B, T, N, D)
 
-    def _substep(
-        self,
-        k: int,
-        motion: Motion,
-        v0: Tensor,
-        constants: tuple[Pairs, Tensor, Tensor, Tensor],
-    ) -> Motion:
-        """Kick by the central pair forces, then drift."""
-        pairs, c, inverse_mass, pair_inverse_mass = constants
+    def _substep(self, k: int, motion: Motion, constants: Constants) -> Motion:
+        """Kick by the central pair forces and the field, then drift."""
+        pairs, charges = constants.pairs, constants.pair_charges
         r = motion.r
         s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.settings.softening**2)
-        features = self.pair_features(r, motion.w, motion.a, s, c, pair_inverse_mass)
-        message, correction = self.messages[k](motion.h, features, s, c, pairs)
+        basis = self.pair_features.basis(s)
+        c = self.prior(charges, basis, s)
+        features = self.pair_features(
+            r, motion.w, motion.a, s, basis, c, constants.pair_inverse_mass
+        )
+        message, correction = self.messages[k](motion.h, features, s, charges, pairs)
         h = motion.h
         if k < len(self.updates):  # after the last kick nobody reads features
             h = self.updates[k](h, pairs.gather(message))
         force = (c + correction) * r / s**3
-        a = pairs.gather_signed(force) * inverse_mass
+        a = pairs.gather_signed(force) / constants.masses
         pair_a = pairs.difference(a)
-        tau = self.settings.frame_dt * self.kick[k] / self.kick.sum()
-        motion = motion._replace(w=motion.w + tau * pair_a, dv=motion.dv + tau * a, a=pair_a, h=h)
-        return self._drift(k + 1, motion, v0, pairs)
+        tau = self.settings.frame_dt * _share(self.kick, k)
+        w, dv = motion.w + tau * pair_a, motion.dv + tau * a
+        if constants.field is not None:
+            kick = tau * self._field(motion, constants)
+            w, dv = w + pairs.difference(kick), dv + kick
+        motion = motion._replace(w=w, dv=dv, a=pair_a, h=h)
+        return self._drift(k + 1, motion, constants)
 
-    def _drift(self, k: int, motion: Motion, v0: Tensor, pairs: Pairs) -> Motion:
-        tau = self.settings.frame_dt * self.drift[k] / self.drift.sum()
-        return motion._replace(r=motion.r + tau * motion.w, dx=motion.dx + tau * (v0 + motion.dv))
+    def _field(self, motion: Motion, constants: Constants) -> Tensor:
+        """Accelerations by the field at the present positions, (N, S, D)."""
+        assert constants.field is not None
+        x, v = constants.x + motion.dx, constants.v + motion.dv
+        charges, masses = constants.charges[..., 0], constants.masses[..., 0]
+        return field_acceleration(constants.field, x, v, charges, masses)
+
+    def _drift(self, k: int, motion: Motion, constants: Constants) -> Motion:
+        tau = self.settings.frame_dt * _share(self.drift, k)
+        dx = motion.dx + tau * (constants.v + motion.dv)
+        return motion._replace(r=motion.r + tau * motion.w, dx=dx)
+
+
+def _share(weights: Tensor, k: int) -> Tensor:
+    """Return the k-th share of palindromic shares, which sum to 1."""
+    return (weights[k] + weights[-1 - k]) / (2 * weights.sum())

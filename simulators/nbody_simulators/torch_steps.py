@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -12,6 +11,7 @@ from nbody_surrogate.device import resolve_device
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrator import Problem
 from nbody_surrogate.system import AbstractSystem, ForceLaws
+from nbody_surrogate.torch_laws import field_acceleration, pair_force
 
 __all__ = ["TorchProblem", "double_precision_device"]
 
@@ -60,44 +60,18 @@ class TorchProblem(NamedTuple):
     def _by_pairs(self, x: Tensor) -> Tensor:
         if self.laws.pair is None:
             return torch.zeros_like(x)
-        law = self.laws.pair.factory(_sqrt, _where)
         separation = x[:, :, None] - x[:, None]  # (B, N, N, D)
         itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
         r2 = torch.where(itself, 1.0, (separation * separation).sum(3))
-        q, m = self.charges, self.masses
-        bond = 1.0 if self.couplings is None else self.couplings
-        pairs = (q[:, :, None], q[:, None], m[:, :, None], m[:, None], bond)
-        force, _ = law(self.laws.pair.parameters, r2, *pairs)
+        q, m = ((y[:, :, None], y[:, None]) for y in (self.charges, self.masses))
+        force = pair_force(
+            self.laws.pair, r2, q, m, 1.0 if self.couplings is None else self.couplings
+        )
         force = torch.where(itself, torch.zeros_like(r2), force)
         total = (force[..., None] * separation).sum(2)
-        return total.clamp(-self.laws.clip, self.laws.clip) / m[..., None]
+        return total.clamp(-self.laws.clip, self.laws.clip) / self.masses[..., None]
 
     def _by_field(self, x: Tensor, v: Tensor) -> Tensor | float:
         if self.laws.field is None:
             return 0.0
-        law = self.laws.field.factory(_sqrt, _where)
-        parameters = self.laws.field.parameters
-        a, _ = law(parameters, _components(x), _components(v), self.charges, self.masses)
-        parts = [torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in a]
-        return torch.stack([part.expand(x.shape[:2]) for part in parts[: x.shape[2]]], dim=2)
-
-
-def _components(vectors: Tensor) -> tuple[Tensor, ...]:
-    """Take vectors (B, N, D) apart; in two dimensions the third component is zero."""
-    parts = vectors.unbind(2)
-    return (*parts, *[torch.zeros_like(parts[0])] * (3 - len(parts)))
-
-
-def _sqrt(value: Tensor | float) -> Tensor | float:
-    """Take roots of parameters too, which are floats."""
-    return torch.sqrt(value) if isinstance(value, Tensor) else math.sqrt(value)
-
-
-def _where(condition: Tensor | bool, yes: Tensor | float, no: Tensor | float) -> Tensor | float:
-    """Choose between floats in double precision, where torch.where would take single."""
-    if not isinstance(condition, Tensor):
-        return yes if condition else no
-    yes, no = (
-        torch.as_tensor(value, dtype=torch.float64, device=condition.device) for value in (yes, no)
-    )
-    return torch.where(condition, yes, no)
+        return field_acceleration(self.laws.field, x, v, self.charges, self.masses)

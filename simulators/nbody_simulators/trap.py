@@ -10,7 +10,7 @@ from pydantic import Field
 from nbody_simulators.charged import ChargedSpec, charged_cloud, coulomb
 from nbody_simulators.harmonic import harmonic
 from nbody_simulators.law_system import AbstractLawSystem
-from nbody_simulators.symmetries import AUTONOMOUS
+from nbody_simulators.symmetries import AUTONOMOUS, FREE
 from nbody_surrogate.system import Draw, ForceLaws
 
 __all__ = ["Trap", "TrapSpec"]
@@ -42,6 +42,7 @@ class Trap(AbstractLawSystem):
 
     name = "trap"
     Spec = TrapSpec
+    pair_symmetries = FREE
 
     @property
     def symmetries(self) -> frozenset[str]:

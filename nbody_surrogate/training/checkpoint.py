@@ -1,0 +1,104 @@
+"""The state of a training run on disk: safetensors and JSON, replaced in one step."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from nbody_surrogate.errors import FileFormatError
+
+__all__ = ["load_checkpoint", "read_json", "save_checkpoint", "write_json"]
+
+NAME = "checkpoint.json"
+
+
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
+    """Write a checkpoint; an older one is removed after that."""
+    path = folder / f"checkpoint-{step}.safetensors"
+    temporary = path.with_name(path.name + ".part")
+    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, temporary)
+    temporary.replace(path)
+    write_json(folder / NAME, {"step": step, **rest})
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old != path:
+            old.unlink()
+
+
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read the checkpoint of a folder, or return None where there is none.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged.
+    """
+    if not (folder / NAME).is_file():
+        return None
+    rest = read_json(folder / NAME)
+    try:
+        tensors = load_file(folder / f"checkpoint-{rest['step']}.safetensors")
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise damaged(folder, error) from None
+    return tensors, rest
+
+
+def damaged(folder: Path, error: Exception) -> FileFormatError:
+    """Say that a checkpoint is damaged."""
+    reason = " ".join(str(error).split())[:200]
+    return FileFormatError(f"the checkpoint in {str(folder)!r} is damaged: {reason}")
+
+
+def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors below a prefix."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[str, Any]) -> dict[str, Tensor]:
+    """Return the moments of AdamW by the names of the parameters."""
+    found = {}
+    for key, parameter in names.items():
+        for moment in MOMENTS & optimizer.state[parameter].keys():
+            found[f"{moment}.{key}"] = optimizer.state[parameter][moment]
+    return found
+
+
+MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, names: dict[str, Any], tensors: dict[str, Tensor], step: int
+) -> None:
+    """Set the moments of AdamW."""
+    for key, parameter in names.items():
+        for moment in MOMENTS:
+            if f"{moment}.{key}" in tensors:
+                state = optimizer.state[parameter]
+                state[moment] = tensors[f"{moment}.{key}"].to(parameter)
+                state["step"] = torch.tensor(float(step))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file in one step."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(content) + "\n")
+    temporary.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises
+    ------
+    FileFormatError
+        If it is damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None

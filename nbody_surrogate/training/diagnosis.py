@@ -1,0 +1,53 @@
+"""What went wrong in a training run, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.training.validation import Score
+
+__all__ = ["diagnose"]
+
+GAP = 1.5  # validation over training error, from which on it is called over-fitting
+FALLING = 0.05  # of the loss, in the last tenth of the steps
+ASYMMETRIC = 1e-3  # over the increments, far beyond rounding of float32
+
+
+def diagnose(
+    train: list[Score | None],
+    validation: list[Score | None],
+    log: list[dict[str, Any]],
+    symmetry: float | None,
+) -> list[str]:
+    """Say, in a line for each, what a run shows of known failures, or that it shows none."""
+    lines = [*_gaps(train, validation), *_convergence(log)]
+    if symmetry is not None and not symmetry < ASYMMETRIC:
+        lines.append(f"poor symmetry: rotated inputs change the increments by {symmetry:.1e}")
+    return lines or ["no sign of over-fitting, slow convergence or poor symmetry"]
+
+
+def _gaps(train: list[Score | None], validation: list[Score | None]) -> list[str]:
+    lines = []
+    for number, (seen, new) in enumerate(zip(train, validation, strict=True)):
+        if seen is None or new is None:
+            continue
+        apart = new.low > seen.high  # where intervals overlap there is no difference
+        if apart and new.mean > GAP * seen.mean:
+            lines.append(
+                f"over-fitting: source {number} has a one-step error of {new.mean:.1e} on "
+                f"validation and {seen.mean:.1e} on training trajectories"
+            )
+    return lines
+
+
+def _convergence(log: list[dict[str, Any]]) -> list[str]:
+    losses = [entry["loss"] for entry in log if "loss" in entry]
+    if len(losses) < 10:
+        return []
+    tenth = max(len(losses) // 10, 1)
+    before, last = np.mean(losses[-2 * tenth : -tenth]), np.mean(losses[-tenth:])
+    if last < (1 - FALLING) * before:
+        return ["slow convergence: the loss still falls; more `steps` would help"]
+    return []

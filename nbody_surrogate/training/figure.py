@@ -1,0 +1,36 @@
+"""The loss and the validation errors of a training run, drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+__all__ = ["draw_log"]
+
+
+def draw_log(log: list[dict[str, Any]], path: Path) -> None:
+    """Draw the loss, and the one-step error of each source on validation, over steps."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
+    losses = [entry for entry in log if "validation" not in entry]
+    above.plot([e["step"] for e in losses], [e["loss"] for e in losses], color="0.3")
+    above.set_ylabel("loss")
+    scored = [entry for entry in log if "validation" in entry]
+    sources = len(scored[0]["validation"]) if scored else 0
+    for number in range(sources):
+        rows = [(e["step"], e["validation"][number]) for e in scored if e["validation"][number]]
+        steps = [step for step, _ in rows]
+        (line,) = below.plot(steps, [s["mean"] for _, s in rows], label=f"source {number}, mean")
+        below.plot(steps, [s["median"] for _, s in rows], "--", color=line.get_color())
+    below.set_yscale("log")
+    below.set_ylabel("one-step x-MSE\n(median dashed)")
+    below.set_xlabel("step")
+    if sources:
+        below.legend(fontsize="small", frameon=False)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+    part = path.with_name(path.name + ".part")
+    figure.savefig(part, format="png", dpi=120)
+    part.replace(path)

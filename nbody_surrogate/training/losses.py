@@ -1,0 +1,85 @@
+"""What a training step minimises."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.training.recipe import Recipe
+
+__all__ = ["Loss", "Passes"]
+
+SMALLEST_SCALE = 1e-12  # of s^2, so that the loss stays finite
+FOLLOW = 0.02  # of the way to the batch's quantile, each step
+
+
+class Passes(NamedTuple):
+    """How often the model predicts from its own predictions, and whether gradients flow."""
+
+    count: int
+    pushforward: bool
+
+
+@final
+class Loss:
+    """The loss of a recipe, with the scales that it follows, as `Recipe` describes it.
+
+    Attributes
+    ----------
+    scales : Tensor, shape (sources, quantiles, 2)
+        s^2 of positions and velocities; NaN before the first batch of a source.
+    """
+
+    def __init__(self, recipe: Recipe, sources: int) -> None:
+        self._kind, self._quantiles = recipe.loss, recipe.quantiles
+        shape = (sources, len(recipe.quantiles), 2)
+        self.scales = torch.full(shape, math.nan, dtype=torch.float64)
+
+    def __call__(
+        self,
+        model: AbstractSurrogate,
+        which: int,
+        dt: float,
+        window: tuple[Tensor, Tensor],
+        particles: ParticleTensors,
+        passes: Passes,
+    ) -> Tensor:
+        """Return the loss of a batch of windows x, v (B, T, N, D) of one source."""
+        true_x, true_v = window
+        x, v = true_x[:, :-1], true_v[:, :-1]
+        squared = []
+        for _ in range(passes.count):
+            dx, dv = model(x, v, particles)
+            frames = dx.shape[1]  # a one-shot model answers for its last frame only
+            x, v = (y[:, -frames:] for y in (x, v))
+            after = slice(true_x.shape[1] - frames, None)
+            error_x = (dx - (true_x[:, after] - x).to(dx)) / (dt * dt / 2)
+            error_v = (dv - (true_v[:, after] - v).to(dv)) / dt
+            squared += [
+                torch.stack([e.square().mean((2, 3)).flatten() for e in (error_x, error_v)])
+            ]
+            x, v = x[:, :-1] + dx[:, :-1].to(x), v[:, :-1] + dv[:, :-1].to(v)
+            if passes.pushforward:
+                x, v = x.detach(), v.detach()
+        return self._of(which, torch.cat(squared, dim=1))
+
+    def _of(self, which: int, squared: Tensor) -> Tensor:
+        """Weigh squared errors (2, F) of positions and velocities."""
+        if self._kind == "mse":
+            return squared.mean(1).sum()
+        scales = self._follow(which, squared.detach())  # (levels, 2)
+        weights = torch.tensor(list(self._quantiles.values())).to(squared)
+        levels = torch.log1p(squared / scales[..., None].to(squared)).mean(-1).sum(-1)
+        return (weights * levels).sum()
+
+    def _follow(self, which: int, squared: Tensor) -> Tensor:
+        """Follow the quantiles of the squared errors of positions and velocities."""
+        wanted = torch.tensor(list(self._quantiles), dtype=torch.float64)
+        now = squared.double().cpu().quantile(wanted, dim=1).clamp(min=SMALLEST_SCALE)
+        before = self.scales[which]
+        self.scales[which] = now if before.isnan().any() else before.lerp(now, FOLLOW)
+        return self.scales[which].clone()

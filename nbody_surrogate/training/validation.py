@@ -1,0 +1,60 @@
+"""How a model does while it trains: one step on trajectories it has not seen, and on some it has."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from nbody_surrogate.evaluation import FIRST, Truth, one_step_of_model
+from nbody_surrogate.statistics import bootstrap_mean
+from nbody_surrogate.surrogate import AbstractSurrogate
+from nbody_surrogate.training.data import Source
+
+__all__ = ["Score", "score", "symmetry_error"]
+
+SAMPLE = 4  # trajectories whose symmetry is looked at
+
+
+class Score(NamedTuple):
+    """One-step x-MSE of a source: mean with its 95 % interval, and median; v-MSE mean."""
+
+    mean: float
+    low: float
+    high: float
+    median: float
+    velocity: float
+
+
+def score(model: AbstractSurrogate, truth: Truth) -> Score:
+    """Score a model on trajectories."""
+    first = min(FIRST, truth.x.shape[1] - 2)
+    position, velocity = one_step_of_model(model, truth, first)
+    each = position.mean(1)
+    low, high = bootstrap_mean(each)
+    return Score(float(each.mean()), low, high, float(np.median(position)), float(velocity.mean()))
+
+
+def mean_log(scores: list[Score]) -> float:
+    """One number for all sources: the mean of the logarithms of their mean errors."""
+    return float(np.mean([np.log10(max(each.mean, 1e-300)) for each in scores]))
+
+
+@torch.no_grad()
+def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
+    """Largest departure from rotation symmetry, over the increments; None where not claimed."""
+    if "rotation" not in model.symmetries or source.field is not None:
+        return None
+    truth = source.train
+    x, v = (torch.tensor(y[:SAMPLE]) for y in (truth.x, truth.v))
+    rng = np.random.default_rng(0)
+    matrix, _ = np.linalg.qr(rng.normal(size=(x.shape[-1],) * 2))
+    turn = torch.tensor(matrix)
+    particles = source.particle_tensors(
+        *(torch.tensor(y[:SAMPLE]) for y in (truth.particles.charges, truth.particles.masses)),
+        model.dtype,
+    )
+    dx, _ = model(x, v, particles)
+    turned, _ = model(x @ turn, v @ turn, particles)
+    return float((turned.double() - dx.double() @ turn).abs().max() / dx.abs().max())
