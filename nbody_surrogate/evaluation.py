@@ -16,7 +16,7 @@ from nbody_surrogate.integrator import AbstractIntegrator
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors
-from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.system import AbstractSystem, FieldLaw
 
 __all__ = ["FIRST", "START", "Truth", "one_step", "one_step_of_model", "roll_out"]
 
@@ -38,7 +38,7 @@ class Truth(NamedTuple):
     particles: Particles
 
     @property
-    def field_law(self) -> object:
+    def field_law(self) -> FieldLaw | None:
         """The law of the external field, where there is one."""
         laws = self.system.force_laws()
         return None if laws is None else laws.field
@@ -72,13 +72,8 @@ def one_step_of_model(
     for begin in range(0, len(truth.x), at_once):
         some = slice(begin, begin + at_once)
         x, v = (torch.tensor(y[some], device=device) for y in (truth.x, truth.v))
-        particles = ParticleTensors(
-            *(
-                torch.tensor(y[some], device=device, dtype=model.dtype)
-                for y in (truth.particles.charges, truth.particles.masses)
-            ),
-            truth.field_law,  # type: ignore[arg-type]
-        )
+        kept = Particles(truth.particles.charges[some], truth.particles.masses[some])
+        particles = ParticleTensors.from_particles(kept, device, model.dtype, truth.field_law)
         dx, dv = model(x[:, :-1], v[:, :-1], particles)
         errors.append([_mse(y, dy)[:, first:] for y, dy in ((x, dx), (v, dv))])
     position, velocity = (np.concatenate(column) for column in zip(*errors, strict=True))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -113,14 +115,15 @@ class AbstractSurrogate(nn.Module, ABC):
        depend on velocity;
     6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
        one frame's work per frame. They must agree with `forward` to rounding;
-    7. optionally set `shipped_weights` to a folder with a default set of weights.
+    7. optionally set `shipped_weights`, names of sets of weights and their folders; the first
+       is what runs by default.
     """
 
     Config: ClassVar[type[SurrogateConfig]]
     min_history: ClassVar[int] = 1
     symmetries: ClassVar[frozenset[str]] = frozenset()
     applies_field: ClassVar[bool] = False
-    shipped_weights: ClassVar[Path | None] = None
+    shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
 
     def __init__(self, config: SurrogateConfig) -> None:
         super().__init__()

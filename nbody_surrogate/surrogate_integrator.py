@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, final
 
 import numpy as np
@@ -37,16 +38,32 @@ from nbody_surrogate.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
 
+logger = logging.getLogger(__name__)
+
+StepCache = Callable[[Cache, Tensor, Tensor, ParticleTensors], tuple[Tensor, Tensor, Cache]]
+INDUCTOR: dict[str, Any] = {
+    "freezing": True,  # weights are constants of the compiled step
+    "cpp_wrapper": True,  # small steps: calls from Python would take a third of the time
+    "realize_opcount_threshold": 10,  # else each pair computes all sub-steps before it again
+}
+"""How steps are compiled for the CPU; each was measured to pay for `set`."""
+
 SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
 
 
 class SurrogateOptions(IntegratorOptions):
     """Options of every surrogate."""
 
-    weights: str | None = Field(default=None, description="folder; default: the shipped weights")
+    weights: str | None = Field(
+        default=None, description="a folder, or the name of shipped weights; default: the first"
+    )
     device: str = "auto"
     dtype: str | None = Field(default=None, description="default: that of the weights")
     warm_up: str = Field(default="dop853", description="makes the first frames where needed")
+    compile: bool = Field(
+        default=False,
+        description="by torch.compile, for each shape: a minute or less once, then faster frames",
+    )
 
 
 @final
@@ -98,15 +115,39 @@ class SurrogateIntegrator(AbstractIntegrator):
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
         self.model = copy.deepcopy(model).to(self.device, dtype).eval()  # the caller keeps theirs
         self.card = card
+        self._step = self._compiled() if self.options.compile else self.model.step_cache
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
 
     def _load(self, folder: str | None) -> tuple[AbstractSurrogate, Card, str]:
         cls = surrogate_class(self.name)
-        chosen = folder if folder is not None else cls.shipped_weights
-        if chosen is None:
+        shipped = cls.shipped_weights
+        if folder is None and not shipped:
             raise InputError(f"`weights`: surrogate {self.name!r} ships none; give a folder")
-        return load_weights(chosen, self.name, cls)
+        chosen = next(iter(shipped)) if folder is None else folder
+        return load_weights(shipped.get(chosen, chosen), self.name, cls)
+
+    def _compiled(self) -> StepCache:
+        """Compile the step on its first call; where that fails, go on without and say so once.
+
+        Weights are constants here, so they are frozen into what is compiled.
+        """
+        plain = self.model.step_cache
+        on_cpu = INDUCTOR if self.device.type == "cpu" else None
+        compiled: StepCache = torch.compile(plain, dynamic=False, options=on_cpu)
+
+        def step(
+            cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors
+        ) -> tuple[Tensor, Tensor, Cache]:
+            try:
+                return compiled(cache, x, v, particles)
+            except Exception as error:  # whatever a compiler may raise
+                reason = " ".join(str(error).split())[:120]
+                logger.warning("%s runs without torch.compile: %s", self.name, reason)
+                self._step = plain
+                return plain(cache, x, v, particles)
+
+        return step
 
     @property
     def description(self) -> dict[str, Any]:
@@ -197,6 +238,7 @@ class SurrogateIntegrator(AbstractIntegrator):
                     stacklevel=2,
                 )
 
+    @torch.inference_mode()
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
@@ -214,15 +256,18 @@ class SurrogateIntegrator(AbstractIntegrator):
         if carry.frame == 0 and self.model.min_history > 1:
             x, v, counters, failures = self._warm_up(carry, frames, counters)
             cache = self.model.start_cache(*self._inputs(x[:, :-1], v[:, :-1]), particles)
-        out_x, out_v = list(x.unbind(1)), list(v.unbind(1))  # the newest frame last
-        while len(out_x) <= frames:
-            inputs = self._inputs(out_x[-1], out_v[-1])
-            dx, dv, cache = self.model.step_cache(cache, *inputs, particles)
-            out_x.append(out_x[-1] + dx.to(out_x[-1]))
-            out_v.append(out_v[-1] + dv.to(out_v[-1]))
+        made = _Frames(frames, x[:, 0], self.device)
+        for n in range(1, x.shape[1]):  # of the warm-up
+            made.add(x[:, n], v[:, n])
+        newest_x, newest_v = x[:, -1], v[:, -1]
+        while made.count < frames:
+            inputs = self._inputs(newest_x, newest_v)
+            dx, dv, cache = self._step(cache, *inputs, particles)
+            newest_x, newest_v = newest_x + dx.to(newest_x), newest_v + dv.to(newest_v)
+            made.add(newest_x, newest_v)
             counters["model_calls"] += batch
-            tick(len(out_x) - 1)
-        new_x, new_v = (torch.stack(out[1:], dim=1).cpu().numpy() for out in (out_x, out_v))
+            tick(made.count)
+        new_x, new_v = made.arrays()
         return Frames(new_x, new_v, _packed(cache), failures, counters)
 
     def _warm_up(
@@ -269,6 +314,28 @@ class SurrogateIntegrator(AbstractIntegrator):
         return ParticleTensors.from_particles(
             problem.particles, self.device, self.model.dtype, field
         )
+
+
+class _Frames:
+    """Frames on the host, copied while the device goes on; waited for once, at the end."""
+
+    def __init__(self, frames: int, like: Tensor, device: torch.device) -> None:
+        shape, pinned = (2, frames, *like.shape), device.type == "cuda"
+        self._made = torch.empty(shape, dtype=torch.float64, pin_memory=pinned)
+        self._device, self.count = device, 0
+
+    def add(self, x: Tensor, v: Tensor) -> None:
+        """Take the next frame, x and v (B, N, D)."""
+        for out, y in zip(self._made, (x, v), strict=True):
+            out[self.count].copy_(y, non_blocking=True)
+        self.count += 1
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and v, both (B, F, N, D)."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        x, v = (y.transpose(0, 1).contiguous().numpy() for y in self._made)
+        return x, v
 
 
 def _packed(cache: Cache) -> dict[str, Tensor]:

@@ -433,7 +433,7 @@ def test_a_label_error_that_there_is_not_is_said_to_be_none():
 
 
 def test_weights_of_ones_own():
-    shutil.copytree(SET.shipped_weights, "mine")
+    shutil.copytree(SET.shipped_weights["set"], "mine")
     found = [
         good_json("--integrator", "set", "-n", 5, "--duration", 0.2, *more, "-o", name)
         for name, more in (("a.h5", []), ("b.h5", ["--weights", "mine"]))
@@ -515,7 +515,7 @@ def make_bad_files():
     Path("folder.h5").mkdir()
     Path("taken.png").write_bytes(b"precious")
     for name in ("corrupt", "version", "incomplete"):
-        shutil.copytree(SET.shipped_weights, name)
+        shutil.copytree(SET.shipped_weights["set"], name)
     weights = Path("corrupt/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:-100])
     config = json.loads(Path("version/config.json").read_text())

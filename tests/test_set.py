@@ -108,7 +108,7 @@ def perturbed_set(config=None):
 @pytest.fixture(scope="module")
 def shipped():
     """The shipped weights in float64."""
-    return load_weights(SET.shipped_weights, "set", SET)[0].double()
+    return load_weights(SET.shipped_weights["set"], "set", SET)[0].double()
 
 
 @pytest.fixture(scope="module", params=["shipped", "perturbed"])

@@ -323,7 +323,7 @@ def test_a_pickle_is_not_executed(folder, tmp_path, writer):
 
 
 def test_the_shipped_weights_load():
-    model, card, _ = load_set(SET.shipped_weights)
+    model, card, _ = load_set(SET.shipped_weights["set"])
     assert set(card.symmetries) == SET.symmetries
     assert card.system_spec == {
         "coupling": model.config.coupling,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["progress_bar"]
+__all__ = ["progress_bar", "training_bar"]
 
 
 @contextmanager
@@ -22,3 +22,26 @@ def progress_bar(
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(label, total=total)
         yield lambda done, whole: bar.update(task, completed=int(done), total=whole)
+
+
+@contextmanager
+def training_bar(
+    steps: int, *, hidden: bool = False
+) -> Iterator[Callable[[int, float, float | None], None]]:
+    """Yield a callable that takes the step, its loss and the latest validation error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
+
+    console = Console(stderr=True)
+    silent = hidden or not console.is_terminal
+    words = TextColumn("loss {task.fields[loss]}  one step {task.fields[error]}")
+    columns = ("training", BarColumn(), MofNCompleteColumn(), Remaining(), words)
+    with Progress(*columns, console=console, transient=True, disable=silent) as bar:
+        task = bar.add_task("", total=steps, loss="", error="")
+
+        def tick(step: int, loss: float, error: float | None) -> None:
+            shown = "" if error is None else f"{error:.2e}"
+            bar.update(task, completed=step, loss=f"{loss:.4g}", error=shown)
+
+        yield tick

@@ -2,50 +2,89 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.group import interruptible
+from nbody_surrogate.cli.progress import training_bar
 from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.training.recipe import Recipe
 
 __all__ = ["train"]
 
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Run folder.")
 @click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Run folder; one that holds a checkpoint of the same recipe is gone on with.",
+    "--resume", type=click.Path(path_type=Path), help="Go on with the run in this folder."
 )
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes for the data.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the training.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def train(config: Path, output: Path, workers: int, threads: int, quiet: bool) -> None:
+def train(
+    config: Path | None,
+    output: Path | None,
+    resume: Path | None,
+    workers: int,
+    threads: int,
+    device: str,
+    quiet: bool,
+) -> None:
     """Train a surrogate by the recipe CONFIG, a TOML file.
 
-    The run folder gets the data, a checkpoint, `log.jsonl` and, in `weights/`, the model that
-    `nbody-sim run --weights` takes.
+    The run folder gets the recipe, the data that are made, checkpoints, `log.jsonl`, `loss.png`,
+    `summary.json` and, in `weights/`, the model that `nbody-sim run --weights` takes. A run that
+    was stopped goes on by `--resume FOLDER`, or by the same command again, and ends with the bits
+    of one that was not.
     """
     import torch
 
-    from nbody_surrogate.training.recipe import read_recipe
+    from nbody_surrogate.device import resolve_device
     from nbody_surrogate.training.trainer import Trainer
 
     for name, value in (("workers", workers), ("threads", threads)):
         if value < 1:
             raise InputError(f"`{name}` must be at least 1, got {value}")
-    recipe = read_recipe(config)
+    recipe, folder = _chosen(config, output, resume)
     torch.set_num_threads(threads)
 
     def say(line: str) -> None:
         if not quiet:
             click.echo(line, err=True)
 
-    trainer = Trainer(recipe, output, workers, say)
-    with progress_bar("training", recipe.steps, hidden=quiet) as progress:
-        trainer.run(lambda step, _: progress(step, recipe.steps))
-    say(f"Weights: {output / 'weights'}")
+    command = shlex.join(["nbody-sim", "train", *_arguments(config, folder)])
+    where = str(resolve_device(device))
+    kept = interruptible(f"go on with nbody-sim train --resume {shlex.quote(str(folder))}")
+    with kept:
+        trainer = Trainer(recipe, folder, workers, say, where, command)
+        with training_bar(recipe.steps, hidden=quiet) as tick:
+            found = trainer.run(tick)
+    for line in found:
+        say(line)
+    say(f"Weights: {folder / 'weights'}")
+
+
+def _chosen(config: Path | None, output: Path | None, resume: Path | None) -> tuple[Recipe, Path]:
+    """Return the recipe and the run folder."""
+    from nbody_surrogate.training.recipe import read_recipe, recipe_of_run
+
+    if resume is not None:
+        if config is not None or output is not None:
+            raise InputError("`resume` goes without CONFIG and `output`: the folder holds both")
+        return recipe_of_run(resume), resume
+    if config is None or output is None:
+        raise InputError("`train` needs CONFIG and `output`, or `resume` with a run folder")
+    return read_recipe(config), output
+
+
+def _arguments(config: Path | None, folder: Path) -> list[str]:
+    if config is None:
+        return ["--resume", str(folder)]
+    return [str(config), "--output", str(folder)]

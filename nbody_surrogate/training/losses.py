@@ -20,7 +20,7 @@ FOLLOW = 0.02  # of the way to the batch's quantile, each step
 class Passes(NamedTuple):
     """How often the model predicts from its own predictions, and whether gradients flow."""
 
-    count: int
+    number: int
     pushforward: bool
 
 
@@ -52,7 +52,7 @@ class Loss:
         true_x, true_v = window
         x, v = true_x[:, :-1], true_v[:, :-1]
         squared = []
-        for _ in range(passes.count):
+        for _ in range(passes.number):
             dx, dv = model(x, v, particles)
             frames = dx.shape[1]  # a one-shot model answers for its last frame only
             x, v = (y[:, -frames:] for y in (x, v))

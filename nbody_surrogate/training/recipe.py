@@ -9,10 +9,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.options import validated
+from nbody_surrogate.training.checkpoint import read_json
 
-__all__ = ["DataRecipe", "Recipe", "read_recipe"]
+__all__ = ["DataRecipe", "Recipe", "read_recipe", "recipe_of_run"]
 
 Quantile = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(gt=0)]
@@ -116,6 +117,29 @@ def read_recipe(path: str | Path) -> Recipe:
         raise InputError(f"`config` {str(path)!r}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"`config` {str(path)!r} is not valid TOML: {error}") from None
+    return _checked(values, path)
+
+
+def recipe_of_run(folder: str | Path) -> Recipe:
+    """Read the recipe of a run folder.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no run.
+    FileFormatError
+        If its recipe is damaged.
+    """
+    path = Path(folder) / "recipe.json"
+    if not path.is_file():
+        raise InputError(f"`resume` {str(folder)!r} holds no training run")
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise FileFormatError(f"{str(path)!r} is damaged: it is no recipe")
+    return _checked(values, path)
+
+
+def _checked(values: Any, path: str | Path) -> Recipe:
     recipe = validated(Recipe, values, f"recipe {str(path)!r}")
     for data in recipe.data:
         spec = data.dataset_spec()

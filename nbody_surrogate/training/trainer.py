@@ -62,6 +62,8 @@ class Trainer:
         Takes one line of text.
     device : str
         Where the model trains: a torch device.
+    command : str
+        How the run was started, for the card.
 
     Raises
     ------
@@ -77,8 +79,10 @@ class Trainer:
         workers: int,
         report: Callable[[str], None],
         device: str = "cpu",
+        command: str = "",
     ) -> None:
         self.recipe, self.folder, self.report = recipe, Path(folder), report
+        self.command = command
         cls = surrogate_class(recipe.surrogate)
         config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
         for data in recipe.data:  # what is wrong is said before the data are made
@@ -240,7 +244,7 @@ class Trainer:
 
     def _card(self) -> Card:
         sources = self.sources
-        systems = {}
+        systems: dict[tuple[str, str], CardSystem] = {}
         for source in sources:
             spec, end = source.system.spec, float(source.spec.numbers[-1])
             key = (source.system.name, json.dumps(spec.of_forces(), sort_keys=True))
@@ -261,6 +265,7 @@ class Trainer:
                 "minutes": round(self.seconds / 60, 1),
                 "seed": self.recipe.seed,
                 "device": str(self.device),
+                **({"command": self.command} if self.command else {}),
                 **versions(),
             },
         )

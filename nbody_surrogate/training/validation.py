@@ -1,4 +1,4 @@
-"""How a model does while it trains: one step on trajectories it has not seen, and on some it has."""
+"""How a model does while it trains: one step on new trajectories, and on some it has seen."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
     rng = np.random.default_rng(0)
     matrix, _ = np.linalg.qr(rng.normal(size=(x.shape[-1],) * 2))
     turn = torch.tensor(matrix)
-    particles = source.particle_tensors(
-        *(torch.tensor(y[:SAMPLE]) for y in (truth.particles.charges, truth.particles.masses)),
-        model.dtype,
+    charges, masses = (
+        torch.tensor(y[:SAMPLE]) for y in (truth.particles.charges, truth.particles.masses)
     )
+    particles = source.particle_tensors(charges, masses, model.dtype)
     dx, _ = model(x, v, particles)
     turned, _ = model(x @ turn, v @ turn, particles)
     return float((turned.double() - dx.double() @ turn).abs().max() / dx.abs().max())

@@ -22,27 +22,29 @@ rounding for any masses. Messages see only invariants of *relative* motion, so t
 exactly equivariant under E(D), permutations, time shifts and uniform motion. Every message
 carries a decaying envelope, so a remote particle is felt through the prior alone. The shares
 kappa and delta are palindromic, so that a sub-step is of order two for what is not learned: an
-external field of the system is applied as it is, at each kick. Temporal attention looks back over the last L frames of the same particle; it feeds features,
-never a coordinate.
+external field of the system is applied as it is, at each kick. Temporal attention looks back over
+the last L frames of the same particle; it feeds features, never a coordinate.
 """
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Self, final
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import linear, silu
 
 from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, SurrogateConfig
 from nbody_surrogate.system import FieldLaw
 from nbody_surrogate.torch_laws import field_acceleration
 
 __all__ = ["SET", "SETConfig"]
+
+WEIGHTS = Path(__file__).parent / "weights"
 
 
 class SETConfig(SurrogateConfig):
@@ -97,10 +99,25 @@ class Pairs(NamedTuple):
         return m.index_select(0, self.partners).view(n, partners, *m.shape[1:])
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # kept for later, when gradients may be asked for
+_PAIRS: dict[tuple[int, torch.device, torch.dtype], Pairs] = {}
+MOST_PAIRS = 64  # sets of index maps kept at a time
+
+
 def pairs_of(n: int, device: torch.device, dtype: torch.dtype) -> Pairs:
-    """Build the index maps for N particles."""
+    """Return the index maps for N particles.
+
+    A plain dict, which a compiled step looks up where it would trace through a cached function.
+    """
+    key = (n, device, dtype)
+    if key not in _PAIRS:
+        _keep_pairs(key)
+    return _PAIRS[key]
+
+
+@torch.inference_mode(False)  # kept for later, when gradients may be asked for
+def _keep_pairs(key: tuple[int, torch.device, torch.dtype]) -> None:
+    """Build index maps, and forget the oldest where there are many."""
+    n, device, dtype = key
     i, j = torch.triu_indices(n, n, offset=1)
     pair_of = torch.zeros((n, n), dtype=torch.long)
     pair_of[i, j] = pair_of[j, i] = torch.arange(len(i))
@@ -108,7 +125,15 @@ def pairs_of(n: int, device: torch.device, dtype: torch.dtype) -> Pairs:
     upper = torch.triu(torch.ones((n, n)), diagonal=1)
     sign = (2.0 * upper - 1.0)[off_diagonal].view(n, max(n - 1, 0), 1, 1)
     partners = pair_of[off_diagonal]
-    return Pairs(i.to(device), j.to(device), partners.to(device), sign.to(device, dtype))
+    while len(_PAIRS) >= MOST_PAIRS:
+        del _PAIRS[next(iter(_PAIRS))]
+    _PAIRS[key] = Pairs(i.to(device), j.to(device), partners.to(device), sign.to(device, dtype))
+
+
+def affine(layer: nn.Linear, y: Tensor) -> Tensor:
+    """Apply a linear layer; compiled, the bias becomes part of what follows, which saves a copy."""
+    applied: Tensor = linear(y, layer.weight) + layer.bias
+    return applied
 
 
 class PairFeatures(nn.Module):
@@ -182,7 +207,8 @@ class Prior(nn.Module):
             return self.coupling * charges
         charged, plain = self.radial(basis).chunk(2, dim=-1)
         if self.kind == "kernel":
-            return charges * (self.far + charged) + plain
+            far: Tensor = charges * (self.far + charged) + plain
+            return far
         force: Tensor = charges * charged + plain
         return force * s * s
 
@@ -204,10 +230,10 @@ class Messages(nn.Module):
         self, h: Tensor, features: Tensor, s: Tensor, charges: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
         """Return the messages (P, S, d) and the correction phi_x (P, S, 1)."""
-        plain, charged = self.from_pair(features).chunk(2, dim=-1)
+        plain, charged = affine(self.from_pair, features).chunk(2, dim=-1)
         hidden = silu(plain + charges * charged + pairs.sum(self.from_nodes(h)))
         envelope = 1.0 / (1.0 + (s * torch.exp(-self.log_range)) ** 4)
-        message = silu(self.to_message(hidden)) * envelope
+        message = silu(affine(self.to_message, hidden)) * envelope
         return message, self.to_force(message)
 
 
@@ -223,9 +249,8 @@ class Update(nn.Module):
 
     def forward(self, h: Tensor, received: Tensor) -> Tensor:
         """Map h and the summed messages, both (N, S, d), to the new h."""
-        hidden = silu(self.from_features(h) + self.from_messages(received))
-        updated: Tensor = h + self.to_features(hidden)
-        return updated
+        hidden = silu(affine(self.from_features, h) + self.from_messages(received))
+        return h + affine(self.to_features, hidden)
 
 
 class TemporalAttention(nn.Module):
@@ -265,7 +290,8 @@ class TemporalAttention(nn.Module):
         bias = self.lag_bias.flip(1)[None, :, None, :].masked_fill(
             ~seen[:, None, None, :], -torch.inf
         )  # (B, H, 1, L)
-        return self._attend(self.query(h), key_value, bias), key_value[:, :, 1:]
+        # as contiguous as the first cache, so that one compiled step serves all frames
+        return self._attend(self.query(h), key_value, bias), key_value[:, :, 1:].contiguous()
 
     def _attend(self, query: Tensor, key_value: Tensor, bias: Tensor) -> Tensor:
         key, value = key_value.chunk(2, dim=-1)
@@ -309,7 +335,9 @@ class SET(AbstractSurrogate):
 
     Config = SETConfig
     applies_field = True
-    shipped_weights = Path(__file__).parent / "weights" / "set"
+    shipped_weights = MappingProxyType(
+        {name: WEIGHTS / name for name in ("set", "set-small", "set-kernel")}
+    )
     symmetries = frozenset(
         {
             "translation",
@@ -353,6 +381,7 @@ class SET(AbstractSurrogate):
         batch, frames, n, _ = x.shape
         room = self.settings.history - 1
         seen = min(frames, room)
+        pairs_of(n, x.device, self.dtype)  # before a compiled step asks for them
         past = self.kick.new_zeros((n, batch, room, 2 * self.settings.width))
         if seen:
             motion, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
