@@ -130,6 +130,11 @@ class AbstractSurrogate(nn.Module, ABC):
         self.config = config
 
     @property
+    def evaluations_per_frame(self) -> int:
+        """How often one frame evaluates each pair of particles, to compare costs by."""
+        return 1
+
+    @property
     def dtype(self) -> torch.dtype:
         """The dtype of the weights, and of the increments."""
         return next(self.parameters()).dtype

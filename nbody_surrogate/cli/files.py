@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError
 
-__all__ = ["Files"]
+__all__ = ["Files", "check_free", "write_whole"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +69,36 @@ def _free_name(request: Request) -> Path:
         number += 1
         path = folder / f"{base}-{number}.h5"
     return path
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Demand that a file of text can be written there.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    if not path.parent.is_dir():
+        raise InputError(f"`output` {str(path)!r}: its folder is not there")
+    if path.is_dir():
+        raise InputError(f"`output` {str(path)!r} is a folder; name a file")
+    if path.exists() and not overwrite:
+        raise InputError(f"`output` {str(path)!r} is there already; add --overwrite to replace it")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file of text in one step.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise RunError(f"`output` {str(path)!r} cannot be written: {error.strerror}") from None

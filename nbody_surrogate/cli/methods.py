@@ -61,9 +61,10 @@ def _build(
     if reference is not None:
         for_truth = integrator_options(reference, "reference")
     tolerances = given(rtol=request.rtol, atol=request.atol)
-    weights = None if request.weights is None else str(request.weights)
     steps = given(substeps=request.substeps, step=request.step)
-    special = steps | given(dtype=request.dtype, weights=weights)
+    special = steps | given(
+        dtype=request.dtype, weights=request.weights, compile=request.compiled or None
+    )
     for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
         raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
     shared = tolerances | _hardware(request)

@@ -46,7 +46,8 @@ class Request:
     device: str
     dtype: str | None
     threads: int
-    weights: Path | None
+    weights: str | None
+    compiled: bool
     output: Path | None
     overwrite: bool
     render: Path | None

@@ -61,7 +61,10 @@ __all__ = ["run"]
 @click.option(
     "--threads", type=int, default=1, show_default=True, help="More pay for large batches."
 )
-@click.option("--weights", type=click.Path(path_type=Path), help="Folder of a trained model.")
+@click.option("--weights", help="Shipped ones by name, or the folder of a trained model.")
+@click.option(
+    "--compile", "compiled", is_flag=True, help="Compile a surrogate's step, for long runs."
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="H5MD file.  [default: in runs/]"
 )

@@ -367,6 +367,11 @@ class SET(AbstractSurrogate):
         drift[0] = drift[-1] = 0.5
         self.drift = nn.Parameter(drift)
 
+    @property
+    def evaluations_per_frame(self) -> int:
+        """See `AbstractSurrogate.evaluations_per_frame`."""
+        return self.settings.substeps
+
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         batch, frames, n, _ = x.shape

@@ -1,0 +1,174 @@
+"""`nbody-sim evaluate`: a model's accuracy and cost, classical methods beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from nbody_surrogate.cli.files import check_free, write_whole
+from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from nbody_surrogate.evaluation import Truth
+    from nbody_surrogate.integrator import AbstractIntegrator
+    from nbody_surrogate.models import Model
+    from nbody_surrogate.scorecard import Row
+
+__all__ = ["evaluate"]
+
+WIDE = 180  # characters that a table of three roll-outs with intervals takes
+
+
+@click.command()
+@click.argument("model")
+@click.option("--system", multiple=True, help="Physics; may be repeated.  [default: the card's]")
+@click.option(
+    "-n", "--particles", type=int, multiple=True, help="May be repeated.  [default: 5 30]"
+)
+@click.option("--trajectories", type=int, help="Of each sample.  [default: 500 to N = 5, else 200]")
+@click.option(
+    "--dataset", type=click.Path(path_type=Path), help="Judge by a data set in place of samples."
+)
+@click.option("--split", help="Of that data set.  [default: all of it]")
+@click.option("--horizon", type=int, multiple=True, help="Frames.  [default: 10 20 40]")
+@click.option("--no-classical", is_flag=True, help="Leave the solvers out.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--dtype", help="float32 or float64.  [default: the weights']")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the model's step.")
+@click.option("--threads", type=int, default=1, show_default=True, help="Threads of the model.")
+@click.option("--card", is_flag=True, help="Put table and model card into the weights' folder.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write JSON.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of tables.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def evaluate(model: str, **options: Any) -> None:
+    """Score MODEL: a name of `nbody-sim models list`, a folder of weights or a run folder.
+
+    One step from true frames, and roll-outs, as mean squared errors of positions per coordinate
+    with bootstrap 95 % intervals; milliseconds per frame. All methods of a table share one seeded
+    sample, or the trajectories of a data set.
+    """
+    from nbody_surrogate.models import find_model
+    from nbody_surrogate.scorecard import HORIZONS, score_methods
+
+    _check(options)
+    found = find_model(model)
+    quiet = options["quiet"] or options["as_json"]
+    horizons = options["horizon"] or HORIZONS
+    rows: list[Row] = []
+    for truth in _truths(found, options):
+        methods = _methods(found, truth, options)
+        label = f"{truth.system.name}, N = {truth.x.shape[2]}"
+        with progress_bar(label, len(methods), hidden=quiet) as progress:
+            scored = score_methods(methods, truth, horizons, progress)
+        rows += scored
+        if not quiet:
+            _print(scored, horizons)
+    _write(found, rows, options)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Check what needs no model, before anything is computed."""
+    for name in ("threads", "trajectories"):
+        if options[name] is not None and options[name] < 1:
+            raise InputError(f"`{name}` must be at least 1, got {options[name]}")
+    for name in ("particles", "horizon"):
+        for value in options[name]:
+            if value < 1:
+                raise InputError(f"`{name}` must be at least 1, got {value}")
+    if options["dataset"] is None and options["split"] is not None:
+        raise InputError("`split` goes with `dataset` only; name its folder")
+    for name in ("system", "particles"):
+        if options["dataset"] is not None and options[name]:
+            raise InputError(f"`{name}` does not go with `dataset`, which settles it")
+    if options["output"] is not None:
+        check_free(options["output"], options["overwrite"])
+
+
+def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
+    from nbody_surrogate.datasets.dataset import Dataset
+    from nbody_surrogate.registry import make_system
+    from nbody_surrogate.scorecard import HORIZONS, truth_of_dataset, truth_of_system
+
+    if options["dataset"] is not None:
+        dataset = Dataset(options["dataset"])
+        return [truth_of_dataset(dataset, options["split"], options["trajectories"])]
+    _, card = model.load()
+    systems = {each.system: dict(each.spec) for each in card.systems}
+    longest = max(options["horizon"] or HORIZONS)
+    frames = None if longest <= max(HORIZONS) else longest + 7
+    return [
+        truth_of_system(
+            make_system(name, **systems.get(name, {})), n, options["trajectories"], frames
+        )
+        for name in options["system"] or systems
+        for n in options["particles"] or (5, 30)
+    ]
+
+
+def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, AbstractIntegrator]:
+    import torch
+
+    from nbody_surrogate.registry import make_integrator
+    from nbody_surrogate.scorecard import classical_methods
+
+    torch.set_num_threads(options["threads"])
+    chosen = {
+        "weights": str(model.folder),
+        "device": options["device"],
+        "dtype": options["dtype"],
+        "compile": options["compiled"],
+    }
+    methods = {model.name: make_integrator(model.surrogate, **chosen)}
+    return methods if options["no_classical"] else methods | classical_methods(truth.system)
+
+
+def _print(rows: list[Row], horizons: tuple[int, ...]) -> None:
+    from rich.console import Console
+
+    first = rows[0]
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDE)
+    console.print(
+        f"{first.system}, {first.particles} particles, {first.trajectories} trajectories; "
+        "x-MSE per coordinate with 95 % intervals"
+    )
+    console.print(_table(rows, horizons))
+
+
+def _table(rows: list[Row], horizons: tuple[int, ...]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    there = [k for k in horizons if k in rows[0].roll_outs]
+    heads = ["one step, mean", "median", *(f"{k} frames" for k in there)]
+    table = Table("", *heads, "ms per frame", "evaluations", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in table.columns:
+        column.no_wrap = True
+    for row in rows:
+        cells = [row.one_step_mean, row.one_step_median, *(row.roll_outs[k] for k in there)]
+        spent = "" if row.evaluations is None else f"{row.evaluations:.3g}"
+        shown = ["" if cell is None else str(cell) for cell in cells]
+        table.add_row(row.method, *shown, f"{row.milliseconds:.3g}", spent)
+    return table
+
+
+def _write(model: Model, rows: list[Row], options: dict[str, Any]) -> None:
+    from nbody_surrogate.models import CARD_FILE, EVALUATION_FILE, card_text
+    from nbody_surrogate.simulation import versions
+
+    found = {"model": model.name, "rows": [row.to_dict() for row in rows], "versions": versions()}
+    text = json.dumps(found, indent=1) + "\n"
+    if options["as_json"]:
+        click.echo(text, nl=False)
+    if options["output"] is not None:
+        write_whole(options["output"], text)
+    if options["card"]:
+        write_whole(model.folder / EVALUATION_FILE, text)
+        write_whole(model.folder / CARD_FILE, card_text(model))
