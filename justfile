@@ -20,11 +20,14 @@ fix:
     ruff check --fix .
     ruff format .
 
-# Every number in the README and in docs/; needs matplotlib
+# Every number in the README and in docs/
 bench:
     python benchmarks/reference_drift.py
     python benchmarks/main_job.py
-    python benchmarks/set_accuracy.py
+    nbody-sim evaluate set
+    python benchmarks/set_speed.py
+    python benchmarks/long_runs.py
+    python benchmarks/gpu_rollout.py
     python benchmarks/fixed_step_speed.py
     python benchmarks/compiled_solver_speed.py
     python benchmarks/nbody_small.py
@@ -35,7 +38,9 @@ bench:
 
 # Train the shipped weights of SET again
 train:
-    nbody-sim train plugins/nbody_set/recipes/set.toml --output runs/train-set
+    nbody-sim train plugins/nbody_set/recipes/set.toml --output runs/set
+    nbody-sim train plugins/nbody_set/recipes/set-small.toml --output runs/set-small
+    nbody-sim train plugins/nbody_set/recipes/set-kernel.toml --output runs/set-kernel
 
 # What the continuous integration runs
 ci:

@@ -7,6 +7,7 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, final
 
 import numpy as np
@@ -125,6 +126,9 @@ class SurrogateIntegrator(AbstractIntegrator):
         if folder is None and not shipped:
             raise InputError(f"`weights`: surrogate {self.name!r} ships none; give a folder")
         chosen = next(iter(shipped)) if folder is None else folder
+        if shipped and chosen not in shipped and not Path(chosen).is_dir():
+            known = ", ".join(shipped)
+            raise InputError(f"`weights` must be {known} or a folder, got {chosen!r}")
         return load_weights(shipped.get(chosen, chosen), self.name, cls)
 
     def _compiled(self) -> StepCache:
@@ -134,14 +138,16 @@ class SurrogateIntegrator(AbstractIntegrator):
         """
         plain = self.model.step_cache
         on_cpu = INDUCTOR if self.device.type == "cpu" else None
-        compiled: StepCache = torch.compile(plain, dynamic=False, options=on_cpu)
+        compiled: StepCache | None = None
 
         def step(
             cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors
         ) -> tuple[Tensor, Tensor, Cache]:
+            nonlocal compiled
             try:
+                compiled = compiled or torch.compile(plain, dynamic=False, options=on_cpu)
                 return compiled(cache, x, v, particles)
-            except Exception as error:  # whatever a compiler may raise
+            except Exception as error:  # whatever a compiler may raise, or torch where it has none
                 reason = " ".join(str(error).split())[:120]
                 logger.warning("%s runs without torch.compile: %s", self.name, reason)
                 self._step = plain

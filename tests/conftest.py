@@ -67,6 +67,17 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "error::nbody_surrogate.errors.NBodyWarning")
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Torch on one thread: models here are too small to share, and threads wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def charged():
     """The default system: softening 0.1, coupling 1, frames 0.1 apart."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
+import subprocess
+import sys
 import warnings
 from types import MappingProxyType
 
@@ -10,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from nbody_set.model import SET, SETConfig
 from nbody_surrogate import registry
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.integrator import AbstractIntegrator, Carry, Frames
@@ -21,16 +26,31 @@ from nbody_surrogate.registry import (
 )
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.state import Particles, State
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, ParticleTensors, SurrogateConfig
+from nbody_surrogate.surrogate import (
+    AbstractSurrogate,
+    Card,
+    CardSystem,
+    ParticleTensors,
+    SurrogateConfig,
+)
 from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 from nbody_surrogate.system import AbstractSystem, SystemSpec
 from nbody_surrogate.weights import save_weights
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 DT = 0.1
 EPS = np.finfo(np.float64).eps
 
 ROUNDING = 1e-13
 """Against closed forms and across batch sizes: some 50 frames of a few roundings each."""
+
+COMPILED = 1e-11
+"""Compiled frames against eager ones: roundings in another order, grown over 20 frames."""
+
+FOLLOWED = 1e-4
+"""Median error of the shipped weights after one time unit in the trap, which without its force
+would be 0.1."""
 
 THREE, FOUR = SurrogateConfig(history=3), SurrogateConfig(history=4)
 
@@ -139,15 +159,24 @@ class Lopsided(AbstractSystem):
         return rng.normal(size=(n, dimensions)), np.ones((n, dimensions)), np.ones(n), np.ones(n)
 
 
-def make_card(**changes):
+def card_system(system="charged", time_range=(0.0, 100.0), **spec):
+    spec = {"coupling": 1.0, "softening": 0.1} if system == "charged" and not spec else spec
+    return CardSystem(system=system, spec=spec, time_range=time_range)
+
+
+CHARGED_AND_TRAP = (
+    card_system(),
+    card_system("trap", coupling=1.0, softening=0.1, frequencies=[0.5, 0.5, 0.5]),
+)
+
+
+def make_card(*systems, **changes):
     values = {
-        "system": "charged",
-        "system_spec": {"coupling": 1.0, "softening": 0.1},
+        "systems": systems or (card_system(),),
         "frame_dt": DT,
         "particles": (1, 8),
         "charges": (0.0, 1.0),
         "masses": (1.0, 1.0),
-        "time_range": (0.0, 100.0),
         "symmetries": (),
         "training_data_hash": "none",
     }
@@ -168,6 +197,19 @@ def system():
 def start(system):
     """Three trajectories of four particles."""
     return system.sample(0, 4, 3)
+
+
+@pytest.fixture(scope="module")
+def tiny_set():
+    """A small SET of random weights, in float64."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return SET(SETConfig(width=4, substeps=2)).double()
+
+
+def set_of(model, **options):
+    card = make_card(*CHARGED_AND_TRAP)
+    return SurrogateIntegrator("set", model=model, card=card, **({"device": "cpu"} | options))
 
 
 @pytest.fixture
@@ -292,6 +334,16 @@ def test_a_shorter_run_is_the_beginning_of_a_longer_one(system, start, toy):
         assert np.array_equal(short.v, long.v[:, : frames + 1])
 
 
+@pytest.mark.parametrize("name", ["charged", "trap"])
+def test_frames_do_not_depend_on_where_segments_end(tiny_set, name):
+    system = make_system(name)
+    runs = [
+        simulate(system, *system.sample(0, 4, 3), 25, set_of(tiny_set, segment=segment))
+        for segment in (1, 2, 10, 50)
+    ]
+    assert all(same_bits(run, runs[0]) for run in runs[1:])
+
+
 @pytest.mark.parametrize("toy", TOYS)
 def test_the_same_carry_gives_the_same_frames_again(system, start, toy):
     integrator = integrator_of(toy())
@@ -372,20 +424,20 @@ def refused(model, card, system, dt=DT, n=4, **options):
 
 
 @pytest.mark.parametrize(
-    ("changes", "parameters", "dt", "words"),
+    ("trained", "parameters", "dt", "words"),
     [
-        ({}, {"softening": 0.2}, DT, ["`softening`", "0.1", "0.2"]),
-        ({}, {"softening": 0.1000001}, DT, ["`softening`", "0.1 ", "0.1000001"]),
-        ({}, {"coupling": -1.0}, DT, ["`coupling`", "1.0", "-1.0"]),
-        ({}, {}, 0.05, ["`frame_dt`", "0.1", "0.05"]),
-        ({}, {}, 0.1000001, ["`frame_dt`", "0.1 ", "0.1000001"]),
-        ({"system_spec": {"field": 2.0}}, {}, DT, ["`field`", "2.0", "None"]),
-        ({"system": "trap"}, {}, DT, ["`integrator`", "toy", "'trap'", "'charged'"]),
+        (card_system(), {"softening": 0.2}, DT, ["`softening`", "0.1", "0.2"]),
+        (card_system(), {"softening": 0.1000001}, DT, ["`softening`", "0.1 ", "0.1000001"]),
+        (card_system(), {"coupling": -1.0}, DT, ["`coupling`", "1.0", "-1.0"]),
+        (card_system(), {}, 0.05, ["`frame_dt`", "0.1", "0.05"]),
+        (card_system(), {}, 0.1000001, ["`frame_dt`", "0.1 ", "0.1000001"]),
+        (card_system(field=2.0), {}, DT, ["`field`", "2.0", "None"]),
+        (card_system("trap"), {}, DT, ["`integrator`", "toy", "'trap'", "'charged'"]),
     ],
 )
-def test_other_physics_is_refused(changes, parameters, dt, words):
+def test_other_physics_is_refused(trained, parameters, dt, words):
     system = make_system("charged", **parameters)
-    message = refused(Ballistic(), make_card(**changes), system, dt)
+    message = refused(Ballistic(), make_card(trained), system, dt)
     assert all(word in message for word in words), message
 
 
@@ -394,12 +446,85 @@ def test_a_frame_spacing_that_differs_by_rounding_only_is_accepted(system, start
 
 
 def test_a_symmetry_that_the_system_lacks_is_refused():
-    card = make_card(system="lopsided", system_spec={})
+    card = make_card(card_system("lopsided"))
     message = refused(Isotropic(), card, Lopsided())
     assert all(word in message for word in ("`integrator`", "toy", "rotation", "'lopsided'"))
     state, particles = Lopsided().sample(0, 4)
     plain = SurrogateIntegrator("toy", model=Ballistic(), card=card, device="cpu")
     plain.start(Lopsided(), state, particles, DT)
+
+
+class FieldApplied(Ballistic):
+    """Declares a symmetry that no trap has, of its pair forces only."""
+
+    symmetries = frozenset({"translation"})
+    applies_field = True
+
+
+class FieldLearned(FieldApplied):
+    applies_field = False
+
+
+def test_pair_forces_count_for_a_model_that_applies_the_field():
+    trap, card = make_system("trap"), make_card(CHARGED_AND_TRAP[1])
+    message = refused(FieldLearned(), card, trap)
+    assert all(word in message for word in ("`integrator`", "toy", "translation", "'trap'"))
+    integrator = SurrogateIntegrator("toy", model=FieldApplied(), card=card, device="cpu")
+    integrator.start(trap, *trap.sample(0, 4), DT)
+
+
+def test_a_field_that_depends_on_velocity_cannot_be_applied():
+    message = refused(FieldApplied(), make_card(card_system("penning")), make_system("penning"))
+    assert all(word in message for word in ("`integrator`", "velocity", "'penning'", "solver"))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "dt", "words"),
+    [
+        ("penning", {}, DT, ["`integrator`", "'charged' and 'trap'", "'penning'"]),
+        ("gravity", {}, DT, ["`integrator`", "'charged' and 'trap'", "'gravity'"]),
+        ("charged", {"softening": 0.2}, DT, ["`softening` is 0.1", "got 0.2"]),
+        ("trap", {"softening": 0.2}, DT, ["`softening` is 0.1", "got 0.2"]),
+        ("trap", {"coupling": 2.0}, DT, ["`coupling` is 1.0", "got 2.0"]),
+        ("trap", {}, 0.05, ["`frame_dt` is 0.1", "got 0.05"]),
+        (
+            "trap",
+            {"frequencies": (0.5, 0.5, 0.25)},
+            DT,
+            ["`frequencies` is [0.5, 0.5, 0.5]", "got [0.5, 0.5, 0.25]"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("weights", SET.shipped_weights)
+def test_what_the_shipped_weights_refuse(weights, name, parameters, dt, words):
+    system = make_system(name, **parameters)
+    with pytest.raises(InputError) as caught:
+        make_integrator("set", weights=weights, device="cpu").start(
+            system, *system.sample(0, 5), dt
+        )
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("weights", SET.shipped_weights)
+def test_the_shipped_weights_follow_the_reference_in_the_trap(weights):
+    """The trap moves a particle at x by x / 8 in one time unit."""
+    system = make_system("trap")
+    state, particles = system.sample(0, 5, 4)
+    learned, truth = (
+        simulate(system, state, particles, 10, make_integrator(name, **options))
+        for name, options in (("set", {"weights": weights, "device": "cpu"}), ("dop853", {}))
+    )
+    assert np.median(np.abs(learned.x - truth.x)[:, -1]) < FOLLOWED
+
+
+def test_the_entry_of_a_card_with_the_parameters_of_the_run_is_taken():
+    """The same system twice, for other times: this run is beyond those of the first."""
+    card = make_card(card_system(softening=0.2, time_range=(0.0, 0.5)), card_system())
+    system = make_system("charged")
+    integrator = SurrogateIntegrator("toy", model=Ballistic(), card=card, device="cpu")
+    assert simulate(system, *system.sample(0, 4), 10, integrator).info.success
 
 
 def test_a_segment_shorter_than_the_warm_up_is_refused(system):
@@ -474,7 +599,7 @@ def test_particles_outside_the_range_of_the_card_give_a_warning(system, start, c
 
 @pytest.mark.parametrize(("t0", "late"), [(0.0, False), (3.1, True), (-0.5, True)])
 def test_times_outside_the_range_of_the_card_give_a_warning(system, start, t0, late):
-    card = make_card(time_range=(0.0, 5.0))
+    card = make_card(card_system(time_range=(0.0, 5.0)))
     integrator = SurrogateIntegrator("toy", model=Ballistic(), card=card)
     state = State(t0, start[0].x, start[0].v)
     with warnings.catch_warnings(record=True) as caught:
@@ -484,6 +609,23 @@ def test_times_outside_the_range_of_the_card_give_a_warning(system, start, t0, l
     messages = [str(w.message) for w in caught if w.category is NBodyWarning]
     assert bool(messages) == late
     assert all("0 to 5" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "t0", "words"),
+    [
+        ("charged", 4, 0.0, "particles from 5 to 30, got 4"),
+        ("charged", 5, 9.0, "times from 0 to 9.6"),
+        ("trap", 5, 23.5, "times from 0 to 24"),
+    ],
+)
+def test_what_the_shipped_weights_warn_about(name, n, t0, words):
+    system = make_system(name)
+    state, particles = system.sample(0, n)
+    integrator = make_integrator("set", weights="set-small", device="cpu")
+    with pytest.warns(NBodyWarning, match=words) as caught:
+        simulate(system, State(t0, state.x, state.v), particles, 10, integrator)
+    assert len(caught) == 1
 
 
 # Models in memory and in folders
@@ -510,9 +652,92 @@ def test_a_registered_surrogate_is_built_by_name(system, start, toy_name, tmp_pa
     assert len(run.info.method["weights_hash"]) == 64
 
 
+def test_shipped_weights_by_name_and_by_folder(tmp_path):
+    folder = shutil.copytree(SET.shipped_weights["set-small"], tmp_path / "set")
+    named, copied_ones, default, first = (
+        make_integrator("set", device="cpu", **weights)
+        for weights in (
+            {"weights": "set-small"},
+            {"weights": str(folder)},
+            {},
+            {"weights": "set"},
+        )
+    )
+    assert named.model.evaluations_per_frame == 4
+    assert named.digest == copied_ones.digest != default.digest == first.digest
+    assert named.description["weights"] == "set-small"
+    assert named.description["weights_hash"] == named.digest
+
+
+def test_weights_that_are_neither_shipped_nor_a_folder():
+    with pytest.raises(InputError) as caught:
+        make_integrator("set", weights="set-large")
+    assert str(caught.value) == (
+        "`weights` must be set, set-small, set-kernel or a folder, got 'set-large'"
+    )
+
+
 def test_a_surrogate_without_shipped_weights_asks_for_a_folder(toy_name):
     with pytest.raises(InputError, match=f"`weights`.*'{toy_name}' ships none"):
         make_integrator(toy_name)
+
+
+# Compiled by torch
+
+
+def not_compiled(*args, **kwargs):
+    raise RuntimeError("no compiler\nhere")
+
+
+@pytest.mark.parametrize(
+    "compiler",
+    [not_compiled, lambda *args, **kwargs: not_compiled],
+    ids=["there is none", "it fails"],
+)
+def test_where_nothing_can_be_compiled_the_run_goes_on(
+    tiny_set, system, start, monkeypatch, caplog, compiler
+):
+    eager = simulate(system, *start, 25, set_of(tiny_set))
+    monkeypatch.setattr(torch, "compile", compiler)
+    with caplog.at_level(logging.WARNING, logger="nbody_surrogate"):
+        run = simulate(system, *start, 25, set_of(tiny_set, compile=True, segment=10))
+    assert same_bits(run, eager)
+    assert caplog.messages == ["set runs without torch.compile: no compiler here"]
+
+
+COMPILE = """
+import sys, numpy as np, torch
+from nbody_set.model import SET, SETConfig
+from nbody_surrogate.registry import make_system
+from nbody_surrogate.simulation import simulate
+from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
+from nbody_surrogate.weights import load_weights
+torch.manual_seed(0)
+model, card = SET(SETConfig(width=4, substeps=2)).double(), load_weights(sys.argv[1], "set", SET)[1]
+system = make_system(sys.argv[2])
+one, other = (
+    simulate(
+        system,
+        *system.sample(0, 5, 2),
+        20,
+        SurrogateIntegrator("set", model=model, card=card, device="cpu", **options),
+    )
+    for options in ({}, {"compile": True, "segment": 7})
+)
+for eager, compiled in ((one.x, other.x), (one.v, other.v)):
+    np.testing.assert_allclose(compiled, eager, rtol=0, atol=float(sys.argv[3]))
+print(torch._dynamo.utils.counters["stats"]["unique_graphs"], "compiled")
+"""
+
+
+@pytest.mark.slow  # the compiler takes 10 s and more for each
+@pytest.mark.parametrize("name", ["charged", "trap"])
+def test_compiled_steps_give_what_eager_ones_give(name):
+    """In a process of its own: the checks of annotations here would be compiled too."""
+    command = [sys.executable, "-c", COMPILE, str(SET.shipped_weights["set"]), name, str(COMPILED)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout == "1 compiled\n", done.stderr
+    assert "without torch.compile" not in done.stderr
 
 
 # On a GPU
@@ -532,12 +757,19 @@ def test_a_gpu_gives_what_the_cpu_gives(system, start, toy):
 
 @pytest.mark.cuda
 @needs_cuda
-def test_the_shipped_model_on_a_gpu(system):
-    state, particles = system.sample(0, 5, 4)
-    runs = [
-        simulate(system, state, particles, 20, make_integrator("set", device=device, dtype=dtype))
-        for device, dtype in (("cpu", "float64"), ("cuda", "float64"))
-    ]
-    np.testing.assert_allclose(runs[1].x, runs[0].x, rtol=0, atol=1e-9)  # rounding, grown
-    auto = make_integrator("set")
-    assert auto.device.type == "cuda"
+@pytest.mark.parametrize("weights", SET.shipped_weights)
+@pytest.mark.parametrize("frames", [1, 20])
+def test_the_shipped_weights_on_a_gpu(weights, frames):
+    system = make_system("trap")
+    here, there = (
+        simulate(
+            system,
+            *system.sample(0, 5, 4),
+            frames,
+            make_integrator("set", weights=weights, device=device, dtype="float64"),
+        )
+        for device in ("cpu", "cuda")
+    )
+    # rounding, grown by close pairs over 20 frames
+    np.testing.assert_allclose(there.x, here.x, rtol=0, atol=1e-12 if frames == 1 else 1e-9)
+    assert make_integrator("set").device.type == "cuda"

@@ -14,20 +14,34 @@ from safetensors.torch import load, save
 
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.surrogate import Card
+from nbody_surrogate.evaluation import Truth, one_step, one_step_of_model
+from nbody_surrogate.registry import make_integrator, make_system
+from nbody_surrogate.simulation import simulate
+from nbody_surrogate.surrogate import Card, CardSystem
 from nbody_surrogate.weights import load_weights, save_weights
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 FLIPS = 100  # damaged copies of each file
 LONGEST_LINE = 500  # characters of a message, paths of temporary folders included
 
+BEST_LEAPFROG = 100.0
+"""How many times the one-step error of shipped weights must lie below that of a leapfrog with as
+many force evaluations. An untrained SET is that leapfrog, about, and has 1; they have
+1000 and more."""
+
 CARD = Card(
-    system="charged",
-    system_spec={"coupling": 1.0, "softening": 0.1},
+    systems=(
+        CardSystem(
+            system="trap",
+            spec={"coupling": 1.0, "softening": 0.1, "frequencies": [0.5, 0.5, 0.25]},
+            time_range=(0.0, 2.0),
+        ),
+    ),
     frame_dt=0.1,
     particles=(2, 3),
     charges=(1.0, 1.0),
     masses=(1.0, 1.0),
-    time_range=(0.0, 2.0),
     symmetries=("rotation",),
     training_data_hash="none",
     training={"steps": 3},
@@ -164,7 +178,8 @@ def test_flipped_bits_give_finite_weights_or_one_line(folder, name):
         else:
             loaded += 1
             assert all(bool(torch.isfinite(v).all()) for v in model.state_dict().values())
-            assert all(np.isfinite(v) for v in model.config.model_dump().values())
+            numbers = model.config.model_dump(exclude={"prior"}).values()
+            assert all(np.isfinite(value) for value in numbers)
     assert 0 < loaded < FLIPS  # the flips reach numbers as well as structure
 
 
@@ -208,11 +223,17 @@ def test_another_surrogate(folder):
         lambda content: content["card"].update(frame_dt=-1.0),
         lambda content: content["card"].update(particles=[1]),
         lambda content: content["card"].update(frame_dt=float("nan")),
-        lambda content: content["card"].update(system_spec={"softening": float("nan")}),
+        lambda content: content["card"].update(systems=[]),
+        lambda content: content["card"]["systems"][0].update(extra=1),
+        lambda content: content["card"]["systems"][0].pop("time_range"),
+        lambda content: content["card"]["systems"][0].update(spec={"softening": float("nan")}),
+        lambda content: content["card"]["systems"][0].update(time_range=[0.0, float("inf")]),
         lambda content: content["config"].update(coupling=float("nan")),
         lambda content: content["config"].update(softening=float("inf")),
         lambda content: content["config"].update(width=0),
         lambda content: content["config"].update(unknown=1),
+        lambda content: content["config"].update(prior="newton"),
+        lambda content: content["config"].update(prior="kernel"),  # of more tensors than there are
     ],
 )
 def test_a_wrong_configuration(folder, change):
@@ -322,11 +343,37 @@ def test_a_pickle_is_not_executed(folder, tmp_path, writer):
         assert proof.exists()
 
 
-def test_the_shipped_weights_load():
-    model, card, _ = load_set(SET.shipped_weights["set"])
+# What ships
+
+
+@pytest.mark.parametrize("name", SET.shipped_weights)
+def test_shipped_weights_are_small_and_name_what_they_are_for(name):
+    folder = SET.shipped_weights[name]
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+    model, card, _ = load_set(folder)
     assert set(card.symmetries) == SET.symmetries
-    assert card.system_spec == {
-        "coupling": model.config.coupling,
-        "softening": model.config.softening,
-    }
+    assert {each.system for each in card.systems} == {"charged", "trap"}
+    for each in card.systems:
+        assert each.spec == make_system(each.system).spec.of_forces()
+        assert each.spec["softening"] == model.config.softening
+        assert each.spec["coupling"] == model.config.coupling
     assert card.frame_dt == model.config.frame_dt
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """Six trajectories of `charged` with five particles, over 20 frames."""
+    system = make_system("charged")
+    state, particles = system.sample(7, 5, 6)
+    run = simulate(system, state, particles, 20, make_integrator("dop853", rtol=1e-11, atol=1e-11))
+    return Truth(system, run.x, run.v, particles)
+
+
+@pytest.mark.parametrize("name", SET.shipped_weights)
+def test_shipped_weights_beat_a_leapfrog_of_as_many_sub_steps(truth, name):
+    model = load_set(SET.shipped_weights[name])[0]
+    substeps = model.evaluations_per_frame
+    assert substeps == (4 if name == "set-small" else 8)
+    learned = one_step_of_model(model.double(), truth)[0].mean()
+    classical = one_step(make_integrator("leapfrog", substeps=substeps), truth).mean()
+    assert learned * BEST_LEAPFROG <= classical, f"{learned:.1e} against {classical:.1e}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-WIDE = 180  # characters that a table of three roll-outs with intervals takes
+WIDE = 210  # characters that a table of three roll-outs with intervals takes
 
 
 @click.command()

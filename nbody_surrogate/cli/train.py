@@ -26,7 +26,7 @@ __all__ = ["train"]
 )
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes for the data.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the training.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def train(
     config: Path | None,

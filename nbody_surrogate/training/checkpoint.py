@@ -60,27 +60,28 @@ def part_of(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the moments of AdamW by the names of the parameters."""
+    """Return the moments and steps of AdamW by the names of the parameters."""
     found = {}
     for key, parameter in names.items():
         for moment in MOMENTS & optimizer.state[parameter].keys():
-            found[f"{moment}.{key}"] = optimizer.state[parameter][moment]
+            found[f"{moment}.{key}"] = torch.as_tensor(optimizer.state[parameter][moment])
     return found
 
 
-MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})
+MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "step"})  # steps that had a gradient
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, names: dict[str, Any], tensors: dict[str, Tensor], step: int
+    optimizer: torch.optim.Optimizer, names: dict[str, Any], tensors: dict[str, Tensor]
 ) -> None:
-    """Set the moments of AdamW."""
+    """Set the moments and steps of AdamW."""
     for key, parameter in names.items():
         for moment in MOMENTS:
             if f"{moment}.{key}" in tensors:
-                state = optimizer.state[parameter]
-                state[moment] = tensors[f"{moment}.{key}"].to(parameter)
-                state["step"] = torch.tensor(float(step))
+                value = tensors[f"{moment}.{key}"]
+                optimizer.state[parameter][moment] = (
+                    value if moment == "step" else value.to(parameter)
+                )
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -16,7 +16,6 @@ from nbody_surrogate.datasets.live import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
-from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation import Truth
 from nbody_surrogate.surrogate import ParticleTensors
 from nbody_surrogate.system import AbstractSystem, FieldLaw
@@ -94,14 +93,6 @@ def open_sources(
 
 def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int) -> Source:
     rows = recipe.chunk + 1
-    if dataset.spec.rows < rows:
-        raise InputError(
-            f"`chunk` must be below the {dataset.spec.rows} rows of {str(dataset.folder)!r}, "
-            f"got {recipe.chunk}"
-        )
-    gaps = np.diff(dataset.t)
-    if not np.allclose(gaps, gaps[0], rtol=1e-9):
-        raise InputError(f"{str(dataset.folder)!r} must have equally spaced rows to train on")
     windows = DatasetWindows(dataset, window=rows, batch=data.batch, seed=seed)
     columns = [(b.particles.charges, b.particles.masses) for b in dataset.blocks("train")]
     charges, masses = zip(*columns, strict=True)

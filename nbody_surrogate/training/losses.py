@@ -8,6 +8,7 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors
 from nbody_surrogate.training.recipe import Recipe
 
@@ -36,6 +37,7 @@ class Loss:
 
     def __init__(self, recipe: Recipe, sources: int) -> None:
         self._kind, self._quantiles = recipe.loss, recipe.quantiles
+        self._unroll = recipe.unroll
         shape = (sources, len(recipe.quantiles), 2)
         self.scales = torch.full(shape, math.nan, dtype=torch.float64)
 
@@ -55,6 +57,8 @@ class Loss:
         for _ in range(passes.number):
             dx, dv = model(x, v, particles)
             frames = dx.shape[1]  # a one-shot model answers for its last frame only
+            if frames < x.shape[1] and self._unroll > 1:
+                raise InputError(f"`unroll` must be 1 for a one-shot model, got {self._unroll}")
             x, v = (y[:, -frames:] for y in (x, v))
             after = slice(true_x.shape[1] - frames, None)
             error_x = (dx - (true_x[:, after] - x).to(dx)) / (dt * dt / 2)

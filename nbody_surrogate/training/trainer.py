@@ -1,7 +1,8 @@
 """The training loop: windows of true frames in, one-frame increments out.
 
-Everything random comes from the sources' seeds and the model's, and the place in each source is
-part of the checkpoint, so that a resumed run is bitwise the one that was not stopped.
+Everything random comes from seeds, for the sources and for each step of the model, and the place
+in each source is part of the checkpoint, so that a resumed run is bitwise the one that was not
+stopped.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.options import validated
 from nbody_surrogate.registry import surrogate_class
 from nbody_surrogate.simulation import versions
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
-from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem
 from nbody_surrogate.training.checkpoint import (
     damaged,
     load_checkpoint,
@@ -33,8 +33,10 @@ from nbody_surrogate.training.checkpoint import (
     save_checkpoint,
     write_json,
 )
-from nbody_surrogate.training.data import Source, open_sources
+from nbody_surrogate.training.checks import check_data
+from nbody_surrogate.training.data import open_sources
 from nbody_surrogate.training.diagnosis import diagnose
+from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
@@ -61,7 +63,7 @@ class Trainer:
     report : callable
         Takes one line of text.
     device : str
-        Where the model trains: a torch device.
+        Where the model trains: cpu or cuda.
     command : str
         How the run was started, for the card.
 
@@ -85,16 +87,13 @@ class Trainer:
         self.command = command
         cls = surrogate_class(recipe.surrogate)
         config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
-        for data in recipe.data:  # what is wrong is said before the data are made
-            if (spec := data.dataset_spec()) is not None:
-                _check_physics(cls, config, spec.make_system())
+        self.device = torch.device(device)
+        if self.device.type == "mps":
+            raise InputError("`device` 'mps' has no float64, which frames come in; use cpu")
+        check_data(recipe, cls, config)
         self._claim_folder()
         self.sources = open_sources(recipe, self.folder, workers, report)
-        for source in self.sources:
-            _check_physics(cls, config, source.system)
-        _check_frame_dt(self.sources)
         torch.manual_seed(recipe.seed)
-        self.device = torch.device(device)
         self.model: AbstractSurrogate = cls(config).to(self.device)
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
@@ -102,6 +101,7 @@ class Trainer:
         )
         self.loss = Loss(recipe, len(self.sources))
         self.step, self.seconds = 0, 0.0
+        self.losses: list[float] = []  # since the last checkpoint
         self.best, self.since_best = math.inf, 0
         self.validation: float | None = None
         self._restore()
@@ -122,12 +122,13 @@ class Trainer:
         began = time.perf_counter() - self.seconds
         while self.step < self.recipe.steps and not self._out_of_patience():
             loss = self._train_step()
+            self.losses.append(loss)
             self.seconds = time.perf_counter() - began
             last = self.step == self.recipe.steps
             if self.step % self.recipe.validate_every == 0 or last:
-                self._validate(loss)
+                self._validate()
             if self.step % self.recipe.checkpoint_every == 0 or last or self._out_of_patience():
-                self._save(loss)
+                self._save()
             if tick is not None:
                 tick(self.step, loss, self.validation)
         return self._finish()
@@ -139,17 +140,14 @@ class Trainer:
         which = self.step % len(self.sources)
         for group in self.optimizer.param_groups:
             group["lr"] = self._learning_rate()
+        torch.manual_seed((self.recipe.seed << 31) + self.step)  # of dropout and the like
         try:
             value = self._descend(which)
         except (RuntimeError, MemoryError) as error:
-            if "out of memory" in str(error) or "allocate memory" in str(error):
-                raise RunError(self._less_batch()) from None
+            said = "out of memory" in str(error) or "allocate memory" in str(error)
+            if said or isinstance(error, MemoryError):
+                raise RunError(self._less_batch(which)) from None
             raise
-        if not math.isfinite(value):
-            raise RunError(
-                f"the loss became {value} at step {self.step}; the last checkpoint in "
-                f"{str(self.folder)!r} is good: lower `learning_rate` and start again from it"
-            )
         self.step += 1
         self._average()
         return value
@@ -161,16 +159,27 @@ class Trainer:
         dt = source.system.spec.frame_dt
         loss = self.loss(self.model, which, dt, (x, v), particles, self._passes())
         value = loss.item()
-        if math.isfinite(value):
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_grad_norm_(self.model.parameters(), self.recipe.clip)
-            self.optimizer.step()
+        self._demand_finite("loss", value)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = clip_grad_norm_(self.model.parameters(), self.recipe.clip)
+        self._demand_finite("gradient", norm.item())
+        self.optimizer.step()
         return value
 
-    def _less_batch(self) -> str:
-        batches = [max(data.batch // 2, 1) for data in self.recipe.data]
-        return f"out of memory at step {self.step}; try `batch` of {', '.join(map(str, batches))}"
+    def _demand_finite(self, name: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise RunError(
+                f"the {name} became {value} at step {self.step}; what {str(self.folder)!r} holds "
+                "of earlier steps is good: lower `learning_rate` and train into another folder"
+            )
+
+    def _less_batch(self, which: int) -> str:
+        batch = self.recipe.data[which].batch
+        less = f"`batch` of {batch // 2}" if batch > 1 else f"`chunk` below {self.recipe.chunk}"
+        return (
+            f"out of memory at step {self.step} with `batch` {batch} of source {which}; try {less}"
+        )
 
     def _passes(self) -> Passes:
         recipe = self.recipe
@@ -194,7 +203,7 @@ class Trainer:
 
     # Validation
 
-    def _validate(self, loss: float) -> None:
+    def _validate(self) -> None:
         """Score the averaged model, and keep its weights where it is the best so far."""
         with self._averaged_model():
             scores = [_score(self.model, source.validation) for source in self.sources]
@@ -211,7 +220,7 @@ class Trainer:
             else:
                 self.since_best += 1
         entry = {"validation": [None if each is None else each._asdict() for each in scores]}
-        self._log({"step": self.step, "loss": loss, **entry})
+        self._log(entry)
 
     def _finish(self) -> list[str]:
         """Draw the loss, and say what the run shows."""
@@ -280,13 +289,13 @@ class Trainer:
             raise InputError(
                 f"`output` {str(self.folder)!r} holds a run of another recipe; choose another"
             )
-        path.write_text(json.dumps(mine, indent=2) + "\n")
+        if not path.is_file():
+            write_json(path, mine)
 
     def _log(self, entry: dict[str, Any]) -> None:
-        with (self.folder / "log.jsonl").open("a") as file:
-            file.write(json.dumps({**entry, "seconds": round(self.seconds, 1)}) + "\n")
+        append_log(self.folder, {"step": self.step, **entry, "seconds": round(self.seconds, 1)})
 
-    def _save(self, loss: float) -> None:
+    def _save(self) -> None:
         """Write a checkpoint to go on from."""
         parameters = dict(self.model.named_parameters())
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
@@ -300,7 +309,8 @@ class Trainer:
             "since_best": self.since_best,
             "validation": self.validation,
         }
-        self._log({"step": self.step, "loss": loss})
+        self._log({"loss": math.fsum(self.losses) / len(self.losses)})
+        self.losses = []
         save_checkpoint(self.folder, self.step, tensors, rest)
 
     def _restore(self) -> None:
@@ -319,10 +329,10 @@ class Trainer:
             self.loss.scales = tensors["scales"]
             self.best = math.inf if rest["best"] is None else rest["best"]
             self.since_best, self.validation = rest["since_best"], rest["validation"]
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise damaged(self.folder, error) from None
-        restore_optimizer(self.optimizer, dict(self.model.named_parameters()), tensors, self.step)
-        _cut_log(self.folder, self.step)
+        restore_optimizer(self.optimizer, dict(self.model.named_parameters()), tensors)
+        cut_log(self.folder, self.step)
         self.report(f"going on from step {self.step}")
 
     def _averaged_model(self) -> _Swapped:
@@ -352,49 +362,8 @@ class _Swapped:
             parameter.copy_(values[key])
 
 
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """Read the log of a run folder."""
-    path = folder / "log.jsonl"
-    if not path.is_file():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def _cut_log(folder: Path, step: int) -> None:
-    """Forget what the log says of steps that are made again."""
-    kept = [entry for entry in read_log(folder) if entry["step"] <= step]
-    text = "".join(json.dumps(entry) + "\n" for entry in kept)
-    (folder / "log.jsonl").write_text(text)
-
-
 def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
     return None if truth is None else score(model, truth)
-
-
-def _check_physics(
-    cls: type[AbstractSurrogate], config: SurrogateConfig, system: AbstractSystem
-) -> None:
-    """Demand that what the model assumes of the system is so."""
-    spec = system.spec.model_dump()
-    for key, assumed in config.model_dump().items():
-        if key in spec and spec[key] != assumed:
-            raise InputError(
-                f"`{key}` is {assumed} in `model` of the recipe, but {spec[key]} in its "
-                f"system {system.name!r}; make them equal"
-            )
-    held = system.pair_symmetries if cls.applies_field else system.symmetries
-    if excess := cls.symmetries - held:
-        raise InputError(
-            f"`surrogate` has symmetries that system {system.name!r} lacks: "
-            f"{', '.join(sorted(excess))}"
-        )
-
-
-def _check_frame_dt(sources: list[Source]) -> None:
-    spacings = {source.system.spec.frame_dt for source in sources}
-    if len(spacings) > 1:
-        listed = " and ".join(f"{each:g}" for each in sorted(spacings))
-        raise InputError(f"`frame_dt` must be the same for all `data`, got {listed}")
 
 
 def _range(values: list[int]) -> tuple[int, int]:

@@ -29,8 +29,10 @@ class Score(NamedTuple):
 
 def score(model: AbstractSurrogate, truth: Truth) -> Score:
     """Score a model on trajectories."""
-    first = min(FIRST, truth.x.shape[1] - 2)
-    position, velocity = one_step_of_model(model, truth, first)
+    steps = truth.x.shape[1] - 1
+    scored = steps - min(FIRST, steps - 1)
+    every = one_step_of_model(model, truth, 0)
+    position, velocity = (errors[:, -scored:] for errors in every)  # a one-shot model has one
     each = position.mean(1)
     low, high = bootstrap_mean(each)
     return Score(float(each.mean()), low, high, float(np.median(position)), float(velocity.mean()))
@@ -47,14 +49,18 @@ def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
     if "rotation" not in model.symmetries or source.field is not None:
         return None
     truth = source.train
-    x, v = (torch.tensor(y[:SAMPLE]) for y in (truth.x, truth.v))
+    device = next(model.parameters()).device
+    x, v = (torch.tensor(y[:SAMPLE], device=device) for y in (truth.x, truth.v))
     rng = np.random.default_rng(0)
     matrix, _ = np.linalg.qr(rng.normal(size=(x.shape[-1],) * 2))
-    turn = torch.tensor(matrix)
+    matrix[:, 0] *= np.linalg.det(matrix)  # a rotation, no reflection
+    turn = torch.tensor(matrix, device=device)
     charges, masses = (
-        torch.tensor(y[:SAMPLE]) for y in (truth.particles.charges, truth.particles.masses)
+        torch.tensor(y[:SAMPLE], device=device)
+        for y in (truth.particles.charges, truth.particles.masses)
     )
     particles = source.particle_tensors(charges, masses, model.dtype)
     dx, _ = model(x, v, particles)
     turned, _ = model(x @ turn, v @ turn, particles)
-    return float((turned.double() - dx.double() @ turn).abs().max() / dx.abs().max())
+    change = (turned.double() - dx.double() @ turn).abs().max()
+    return float(change / dx.abs().max().clamp(min=torch.finfo(dx.dtype).tiny))

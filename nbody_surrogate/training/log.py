@@ -1,0 +1,40 @@
+"""The log of a training run: one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["append_log", "cut_log", "read_log"]
+
+NAME = "log.jsonl"
+
+
+def append_log(folder: Path, entry: dict[str, Any]) -> None:
+    """Add a line."""
+    with (folder / NAME).open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def read_log(folder: Path) -> list[dict[str, Any]]:
+    """Read the log of a run folder; lines that a kill cut short are left out."""
+    path = folder / NAME
+    lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    entries = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+            entries.append(entry)
+    return entries
+
+
+def cut_log(folder: Path, step: int) -> None:
+    """Forget what the log says of steps that are made again."""
+    kept = [entry for entry in read_log(folder) if entry["step"] <= step]
+    part = folder / (NAME + ".part")
+    part.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
+    part.replace(folder / NAME)

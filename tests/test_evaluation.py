@@ -1,0 +1,276 @@
+"""Scores of steppers, model cards, and the commands that print them."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from commands import FAILURE, MISUSE, bad, good, no_constant
+from nbody_set.model import SET
+from nbody_surrogate import make_integrator, make_system
+from nbody_surrogate.datasets import Dataset, DatasetSpec, generate
+from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.evaluation import FIRST, START, one_step, one_step_of_model, roll_out
+from nbody_surrogate.models import card_text, find_model, shipped_models
+from nbody_surrogate.scorecard import (
+    classical_methods,
+    score_methods,
+    truth_of_dataset,
+    truth_of_system,
+)
+from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
+
+DT = 0.1
+ROUNDING = 1e-20  # of squares
+FEWER = ("--trajectories", 3, "-n", 5)
+NAMES = ("set", "set-small", "set-kernel")
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return truth_of_system(make_system("charged"), 3, trajectories=4, frames=20)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working directory, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Uniform(AbstractSurrogate):
+    """Every particle goes on with its velocity."""
+
+    Config = SurrogateConfig
+
+    def __init__(self):
+        super().__init__(SurrogateConfig())
+        self.unused = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+
+    def forward(self, x, v, particles):
+        return DT * v, torch.zeros_like(v)
+
+
+# One step and roll-outs, in closed form
+
+
+def test_one_step_of_copy_last_is_the_mean_squared_displacement(truth):
+    wanted = (np.diff(truth.x[:, FIRST:], axis=1) ** 2).mean((2, 3))
+    got = one_step(make_integrator("copy-last"), truth)
+    assert got.shape == (4, 20 - FIRST)
+    assert np.allclose(got, wanted, rtol=1e-12, atol=0)
+
+
+def test_one_step_of_a_model_is_that_of_the_same_solver(truth):
+    position, velocity = one_step_of_model(Uniform(), truth)
+    wanted = one_step(make_integrator("ballistic"), truth)
+    assert np.allclose(position, wanted, rtol=1e-9, atol=ROUNDING)
+    change = (np.diff(truth.v[:, FIRST:], axis=1) ** 2).mean((2, 3))
+    assert np.allclose(velocity, change, rtol=1e-9, atol=ROUNDING)
+
+
+def test_roll_out_of_copy_last_is_the_squared_distance_from_the_start(truth):
+    wanted = ((truth.x[:, START : START + 11] - truth.x[:, START, None]) ** 2).mean((2, 3))
+    assert np.allclose(roll_out(make_integrator("copy-last"), truth, 10), wanted, rtol=1e-12)
+
+
+def test_a_converged_solver_has_no_error(truth):
+    assert one_step(make_integrator("dop853", rtol=1e-11, atol=1e-11), truth).max() < 1e-16
+    assert roll_out(make_integrator("dop853"), truth, 10).max() < 1e-12
+
+
+# Score cards
+
+
+def test_rows(truth):
+    methods = {"copy": make_integrator("copy-last"), "rk4": make_integrator("rk4", substeps=2)}
+    methods["solver"] = make_integrator("dop853")
+    done = []
+    rows = score_methods(methods, truth, (40, 10, 5), lambda *counts: done.append(counts))
+    assert done == [(0, 3), (1, 3), (2, 3)]
+    assert [row.method for row in rows] == ["copy", "rk4", "solver"]
+    rk4, solver = rows[1:]
+    assert (rk4.system, rk4.particles, rk4.trajectories) == ("charged", 3, 4)
+    assert sorted(rk4.roll_outs) == [5, 10]  # 40 frames are not there
+    errors = one_step(make_integrator("rk4", substeps=2), truth)
+    assert math.isclose(rk4.one_step_mean.value, errors.mean())
+    assert math.isclose(rk4.one_step_median.value, np.median(errors))
+    for interval in (rk4.one_step_mean, rk4.one_step_median, *rk4.roll_outs.values()):
+        assert interval.low <= interval.value <= interval.high
+        assert interval.low < interval.high
+    assert rk4.evaluations == pytest.approx(8, abs=0.5)  # four stages of two steps
+    assert rk4.milliseconds > 0
+    assert solver.one_step_mean is solver.one_step_median is None
+    json.loads(json.dumps(rk4.to_dict()), parse_constant=no_constant)
+
+
+def test_the_sample_is_fixed_and_of_the_protocol():
+    system = make_system("charged")
+    one, other = (truth_of_system(system, 2, trajectories=2, frames=6) for _ in range(2))
+    assert np.array_equal(one.x, other.x)
+    assert one.x.shape == (2, 7, 2, 3)
+    assert truth_of_system(system, 2).x.shape == (500, 81, 2, 3)
+
+
+@pytest.mark.parametrize("name", ["charged", "trap", "penning"])
+def test_classical_methods_fit_their_system(name):
+    system = make_system(name)
+    state, particles = system.sample(0, 2)
+    for method in classical_methods(system).values():
+        method.start(system, state, particles, system.spec.frame_dt)
+
+
+def test_trajectories_of_a_data_set(tmp_path):
+    spec = DatasetSpec(system="charged", particles=2, trajectories=10, frames=12)
+    dataset = generate(spec, tmp_path / "made")
+    test = dataset.part("test")
+    truth = truth_of_dataset(dataset, "test")
+    assert np.array_equal(truth.x, dataset.read(test.start, test.stop).x)
+    assert len(truth_of_dataset(dataset, None, 4).x) == 4
+    with pytest.raises(InputError, match="`split`"):
+        truth_of_dataset(dataset, "tset")
+
+
+def test_a_data_set_of_other_rows_is_refused(tmp_path):
+    window = {"inputs": 8, "every": 2, "horizon": 5}
+    spec = DatasetSpec(system="charged", particles=2, trajectories=2, window=window)
+    dataset = generate(spec, tmp_path / "made")
+    with pytest.raises(InputError, match="rows"):
+        truth_of_dataset(Dataset(dataset.folder), None)
+
+
+# Models and their cards
+
+
+def test_all_that_ship_are_found_by_name():
+    assert {model.name: model.surrogate for model in shipped_models()} == dict.fromkeys(
+        NAMES, "set"
+    )
+    assert find_model("set-small").folder == SET.shipped_weights["set-small"]
+
+
+def test_a_model_is_found_by_its_folder_and_by_that_of_its_run(tmp_path):
+    shutil.copytree(SET.shipped_weights["set"], tmp_path / "run" / "weights")
+    for place in ("run", "run/weights"):
+        model = find_model(str(tmp_path / place))
+        assert (model.surrogate, model.folder) == ("set", tmp_path / "run" / "weights")
+
+
+def test_what_is_no_model(tmp_path):
+    with pytest.raises(InputError, match=r"`model` 'sett'.*set-kernel"):
+        find_model("sett")
+    for text in ("{", "[]", '{"surrogate": 1}', "[" * 100_000):
+        (tmp_path / "config.json").write_text(text)
+        with pytest.raises(FileFormatError, match=r"config\.json"):
+            find_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cards_that_ship_are_up_to_date(name):
+    """The README of a weights folder is what `models show` prints."""
+    model = find_model(name)
+    text = card_text(model)
+    assert (model.folder / "README.md").read_text() == text
+    for words in (
+        "charged",
+        "trap",
+        "nbody-sim train",
+        "seed 0",
+        "minutes",
+        "rotation",
+        "leapfrog",
+    ):
+        assert words in text
+    assert len(model.evaluation()) >= 4 * (1 + len(classical_methods(make_system("charged"))))
+
+
+def test_a_damaged_evaluation_is_named(tmp_path):
+    shutil.copytree(SET.shipped_weights["set"], tmp_path / "mine")
+    (tmp_path / "mine" / "evaluation.json").write_text('{"rows": ')
+    with pytest.raises(FileFormatError, match=r"evaluation\.json"):
+        card_text(find_model(str(tmp_path / "mine")))
+
+
+# The command line
+
+
+def test_models_are_listed_and_shown():
+    printed = good("models", "list")
+    assert all(name in printed for name in NAMES)
+    assert good("models", "show", "set") == card_text(find_model("set"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_evaluate_prints_a_table_and_writes_it():
+    command = ("evaluate", "set-small", *FEWER, "--system", "charged", "--horizon", 5)
+    printed = good(*command, "-o", "scores.json")
+    for words in ("charged, 5 particles, 3 trajectories", "set-small", "leapfrog, 8", "5 frames"):
+        assert words in printed
+    found = json.loads(Path("scores.json").read_text(), parse_constant=no_constant)
+    assert found["rows"][0]["method"] == "set-small"
+    assert list(Path().iterdir()) == [Path("scores.json")]
+    again = json.loads(good(*command, "--json"), parse_constant=no_constant)
+    for row, other in zip(again["rows"], found["rows"], strict=True):
+        row.pop("milliseconds"), other.pop("milliseconds")
+    assert again["rows"] == found["rows"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_evaluate_makes_a_card():
+    shutil.copytree(SET.shipped_weights["set-small"], "mine")
+    good("evaluate", "mine", *FEWER, "--no-classical", "--card", "--quiet")
+    model = find_model("mine")
+    assert [row["system"] for row in model.evaluation()] == ["charged", "trap"]
+    assert Path("mine/README.md").read_text() == card_text(model)
+
+
+@pytest.mark.usefixtures("folder")
+def test_evaluate_by_a_data_set():
+    good("dataset", "generate", "--preset", "trap", "-n", 5, "--trajectories", 10,
+         "--frames", 12, "-o", "made", "--quiet")  # fmt: skip
+    command = ("evaluate", "set", "--dataset", "made", "--split", "test", "--no-classical")
+    (row,) = json.loads(good(*command, "--json"))["rows"]
+    assert (row["system"], row["particles"], row["trajectories"]) == ("trap", 5, 1)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sett"], ["`model`", "'sett'", "set-small"]),
+        (["set", "--trajectories", 0], ["`trajectories`", "0"]),
+        (["set", "-n", 0], ["`particles`", "0"]),
+        (["set", "--horizon", -1], ["`horizon`", "-1"]),
+        (["set", "--threads", 0], ["`threads`", "0"]),
+        (["set", "--split", "test"], ["`split`", "`dataset`"]),
+        (["set", "--dataset", "none"], ["none"]),
+        (["set", "--dataset", "none", "-n", 3], ["`particles`", "`dataset`"]),
+        (["set", *FEWER, "--system", "gravity"], ["gravity", "trained"]),
+        (["set", *FEWER, "--device", "gpu"], ["`device`", "gpu"]),
+        (["set", "-o", "nowhere/scores.json"], ["`output`", "nowhere"]),
+    ],
+)
+def test_misuse_of_evaluate_is_one_line(arguments, words):
+    line = bad(MISUSE, "evaluate", *arguments)
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_file_in_the_way_is_kept():
+    Path("scores.json").write_text("mine")
+    assert "--overwrite" in bad(MISUSE, "evaluate", "set", *FEWER, "-o", "scores.json")
+
+
+@pytest.mark.usefixtures("folder")
+def test_damaged_weights_are_one_line():
+    shutil.copytree(SET.shipped_weights["set"], "mine")
+    file = Path("mine/model.safetensors")
+    file.write_bytes(file.read_bytes()[:-50])
+    for command in (["evaluate", "mine", *FEWER], ["models", "show", "mine"]):
+        assert "mine" in bad(FAILURE, *command)
