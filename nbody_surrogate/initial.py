@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -33,6 +34,8 @@ DAMAGE = (
     LookupError,
     ValueError,
     TypeError,
+    SyntaxError,
+    tokenize.TokenError,
     RuntimeError,
     MemoryError,
     zipfile.BadZipFile,

@@ -14,7 +14,9 @@ from nbody_surrogate.system import AbstractSystem
 
 __all__ = ["RowChecks", "velocities_in_step"]
 
-MIX, SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)  # a multiplicative hash, golden ratio
+MIXING = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
+"""Shifts and factors of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+
 SHOWN = 3  # trajectories that are named
 
 
@@ -79,8 +81,9 @@ class RowChecks:
         frozen[:, 1:] = (x[:, 1:] == x[:, :-1]).all((2, 3)) & ~zero[:, 1:]
         self._frozen_count += int(frozen.sum())
         self._frozen += _places(frozen, first, SHOWN - len(self._frozen))
-        self._hashes[first : first + len(x)] = _hashes(x)
-        self.jumps[first : first + len(x)] = self._jumps(block, finite & ~zero)
+        usable = finite & ~zero
+        self._hashes[first : first + len(x)] = np.where(usable, _hashes(block), 0)
+        self.jumps[first : first + len(x)] = self._jumps(block, usable)
 
     def _jumps(self, block: Block, usable: np.ndarray) -> np.ndarray:
         """Say which trajectories change their energy by more than the limit."""
@@ -156,14 +159,18 @@ class RowChecks:
 
     def _repeats(self) -> list[Finding]:
         """Find trajectories with a row in common, whatever the order of the particles."""
-        rows = ~self.unusable
-        flat = self._hashes[:, rows].ravel()
-        owner = np.repeat(np.arange(len(self._hashes)), int(rows.sum()))
-        order = np.argsort(flat, kind="stable")
-        same = flat[order][1:] == flat[order][:-1]
-        first, second = owner[order][:-1][same], owner[order][1:][same]
-        apart = first != second
-        pairs = np.unique(np.stack([first[apart], second[apart]], axis=1), axis=0)
+        self._hashes[:, self.unusable] = 0
+        order = np.argsort(self._hashes, axis=None, kind="stable")
+        flat = self._hashes.ravel()[order]
+        same = (flat[1:] == flat[:-1]) & (flat[1:] != 0)
+        several = np.append(same, False) | np.append(False, same)
+        flat, owner = flat[several], order[several] // self.spec.rows
+        # Each is paired with the first and the last of its kind: if there is one in another
+        # split, so is one of these, since splits are in the order of their trajectories.
+        first = owner[np.searchsorted(flat, flat, side="left")]
+        last = owner[np.searchsorted(flat, flat, side="right") - 1]
+        both = np.concatenate([np.stack([first, owner], 1), np.stack([owner, last], 1)])
+        pairs = np.unique(both[both[:, 0] != both[:, 1]], axis=0)
         ends = np.array([part.stop for part in self.spec.ranges.values()])
         split = np.searchsorted(ends, pairs, side="right")
         across = split[:, 0] != split[:, 1]
@@ -183,14 +190,17 @@ class RowChecks:
         return Finding("energy", "doubtful" if share > 0 else "ok", text, numbers)
 
 
-def _hashes(x: np.ndarray) -> np.ndarray:
-    """Hash positions (B, T, N, D) to (B, T), whatever the order of particles."""
-    bits = np.ascontiguousarray(x + 0.0).view(np.uint64)  # -0.0 becomes 0.0
-    particle = np.zeros(bits.shape[:3], np.uint64)
-    for d in range(bits.shape[3]):
-        particle = (particle ^ bits[..., d]) * MIX
-        particle ^= particle >> SHIFT
-    return np.asarray((particle * MIX).sum(2, dtype=np.uint64))
+def _hashes(block: Block) -> np.ndarray:
+    """Hash the rows to (B, T), whatever the order of particles."""
+    particle = np.zeros(block.x.shape[:3], np.uint64)
+    for values in (block.x, block.v):
+        bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+        for d in range(bits.shape[3]):
+            particle ^= bits[..., d]
+            for shift, factor in MIXING:
+                particle ^= particle >> np.uint64(shift)
+                particle *= np.uint64(factor)
+    return np.asarray(particle.sum(2, dtype=np.uint64))
 
 
 def _places(where: np.ndarray, first: int, most: int) -> list[tuple[int, int]]:

@@ -26,6 +26,7 @@ STEPS = 8  # pairs of neighbouring rows that are looked at without a task
 NUDGE = 1e-3  # time units, for how a lag of velocities shows
 LEAST_LAG = 1e-7  # that is reported
 DOUBTFUL, WRONG = 1e-4, 1e-2  # of the mean squared displacement: the mean, the median error
+FAR = 1e100  # distances are told apart up to here, where squares can still be added up
 
 
 class _Pair(NamedTuple):
@@ -97,10 +98,9 @@ class SolverCheck:
         self, system: AbstractSystem, pair: _Pair, block: Block, lag: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the solutions at a pair's target (G, N, D), and which trajectories they are of."""
-        rows = list(pair)
-        good = np.isfinite(block.x[:, rows]).all((1, 2, 3)) & np.isfinite(block.v[:, rows]).all(
-            (1, 2, 3)
-        )
+        x, v = block.x[:, list(pair)], block.v[:, list(pair)]
+        good = np.isfinite(x).all((1, 2, 3)) & np.isfinite(v).all((1, 2, 3))
+        good &= ((x[:, 0] != 0) | (v[:, 0] != 0)).any((1, 2))  # no motion from a zero row
         where = np.flatnonzero(good)
         if not where.size:
             return np.empty((0, *block.x.shape[2:])), where
@@ -122,8 +122,8 @@ class SolverCheck:
         for pair in self._pairs():
             solved, where = self._solve(system, pair, self._block, self._spec.velocity_lag)
             wanted, given = self._block.x[where, pair.target], self._block.x[where, pair.input]
-            errors.append(((solved - wanted) ** 2).mean((1, 2)))
-            moves.append(((wanted - given) ** 2).mean((1, 2)))
+            errors.append(_mean_square(solved - wanted))
+            moves.append(_mean_square(wanted - given))
             jumps.append(self._jumps[where])
         if not errors or not np.concatenate(errors).size:
             return np.empty(0), np.empty(0, bool), 1.0
@@ -201,6 +201,10 @@ def _picked(block: Block, some: np.ndarray) -> Block:
     bonds = None if particles.couplings is None else particles.couplings[some]
     taken = type(particles)(particles.charges[some], particles.masses[some], bonds)
     return Block(block.x[some], block.v[some], taken)
+
+
+def _mean_square(distances: np.ndarray) -> np.ndarray:
+    return np.asarray((np.clip(distances, -FAR, FAR) ** 2).mean((1, 2)))
 
 
 def _statistics(errors: np.ndarray, jumps: np.ndarray) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -60,7 +61,7 @@ def audit(
     solution of the physics from the same input rows, which is the least that a model can be
     expected to score.
 
-    Memory beyond a block of trajectories: 8 bytes for each row of the data set.
+    Memory beyond a block of trajectories: some 30 bytes for each row of the data set.
 
     Parameters
     ----------
@@ -86,8 +87,8 @@ def audit(
     """
     if sample < 1:
         raise InputError(f"`sample` must be at least 1, got {sample}")
-    if not energy_jump > 0:
-        raise InputError(f"`energy_jump` must be > 0, got {energy_jump}")
+    if not 0 < energy_jump < math.inf:
+        raise InputError(f"`energy_jump` must be > 0 and finite, got {energy_jump}")
     findings = _hashes(trajectories) if isinstance(trajectories, Dataset) else []
     rows = RowChecks(trajectories.spec, energy_jump)
     done = 0

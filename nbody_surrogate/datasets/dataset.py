@@ -66,11 +66,13 @@ class AbstractTrajectories(ABC):
         Raises
         ------
         InputError
-            If there is no such split.
+            If there is no such split, or `size` is below 1.
         """
-        part = self.part(split)
-        for start in range(part.start, part.stop, size or self.block_size):
-            yield self.read(start, min(start + (size or self.block_size), part.stop))
+        part, size = self.part(split), self.block_size if size is None else size
+        if size < 1:
+            raise InputError(f"`size` must be at least 1, got {size}")
+        for start in range(part.start, part.stop, size):
+            yield self.read(start, min(start + size, part.stop))
 
     @property
     def block_size(self) -> int:

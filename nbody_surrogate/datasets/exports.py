@@ -10,11 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.npy import write_npy, write_npy_to
-from nbody_surrogate.datasets.nri import SPLITS
+from nbody_surrogate.datasets.npy import whole_file, write_npy
+from nbody_surrogate.datasets.nri import SPLITS, check_suffix
 from nbody_surrogate.datasets.shard import Block
-from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.errors import InputError
 
 __all__ = ["export_npz", "export_nri"]
 
@@ -71,20 +70,13 @@ def _npz_columns(dataset: Dataset) -> dict[str, _Column]:
 
 
 def _write_archive(path: Path, dataset: Dataset, split: str, columns: dict[str, _Column]) -> None:
-    part = path.with_name(path.name + ".part")
     size = len(dataset.part(split))
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
-            for key, column in columns.items():
-                with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
-                    write_npy_to(stream, (size, *column.shape), _parts(dataset, split, column.take))
-            with archive.open("t.npy", "w") as stream:
-                write_npy_to(stream, dataset.t.shape, [dataset.t])
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for key, column in columns.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
+                write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
+        with archive.open("t.npy", "w") as stream:
+            write_npy(stream, dataset.t.shape, [dataset.t])
 
 
 def export_nri(
@@ -109,12 +101,14 @@ def export_nri(
     ------
     InputError
         If there are other splits, particles of unequal mass, or both charges and couplings, for
-        which the layout has no place; or a file is there and `overwrite` is not given.
+        which the layout has no place; if no file can have the suffix; or a file is there and
+        `overwrite` is not given.
     FileFormatError
         If the data set is damaged.
     RunError
         If a file cannot be written.
     """
+    check_suffix(suffix)
     if unknown := [name for name in dataset.spec.splits if name not in SPLITS]:
         raise InputError(
             f"`format` nri has no place for split {unknown[0]!r}, only for {', '.join(SPLITS)}"
@@ -130,7 +124,8 @@ def export_nri(
     _check_targets(Path(folder), list(targets.values()), overwrite)
     for (split, kind), path in targets.items():
         column, size = columns[kind], len(dataset.part(split))
-        write_npy(path, (size, *column.shape), _parts(dataset, split, column.take))
+        with whole_file(path) as stream:
+            write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
     return list(targets.values())
 
 

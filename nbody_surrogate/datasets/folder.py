@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from nbody_surrogate.datasets.manifest import NAME, Manifest, read_manifest, write_manifest
+from nbody_surrogate.datasets.manifest import (
+    NAME,
+    Manifest,
+    ShardRecord,
+    read_manifest,
+    spec_hash,
+    write_manifest,
+)
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.h5md.layout import one_line
 from nbody_surrogate.simulation import versions
 
-__all__ = ["claim", "made_by", "remove_parts", "sole_writer"]
+__all__ = ["claim", "is_finished", "is_whole", "made_by", "remove_parts", "sole_writer"]
 
 LOCK = ".lock"
+PARTS = ("shard-*.h5.part", f"{NAME}.part")
+"""What killed writers leave."""
+
 NUMERICAL = ("nbody-surrogate", "numpy", "scipy", "numba", "CyRK")
 """Libraries that the bits of a trajectory depend on."""
 
@@ -56,6 +68,8 @@ def _lock(descriptor: int, folder: Path) -> None:
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(descriptor), (folder / LOCK).stat()):
+            raise FileNotFoundError  # the other process has just removed it
     except OSError:
         raise InputError(
             f"`output` {str(folder)!r} is being written by another process; wait for it"
@@ -77,22 +91,21 @@ def claim(folder: Path, spec: DatasetSpec) -> Manifest:
     """
     mine = Manifest(spec=spec, versions=made_by())
     if not (folder / NAME).exists():
-        others = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
-        others = [name for name in others if not name.endswith(".part")]
+        others = set(folder.iterdir()) - {folder / LOCK, *_parts(folder)}
         if others:
             raise InputError(
-                f"`output` {str(folder)!r} holds {others[0]!r} and no manifest; choose an empty "
-                "folder"
+                f"`output` {str(folder)!r} holds {min(others).name!r} and no manifest; choose an "
+                "empty folder"
             )
         write_manifest(folder, mine)
         return mine
     found = read_manifest(folder)
-    if found.spec != spec or found.source:
+    if spec_hash(found.spec) != spec_hash(spec) or found.source:
         raise InputError(
             f"`output` {str(folder)!r} holds another data set: {_difference(found, spec)}; "
             "choose another folder"
         )
-    if not found.complete and found.versions != mine.versions:
+    if not is_finished(folder, found) and found.versions != mine.versions:
         raise InputError(
             f"`output` {str(folder)!r} was begun with {_listed(found.versions, mine.versions)}, "
             f"here is {_listed(mine.versions, found.versions)}: use the same versions, or another "
@@ -101,13 +114,30 @@ def claim(folder: Path, spec: DatasetSpec) -> Manifest:
     return found
 
 
+def is_finished(folder: Path, manifest: Manifest) -> bool:
+    """Whether nothing of a data set is missing."""
+    said = manifest.label_error or manifest.label_error_note
+    whole = all(is_whole(folder, record) for record in manifest.shards)
+    return bool(manifest.complete and said and whole)
+
+
+def is_whole(folder: Path, record: ShardRecord) -> bool:
+    """Whether a shard is there, in its full size."""
+    path = folder / record.name
+    return path.is_file() and path.stat().st_size == record.bytes
+
+
 def _difference(found: Manifest, spec: DatasetSpec) -> str:
     """Name the first parameter that differs."""
     if found.source:
         return "it was imported"
     theirs, ours = found.spec.model_dump(mode="json"), spec.model_dump(mode="json")
-    key = next(key for key in ours if ours[key] != theirs[key])
+    key = next(key for key in ours if _text(key, ours[key]) != _text(key, theirs[key]))
     return f"its `{key}` is {theirs[key]!r}, not {ours[key]!r}"
+
+
+def _text(key: str, value: object) -> str:
+    return json.dumps(value, sort_keys=key != "splits")
 
 
 def _listed(some: dict[str, str], others: dict[str, str]) -> str:
@@ -127,8 +157,12 @@ def check_space(folder: Path, needed: int) -> None:
 
 def remove_parts(folder: Path) -> None:
     """Remove what killed writers left."""
-    for path in folder.glob("*.part"):
+    for path in _parts(folder):
         try:
             path.unlink()
         except OSError as error:
             raise InputError(f"`output` {str(path)!r}: {one_line(error)}") from None
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [path for pattern in PARTS for path in folder.glob(pattern)]

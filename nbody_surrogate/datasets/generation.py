@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.folder import check_space, claim, remove_parts, sole_writer
+from nbody_surrogate.datasets.folder import (
+    check_space,
+    claim,
+    is_finished,
+    is_whole,
+    remove_parts,
+    sole_writer,
+)
 from nbody_surrogate.datasets.legacy_stream import LegacyStream
 from nbody_surrogate.datasets.making import Job, Maker, verified_rows
 from nbody_surrogate.datasets.manifest import (
@@ -80,7 +87,7 @@ def generate(
     folder = Path(folder)
     with sole_writer(folder):
         manifest = claim(folder, spec)
-        if not (manifest.complete and (manifest.label_error or manifest.label_error_note)):
+        if not is_finished(folder, manifest):
             remove_parts(folder)
             _Generation(maker, folder, manifest).run(workers, progress)
     return Dataset(folder)
@@ -152,7 +159,7 @@ class _Generation:
     def _adopt(self, name: str) -> None:
         """Take over a shard that is whole, and forget one that is not as recorded."""
         path, record = self.folder / name, self.records.get(name)
-        if record is not None and path.is_file() and path.stat().st_size == record.bytes:
+        if record is not None and is_whole(self.folder, record):
             return
         self.records.pop(name, None)
         if path.exists():

@@ -55,7 +55,7 @@ def import_nri(
             raise InputError(
                 f"`output` {str(folder)!r} holds {others[0]!r} already; choose an empty folder"
             )
-        check_space(folder, sum(path.stat().st_size for path in files.paths))
+        check_space(folder, 16 * spec.trajectories * spec.rows * spec.particles * spec.dimensions)
         times = spec.numbers * spec.make_system().spec.frame_dt
         digest, records = spec_hash(spec), []
         try:

@@ -12,6 +12,9 @@ from nbody_surrogate.system import AbstractSystem, Draw, stacked
 
 __all__ = ["LegacyStream"]
 
+LARGEST = np.array([2.0**32 - 1] * 624 + [624, 1])
+"""Of the whole numbers in a state: 624 words, the place among them, whether a number is cached."""
+
 
 @final
 class LegacyStream:
@@ -68,6 +71,9 @@ class LegacyStream:
         ValueError
             If it is not such a state.
         """
+        whole = state[:-1]  # NumPy takes any place, and reads what lies there
+        if not ((whole >= 0) & (whole <= LARGEST) & (whole == np.floor(whole))).all():
+            raise ValueError("its state is none of a legacy stream")
         key = state[:-3].astype(np.uint32)
         position, has_gauss = int(state[-3]), int(state[-2])
         self._stream.set_state(("MT19937", key, position, has_gauss, float(state[-1])))

@@ -63,7 +63,7 @@ def make_shard(job: Job, tick: Callable[[int], None]) -> None:
     state, particles = maker.starts(part) if job.starts is None else job.starts[:2]
     block = maker.run(state, particles, part.start, tick)
     sample = [i for i in sample_of(job.spec) if i in part]
-    errors = maker.label_errors(block, state, particles, [i - part.start for i in sample])
+    errors = maker.label_errors(block, state, particles, part.start, sample)
     stream = None if job.starts is None else job.starts.stream
     taken = np.array(sample if errors.size else [], np.int64)
     data = ShardData(job.spec_hash, part.start, maker.times, block, taken, errors, stream)
@@ -109,7 +109,7 @@ class Maker:
         state, particles = self._trial()
         dt = self.system.spec.frame_dt
         for spacing, _ in self.spec.spans:
-            self.integrator.start(self.system, state, particles, spacing * dt)
+            _over(self.integrator, spacing).start(self.system, state, particles, spacing * dt)
 
     def _trial(self) -> tuple[State, Particles]:
         spec, system = self.spec, self.system
@@ -168,7 +168,8 @@ class Maker:
             x[:, 0], v[:, 0] = state.x, state.v
         place, frame = int(kept[0] == 0), 0
         for spacing, count in spec.spans:
-            made = simulate(self.system, state, particles, count, integrator, dt=spacing * dt)
+            solver = _over(integrator, spacing)
+            made = simulate(self.system, state, particles, count, solver, dt=spacing * dt)
             for b, why in enumerate(made.info.message):
                 if why:
                     raise RunError(f"trajectory {first + b} failed: {why}")
@@ -191,18 +192,33 @@ class Maker:
             return None
 
     def label_errors(
-        self, block: Block, state: State, particles: Particles, sample: list[int]
+        self, block: Block, state: State, particles: Particles, first: int, sample: list[int]
     ) -> np.ndarray:
-        """Position RMSE (K, F) between some trajectories and sharper runs of the same starts."""
+        """Position RMSE (K, F) between some trajectories and sharper runs of the same starts.
+
+        Raises
+        ------
+        RunError
+            If a sharper run fails.
+        """
         tight = self.sharper()
         if tight is None or not sample:
             return np.empty((0, 0))
         rows = verified_rows(self.spec)
         errors = np.empty((len(sample), len(rows)))
-        for k, b in enumerate(sample):
-            truth, _ = self._rows(tight, state[b], particles[b], b)
+        for k, number in enumerate(sample):
+            b = number - first
+            truth, _ = self._rows(tight, state[b], particles[b], number)
             errors[k] = rmse(truth, block.x[b][None])[0, rows]
         return errors
+
+
+def _over(integrator: AbstractIntegrator, spacing: int) -> AbstractIntegrator:
+    """Return an integrator that takes the same steps over so many frames at a time."""
+    options = dict(integrator.options)
+    if spacing == 1 or options.get("substeps") is None:
+        return integrator
+    return type(integrator)(**(options | {"substeps": spacing * options["substeps"]}))
 
 
 def _some(particles: Particles, some: slice) -> Particles:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nbody_surrogate.datasets.regular import require_regular
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, RunError
 from nbody_surrogate.h5md.layout import one_line
@@ -88,7 +90,9 @@ class Manifest(_Section):
 
 def spec_hash(spec: DatasetSpec) -> str:
     """SHA-256 of a spec."""
-    text = json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+    content = spec.model_dump(mode="json")
+    content["splits"] = list(content["splits"].items())  # in their order
+    text = json.dumps(content, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -104,6 +108,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         if path.is_symlink():
             raise ValueError("it is a symbolic link, which is not followed")
+        require_regular(path)
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it is larger than {LARGEST} bytes")
         content = json.loads(path.read_bytes())
@@ -115,7 +120,8 @@ def read_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise FileFormatError(f"{str(path)!r} is damaged: {key}: {first['msg']}") from None
+        text = one_line(ValueError(f"{key}: {first['msg']}"))
+        raise FileFormatError(f"{str(path)!r} is damaged: {text}") from None
     except (OSError, ValueError, TypeError, RecursionError) as error:
         raise FileFormatError(
             f"{str(path)!r} cannot be read as a manifest: {one_line(error)}"
@@ -165,8 +171,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, final
+from typing import IO, Any, final
 
 import numpy as np
 
+from nbody_surrogate.datasets.regular import require_regular
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.h5md.layout import one_line
-from nbody_surrogate.initial import HEADERS
+from nbody_surrogate.initial import DAMAGE, HEADERS
 
-__all__ = ["NpyFile", "write_npy", "write_npy_to"]
-
-DAMAGE = (OSError, EOFError, ValueError, TypeError, LookupError, RecursionError, MemoryError)
+__all__ = ["NpyFile", "whole_file", "write_npy"]
 
 
 @final
@@ -40,6 +40,7 @@ class NpyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        require_regular(path)
         try:
             with path.open("rb") as stream:
                 version = np.lib.format.read_magic(stream)
@@ -48,6 +49,8 @@ class NpyFile:
                 self.shape, fortran, self._dtype = HEADERS[version](stream)
                 self._offset = stream.tell()
                 size = path.stat().st_size - self._offset
+                if min(self.shape, default=0) < 0:
+                    raise ValueError(f"its shape is {self.shape}")
         except DAMAGE as error:
             raise FileFormatError(
                 f"{str(path)!r} cannot be read as an array: {one_line(error)}"
@@ -80,8 +83,9 @@ class NpyFile:
             raise FileFormatError(f"{str(self.path)!r}: {one_line(error)}") from None
 
 
-def write_npy(path: Path, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
-    """Write an array of float64 in parts of its first axis, as ``.part`` until it is whole.
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write to, which is ``.part`` until it is whole.
 
     Raises
     ------
@@ -91,15 +95,16 @@ def write_npy(path: Path, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -
     part = path.with_name(path.name + ".part")
     try:
         with part.open("wb") as stream:
-            write_npy_to(stream, shape, parts)
+            yield stream
         part.replace(path)
     except OSError as error:
         raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
-def write_npy_to(stream: Any, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
+def write_npy(stream: Any, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
     """Write an array of float64 to an open binary file, in parts of its first axis."""
     header = {"descr": "<f8", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)

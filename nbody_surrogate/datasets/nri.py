@@ -32,12 +32,13 @@ from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.options import validated
 from nbody_surrogate.state import Particles
 
-__all__ = ["SPLITS", "NriFiles", "has_nri_files"]
+__all__ = ["SPLITS", "NriFiles", "check_suffix", "has_nri_files"]
 
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 """Our names of the splits, and those of the files."""
 
 KINDS = ("loc", "vel", "edges", "charges")
+LONGEST_SUFFIX = 100  # bytes
 SAME = 1e-6  # relative, of edges and products of charges, which may be float32
 
 
@@ -94,11 +95,15 @@ class NriFiles(AbstractTrajectories):
         task: Task | None = None,
     ) -> None:
         self.folder = Path(folder)
-        suffix = _only_suffix(self.folder) if suffix is None else suffix
+        if suffix is None:
+            suffix = _only_suffix(self.folder)
+        else:
+            check_suffix(suffix)
         found = {ours: _open(self.folder, theirs, suffix) for ours, theirs in SPLITS.items()}
         self._splits = {name: files for name, files in found.items() if files is not None}
         if not self._splits:
             raise InputError(f"`files` {str(folder)!r} holds no loc_train{suffix}.npy")
+        self._check_charges()
         rows, dimensions, n = self._common_shape()
         self.spec = validated(
             DatasetSpec,
@@ -118,6 +123,16 @@ class NriFiles(AbstractTrajectories):
             f"files {str(folder)!r}",
         )
         self.spec.make_system()
+
+    def _check_charges(self) -> None:
+        """Demand charges of all splits or of none, where edges are springs."""
+        without = [files for files in self._splits.values() if files.charges is None]
+        if 0 < len(without) < len(self._splits):
+            name = without[0].edges.path.name.replace("edges", "charges", 1)
+            raise InputError(
+                f"`files` {str(self.folder)!r} must hold charges of all splits or of none, "
+                f"{name!r} is missing"
+            )
 
     def _common_shape(self) -> tuple[int, int, int]:
         """Check that all shapes agree; return (T, D, N)."""
@@ -141,6 +156,16 @@ class NriFiles(AbstractTrajectories):
             if begin < end:
                 pieces.append(_block(self._splits[name], begin - part.start, end - part.start))
         return Block.joined(pieces)
+
+
+def check_suffix(suffix: str) -> None:
+    """Raise `InputError` where files cannot have a suffix."""
+    fits = suffix.isprintable() and len(suffix.encode()) <= LONGEST_SUFFIX
+    if not fits or "/" in suffix or "\\" in suffix:
+        raise InputError(
+            f"`suffix` must be part of a file name, of at most {LONGEST_SUFFIX} characters, such "
+            f"as '_charged5', got {suffix[:LONGEST_SUFFIX]!r}"
+        )
 
 
 def has_nri_files(folder: Path) -> bool:
@@ -206,7 +231,8 @@ def _block(files: _Quadruple, start: int, stop: int) -> Block:
     where = f"{files.edges.path.name!r}, trajectories {start} to {stop - 1}"
     try:
         if files.charges is None:
-            return Block(x, v, Particles(np.zeros((count, n)), np.ones((count, n)), edges * apart))
+            bonds = np.where(apart, edges, 0.0)
+            return Block(x, v, Particles(np.zeros((count, n)), np.ones((count, n)), bonds))
         charges = files.charges.read(start, stop).reshape(count, n)
         products = charges[:, :, None] * charges[:, None, :]
         if not np.allclose(edges[:, apart], products[:, apart], rtol=SAME, atol=SAME):

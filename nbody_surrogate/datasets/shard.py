@@ -10,6 +10,7 @@ t                     (T,)             times of the rows
 x, v                  (S, T, N, D)     positions and velocities
 charges, masses       (S, N)
 couplings             (S, N, N)        where the particles have them
+verified              (2,)             shape (K, F) of the errors
 sample, label_error   (K,), (K, F)     verified trajectories; their position RMSE at some rows
 stream                (627,)           state of the legacy stream after the last draw
 ====================  ===============  =====================================================
@@ -24,7 +25,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, final
@@ -32,6 +33,7 @@ from typing import Any, NamedTuple, final
 import h5py
 import numpy as np
 
+from nbody_surrogate.datasets.regular import require_regular
 from nbody_surrogate.errors import FileFormatError, RunError
 from nbody_surrogate.h5md.allocation import allocate, offset_of
 from nbody_surrogate.h5md.checks import (
@@ -126,11 +128,10 @@ def write_shard(path: Path, data: ShardData) -> None:
             os.fsync(file.fileno())
         part.replace(path)
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
         raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def _arrays(data: ShardData) -> dict[str, np.ndarray]:
@@ -288,6 +289,7 @@ def file_hash(path: Path) -> str:
     FileFormatError
         If it cannot be read.
     """
+    require_regular(path)
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
@@ -26,6 +34,17 @@ MOST_SHARDS = 100_000
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Count = Annotated[int, Field(ge=0, le=10**9)]
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Make tuples lists and NumPy's numbers Python's, as a manifest holds them."""
+    try:
+        return dict(json.loads(json.dumps(values, default=lambda value: value.tolist())))
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        raise ValueError("must be made of numbers, text, lists and tables") from None
+
+
+Table = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 class _Section(BaseModel):
@@ -96,7 +115,7 @@ class DatasetSpec(_Section):
     """
 
     system: str = "charged"
-    parameters: dict[str, Any] = Field(default_factory=dict, description="of the system")
+    parameters: Table = Field(default_factory=dict, description="of the system")
     particles: PositiveInt = Field(default=5, le=10**6)
     dimensions: Literal[2, 3] = 3
     trajectories: PositiveInt = Field(default=1000, le=10**9)
@@ -112,7 +131,7 @@ class DatasetSpec(_Section):
     integrator: str | None = Field(
         default="dop853-compiled", description="none where the data were not made here"
     )
-    options: dict[str, Any] = Field(default_factory=dict, description="of the integrator")
+    options: Table = Field(default_factory=dict, description="of the integrator")
     velocity_lag: float = Field(
         default=0.0, description="how far in time velocities are behind positions, as by half steps"
     )
@@ -282,18 +301,27 @@ def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     """Change a preset; the parameters and options of another system or solver do not carry over."""
     merged = {**base, **changes}
     for whole, part in (("system", "parameters"), ("integrator", "options")):
-        same = merged.get(whole) == base.get(whole)
+        same = _named(merged, whole) == _named(base, whole)
         before = base.get(part, {}) if same else {}
         given = changes.get(part, {})
-        if base and isinstance(given, Mapping):
+        if base and isinstance(before, Mapping) and isinstance(given, Mapping):
             merged[part] = {**before, **given}
     return merged
+
+
+def _named(values: Mapping[str, Any], key: str) -> Any:
+    """Return the system or integrator that is given, or the preset's, or that by default."""
+    if key in values:
+        return values[key]
+    name = values.get("preset")
+    base = preset(name) if isinstance(name, str) else {}
+    return base.get(key, DatasetSpec.model_fields[key].default)
 
 
 def _scaled(splits: Mapping[str, int], trajectories: int) -> dict[str, int]:
     """Share out another number in the same proportions; the first split takes the remainder."""
     total = sum(splits.values())
-    shares = {name: math.floor(count * trajectories / total) for name, count in splits.items()}
+    shares = {name: count * trajectories // total for name, count in splits.items()}
     first = next(iter(shares))
     shares[first] += trajectories - sum(shares.values())
     return shares

@@ -11,7 +11,7 @@ from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.legacy_stream import LegacyStream
 from nbody_surrogate.datasets.making import Maker
-from nbody_surrogate.datasets.shard import Block, ShardReader, file_hash
+from nbody_surrogate.datasets.shard import Block, ShardReader, file_hash, reported
 from nbody_surrogate.errors import FileFormatError, InputError
 
 __all__ = ["Verification", "verify"]
@@ -26,7 +26,7 @@ class Verification:
     Attributes
     ----------
     shards : int
-        Those whose hash is as recorded.
+        Those whose hash is as recorded, and that can be read.
     remade : tuple of int
         Trajectories that were made again.
     same : tuple of int
@@ -68,6 +68,8 @@ def verify(
     ------
     InputError
         If `sample` is negative.
+    FileFormatError
+        If a shard that the hash fits holds no state of its stream.
     """
     if sample < 0:
         raise InputError(f"`sample` must be at least 0, got {sample}")
@@ -99,10 +101,11 @@ def _wrong(dataset: Dataset, number: int) -> str | None:
     record = dataset.manifest.shards[number]
     try:
         digest = file_hash(dataset.folder / record.name)
+        if digest != record.sha256:
+            return f"its SHA-256 is {digest[:12]}..., recorded is {record.sha256[:12]}..."
+        dataset.read(record.first, record.first + 1)
     except FileFormatError as error:
         return str(error)
-    if digest != record.sha256:
-        return f"its SHA-256 is {digest[:12]}..., recorded is {record.sha256[:12]}..."
     return None
 
 
@@ -131,7 +134,8 @@ class _Stream:
         before = i // size - 1
         if before >= 0 and before * size >= self._next - size:
             record = self._dataset.manifest.shards[before]
-            with ShardReader(self._dataset.folder / record.name) as shard:
+            path = self._dataset.folder / record.name
+            with ShardReader(path) as shard, reported(path):
                 part = range(record.first, record.first + record.count)
                 self._stream.jump(part, shard.stream())
         self._next = i + 1

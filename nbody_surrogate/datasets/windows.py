@@ -73,7 +73,10 @@ class AbstractWindows(IterableDataset, ABC):
 
     @final
     def state_dict(self) -> dict[str, int]:
-        """Return the place of the next window: where to go on after an interruption."""
+        """Return the place of the next window: where to go on after an interruption.
+
+        It counts what this object gave, not what its copies in the workers of a loader did.
+        """
         return {"epoch": self.epoch, "position": self.position}
 
     @final
@@ -118,6 +121,8 @@ class DatasetWindows(AbstractWindows):
     Each pass over it is one epoch, in another order. A few blocks of a few megabytes are mixed
     at a time. In a `torch.utils.data.DataLoader` with workers, each worker reads blocks of its
     own; without ``batch`` it is the loader that makes batches, else pass ``batch_size=None``.
+    Keep the workers from one pass to the next (``persistent_workers=True``), or set `epoch` before
+    each pass: new workers begin with the epoch of the object that they are copies of.
 
     Parameters
     ----------

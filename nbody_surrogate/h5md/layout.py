@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import h5py
@@ -41,6 +42,8 @@ def one_line(error: BaseException) -> str:
     """Return the error's message without line breaks, and not too long."""
     message = error.args[0] if isinstance(error, KeyError) and error.args else error
     text = " ".join(str(message).split()) or type(error).__name__
+    if said := re.search(r"error message = '([^']+)'", text):  # HDF5 buries the system's
+        text = said[1]
     return text if len(text) <= 200 else text[:197] + "..."
 
 
