@@ -253,10 +253,15 @@ def test_a_failing_trajectory_is_one_line_and_shards_are_kept():
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
 @pytest.mark.parametrize(("integrator", "workers"), [("dop853", 2), ("dop853-compiled", 2)])
 def test_ctrl_c_ends_it_soon_and_it_goes_on(integrator, workers):
-    command = ["dataset", "generate", "--preset", "trap", "-n", "5", "--trajectories", "4000"]
-    command += ["--shard", "20", "--integrator", integrator, "--workers", str(workers)]
-    program = [str(Path(sys.executable).with_name("nbody-sim")), *command, "-o", "out"]
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True) as process:
+    command = ["dataset", "generate", "--preset", "trap", "-n", "5", "--trajectories", "40000"]
+    command += ["--frames", "50", "--shard", "20", "--workers", str(workers)]
+    command += ["--integrator", integrator, "-o", "out"]
+    program = [str(Path(sys.executable).with_name("nbody-sim")), *command]
+
+    def heed():  # a program that runs in the background of a script may be told not to
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
         deadline = time.monotonic() + 60
         while not list(Path().glob("out/shard-*.h5")) and time.monotonic() < deadline:
             time.sleep(0.05)
