@@ -12,8 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -26,36 +26,27 @@ from nbody_surrogate.datasets.folder import sole_writer
 from nbody_surrogate.datasets.making import sample_of
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import read_spec, resolve
-from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
 from nbody_surrogate.metrics import rmse
-from nbody_surrogate.registry import (
-    make_integrator,
-    make_system,
-    register_integrator,
-    register_system,
-)
+from nbody_surrogate.registry import make_integrator, make_system, register_integrator
 from nbody_surrogate.simulation import simulate
 
 SMALL = {"particles": 3, "trajectories": 7, "frames": 4, "shard": 3}
 """Shards of 3, 3 and 1 trajectories, by the default system and solver."""
 
-LEGACY = {
-    "preset": "nbody-small",
-    "trajectories": 14,
-    "legacy": {"rows": 49, "offsets": {"validation": 9, "test": 20}},
-    "first": 0,
-    "frames": 1,
-    "task": None,
-    "shard": 3,
-}
+PLACES = {"rows": 49, "offsets": {"validation": 9, "test": 20}}
+STARTS = {"first": 0, "frames": 1, "task": None}
+LEGACY = {"preset": "nbody-small", "trajectories": 14, "shard": 3, "legacy": PLACES, **STARTS}
 """Six trajectories for training, from the beginning of the stream, then gaps of 3 and of 7."""
+
+PAPER = {"trajectories": 4, "horizon": 900, "shard": 3}
+"""Trajectories of 1000 steps."""
 
 CASES = {
     "dop853-compiled": {},
     "leapfrog": {"integrator": "leapfrog"},
-    "a seed and an option": {"seed": 7, "options": {"rtol": 1e-6}},
-    "charges": {"system": "trap"},
+    "a seed and an option": {"system": "trap", "seed": 7, "options": {"rtol": 1e-6}},
     "masses": {"system": "gravity", "parameters": {"mass_range": [0.5, 2.0]}},
     "couplings": {"system": "springs", "dimensions": 2, "integrator": "dop853"},
     "a magnetic field": {"system": "penning", "integrator": "boris"},
@@ -79,18 +70,14 @@ class StopError(Exception):
     """Stands for whatever ends a run."""
 
 
-def folder_of(tmp_path, name="set"):
-    return tmp_path / name
-
-
 def contents(folder):
     """All files of a folder, and what is in them."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def written(folder):
-    """When each file was last written."""
-    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    """When each shard was written."""
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("shard-*.h5")}
 
 
 def shards(folder):
@@ -122,21 +109,15 @@ def assert_same(some, others):
         assert one.tobytes() == other.tobytes()
 
 
-def stop_at(trajectories, error=StopError):
-    """Make a progress callback that ends the run."""
+def stopped(spec, folder, trajectories, error=StopError, **options):
+    """Make a part of a data set."""
 
     def progress(done, total):
         if done >= trajectories:
             raise error
 
-    return progress
-
-
-def stopped(spec, folder, trajectories, **options):
-    """Make a part of a data set; return the names of its finished shards."""
-    with pytest.raises(StopError):
-        generate(spec, folder, progress=stop_at(trajectories), **options)
-    return listed(folder)
+    with pytest.raises(error):
+        generate(spec, folder, progress=progress, **options)
 
 
 def refused(kind, *arguments, **options):
@@ -166,6 +147,19 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
+def folder(tmp_path):
+    """Where a data set is to be made."""
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def finished(made, folder):
+    """A finished folder, to be damaged."""
+    shutil.copytree(made(**SMALL).folder, folder)
+    return folder
+
+
+@pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
     monkeypatch.setattr(registry, "_registered", {})
@@ -179,7 +173,6 @@ def test_trajectory_i_is_what_sample_and_simulate_give(made, case):
     data = made(**(SMALL | CASES[case]))
     spec = data.spec
     integrator = make_integrator(spec.integrator, **spec.options)
-    assert len(data) == 7
     for i in range(7):
         state, particles = data.system().sample(
             spec.seed, spec.particles, dimensions=spec.dimensions, first=i
@@ -196,41 +189,38 @@ def test_trajectory_i_is_what_sample_and_simulate_give(made, case):
     ("case", "shard", "workers"),
     [
         ("dop853-compiled", 1, 2),
-        ("dop853-compiled", 2, 1),
         ("dop853-compiled", 7, 2),
         ("leapfrog", 1, 2),
-        ("leapfrog", 7, 1),
         ("couplings", 1, 1),
     ],
 )
-def test_neither_shards_nor_threads_change_a_bit(made, tmp_path, case, shard, workers):
+def test_neither_shards_nor_threads_change_a_bit(made, folder, case, shard, workers):
     spec = resolve(SMALL | CASES[case] | {"shard": shard})
-    data = generate(spec, folder_of(tmp_path), workers=workers)
+    data = generate(spec, folder, workers=workers)
     assert [record.count for record in data.manifest.shards] == [len(p) for p in spec.shards]
     assert_same(arrays(data), arrays(made(**(SMALL | CASES[case]))))
 
 
-def test_worker_processes_write_the_same_files(made, tmp_path):
+def test_worker_processes_write_the_same_files(made, folder):
     case = SMALL | CASES["couplings"]
     whole, told = made(**case), []
-    folder = folder_of(tmp_path)
     generate(resolve(case), folder, workers=2, progress=lambda *now: told.append(now))
     assert contents(folder) == contents(whole.folder)
     assert told == sorted(told)
     assert told[-1] == (7, 7)
 
 
-def test_more_trajectories_than_run_at_a_time_are_the_same_ones(made, tmp_path):
+def test_more_trajectories_than_run_at_a_time_are_the_same_ones(made, folder):
     many = {"particles": 2, "trajectories": 150, "frames": 1, "integrator": "leapfrog"}
     data = made(**many)
-    generate(resolve(many), folder_of(tmp_path), workers=2)
-    assert contents(folder_of(tmp_path)) == contents(data.folder)
+    generate(resolve(many), folder, workers=2)
+    assert contents(folder) == contents(data.folder)
     system = make_system("charged")
     run = simulate(system, *system.sample(0, 2, 150), 1, "leapfrog")
     assert_same(arrays(data)[:2], [run.x, run.v])
 
 
-@pytest.mark.parametrize("integrator", ["dop853", "leapfrog", "rk4"])
+@pytest.mark.parametrize("integrator", ["dop853-compiled", "leapfrog", "rk4"])
 def test_rows_that_are_kept_are_those_of_a_run_that_keeps_all(made, integrator):
     """Frames that are left out take as many steps as others."""
     values = {"particles": 3, "trajectories": 2, "frames": 30, "integrator": integrator}
@@ -266,47 +256,35 @@ def test_rows_of_nbody_small_are_its_programs(made):
     assert_same(arrays(data)[:2], [run.x[:, 1:].copy(), run.v[:, 1:].copy()])
 
 
-@pytest.fixture(scope="module")
-def set_paper(made):
-    """A few trajectories of 1000 steps."""
-    return made(preset="set-paper", trajectories=4, horizon=900, shard=3)
-
-
-def test_rows_of_set_paper_are_states_after_so_many_steps(set_paper):
+def test_rows_of_set_paper_are_states_after_so_many_steps(made):
+    data = made(preset="set-paper", **PAPER)
     starts = legacy_starts(3, 5, 4, spread=2.0, rows=1000)
     system = make_system("charged-clipped", frame_dt=0.001, spread=2.0)
     run = simulate(system, *starts, 1000, make_integrator("symplectic-euler", substeps=1))
-    x, v, charges, _ = arrays(set_paper)
+    x, v, charges, _ = arrays(data)
     steps = [1, 11, 21, 31, 41, 51, 61, 71, 81, 91, 1000]
     np.testing.assert_allclose(x, run.x[:, steps], rtol=0, atol=SAME_STEPS)
     np.testing.assert_allclose(v, run.v[:, steps], rtol=0, atol=SAME_STEPS)
     np.testing.assert_array_equal(charges, starts[1].charges)
-    np.testing.assert_allclose(set_paper.t, np.array(steps) * 0.001)
+    np.testing.assert_allclose(data.t, np.array(steps) * 0.001)
 
 
-def test_as_released_differs_in_the_target_row_only(made, set_paper):
-    released = made(preset="set-paper-as-released", trajectories=4, horizon=900, shard=3)
-    for theirs, ours in zip(arrays(released)[:2], arrays(set_paper)[:2], strict=True):
-        assert not theirs[:, -1].any()
-        assert ours[:, -1].all()
-        assert_same([theirs[:, :-1].copy()], [ours[:, :-1].copy()])
-    assert_same(arrays(released)[2:], arrays(set_paper)[2:])
-    assert released.manifest.label_error.rows == tuple(range(10))  # not of the target
-    assert set_paper.manifest.label_error.rows == tuple(range(11))
-
-
-def test_charged_clipped_stands_for_charges_that_are_not_clipped():
-    ideal = make_system("charged-clipped", coupling=2.0, frame_dt=0.5).ideal()
-    assert ideal.name == "charged"
-    charged = make_system("charged", coupling=2.0, frame_dt=0.5, softening=0.0)
-    assert ideal.spec == charged.spec
+def test_as_released_differs_in_the_target_row_only(made):
+    ours, theirs = (made(preset=f"set-paper{end}", **PAPER) for end in ("", "-as-released"))
+    for right, zero in zip(arrays(ours)[:2], arrays(theirs)[:2], strict=True):
+        assert right[:, -1].all()
+        assert not zero[:, -1].any()
+        assert_same([zero[:, :-1].copy()], [right[:, :-1].copy()])
+    assert_same(arrays(theirs)[2:], arrays(ours)[2:])
+    assert ours.manifest.label_error.rows == tuple(range(11))
+    assert theirs.manifest.label_error.rows == tuple(range(10))  # not of the target
 
 
 # One trajectory at a time, or many
 
 
 class Counting(AbstractIntegrator):
-    """Adds the size of the batch to all positions."""
+    """Leaves everything where it is, and notes the sizes of batches."""
 
     name: ClassVar[str] = "counting"
     invariant: ClassVar[bool] = False
@@ -322,21 +300,18 @@ class Counting(AbstractIntegrator):
     def _advance(self, carry, frames, tick):
         x, v = (np.repeat(carry.arrays[key][:, None], frames, axis=1) for key in ("x", "v"))
         self.sizes.append(len(x))
-        return Frames(x + float(len(x)), v)
+        return Frames(x, v)
 
 
 @pytest.mark.parametrize(("invariant", "sizes"), [(False, [1] * 7), (True, [3, 3, 1])])
 def test_what_is_not_batch_invariant_runs_by_itself(
-    registered, monkeypatch, tmp_path, charged, invariant, sizes
+    registered, monkeypatch, folder, invariant, sizes
 ):
     register_integrator("counting")(Counting)
     monkeypatch.setattr(Counting, "sizes", [])
     monkeypatch.setattr(Counting, "invariant", invariant)
-    data = generate(resolve(SMALL | {"integrator": "counting"}), folder_of(tmp_path))
+    generate(resolve(SMALL | {"integrator": "counting"}), folder)
     assert Counting.sizes == sizes
-    start, _ = charged.sample(0, 3, 7)
-    together = np.repeat(sizes, sizes)[:, None, None] if invariant else 1.0
-    np.testing.assert_array_equal(arrays(data)[0][:, 1], start.x + together)
 
 
 # The label error
@@ -346,7 +321,6 @@ def test_what_is_not_batch_invariant_runs_by_itself(
     ("changes", "method"),
     [
         ({"options": {"rtol": 1e-5, "atol": 1e-5}}, "dop853-compiled, rtol 1e-07"),
-        ({"integrator": "dop853", "options": {"rtol": 1e-5}}, "dop853, rtol 1e-07"),
         ({"integrator": "leapfrog"}, "leapfrog, substeps 64"),
     ],
 )
@@ -364,7 +338,6 @@ def test_the_label_error_is_about_the_difference_to_a_far_sharper_run(made, chan
     for row, median, largest in list(zip(error.rows, error.median, error.largest, strict=True))[1:]:
         assert np.median(measured[:, row]) / ABOUT < median < ABOUT * np.median(measured[:, row])
         assert measured[:, row].max() / ABOUT < largest < ABOUT * measured[:, row].max()
-    assert not data.manifest.label_error_note
 
 
 @pytest.mark.parametrize(
@@ -375,11 +348,6 @@ def test_there_is_a_note_where_nothing_sharper_exists(made, integrator, options)
     data = made(**(SMALL | {"frames": 1, "integrator": integrator, "options": options}))
     assert data.manifest.label_error is None
     assert data.manifest.label_error_note == f"{integrator} cannot be made sharper"
-
-
-def test_the_smallest_tolerance_measures_what_cannot_be_a_hundred_times_tighter(made):
-    data = made(**(SMALL | {"options": {"rtol": 1e-12, "atol": 1e-12}}))
-    assert data.manifest.label_error.method == "dop853-compiled, rtol 3e-14"
 
 
 # The folder
@@ -396,13 +364,13 @@ def test_the_manifest_says_what_was_made_and_by_what(made):
     assert sorted(contents(data.folder)) == ["manifest.json", *names]
 
 
-def test_a_finished_folder_stays_as_it_is(made, tmp_path):
-    folder = folder_of(tmp_path)
-    shutil.copytree(made(**SMALL).folder, folder)
-    before, at = contents(folder), written(folder)
-    generate(resolve(SMALL), folder, workers=2)
-    assert contents(folder) == before
-    assert written(folder) == at
+def test_a_finished_folder_stays_as_it_is(finished):
+    """Also where other versions of the libraries made it."""
+    edit(finished, versions={"numpy": "1.0"})
+    before, at = contents(finished), written(finished)
+    generate(resolve(SMALL), finished, workers=2)
+    assert contents(finished) == before
+    assert written(finished) == at
 
 
 # It goes on where it stopped
@@ -413,17 +381,14 @@ def test_a_finished_folder_stays_as_it_is(made, tmp_path):
     [
         (SMALL, 3, 0, StopError),
         (SMALL, 4, 1, KeyboardInterrupt),
-        (SMALL, 7, 2, StopError),
         (LEGACY, 7, 2, StopError),
         (LEGACY, 13, 4, KeyboardInterrupt),
     ],
 )
-def test_a_stopped_run_goes_on_to_the_same_files(made, tmp_path, values, at, finished, error):
-    spec, folder, whole = resolve(values), folder_of(tmp_path), made(**values)
-    with pytest.raises(error):
-        generate(spec, folder, progress=stop_at(at, error))
+def test_a_stopped_run_goes_on_to_the_same_files(made, folder, values, at, finished, error):
+    spec, whole = resolve(values), made(**values)
+    stopped(spec, folder, at, error)
     kept = written(folder)
-    del kept["manifest.json"]
     assert listed(folder) == sorted(kept)
     assert len(kept) == finished
     assert no_leftovers(folder)
@@ -437,42 +402,31 @@ def test_a_stopped_run_goes_on_to_the_same_files(made, tmp_path, values, at, fin
     assert kept.items() <= written(folder).items()
 
 
-def test_a_run_on_processes_that_is_stopped_goes_on_to_the_same_files(made, tmp_path):
+def test_a_run_on_processes_that_is_stopped_goes_on_to_the_same_files(made, folder):
     case = SMALL | CASES["couplings"]
-    spec, folder = resolve(case), folder_of(tmp_path)
+    spec = resolve(case)
     stopped(spec, folder, 1, workers=2)
     assert multiprocessing.active_children() == []
-    kept = {name: at for name, at in written(folder).items() if name.startswith("shard-")}
+    kept = written(folder)
     assert no_leftovers(folder)
     generate(spec, folder)
     assert contents(folder) == contents(made(**case).folder)
     assert kept.items() <= written(folder).items()
 
 
-@pytest.fixture
-def finished(made, tmp_path):
-    """A finished folder, to be damaged."""
-    folder = folder_of(tmp_path, "finished")
-    shutil.copytree(made(**SMALL).folder, folder)
-    return folder
-
-
-def forget(folder, *names):
-    """Take shards and what follows from all of them out of a manifest."""
+def forget(folder, name):
+    """Take a shard, and what follows from all of them, out of a manifest."""
     records = json.loads((folder / "manifest.json").read_text())["shards"]
-    kept = [record for record in records if record["name"] not in names]
-    edit(folder, shards=kept, label_error=None)
+    edit(folder, shards=[each for each in records if each["name"] != name], label_error=None)
 
 
 @pytest.mark.parametrize("values", [SMALL, LEGACY], ids=["seeds", "stream"])
-def test_a_shard_that_was_finished_in_the_moment_of_a_kill_is_taken_over(made, tmp_path, values):
-    folder, whole, name = folder_of(tmp_path), made(**values), "shard-00001.h5"
+def test_a_shard_that_was_finished_in_the_moment_of_a_kill_is_taken_over(made, folder, values):
+    whole, name = made(**values), "shard-00001.h5"
     shutil.copytree(whole.folder, folder)
     forget(folder, name)
     at = written(folder)[name]
-    told = []
-    generate(resolve(values), folder, progress=lambda *now: told.append(now))
-    assert told == []
+    generate(resolve(values), folder)
     assert written(folder)[name] == at
     assert contents(folder) == contents(whole.folder)
 
@@ -481,37 +435,33 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[:-8])
 
 
-@pytest.mark.parametrize("harm", [truncate, Path.unlink])
-@pytest.mark.parametrize("others", ["unfinished", "finished"])
+@pytest.mark.parametrize(
+    ("forgotten", "harm"),
+    [(None, Path.unlink), ("shard-00000.h5", truncate), ("shard-00001.h5", truncate)],
+)
 @pytest.mark.parametrize("values", [SMALL, LEGACY], ids=["seeds", "stream"])
-def test_a_listed_shard_that_is_not_whole_is_made_again(made, tmp_path, values, others, harm):
-    folder, whole = folder_of(tmp_path), made(**values)
+def test_a_shard_that_is_not_whole_is_made_again(made, folder, values, forgotten, harm):
+    whole = made(**values)
     shutil.copytree(whole.folder, folder)
-    if others == "unfinished":
-        forget(folder, "shard-00000.h5")
+    if forgotten is not None:
+        forget(folder, forgotten)
     at = written(folder)
     harm(folder / "shard-00001.h5")
     generate(resolve(values), folder)
     assert contents(folder) == contents(whole.folder)
-    untouched = set(shards(folder)) - {"shard-00001.h5"}
-    assert all(written(folder)[name] == at[name] for name in untouched)
+    at.pop("shard-00001.h5")
+    assert at.items() <= written(folder).items()
 
 
-@pytest.mark.parametrize("what", ["half of it", "another seed", "other trajectories"])
-def test_an_unlisted_shard_that_is_something_else_is_made_again(made, finished, what):
+@pytest.mark.parametrize(("seed", "name"), [(1, "shard-00001.h5"), (0, "shard-00000.h5")])
+def test_an_unlisted_shard_of_other_trajectories_is_made_again(made, finished, seed, name):
     forget(finished, "shard-00001.h5")
-    other = made(**(SMALL | {"seed": 1})).folder / "shard-00001.h5"
-    if what == "half of it":
-        truncate(finished / "shard-00001.h5")
-    else:
-        source = other if what == "another seed" else finished / "shard-00000.h5"
-        shutil.copy(source, finished / "shard-00001.h5")
+    shutil.copy(made(**(SMALL | {"seed": seed})).folder / name, finished / "shard-00001.h5")
     generate(resolve(SMALL), finished)
     assert contents(finished) == contents(made(**SMALL).folder)
 
 
-def test_what_killed_writers_left_is_removed(made, tmp_path):
-    folder = folder_of(tmp_path)
+def test_what_killed_writers_left_is_removed(made, folder):
     stopped(resolve(SMALL), folder, 4)
     for name in ("shard-00001.h5.part", "shard-00002.h5.part", "manifest.json.part", ".lock"):
         (folder / name).write_bytes(b"half")
@@ -519,30 +469,36 @@ def test_what_killed_writers_left_is_removed(made, tmp_path):
     assert contents(folder) == contents(made(**SMALL).folder)
 
 
+def test_a_shard_gets_its_name_only_when_it_is_whole(made, folder, monkeypatch):
+    named, replace = {}, Path.replace
+
+    def noted(part, path):
+        named[path.name] = path.exists(), part.read_bytes()
+        return replace(part, path)
+
+    monkeypatch.setattr(Path, "replace", noted)
+    generate(resolve(SMALL), folder)
+    for name, data in shards(made(**SMALL).folder).items():
+        assert named[name] == (False, data)
+
+
 # It is killed
 
 
-SLOW = """
-particles = 3
-trajectories = 72
-frames = 15
-integrator = "dop853"
-shard = 4
-"""
+SLOW = 'particles = 3\ntrajectories = 54\nframes = 15\nintegrator = "dop853"\nshard = 3'
 """Eighteen shards of about a tenth of a second."""
 
 
 def alive(session):
-    """Numbers of the processes of a session that are alive."""
-    found = []
+    """Whether a process of a session is alive."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, sid = stat.read_text().rpartition(") ")[2].split()[:4]
         except OSError:  # it has just ended
             continue
         if int(sid) == session and state not in "ZX":
-            found.append(int(stat.parent.name))
-    return found
+            return True
+    return False
 
 
 def wait_for(condition):
@@ -553,9 +509,9 @@ def wait_for(condition):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
-def test_a_killed_run_leaves_no_worker_and_goes_on_to_the_same_files(tmp_path):
+def test_a_killed_run_leaves_no_worker_and_goes_on_to_the_same_files(folder, tmp_path):
     (tmp_path / "slow.toml").write_text(SLOW)
-    spec, folder = read_spec(tmp_path / "slow.toml"), folder_of(tmp_path)
+    spec = read_spec(tmp_path / "slow.toml")
     program = Path(sys.executable).with_name("nbody-sim")
     run = subprocess.Popen(
         [program, "dataset", "generate", "slow.toml", "--workers", "2", "-o", folder, "-q"],
@@ -565,7 +521,7 @@ def test_a_killed_run_leaves_no_worker_and_goes_on_to_the_same_files(tmp_path):
 
     def two_are_finished():
         assert run.poll() is None, "it ended before it could be killed"
-        return len(list(folder.glob("shard-*.h5"))) >= 2
+        return len(written(folder)) >= 2
 
     try:
         wait_for(two_are_finished)
@@ -573,17 +529,20 @@ def test_a_killed_run_leaves_no_worker_and_goes_on_to_the_same_files(tmp_path):
         os.kill(run.pid, signal.SIGKILL)
         assert run.wait() == -signal.SIGKILL
     wait_for(lambda: not alive(run.pid))
-    kept = {name: at for name, at in written(folder).items() if name.endswith(".h5")}
+    kept = written(folder)
     assert 2 <= len(kept) < len(spec.shards)
     generate(spec, folder)
     assert kept.items() <= written(folder).items()
-    generate(spec, folder_of(tmp_path, "whole"))
-    assert contents(folder) == contents(folder_of(tmp_path, "whole"))
+    whole = contents(folder)
+    for name in kept:  # and once more, by this process
+        (folder / name).unlink()
+    generate(spec, folder)
+    assert contents(folder) == whole
 
 
-def test_a_worker_that_dies_is_one_line_and_finished_shards_are_kept(made, tmp_path):
+def test_a_worker_that_dies_is_one_line_and_finished_shards_are_kept(made, folder):
     case = SMALL | CASES["couplings"]
-    spec, folder = resolve(case), folder_of(tmp_path)
+    spec = resolve(case)
     stopped(spec, folder, 4)
 
     def kill_workers(done, total):
@@ -591,9 +550,8 @@ def test_a_worker_that_dies_is_one_line_and_finished_shards_are_kept(made, tmp_p
             worker.kill()
 
     message = refused(RunError, resolve(case), folder, workers=2, progress=kill_workers)
-    assert "`workers`" in message
-    assert "`shard`" in message
-    assert "of 3 shards are finished and kept" in message
+    words = ("`workers`", "`shard`", "of 3 shards are finished and kept")
+    assert all(word in message for word in words), message
     assert no_leftovers(folder)
     generate(spec, folder)
     assert contents(folder) == contents(made(**case).folder)
@@ -609,13 +567,12 @@ def test_a_worker_that_dies_is_one_line_and_finished_shards_are_kept(made, tmp_p
         ({"splits": {"b": 3, "a": 4}}, "splits", "{'a': 4, 'b': 3}", "{'b': 3, 'a': 4}"),
         ({"trajectories": 8, "splits": {"a": 8}}, "trajectories", "7", "8"),
         ({"options": {"rtol": 1e-6}}, "options", "{}", "1e-06"),
-        ({"parameters": {"softening": 0.2}}, "parameters", "{}", "0.2"),
     ],
 )
 def test_a_folder_of_another_spec_is_refused_and_the_parameter_named(
-    tmp_path, change, key, theirs, ours
+    folder, change, key, theirs, ours
 ):
-    folder, values = folder_of(tmp_path), SMALL | {"splits": {"a": 4, "b": 3}}
+    values = SMALL | {"splits": {"a": 4, "b": 3}}
     stopped(resolve(values), folder, 4)
     before = contents(folder)
     message = refused(InputError, resolve(values | change), folder)
@@ -627,8 +584,7 @@ def test_a_folder_of_another_spec_is_refused_and_the_parameter_named(
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "shard-00000.h5", "film.mp4.part"])
-def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path, name):
-    folder = folder_of(tmp_path)
+def test_a_folder_with_other_files_is_refused_and_left_alone(folder, name):
     folder.mkdir()
     (folder / name).write_text("mine")
     message = refused(InputError, resolve(SMALL), folder)
@@ -638,40 +594,21 @@ def test_a_folder_with_other_files_is_refused_and_left_alone(tmp_path, name):
     assert contents(folder) == {name: b"mine"}
 
 
-def test_other_versions_of_a_library_do_not_go_on(tmp_path):
-    folder = folder_of(tmp_path)
+def test_other_versions_of_a_library_do_not_go_on(folder):
     stopped(resolve(SMALL), folder, 4)
     edit(folder, versions=read_manifest(folder).versions | {"numpy": "1.0"})
     before = contents(folder)
     message = refused(InputError, resolve(SMALL), folder)
     assert message.startswith("`output`")
-    assert "begun with numpy 1.0" in message
-    assert f"here is numpy {np.__version__}" in message
+    assert f"begun with numpy 1.0, here is numpy {np.__version__}" in message
     assert contents(folder) == before
 
 
-def test_a_manifest_of_a_newer_format_is_refused_and_left_alone(finished):
-    edit(finished, format_version=2)
-    before = contents(finished)
-    assert "newer" in refused(FileFormatError, resolve(SMALL), finished)
-    assert contents(finished) == before
-
-
-def test_a_finished_data_set_of_other_versions_is_as_good(finished):
-    edit(finished, versions={"numpy": "1.0"})
-    before = contents(finished)
-    assert len(generate(resolve(SMALL), finished)) == 7
-    assert contents(finished) == before
-
-
-def test_two_writers_at_once_are_refused(made, tmp_path):
-    folder = folder_of(tmp_path)
+def test_two_writers_at_once_are_refused(folder):
     with sole_writer(folder):
         message = refused(InputError, resolve(SMALL), folder)
-        assert message.startswith("`output`")
-        assert "another process" in message
-    generate(resolve(SMALL), folder)
-    assert contents(folder) == contents(made(**SMALL).folder)
+    assert message.startswith("`output`")
+    assert "another process" in message
 
 
 def test_a_lock_that_another_writer_has_just_removed_is_not_held(tmp_path, monkeypatch):
@@ -694,19 +631,15 @@ def test_a_lock_that_another_writer_has_just_removed_is_not_held(tmp_path, monke
 # The disk is full
 
 
-Usage = namedtuple("Usage", ["total", "used", "free"])
-
-
-def test_only_what_is_missing_must_fit(made, tmp_path, monkeypatch):
-    folder = folder_of(tmp_path)
+def test_only_what_is_missing_must_fit(made, folder, monkeypatch):
     stopped(resolve(SMALL), folder, 7)
     rest = 2 * 8 * 5 * 3 * 3 + 2 * 8 * 3  # positions and velocities, charges and masses
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**6, 0, rest - 1))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=rest - 1))
     message = refused(InputError, resolve(SMALL), folder)
     assert message.startswith("`output`")
     assert "fewer trajectories or another disk" in message
     assert len(shards(folder)) == 2
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**6, 0, rest))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=rest))
     generate(resolve(SMALL), folder)
     assert contents(folder) == contents(made(**SMALL).folder)
 
@@ -716,9 +649,9 @@ BULKY = {"particles": 20, "trajectories": 12, "frames": 100, "shard": 3, "integr
 
 
 @pytest.mark.parametrize("largest", [0, 100_000])
-def test_a_disk_that_fills_up_is_one_line_and_finished_shards_are_kept(made, tmp_path, largest):
+def test_a_disk_that_fills_up_is_one_line_and_finished_shards_are_kept(made, folder, largest):
     """A file that may not grow stands for it, early in a shard or late."""
-    spec, folder, whole = resolve(BULKY), folder_of(tmp_path), contents(made(**BULKY).folder)
+    spec, whole = resolve(BULKY), contents(made(**BULKY).folder)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(done, total):  # the first shard is made and not yet written at 3
@@ -747,13 +680,12 @@ class FragileOptions(IntegratorOptions):
 
 
 class Fragile(AbstractIntegrator):
-    """Leaves everything where it is, but breaks one trajectory, or makes it NaN."""
+    """Leaves everything where it is, but breaks one trajectory."""
 
     name: ClassVar[str] = "fragile"
     Options = FragileOptions
     bad: ClassVar[float] = np.nan  # the first coordinate of the trajectory that fails
     largest: ClassVar[float] = np.inf  # step at which it fails
-    quiet: ClassVar[bool] = False
 
     @property
     def batch_invariant(self):
@@ -767,9 +699,6 @@ class Fragile(AbstractIntegrator):
         failing = np.flatnonzero(x[:, 0, 0, 0] == self.bad)
         if self.options.step > self.largest:
             failing = failing[:0]
-        if self.quiet:
-            x[failing, 2:] = np.nan
-            return Frames(x, v)
         return Frames(x, v, failures={int(b): (2, "it broke") for b in failing})
 
 
@@ -778,72 +707,53 @@ def fragile(registered, monkeypatch, charged):
     """Make a trajectory of the default system fail."""
     register_integrator("fragile")(Fragile)
 
-    def make(trajectory, **attributes):
-        x = charged.sample(0, 3, first=trajectory)[0].x if trajectory is not None else None
-        monkeypatch.setattr(Fragile, "bad", np.nan if x is None else x[0, 0, 0])
-        for name, value in attributes.items():
-            monkeypatch.setattr(Fragile, name, value)
+    def make(trajectory, largest=np.inf):
+        start, _ = charged.sample(0, 3, first=trajectory)
+        monkeypatch.setattr(Fragile, "bad", start.x[0, 0, 0])
+        monkeypatch.setattr(Fragile, "largest", largest)
         return resolve(SMALL | {"integrator": "fragile"})
 
     return make
 
 
-@pytest.mark.parametrize(
-    ("trajectory", "finished", "quiet", "why"),
-    [
-        (0, 0, False, "it broke"),
-        (4, 1, True, "the state became non-finite"),
-        (5, 1, False, "it broke"),
-        (6, 2, True, "the state became non-finite"),
-    ],
-)
+@pytest.mark.parametrize(("trajectory", "finished"), [(0, 0), (4, 1), (6, 2)])
 def test_a_failing_trajectory_is_named_and_finished_shards_are_kept(
-    fragile, tmp_path, trajectory, finished, quiet, why
+    fragile, folder, trajectory, finished
 ):
-    folder = folder_of(tmp_path)
-    message = refused(RunError, fragile(trajectory, quiet=quiet), folder)
-    assert message.startswith(f"trajectory {trajectory} failed: {why} after t = ")
+    message = refused(RunError, fragile(trajectory), folder)
+    assert message.startswith(f"trajectory {trajectory} failed: it broke after t = ")
     assert f"{finished} of 3 shards are finished and kept" in message
     assert len(listed(folder)) == len(shards(folder)) == finished
     assert no_leftovers(folder)
     kept = written(folder)
-    generate(fragile(None), folder)
-    assert all(written(folder)[name] == kept[name] for name in shards(folder) if name in kept)
+    generate(fragile(99), folder)
+    assert kept.items() <= written(folder).items()
     assert len(Dataset(folder)) == 7
 
 
-def test_a_trajectory_that_only_a_sharper_run_fails_is_named_too(fragile, tmp_path):
+def test_a_trajectory_that_only_a_sharper_run_fails_is_named_too(fragile, folder):
     spec = fragile(4, largest=0.05)
     assert 4 in sample_of(spec)
-    message = refused(RunError, spec, folder_of(tmp_path))
+    message = refused(RunError, spec, folder)
     assert message.startswith("trajectory 4 failed: it broke")
 
 
-def test_a_trajectory_that_fails_in_a_worker_process_is_named(tmp_path):
+def test_a_trajectory_that_fails_in_a_worker_process_is_named(folder):
     """Forces beyond what a float holds."""
     values = SMALL | {"integrator": "dop853", "parameters": {"coupling": 1e308}}
-    message = refused(RunError, resolve(values), folder_of(tmp_path), workers=2)
+    message = refused(RunError, resolve(values), folder, workers=2)
     number = int(message.removeprefix("trajectory ").split()[0])
     assert number in (0, 3, 6)  # the first of a shard
     assert "0 of 3 shards" in message
-    assert list(contents(folder_of(tmp_path))) == ["manifest.json"]
+    assert list(contents(folder)) == ["manifest.json"]
 
 
 # What is refused before anything is made
 
 
-def test_a_spec_that_cannot_be_made_leaves_no_folder(tmp_path):
-    spec = resolve(SMALL | {"options": {"threads": 2}})
-    assert "`workers`" in refused(InputError, spec, folder_of(tmp_path))
-    assert not folder_of(tmp_path).exists()
-
-
-@pytest.mark.parametrize("kind", ["system", "integrator"])
-def test_worker_processes_do_not_know_what_is_registered_here(registered, tmp_path, charged, kind):
-    register_system("mine")(type(charged))
-    register_integrator("mine")(Counting)
-    values = SMALL | {"integrator": "dop853"} | {kind: "mine"}
-    message = refused(InputError, resolve(values), folder_of(tmp_path), workers=2)
-    assert message.startswith("`workers` must be 1: 'mine' is registered in this process only")
-    assert not folder_of(tmp_path).exists()
-    assert len(generate(resolve(values), folder_of(tmp_path))) == 7
+def test_worker_processes_do_not_know_what_is_registered_here(registered, folder):
+    register_integrator("counting")(Counting)
+    spec = resolve(SMALL | {"integrator": "counting"})
+    message = refused(InputError, spec, folder, workers=2)
+    assert message.startswith("`workers` must be 1: 'counting' is registered in this process only")
+    assert not folder.exists()

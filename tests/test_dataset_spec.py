@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from nbody_surrogate import registry
 from nbody_surrogate.datasets.making import Maker
@@ -21,15 +20,9 @@ from nbody_surrogate.datasets.spec import (
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.registry import preset
 
-PRESETS = [
-    "charged",
-    "gravity",
-    "nbody-small",
-    "set-paper",
-    "set-paper-as-released",
-    "springs",
-    "trap",
-]
+OURS = ["charged", "gravity", "springs", "trap"]
+PUBLISHED = ["nbody-small", "set-paper", "set-paper-as-released"]
+PRESETS = sorted(OURS + PUBLISHED)
 
 ROUNDING = 1e-15
 """Relative: a time is one product of a frame number and `frame_dt`."""
@@ -183,67 +176,38 @@ def test_shards_and_splits_each_take_every_trajectory_once_and_in_order(counts, 
 
 
 @pytest.mark.parametrize(
-    ("values", "key", "known"),
-    [
-        ({"frames": 3, "frame": 3}, "`frame`", "frames"),
-        ({"window": WINDOW | {"foo": 1}}, "`window.foo`", "horizon"),
-        ({"frames": 3, "task": {"input": 0, "target": 1, "foo": 1}}, "`task.foo`", "target"),
-    ],
-)
-def test_an_unknown_key_is_named(values, key, known):
-    message = refused(values, key, "is not a parameter", "known: ")
-    if "." not in key:
-        assert known in message.split("known: ")[1]
-
-
-@pytest.mark.parametrize(
     ("values", "words"),
     [
+        ({"frame": 3}, ["`frame` is not a parameter", "known: ", "frames"]),
+        ({"window": WINDOW | {"foo": 1}}, ["`window.foo` is not a parameter"]),
         ({"particles": 0}, ["`particles`", "> 0", "0"]),
-        ({"particles": "five"}, ["`particles`", "five"]),
         ({"dimensions": 4}, ["`dimensions`", "2 or 3", "4"]),
         ({"trajectories": TOO_MANY_DIGITS}, ["`trajectories`", "<= 1e+09"]),
         ({"seed": -1}, ["`seed`", ">= 0", "-1"]),
         ({"frames": 0}, ["`frames`", ">= 1", "0"]),
-        ({"shard": 0}, ["`shard`", "> 0", "0"]),
         ({"velocity_lag": float("nan")}, ["`velocity_lag`", "nan"]),
         ({"parameters": 3}, ["`parameters`", "3"]),
-        ({"window": 3, "frames": None}, ["`window`", "3"]),
         ({"task": {"input": 3, "target": 3}}, ["`target`", "above `input` 3", "3"]),
         ({"task": {"input": 1}}, ["`task.target`"]),
         ({"splits": {"Train": 1000}}, ["`splits.Train", "Train"]),
         ({"splits": {"train": -1}}, ["`splits.train`", ">= 0", "-1"]),
+        ({"splits": {"train": 999}}, ["`splits`", "`trajectories` 1000", "got 999"]),
     ],
 )
 def test_a_wrong_value_is_named(values, words):
     refused({"frames": 10} | values, *words)
 
 
-def test_rows_are_given_once():
+def test_rows_are_given_once_and_not_after_the_last():
     refused({}, "either `frames` or a `window`")
     refused({"frames": 3, "window": WINDOW}, "either `frames` or a `window`")
     refused({"first": 1, "window": WINDOW}, "`first`", "`window`")
-
-
-def test_the_first_row_is_not_after_the_last():
     refused({"first": 11, "frames": 10}, "`first`", "at most `frames` 10", "11")
-    assert resolve({"first": 10, "frames": 10}).rows == 1
-
-
-@pytest.mark.parametrize("total", [29, 31, 0])
-def test_splits_must_add_up(total):
-    splits = {"train": total, "test": 0}
-    refused(
-        {"frames": 3, "trajectories": 30, "splits": splits},
-        "`splits`",
-        "`trajectories` 30",
-        f"got {total}",
-    )
 
 
 @pytest.mark.parametrize(
     ("rows", "last"),
-    [({"frames": 49}, 49), ({"first": 1, "frames": 49}, 48), ({"window": WINDOW}, 3)],
+    [({"first": 1, "frames": 49}, 48), ({"window": WINDOW}, 3)],
 )
 def test_the_target_of_a_task_is_one_of_the_rows(rows, last):
     task = {"input": 0, "target": last}
@@ -277,18 +241,10 @@ def test_the_seed_of_a_legacy_stream_is_below_2_to_the_32():
     assert resolve({**LEGACY, "seed": 2**32}).seed == 2**32
 
 
-def test_there_are_at_most_so_many_shards_as_are_named_with_what_would_do():
+def test_a_shard_that_makes_too_many_of_them_is_refused_with_what_would_do():
     big = {"frames": 1, "trajectories": 1_000_001}
-    message = refused(big | {"shard": 10}, "`shard`", "100000", "got 10", "use ")
-    wanted = int(message.rsplit("use ", 1)[1])
-    assert wanted == 11
-    assert len(resolve(big | {"shard": wanted}).shards) <= 100_000
-    assert len(resolve({"frames": 1, "trajectories": 100_000, "shard": 1}).shards) == 100_000
-
-
-def test_a_spec_that_is_built_in_python_is_checked_too():
-    with pytest.raises(ValidationError, match="either `frames` or a `window`"):
-        DatasetSpec()
+    refused(big | {"shard": 10}, "`shard`", "100000", "got 10", "use 11")
+    assert len(resolve(big | {"shard": 11}).shards) <= 100_000
 
 
 @pytest.mark.parametrize(
@@ -299,7 +255,6 @@ def test_a_spec_that_is_built_in_python_is_checked_too():
         ({"parameters": {"softness": 1}}, ["`softness`", "system 'charged'", "softening"]),
         ({"options": {"tol": 1}}, ["`tol`", "integrator 'dop853-compiled'", "rtol"]),
         ({"options": {"threads": 2}}, ["`options.threads`", "`workers`"]),
-        ({"integrator": None}, ["`integrator`", "imported"]),
         ({"integrator": "leapfrog", "options": {"step": 0.03}}, ["`step`", "0.03"]),
         ({"integrator": "boris"}, ["`integrator` boris", "charged"]),
         ({"system": "penning", "integrator": "leapfrog"}, ["`integrator` leapfrog", "penning"]),
@@ -392,15 +347,9 @@ def test_another_system_or_solver_takes_none_of_the_files_parameters_and_options
         ("frames =", ["`spec`", "TOML"]),
         ("a = " + "[" * 20_000, ["`spec`", "TOML"]),
         ("", ["either `frames` or a `window`"]),
-        ("frames = 3\nfoo = 1", ["`foo`", "not a parameter", "frames"]),
-        ("frames = 3\n[task]\nfoo = 1", ["`task.", "task"]),
-        ("frames = 1979-05-27", ["`frames`"]),
+        ("frames = 1979-05-27", ["`frames` of spec", "spec.toml"]),
         ("frames = 3\nparameters = { epoch = 1979-05-27 }", ["`parameters`", "numbers, text"]),
-        ("preset = 3", ["`preset`", "name", "3"]),
-        ('preset = "nbody-smal"', ["`preset` 'nbody-smal'", "did you mean 'nbody-small'?"]),
         ('preset = "charged"\nhorizon = 5', ["`horizon`", "`window`", "set-paper"]),
-        ("frames = 3\nparameters = 5", ["`parameters`", "5"]),
-        ("frames = 3\noptions = [1]", ["`options`", "1"]),
     ],
 )
 def test_a_wrong_file_is_one_line(toml, text, words):
@@ -410,12 +359,6 @@ def test_a_wrong_file_is_one_line(toml, text, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
-
-
-def test_a_line_about_a_file_names_it(toml):
-    path = toml("frames = 3\nparticles = 0")
-    with pytest.raises(InputError, match=r"`particles` of spec .*spec\.toml"):
-        read_spec(path)
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
@@ -570,18 +513,9 @@ def test_another_system_or_solver_drops_the_presets_parameters_or_options():
     assert spec.parameters["clip"] == 100.0
 
 
-@pytest.mark.parametrize("values", [{"preset": "charged"}, {"frames": 3}])
-def test_a_horizon_needs_a_window(values):
-    refused(values | {"horizon": 900}, "`horizon`", "`window`", "set-paper")
-
-
 @pytest.mark.parametrize("horizon", [0, "far", 10**10])
 def test_a_wrong_horizon_is_named(horizon):
     refused({"preset": "set-paper", "horizon": horizon}, "`window.horizon`", repr(horizon))
-
-
-def test_fewer_frames_than_the_task_of_a_preset_needs_are_refused():
-    refused({"preset": "nbody-small", "frames": 20}, "`task.target`", "0 to 19", "40")
 
 
 # What names a spec
@@ -612,11 +546,4 @@ def test_the_order_of_parameters_does_not_matter_to_the_hash_and_that_of_splits_
     assert spec_hash(resolve(turned)) == spec_hash(resolve(spec))
     turned = spec | {"splits": dict(reversed(spec["splits"].items()))}
     assert spec_hash(resolve(turned)) != spec_hash(resolve(spec))
-
-
-@pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"shard": 2}, {"parameters": {"softening": 0.2}}], ids=str
-)
-def test_different_specs_have_different_hashes(change):
-    spec = {"frames": 3, "trajectories": 10}
-    assert spec_hash(resolve(spec | change)) != spec_hash(resolve(spec))
+    assert spec_hash(resolve(spec | {"seed": 1})) != spec_hash(resolve(spec))

@@ -124,3 +124,10 @@ def test_wrong_numbers_are_one_line(parameter, value):
         legacy_starts(**given)
     assert str(caught.value).startswith(f"`{parameter}` must be ")
     assert "\n" not in str(caught.value)
+
+
+def test_charged_clipped_stands_for_charges_that_are_not_clipped():
+    ideal = make_system("charged-clipped", coupling=2.0, frame_dt=0.5).ideal()
+    charged = make_system("charged", coupling=2.0, frame_dt=0.5, softening=0.0)
+    assert ideal.name == "charged"
+    assert ideal.spec == charged.spec
