@@ -93,6 +93,7 @@ def _check(options: dict[str, Any]) -> None:
 
 def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
     from nbody_surrogate.datasets.dataset import Dataset
+    from nbody_surrogate.evaluation import START
     from nbody_surrogate.registry import make_system
     from nbody_surrogate.scorecard import HORIZONS, truth_of_dataset, truth_of_system
 
@@ -102,7 +103,7 @@ def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
     _, card = model.load()
     systems = {each.system: dict(each.spec) for each in card.systems}
     longest = max(options["horizon"] or HORIZONS)
-    frames = None if longest <= max(HORIZONS) else longest + 7
+    frames = None if longest <= max(HORIZONS) else START + longest
     return [
         truth_of_system(
             make_system(name, **systems.get(name, {})), n, options["trajectories"], frames

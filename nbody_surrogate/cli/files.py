@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import InputError
 
 __all__ = ["Files", "check_free", "write_whole"]
 
@@ -95,10 +95,7 @@ def write_whole(path: Path, text: str) -> None:
     RunError
         If it cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise RunError(f"`output` {str(path)!r} cannot be written: {error.strerror}") from None
+    from nbody_surrogate.datasets.npy import whole_file
+
+    with whole_file(path) as file:
+        file.write(text.encode())
