@@ -275,6 +275,7 @@ class Trainer:
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
+                **({"initial": self.recipe.initial} if self.recipe.initial else {}),
                 "steps": self.step,
                 "minutes": round(self.seconds / 60, 1),
                 "seed": self.recipe.seed,
