@@ -615,7 +615,7 @@ def test_times_outside_the_range_of_the_card_give_a_warning(system, start, t0, l
     ("name", "n", "t0", "words"),
     [
         ("charged", 4, 0.0, "particles from 5 to 30, got 4"),
-        ("charged", 5, 39.5, "times from 0 to 40"),
+        ("charged", 5, 9.0, "times from 0 to 9.6"),
         ("trap", 5, 23.5, "times from 0 to 24"),
     ],
 )
