@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.breach import held_to
+from nbody_surrogate.errors import InputError, RunError, is_out_of_memory
 from nbody_surrogate.options import validated
+from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import surrogate_class
 from nbody_surrogate.simulation import versions
 from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem
@@ -94,7 +96,8 @@ class Trainer:
         self._claim_folder()
         self.sources = open_sources(recipe, self.folder, workers, report)
         torch.manual_seed(recipe.seed)
-        self.model: AbstractSurrogate = cls(config).to(self.device)
+        with held_to(origin_of(cls, "surrogate"), "__init__"):
+            self.model: AbstractSurrogate = cls(config).to(self.device)
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -144,8 +147,7 @@ class Trainer:
         try:
             value = self._descend(which)
         except (RuntimeError, MemoryError) as error:
-            said = "out of memory" in str(error) or "allocate memory" in str(error)
-            if said or isinstance(error, MemoryError):
+            if is_out_of_memory(error):
                 raise RunError(self._less_batch(which)) from None
             raise
         self.step += 1
