@@ -11,7 +11,7 @@ import numpy as np
 from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory
 from nbody_surrogate.origin import Origin
 
-__all__ = ["array_of", "array_or_none", "breach", "described", "held_to"]
+__all__ = ["array_of", "array_or_none", "breach", "described", "held_to", "raised"]
 
 FLOAT64 = np.dtype(np.float64)
 LONGEST = 200  # characters of a plugin's own words

@@ -209,7 +209,7 @@ class AbstractIntegrator(ABC):
         _refuse_coincidence(problem, state)
         with held_to(self.origin, "_start"):
             arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
-        return Carry(problem, 0, MappingProxyType(arrays))
+        return Carry(problem, 0, _frozen(arrays))
 
     @final
     def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:
@@ -244,7 +244,7 @@ class AbstractIntegrator(ABC):
         following = None
         if frames == length:
             arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}
-            following = Carry(carry.problem, carry.frame + frames, MappingProxyType(arrays))
+            following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
         return Segment(result.x, result.v, following, status, message, good, result.counters)
 
     def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
@@ -279,6 +279,14 @@ class _Tick:
         except Exception as error:
             self.raised = error
             raise
+
+
+def _frozen(arrays: dict[str, Any]) -> MappingProxyType[str, Any]:
+    """Make a carry's arrays read-only: what starts from it twice must be the same twice."""
+    for value in arrays.values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return MappingProxyType(arrays)
 
 
 def _no_tick(done: float) -> None:

@@ -1,0 +1,118 @@
+"""A plugin under test, together with the problem that it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.integrator import AbstractIntegrator
+from nbody_surrogate.origin import Origin
+from nbody_surrogate.registry import integrator_class, make_integrator, make_system, names
+from nbody_surrogate.simulation import simulate
+from nbody_surrogate.state import Particles, State
+from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.testing.check import failed
+from nbody_surrogate.trajectory import Ensemble
+
+__all__ = ["StepperCase", "SystemCase", "integrator_case", "system_case"]
+
+DEFAULT_SYSTEM = "charged"
+FEW = 4  # particles
+
+
+@dataclass(frozen=True)
+class StepperCase:
+    """An integrator, or a surrogate as one.
+
+    Attributes
+    ----------
+    origin : Origin
+    make : callable
+        Builds the integrator anew; takes options such as ``segment``.
+    system : AbstractSystem
+        One that it fits.
+    n : int
+        Particles.
+    """
+
+    origin: Origin
+    make: Callable[..., AbstractIntegrator]
+    system: AbstractSystem
+    n: int
+
+    @property
+    def dt(self) -> float:
+        """Time between frames."""
+        return self.system.spec.frame_dt
+
+    @property
+    def stepper(self) -> str:
+        """The method that frames come from."""
+        return self.make().stepper
+
+    def start(
+        self, seed: int, batch: int = 1, n: int | None = None, dimensions: int = 3
+    ) -> tuple[State, Particles]:
+        """Draw a start."""
+        return self.system.sample(seed, n or self.n, batch, dimensions)
+
+    def run(
+        self, integrator: AbstractIntegrator, state: State, particles: Particles, frames: int
+    ) -> Ensemble:
+        """Run an integrator from a start."""
+        return simulate(self.system, state, particles, frames, integrator, dt=self.dt)
+
+    def demand(self, holds: bool | np.bool_, what: str, method: str | None = None) -> None:
+        """Raise `ConformanceError` unless something holds; `what` follows the method's name."""
+        if not holds:
+            raise failed(self.origin, method or self.stepper, what)
+
+
+def integrator_case(name: str, system: str | None = None) -> StepperCase:
+    """Return the case of an integrator, on a system that it takes."""
+    cls = integrator_class(name)
+
+    def make(**options: Any) -> AbstractIntegrator:
+        return make_integrator(name, **options)
+
+    return StepperCase(make().origin, make, _fitting(cls.name, make, system), FEW)
+
+
+def _fitting(
+    name: str, make: Callable[..., AbstractIntegrator], wanted: str | None
+) -> AbstractSystem:
+    """Build the wanted system, or the first one that an integrator takes."""
+    candidates = [wanted] if wanted else [DEFAULT_SYSTEM, *names("systems")]
+    refusals = []
+    for each in dict.fromkeys(candidates):
+        try:
+            system = make_system(each)
+            make().start(system, *system.sample(0, FEW), system.spec.frame_dt)
+        except InputError as error:
+            refusals.append(str(error))
+            continue
+        return system
+    raise PluginError(f"integrator {name!r} takes no system: {'; '.join(refusals)}")
+
+
+@dataclass(frozen=True)
+class SystemCase:
+    """A system."""
+
+    origin: Origin
+    system: AbstractSystem
+
+    def demand(self, holds: bool | np.bool_, what: str, method: str) -> None:
+        """Raise `ConformanceError` unless something holds; `what` follows the method's name."""
+        if not holds:
+            raise failed(self.origin, method, what)
+
+
+def system_case(name: str) -> SystemCase:
+    """Return the case of a system with its default parameters."""
+    system = make_system(name)
+    return SystemCase(system.origin, system)
