@@ -37,7 +37,7 @@ class Window(NamedTuple):
         return x, v, ParticleTensors.from_particles(self.particles, device, model.dtype)
 
     def of(self, model: AbstractSurrogate) -> tuple[np.ndarray, np.ndarray]:
-        """Return the increments by `forward`, as arrays (B, T, N, D), or (B, 1, N, D) of one shot."""
+        """Return the increments by `forward`, arrays (B, T, N, D), or (B, 1, N, D) of one shot."""
         with torch.no_grad():
             dx, dv = increments(model, *self.tensors(model))
         return dx.double().numpy(), dv.double().numpy()
