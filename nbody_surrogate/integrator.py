@@ -32,7 +32,6 @@ Tick = Callable[[float], None]
 """Called with the frames done so far in a segment; may raise to cancel."""
 
 OK, FAILED = 0, -1
-NONFINITE = "the state became non-finite"
 
 
 class IntegratorOptions(BaseModel):
@@ -239,7 +238,7 @@ class AbstractIntegrator(ABC):
         if not 1 <= frames <= length:
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
         result = self._frames(carry, frames, _Tick(tick or _no_tick))
-        status, message, good = _freeze_failures(carry, result, self._whose_fault())
+        status, message, good = _freeze_failures(carry, result, self._whose_fault)
         result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
@@ -259,11 +258,19 @@ class AbstractIntegrator(ABC):
         _demand_frames(self.origin, carry, frames, result)
         return result
 
-    def _whose_fault(self) -> str:
-        """Name a plugin whose frames are not finite."""
-        if self.origin.built_in:
-            return ""
-        return f": `{self.stepper}` of {self.origin} must return finite numbers"
+    def _whose_fault(
+        self, problem: Problem, b: int, x: np.ndarray, v: np.ndarray, finite: bool
+    ) -> str:
+        """Name a plugin that gave NaN or infinity, after the last good state x, v (1, N, D)."""
+        said, system = "", problem.system
+        if not (finite or self.origin.built_in):
+            said = f": `{self.stepper}` of {self.origin} must return finite numbers"
+        if not system.origin.built_in:
+            with np.errstate(all="ignore"):
+                forces = system.acceleration(x, v, problem.particles[b])
+            if not np.isfinite(forces).all():
+                said = f": `pair_acceleration` of {system.origin} must return finite numbers"
+        return said
 
 
 class _Tick:
@@ -332,7 +339,7 @@ def _refuse_coincidence(problem: Problem, state: State) -> None:
 
 
 def _freeze_failures(
-    carry: Carry, result: Frames, whose_fault: str
+    carry: Carry, result: Frames, whose_fault: Callable[..., str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Hold each failed or non-finite trajectory at its last good frame."""
     batch, frames = result.x.shape[:2]
@@ -341,15 +348,17 @@ def _freeze_failures(
     finite = np.isfinite(result.x).all((2, 3)) & np.isfinite(result.v).all((2, 3))
     for b in np.flatnonzero(~finite.all(1)):
         good[b] = int(np.argmin(finite[b]))
-        message[b] = NONFINITE
+        message[b] = "the state became non-finite"
     for failed, (valid, why) in result.failures.items():
         if valid <= good[failed]:
             good[failed], message[failed] = valid, why
     for b in np.flatnonzero(good < frames):
         time = carry.problem.time(carry.frame + int(good[b]))
-        whose = whose_fault if message[b] == NONFINITE else ""
-        message[b] = f"{message[b]} after t = {time:g}{whose}"
+        held = []
         for values, before in ((result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])):
             values[b, good[b] :] = values[b, good[b] - 1] if good[b] else before[b]
+            held.append(values[b, -1:])
+        whose = whose_fault(carry.problem, int(b), *held, bool(finite[b].all()))
+        message[b] = f"{message[b]} after t = {time:g}{whose}"
     status = np.where(good < frames, FAILED, OK)
     return status, tuple(message), good

@@ -17,7 +17,6 @@ from nbody_surrogate import (
     register_integrator,
     register_surrogate,
     register_system,
-    registry,
 )
 from nbody_surrogate.registry import integrator_options, is_surrogate, names, surrogate_class
 
@@ -57,35 +56,6 @@ class Stepper(AbstractIntegrator):
     def _advance(self, carry, frames, tick):
         raise NotImplementedError
 """
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a distribution for one test: entry points that importlib.metadata finds by itself."""
-    installed = []
-
-    def add(distribution, entries, source, kind="integrators"):
-        module = distribution.replace("-", "_") + "_of_a_test"
-        (tmp_path / f"{module}.py").write_text(source)
-        folder = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        folder.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        (folder / "METADATA").write_text(metadata)
-        lines = [f"{name} = {module}:{attribute}" for name, attribute in entries.items()]
-        text = "\n".join([f"[nbody_surrogate.{kind}]", *lines])
-        (folder / "entry_points.txt").write_text(text + "\n")
-        installed.append(distribution)
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setenv("NBODY_SURROGATE_PLUGINS", ",".join(installed))
-        monkeypatch.delitem(sys.modules, module, raising=False)
-
-    return add
-
-
-@pytest.fixture
-def registered(monkeypatch):
-    """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "_registered", {})
 
 
 def refused(kind, call, *arguments):

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrator import AbstractIntegrator
-from nbody_surrogate.origin import Origin
 from nbody_surrogate.registry import integrator_class, make_integrator, make_system, names
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
-from nbody_surrogate.testing.check import failed
+from nbody_surrogate.testing.check import AbstractCase
 from nbody_surrogate.trajectory import Ensemble
 
 __all__ = ["StepperCase", "SystemCase", "integrator_case", "system_case"]
@@ -25,12 +22,11 @@ FEW = 4  # particles
 
 
 @dataclass(frozen=True)
-class StepperCase:
+class StepperCase(AbstractCase):
     """An integrator, or a surrogate as one.
 
     Attributes
     ----------
-    origin : Origin
     make : callable
         Builds the integrator anew; takes options such as ``segment``.
     system : AbstractSystem
@@ -39,7 +35,6 @@ class StepperCase:
         Particles.
     """
 
-    origin: Origin
     make: Callable[..., AbstractIntegrator]
     system: AbstractSystem
     n: int
@@ -50,7 +45,7 @@ class StepperCase:
         return self.system.spec.frame_dt
 
     @property
-    def stepper(self) -> str:
+    def usual(self) -> str:
         """The method that frames come from."""
         return self.make().stepper
 
@@ -65,11 +60,6 @@ class StepperCase:
     ) -> Ensemble:
         """Run an integrator from a start."""
         return simulate(self.system, state, particles, frames, integrator, dt=self.dt)
-
-    def demand(self, holds: bool | np.bool_, what: str, method: str | None = None) -> None:
-        """Raise `ConformanceError` unless something holds; `what` follows the method's name."""
-        if not holds:
-            raise failed(self.origin, method or self.stepper, what)
 
 
 def integrator_case(name: str, system: str | None = None) -> StepperCase:
@@ -100,16 +90,15 @@ def _fitting(
 
 
 @dataclass(frozen=True)
-class SystemCase:
+class SystemCase(AbstractCase):
     """A system."""
 
-    origin: Origin
     system: AbstractSystem
 
-    def demand(self, holds: bool | np.bool_, what: str, method: str) -> None:
-        """Raise `ConformanceError` unless something holds; `what` follows the method's name."""
-        if not holds:
-            raise failed(self.origin, method, what)
+    @property
+    def usual(self) -> str:
+        """See `AbstractCase.usual`."""
+        return "pair_acceleration"
 
 
 def system_case(name: str) -> SystemCase:

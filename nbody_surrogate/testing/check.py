@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, final
+from typing import Any, final
 from unittest import SkipTest
 
 import numpy as np
@@ -20,15 +21,7 @@ from nbody_surrogate.errors import (
 )
 from nbody_surrogate.origin import Origin
 
-__all__ = ["Check", "ConformanceError", "skip"]
-
-
-class Case(Protocol):
-    """What a check is run on."""
-
-    @property
-    def origin(self) -> Origin:
-        """The plugin."""
+__all__ = ["AbstractCase", "Check", "ConformanceError", "failed", "skip"]
 
 
 class ConformanceError(PluginError, AssertionError):
@@ -43,6 +36,28 @@ def failed(origin: Origin, method: str, what: str) -> ConformanceError:
 def skip(why: str) -> SkipTest:
     """Return what a check raises that does not apply; pytest and unittest know it."""
     return SkipTest(why)
+
+
+@dataclass(frozen=True)
+class AbstractCase(ABC):
+    """A plugin under test, and what it is tested on.
+
+    Attributes
+    ----------
+    origin : Origin
+    """
+
+    origin: Origin
+
+    @property
+    @abstractmethod
+    def usual(self) -> str:
+        """The method that is at fault unless a check knows better."""
+
+    def demand(self, holds: bool | np.bool_, what: str, method: str | None = None) -> None:
+        """Raise `ConformanceError` unless something holds; `what` follows the method's name."""
+        if not holds:
+            raise failed(self.origin, method or self.usual, what)
 
 
 @final
@@ -64,7 +79,7 @@ class Check:
 
     name: str
     function: Callable[..., None]
-    case: Callable[[], Case]
+    case: Callable[[], AbstractCase]
     arguments: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
@@ -103,7 +118,7 @@ class Check:
                     raise
                 raise ConformanceError(str(raised(case.origin, self.name, error))) from error
 
-    def _case(self) -> Case:
+    def _case(self) -> AbstractCase:
         try:
             return self.case()
         except PluginError as error:

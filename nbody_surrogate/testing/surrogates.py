@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nbody_surrogate.breach import held_to
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.models import find_model
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import make_system, short_name, surrogate_class
@@ -199,7 +199,11 @@ def check_saving(case: SurrogateCase) -> None:
     window, name = case.window(), short_name(case.origin.name)
     with tempfile.TemporaryDirectory() as folder:
         save_weights(Path(folder) / "weights", case.model, name, case.card)
-        loaded, _, _ = load_weights(Path(folder) / "weights", name, type(case.model))
+        try:
+            loaded, _, _ = load_weights(Path(folder) / "weights", name, type(case.model))
+        except FileFormatError as error:
+            what = "must build the model from its `Config` alone, on torch's device meta too; "
+            raise failed(case.origin, "__init__", f"{what}{error}") from error
     off = _apart(window.of(case.model), window.of(loaded))
     what = "must hold in parameters, buffers and `Config` all that it depends on; "
     case.demand(off == 0, what + f"saved and loaded again it differs by {off:.1e}", "__init__")
