@@ -12,12 +12,15 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
@@ -339,16 +342,36 @@ def _entry_points(kind: Kind) -> list[EntryPoint]:
 
 
 def _installed(kind: Kind) -> list[EntryPoint]:
-    group = f"nbody_surrogate.{kind}"
+    return [point for point in _points(_places()) if point.group == f"nbody_surrogate.{kind}"]
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """Where distributions are looked for, and when something there last changed."""
+    places = []
+    for place in sys.path:
+        with suppress(OSError):
+            places.append((place, Path(place).stat().st_mtime_ns))
+    return tuple(places)
+
+
+@lru_cache(maxsize=1)
+def _points(places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """Read all entry points of ours, which takes a while."""
+    del places
     try:
-        return list(entry_points(group=group))
+        return _ours(entry_points())
     except Exception:  # one distribution's metadata are damaged: the others go on
-        return [point for each in distributions() for point in _readable(each, group)]
+        return [point for each in distributions() for point in _readable(each)]
 
 
-def _readable(distribution: Distribution, group: str) -> list[EntryPoint]:
+def _ours(points: Any) -> list[EntryPoint]:
+    """Select our groups; the type of all entry points differs between releases of Python."""
+    return [point for kind in KINDS for point in points.select(group=f"nbody_surrogate.{kind}")]
+
+
+def _readable(distribution: Distribution) -> list[EntryPoint]:
     try:
-        return list(distribution.entry_points.select(group=group))
+        return _ours(distribution.entry_points)
     except Exception as error:
         warnings.warn(
             f"entry points of {distribution.name} cannot be read: {error}",
@@ -374,7 +397,12 @@ def _normal(distribution: str) -> str:
 
 def _provider(point: EntryPoint) -> tuple[str, str]:
     """Distribution and version of an entry point."""
-    return ("unknown", "") if point.dist is None else (point.dist.name, point.dist.version)
+    return ("unknown", "") if point.dist is None else _name_and_version(point.dist)
+
+
+@lru_cache(maxsize=256)  # it parses a file
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    return distribution.name, distribution.version
 
 
 def _status(point: EntryPoint, duplicate: bool) -> str:
