@@ -127,6 +127,7 @@ def check_shorter_runs(case: StepperCase) -> None:
 def check_restart(case: StepperCase) -> None:
     """A carry that is stored, read and handed to a fresh integrator goes on with the same bits."""
     state, particles = case.start(8, 2)
+    state = State(LATER, state.x, state.v)
     integrator = case.make(segment=SEGMENT)
     whole = case.run(integrator, state, particles, 2 * SEGMENT)
     carry = integrator.advance(
