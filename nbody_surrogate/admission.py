@@ -40,6 +40,11 @@ def admit(cls: Any, origin: Origin) -> None:
         )
     for name, kind in attributes.items():
         _demand_attribute(cls, name, kind, origin)
+    if origin.kind == "system" and cls.name != origin.name:  # by which stored runs find it again
+        raise PluginError(
+            f"{origin}: class {cls.__qualname__} must set `name` to {origin.name!r}, "
+            f"got {cls.name!r}"
+        )
 
 
 def _demand_attribute(cls: type, name: str, kind: type, origin: Origin) -> None:

@@ -300,7 +300,7 @@ def _no_tick(done: float) -> None:
     return
 
 
-def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Frames) -> None:
+def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
     """Demand what an implementer must return, in arrays that may be written to."""
     if not isinstance(result, Frames):
         raise breach(origin, "_advance", f"must return `Frames`, got {described(result)}")

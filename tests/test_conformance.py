@@ -10,6 +10,7 @@ from unittest import SkipTest
 import numpy as np
 import pytest
 import torch
+from pydantic import field_validator
 
 from examples import Pairnet, Verlet, Yukawa
 from nbody_surrogate.errors import InputError
@@ -404,8 +405,17 @@ def cubes(self, x, v, particles):
     return -(x**3)
 
 
+class Doubling(Yukawa.Spec):
+    @field_validator("coupling")
+    @classmethod
+    def _double(cls, value):
+        return 2 * value
+
+    coupling: float = 1.0
+
+
 SYSTEMS = {
-    "name": ({"name": "another"}, "name", "registered name 'broken'"),
+    "parameters": ({"Spec": Doubling}, "Spec", "same from JSON"),
     "starts": ({"_sample": flat}, "_sample", r"draw `x` of shape \(1, 2\), got float64 .*\(1, 3\)"),
     "sampling": ({"_sample": own_generator}, "_sample", "the generator that it is handed"),
     "forces": ({"pair_acceleration": noisy}, "pair_acceleration", "same bits"),
@@ -449,7 +459,7 @@ def test_a_system_must_declare_what_it_has(registered, symmetry):
 def test_every_check_is_seen_to_fail(registered):
     register_integrator("one")(Verlet)
     register_surrogate("two")(Pairnet)
-    register_system("three")(Yukawa)
+    register_system("three")(system_with(name="three"))
     of_integrators, of_surrogates, of_systems = (
         {check.name for check in checks(name)} for name in ("one", "two", "three")
     )
@@ -474,7 +484,7 @@ def test_a_check_that_does_not_apply_is_skipped(registered):
 
 
 def test_checks_are_for_what_can_be_checked(registered):
-    register_system("both")(system_with())
+    register_system("both")(system_with(name="both"))
     register_integrator("both")(Verlet)
     with pytest.raises(InputError, match="`name` 'nothing' is unknown; there are: "):
         checks("nothing")

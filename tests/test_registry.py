@@ -263,7 +263,7 @@ def test_an_integrator_can_be_registered(registered):
 
 
 def test_a_system_can_be_registered(registered, charged):
-    register_system("plasma")(type(charged))
+    register_system("plasma")(type("Plasma", (type(charged),), {"name": "plasma"}))
     assert make_system("plasma", softening=0.3).spec.softening == 0.3
     assert "plasma" in names("systems")
 

@@ -619,7 +619,8 @@ def test_two_masses_circle_each_other():
     arms = np.array([m2, -m1]) * r / (m1 + m2)
     x, v = np.zeros((2, 1, 2, 3))
     x[0, :, 0], v[0, :, 1] = arms, frequency * arms
-    matrix = turn(np.random.default_rng(20), 3)
+    (rotation,) = maps("rotation", np.random.default_rng(20), 3, 2)
+    matrix = rotation.turn
     times = np.linspace(0, 2 * math.pi / frequency, 9)
     found, _ = solution(
         system, State(0.0, x @ matrix.T, v @ matrix.T), Particles([[0, 0]], [[m1, m2]]), times

@@ -76,17 +76,21 @@ def _fitting(
     name: str, make: Callable[..., AbstractIntegrator], wanted: str | None
 ) -> AbstractSystem:
     """Build the wanted system, or the first one that an integrator takes."""
-    candidates = [wanted] if wanted else [DEFAULT_SYSTEM, *names("systems")]
+    if wanted is not None:
+        return _taken(make, wanted)
     refusals = []
-    for each in dict.fromkeys(candidates):
+    for each in dict.fromkeys([DEFAULT_SYSTEM, *names("systems")]):
         try:
-            system = make_system(each)
-            make().start(system, *system.sample(0, FEW), system.spec.frame_dt)
+            return _taken(make, each)
         except InputError as error:
             refusals.append(str(error))
-            continue
-        return system
     raise PluginError(f"integrator {name!r} takes no system: {'; '.join(refusals)}")
+
+
+def _taken(make: Callable[..., AbstractIntegrator], name: str) -> AbstractSystem:
+    system = make_system(name)
+    make().start(system, *system.sample(0, FEW), system.spec.frame_dt)
+    return system
 
 
 @dataclass(frozen=True)

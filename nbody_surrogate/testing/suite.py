@@ -7,16 +7,10 @@ from functools import cache
 from typing import Any
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry import (
-    entries,
-    integrator_class,
-    short_name,
-    surrogate_class,
-    system_class,
-)
+from nbody_surrogate.registry import entries, short_name
 from nbody_surrogate.testing.check import Check
 
-__all__ = ["checks", "demand_loaded", "kind_of"]
+__all__ = ["checks", "kind_of"]
 
 CHECKED = ("system", "integrator", "surrogate")
 
@@ -80,23 +74,6 @@ def kind_of(name: str, kind: str | None = None) -> str:
     if kind is None and len(found) > 1:
         raise InputError(f"`kind` is needed: {name!r} is a {' and a '.join(sorted(found))}")
     return kind or found.pop()
-
-
-def demand_loaded(name: str, kind: str | None = None) -> None:
-    """Load a plugin, so that one which cannot be loaded says so once.
-
-    Raises
-    ------
-    PluginError
-        If it cannot be loaded.
-    """
-    kind = kind_of(name, kind)
-    if kind == "system":
-        system_class(name)
-    elif kind == "integrator":
-        integrator_class(name)
-    else:
-        surrogate_class(name)
 
 
 def _of_system(name: str) -> list[Check]:
