@@ -10,6 +10,7 @@ __all__ = [
     "NBodyWarning",
     "PluginError",
     "RunError",
+    "is_out_of_memory",
 ]
 
 
@@ -45,3 +46,9 @@ class InterruptionError(NBodyError):
 
 class NBodyWarning(UserWarning):
     """Something is doubtful but allowed, such as a surrogate used outside its card's range."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch says so by a RuntimeError."""
+    said = "allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)

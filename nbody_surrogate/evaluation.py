@@ -15,7 +15,7 @@ from torch import Tensor
 from nbody_surrogate.integrator import AbstractIntegrator
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.state import Particles, State
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, increments
 from nbody_surrogate.system import AbstractSystem, FieldLaw
 
 __all__ = ["FIRST", "START", "Truth", "one_step", "one_step_of_model", "roll_out"]
@@ -74,7 +74,7 @@ def one_step_of_model(
         x, v = (torch.tensor(y[some], device=device) for y in (truth.x, truth.v))
         kept = Particles(truth.particles.charges[some], truth.particles.masses[some])
         particles = ParticleTensors.from_particles(kept, device, model.dtype, truth.field_law)
-        dx, dv = model(x[:, :-1], v[:, :-1], particles)
+        dx, dv = increments(model, x[:, :-1], v[:, :-1], particles)
         errors.append([_mse(y, dy)[:, first:] for y, dy in ((x, dx), (v, dv))])
     position, velocity = (np.concatenate(column) for column in zip(*errors, strict=True))
     return position, velocity

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.registry import names, surrogate_class
+from nbody_surrogate.registry import surrogate_class, surrogate_classes
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
 from nbody_surrogate.weights import load_weights
 
@@ -65,15 +65,12 @@ class Model(NamedTuple):
 def shipped_models() -> list[Model]:
     """Return the models that ship with the registered surrogates.
 
-    Raises
-    ------
-    PluginError
-        If a surrogate's plugin cannot be imported.
+    A surrogate that cannot be loaded is warned about and left out.
     """
     return [
         Model(name, surrogate, Path(folder))
-        for surrogate in names("surrogates")
-        for name, folder in surrogate_class(surrogate).shipped_weights.items()
+        for surrogate, cls in surrogate_classes().items()
+        for name, folder in cls.shipped_weights.items()
     ]
 
 

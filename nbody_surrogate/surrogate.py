@@ -12,6 +12,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
+from nbody_surrogate.breach import breach, described, held_to
+from nbody_surrogate.origin import origin_of
 from nbody_surrogate.state import Particles
 from nbody_surrogate.system import FieldLaw
 
@@ -22,6 +24,9 @@ __all__ = [
     "CardSystem",
     "ParticleTensors",
     "SurrogateConfig",
+    "checked_increments",
+    "increments",
+    "tensors_described",
 ]
 
 Cache = dict[str, Tensor]
@@ -116,9 +121,13 @@ class AbstractSurrogate(nn.Module, ABC):
     6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
        one frame's work per frame. They must agree with `forward` to rounding;
     7. optionally set `shipped_weights`, names of sets of weights and their folders; the first
-       is what runs by default.
+       is what runs by default;
+    8. set `api_version` to the version of these duties that the class is written for.
+
+    `nbody_surrogate.testing` checks all of this.
     """
 
+    api_version: ClassVar[int] = 1
     Config: ClassVar[type[SurrogateConfig]]
     min_history: ClassVar[int] = 1
     symmetries: ClassVar[frozenset[str]] = frozenset()
@@ -188,9 +197,61 @@ class AbstractSurrogate(nn.Module, ABC):
         """
         window_x = torch.cat([cache["x"].to(x.dtype), x[:, None]], dim=1)
         window_v = torch.cat([cache["v"].to(v.dtype), v[:, None]], dim=1)
-        dx, dv = self(window_x, window_v, particles)
+        dx, dv = checked_increments(self, self(window_x, window_v, particles), window_x.shape)
         return (
             dx[:, -1],
             dv[:, -1],
             AbstractSurrogate.start_cache(self, window_x, window_v, particles),
         )
+
+
+def increments(
+    model: AbstractSurrogate, x: Tensor, v: Tensor, particles: ParticleTensors
+) -> tuple[Tensor, Tensor]:
+    """Call a model on windows x, v (B, T, N, D), and hold it to `AbstractSurrogate.forward`.
+
+    Raises
+    ------
+    PluginError
+        If it raises, or returns anything else.
+    """
+    with held_to(origin_of(type(model), "surrogate"), "forward"):
+        made = model(x, v, particles)
+    return checked_increments(model, made, x.shape)
+
+
+def checked_increments(
+    model: AbstractSurrogate, made: object, shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """Demand what `AbstractSurrogate.forward` must return for windows of a shape (B, T, N, D).
+
+    Raises
+    ------
+    PluginError
+        If it is no pair of increments, or their shape or dtype is another.
+    """
+    batch, _, *rest = shape
+    one_shot = (batch, 1, *rest)
+    fits = (
+        isinstance(made, tuple)
+        and len(made) == 2
+        and all(isinstance(dy, Tensor) and dy.dtype is model.dtype for dy in made)
+        and made[0].shape == made[1].shape
+        and made[0].shape in (shape, one_shot)
+    )
+    if not fits:
+        dtype = str(model.dtype).removeprefix("torch.")
+        wanted = f"dx and dv, both {dtype} of shape (B, T, N, D) = {tuple(shape)}"
+        wanted += f", or {one_shot} for its last frame only"
+        what = f"must return {wanted}, got {tensors_described(made)}"
+        raise breach(origin_of(type(model), "surrogate"), "forward", what)
+    return made  # type: ignore[return-value]
+
+
+def tensors_described(made: object) -> str:
+    """Say in a few words what a model returned."""
+    if isinstance(made, Tensor):
+        return f"{str(made.dtype).removeprefix('torch.')} of shape {tuple(made.shape)}"
+    if isinstance(made, tuple) and len(made) == 2:
+        return " and ".join(tensors_described(each) for each in made)
+    return described(made)

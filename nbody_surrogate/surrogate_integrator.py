@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -27,6 +27,7 @@ from nbody_surrogate.integrator import (
 )
 from nbody_surrogate.registry import is_surrogate, make_integrator, surrogate_class
 from nbody_surrogate.state import State
+from nbody_surrogate.streaming import HeldStreaming, StepCache
 from nbody_surrogate.surrogate import (
     AbstractSurrogate,
     Cache,
@@ -41,7 +42,6 @@ __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
 
 logger = logging.getLogger(__name__)
 
-StepCache = Callable[[Cache, Tensor, Tensor, ParticleTensors], tuple[Tensor, Tensor, Cache]]
 INDUCTOR: dict[str, Any] = {
     "freezing": True,  # weights are constants of the compiled step
     "cpp_wrapper": True,  # small steps: calls from Python would take a third of the time
@@ -116,6 +116,8 @@ class SurrogateIntegrator(AbstractIntegrator):
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
         self.model = copy.deepcopy(model).to(self.device, dtype).eval()  # the caller keeps theirs
         self.card = card
+        self._held = HeldStreaming(self.model, name)
+        self.origin, self.stepper = self._held.origin, self._held.method
         self._step = self._compiled() if self.options.compile else self.model.step_cache
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
@@ -249,7 +251,7 @@ class SurrogateIntegrator(AbstractIntegrator):
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
-        return _packed(self.model.start_cache(nothing, nothing, self._particles(problem)))
+        return _packed(self._held.start(nothing, nothing, self._particles(problem)))
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
@@ -261,14 +263,15 @@ class SurrogateIntegrator(AbstractIntegrator):
         failures: dict[int, tuple[int, str]] = {}
         if carry.frame == 0 and self.model.min_history > 1:
             x, v, counters, failures = self._warm_up(carry, frames, counters)
-            cache = self.model.start_cache(*self._inputs(x[:, :-1], v[:, :-1]), particles)
+            cache = self._held.start(*self._inputs(x[:, :-1], v[:, :-1]), particles)
         made = _Frames(frames, x[:, 0], self.device)
         for n in range(1, x.shape[1]):  # of the warm-up
             made.add(x[:, n], v[:, n])
-        newest_x, newest_v = x[:, -1], v[:, -1]
+        newest_x, newest_v, watch = x[:, -1], v[:, -1], True
         while made.count < frames:
             inputs = self._inputs(newest_x, newest_v)
-            dx, dv, cache = self._step(cache, *inputs, particles)
+            dx, dv, cache = self._held.step(self._step, cache, *inputs, particles, watch)
+            watch = False
             newest_x, newest_v = newest_x + dx.to(newest_x), newest_v + dv.to(newest_v)
             made.add(newest_x, newest_v)
             counters["model_calls"] += batch

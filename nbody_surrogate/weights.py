@@ -19,6 +19,7 @@ from torch import Tensor
 
 from nbody_surrogate.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.registry import short_name
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
 
 __all__ = ["load_weights", "save_weights"]
@@ -79,7 +80,7 @@ def load_weights(
     raw_config = _read(folder / "config.json", LARGEST_CONFIG)
     raw_model = _read(folder / "model.safetensors", LARGEST_MODEL)
     config = _header(folder, raw_config)
-    if config["surrogate"] != name:
+    if short_name(str(config["surrogate"])) != short_name(name):
         raise InputError(
             f"`weights` {str(folder)!r} are of surrogate {config['surrogate']!r}, not {name!r}"
         )

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import rich_click as click
 
-from nbody_surrogate.errors import InterruptionError, NBodyError, NBodyWarning
+from nbody_surrogate.errors import InterruptionError, NBodyError, NBodyWarning, is_out_of_memory
 
 __all__ = ["OneLineErrors", "interruptible"]
 
@@ -38,7 +38,7 @@ class OneLineErrors(click.RichGroup):
         except Exception as error:
             if os.environ.get("NBODY_SURROGATE_DEBUG"):
                 raise
-            if _out_of_memory(error):
+            if is_out_of_memory(error):
                 _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
             _stop(f"unexpected {type(error).__name__}: {error}", 1)
         sys.exit(code if isinstance(code, int) else 0)
@@ -52,12 +52,6 @@ def interruptible(hint: str) -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo(err=True)  # after the ^C of the terminal
         raise InterruptionError(f"interrupted; {hint}") from None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; torch says so by a RuntimeError."""
-    said = "allocate memory" in str(error) or "out of memory" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def _stop(message: str, code: int) -> NoReturn:

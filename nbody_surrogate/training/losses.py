@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, increments
 from nbody_surrogate.training.recipe import Recipe
 
 __all__ = ["Loss", "Passes"]
@@ -55,7 +55,7 @@ class Loss:
         x, v = true_x[:, :-1], true_v[:, :-1]
         squared = []
         for _ in range(passes.number):
-            dx, dv = model(x, v, particles)
+            dx, dv = increments(model, x, v, particles)
             frames = dx.shape[1]  # a one-shot model answers for its last frame only
             if frames < x.shape[1] and self._unroll > 1:
                 raise InputError(f"`unroll` must be 1 for a one-shot model, got {self._unroll}")

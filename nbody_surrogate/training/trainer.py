@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.breach import held_to
+from nbody_surrogate.errors import InputError, RunError, is_out_of_memory
 from nbody_surrogate.models import find_model
 from nbody_surrogate.options import validated
+from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import surrogate_class
 from nbody_surrogate.simulation import versions
 from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
@@ -145,8 +147,7 @@ class Trainer:
         try:
             value = self._descend(which)
         except (RuntimeError, MemoryError) as error:
-            said = "out of memory" in str(error) or "allocate memory" in str(error)
-            if said or isinstance(error, MemoryError):
+            if is_out_of_memory(error):
                 raise RunError(self._less_batch(which)) from None
             raise
         self.step += 1
@@ -373,7 +374,8 @@ def _initial_model(
 ) -> AbstractSurrogate:
     """Draw the parameters, or take those of trained weights."""
     if recipe.initial is None:
-        return cls(config)
+        with held_to(origin_of(cls, "surrogate"), "__init__"):
+            return cls(config)
     folder = find_model(recipe.initial, "initial").folder
     model, _, _ = load_weights(folder, recipe.surrogate, cls)
     if model.config != config:
