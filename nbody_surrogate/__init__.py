@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PluginError,
         RunError,
     )
+    from nbody_surrogate.guard import Guard
     from nbody_surrogate.h5md import read_h5md
     from nbody_surrogate.initial import read_initial
     from nbody_surrogate.integrator import AbstractIntegrator
@@ -45,6 +46,7 @@ _HOMES = {
     "Comparison": "comparison",
     "Ensemble": "trajectory",
     "FileFormatError": "errors",
+    "Guard": "guard",
     "InputError": "errors",
     "NBodyError": "errors",
     "NBodyWarning": "errors",
@@ -74,6 +76,7 @@ __all__ = [
     "Comparison",
     "Ensemble",
     "FileFormatError",
+    "Guard",
     "InputError",
     "NBodyError",
     "NBodyWarning",

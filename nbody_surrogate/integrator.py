@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float64, Int64
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.options import validated
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
@@ -21,6 +23,7 @@ __all__ = [
     "AbstractIntegrator",
     "Carry",
     "IntegratorOptions",
+    "Limits",
     "Problem",
     "Segment",
     "Tick",
@@ -71,6 +74,44 @@ class Carry:
     problem: Problem
     frame: int
     arrays: MappingProxyType[str, Any]
+
+    def with_row(self, b: int, other: Carry) -> Carry:
+        """Return this carry with trajectory `b` replaced by the only one of `other`.
+
+        The axis of trajectories of each array is the one along which the two differ in length.
+
+        Raises
+        ------
+        PluginError
+            If an array has no such axis, or more than one.
+        """
+        batch = len(self.arrays["x"])
+        arrays = {
+            key: _with_row(key, value, b, batch, other.arrays[key])
+            for key, value in self.arrays.items()
+        }
+        return Carry(self.problem, self.frame, MappingProxyType(arrays))
+
+
+class Limits(NamedTuple):
+    """What a method is for, as far as it says so.
+
+    Attributes
+    ----------
+    closest : float
+        Smallest distance of a pair.
+    fastest : float
+        Largest speed of a particle.
+    most : float
+        Largest number of particles.
+    longest : float
+        Latest time.
+    """
+
+    closest: float = 0.0
+    fastest: float = math.inf
+    most: float = math.inf
+    longest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -130,7 +171,9 @@ class AbstractIntegrator(ABC):
     5. never change an array that was handed in. The result depends on the arguments alone:
        the frames of a shorter run are the first frames of a longer one;
     6. return True from `batch_invariant` where it is so: data sets are then made in batches,
-       and else one trajectory at a time.
+       and else one trajectory at a time;
+    7. where a carry remembers more than its newest frame, implement `_restart`, and say in
+       `history` how many frames that takes. Each array of a carry has an axis of length B.
     """
 
     name: str
@@ -153,6 +196,19 @@ class AbstractIntegrator(ABC):
     def batch_invariant(self) -> bool:
         """Whether a trajectory is the same bits in whatever batch it runs."""
         return False
+
+    @property
+    def history(self) -> int:
+        """Frames that `restart` can make use of, at least 1."""
+        return 1
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return what the method is for, of a system that it fits."""
+        return Limits()
+
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
+        return self._start(problem, State(t, x[:, -1], v[:, -1]))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -196,6 +252,29 @@ class AbstractIntegrator(ABC):
         return Carry(problem, 0, MappingProxyType(arrays))
 
     @final
+    def restart(
+        self,
+        problem: Problem,
+        frame: int,
+        x: Float64[np.ndarray, "B W N D"],
+        v: Float64[np.ndarray, "B W N D"],
+    ) -> Carry:
+        """Return a carry that goes on from frames which another method made.
+
+        Parameters
+        ----------
+        problem : Problem
+            Of a run that was started.
+        frame : int
+            Number of the last of the frames, a multiple of the segment.
+        x, v : ndarray, shape (B, W, N, D)
+            The latest frames, as many as there are, and not more than `history`.
+        """
+        arrays = self._restart(problem, problem.time(frame), x, v)
+        arrays = {"x": x[:, -1], "v": v[:, -1], **arrays}
+        return Carry(problem, frame, MappingProxyType(arrays))
+
+    @final
     def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:
         """Compute the next frames, at most up to the end of the segment.
 
@@ -232,6 +311,24 @@ class AbstractIntegrator(ABC):
 
 def _no_tick(done: float) -> None:
     return
+
+
+def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
+    """Copy an array, or a tensor, with its part for trajectory `b` replaced."""
+    if batch == 1:
+        return row
+    shapes = tuple(values.shape), tuple(row.shape)
+    pairs = list(zip(*shapes, strict=False))
+    axes = [axis for axis, (many, one) in enumerate(pairs) if many != one]
+    if len(shapes[0]) != len(shapes[1]) or len(axes) != 1 or pairs[axes[0]] != (batch, 1):
+        raise PluginError(
+            f"the carry's {key!r} must have one axis of length {batch}, that of trajectories; "
+            f"its shape is {shapes[0]}, and {shapes[1]} for a single one"
+        )
+    before = (slice(None),) * axes[0]
+    copied = copy.deepcopy(values)
+    copied[(*before, b)] = row[(*before, 0)]
+    return copied
 
 
 def _refuse_coincidence(problem: Problem, state: State) -> None:

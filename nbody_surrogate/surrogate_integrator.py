@@ -22,6 +22,7 @@ from nbody_surrogate.integrator import (
     Carry,
     Frames,
     IntegratorOptions,
+    Limits,
     Problem,
     Tick,
 )
@@ -250,6 +251,27 @@ class SurrogateIntegrator(AbstractIntegrator):
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
         return _packed(self.model.start_cache(nothing, nothing, self._particles(problem)))
+
+    @property
+    def history(self) -> int:
+        """Frames that the model looks back on, the newest included."""
+        return max(self.model.config.history, self.model.min_history)
+
+    @torch.inference_mode()
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Fill the cache anew, from the frames before the newest."""
+        before = (self._tensor(y[:, :-1]) for y in (x, v))
+        return _packed(self.model.start_cache(*self._inputs(*before), self._particles(problem)))
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return the ranges of the card."""
+        card = self.card
+        return Limits(
+            closest=card.closest or 0.0,
+            fastest=math.inf if card.fastest is None else card.fastest,
+            most=card.particles[1],
+            longest=self._trained_on(system).time_range[1],
+        )
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:

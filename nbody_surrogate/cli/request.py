@@ -48,6 +48,8 @@ class Request:
     threads: int
     weights: str | None
     compiled: bool
+    guard: str | None
+    threshold: tuple[str, ...]
     output: Path | None
     overwrite: bool
     render: Path | None

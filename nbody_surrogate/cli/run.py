@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.group import interruptible
+from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Problem, Request
@@ -18,6 +20,7 @@ from nbody_surrogate.errors import NBodyWarning, RunError
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison import Comparison
+    from nbody_surrogate.guard import Guard
     from nbody_surrogate.integrator import AbstractIntegrator
     from nbody_surrogate.trajectory import Ensemble
 
@@ -66,6 +69,17 @@ __all__ = ["run"]
     "--compile", "compiled", is_flag=True, help="Compile a surrogate's step, for long runs."
 )
 @click.option(
+    "--guard",
+    help="What becomes of a segment that goes wrong: warn, stop, or fallback on the reference.",
+)
+@click.option(
+    "--threshold",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, closest, "
+    "fastest, most, longest. May be repeated.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="H5MD file.  [default: in runs/]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -81,6 +95,9 @@ def run(**options: Any) -> None:
     Without further options: a seeded sample of the preset, 5 time units, the ground truth for
     the same start, one table, and two H5MD files in `runs/`.
 
+    With `--guard` each segment is checked for what is not finite, lost of what should be conserved,
+    or outside the range that a surrogate was trained for.
+
     With `--verify` the ground truth, which is the method itself under `--no-reference`, is run
     once more, 100 times more tightly or with 4 times the sub-steps. The position RMSE between
     the two is its label error.
@@ -90,9 +107,10 @@ def run(**options: Any) -> None:
         warnings.simplefilter("ignore", NBodyWarning)
     problem = Problem.of(request)
     method, reference = methods(request, problem)
+    guard = guard_of(request, reference)
     files = Files.of(request)
     verify_method = request.verify and reference is None
-    runs = [_simulate(request, problem, method, files.output, verify_method)]
+    runs = [_simulate(request, problem, method, files.output, verify_method, guard)]
     if reference is not None and files.reference is not None:
         runs.append(_simulate(request, problem, reference, files.reference, request.verify))
     if request.render is not None:
@@ -106,7 +124,12 @@ def run(**options: Any) -> None:
 
 
 def _simulate(
-    request: Request, problem: Problem, method: AbstractIntegrator, output: Path, verify: bool
+    request: Request,
+    problem: Problem,
+    method: AbstractIntegrator,
+    output: Path,
+    verify: bool,
+    guard: Guard | None = None,
 ) -> Ensemble:
     from nbody_surrogate.simulation import simulate
 
@@ -119,6 +142,7 @@ def _simulate(
             problem.particles,
             problem.frames,
             method,
+            guard=guard,
             dt=problem.dt,
             seed=problem.seed,
             progress=progress,
@@ -170,6 +194,7 @@ def _as_dict(
         "status": [list(run.info.status) for run in runs],
         "message": [list(run.info.message) for run in runs],
         "comparison": None if comparison is None else comparison.to_dict(),
+        "guard": None if info.guard is None else {**asdict(info.guard), "share": info.guard.share},
         "drift": None if comparison is not None else summary(runs[0]),
         "label_error": None if errors is None else errors.to_dict(),
         "wall_time": [run.info.wall_time for run in runs],

@@ -51,6 +51,8 @@ class H5MDWriter:
         What is known before the run, so that an unfinished file says how it came about.
     label_error : bool
         Whether the run is verified: each call of `write` then brings its label errors.
+    segments : int
+        Those that a guard watches, of which the provenance may have to tell.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class H5MDWriter:
         overwrite: bool = False,
         info: RunInfo | None = None,
         label_error: bool = False,
+        segments: int = 0,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
@@ -81,17 +84,17 @@ class H5MDWriter:
         self.written = 0
         self._overwrite = overwrite
         self._verified = label_error
+        self._room = room_for(particles.batch, segments)
         observables = 8 * math.prod(self._shape[:2]) if label_error else 0
-        needed = 16 * math.prod(self._shape) + observables + 2 * room_for(particles.batch)
+        needed = 16 * math.prod(self._shape) + observables + 2 * self._room
         check_space(self.path, needed)
         times = t0 + np.arange(frames) * dt
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
             self.part.unlink(missing_ok=True)
             try:
-                room = room_for(particles.batch)
                 self._offsets = create_structure(
-                    self.part, particles, times, dimensions, start, room, label_error
+                    self.part, particles, times, dimensions, start, self._room, label_error
                 )
                 self._file = self.part.open("r+b", buffering=0)
             except FileExistsError:
@@ -156,9 +159,9 @@ class H5MDWriter:
                 f"`frames` was given as {self.frames}, but {self.written} are written: write the "
                 f"rest, or leave the block, which keeps {str(self.part)!r}"
             )
-        text = dump_info(info, self._shape[0])
+        text = dump_info(info, self._shape[0], self._room)
         with self._reported():
-            self._put(self._offsets.provenance, text.ljust(room_for(self._shape[0]), b"\0"))
+            self._put(self._offsets.provenance, text.ljust(self._room, b"\0"))
             self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
             os.fsync(self._file.fileno())
             self._file.close()

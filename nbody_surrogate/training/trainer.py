@@ -267,6 +267,8 @@ class Trainer:
             particles=_range([source.spec.particles for source in sources]),
             charges=_extent([source.charges for source in sources]),
             masses=_extent([source.masses for source in sources]),
+            closest=_finite(min(source.closest for source in sources)),
+            fastest=_finite(max(source.fastest for source in sources)) or None,
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
@@ -364,6 +366,10 @@ class _Swapped:
 
 def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
     return None if truth is None else score(model, truth)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _range(values: list[int]) -> tuple[int, int]:
