@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         register_system,
     )
     from nbody_surrogate.rendering import render
+    from nbody_surrogate.resumption import resume
     from nbody_surrogate.simulation import simulate
     from nbody_surrogate.state import Particles, State
     from nbody_surrogate.surrogate import AbstractSurrogate, Card
@@ -65,6 +66,7 @@ _HOMES = {
     "register_surrogate": "registry",
     "register_system": "registry",
     "render": "rendering",
+    "resume": "resumption",
     "simulate": "simulation",
 }
 
@@ -96,6 +98,7 @@ __all__ = [
     "register_surrogate",
     "register_system",
     "render",
+    "resume",
     "simulate",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, final
@@ -174,6 +174,7 @@ class AbstractIntegrator(ABC):
        and else one trajectory at a time;
     7. where a carry remembers more than its newest frame, implement `_restart`, and say in
        `history` how many frames that takes. Each array of a carry has an axis of length B.
+       Where they are not NumPy's, implement `_stored` and `_restored` too.
     """
 
     name: str
@@ -209,6 +210,54 @@ class AbstractIntegrator(ABC):
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
         """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
         return self._start(problem, State(t, x[:, -1], v[:, -1]))
+
+    @property
+    def threads(self) -> int:
+        """Threads that it computes on."""
+        return int(dict(self.options).get("threads", 1))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its results depend on beyond code and options, such as weights."""
+        return ""
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return a carry's arrays as NumPy's, so that they can be written to a file."""
+        return {key: np.asarray(value) for key, value in arrays.items()}
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Undo `_stored`."""
+        return dict(arrays)
+
+    @final
+    def stored(self, carry: Carry) -> dict[str, np.ndarray]:
+        """Return all that a carry holds beside its problem and frame, to be written to a file."""
+        return self._stored(carry.arrays)
+
+    @final
+    def restored(self, like: Carry, arrays: Mapping[str, np.ndarray]) -> Carry:
+        """Return a carry of arrays that `stored` made.
+
+        Parameters
+        ----------
+        like : Carry
+            Of the same problem and frame; its arrays say which there must be.
+        arrays : mapping
+
+        Raises
+        ------
+        ValueError
+            If names, shapes or types are not those of `like`.
+        """
+        wanted = self.stored(like)
+        for key in sorted(wanted.keys() | arrays.keys()):
+            kinds = [
+                (each[key].shape, each[key].dtype.name) if key in each else None
+                for each in (wanted, arrays)
+            ]
+            if kinds[0] != kinds[1]:
+                raise ValueError(f"the carry's {key!r} must be {kinds[0]}, it is {kinds[1]}")
+        return Carry(like.problem, like.frame, MappingProxyType(self._restored(arrays)))
 
     @property
     def description(self) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
+from jaxtyping import Float64
 
 from nbody_surrogate.integrator import AbstractIntegrator, Carry, Segment, Tick
 from nbody_surrogate.metrics import rmse
@@ -18,10 +19,13 @@ from nbody_surrogate.watch import Watch
 if TYPE_CHECKING:
     from nbody_surrogate.h5md import H5MDWriter
 
-__all__ = ["Loop", "Progress"]
+__all__ = ["Keep", "Loop", "Progress"]
 
 Progress = Callable[[float, int], None]
 """Called with the frames done so far and the total; may raise to cancel."""
+
+Keep = Callable[["Loop", Carry], None]
+"""Called at a segment's boundary with the run so far and what it goes on from."""
 
 
 @final
@@ -46,16 +50,30 @@ class Loop:
         self.message = [""] * batch
         self.counters: dict[str, int] = {}
 
+    def go_to(
+        self,
+        frame: int,
+        x: Float64[np.ndarray, "B F N D"],
+        v: Float64[np.ndarray, "B F N D"],
+        good: Sequence[int],
+        message: Sequence[str],
+    ) -> None:
+        """Take over a run up to and including a frame, F = frame + 1."""
+        self.x[:, : frame + 1], self.v[:, : frame + 1] = x[:, : frame + 1], v[:, : frame + 1]
+        self.done, self.good, self.message = frame, np.array(good), list(message)
+
     def run(
         self,
         integrator: AbstractIntegrator,
         carry: Carry | None,
         writer: H5MDWriter | None,
         progress: Progress | None,
+        keep: Keep | None = None,
     ) -> None:
         """Advance segment by segment; a carry is None only after the last one.
 
-        Where every trajectory has failed, the rest stands still and is not computed.
+        Each boundary is handed to `keep`, once its frames are written. Where every trajectory has
+        failed, the rest stands still and is not computed.
         """
         while carry is not None and self.done < self.frames:
             if all(self.message):
@@ -67,6 +85,8 @@ class Loop:
             self.wall_time += time.perf_counter() - began
             self.take(self.add(segment), writer)
             carry = segment.carry
+            if keep is not None and carry is not None and self.done < self.frames:
+                keep(self, carry)
 
     def advance(
         self, integrator: AbstractIntegrator, carry: Carry, frames: int, tick: Tick | None

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import math
-import platform
-from contextlib import nullcontext, suppress
-from functools import cache
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,10 +17,13 @@ from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import Ensemble, RunInfo
 from nbody_surrogate.verification import sharper
+from nbody_surrogate.versions import versions
 from nbody_surrogate.watch import Watch
 
 if TYPE_CHECKING:
     from nbody_surrogate.h5md import H5MDWriter
+    from nbody_surrogate.restart import Checkpoint
+    from nbody_surrogate.resumption import Keeper
 
 __all__ = ["Progress", "simulate"]
 
@@ -44,6 +43,7 @@ def simulate(
     overwrite: bool = False,
     warm_up: bool = False,
     verify: bool = False,
+    checkpoint: str | Path | Checkpoint | None = None,
 ) -> Ensemble:
     """Run a batch of trajectories, by a solver or by a surrogate.
 
@@ -78,6 +78,9 @@ def simulate(
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
         nothing once growth has taken it to the size of the cloud.
+    checkpoint : path or Checkpoint, optional
+        A restart file, replaced at each segment's boundary, from which `resume` goes on. It needs
+        an `output`, and does not go with `verify`.
 
     Returns
     -------
@@ -116,7 +119,11 @@ def simulate(
         seed=seed,
         guard=None if watch is None else watch.report,
     )
-    segments = 0 if watch is None else math.ceil(frames / integrator.options.segment)
+    keeper = None
+    if checkpoint is not None:
+        keeper = _keeper(checkpoint, integrator, info, output, overwrite, verify)
+        keeper(Loop(state, frames, watch=watch), carry)  # before there is any output
+    segments = 0 if watch is None else watch.segments
     where = (output, overwrite, particles, state, frames, dt, info, verify, segments)
     with _writer(*where) as writer:
         truth = None
@@ -126,7 +133,9 @@ def simulate(
             progress = _share(progress, frames, 2 * frames)
         loop = Loop(state, frames, truth, watch)
         loop.write(writer, slice(0, 1))
-        loop.run(integrator, carry, writer, progress)
+        if keeper is not None:
+            keeper.writer = writer
+        loop.run(integrator, carry, writer, progress, keeper)
         info = loop.complete(info)
         if writer is not None:
             writer.finish(info)
@@ -139,6 +148,31 @@ def _share(progress: Progress | None, before: int, total: int) -> Progress | Non
     if progress is None:
         return None
     return lambda done, _: progress(before + done, total)
+
+
+def _keeper(
+    checkpoint: str | Path | Checkpoint,
+    integrator: AbstractIntegrator,
+    info: RunInfo,
+    output: str | Path | None,
+    overwrite: bool,
+    verify: bool,
+) -> Keeper:
+    """Check that a restart file can be kept."""
+    from nbody_surrogate.h5md import check_output_path
+    from nbody_surrogate.restart import Checkpoint, check_restart_path
+    from nbody_surrogate.resumption import Keeper
+
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint(checkpoint, overwrite=overwrite)
+
+    if output is None:
+        raise InputError("`checkpoint` needs an `output`, whose frames it goes on from")
+    if verify:
+        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
+    check_output_path(output, overwrite)
+    check_restart_path(checkpoint.path, checkpoint.overwrite)
+    return Keeper(checkpoint, integrator, info, output)
 
 
 def _writer(
@@ -169,18 +203,3 @@ def _writer(
         label_error=label_error,
         segments=segments,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything the numbers depend on."""
-    return dict(installed_versions())
-
-
-@cache  # what is installed does not change, and reading it takes a while
-def installed_versions() -> dict[str, str]:
-    """Read the versions, once in a process."""
-    libraries = ("nbody-surrogate", "numpy", "scipy", "numba", "torch")
-    found = {name: importlib.metadata.version(name) for name in libraries}
-    with suppress(importlib.metadata.PackageNotFoundError):
-        found["CyRK"] = importlib.metadata.version("CyRK")
-    return {"python": platform.python_version(), **found}

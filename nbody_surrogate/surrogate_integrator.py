@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import math
 import warnings
@@ -49,6 +50,8 @@ INDUCTOR: dict[str, Any] = {
     "realize_opcount_threshold": 10,  # else each pair computes all sub-steps before it again
 }
 """How steps are compiled for the CPU; each was measured to pay for `set`."""
+
+CACHE = "cache."  # names of a carry's arrays that are the model's
 
 SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
 
@@ -166,6 +169,34 @@ class SurrogateIntegrator(AbstractIntegrator):
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "weights_hash": self.digest,
         }
+
+    @property
+    def threads(self) -> int:
+        """Threads of torch."""
+        return torch.get_num_threads()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model's configuration and weights."""
+        digest = hashlib.sha256(self.model.config.model_dump_json().encode())
+        for key, value in sorted(self.model.state_dict().items()):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {
+            key: value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+            for key, value in arrays.items()
+        }
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        tensors = {
+            key: torch.tensor(value, device=self.device)
+            for key, value in arrays.items()
+            if key.startswith(CACHE)
+        }
+        return {**arrays, **tensors}
 
     def _check(self, problem: Problem, state: State) -> None:
         self._check_system(problem.system)
@@ -367,12 +398,12 @@ class _Frames:
 
 
 def _packed(cache: Cache) -> dict[str, Tensor]:
-    return {f"cache.{key}": value for key, value in cache.items()}
+    """Put a cache into a carry, contiguous as it is after a restart, so that bits are the same."""
+    return {f"{CACHE}{key}": value.contiguous() for key, value in cache.items()}
 
 
 def _unpacked(arrays: Mapping[str, Any]) -> Cache:
-    prefix = "cache."
-    return {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
+    return {key.removeprefix(CACHE): arrays[key] for key in arrays if key.startswith(CACHE)}
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple, final
@@ -86,6 +87,31 @@ class Watch:
             frames,
             (0,) * batch,
         )
+
+    @property
+    def segments(self) -> int:
+        """Segments of the whole run."""
+        return math.ceil(self.frames / self.method.options.segment)
+
+    def go_to(
+        self, report: GuardReport, account: Mapping[str, np.ndarray], message: Sequence[str]
+    ) -> None:
+        """Take over what an interrupted run found, of which some trajectories have stopped.
+
+        Raises
+        ------
+        ValueError
+            If the account is of another run.
+        """
+        shapes = [
+            {key: y.shape for key, y in each.items()} for each in (self.budget.arrays, account)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError("the guard's account is not of its thresholds")
+        self.report = report
+        self.budget.arrays = dict(account)
+        self.stopped = np.array([bool(why) for why in message])
+        self._warned = {event.reason for event in report.events}
 
     def warm_up(self, problem: Problem, state: State) -> None:
         """Compute one frame by the reference, so that nothing is compiled during the run."""

@@ -50,6 +50,7 @@ class Request:
     compiled: bool
     guard: str | None
     threshold: tuple[str, ...]
+    checkpoint: Path | None
     output: Path | None
     overwrite: bool
     render: Path | None

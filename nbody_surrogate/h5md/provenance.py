@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def load_info(text: bytes, batch: int) -> RunInfo:
         If it is not that.
     """
     try:
-        info = TypeAdapter(RunInfo).validate_json(text, strict=True)
+        info: RunInfo = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -75,6 +76,11 @@ def load_info(text: bytes, batch: int) -> RunInfo:
     if any(len(entries) not in (0, batch) for entries in _entries(info).values()):
         raise ValueError(f"provenance is not about {batch} trajectories")
     return info
+
+
+@cache
+def _adapter() -> Any:
+    return TypeAdapter(RunInfo)
 
 
 def _entries(info: RunInfo) -> dict[str, tuple[Any, ...]]:

@@ -21,7 +21,6 @@ from torch.nn.utils import clip_grad_norm_
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.options import validated
 from nbody_surrogate.registry import surrogate_class
-from nbody_surrogate.simulation import versions
 from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem
 from nbody_surrogate.training.checkpoint import (
     damaged,
@@ -40,6 +39,7 @@ from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
+from nbody_surrogate.versions import versions
 from nbody_surrogate.weights import save_weights
 
 __all__ = ["Progress", "Trainer"]
