@@ -34,8 +34,7 @@ def read_bounded(path: Path, largest: int, *, links: bool = True) -> bytes:
         raise FileFormatError(f"{str(path)!r} is a symbolic link, refused")
     if not stat.S_ISREG(status.st_mode):  # a pipe or a device may never end
         raise FileFormatError(f"{str(path)!r} is not a regular file")
-    with path.open("rb") as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
+    if status.st_size > largest:
         raise FileFormatError(f"{str(path)!r} is larger than {largest} bytes")
-    return content
+    with path.open("rb") as file:
+        return file.read(largest)  # no more, though it may grow meanwhile

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbody_surrogate.bounded import MIB, read_bounded
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry import names, surrogate_class
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
@@ -14,6 +15,7 @@ from nbody_surrogate.weights import load_weights
 __all__ = ["CARD_FILE", "EVALUATION_FILE", "Model", "card_text", "find_model", "shipped_models"]
 
 CARD_FILE, EVALUATION_FILE = "README.md", "evaluation.json"
+LARGEST = 4 * MIB  # bytes of each
 
 
 class Model(NamedTuple):
@@ -40,10 +42,7 @@ class Model(NamedTuple):
         path = self.folder / EVALUATION_FILE
         if not path.is_file():
             return []
-        try:
-            rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise FileFormatError(f"{str(path)!r} is damaged: it holds no evaluation") from None
+        rows: list[dict[str, Any]] = _value(path, "rows", "it holds no evaluation")
         return rows
 
 
@@ -84,14 +83,19 @@ def find_model(name: str) -> Model:
 
 
 def _surrogate_of(folder: Path) -> str:
-    path = folder / "config.json"
-    try:
-        surrogate = json.loads(path.read_text())["surrogate"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        surrogate = None
+    path, wrong = folder / "config.json", "it does not say which surrogate it is of"
+    surrogate = _value(path, "surrogate", wrong)
     if not isinstance(surrogate, str):
-        raise FileFormatError(f"{str(path)!r} does not say which surrogate it is of")
+        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}")
     return surrogate
+
+
+def _value(path: Path, key: str, wrong: str) -> Any:
+    """Read one value of a file of JSON, or say what is wrong with it."""
+    try:
+        return json.loads(read_bounded(path, LARGEST, links=False))[key]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}") from None
 
 
 def card_text(model: Model) -> str:

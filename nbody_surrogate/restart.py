@@ -53,7 +53,7 @@ __all__ = [
 
 FORMAT = "nbody-surrogate restart"
 FORMAT_VERSION = 1
-LARGEST = 8 * 2**30  # bytes
+LARGEST = 2 * 2**30  # bytes
 KEY = "document"  # of the metadata; `sha256` is the other one
 
 

@@ -37,6 +37,7 @@ KEYS = {
     "message",
     "comparison",
     "drift",
+    "guard",
     "label_error",
     "wall_time",
     "files",
