@@ -11,7 +11,16 @@ from nbody_surrogate.state import Particles
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import Ensemble
 
-__all__ = ["VALID_THRESHOLD", "Drift", "drift", "rmse", "summary", "valid_prediction_time"]
+__all__ = [
+    "VALID_THRESHOLD",
+    "Drift",
+    "closest_pair",
+    "drift",
+    "fastest",
+    "rmse",
+    "summary",
+    "valid_prediction_time",
+]
 
 VALID_THRESHOLD = 0.1  # of the reference's spread
 
@@ -38,6 +47,22 @@ def rmse(
 ) -> Float64[np.ndarray, "B T"]:
     """Root-mean-square error per coordinate at each frame: over N and D, shape (B, T)."""
     return np.asarray(np.sqrt(((candidate - reference) ** 2).mean((2, 3))))
+
+
+def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Smallest distance of a pair at each frame; infinity for a single particle."""
+    i, j = np.triu_indices(x.shape[2], 1)
+    smallest = np.full(x.shape[:2], np.inf)
+    if i.size:
+        for frame in range(x.shape[1]):  # one at a time, for the memory
+            apart = x[:, frame, i] - x[:, frame, j]
+            smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
+    return smallest
+
+
+def fastest(v: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Largest speed of a particle at each frame."""
+    return np.asarray(np.linalg.norm(v, axis=3).max(2))
 
 
 def valid_prediction_time(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbody_surrogate.bounded import MIB, read_bounded
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry import surrogate_class, surrogate_classes
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 CARD_FILE, EVALUATION_FILE = "README.md", "evaluation.json"
+LARGEST = 4 * MIB  # bytes of each
 
 
 class Evaluation(NamedTuple):
@@ -55,11 +57,8 @@ class Model(NamedTuple):
         path = self.folder / EVALUATION_FILE
         if not path.is_file():
             return None
-        try:
-            found = json.loads(path.read_text())
-            return Evaluation(found["command"], found["rows"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            raise FileFormatError(f"{str(path)!r} is damaged: it holds no evaluation") from None
+        wrong = "it holds no evaluation"
+        return Evaluation(*(_value(path, key, wrong) for key in Evaluation._fields))
 
 
 def shipped_models() -> list[Model]:
@@ -104,14 +103,19 @@ def find_model(name: str, parameter: str = "model") -> Model:
 
 
 def _surrogate_of(folder: Path) -> str:
-    path = folder / "config.json"
-    try:
-        surrogate = json.loads(path.read_text())["surrogate"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        surrogate = None
+    path, wrong = folder / "config.json", "it does not say which surrogate it is of"
+    surrogate = _value(path, "surrogate", wrong)
     if not isinstance(surrogate, str):
-        raise FileFormatError(f"{str(path)!r} does not say which surrogate it is of")
+        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}")
     return surrogate
+
+
+def _value(path: Path, key: str, wrong: str) -> Any:
+    """Read one value of a file of JSON, or say what is wrong with it."""
+    try:
+        return json.loads(read_bounded(path, LARGEST, links=False))[key]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}") from None
 
 
 def card_text(model: Model) -> str:

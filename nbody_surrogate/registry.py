@@ -189,6 +189,19 @@ def preset(name: str) -> Mapping[str, Any]:
     return found
 
 
+def provider(name: str) -> str:
+    """Name the distribution that an integrator or surrogate comes from, and its version."""
+    short = name.rpartition(":")[2]
+    points = [
+        point
+        for kind in _rivals("integrators")
+        for point in _entry_points(kind)
+        if point.name == short and point.dist is not None
+    ]
+    found = sorted(f"{point.dist.name} {point.dist.version}" for point in points if point.dist)
+    return ", ".join(found) or "this process"
+
+
 def is_local(kind: Kind, name: str) -> bool:
     """Whether a name was registered in this process, so that no other process knows it."""
     return (kind, name) in _registered

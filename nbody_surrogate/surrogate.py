@@ -98,6 +98,10 @@ class Card(BaseModel):
     particles: tuple[int, int]
     charges: tuple[float, float] = Field(description="range of |q|")
     masses: tuple[float, float]
+    closest: float | None = Field(
+        default=None, ge=0, description="smallest distance of a pair in the frames of training"
+    )
+    fastest: float | None = Field(default=None, gt=0, description="largest speed there")
     dtype: Literal["float32", "float64"] = "float32"
     symmetries: tuple[str, ...]
     training_data_hash: str
@@ -119,7 +123,8 @@ class AbstractSurrogate(nn.Module, ABC):
        ``particles.field``: it then learns the pair forces only, and is refused where forces
        depend on velocity;
     6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
-       one frame's work per frame. They must agree with `forward` to rounding;
+       one frame's work per frame. They must agree with `forward` to rounding, and each tensor
+       of the cache has one axis that counts the trajectories;
     7. optionally set `shipped_weights`, names of sets of weights and their folders; the first
        is what runs by default;
     8. set `api_version` to the version of these duties that the class is written for.

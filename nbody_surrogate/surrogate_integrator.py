@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import math
 import warnings
@@ -22,6 +23,7 @@ from nbody_surrogate.integrator import (
     Carry,
     Frames,
     IntegratorOptions,
+    Limits,
     Problem,
     Tick,
 )
@@ -48,6 +50,8 @@ INDUCTOR: dict[str, Any] = {
     "realize_opcount_threshold": 10,  # else each pair computes all sub-steps before it again
 }
 """How steps are compiled for the CPU; each was measured to pay for `set`."""
+
+CACHE = "cache."  # names of a carry's arrays that are the model's
 
 SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
 
@@ -168,6 +172,34 @@ class SurrogateIntegrator(AbstractIntegrator):
             "weights_hash": self.digest,
         }
 
+    @property
+    def threads(self) -> int:
+        """Threads of torch."""
+        return torch.get_num_threads()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model's configuration and weights."""
+        digest = hashlib.sha256(self.model.config.model_dump_json().encode())
+        for key, value in sorted(self.model.state_dict().items()):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {
+            key: value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+            for key, value in arrays.items()
+        }
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        tensors = {
+            key: torch.tensor(value, device=self.device)
+            for key, value in arrays.items()
+            if key.startswith(CACHE)
+        }
+        return {**arrays, **tensors}
+
     def _check(self, problem: Problem, state: State) -> None:
         self._check_system(problem.system)
         if not math.isclose(problem.dt, self.card.frame_dt, rel_tol=SAME_DT):
@@ -252,6 +284,27 @@ class SurrogateIntegrator(AbstractIntegrator):
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
         return _packed(self._held.start(nothing, nothing, self._particles(problem)))
+
+    @property
+    def history(self) -> int:
+        """Frames that the model looks back on, the newest included."""
+        return max(self.model.config.history, self.model.min_history)
+
+    @torch.inference_mode()
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Fill the cache anew, from the frames before the newest."""
+        before = (self._tensor(y[:, :-1]) for y in (x, v))
+        return _packed(self.model.start_cache(*self._inputs(*before), self._particles(problem)))
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return the ranges of the card."""
+        card = self.card
+        return Limits(
+            closest=card.closest or 0.0,
+            fastest=math.inf if card.fastest is None else card.fastest,
+            most=card.particles[1],
+            longest=self._trained_on(system).time_range[1],
+        )
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
@@ -348,12 +401,12 @@ class _Frames:
 
 
 def _packed(cache: Cache) -> dict[str, Tensor]:
-    return {f"cache.{key}": value for key, value in cache.items()}
+    """Put a cache into a carry, contiguous as it is after a restart, so that bits are the same."""
+    return {f"{CACHE}{key}": value.contiguous() for key, value in cache.items()}
 
 
 def _unpacked(arrays: Mapping[str, Any]) -> Cache:
-    prefix = "cache."
-    return {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
+    return {key.removeprefix(CACHE): arrays[key] for key in arrays if key.startswith(CACHE)}
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

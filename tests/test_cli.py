@@ -38,6 +38,7 @@ KEYS = {
     "message",
     "comparison",
     "drift",
+    "guard",
     "label_error",
     "wall_time",
     "files",

@@ -9,6 +9,7 @@ from nbody_surrogate.cli.evaluate import evaluate
 from nbody_surrogate.cli.group import OneLineErrors
 from nbody_surrogate.cli.models import models
 from nbody_surrogate.cli.plugins import plugins
+from nbody_surrogate.cli.resume import resume
 from nbody_surrogate.cli.run import run
 from nbody_surrogate.cli.train import train
 
@@ -25,5 +26,6 @@ main.add_command(dataset)
 main.add_command(evaluate)
 main.add_command(models)
 main.add_command(plugins)
+main.add_command(resume)
 main.add_command(run)
 main.add_command(train)

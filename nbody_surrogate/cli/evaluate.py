@@ -166,7 +166,7 @@ def _table(rows: list[Row], horizons: tuple[int, ...]) -> Table:
 
 def _write(model: Model, rows: list[Row], options: dict[str, Any]) -> None:
     from nbody_surrogate.models import CARD_FILE, EVALUATION_FILE, card_text
-    from nbody_surrogate.simulation import versions
+    from nbody_surrogate.versions import versions
 
     found = {
         "model": model.name,

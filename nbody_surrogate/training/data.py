@@ -14,9 +14,11 @@ from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.live import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
+from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
 from nbody_surrogate.evaluation import Truth
+from nbody_surrogate.metrics import closest_pair, fastest
 from nbody_surrogate.surrogate import ParticleTensors
 from nbody_surrogate.system import AbstractSystem, FieldLaw
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
@@ -36,6 +38,8 @@ class Source:
     digest: str
     charges: tuple[float, float]
     masses: tuple[float, float]
+    closest: float
+    fastest: float
     train: Truth
     validation: Truth | None
     _rest: Iterator[Windows] | None = None
@@ -94,8 +98,10 @@ def open_sources(
 def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int) -> Source:
     rows = recipe.chunk + 1
     windows = DatasetWindows(dataset, window=rows, batch=data.batch, seed=seed)
-    columns = [(b.particles.charges, b.particles.masses) for b in dataset.blocks("train")]
-    charges, masses = zip(*columns, strict=True)
+    columns = [
+        (b.particles.charges, b.particles.masses, *_extremes(b)) for b in dataset.blocks("train")
+    ]
+    charges, masses, near, fast = zip(*columns, strict=True)
     return Source(
         dataset.spec,
         dataset.system(),
@@ -103,6 +109,8 @@ def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int) -> So
         dataset.manifest.digest,
         _range([abs(each) for each in charges]),
         _range(list(masses)),
+        min(near),
+        max(fast),
         _truth(dataset, "train", recipe.validation),
         _truth(dataset, "validation", recipe.validation)
         if dataset.spec.splits.get("validation")
@@ -127,6 +135,7 @@ def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int) -> Source:
         spec_hash(spec),
         _range([abs(block.particles.charges)]),
         _range([block.particles.masses]),
+        *_extremes(block),
         truth,
         truth,
     )
@@ -136,6 +145,11 @@ def _truth(dataset: Dataset, split: str, most: int) -> Truth:
     part = dataset.part(split)
     block = dataset.read(part.start, min(part.start + most, part.stop))
     return Truth(dataset.system(), block.x, block.v, block.particles)
+
+
+def _extremes(block: Block) -> tuple[float, float]:
+    """Smallest distance of a pair and largest speed in a block."""
+    return float(closest_pair(block.x).min()), float(fastest(block.v).max())
 
 
 def _range(columns: list[np.ndarray]) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.options import validated
+from nbody_surrogate.toml import read_toml
 from nbody_surrogate.training.checkpoint import read_json
 
 __all__ = ["DataRecipe", "Recipe", "read_recipe", "recipe_of_run"]
@@ -113,13 +113,7 @@ def read_recipe(path: str | Path) -> Recipe:
     InputError
         If the file cannot be read, is no TOML, or a key or value is wrong.
     """
-    try:
-        values = tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"`config` {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"`config` {str(path)!r} is not valid TOML: {error}") from None
-    return _checked(values, path)
+    return _checked(read_toml(path, "config"), path)
 
 
 def recipe_of_run(folder: str | Path) -> Recipe:

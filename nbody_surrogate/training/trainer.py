@@ -24,7 +24,6 @@ from nbody_surrogate.models import find_model
 from nbody_surrogate.options import validated
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import surrogate_class
-from nbody_surrogate.simulation import versions
 from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
 from nbody_surrogate.training.checkpoint import (
     damaged,
@@ -43,6 +42,7 @@ from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
+from nbody_surrogate.versions import versions
 from nbody_surrogate.weights import load_weights, save_weights
 
 __all__ = ["Progress", "Trainer"]
@@ -273,6 +273,8 @@ class Trainer:
             particles=_range([source.spec.particles for source in sources]),
             charges=_extent([source.charges for source in sources]),
             masses=_extent([source.masses for source in sources]),
+            closest=_finite(min(source.closest for source in sources)),
+            fastest=_finite(max(source.fastest for source in sources)) or None,
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
@@ -390,6 +392,10 @@ def _initial_model(
 
 def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
     return None if truth is None else score(model, truth)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _range(values: list[int]) -> tuple[int, int]:
