@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import rich_click as click
 
+from nbody_surrogate.cli.bench import bench
 from nbody_surrogate.cli.dataset import dataset
 from nbody_surrogate.cli.evaluate import evaluate
 from nbody_surrogate.cli.group import OneLineErrors
@@ -20,6 +21,7 @@ def main() -> None:
     """Simulate charged particles by a solver or by a learned stepper."""
 
 
+main.add_command(bench)
 main.add_command(dataset)
 main.add_command(evaluate)
 main.add_command(models)
