@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from nbody_surrogate.work_precision import Point, WorkPrecision
 
-__all__ = ["break_even", "fronts", "rival_of", "sentences"]
+__all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
 
+SLACK = 0.5  # of the load, beyond the number of cores
 TIES = 10.0  # the reference's error within which errors are not told apart
 
 
@@ -44,6 +45,17 @@ def fronts(found: WorkPrecision) -> list[str]:
         said.append(f"{_where(horizon, batch)}: on the front, cheapest first: {names}.")
         said += _at_the_floor(group, horizon, batch, found.reference_errors[horizon])
     return said
+
+
+def busy(found: WorkPrecision) -> str | None:
+    """Warn where more processes wanted to run than there are cores: times are too long then."""
+    load, cores = found.conditions.get("load"), found.conditions.get("cores")
+    if load is None or cores is None or load <= cores + SLACK:
+        return None
+    return (
+        f"The machine was busy (load {load:.1f} on {cores} cores): times are too long and uneven; "
+        "measure again on a quiet one."
+    )
 
 
 def _where(horizon: float, batch: int) -> str:

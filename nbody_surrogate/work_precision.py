@@ -10,6 +10,7 @@ and the median of the repeats is taken (Hairer, Norsett, Wanner 1993, II.10).
 from __future__ import annotations
 
 import math
+import os
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -361,9 +362,19 @@ def _conditions(task: Task, threads: int) -> dict[str, Any]:
         "duration": task.frames * task.dt,
         "threads": threads,
         "processor": _processor(),
+        "cores": os.cpu_count(),
+        "load": _load(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": versions(),
     }
+
+
+def _load() -> float | None:
+    """Return the mean number of processes that wanted to run in the last minute, where known."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return None
 
 
 def _processor() -> str:

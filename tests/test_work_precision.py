@@ -15,7 +15,7 @@ from nbody_surrogate import InputError, make_system
 from nbody_surrogate.contenders import contender, ladder, split
 from nbody_surrogate.numpy_force import with_numpy_force
 from nbody_surrogate.scorecard import Interval
-from nbody_surrogate.verdict import break_even, fronts, sentences
+from nbody_surrogate.verdict import break_even, busy, fronts, sentences
 from nbody_surrogate.work_precision import Point, Task, WorkPrecision, _with_front, measure
 
 ROUNDING = 1e-12  # relative, of sums of some terms
@@ -165,6 +165,13 @@ def test_training_is_paid_back_by_the_time_saved():
     # 5 time units: 500 ms by the solver, 300 ms by the surrogate, 120 s of training
     assert break_even(net, DEAR) == pytest.approx(600)
     assert break_even(replace(net, trajectory_milliseconds=501.0), DEAR) is None
+
+
+def test_a_busy_machine_is_told():
+    quiet = replace(found(CHEAP), conditions={"load": 1.9, "cores": 2})
+    assert busy(quiet) is None
+    assert "load 5.0 on 2 cores" in busy(replace(quiet, conditions={"load": 5.0, "cores": 2}))
+    assert busy(found(CHEAP)) is None
 
 
 def test_the_front_holds_what_nothing_cheaper_equals():

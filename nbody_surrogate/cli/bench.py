@@ -25,7 +25,7 @@ __all__ = ["bench"]
 
 SOLVERS = "dop853,dop853+numpy,rk45,rk45+numpy,dop853-compiled,leapfrog,yoshida4,rk4"
 SILENT = ("output", "overwrite", "as_json", "quiet")
-WIDE = 160  # characters that a table of three horizons takes
+WIDE = 190  # characters that a table of three horizons takes
 SUFFIXES = (".csv", ".json", ".png", ".svg")
 
 
@@ -146,9 +146,10 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
 def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     from nbody_surrogate.figures.files import save
     from nbody_surrogate.figures.work_precision import draw_work_precision
-    from nbody_surrogate.verdict import fronts, sentences
+    from nbody_surrogate.verdict import busy, fronts, sentences
 
     said, front = sentences(found), fronts(found)
+    said += [warning] if (warning := busy(found)) else []
     text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
     write_whole(base.with_name(base.name + ".csv"), _as_csv(found.points))
     write_whole(base.with_name(base.name + ".json"), text)
