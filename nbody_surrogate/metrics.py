@@ -96,14 +96,14 @@ def normalised_rmse(
 def ade(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, " B"]:
-    """Average displacement error: the mean distance over particles and frames after the start."""
+    """Return the average displacement error: the mean distance over particles and frames."""
     return np.asarray(np.linalg.norm(candidate - reference, axis=3)[:, 1:].mean((1, 2)))
 
 
 def fde(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, " B"]:
-    """Final displacement error: the mean distance over particles at the last frame."""
+    """Return the final displacement error: the mean distance over particles at the end."""
     return np.asarray(np.linalg.norm(candidate[:, -1] - reference[:, -1], axis=2).mean(1))
 
 

@@ -43,6 +43,8 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
             how = "one at a time" if batch == 1 else f"batches of {batch}"
             ax.set_title(f"t = {horizon:g}, {how}", fontsize=10)
         row[0].set_ylabel("position RMSE, median of starts")
+    floors, errors = found.reference_errors.values(), [p.error.high for p in found.points]
+    axes[0, 0].set_ylim(min(floors) / 2, 2 * max(errors))
     for ax in axes[-1]:
         ax.set_xlabel("ms per time unit and trajectory")
     handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -70,7 +72,6 @@ def _panel(ax: Any, group: list[Point], styles: dict[str, dict[str, Any]], floor
     ax.step(x, y, where="post", color="0.75", linewidth=5, zorder=0, label="front")
     ax.set(xscale="log", yscale="log")
     ax.axhspan(floor / 1e3, floor, color="0.9", zorder=-1, label="error of the reference")
-    ax.set_ylim(bottom=max(floor / 10, 1e-16))
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
 
