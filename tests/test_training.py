@@ -195,7 +195,7 @@ def test_weights_card_log_summary_and_figure(tiny, tmp_path):
     assert card.training["steps"] == best["step"]
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["step"] == 20
-    assert summary["validation"] == scored[-1]["validation"]
+    assert summary["validation"] == best["validation"]
     assert len(summary["train"]) == 2
     assert summary["symmetry_error"] < 1e-5
     assert summary["diagnosis"] == found

@@ -40,7 +40,7 @@ from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
-from nbody_surrogate.weights import save_weights
+from nbody_surrogate.weights import load_weights, save_weights
 
 __all__ = ["Progress", "Trainer"]
 
@@ -223,14 +223,15 @@ class Trainer:
         self._log(entry)
 
     def _finish(self) -> list[str]:
-        """Draw the loss, and say what the run shows."""
+        """Draw the loss, and say what the run shows of the weights that were kept."""
         from nbody_surrogate.training.figure import draw_log
 
         log = read_log(self.folder)
-        with self._averaged_model():
-            train = [_score(self.model, source.train) for source in self.sources]
-            new = [_score(self.model, source.validation) for source in self.sources]
-            errors = [symmetry_error(self.model, source) for source in self.sources]
+        cls, place = type(self.model), self.folder / "weights"
+        best = load_weights(place, self.recipe.surrogate, cls)[0].to(self.device)
+        train = [_score(best, source.train) for source in self.sources]
+        new = [_score(best, source.validation) for source in self.sources]
+        errors = [symmetry_error(best, source) for source in self.sources]
         known = [error for error in errors if error is not None]
         found = diagnose(train, new, log, max(known) if known else None)
         if self.step < self.recipe.steps:
