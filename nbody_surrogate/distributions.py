@@ -30,7 +30,7 @@ from jaxtyping import Float64
 from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.pair_energies import bound_pairs, pair_law_of
-from nbody_surrogate.statistics import Summary
+from nbody_surrogate.statistics import Summary, finite_or_none
 from nbody_surrogate.trajectory import Ensemble
 
 __all__ = [
@@ -97,8 +97,8 @@ class Distribution:
         """Everything as plain types, fit for JSON."""
         return {
             "name": self.name,
-            "reference": self.reference,
-            "candidate": self.candidate,
+            "reference": finite_or_none(self.reference),
+            "candidate": finite_or_none(self.candidate),
             "distance": self.distance.to_dict(),
             "floor": None if self.floor is None else self.floor.to_dict(),
             "within_noise": self.within_noise,
@@ -190,7 +190,7 @@ def _bound(
 
     def count(run: Ensemble) -> np.ndarray:
         x, v = run.x[:, window.frames], run.v[:, window.frames]
-        return bound_pairs(law, x, v, run.particles).mean(1)
+        return np.asarray(bound_pairs(law, x, v, run.particles).mean(1))
 
     wanted, got = count(reference), count(candidate)
     floor = None if twin is None else Summary.of(np.abs(count(twin) - wanted))

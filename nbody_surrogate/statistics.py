@@ -74,7 +74,12 @@ def bootstrap_median(values: Float64[np.ndarray, "S F"], seed: int = 0) -> tuple
     """Percentile bootstrap interval of 95 % for the median of all values, over the S samples."""
     rng = np.random.default_rng(seed)
     size = len(values)
-    medians = [np.median(values[rng.integers(size, size=size)]) for _ in range(RESAMPLES)]
+    if values.size * RESAMPLES <= CHUNK:
+        draws = rng.integers(size, size=(RESAMPLES, size))
+        medians = np.median(values[draws].reshape(RESAMPLES, -1), axis=1)
+    else:
+        each = (values[rng.integers(size, size=size)] for _ in range(RESAMPLES))
+        medians = np.array([np.median(some) for some in each])
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(medians, [tail, 1 - tail])
     return float(low), float(high)
