@@ -88,6 +88,10 @@ class Trajectory:
         """Return the state at a frame, with a batch axis of length 1."""
         return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
 
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with, as `Ensemble.system` does."""
+        return _system_of(self.info)
+
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
@@ -147,10 +151,14 @@ class Ensemble:
         InputError
             If the run does not say, or its system is not installed.
         """
-        from nbody_surrogate.registry import make_system
+        return _system_of(self.info)
 
-        parameters = dict(self.info.system)
-        name = parameters.pop("system", None)
-        if name is None:
-            raise InputError("`info` of this run does not name its `system`")
-        return make_system(name, **parameters)
+
+def _system_of(info: RunInfo) -> AbstractSystem:
+    from nbody_surrogate.registry import make_system
+
+    parameters = dict(info.system)
+    name = parameters.pop("system", None)
+    if name is None:
+        raise InputError("`info` of this run does not name its `system`")
+    return make_system(name, **parameters)

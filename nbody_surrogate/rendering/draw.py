@@ -11,6 +11,8 @@ import numpy as np
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.rendering.camera import moving_cameras, still_camera
+from nbody_surrogate.rendering.colouring import check_colouring, scale_of
+from nbody_surrogate.rendering.inset import energy_errors
 from nbody_surrogate.rendering.picture_path import check_picture_path, is_movie
 from nbody_surrogate.rendering.scene import Scene
 from nbody_surrogate.rendering.tracks import Track, finite
@@ -33,6 +35,8 @@ def render(
     window_size: tuple[int, int] = (1600, 1200),
     title: str | None = None,
     fps: float = 20.0,
+    colouring: str = "charge",
+    inset: bool | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Draw a trajectory in 3D: a picture of one frame, or a movie of all.
@@ -60,6 +64,11 @@ def render(
         By default the system and the number of particles; empty for none.
     fps : float
         Frames per second of a movie.
+    colouring : str
+        What the colours stand for: ``charge``; or ``speed`` or ``error``, with a scalar bar.
+    inset : bool, optional
+        Whether to show the error of the energy over time, at the lower right; by default in
+        movies only.
     overwrite : bool
         Whether to replace a file that is there already.
 
@@ -81,6 +90,7 @@ def render(
     lead = candidate if reference is None else reference
     _check_drawable(lead)
     _check_options(window_size, trail, fps)
+    check_colouring(colouring, reference is not None)
     frame, aspect = _checked_frame(frame, len(lead.t)), window_size[0] / window_size[1]
     if is_movie(path):
         shots = list(enumerate(moving_cameras(lead.x, candidate.x, trail, aspect)))
@@ -89,9 +99,16 @@ def render(
     track = Track.of(candidate, "candidate")
     truth = None if reference is None else Track.of(reference, "reference")
     words = _title(candidate, alone=reference is None) if title is None else title
-    with _quiet_vtk(), Scene(track, truth, trail, window_size, words) as scene:
+    scale = scale_of(colouring, track, truth)
+    chart = energy_errors(candidate, reference) if _wants_inset(inset, path) else None
+    parts = (track, truth, trail, window_size, words)
+    with _quiet_vtk(), Scene(*parts, scale=scale, inset=chart) as scene:
         write(path, (scene.image(frame, camera) for frame, camera in shots), fps)
     return path
+
+
+def _wants_inset(inset: bool | None, path: Path) -> bool:
+    return is_movie(path) if inset is None else inset
 
 
 def _check_twins(candidate: Trajectory, reference: Trajectory) -> None:
