@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.lyapunov import Twins
     from nbody_surrogate.trajectory import Ensemble
 
-__all__ = ["compare"]
+__all__ = ["compare", "twins_or_why"]
 
 SILENT = ("output", "overwrite", "as_json", "quiet")
 SUFFIXES = (".json", ".png")
@@ -59,7 +59,7 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
     warnings.simplefilter("ignore", NBodyWarning)
     reference, candidates = _from_files(files, options) if files else _from_methods(options)
-    twins, why = (None, "not asked for") if options["no_floor"] else _twins(reference)
+    twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
     found = _Found.of(reference, candidates, twins, why)
     _report(found, base, options)
 
@@ -188,7 +188,7 @@ def _of_system(run: Ensemble, system: Any) -> Ensemble:
     return replace(run, info=replace(run.info, system=named))
 
 
-def _twins(reference: Ensemble) -> tuple[Twins | None, str | None]:
+def twins_or_why(reference: Ensemble) -> tuple[Twins | None, str | None]:
     """Run the reference's twins, or say why that cannot be done."""
     from nbody_surrogate.lyapunov import twins_of
 

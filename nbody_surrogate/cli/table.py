@@ -14,7 +14,7 @@ from nbody_surrogate.metrics import summary
 from nbody_surrogate.trajectory import Ensemble
 from nbody_surrogate.verification import LabelErrors, label_errors
 
-__all__ = ["DRIFTS", "drift_label", "print_report"]
+__all__ = ["DRIFTS", "drift_label", "print_report", "rows_alone"]
 
 DRIFTS = {
     "energy": "energy drift / kinetic energy",
@@ -77,12 +77,16 @@ def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset
 
 def _alone(run: Ensemble, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
     table = _table("", run.info.label)
-    for row in _label_errors(errors):
+    for row in [*_label_errors(errors), *rows_alone(run, kept)]:
         table.add_row(*row)
-    for key, value in summary(run).items():
-        table.add_row(drift_label(key, kept), f"{value:.1e}")
-    table.add_row("wall time", f"{1e3 * run.info.wall_time:.3g} ms")
     return table
+
+
+def rows_alone(run: Ensemble, kept: frozenset[str] | None = None) -> list[list[str]]:
+    """Return label and value of each row, of a run without a reference."""
+    kept = run.system().conserved if kept is None else kept
+    drifts = [[drift_label(key, kept), f"{value:.1e}"] for key, value in summary(run).items()]
+    return [*drifts, ["wall time", f"{1e3 * run.info.wall_time:.3g} ms"]]
 
 
 def drift_label(key: str, kept: frozenset[str]) -> str:

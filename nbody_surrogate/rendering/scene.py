@@ -97,7 +97,8 @@ class Scene:
     def image(self, frame: int, camera: Camera) -> UInt8[np.ndarray, "height width 3"]:
         """Return a frame as seen by a camera, anti-aliased."""
         first = not self._meshes
-        self._show(frame, camera)
+        self.look(camera)
+        self.show(frame, camera)
         if not first:
             self._plotter.render()  # the first screenshot does it by itself
         raw = np.asarray(self._plotter.screenshot(return_img=True))
@@ -106,7 +107,13 @@ class Scene:
             total += raw[i::SUPERSAMPLE, j::SUPERSAMPLE, :3]
         return (total // SUPERSAMPLE**2).astype(np.uint8)
 
-    def _show(self, frame: int, camera: Camera) -> None:
+    @property
+    def plotter(self) -> pv.Plotter:
+        """The plotter that draws it, for windows."""
+        return self._plotter
+
+    def show(self, frame: int, camera: Camera) -> None:
+        """Put everything where it is at a frame, turned to and hazed for a camera."""
         lead, ball = self._lead, _ball_radius(camera, len(self._lead.sizes))
         self._stamp("balls", self._ball, lead, frame, camera, ball)
         self._update("trails", self._trails(lead, frame, camera, 0.42 * ball))
@@ -119,6 +126,9 @@ class Scene:
             self._mark.move(float(lead.t[frame]))
         self._clock.input = _clock(lead.t, frame)
         self._note.input = self._remark(frame)
+
+    def look(self, camera: Camera) -> None:
+        """Move the view to a camera."""
         view = self._plotter.camera
         view.position, view.focal_point, view.up = camera.position, camera.centre, camera.facing[1]
         distance = float(np.linalg.norm(camera.position - camera.centre))
