@@ -4,7 +4,7 @@ export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 
 # The tests that run everywhere, under five minutes on two cores
 test *ARGS:
-    pytest {{ARGS}}
+    pytest -n 2 {{ARGS}}
 
 # The tests that take long
 slow *ARGS:

@@ -77,8 +77,14 @@ def shipped_models() -> list[Model]:
     ]
 
 
-def find_model(name: str) -> Model:
+def find_model(name: str, parameter: str = "model") -> Model:
     """Find a model by its name, by the folder of its weights, or by a training run's folder.
+
+    Parameters
+    ----------
+    name : str
+    parameter : str
+        What errors call it.
 
     Raises
     ------
@@ -95,7 +101,9 @@ def find_model(name: str) -> Model:
         if (place / "config.json").is_file():
             return Model(name, _surrogate_of(place), place)
     known = ", ".join(shipped) or "none"
-    raise InputError(f"`model` {name!r} is neither a model nor a folder of one; there are: {known}")
+    raise InputError(
+        f"`{parameter}` {name!r} is neither a model nor a folder of one; there are: {known}"
+    )
 
 
 def _surrogate_of(folder: Path) -> str:

@@ -409,6 +409,26 @@ def test_patience_ends_a_run_early(toy, tiny, tmp_path):
     assert left(tmp_path) == kept
 
 
+def test_training_starts_from_weights(toy, tiny, tmp_path):
+    """With steps this small, those of the model that was trained before are left as they are."""
+    train(tiny(**toy), tmp_path / "first")
+    still = {"learning_rate": 1e-30, "final_learning_rate": 0, "weight_decay": 0}
+    recipe = tiny(**toy, **still, initial=str(tmp_path / "first"))
+    train(recipe, tmp_path / "second")
+    first, second = (load_weights(tmp_path / k / "weights", "toy", Toy)[0].state_dict()
+                     for k in ("first", "second"))  # fmt: skip
+    assert all(torch.equal(second[key], value) for key, value in first.items())
+
+
+@pytest.mark.parametrize(
+    ("initial", "words"),
+    [("set", "`initial` 'set' has `history` 4, the recipe 2"), ("sett", "`initial` 'sett'")],
+)
+def test_weights_that_training_cannot_start_from(tiny, tmp_path, initial, words):
+    with pytest.raises(InputError, match=words):
+        trainer_of(tiny(initial=initial), tmp_path)
+
+
 # The last stage
 
 

@@ -70,6 +70,7 @@ class Recipe(_Section):
 
     surrogate: str
     model: dict[str, Any] = Field(default_factory=dict, description="the surrogate's config")
+    initial: str | None = Field(default=None, description="model whose weights to start from")
     data: list[DataRecipe] = Field(min_length=1)
     steps: int = Field(ge=1)
     chunk: int = Field(default=12, ge=1, description="supervised frames of a window")

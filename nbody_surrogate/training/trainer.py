@@ -19,10 +19,11 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.models import find_model
 from nbody_surrogate.options import validated
 from nbody_surrogate.registry import surrogate_class
 from nbody_surrogate.simulation import versions
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem
+from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
 from nbody_surrogate.training.checkpoint import (
     damaged,
     load_checkpoint,
@@ -94,7 +95,7 @@ class Trainer:
         self._claim_folder()
         self.sources = open_sources(recipe, self.folder, workers, report)
         torch.manual_seed(recipe.seed)
-        self.model: AbstractSurrogate = cls(config).to(self.device)
+        self.model = _initial_model(recipe, cls, config).to(self.device)
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -361,6 +362,24 @@ class _Swapped:
     def _set(self, values: dict[str, Tensor]) -> None:
         for key, parameter in self._model.named_parameters():
             parameter.copy_(values[key])
+
+
+def _initial_model(
+    recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateConfig
+) -> AbstractSurrogate:
+    """Draw the parameters, or take those of trained weights."""
+    if recipe.initial is None:
+        return cls(config)
+    folder = find_model(recipe.initial, "initial").folder
+    model, _, _ = load_weights(folder, recipe.surrogate, cls)
+    if model.config != config:
+        theirs, mine = model.config.model_dump(), config.model_dump()
+        key = next(key for key in mine if theirs[key] != mine[key])
+        raise InputError(
+            f"`initial` {recipe.initial!r} has `{key}` {theirs[key]!r}, the recipe {mine[key]!r}; "
+            "give the same under [model]"
+        )
+    return model.train()
 
 
 def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
