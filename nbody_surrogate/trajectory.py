@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,6 +12,9 @@ from jaxtyping import Float64
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Ensemble", "RunInfo", "Trajectory"]
 
@@ -92,6 +95,18 @@ class Trajectory:
         """Build the system that the run was made with, as `Ensemble.system` does."""
         return _system_of(self.info)
 
+    def plot(self) -> Figure:
+        """Draw the paths and what is conserved, as a matplotlib figure."""
+        from nbody_surrogate.figures.trajectory import draw_trajectory
+
+        return draw_trajectory(self)
+
+    def _repr_html_(self) -> str:
+        """Show a small picture in a notebook."""
+        from nbody_surrogate.page.thumbnail import trajectory_html
+
+        return trajectory_html(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
@@ -152,6 +167,12 @@ class Ensemble:
             If the run does not say, or its system is not installed.
         """
         return _system_of(self.info)
+
+    def _repr_html_(self) -> str:
+        """Show a small picture of the first trajectory in a notebook."""
+        from nbody_surrogate.page.thumbnail import ensemble_html
+
+        return ensemble_html(self)
 
 
 def _system_of(info: RunInfo) -> AbstractSystem:

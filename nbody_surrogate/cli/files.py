@@ -19,6 +19,7 @@ class Files:
     output: Path
     reference: Path | None
     picture: Path | None
+    report: Path | None = None
 
     @classmethod
     def of(cls, request: Request) -> Files:
@@ -35,6 +36,10 @@ class Files:
             from nbody_surrogate.rendering import check_picture_path
 
             check_picture_path(request.render, request.overwrite)
+        if request.report is not None:
+            from nbody_surrogate.page.document import check_page_path
+
+            check_page_path(request.report, request.overwrite)
         if request.output is None:
             output = _free_name(request)
         else:
@@ -43,12 +48,13 @@ class Files:
         reference = None if request.no_reference else output.with_suffix(".reference.h5")
         if reference is not None:
             check_output_path(reference, request.overwrite)
-        return cls(output, reference, request.render)
+        return cls(output, reference, request.render, request.report)
 
     @property
     def written(self) -> list[Path]:
         """Those that there are."""
-        return [path for path in (self.output, self.reference, self.picture) if path is not None]
+        paths = (self.output, self.reference, self.picture, self.report)
+        return [path for path in paths if path is not None]
 
 
 def _free_name(request: Request) -> Path:

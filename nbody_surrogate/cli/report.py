@@ -64,7 +64,6 @@ def write_report_of(
     overwrite: bool,
     *,
     floor: bool = True,
-    comparison: Comparison | None = None,
 ) -> None:
     """Compare, with the noise floor where it can be had, and write the page.
 
@@ -81,7 +80,8 @@ def write_report_of(
     from nbody_surrogate.comparison import compare
     from nbody_surrogate.page import write_report
 
-    if reference is not None and (comparison is None or floor):
+    comparison: Comparison | None = None
+    if reference is not None:
         twins = twins_or_why(reference)[0] if floor else None
         comparison = compare(reference, candidate, twins)
     rows = rows_alone(candidate) if comparison is None else list(comparison_rows([comparison]))

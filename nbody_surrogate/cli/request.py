@@ -51,6 +51,7 @@ class Request:
     output: Path | None
     overwrite: bool
     render: Path | None
+    report: Path | None
     as_json: bool
     quiet: bool
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.group import interruptible
 from nbody_surrogate.cli.methods import methods
@@ -70,7 +71,10 @@ __all__ = ["run"]
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
-    "--render", type=click.Path(path_type=Path), help="Picture (.png) or movie (.mp4, .gif)."
+    "--render", type=click.Path(path_type=Path), help="Picture (.png), movie (.mp4, .gif) or page."
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="A page (.html): numbers, curves, 3D."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -101,6 +105,12 @@ def run(**options: Any) -> None:
         pair = [each[0] for each in runs]
         truth = pair[1] if len(pair) > 1 else None
         render(pair[0], request.render, reference=truth, overwrite=request.overwrite)
+    if request.report is not None:
+        from nbody_surrogate.cli.report import write_report_of
+
+        against = runs[1] if len(runs) > 1 else None
+        command = command_line(("overwrite", "as_json", "quiet"))
+        write_report_of(runs[0], against, request.report, command, request.overwrite)
     _report(request, runs, files)
     _tell_failures(runs)
 

@@ -26,9 +26,9 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
     Medians over trajectories with bands between the quartiles; the noise floor is what a true
     solution from a slightly different start differs by.
     """
-    from matplotlib.figure import Figure
+    from nbody_surrogate.figures.canvas import Canvas
 
-    figure = Figure(figsize=(13, 7.5), layout="constrained")
+    figure = Canvas(figsize=(13, 7.5), layout="constrained")
     axes = figure.subplots(2, 3)
     over_time = (
         ("position_rmse", "position RMSE", "log"),

@@ -15,6 +15,7 @@ from nbody_surrogate.rendering.scene import Scene
 
 __all__ = ["check_display", "show"]
 
+PLACE = {"pointa": (0.35, 0.07), "pointb": (0.96, 0.07)}  # of the slider, in shares of the window
 FOREVER = 10**9  # ticks of the clock
 
 
@@ -55,8 +56,9 @@ class _Player:
         self._scene.show(last, self._cameras[last])
         if last > 0:
             self._slider = plotter.add_slider_widget(
-                self._slide, [0, last], value=last, fmt="%0.0f", style="modern"
+                self._slide, [0, last], value=last, style="modern", **PLACE
             )
+            self._slider.GetRepresentation().ShowSliderLabelOff()  # the time stands at the top
             plotter.add_key_event("space", self._toggle)
             plotter.add_timer_event(FOREVER, round(1000 / fps), self._tick)
         plotter.show()
