@@ -29,7 +29,8 @@ def export(
 ) -> Path:
     """Write a trajectory to a file of another program, by its extension.
 
-    - ``.extxyz``: extended XYZ, which ASE reads: positions, velocities, charges, masses, time.
+    - ``.extxyz``: extended XYZ, which ASE and OVITO read: positions, velocities, momenta, charges,
+      masses, and the time of each frame.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
       ``couplings`` (N, N) where there are some; read it by `numpy.load`, no pickle is inside.
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
@@ -79,12 +80,15 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     del reference
     n, dimensions = run.x.shape[1:]
     charges, masses = run.particles.charges[0], run.particles.masses[0]
-    columns = "species:S:1:pos:R:3:velo:R:3:initial_charges:R:1:masses:R:1"
+    columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
     pad = ((0, 0), (0, 3 - dimensions))
     with whole_file(path) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
-            stream.write(f'{n}\nProperties={columns} time={t!r} pbc="F F F"\n'.encode())
-            table = np.column_stack([np.pad(x, pad), np.pad(v, pad), charges, masses])
+            stream.write(f'{n}\nProperties={columns} time={float(t)!r} pbc="F F F"\n'.encode())
+            velocities = np.pad(v, pad)
+            table = np.column_stack(
+                [np.pad(x, pad), velocities, masses[:, None] * velocities, charges, masses]
+            )
             text = BytesIO()
             np.savetxt(text, table, fmt=f"{ELEMENT} " + " ".join(["%.17g"] * table.shape[1]))
             stream.write(text.getvalue())

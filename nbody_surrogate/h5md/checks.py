@@ -61,7 +61,7 @@ def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
     """Open an array without reading it, in reduced units."""
     dataset = _open(group, path, FLOAT, shape)
     unit = dataset.attrs.get("unit", REDUCED)
-    if unit not in (REDUCED, REDUCED.decode()):
+    if not isinstance(unit, bytes | str) or unit not in (REDUCED, REDUCED.decode()):
         raise ValueError(f"{path!r} is in unit {str(unit)[:20]!r}, only reduced units (1) are read")
     return dataset
 

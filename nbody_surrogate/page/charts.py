@@ -137,7 +137,7 @@ def _nice(low: float, high: float) -> list[float]:
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
     first = np.ceil(low / step - 1e-9) * step
-    return [float(round(v, 12)) for v in np.arange(first, high + 1e-9 * span, step)]
+    return [float(round(v, 12)) + 0.0 for v in np.arange(first, high + 1e-9 * span, step)]
 
 
 def _decades(low: float, high: float) -> list[float]:
