@@ -445,6 +445,13 @@ def test_the_last_stage_unrolls(toy, tiny, tmp_path, monkeypatch):
     assert seen == [6, 6, 6, *[6, 5, 4] * 2]
 
 
+def test_the_weights_of_the_last_stage_are_those_of_its_end(toy, tiny, tmp_path):
+    """Steps as small as these change no score, so that the first would be the best."""
+    still = {"learning_rate": 1e-30, "final_learning_rate": 0, "validate_every": 2}
+    train(tiny(**toy, **still, steps=8, unroll=2, unroll_steps=4), tmp_path)
+    assert load_weights(tmp_path / "weights", "toy", Toy)[1].training["steps"] == 8
+
+
 def test_a_one_shot_model_cannot_unroll(toy, tiny, tmp_path):
     toy["model"] = {"one_shot": True}
     with pytest.raises(InputError, match="`unroll` must be 1 for a one-shot model, got 2"):

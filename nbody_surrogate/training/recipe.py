@@ -65,7 +65,8 @@ class Recipe(_Section):
     In the last `unroll_steps` steps the model also predicts from its own predictions: `unroll`
     passes over a window, the frames of each being what the pass before predicted. With
     `pushforward` no gradient flows from one pass to the one before (Brandstetter, Worrall and
-    Welling, ICLR 2022).
+    Welling, ICLR 2022). The weights that are kept are those of the best validation, or, with a
+    last stage, those of its end.
     """
 
     surrogate: str

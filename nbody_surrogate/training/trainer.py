@@ -183,9 +183,8 @@ class Trainer:
         )
 
     def _passes(self) -> Passes:
-        recipe = self.recipe
-        last_stage = self.step >= recipe.steps - recipe.unroll_steps
-        return Passes(recipe.unroll if last_stage else 1, recipe.pushforward)
+        unrolled = self.step >= self.recipe.steps - self.recipe.unroll_steps
+        return Passes(self.recipe.unroll if unrolled else 1, self.recipe.pushforward)
 
     def _learning_rate(self) -> float:
         """Linear rise, then a cosine down to the final rate."""
@@ -205,13 +204,17 @@ class Trainer:
     # Validation
 
     def _validate(self) -> None:
-        """Score the averaged model, and keep its weights where it is the best so far."""
+        """Score the averaged model, and keep its weights where it is the best so far.
+
+        What the last stage is for, one step does not show: of it the newest weights are kept.
+        """
         with self._averaged_model():
             scores = [_score(self.model, source.validation) for source in self.sources]
             there = [each for each in scores if each is not None]
             if there:
                 self.validation = 10 ** mean_log(there)
-            better = not there or mean_log(there) < self.best
+            unrolled = self.step > self.recipe.steps - self.recipe.unroll_steps
+            better = not there or unrolled or mean_log(there) < self.best
             if better:
                 self.best = mean_log(there) if there else self.best
                 self.since_best = 0
@@ -272,6 +275,7 @@ class Trainer:
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
+                **({"initial": self.recipe.initial} if self.recipe.initial else {}),
                 "steps": self.step,
                 "minutes": round(self.seconds / 60, 1),
                 "seed": self.recipe.seed,
