@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,6 +13,9 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.guard_report import GuardReport
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Ensemble", "RunInfo", "Trajectory"]
 
@@ -96,6 +99,22 @@ class Trajectory:
         """Return the state at a frame, with a batch axis of length 1."""
         return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
 
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with, as `Ensemble.system` does."""
+        return _system_of(self.info)
+
+    def plot(self) -> Figure:
+        """Draw the paths and what is conserved, as a matplotlib figure."""
+        from nbody_surrogate.figures.trajectory import draw_trajectory
+
+        return draw_trajectory(self)
+
+    def _repr_html_(self) -> str:
+        """Show a small picture in a notebook."""
+        from nbody_surrogate.page.thumbnail import trajectory_html
+
+        return trajectory_html(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
@@ -156,10 +175,20 @@ class Ensemble:
         InputError
             If the run does not say, or its system is not installed.
         """
-        from nbody_surrogate.registry import make_system
+        return _system_of(self.info)
 
-        parameters = dict(self.info.system)
-        name = parameters.pop("system", None)
-        if name is None:
-            raise InputError("`info` of this run does not name its `system`")
-        return make_system(name, **parameters)
+    def _repr_html_(self) -> str:
+        """Show a small picture of the first trajectory in a notebook."""
+        from nbody_surrogate.page.thumbnail import ensemble_html
+
+        return ensemble_html(self)
+
+
+def _system_of(info: RunInfo) -> AbstractSystem:
+    from nbody_surrogate.registry import make_system
+
+    parameters = dict(info.system)
+    name = parameters.pop("system", None)
+    if name is None:
+        raise InputError("`info` of this run does not name its `system`")
+    return make_system(name, **parameters)

@@ -58,6 +58,13 @@ COMPARISON_KEYS = {
     "wall_time",
     "speed_ratio",
     "verdict",
+    "normalised_rmse",
+    "errors",
+    "valid",
+    "lyapunov_time",
+    "valid_in_lyapunov_times",
+    "window",
+    "distributions",
 }
 
 SHORT = ("-n", 4, "--duration", 0.5)

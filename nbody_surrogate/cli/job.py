@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import rich_click as click
 
+from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import progress_bar
@@ -123,7 +124,7 @@ class Job:
         return Checkpoint(self.request.checkpoint, note, mine)
 
     def conclude(self, runs: list[Ensemble]) -> None:
-        """Draw the picture, print the report and tell failures.
+        """Draw the picture, write the page, print the table and tell failures.
 
         Raises
         ------
@@ -137,6 +138,12 @@ class Job:
             pair = [each[0] for each in runs]
             truth = pair[1] if len(pair) > 1 else None
             render(pair[0], request.render, reference=truth, overwrite=request.overwrite)
+        if request.report is not None:
+            from nbody_surrogate.cli.report import write_report_of
+
+            against = runs[1] if len(runs) > 1 else None
+            command = command_line(("overwrite", "as_json", "quiet"))
+            write_report_of(runs[0], against, request.report, command, request.overwrite)
         _report(request, runs, self.files)
         _tell_failures(runs)
 

@@ -80,7 +80,10 @@ __all__ = ["run"]
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
-    "--render", type=click.Path(path_type=Path), help="Picture (.png) or movie (.mp4, .gif)."
+    "--render", type=click.Path(path_type=Path), help="Picture (.png), movie (.mp4, .gif) or page."
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="A page (.html): numbers, curves, 3D."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

@@ -15,7 +15,7 @@ from nbody_surrogate.metrics import summary
 from nbody_surrogate.trajectory import Ensemble
 from nbody_surrogate.verification import LabelErrors, label_errors
 
-__all__ = ["print_report"]
+__all__ = ["DRIFTS", "drift_label", "print_report", "rows_alone"]
 
 DRIFTS = {
     "energy": "energy drift / kinetic energy",
@@ -72,7 +72,7 @@ def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset
     table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
     for key in DRIFTS:
         cells = (comparison.drifts[role][key] for role in ("candidate", "reference"))
-        table.add_row(_drift_label(key, kept), *(f"{value:.1e}" for value in cells))
+        table.add_row(drift_label(key, kept), *(f"{value:.1e}" for value in cells))
     times = (comparison.wall_time[role] for role in ("candidate", "reference"))
     table.add_row("wall time", *(f"{1e3 * value:.3g} ms" for value in times))
     table.add_row("reference / candidate", f"{comparison.speed_ratio:.3g}", "")
@@ -81,15 +81,19 @@ def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset
 
 def _alone(run: Ensemble, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
     table = _table("", run.info.label)
-    for row in _label_errors(errors):
+    for row in [*_label_errors(errors), *rows_alone(run, kept)]:
         table.add_row(*row)
-    for key, value in summary(run).items():
-        table.add_row(_drift_label(key, kept), f"{value:.1e}")
-    table.add_row("wall time", f"{1e3 * run.info.wall_time:.3g} ms")
     return table
 
 
-def _drift_label(key: str, kept: frozenset[str]) -> str:
+def rows_alone(run: Ensemble, kept: frozenset[str] | None = None) -> list[list[str]]:
+    """Return label and value of each row, of a run without a reference."""
+    kept = run.system().conserved if kept is None else kept
+    drifts = [[drift_label(key, kept), f"{value:.1e}"] for key, value in summary(run).items()]
+    return [*drifts, ["wall time", f"{1e3 * run.info.wall_time:.3g} ms"]]
+
+
+def drift_label(key: str, kept: frozenset[str]) -> str:
     """Name a drift, or a change where the system does not keep the quantity."""
     label = DRIFTS[key]
     return label if key in kept else label.replace("drift", "change") + " (not conserved)"

@@ -16,6 +16,8 @@ import numpy as np
 
 from nbody_surrogate.h5md.layout import FLOAT, INTEGER, MAX_TEXT, text_type
 
+REDUCED = b"1"
+
 __all__ = [
     "check_size",
     "floats_at",
@@ -58,8 +60,12 @@ def floats_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
-    """Open an array without reading it."""
-    return _open(group, path, FLOAT, shape)
+    """Open an array without reading it, in reduced units."""
+    dataset = _open(group, path, FLOAT, shape)
+    unit = dataset.attrs.get("unit", REDUCED)
+    if not isinstance(unit, bytes | str) or unit not in (REDUCED, REDUCED.decode()):
+        raise ValueError(f"{path!r} is in unit {str(unit)[:20]!r}, only reduced units (1) are read")
+    return dataset
 
 
 def open_integer(group: Any, path: str) -> Any:

@@ -133,12 +133,10 @@ def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
     """Create step and time, which all time-dependent elements share."""
-    clock = {
+    return {
         "step": allocate(root, None, np.arange(len(times)), INTEGER),
         "time": allocate(root, None, times, FLOAT),
     }
-    clock["time"].attrs["unit"] = UNIT
-    return clock
 
 
 def _create_trajectories(
@@ -172,7 +170,6 @@ def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...
     for key, dataset in clock.items():
         element[key] = dataset
     value = allocate(element, "value", None, FLOAT, shape)
-    value.attrs["unit"] = UNIT
     return offset_of(value)
 
 
