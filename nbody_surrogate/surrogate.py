@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from nbody_surrogate.state import Particles
-from nbody_surrogate.system import FieldLaw
+from nbody_surrogate.system import AbstractSystem, FieldLaw
 
 __all__ = [
     "AbstractSurrogate",
@@ -22,6 +22,7 @@ __all__ = [
     "CardSystem",
     "ParticleTensors",
     "SurrogateConfig",
+    "excess_symmetries",
 ]
 
 Cache = dict[str, Tensor]
@@ -90,6 +91,9 @@ class Card(BaseModel):
 
     systems: tuple[CardSystem, ...] = Field(min_length=1)
     frame_dt: float = Field(gt=0)
+    horizon: float | None = Field(
+        default=None, gt=0, description="time from the last frame to the answer, in one shot"
+    )
     particles: tuple[int, int]
     charges: tuple[float, float] = Field(description="range of |q|")
     masses: tuple[float, float]
@@ -97,6 +101,16 @@ class Card(BaseModel):
     symmetries: tuple[str, ...]
     training_data_hash: str
     training: dict[str, float | int | str] = Field(default_factory=dict)
+
+
+def excess_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> list[str]:
+    """Symmetries of a model that the forces it stands for lack, sorted.
+
+    Where a system alters forces, as by clipping them, those of the physics it stands for count.
+    """
+    ideal = system.ideal()
+    held = ideal.pair_symmetries if model.applies_field else ideal.symmetries
+    return sorted(model.symmetries - held)
 
 
 class AbstractSurrogate(nn.Module, ABC):
@@ -108,20 +122,25 @@ class AbstractSurrogate(nn.Module, ABC):
        handing it to ``super().__init__(config)``;
     2. set `min_history` above 1 if the model cannot start from a single frame: the reference
        integrator then supplies the first frames;
-    3. declare `symmetries`: what holds exactly, whatever the weights;
-    4. implement `forward`;
+    3. declare `symmetries`: what holds exactly, whatever the weights. These two stand on the
+       class, or on the instance where they depend on its config;
+    4. implement `forward`; set `one_shot` where it answers for the last frame of a window only,
+       and `fixed_particles` where it takes one number of particles only;
     5. set `applies_field` where the model applies the system's external field itself, from
        ``particles.field``: it then learns the pair forces only, and is refused where forces
        depend on velocity;
     6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
        one frame's work per frame. They must agree with `forward` to rounding;
     7. optionally set `shipped_weights`, names of sets of weights and their folders; the first
-       is what runs by default.
+       is what runs by default;
+    8. optionally implement `initialise`: what data give in closed form, before the first step
+       of a training.
     """
 
     Config: ClassVar[type[SurrogateConfig]]
-    min_history: ClassVar[int] = 1
-    symmetries: ClassVar[frozenset[str]] = frozenset()
+    min_history: int = 1
+    symmetries: frozenset[str] = frozenset()
+    one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
 
@@ -133,6 +152,11 @@ class AbstractSurrogate(nn.Module, ABC):
     def evaluations_per_frame(self) -> int:
         """How often one frame evaluates each pair of particles, to compare costs by."""
         return 1
+
+    @property
+    def fixed_particles(self) -> int | None:
+        """The only number of particles that the model takes, or None where it takes any."""
+        return None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -156,6 +180,20 @@ class AbstractSurrogate(nn.Module, ABC):
             Increments after each frame, computed from that frame and at most
             ``history - 1`` earlier ones (causal), in the model's dtype. A one-shot model
             returns ``(B, 1, N, D)``, for its last frame only.
+        """
+
+    def initialise(
+        self, x: Tensor, v: Tensor, particles: ParticleTensors, dx: Tensor, dv: Tensor
+    ) -> None:
+        """Set what follows from training windows in closed form; by default nothing.
+
+        Parameters
+        ----------
+        x, v : Tensor, shape (B, T, N, D)
+            Some thousand windows.
+        particles : ParticleTensors
+        dx, dv : Tensor, shape (B, N, D)
+            The true increments after the last frame.
         """
 
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:

@@ -7,15 +7,16 @@ import numpy as np
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.making import Maker
 from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig, excess_symmetries
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
 __all__ = ["check_data"]
 
 
-def check_data(recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateConfig) -> None:
+def check_data(recipe: Recipe, model: AbstractSurrogate) -> None:
     """Demand that the sources exist or can be made, and that the model fits their systems.
 
     Raises
@@ -25,17 +26,30 @@ def check_data(recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateCo
     FileFormatError
         If a data set is damaged.
     """
-    systems = []
+    spacings, horizons = set(), set()
     for number, data in enumerate(recipe.data):
         spec, system = _resolved(data)
-        _check_rows(spec, recipe.chunk, number)
-        _check_parameters(config, system)
-        _check_symmetries(cls, system)
-        systems.append(system)
-    spacings = {system.spec.frame_dt for system in systems}
-    if len(spacings) > 1:
-        listed = " and ".join(f"{each:g}" for each in sorted(spacings))
-        raise InputError(f"`frame_dt` must be the same for all `data`, got {listed}")
+        dt = system.spec.frame_dt
+        if recipe.task:
+            rows = task_rows(spec, model.config.history, f"`data.{number}`")
+            spacings.add(rows.spacing * dt)
+            horizons.add(rows.horizon * dt)
+        else:
+            _check_rows(spec, recipe.chunk, number)
+            _check_window(model, recipe.chunk)
+            spacings.add(dt)
+        _check_splits(spec, number)
+        _check_particles(model, spec, number)
+        _check_parameters(model.config, system)
+        _check_symmetries(model, system)
+    _check_same("frame_dt", spacings)
+    _check_same("horizon", horizons)
+
+
+def _check_same(name: str, values: set[float]) -> None:
+    if len(values) > 1:
+        listed = " and ".join(f"{each:g}" for each in sorted(values))
+        raise InputError(f"`{name}` must be the same for all `data`, got {listed}")
 
 
 def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
@@ -50,13 +64,35 @@ def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
 
 
 def _check_rows(spec: DatasetSpec, chunk: int, number: int) -> None:
-    """Demand frames that follow one another, enough of them, and some to train on."""
+    """Demand frames that follow one another, and enough of them."""
     if (np.diff(spec.numbers) != 1).any():
-        raise InputError(f"`data.{number}` must have rows one frame apart, so no `window`")
+        raise InputError(
+            f"`data.{number}` must have rows one frame apart, so no `window`, unless the recipe "
+            "says `task = true`"
+        )
     if spec.rows <= chunk:
         raise InputError(
             f"`chunk` must be below the {spec.rows} rows of `data.{number}`, got {chunk}"
         )
+
+
+def _check_window(model: AbstractSurrogate, chunk: int) -> None:
+    history = model.config.history
+    if model.one_shot and chunk > history:
+        raise InputError(
+            f"`chunk` must be at most the `history` {history} of a one-shot model, got {chunk}"
+        )
+
+
+def _check_particles(model: AbstractSurrogate, spec: DatasetSpec, number: int) -> None:
+    if model.fixed_particles not in (None, spec.particles):
+        raise InputError(
+            f"`particles` is {model.fixed_particles} in `model` of the recipe, but "
+            f"{spec.particles} in `data.{number}`; make them equal"
+        )
+
+
+def _check_splits(spec: DatasetSpec, number: int) -> None:
     if not spec.splits.get("train"):
         raise InputError(f"`splits` of `data.{number}` must have a `train`, got {spec.splits}")
 
@@ -71,15 +107,13 @@ def _check_parameters(config: SurrogateConfig, system: AbstractSystem) -> None:
             )
 
 
-def _check_symmetries(cls: type[AbstractSurrogate], system: AbstractSystem) -> None:
-    if cls.applies_field and system.velocity_dependent:
+def _check_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> None:
+    if model.applies_field and system.velocity_dependent:
         raise InputError(
             f"`surrogate` applies the external field itself, which goes without forces that "
             f"depend on velocity, as those of system {system.name!r} do"
         )
-    held = system.pair_symmetries if cls.applies_field else system.symmetries
-    if excess := cls.symmetries - held:
+    if excess := excess_symmetries(model, system):
         raise InputError(
-            f"`surrogate` has symmetries that system {system.name!r} lacks: "
-            f"{', '.join(sorted(excess))}"
+            f"`surrogate` has symmetries that system {system.name!r} lacks: {', '.join(excess)}"
         )
