@@ -245,11 +245,10 @@ class EGCL(nn.Module):
         self.coordinate = nn.Linear(width, width)
         self.weight = nn.Linear(width, vectors, bias=False)
         self.update = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
-        share = nn.Linear(width, vectors)
-        self.kept = nn.Sequential(nn.Linear(width, width), nn.SiLU(), share)
-        for layer in (self.weight, share):
+        self.kept, self.share = nn.Linear(width, width), nn.Linear(width, vectors)
+        for layer in (self.weight, self.share):
             nn.init.xavier_uniform_(layer.weight, gain=SMALL)
-        nn.init.zeros_(share.bias)
+        nn.init.zeros_(self.share.bias)
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Return phi_h, (S, N, d), and phi_v v + mean_j phi_x (x_i - x_j), (S, N, W, D).
@@ -262,7 +261,7 @@ class EGCL(nn.Module):
         """
         received, pull = edge_sums(self.of_i(h), self.of_j(h), x, edges, self._weights())
         pull = pull / max(x.shape[1] - 1, 1)
-        vectors = self.kept(h)[..., None] * v[:, :, None] + pull
+        vectors = self.share(silu(self.kept(h)))[..., None] * v[:, :, None] + pull
         return self.update(torch.cat([h, received], dim=-1)), vectors
 
     def _weights(self) -> EdgeWeights:
