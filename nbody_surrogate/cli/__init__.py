@@ -9,6 +9,7 @@ from nbody_surrogate.cli.evaluate import evaluate
 from nbody_surrogate.cli.group import OneLineErrors
 from nbody_surrogate.cli.models import models
 from nbody_surrogate.cli.run import run
+from nbody_surrogate.cli.study import study
 from nbody_surrogate.cli.train import train
 
 __all__ = ["main"]
@@ -24,4 +25,5 @@ main.add_command(dataset)
 main.add_command(evaluate)
 main.add_command(models)
 main.add_command(run)
+main.add_command(study)
 main.add_command(train)

@@ -13,7 +13,7 @@ from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig, excess
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
-__all__ = ["check_data"]
+__all__ = ["check_data", "check_fit"]
 
 
 def check_data(recipe: Recipe, model: AbstractSurrogate) -> None:
@@ -29,21 +29,36 @@ def check_data(recipe: Recipe, model: AbstractSurrogate) -> None:
     spacings, horizons = set(), set()
     for number, data in enumerate(recipe.data):
         spec, system = _resolved(data)
+        check_fit(recipe, model, spec, f"`data.{number}`")
         dt = system.spec.frame_dt
         if recipe.task:
-            rows = task_rows(spec, model.config.history, f"`data.{number}`")
+            rows = task_rows(spec, model.config.history)
             spacings.add(rows.spacing * dt)
             horizons.add(rows.horizon * dt)
         else:
-            _check_rows(spec, recipe.chunk, number)
-            _check_window(model, recipe.chunk)
             spacings.add(dt)
-        _check_splits(spec, number)
-        _check_particles(model, spec, number)
-        _check_parameters(model.config, system)
-        _check_symmetries(model, system)
     _check_same("frame_dt", spacings)
     _check_same("horizon", horizons)
+
+
+def check_fit(recipe: Recipe, model: AbstractSurrogate, spec: DatasetSpec, owner: str) -> None:
+    """Demand that a data set has what the recipe asks for, and that the model fits its system.
+
+    Raises
+    ------
+    InputError
+        If not; `owner` is what the message calls the data set.
+    """
+    system = spec.make_system()
+    if recipe.task:
+        task_rows(spec, model.config.history, owner)
+    else:
+        _check_rows(spec, recipe.chunk, owner)
+        _check_window(model, recipe.chunk)
+    _check_splits(spec, owner)
+    _check_particles(model, spec, owner)
+    _check_parameters(model.config, system)
+    _check_symmetries(model, system)
 
 
 def _check_same(name: str, values: set[float]) -> None:
@@ -63,17 +78,15 @@ def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
     return spec, maker.system
 
 
-def _check_rows(spec: DatasetSpec, chunk: int, number: int) -> None:
+def _check_rows(spec: DatasetSpec, chunk: int, owner: str) -> None:
     """Demand frames that follow one another, and enough of them."""
     if (np.diff(spec.numbers) != 1).any():
         raise InputError(
-            f"`data.{number}` must have rows one frame apart, so no `window`, unless the recipe "
+            f"{owner} must have rows one frame apart, so no `window`, unless the recipe "
             "says `task = true`"
         )
     if spec.rows <= chunk:
-        raise InputError(
-            f"`chunk` must be below the {spec.rows} rows of `data.{number}`, got {chunk}"
-        )
+        raise InputError(f"`chunk` must be below the {spec.rows} rows of {owner}, got {chunk}")
 
 
 def _check_window(model: AbstractSurrogate, chunk: int) -> None:
@@ -84,17 +97,17 @@ def _check_window(model: AbstractSurrogate, chunk: int) -> None:
         )
 
 
-def _check_particles(model: AbstractSurrogate, spec: DatasetSpec, number: int) -> None:
+def _check_particles(model: AbstractSurrogate, spec: DatasetSpec, owner: str) -> None:
     if model.fixed_particles not in (None, spec.particles):
         raise InputError(
             f"`particles` is {model.fixed_particles} in `model` of the recipe, but "
-            f"{spec.particles} in `data.{number}`; make them equal"
+            f"{spec.particles} in {owner}; make them equal"
         )
 
 
-def _check_splits(spec: DatasetSpec, number: int) -> None:
+def _check_splits(spec: DatasetSpec, owner: str) -> None:
     if not spec.splits.get("train"):
-        raise InputError(f"`splits` of `data.{number}` must have a `train`, got {spec.splits}")
+        raise InputError(f"`splits` of {owner} must have a `train`, got {spec.splits}")
 
 
 def _check_parameters(config: SurrogateConfig, system: AbstractSystem) -> None:

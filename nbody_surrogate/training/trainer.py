@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import DivergenceError, InputError, RunError
 from nbody_surrogate.evaluation import Truth
 from nbody_surrogate.options import validated
 from nbody_surrogate.registry import surrogate_class
@@ -187,7 +187,7 @@ class Trainer:
 
     def _demand_finite(self, name: str, value: float) -> None:
         if not math.isfinite(value):
-            raise RunError(
+            raise DivergenceError(
                 f"the {name} became {value} at step {self.step}; what {str(self.folder)!r} holds "
                 "of earlier steps is good: lower `learning_rate` and train into another folder"
             )
