@@ -238,8 +238,8 @@ def test_the_start_of_training_is_the_mean_frame_moved_on():
         torch.manual_seed(0)
         model = SETPaper(SETPaperConfig(**SMALL, temporal_attention=False)).double().eval()
     x, v, particles = window(5, batch=50)
-    v = v[:, :1].expand_as(v)
-    x = x[:, :1] + v * torch.arange(4.0)[:, None, None]
+    v = 0.1 * v[:, :1].expand_as(v)
+    x = 0.3 * x[:, :1] + v * torch.arange(4.0)[:, None, None]
     model.initialise(x, v, particles, 7.0 * v[:, -1], 0 * v[:, -1])
     dx, dv = of(model, x, v, particles)
     assert apart((dx, dv), (7.0 * v[:, -1:], 0 * v[:, -1:])) < 0.1
