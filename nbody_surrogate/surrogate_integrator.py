@@ -36,6 +36,7 @@ from nbody_surrogate.surrogate import (
     Card,
     CardSystem,
     ParticleTensors,
+    excess_symmetries,
 )
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.weights import load_weights
@@ -202,6 +203,7 @@ class SurrogateIntegrator(AbstractIntegrator):
 
     def _check(self, problem: Problem, state: State) -> None:
         self._check_system(problem.system)
+        self._check_stepper(problem.particles.n)
         if not math.isclose(problem.dt, self.card.frame_dt, rel_tol=SAME_DT):
             raise InputError(
                 f"`frame_dt` is {self.card.frame_dt} in what {self.name} was trained on, got "
@@ -210,6 +212,22 @@ class SurrogateIntegrator(AbstractIntegrator):
         self._check_symmetries(problem.system)
         self._check_warm_up()
         self._warn_outside_range(problem)
+
+    def _check_stepper(self, n: int) -> None:
+        """Demand a model that answers for the next frame, of so many particles."""
+        card, only = self.card, self.model.fixed_particles
+        if card.horizon is not None and not math.isclose(
+            card.horizon, card.frame_dt, rel_tol=SAME_DT
+        ):
+            raise InputError(
+                f"`integrator` {self.name} answers {card.horizon:g} time units after frames that "
+                f"are {card.frame_dt:g} apart, in one shot, so it is no stepper; score it by "
+                "nbody-sim evaluate with a `dataset`"
+            )
+        if only not in (None, n):
+            raise InputError(
+                f"`particles` must be the {only} that {self.name} was trained for, got {n}"
+            )
 
     def _check_system(self, system: AbstractSystem) -> None:
         """Demand a system that the model was trained on, with the same parameters."""
@@ -246,11 +264,10 @@ class SurrogateIntegrator(AbstractIntegrator):
                 f"`integrator` {self.name} needs forces that do not depend on velocity, "
                 f"system {system.name!r} has; use a solver"
             )
-        held = system.pair_symmetries if self.model.applies_field else system.symmetries
-        if excess := self.model.symmetries - held:
+        if excess := excess_symmetries(self.model, system):
             raise InputError(
                 f"`integrator` {self.name} has symmetries that system {system.name!r} lacks: "
-                f"{', '.join(sorted(excess))}"
+                f"{', '.join(excess)}"
             )
 
     def _check_warm_up(self) -> None:

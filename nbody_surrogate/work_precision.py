@@ -28,11 +28,12 @@ from nbody_surrogate.numpy_force import with_numpy_force
 from nbody_surrogate.reference import default_reference
 from nbody_surrogate.registry import make_integrator
 from nbody_surrogate.scorecard import Interval
-from nbody_surrogate.simulation import simulate, versions
+from nbody_surrogate.simulation import simulate
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.statistics import bootstrap_median
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import Ensemble
+from nbody_surrogate.versions import versions
 
 __all__ = ["Point", "Task", "WorkPrecision", "check_horizons", "measure", "segment_for"]
 

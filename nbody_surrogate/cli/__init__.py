@@ -16,6 +16,7 @@ from nbody_surrogate.cli.render import render
 from nbody_surrogate.cli.report import report
 from nbody_surrogate.cli.resume import resume
 from nbody_surrogate.cli.run import run
+from nbody_surrogate.cli.study import study
 from nbody_surrogate.cli.train import train
 
 __all__ = ["main"]
@@ -38,4 +39,5 @@ main.add_command(resume)
 main.add_command(render)
 main.add_command(report)
 main.add_command(run)
+main.add_command(study)
 main.add_command(train)
