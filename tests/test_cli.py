@@ -816,7 +816,7 @@ except SystemExit as end:
         (["run", "--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
         (["run", "-n", "2", "--duration", "0.1", "-q"], {"torch", "pyvista", "vtkmodules"}),
     ],
-    ids=" ".join,
+    ids=lambda case: " ".join(sorted(case))[:40],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(folder, arguments, heavy):
     result = run_python(COMMAND.format(arguments=arguments, heavy=heavy), folder)
