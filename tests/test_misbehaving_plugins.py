@@ -344,7 +344,9 @@ def test_nan_of_a_system(acme):
 
 def test_the_sound_ones_run_all_the_same(acme, weights):
     good(*SHORT, "--system", "free", "--integrator", "still")
-    good(*SHORT, "--integrator", "straight", "--weights", weights("straight"), "--device", "cpu")
+    for name in ("straight", "acme-m:straight"):
+        options = ("--integrator", name, "--weights", weights("straight"), "--device", "cpu")
+        good(*SHORT, *options)
 
 
 def test_a_caller_may_cancel_a_plugin_by_an_error_of_any_kind(acme):
