@@ -71,7 +71,7 @@ def _contract(kind: str) -> tuple[Any, dict[str, type]]:
     if kind == "integrator":
         from nbody_surrogate.integrator import AbstractIntegrator, IntegratorOptions
 
-        return AbstractIntegrator, {"name": str, "Options": IntegratorOptions}
+        return AbstractIntegrator, {"Options": IntegratorOptions}
     from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
 
     return AbstractSurrogate, {"Config": SurrogateConfig}

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
-from nbody_surrogate.origin import OWN_DISTRIBUTION, Origin, note_origin
+from nbody_surrogate.origin import OWN_DISTRIBUTION, Origin, note_origin, origin_of
 
 if TYPE_CHECKING:
     from nbody_surrogate.integrator import AbstractIntegrator
@@ -131,7 +131,11 @@ def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
         from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 
         return SurrogateIntegrator(name, **options)
-    return integrator_class(name)(**options)
+    from nbody_surrogate.breach import held_to
+
+    cls = integrator_class(name)
+    with held_to(origin_of(cls, "integrator", name), "__init__"):
+        return cls(**options)
 
 
 def integrator_class(name: str, label: str = "integrator") -> type[AbstractIntegrator]:

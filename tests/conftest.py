@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
+import nbody_surrogate.breach  # before the hook: it checks every force by itself
 import nbody_surrogate.state  # noqa: F401  # before the hook: it takes and checks any array_like
 
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed

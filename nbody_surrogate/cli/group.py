@@ -9,7 +9,13 @@ from typing import Any, NoReturn
 
 import rich_click as click
 
-from nbody_surrogate.errors import InterruptionError, NBodyError, NBodyWarning, is_out_of_memory
+from nbody_surrogate.errors import (
+    InterruptionError,
+    NBodyError,
+    NBodyWarning,
+    PluginError,
+    is_out_of_memory,
+)
 
 __all__ = ["OneLineErrors"]
 
@@ -17,7 +23,7 @@ __all__ = ["OneLineErrors"]
 class OneLineErrors(click.RichGroup):
     """A group that reports errors in one line on stderr and never shows a traceback.
 
-    Set ``NBODY_SURROGATE_DEBUG`` to see the traceback of an unexpected error.
+    Set ``NBODY_SURROGATE_DEBUG`` to see the traceback of an unexpected error, or of a plugin's.
     """
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
@@ -30,6 +36,8 @@ class OneLineErrors(click.RichGroup):
         except click.ClickException as error:
             _stop(error.format_message(), error.exit_code)
         except NBodyError as error:
+            if isinstance(error, PluginError) and os.environ.get("NBODY_SURROGATE_DEBUG"):
+                raise
             _stop(str(error), error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             _stop("interrupted", InterruptionError.exit_code)

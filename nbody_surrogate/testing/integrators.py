@@ -16,16 +16,15 @@ import numpy as np
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrator import Carry
-from nbody_surrogate.registry import make_integrator, make_system, short_name
-from nbody_surrogate.simulation import simulate
+from nbody_surrogate.registry import make_system, short_name
 from nbody_surrogate.state import Particles, State
-from nbody_surrogate.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.testing.case import StepperCase
+from nbody_surrogate.testing.probes import SEGMENT, OnlyNumPy, error_of
 from nbody_surrogate.trajectory import Ensemble
 
 __all__ = ["INTEGRATOR_CHECKS"]
 
-SEGMENT = 5  # frames
 ROUNDING = 1e-9
 """Relative, after some ten frames: rounding errors, 1e-16, times their growth."""
 
@@ -86,7 +85,7 @@ def check_inputs_unchanged(case: StepperCase) -> None:
     integrator = case.make(segment=SEGMENT)
     carry = integrator.start(case.system, state, particles, case.dt)
     for _ in range(2):
-        before = {key: _copied(value) for key, value in carry.arrays.items()}
+        before = {key: copy.deepcopy(value) for key, value in carry.arrays.items()}
         following = integrator.advance(carry, SEGMENT).carry
         for key, value in before.items():
             same = _same(value, carry.arrays[key])
@@ -168,7 +167,7 @@ def check_unequal_masses(case: StepperCase) -> None:
     ones = np.ones(particles.masses.shape)
     unequal = np.linspace(0.5, 3.0, ones.size).reshape(ones.shape)
     errors = [
-        _error(case, case.system, state, Particles(particles.charges, m, particles.couplings))
+        error_of(case, case.system, state, Particles(particles.charges, m, particles.couplings))
         for m in (ones, unequal)
     ]
     what = "must divide forces by the particle's own mass; with unequal masses its error is "
@@ -199,11 +198,11 @@ def check_nonfinite(case: StepperCase) -> None:
 
 def check_refusals(case: StepperCase) -> None:
     """A system that does not fit is refused in one line; one that is taken is done as well."""
-    own = _error(case, case.system, *case.start(12))
+    own = error_of(case, case.system, *case.start(12))
     for system in (make_system("penning"), OnlyNumPy()):
         state, particles = system.sample(12, case.n)
         try:
-            error = _error(case, system, state, particles)
+            error = error_of(case, system, state, particles)
         except InputError as refusal:
             text = str(refusal)
             fits = "\n" not in text and short_name(case.origin.name) in text
@@ -231,30 +230,6 @@ INTEGRATOR_CHECKS = (
 )
 
 
-class OnlyNumPy(AbstractSystem):
-    """Masses that are all joined by springs: a force in NumPy and nothing else."""
-
-    name = "only-numpy"
-    Spec = SystemSpec
-    symmetries = frozenset({"translation", "rotation", "reflection", "permutation", "time-shift"})
-    conserved = frozenset({"energy", "momentum", "angular_momentum"})
-
-    def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Return -sum_j (x_i - x_j) / m_i."""
-        n = x.shape[1]
-        away = x.sum(1, keepdims=True) - n * x
-        return np.asarray(away / particles.masses[..., None])
-
-    def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Return sum over pairs of r^2 / 2."""
-        r = x[:, :, None] - x[:, None]
-        return np.asarray((r * r).sum((1, 2, 3)) / 4)
-
-    def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        x, v = rng.normal(size=(2, n, dimensions))
-        return Draw(x, v, np.ones(n), np.ones(n))
-
-
 def _why(system: AbstractSystem) -> str:
     return "whose forces depend on velocity" if system.velocity_dependent else "which has no laws"
 
@@ -275,16 +250,6 @@ def _demand_good(case: StepperCase, run: Ensemble | None) -> None:
         case.demand(not why, f"must get through 3 frames; trajectory {b} stopped: {why}")
 
 
-def _error(case: StepperCase, system: AbstractSystem, state: State, particles: Particles) -> float:
-    """Error against the truth over a few frames, over the way that particles go."""
-    dt, frames = system.spec.frame_dt, SEGMENT
-    made = simulate(system, state, particles, frames, case.make(segment=SEGMENT), dt=dt)
-    solver = make_integrator("dop853", rtol=1e-10, atol=1e-10)
-    truth = simulate(system, state, particles, frames, solver, dt=dt)
-    way = max(float(np.abs(truth.x - truth.x[:, :1]).max()), 1e-300)
-    return float(np.abs(made.x - truth.x).max()) / way
-
-
 def _apart(first: np.ndarray, second: np.ndarray) -> float:
     """Largest difference, over the larger of 1 and the size of the first; 0 for equal bits."""
     if np.array_equal(first, second):
@@ -299,10 +264,6 @@ def _writeable(holder: Any) -> Any:
         if isinstance(value, np.ndarray):
             object.__setattr__(opened, name, value.copy())
     return opened
-
-
-def _copied(value: Any) -> Any:
-    return copy.deepcopy(value)
 
 
 def _same(first: Any, second: Any) -> bool:

@@ -93,7 +93,8 @@ def _of_integrator(name: str, system: str | None) -> list[Check]:
 
 def _of_surrogate(name: str, system: str | None, weights: str | None) -> list[Check]:
     from nbody_surrogate.testing.integrators import INTEGRATOR_CHECKS
-    from nbody_surrogate.testing.surrogates import SURROGATE_CHECKS, surrogate_case
+    from nbody_surrogate.testing.surrogate_case import surrogate_case
+    from nbody_surrogate.testing.surrogates import SURROGATE_CHECKS
 
     every = [*((function, ()) for function in INTEGRATOR_CHECKS), *SURROGATE_CHECKS]
     return _bound(every, lambda: surrogate_case(name, system, weights))

@@ -11,7 +11,11 @@ from torch import Tensor
 from nbody_surrogate.state import Particles
 from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, increments
 
-__all__ = ["Window", "make_window"]
+__all__ = ["EXACT", "Window", "apart", "is_one_shot", "last", "make_window"]
+
+EXACT = 1e-9
+"""In float64, relative to the larger of 1 and the increments: rounding, 1e-16, times the growth of
+a perturbation within a frame."""
 
 
 class Window(NamedTuple):
@@ -73,3 +77,20 @@ def make_window(
     charges = rng.choice([-1.0, 1.0, 0.5, -2.0], size=(batch, n))
     masses = rng.uniform(0.5, 3.0, size=(batch, n))
     return Window(x, v, Particles(charges, masses))._replace(**replaced)
+
+
+def apart(first: Any, second: Any) -> float:
+    """Largest difference of two pairs of increments, over the larger of 1 and their size."""
+    scale = max(1.0, *(float(np.abs(dy).max(initial=0.0)) for dy in first))
+    off = max(float(np.abs(a - b).max(initial=0.0)) for a, b in zip(first, second, strict=True))
+    return off / scale if off == off else float("inf")
+
+
+def last(made: Any) -> list[np.ndarray]:
+    """Return the increments of the last frame."""
+    return [dy[:, -1:] for dy in made]
+
+
+def is_one_shot(made: Any, window: Window) -> bool:
+    """Whether a model answered for the last frame of a window only."""
+    return bool(made[0].shape[1] < window.x.shape[1])
