@@ -29,6 +29,8 @@ bench:
     python benchmarks/reference_drift.py
     python benchmarks/main_job.py
     nbody-sim evaluate set
+    nbody-sim bench
+    python benchmarks/looking.py
     python benchmarks/set_speed.py
     python benchmarks/set_variants.py --output runs/variants
     python benchmarks/long_runs.py

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,13 +124,10 @@ def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> 
         raise RunError(f"`output` '{path}' cannot be written: {error}") from None
     finally:
         with suppress(OSError):
-            os.unlink(part)  # noqa: PTH108
+            part.unlink()
 
 
-def _fill_vtkhdf(root: object, run: Trajectory, reference: Trajectory | None) -> None:
-    import h5py
-
-    assert isinstance(root, h5py.Group)
+def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> None:
     frames, n, dimensions = run.x.shape
     pad = ((0, 0), (0, 0), (0, 3 - dimensions))
     root.attrs["Version"] = np.array([2, 0], dtype=np.int64)
@@ -152,10 +149,7 @@ def _fill_vtkhdf(root: object, run: Trajectory, reference: Trajectory | None) ->
         offsets[name] = n * np.arange(frames, dtype=np.int64)
 
 
-def _fill_steps(steps: object, t: np.ndarray, n: int) -> None:
-    import h5py
-
-    assert isinstance(steps, h5py.Group)
+def _fill_steps(steps: Any, t: np.ndarray, n: int) -> None:
     frames = len(t)
     steps.attrs["NSteps"] = np.int64(frames)
     steps["Values"] = t
