@@ -16,15 +16,19 @@ from examples import Pairnet, Verlet, Yukawa
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry import (
     entries,
+    make_system,
     register_integrator,
     register_surrogate,
     register_system,
+    surrogate_class,
 )
 from nbody_surrogate.state import Particles
+from nbody_surrogate.surrogate import Card, CardSystem
 from nbody_surrogate.system import ForceLaws, PairLaw
 from nbody_surrogate.testing import Check, ConformanceError, checks
 from nbody_surrogate.testing.suite import kind_of
 from nbody_surrogate.testing.symmetries import SYMMETRIES
+from nbody_surrogate.weights import save_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -35,16 +39,65 @@ BUILT_IN = [
 ]
 
 
+# These take one number of particles, or run away with weights as large as the kit's random ones.
+CONFIGS = {
+    "egnn": {"width": 8},
+    "lstm": {"width": 16, "particles": 5},
+    "mlp": {"width": 16, "particles": 5},
+}
+
+BREACHES = {("egnn", "remote")}
+"""What is known to fail: the messages of an EGNN have no envelope."""
+
+
 @pytest.mark.parametrize(
     ("name", "check"),
     [
         pytest.param(name, check, id=f"{kind}-{name}-{check}")
         for kind, name in BUILT_IN
+        if name not in CONFIGS
         for check in checks(name, kind=kind)
     ],
 )
 def test_what_ships_keeps_its_contract(name, check):
     check()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_models_that_need_weights_keep_their_contract(name, tmp_path):
+    save_small_weights(name, CONFIGS[name], tmp_path / name)
+    failing = set()
+    for check in checks(name, kind="surrogate", weights=str(tmp_path / name)):
+        try:
+            check()
+        except SkipTest:
+            continue
+        except ConformanceError:
+            failing.add((name, check.name))
+    assert failing == {each for each in BREACHES if each[0] == name}
+
+
+def save_small_weights(name, config, folder):
+    """Fresh weights, a little perturbed, so that none is zero."""
+    cls, charged = surrogate_class(name), make_system("charged")
+    torch.manual_seed(0)
+    model = cls(cls.Config(**config)).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.01)
+    n = config.get("particles")
+    trained = CardSystem(system="charged", spec=charged.spec.of_forces(), time_range=(0, 1e4))
+    card = Card(
+        systems=(trained,),
+        frame_dt=charged.spec.frame_dt,
+        particles=(n or 1, n or 64),
+        charges=(0, 2),
+        masses=(0.1, 10),
+        dtype="float64",
+        symmetries=tuple(sorted(model.symmetries)),
+        training_data_hash="none",
+    )
+    save_weights(folder, model, name, card)
 
 
 @pytest.mark.parametrize("weights", ["set", "set-small", "set-kernel"])
