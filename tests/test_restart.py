@@ -544,7 +544,7 @@ def ended(process, number=None, frame=0):
     return stderr, time.monotonic() - began
 
 
-LONG = ["-n", 12, "--trajectories", 2, "--duration", 40, "--reference", "leapfrog", "--seed", 1]
+LONG = ["-n", 12, "--trajectories", 2, "--duration", 100, "--reference", "leapfrog", "--seed", 1]
 
 
 def test_signals_end_a_command_and_resume_ends_the_job(folder):
@@ -568,11 +568,11 @@ def test_signals_end_a_command_and_resume_ends_the_job(folder):
     assert "position RMSE" in done.stdout
     state, particles = make_system("charged").sample(1, 12, 2)
     for output, method in (("run.h5", "dop853"), ("run.reference.h5", "leapfrog")):
-        whole = simulate(make_system("charged"), state, particles, 400, method)
+        whole = simulate(make_system("charged"), state, particles, 1000, method)
         np.testing.assert_array_equal(read_h5md(output).x, whole.x)
     again = nbody_sim("resume", RESTART, "--json")
     assert again.exit_code == 0
-    assert json.loads(again.stdout)["frames"] == 400
+    assert json.loads(again.stdout)["frames"] == 1000
 
 
 SLOW = {

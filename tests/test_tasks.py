@@ -115,7 +115,7 @@ class Still(AbstractSurrogate):
         self.zero = torch.nn.Parameter(torch.zeros(()))
 
     def forward(self, x, v, particles):
-        return self.zero * x, self.zero * v
+        return (self.zero * x).to(self.dtype), (self.zero * v).to(self.dtype)
 
 
 @pytest.mark.parametrize("weight", [0.0, 2.0])

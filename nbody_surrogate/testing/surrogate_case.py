@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from nbody_surrogate.breach import held_to
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.models import find_model
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import make_system, surrogate_class
@@ -20,6 +22,7 @@ from nbody_surrogate.weights import load_weights
 
 __all__ = ["SurrogateCase", "surrogate_case"]
 
+SPARE = 3
 PERTURBATION = 0.1  # of fresh weights, so that none of them is zero
 
 
@@ -35,10 +38,20 @@ class SurrogateCase(StepperCase):
         """Frames that fill the model's history."""
         return max(self.model.config.history, self.model.min_history)
 
+    @cached_property
+    def longest(self) -> int:
+        """Frames of a window: `SPARE` more than the history, unless the model refuses that."""
+        long = make_window(self.dt, self.frames + SPARE, n=self.n)
+        try:
+            long.of(self.model)
+        except InputError:
+            return self.frames
+        return self.frames + SPARE
+
     def window(self, frames: int | None = None, **options: Any) -> Window:
-        """Draw a window; by default three frames longer than the history."""
+        """Draw a window; by default of the longest kind."""
         options = {"n": self.n, **options}
-        return make_window(self.dt, frames or self.frames + 3, **options)
+        return make_window(self.dt, frames or self.longest, **options)
 
 
 def surrogate_case(

@@ -88,6 +88,8 @@ def check_history(case: SurrogateCase) -> None:
     """Frames older than `history` change nothing."""
     window = case.window()
     older = slice(0, window.x.shape[1] - case.frames)
+    if not older.stop:
+        raise skip("the model takes no more frames than its history")
     plain, other = window.of(case.model), _altered(window, older).of(case.model)
     off = apart(last(plain), last(other))
     what = f"must look back on {case.frames} frames at most, as `history` says; older ones change "
@@ -98,7 +100,7 @@ def check_streaming(case: SurrogateCase) -> None:
     """`start_cache` and `step_cache` give what `forward` gives on the whole window."""
     window = case.window()
     plain, least = window.of(case.model), case.model.min_history - 1
-    for started in {least, case.frames}:
+    for started in {least, min(case.frames, window.x.shape[1] - 1)}:
         streamed = window.streamed(case.model, started)
         one_shot = is_one_shot(plain, window)
         compared = 1 if one_shot else window.x.shape[1] - started

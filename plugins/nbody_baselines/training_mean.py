@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 
 __all__ = ["TrainingMean"]
@@ -33,6 +34,10 @@ class TrainingMean(AbstractSurrogate):
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
+        if x.shape[-1] != len(self.x):
+            raise InputError(
+                f"`dimensions` must be the {len(self.x)} that training-mean is of, got {x.shape[-1]}"
+            )
         return (self.x - x).to(self.dtype), (self.v - v).to(self.dtype)
 
     @torch.no_grad()
