@@ -26,6 +26,7 @@ bench:
     python benchmarks/main_job.py
     nbody-sim evaluate set
     python benchmarks/set_speed.py
+    python benchmarks/set_paper_speed.py
     python benchmarks/set_variants.py --output runs/variants
     python benchmarks/long_runs.py
     python benchmarks/gpu_rollout.py
