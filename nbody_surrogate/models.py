@@ -222,8 +222,9 @@ def _task_table(command: str, rows: list[dict[str, Any]]) -> list[str]:
         "",
         f"Made by `{command}` on {first['trajectories']} trajectories of system "
         f"`{first['system']}`, {first['particles']} particles, {first['horizon']:g} time units "
-        "ahead: mean squared error of positions per coordinate with bootstrap 95 % intervals. `clean` is the mean over "
-        "trajectories whose labels keep their energy; `ms` is for one trajectory on one thread.",
+        "ahead: mean squared error of positions per coordinate with bootstrap 95 % intervals. "
+        "`clean` is the mean over trajectories whose labels keep their energy; `ms` is for one "
+        "trajectory on one thread.",
         "",
         "| " + " | ".join(HEADS) + " |",
         "|" + "---|" * len(HEADS),
