@@ -32,6 +32,7 @@ bench:
     nbody-sim bench
     python benchmarks/looking.py
     python benchmarks/set_speed.py
+    python benchmarks/set_paper_speed.py
     python benchmarks/set_variants.py --output runs/variants
     python benchmarks/long_runs.py
     python benchmarks/guarded_runs.py

@@ -30,8 +30,9 @@ from torch.nn.functional import silu
 
 __all__ = ["EGCL", "EdgeWeights", "edge_sums"]
 
-PIECE, LARGE_PIECE = 1800, 1 << 20
-"""Pairs that are looked at together, on a CPU, whose cache holds 64 features of them, and else."""
+PIECE, LARGE_PIECE = 1 << 17, 1 << 26
+"""Features on pairs that are made together, on a CPU, whose cache holds a few times as many, or
+else."""
 
 SMALL = 1e-3
 """Gain of the last layers of phi_x and phi_v, so that nothing moves at first."""
@@ -142,7 +143,7 @@ class _EdgeSums(torch.autograd.Function):
         ctx.save_for_backward(of_i, of_j, x, edges, *weights)
         w = EdgeWeights(*weights)  # type: ignore[arg-type]
         received, pull = [], []
-        for some in _pieces(x):
+        for some in _pieces(of_i):
             pairs = _on_pairs(of_i[some], of_j[some], x[some], edges[some], w)
             shape = pairs.difference.shape[:3]
             received.append(pairs.gated.view(*shape, -1).sum(2))
@@ -158,7 +159,7 @@ class _EdgeSums(torch.autograd.Function):
         w = EdgeWeights(*weights)
         inputs = [torch.empty_like(y) for y in (of_i, of_j, x, edges)]
         totals = [None if y is None else torch.zeros_like(y) for y in w]
-        for some in _pieces(x):
+        for some in _pieces(of_i):
             pairs = _on_pairs(of_i[some], of_j[some], x[some], edges[some], w)
             of_inputs, of_weights = _gradients(pairs, to_received[some], to_pull[some], w)
             for whole, part in zip(inputs, of_inputs, strict=True):
@@ -212,11 +213,11 @@ def _through_silu(gradient: Tensor, z: Tensor) -> Tensor:
     return after
 
 
-def _pieces(x: Tensor) -> list[slice]:
-    """Return the samples that are looked at together."""
-    samples, n = x.shape[:2]
-    pairs = PIECE if x.device.type == "cpu" else LARGE_PIECE
-    size = max(pairs // (n * n), 1)
+def _pieces(h: Tensor) -> list[slice]:
+    """Return the samples of (S, N, d) that are looked at together."""
+    samples, n, width = h.shape
+    features = PIECE if h.device.type == "cpu" else LARGE_PIECE
+    size = max(features // (n * n * width), 1)
     return [slice(begin, begin + size) for begin in range(0, samples, size)]
 
 

@@ -184,7 +184,7 @@ def _table(model: Model) -> list[str]:
     if evaluation is None:
         return []
     command, rows = evaluation
-    if "p95" in rows[0]:
+    if rows and "p95" in rows[0]:
         return _task_table(command, rows)
     horizons = sorted({int(k) for row in rows for k in row["roll_outs"]})
     head = ["method", "system", "N", "one step, mean", "one step, median"]
@@ -221,11 +221,11 @@ def _task_table(command: str, rows: list[dict[str, Any]]) -> list[str]:
         "",
         "## Accuracy and cost",
         "",
-        f"Made by `{command}` on "
-        f"{first['trajectories']} trajectories of system `{first['system']}`, "
-        f"{first['particles']} particles, {first['horizon']:g} time units ahead: mean squared "
-        "error of positions per coordinate with bootstrap 95 % intervals. `clean` is the mean over "
-        "trajectories whose labels keep their energy; `ms` is for one trajectory on one thread.",
+        f"Made by `{command}` on {first['trajectories']} trajectories of system "
+        f"`{first['system']}`, {first['particles']} particles, {first['horizon']:g} time units "
+        "ahead: mean squared error of positions per coordinate with bootstrap 95 % intervals. "
+        "`clean` is the mean over trajectories whose labels keep their energy; `ms` is for one "
+        "trajectory on one thread.",
         "",
         "| " + " | ".join(HEADS) + " |",
         "|" + "---|" * len(HEADS),

@@ -55,6 +55,8 @@ class Task(NamedTuple):
     particles : Particles
     end_x, end_v : ndarray, shape (B, N, D)
         The target.
+    spacing : float
+        Time from one frame to the next; of a single frame, to the target.
     horizon : float
         Time from the last frame to the target.
     lag : float
@@ -67,6 +69,7 @@ class Task(NamedTuple):
     particles: Particles
     end_x: np.ndarray
     end_v: np.ndarray
+    spacing: float
     horizon: float
     lag: float
 
@@ -101,6 +104,7 @@ def read_task(dataset: Dataset, split: str | None, history: int, most: int | Non
         block.particles,
         x[:, -1],
         v[:, -1],
+        rows.spacing * system.spec.frame_dt,
         rows.horizon * system.spec.frame_dt,
         dataset.spec.velocity_lag,
     )

@@ -22,7 +22,7 @@ def random(*shape):
 @pytest.fixture(params=[True, False], ids=["gated", "plain"])
 def given(request, monkeypatch):
     """Arguments, in pieces of two samples, the last of one."""
-    monkeypatch.setattr(egcl, "PIECE", 2 * N * N)
+    monkeypatch.setattr(egcl, "PIECE", 2 * N * N * WIDTH)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         gate = (random(WIDTH, 1), random(1)) if request.param else (None, None)

@@ -56,7 +56,8 @@ options = { rtol = 1e-8 }
 splits = { train = 16, validation = 2, test = 2 }
 task = { input = 3, target = 7 }
 """
-EVALUATION = '{"command": "nbody-sim evaluate", "rows": [{"method": "set", "particles": 5, "roll_outs": {"20": {"value": 1e-9}}}]}'
+ROW = {"method": "set", "particles": 5, "roll_outs": {"20": {"value": 1e-9}}}
+EVALUATION = json.dumps({"command": "nbody-sim evaluate set", "rows": [ROW]})
 
 
 def shard(path):

@@ -189,7 +189,7 @@ def test_intervals_over_seeds_are_student_s():
 
 def test_random_turns_are_about_the_axes_that_are_named():
     x = np.random.default_rng(0).normal(size=(200, 1, 1, 3))
-    task = Task(None, x, x, None, x[:, 0], x[:, 0], 1.0, 0.0)
+    task = Task(None, x, x, None, x[:, 0], x[:, 0], 1.0, 1.0, 0.0)
     assert _turned(task, "none") is None
     for about, kept in (("y", 1), ("z", 2)):
         turned = _turned(task, about)

@@ -57,11 +57,14 @@ def _check_task(
     model: Model, network: AbstractSurrogate, card: Card, task: Task, particles: int
 ) -> None:
     assert card.horizon is not None
-    if not math.isclose(task.horizon, card.horizon, rel_tol=SAME):
-        raise InputError(
-            f"`dataset` has a horizon of {task.horizon:g}, {model.name} was trained for "
-            f"{card.horizon:g}"
-        )
+    for what, got, wanted in (
+        ("a horizon of", task.horizon, card.horizon),
+        ("frames a time apart of", task.spacing, card.frame_dt),
+    ):
+        if not math.isclose(got, wanted, rel_tol=SAME):
+            raise InputError(
+                f"`dataset` has {what} {got:g}, {model.name} was trained for {wanted:g}"
+            )
     only = network.fixed_particles
     if only not in (None, particles):
         raise InputError(f"`dataset` has {particles} particles, {model.name} takes {only} only")

@@ -35,9 +35,8 @@ class TrainingMean(AbstractSurrogate):
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         if x.shape[-1] != len(self.x):
-            raise InputError(
-                f"`dimensions` must be the {len(self.x)} that training-mean is of, got {x.shape[-1]}"
-            )
+            only = f"the {len(self.x)} that training-mean is of"
+            raise InputError(f"`dimensions` must be {only}, got {x.shape[-1]}")
         return (self.x - x).to(self.dtype), (self.v - v).to(self.dtype)
 
     @torch.no_grad()
