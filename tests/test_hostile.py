@@ -6,6 +6,7 @@ More files of each kind by `just fuzz`.
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
 import re
