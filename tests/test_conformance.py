@@ -235,6 +235,30 @@ class TwiceInStreams(Pairnet):
         return dx, 2 * dv, cache
 
 
+class OneShot(Pairnet):
+    """Answers for the last frame only, and takes no window that is longer than its history."""
+
+    min_history = 2
+
+    def forward(self, x, v, particles):
+        if x.shape[1] > 2:
+            raise InputError("`x` must have at most 2 frames")
+        dx, dv = super().forward(x, v, particles)
+        return dx[:, -1:], dv[:, -1:]
+
+
+class Wild(Pairnet):
+    """Moves so far by perturbed weights that no roll-out could be followed."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.scale = torch.nn.Parameter(torch.zeros(()))
+
+    def forward(self, x, v, particles):
+        dx, dv = super().forward(x, v, particles)
+        return dx, dv * (1 + 1e3 * self.scale**2)
+
+
 class Unsaved(Pairnet):
     def __init__(self, config):
         super().__init__(config)
@@ -338,6 +362,20 @@ def test_a_surrogate_must_declare_what_it_has(registered, symmetry):
     assert f"must hold '{symmetry}'" in message
 
 
+@pytest.mark.parametrize("cls", [OneShot, Wild])
+def test_other_sorts_of_surrogates_are_sound(registered, cls):
+    symmetries = Pairnet.symmetries - {"time-reversal"}
+    register_surrogate("broken")(type("Sound", (cls,), {"symmetries": symmetries}))
+    skipped = set()
+    for check in checks("broken"):
+        try:
+            check()
+        except SkipTest:
+            skipped.add(check.name)
+    only = {"causality", "history"} if cls is OneShot else set()
+    assert skipped == only | {"axial-symmetries"}
+
+
 class AskingForMemory(Pairnet):
     def __init__(self, config):
         super().__init__(config)
@@ -354,7 +392,8 @@ def test_a_config_without_defaults_asks_for_weights(registered):
         depth: int
 
     register_surrogate("broken")(type("Broken", (Pairnet,), {"Config": Asking}))
-    assert "give `weights`" in failure("surrogate", "shapes", "Config")
+    assert "give `config` with `depth`" in failure("surrogate", "shapes", "Config")
+    checks("broken", config={"depth": 3, "width": 4})[0]()
 
 
 # Systems
