@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.errors import PluginError
 
 if TYPE_CHECKING:
@@ -61,14 +62,27 @@ def show(name: str, kind: str | None) -> None:
 @click.option("--kind", type=CODE, help="Where a name is of several.")
 @click.option("--system", help="To run on.  [default: that of the weights, or charged]")
 @click.option("--weights", help="Of a surrogate: a folder, or shipped ones.  [default: random]")
+@click.option(
+    "-p",
+    "--parameter",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Of a surrogate's config, such as width=8; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of lines.")
 def check(
-    name: str, kind: str | None, system: str | None, weights: str | None, as_json: bool
+    name: str,
+    kind: str | None,
+    system: str | None,
+    weights: str | None,
+    parameter: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Hold NAME to its contract, check by check; the exit code is 1 where one fails."""
     from nbody_surrogate.testing import checks
 
-    every = checks(name, kind=kind, system=system, weights=weights)
+    config = parameters_of(parameter, {}) or None
+    every = checks(name, kind=kind, system=system, weights=weights, config=config)
     every[0].case()  # so that a plugin which cannot be loaded says so once
     results = []
     for each in every:

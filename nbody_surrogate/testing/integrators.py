@@ -191,7 +191,7 @@ def check_nonfinite(case: StepperCase) -> None:
     for b in (0, 2):
         alone = case.run(integrator, state[b], particles[b], SEGMENT + 1)
         off = _apart(run.x[b], alone.x[0])
-        well = run.info.status[b] == 0 and off <= ROUNDING
+        well = run.info.message[b] == alone.info.message[0] and off <= ROUNDING
         what = "must leave the others alone where one trajectory becomes infinite; trajectory "
         case.demand(well, what + f"{b} {run.info.message[b] or f'differs by {off:.1e}'}")
 

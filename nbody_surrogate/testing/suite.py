@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,12 @@ CHECKED = ("system", "integrator", "surrogate")
 
 
 def checks(
-    name: str, *, kind: str | None = None, system: str | None = None, weights: str | None = None
+    name: str,
+    *,
+    kind: str | None = None,
+    system: str | None = None,
+    weights: str | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> list[Check]:
     """Return the checks of a plugin; nothing of it is imported before one of them runs.
 
@@ -32,6 +37,9 @@ def checks(
     weights : str, optional
         A folder of a surrogate's weights, or the name of shipped ones, to check in place of
         random ones.
+    config : mapping, optional
+        A surrogate's config, where its defaults are not what is to be checked. Checks take four
+        particles, so a model of one number of them is made for four.
 
     Returns
     -------
@@ -45,7 +53,9 @@ def checks(
         If nothing of that name and kind can be checked, or an option does not apply.
     """
     kind = kind_of(name, kind)
-    for key, value in (("system", system), ("weights", weights)):
+    if weights is not None and config is not None:
+        raise InputError("`config` does not go with `weights`, which settle it")
+    for key, value in (("system", system), ("weights", weights), ("config", config)):
         applies = kind == "surrogate" or (kind == "integrator" and key == "system")
         if value is not None and not applies:
             raise InputError(f"`{key}` does not apply to {kind} {name!r}")
@@ -53,7 +63,7 @@ def checks(
         return _of_system(name)
     if kind == "integrator":
         return _of_integrator(name, system)
-    return _of_surrogate(name, system, weights)
+    return _of_surrogate(name, system, weights, config)
 
 
 def kind_of(name: str, kind: str | None = None) -> str:
@@ -91,13 +101,15 @@ def _of_integrator(name: str, system: str | None) -> list[Check]:
     return _bound(every, lambda: integrator_case(name, system))
 
 
-def _of_surrogate(name: str, system: str | None, weights: str | None) -> list[Check]:
+def _of_surrogate(
+    name: str, system: str | None, weights: str | None, config: Mapping[str, Any] | None
+) -> list[Check]:
     from nbody_surrogate.testing.integrators import INTEGRATOR_CHECKS
     from nbody_surrogate.testing.surrogate_case import surrogate_case
     from nbody_surrogate.testing.surrogates import SURROGATE_CHECKS
 
     every = [*((function, ()) for function in INTEGRATOR_CHECKS), *SURROGATE_CHECKS]
-    return _bound(every, lambda: surrogate_case(name, system, weights))
+    return _bound(every, lambda: surrogate_case(name, system, weights, config))
 
 
 def _bound(

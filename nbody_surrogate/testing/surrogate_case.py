@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 
 from nbody_surrogate.breach import held_to
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.models import find_model
+from nbody_surrogate.options import validated
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import make_system, surrogate_class
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem
+from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
 from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 from nbody_surrogate.testing.case import DEFAULT_SYSTEM, FEW, StepperCase
 from nbody_surrogate.testing.check import failed
@@ -22,8 +25,10 @@ from nbody_surrogate.weights import load_weights
 
 __all__ = ["SurrogateCase", "surrogate_case"]
 
-SPARE = 3
-PERTURBATION = 0.1  # of fresh weights, so that none of them is zero
+PERTURBATIONS = (0.1, 0.03, 0.01, 0.003)
+"""Of fresh weights, so that none of them is zero; the first that leaves increments `MODERATE`."""
+
+MODERATE = 1.0  # largest increment of a window of numbers of order one
 
 
 @dataclass(frozen=True)
@@ -39,30 +44,35 @@ class SurrogateCase(StepperCase):
         return max(self.model.config.history, self.model.min_history)
 
     @cached_property
-    def longest(self) -> int:
-        """Frames of a window: `SPARE` more than the history, unless the model refuses that."""
-        long = make_window(self.dt, self.frames + SPARE, n=self.n)
+    def one_shot(self) -> bool:
+        """Whether the model answers for the last frame of a window only."""
         try:
-            long.of(self.model)
-        except InputError:
-            return self.frames
-        return self.frames + SPARE
+            made = self.window(self.frames + 1).of(self.model)
+        except InputError:  # windows longer than the history are refused
+            return True
+        return bool(made[0].shape[1] == 1)
 
     def window(self, frames: int | None = None, **options: Any) -> Window:
-        """Draw a window; by default of the longest kind."""
-        options = {"n": self.n, **options}
-        return make_window(self.dt, frames or self.longest, **options)
+        """Draw a window, by default as long as the history."""
+        return make_window(self.dt, frames or self.frames, **{"n": self.n, **options})
+
+    def long_window(self, **options: Any) -> Window:
+        """Draw a window that is longer than the history."""
+        return self.window(self.frames + 3, **options)
 
 
 def surrogate_case(
-    name: str, system: str | None = None, weights: str | None = None
+    name: str,
+    system: str | None = None,
+    weights: str | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> SurrogateCase:
     """Return the case of a surrogate: of fresh weights, perturbed, or of those in a folder."""
     cls = surrogate_class(name)
     if weights is not None:
         model, card, _ = load_weights(find_model(weights).folder, name, cls)
     else:
-        model, card = _fresh(name, cls, system)
+        model, card = _fresh(name, cls, system, config or {})
     model = model.double().eval()
     trained = card.systems[0]
     n = min(max(FEW, card.particles[0]), card.particles[1])
@@ -75,20 +85,17 @@ def surrogate_case(
 
 
 def _fresh(
-    name: str, cls: type[AbstractSurrogate], system: str | None
+    name: str, cls: type[AbstractSurrogate], system: str | None, config: Mapping[str, Any]
 ) -> tuple[AbstractSurrogate, Card]:
-    """Make a model of the default config, and the card of one that was trained on a system."""
+    """Make a model, and the card of one that was trained on a system."""
     origin = origin_of(cls, "surrogate", name)
-    try:
-        config = cls.Config()
-    except ValueError as error:
-        what = "must have a default for every field, or give `weights` to check"
-        raise failed(origin, "Config", what) from error
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), held_to(origin, "__init__"):
-        torch.manual_seed(0)
-        model = cls(config).double()
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter), alpha=PERTURBATION)
+    required = [key for key, field in cls.Config.model_fields.items() if field.is_required()]
+    if missing := ", ".join(f"`{key}`" for key in required if key not in config):
+        what = f"must be complete to be checked: give `config` with {missing}, or `weights`"
+        raise failed(origin, "Config", what)
+    settings = validated(cls.Config, config, f"surrogate {name!r}")
+    with held_to(origin, "__init__"):
+        model = _perturbed(cls, settings)
     shipped = next(iter(cls.shipped_weights.values()), None)
     known = None if shipped is None else load_weights(shipped, name, cls)[1].systems[0].system
     physics = make_system(system or known or DEFAULT_SYSTEM)
@@ -104,3 +111,26 @@ def _fresh(
         training_data_hash="none: weights are random",
     )
     return model, card
+
+
+def _perturbed(cls: type[AbstractSurrogate], settings: SurrogateConfig) -> AbstractSurrogate:
+    """Make a model and move every weight, as far as its increments stay of order one."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        for size in PERTURBATIONS:
+            torch.manual_seed(0)
+            model = cls(settings).double().eval()
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=size)
+            if _is_moderate(model):
+                break
+    return model
+
+
+def _is_moderate(model: AbstractSurrogate) -> bool:
+    """Whether a window of numbers of order one gives increments that are no larger."""
+    frames = max(model.config.history, model.min_history)
+    try:
+        made = make_window(0.1, frames, n=FEW).of(model)
+    except NBodyError:  # checks will tell
+        return True
+    return all(bool(np.isfinite(dy).all() and np.abs(dy).max() <= MODERATE) for dy in made)

@@ -11,7 +11,7 @@ from torch import Tensor
 from nbody_surrogate.state import Particles
 from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, increments
 
-__all__ = ["EXACT", "Window", "apart", "is_one_shot", "last", "make_window"]
+__all__ = ["EXACT", "Window", "apart", "last", "make_window"]
 
 EXACT = 1e-9
 """In float64, relative to the larger of 1 and the increments: rounding, 1e-16, times the growth of
@@ -89,8 +89,3 @@ def apart(first: Any, second: Any) -> float:
 def last(made: Any) -> list[np.ndarray]:
     """Return the increments of the last frame."""
     return [dy[:, -1:] for dy in made]
-
-
-def is_one_shot(made: Any, window: Window) -> bool:
-    """Whether a model answered for the last frame of a window only."""
-    return bool(made[0].shape[1] < window.x.shape[1])
