@@ -111,6 +111,10 @@ def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
         assert point.trajectory_milliseconds == pytest.approx(point.milliseconds)
     assert max(found.reference_errors.values()) < 1e-9
     assert found.conditions["threads"] == 1
+    by_processor = measure(made, task, seconds=0.001, clock="processor")
+    assert by_processor.conditions["clock"] == "processor"
+    for one, other in zip(by_processor.points, found.points, strict=True):
+        assert one.error == other.error
 
 
 def point(label, error, ms, learned=False, minutes=None):
@@ -218,6 +222,8 @@ def test_bench_writes_a_table_a_figure_and_who_wins():
         (["--horizon", -1], ["`horizon`", "-1"]),
         (["--batch", 0], ["`batch`", "0"]),
         (["-n", 0], ["`particles`", "0"]),
+        (["--clock", "sun"], ["`clock`", "wall", "sun"]),
+        (["--clock", "processor", "--threads", 2], ["`clock`", "thread", "2"]),
         (["--seconds", "nan"], ["`seconds`", "nan"]),
         (["--integrators", "leapfog"], ["`integrators`", "leapfog", "leapfrog"]),
         (["--integrators", "set", "-p", "softening=0.2"], ["`softening`", "0.2"]),

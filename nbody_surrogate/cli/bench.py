@@ -45,6 +45,7 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
 @click.option("--seconds", type=float, default=0.5, show_default=True, help="Timing of each point.")
+@click.option("--clock", default="wall", show_default=True, help="wall, or processor time.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
@@ -73,16 +74,20 @@ def bench(**options: Any) -> None:
             task,
             seconds=options["seconds"],
             threads=options["threads"],
+            clock=options["clock"],
             progress=progress,
         )
     _report(found, base, options)
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Check the numbers, before anything is computed."""
+    """Check what needs no system, before anything is computed."""
+    from nbody_surrogate.work_precision import check_clock
+
     for name in ("particles", "trajectories", "threads"):
         if options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
+    check_clock(options["clock"], options["threads"])
     for batch in options["batch"]:
         if batch < 1:
             raise InputError(f"`batch` must be at least 1, got {batch}")
@@ -197,7 +202,8 @@ def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
     c = found.conditions
     console.print(
         f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts of "
-        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}\n"
+        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}, "
+        f"{c['clock']} time\n"
         f"position RMSE, medians of starts with 95 % intervals; truth: {found.reference}, "
         "its own error at most\n"
         + ", ".join(f"{v:.0e} at t = {k:g}" for k, v in found.reference_errors.items()),

@@ -46,7 +46,8 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
     floors, errors = found.reference_errors.values(), [p.error.high for p in found.points]
     axes[0, 0].set_ylim(min(floors) / 2, 2 * max(errors))
     for ax in axes[-1]:
-        ax.set_xlabel("ms per time unit and trajectory")
+        clock = found.conditions["clock"]
+        ax.set_xlabel(f"ms of {clock} time per time unit and trajectory")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
     figure.suptitle(_headline(found), fontsize=10)
