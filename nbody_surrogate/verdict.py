@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbody_surrogate.work_precision import Point, WorkPrecision
+from nbody_surrogate.work_points import Point, WorkPrecision
 
 __all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
 

@@ -16,7 +16,9 @@ from nbody_surrogate.contenders import contender, ladder, split
 from nbody_surrogate.numpy_force import with_numpy_force
 from nbody_surrogate.scorecard import Interval
 from nbody_surrogate.verdict import break_even, busy, fronts, sentences
-from nbody_surrogate.work_precision import Point, Task, WorkPrecision, _with_front, measure
+from nbody_surrogate.work_points import Point, WorkPrecision, with_front
+from nbody_surrogate.work_precision import measure
+from nbody_surrogate.work_timing import Task
 
 ROUNDING = 1e-12  # relative, of sums of some terms
 QUICK = ("-n", 3, "--trajectories", 3, "--horizon", 0.5, "--seconds", 0.001)
@@ -140,7 +142,7 @@ def point(label, error, ms, learned=False, minutes=None):
 
 
 def found(*points):
-    return WorkPrecision(_with_front(list(points)), "truth", {1.0: 1e-9}, {})
+    return WorkPrecision(with_front(list(points)), "truth", {1.0: 1e-9}, {})
 
 
 CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)

@@ -19,7 +19,8 @@ from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
     from nbody_surrogate.contenders import Contender
-    from nbody_surrogate.work_precision import Point, Task, WorkPrecision
+    from nbody_surrogate.work_points import Point, WorkPrecision
+    from nbody_surrogate.work_timing import Task
 
 __all__ = ["bench"]
 
@@ -82,7 +83,7 @@ def bench(**options: Any) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
-    from nbody_surrogate.work_precision import check_clock
+    from nbody_surrogate.work_timing import check_clock
 
     for name in ("particles", "trajectories", "threads"):
         if options[name] < 1:
@@ -105,7 +106,7 @@ def _base(options: dict[str, Any]) -> Path:
 
 def _task(options: dict[str, Any]) -> Task:
     from nbody_surrogate.registry import make_system
-    from nbody_surrogate.work_precision import Task, check_horizons
+    from nbody_surrogate.work_timing import Task, check_horizons
 
     system = make_system(options["system"], **parameters_of(options["parameter"]))
     horizons = tuple(sorted(set(options["horizon"] or (1.0, 2.0, 5.0))))
@@ -123,7 +124,7 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
     from nbody_surrogate.contenders import contender, ladder, learned_names, split
     from nbody_surrogate.device import resolve_device
     from nbody_surrogate.numpy_force import with_numpy_force
-    from nbody_surrogate.work_precision import segment_for
+    from nbody_surrogate.work_timing import segment_for
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))

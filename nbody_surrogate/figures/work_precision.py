@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbody_surrogate.work_precision import Point, WorkPrecision
+from nbody_surrogate.work_points import Point, WorkPrecision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
