@@ -4,7 +4,7 @@ export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 
 # The tests that run everywhere, under five minutes on two cores
 test *ARGS:
-    pytest {{ARGS}}
+    pytest -n 2 {{ARGS}}
 
 # The tests that take long
 slow *ARGS:
@@ -26,6 +26,7 @@ bench:
     python benchmarks/main_job.py
     nbody-sim evaluate set
     python benchmarks/set_speed.py
+    python benchmarks/set_variants.py --output runs/variants
     python benchmarks/long_runs.py
     python benchmarks/gpu_rollout.py
     python benchmarks/fixed_step_speed.py
@@ -38,6 +39,7 @@ bench:
 
 # Train the shipped weights of SET again
 train:
+    nbody-sim train plugins/nbody_set/recipes/set-first.toml --output runs/set-first
     nbody-sim train plugins/nbody_set/recipes/set.toml --output runs/set
     nbody-sim train plugins/nbody_set/recipes/set-small.toml --output runs/set-small
     nbody-sim train plugins/nbody_set/recipes/set-kernel.toml --output runs/set-kernel

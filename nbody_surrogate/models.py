@@ -11,9 +11,24 @@ from nbody_surrogate.registry import surrogate_class, surrogate_classes
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
 from nbody_surrogate.weights import load_weights
 
-__all__ = ["CARD_FILE", "EVALUATION_FILE", "Model", "card_text", "find_model", "shipped_models"]
+__all__ = [
+    "CARD_FILE",
+    "EVALUATION_FILE",
+    "Evaluation",
+    "Model",
+    "card_text",
+    "find_model",
+    "shipped_models",
+]
 
 CARD_FILE, EVALUATION_FILE = "README.md", "evaluation.json"
+
+
+class Evaluation(NamedTuple):
+    """A table of scores, each row as plain types, and the command that made it."""
+
+    command: str
+    rows: list[dict[str, Any]]
 
 
 class Model(NamedTuple):
@@ -35,16 +50,16 @@ class Model(NamedTuple):
         model, card, _ = load_weights(self.folder, self.surrogate, cls)
         return model, card
 
-    def evaluation(self) -> list[dict[str, Any]]:
-        """Return the rows that `nbody-sim evaluate --card` left in the folder, if it did."""
+    def evaluation(self) -> Evaluation | None:
+        """Return what `nbody-sim evaluate --card` left in the folder, if it did."""
         path = self.folder / EVALUATION_FILE
         if not path.is_file():
-            return []
+            return None
         try:
-            rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
+            found = json.loads(path.read_text())
+            return Evaluation(found["command"], found["rows"])
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise FileFormatError(f"{str(path)!r} is damaged: it holds no evaluation") from None
-        return rows
 
 
 def shipped_models() -> list[Model]:
@@ -59,8 +74,14 @@ def shipped_models() -> list[Model]:
     ]
 
 
-def find_model(name: str) -> Model:
+def find_model(name: str, parameter: str = "model") -> Model:
     """Find a model by its name, by the folder of its weights, or by a training run's folder.
+
+    Parameters
+    ----------
+    name : str
+    parameter : str
+        What errors call it.
 
     Raises
     ------
@@ -77,7 +98,9 @@ def find_model(name: str) -> Model:
         if (place / "config.json").is_file():
             return Model(name, _surrogate_of(place), place)
     known = ", ".join(shipped) or "none"
-    raise InputError(f"`model` {name!r} is neither a model nor a folder of one; there are: {known}")
+    raise InputError(
+        f"`{parameter}` {name!r} is neither a model nor a folder of one; there are: {known}"
+    )
 
 
 def _surrogate_of(folder: Path) -> str:
@@ -146,9 +169,10 @@ def _span(values: tuple[float, float]) -> str:
 
 def _table(model: Model) -> list[str]:
     """Lay out the evaluation, each sample with its methods."""
-    rows = model.evaluation()
-    if not rows:
+    evaluation = model.evaluation()
+    if evaluation is None:
         return []
+    command, rows = evaluation
     horizons = sorted({int(k) for row in rows for k in row["roll_outs"]})
     head = ["method", "system", "N", "one step, mean", "one step, median"]
     head += [f"{k} frames, median" for k in horizons] + ["ms per frame", "evaluations"]
@@ -156,7 +180,7 @@ def _table(model: Model) -> list[str]:
         "",
         "## Accuracy and cost",
         "",
-        f"Made by `nbody-sim evaluate {model.name} --card`: mean squared error of positions per "
+        f"Made by `{command}`: mean squared error of positions per "
         "coordinate with bootstrap 95 % intervals, against the reference at 1e-11; all rows of a "
         "system and N on the same starts. `ms per frame` is for one trajectory on one thread, in "
         "one run; `evaluations` is how often a frame evaluates each pair. Where intervals overlap "

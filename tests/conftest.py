@@ -19,6 +19,9 @@ import nbody_surrogate.state  # noqa: F401  # before the hook: it takes and chec
 
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # of torch: each process has one core
+
 # What numba keeps on disk is up to date as far as a kernel's own file goes, whatever became of the
 # pair law compiled into it: so that no test passes by an old law, each state of the sources has a
 # place of its own. It is read when numba is imported.

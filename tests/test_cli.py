@@ -21,6 +21,7 @@ from nbody_surrogate.cli.request import Problem
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
 from nbody_surrogate.comparison import compare
+from nbody_surrogate.datasets.folder import sole_writer
 from nbody_surrogate.h5md import read_h5md
 from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
 from nbody_surrogate.registry import make_system, register_integrator, register_system
@@ -846,6 +847,8 @@ def test_train_writes_weights_that_run_takes():
     assert good("train", "--resume", "trained", "--quiet") == ""
     Path("other.toml").write_text(RECIPE.replace("steps = 4", "steps = 5"))
     assert "another recipe" in bad(MISUSE, "train", "other.toml", "-o", "trained")
+    with sole_writer(Path("trained")):
+        assert "another process" in bad(MISUSE, "train", "--resume", "trained")
 
 
 def test_an_interrupted_training_says_how_to_go_on(monkeypatch):

@@ -187,7 +187,7 @@ def test_cards_that_ship_are_up_to_date(name):
         "leapfrog",
     ):
         assert words in text
-    assert len(model.evaluation()) >= 4 * (1 + len(classical_methods(make_system("charged"))))
+    assert len(model.evaluation().rows) >= 4 * (1 + len(classical_methods(make_system("charged"))))
 
 
 def test_a_damaged_evaluation_is_named(tmp_path):
@@ -226,8 +226,10 @@ def test_evaluate_makes_a_card():
     shutil.copytree(SET.shipped_weights["set-small"], "mine")
     good("evaluate", "mine", *FEWER, "--no-classical", "--card", "--quiet")
     model = find_model("mine")
-    assert [row["system"] for row in model.evaluation()] == ["charged", "trap"]
-    assert Path("mine/README.md").read_text() == card_text(model)
+    assert [row["system"] for row in model.evaluation().rows] == ["charged", "trap"]
+    text = Path("mine/README.md").read_text()
+    assert text == card_text(model)
+    assert "evaluate mine --particles 5 --trajectories 3 --no-classical --card`" in text
 
 
 @pytest.mark.usefixtures("folder")

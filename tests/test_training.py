@@ -195,7 +195,7 @@ def test_weights_card_log_summary_and_figure(tiny, tmp_path):
     assert card.training["steps"] == best["step"]
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["step"] == 20
-    assert summary["validation"] == scored[-1]["validation"]
+    assert summary["validation"] == best["validation"]
     assert len(summary["train"]) == 2
     assert summary["symmetry_error"] < 1e-5
     assert summary["diagnosis"] == found
@@ -409,6 +409,26 @@ def test_patience_ends_a_run_early(toy, tiny, tmp_path):
     assert left(tmp_path) == kept
 
 
+def test_training_starts_from_weights(toy, tiny, tmp_path):
+    """With steps this small, those of the model that was trained before are left as they are."""
+    train(tiny(**toy), tmp_path / "first")
+    still = {"learning_rate": 1e-30, "final_learning_rate": 0, "weight_decay": 0}
+    recipe = tiny(**toy, **still, initial=str(tmp_path / "first"))
+    train(recipe, tmp_path / "second")
+    first, second = (load_weights(tmp_path / k / "weights", "toy", Toy)[0].state_dict()
+                     for k in ("first", "second"))  # fmt: skip
+    assert all(torch.equal(second[key], value) for key, value in first.items())
+
+
+@pytest.mark.parametrize(
+    ("initial", "words"),
+    [("set", "`initial` 'set' has `history` 4, the recipe 2"), ("sett", "`initial` 'sett'")],
+)
+def test_weights_that_training_cannot_start_from(tiny, tmp_path, initial, words):
+    with pytest.raises(InputError, match=words):
+        trainer_of(tiny(initial=initial), tmp_path)
+
+
 # The last stage
 
 
@@ -423,6 +443,13 @@ def test_the_last_stage_unrolls(toy, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(Toy, "forward", watched)
     train(tiny(**toy, steps=5, unroll=3, unroll_steps=2), tmp_path)
     assert seen == [6, 6, 6, *[6, 5, 4] * 2]
+
+
+def test_the_weights_of_the_last_stage_are_those_of_its_end(toy, tiny, tmp_path):
+    """Steps as small as these change no score, so that the first would be the best."""
+    still = {"learning_rate": 1e-30, "final_learning_rate": 0, "validate_every": 2}
+    train(tiny(**toy, **still, steps=8, unroll=2, unroll_steps=4), tmp_path)
+    assert load_weights(tmp_path / "weights", "toy", Toy)[1].training["steps"] == 8
 
 
 def test_a_one_shot_model_cannot_unroll(toy, tiny, tmp_path):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from nbody_surrogate.cli.files import check_free, write_whole
 from nbody_surrogate.cli.progress import progress_bar
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
+SILENT = ("output", "overwrite", "as_json", "quiet")  # options that change no number
 WIDE = 210  # characters that a table of three roll-outs with intervals takes
 
 
@@ -164,7 +168,12 @@ def _write(model: Model, rows: list[Row], options: dict[str, Any]) -> None:
     from nbody_surrogate.models import CARD_FILE, EVALUATION_FILE, card_text
     from nbody_surrogate.simulation import versions
 
-    found = {"model": model.name, "rows": [row.to_dict() for row in rows], "versions": versions()}
+    found = {
+        "model": model.name,
+        "command": _command(model),
+        "rows": [row.to_dict() for row in rows],
+        "versions": versions(),
+    }
     text = json.dumps(found, indent=1) + "\n"
     if options["as_json"]:
         click.echo(text, nl=False)
@@ -173,3 +182,17 @@ def _write(model: Model, rows: list[Row], options: dict[str, Any]) -> None:
     if options["card"]:
         write_whole(model.folder / EVALUATION_FILE, text)
         write_whole(model.folder / CARD_FILE, card_text(model))
+
+
+def _command(model: Model) -> str:
+    """Write the command that gives the same table."""
+    context = get_current_context()
+    words = ["nbody-sim", "evaluate", model.name]
+    for option in context.command.params[1:]:
+        assert option.name is not None
+        given = context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+        if given and option.name not in SILENT:
+            value = context.params[option.name]
+            for each in value if isinstance(value, tuple) else (value,):
+                words += [option.opts[-1]] if each is True else [option.opts[-1], str(each)]
+    return shlex.join(words)

@@ -46,6 +46,7 @@ def train(
     """
     import torch
 
+    from nbody_surrogate.datasets.folder import sole_writer
     from nbody_surrogate.device import resolve_device
     from nbody_surrogate.training.trainer import Trainer
 
@@ -62,7 +63,7 @@ def train(
     command = shlex.join(["nbody-sim", "train", *_arguments(config, folder)])
     where = str(resolve_device(device))
     kept = interruptible(f"go on with nbody-sim train --resume {shlex.quote(str(folder))}")
-    with kept:
+    with kept, sole_writer(folder):
         trainer = Trainer(recipe, folder, workers, say, where, command)
         with training_bar(recipe.steps, hidden=quiet) as tick:
             found = trainer.run(tick)

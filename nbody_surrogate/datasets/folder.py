@@ -42,11 +42,14 @@ def made_by() -> dict[str, str]:
 def sole_writer(folder: Path) -> Iterator[None]:
     """Create a folder where there is none, and hold it against other writers.
 
+    A folder that was created and got nothing goes again.
+
     Raises
     ------
     InputError
         If it cannot be created or written to, or another process writes to it.
     """
+    new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("w")
@@ -59,6 +62,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 (folder / LOCK).unlink()
+            if new and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _lock(descriptor: int, folder: Path) -> None:

@@ -65,11 +65,13 @@ class Recipe(_Section):
     In the last `unroll_steps` steps the model also predicts from its own predictions: `unroll`
     passes over a window, the frames of each being what the pass before predicted. With
     `pushforward` no gradient flows from one pass to the one before (Brandstetter, Worrall and
-    Welling, ICLR 2022).
+    Welling, ICLR 2022). The weights that are kept are those of the best validation, or, with a
+    last stage, those of its end.
     """
 
     surrogate: str
     model: dict[str, Any] = Field(default_factory=dict, description="the surrogate's config")
+    initial: str | None = Field(default=None, description="model whose weights to start from")
     data: list[DataRecipe] = Field(min_length=1)
     steps: int = Field(ge=1)
     chunk: int = Field(default=12, ge=1, description="supervised frames of a window")

@@ -20,11 +20,12 @@ from torch.nn.utils import clip_grad_norm_
 
 from nbody_surrogate.breach import held_to
 from nbody_surrogate.errors import InputError, RunError, is_out_of_memory
+from nbody_surrogate.models import find_model
 from nbody_surrogate.options import validated
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import surrogate_class
 from nbody_surrogate.simulation import versions
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem
+from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
 from nbody_surrogate.training.checkpoint import (
     damaged,
     load_checkpoint,
@@ -42,7 +43,7 @@ from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
-from nbody_surrogate.weights import save_weights
+from nbody_surrogate.weights import load_weights, save_weights
 
 __all__ = ["Progress", "Trainer"]
 
@@ -97,7 +98,7 @@ class Trainer:
         self.sources = open_sources(recipe, self.folder, workers, report)
         torch.manual_seed(recipe.seed)
         with held_to(origin_of(cls, "surrogate"), "__init__"):
-            self.model: AbstractSurrogate = cls(config).to(self.device)
+            self.model = _initial_model(recipe, cls, config).to(self.device)
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -184,9 +185,8 @@ class Trainer:
         )
 
     def _passes(self) -> Passes:
-        recipe = self.recipe
-        last_stage = self.step >= recipe.steps - recipe.unroll_steps
-        return Passes(recipe.unroll if last_stage else 1, recipe.pushforward)
+        unrolled = self.step >= self.recipe.steps - self.recipe.unroll_steps
+        return Passes(self.recipe.unroll if unrolled else 1, self.recipe.pushforward)
 
     def _learning_rate(self) -> float:
         """Linear rise, then a cosine down to the final rate."""
@@ -206,13 +206,17 @@ class Trainer:
     # Validation
 
     def _validate(self) -> None:
-        """Score the averaged model, and keep its weights where it is the best so far."""
+        """Score the averaged model, and keep its weights where it is the best so far.
+
+        What the last stage is for, one step does not show: of it the newest weights are kept.
+        """
         with self._averaged_model():
             scores = [_score(self.model, source.validation) for source in self.sources]
             there = [each for each in scores if each is not None]
             if there:
                 self.validation = 10 ** mean_log(there)
-            better = not there or mean_log(there) < self.best
+            unrolled = self.step > self.recipe.steps - self.recipe.unroll_steps
+            better = not there or unrolled or mean_log(there) < self.best
             if better:
                 self.best = mean_log(there) if there else self.best
                 self.since_best = 0
@@ -225,14 +229,15 @@ class Trainer:
         self._log(entry)
 
     def _finish(self) -> list[str]:
-        """Draw the loss, and say what the run shows."""
+        """Draw the loss, and say what the run shows of the weights that were kept."""
         from nbody_surrogate.training.figure import draw_log
 
         log = read_log(self.folder)
-        with self._averaged_model():
-            train = [_score(self.model, source.train) for source in self.sources]
-            new = [_score(self.model, source.validation) for source in self.sources]
-            errors = [symmetry_error(self.model, source) for source in self.sources]
+        cls, place = type(self.model), self.folder / "weights"
+        best = load_weights(place, self.recipe.surrogate, cls)[0].to(self.device)
+        train = [_score(best, source.train) for source in self.sources]
+        new = [_score(best, source.validation) for source in self.sources]
+        errors = [symmetry_error(best, source) for source in self.sources]
         known = [error for error in errors if error is not None]
         found = diagnose(train, new, log, max(known) if known else None)
         if self.step < self.recipe.steps:
@@ -272,6 +277,7 @@ class Trainer:
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
+                **({"initial": self.recipe.initial} if self.recipe.initial else {}),
                 "steps": self.step,
                 "minutes": round(self.seconds / 60, 1),
                 "seed": self.recipe.seed,
@@ -362,6 +368,24 @@ class _Swapped:
     def _set(self, values: dict[str, Tensor]) -> None:
         for key, parameter in self._model.named_parameters():
             parameter.copy_(values[key])
+
+
+def _initial_model(
+    recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateConfig
+) -> AbstractSurrogate:
+    """Draw the parameters, or take those of trained weights."""
+    if recipe.initial is None:
+        return cls(config)
+    folder = find_model(recipe.initial, "initial").folder
+    model, _, _ = load_weights(folder, recipe.surrogate, cls)
+    if model.config != config:
+        theirs, mine = model.config.model_dump(), config.model_dump()
+        key = next(key for key in mine if theirs[key] != mine[key])
+        raise InputError(
+            f"`initial` {recipe.initial!r} has `{key}` {theirs[key]!r}, the recipe {mine[key]!r}; "
+            "give the same under [model]"
+        )
+    return model.train()
 
 
 def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
