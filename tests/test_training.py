@@ -23,7 +23,7 @@ from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import InputError, PluginError, RunError
 from nbody_surrogate.registry import make_system, register_surrogate
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
