@@ -536,7 +536,7 @@ def ended(process, number=None, frame=0):
         assert time.monotonic() < end, "waited in vain"
         if Path(RESTART).exists() and read_restart(RESTART).document.frame >= frame:
             break
-        time.sleep(0.005)
+        time.sleep(0.02)
     if number is not None:
         process.send_signal(number)
     began = time.monotonic()
@@ -544,7 +544,7 @@ def ended(process, number=None, frame=0):
     return stderr, time.monotonic() - began
 
 
-LONG = ["-n", 12, "--trajectories", 2, "--duration", 25, "--reference", "leapfrog", "--seed", 1]
+LONG = ["-n", 10, "--duration", 30, "--reference", "leapfrog", "--seed", 1]
 
 
 def test_signals_end_a_command_and_resume_ends_the_job(folder):
@@ -560,10 +560,10 @@ def test_signals_end_a_command_and_resume_ends_the_job(folder):
     done = nbody_sim("resume", RESTART)
     assert done.exit_code == 0, done.output
     assert "position RMSE" in done.stdout
-    state, particles = make_system("charged").sample(1, 12, 2)
-    for output, method in (("run.h5", "dop853"), ("run.reference.h5", "leapfrog")):
-        whole = simulate(make_system("charged"), state, particles, 250, method)
-        np.testing.assert_array_equal(read_h5md(output).x, whole.x)
+    start = make_system("charged").sample(1, 10)
+    whole = simulate(make_system("charged"), *start, 300, "dop853")
+    np.testing.assert_array_equal(read_h5md("run.h5").x, whole.x)
+    assert read_h5md("run.reference.h5").info.success
 
 
 SLOW = {
