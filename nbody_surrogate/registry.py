@@ -10,21 +10,24 @@ them apart.
 from __future__ import annotations
 
 import difflib
-import os
-import re
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import lru_cache
-from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
-from importlib.util import find_spec
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.origin import OWN_DISTRIBUTION, Origin, note_origin, origin_of
+from nbody_surrogate.provided import (
+    KINDS,
+    VARIABLE,
+    Kind,
+    installed,
+    is_hidden,
+    is_there,
+    normal,
+    provider,
+)
 
 if TYPE_CHECKING:
     from nbody_surrogate.integrator import AbstractIntegrator
@@ -47,11 +50,7 @@ __all__ = [
     "system_class",
 ]
 
-Kind = Literal["systems", "integrators", "surrogates", "presets"]
 Class = TypeVar("Class", bound=type)
-
-KINDS: tuple[Kind, ...] = ("systems", "integrators", "surrogates", "presets")
-VARIABLE = "NBODY_SURROGATE_PLUGINS"
 
 _registered: dict[tuple[str, str], type] = {}
 
@@ -239,14 +238,14 @@ def short_name(name: str) -> str:
 def entries() -> list[Entry]:
     """All that is provided, by kind and name, hidden names too. Nothing is imported."""
     found = []
-    points = {kind: _installed(kind) for kind in KINDS}
+    points = {kind: installed(kind) for kind in KINDS}
     for kind in KINDS:
         rivals = [(each, point) for each in _rivals(kind) for point in points[each]]
-        visible = Counter(point.name for _, point in rivals if not _is_hidden(point))
+        visible = Counter(point.name for _, point in rivals if not is_hidden(point))
         visible.update(name for each, name in _registered if each in _rivals(kind))
         for point in points[kind]:
             status = _status(point, visible[point.name] > 1)
-            found.append(Entry(point.name, kind[:-1], *_provider(point), point.value, status))
+            found.append(Entry(point.name, kind[:-1], *provider(point), point.value, status))
     for (kind_, name), cls in _registered.items():
         target = f"{cls.__module__}:{cls.__qualname__}"
         found.append(Entry(name, kind_[:-1], "", "", target, "registered"))
@@ -303,7 +302,7 @@ def _rivals(kind: Kind) -> tuple[Kind, ...]:
 
 def _owners(kind: Kind, name: str) -> list[str]:
     """Who provides a name: ``dist:name`` of each, and this session."""
-    owners = [f"{_provider(point)[0]}:{point.name}" for point in _matching(kind, name)]
+    owners = [f"{provider(point)[0]}:{point.name}" for point in _matching(kind, name)]
     return sorted(owners) + ["this session"] * ((kind, name) in _registered)
 
 
@@ -313,7 +312,7 @@ def _matching(kind: Kind, name: str) -> list[EntryPoint]:
         point
         for point in _entry_points(kind)
         if point.name == short
-        and (not distribution or _normal(distribution) == _normal(_provider(point)[0]))
+        and (not distribution or normal(distribution) == normal(provider(point)[0]))
     ]
 
 
@@ -331,7 +330,7 @@ def _load(kind: Kind, name: str, label: str) -> Any:
     if len(points) > 1:
         owners = " and ".join(_owners(kind, name))
         raise PluginError(f"{label} {name!r} is provided twice; choose {owners}")
-    distribution, version = _provider(points[0])
+    distribution, version = provider(points[0])
     built_in = distribution == OWN_DISTRIBUTION
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
     try:
@@ -355,95 +354,24 @@ def _admit(kind: Kind, cls: Any, origin: Origin) -> None:
 
 
 def _entry_points(kind: Kind) -> list[EntryPoint]:
-    return [point for point in _installed(kind) if not _is_hidden(point)]
-
-
-def _installed(kind: Kind) -> list[EntryPoint]:
-    return [point for point in _points(_places()) if point.group == f"nbody_surrogate.{kind}"]
-
-
-def _places() -> tuple[tuple[str, int], ...]:
-    """Where distributions are looked for, and when something there last changed."""
-    places = []
-    for place in sys.path:
-        with suppress(OSError):
-            places.append((place, Path(place).stat().st_mtime_ns))
-    return tuple(places)
-
-
-@lru_cache(maxsize=1)
-def _points(places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
-    """Read all entry points of ours, which takes a while."""
-    del places
-    try:
-        return _ours(entry_points())
-    except Exception:  # one distribution's metadata are damaged: the others go on
-        return [point for each in distributions() for point in _readable(each)]
-
-
-def _ours(points: Any) -> list[EntryPoint]:
-    """Select our groups; the type of all entry points differs between releases of Python."""
-    return [point for kind in KINDS for point in points.select(group=f"nbody_surrogate.{kind}")]
-
-
-def _readable(distribution: Distribution) -> list[EntryPoint]:
-    try:
-        return _ours(distribution.entry_points)
-    except Exception as error:
-        warnings.warn(
-            f"entry points of {distribution.name} cannot be read: {error}",
-            NBodyWarning,
-            stacklevel=2,
-        )
-        return []
-
-
-def _is_hidden(point: EntryPoint) -> bool:
-    """Whether the environment leaves a plugin out."""
-    allowed = os.environ.get(VARIABLE)
-    if allowed is None:
-        return False
-    kept = {_normal(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
-    return _normal(_provider(point)[0]) not in kept
-
-
-def _normal(distribution: str) -> str:
-    """Spell a distribution's name as package indexes do."""
-    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
-
-
-def _provider(point: EntryPoint) -> tuple[str, str]:
-    """Distribution and version of an entry point."""
-    return ("unknown", "") if point.dist is None else _name_and_version(point.dist)
-
-
-@lru_cache(maxsize=256)  # it parses a file
-def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    return distribution.name, distribution.version
+    return [point for point in installed(kind) if not is_hidden(point)]
 
 
 def _status(point: EntryPoint, duplicate: bool) -> str:
-    if _is_hidden(point):
+    if is_hidden(point):
         return "hidden"
     if duplicate:
         return "duplicate"
-    if _provider(point)[0] == OWN_DISTRIBUTION:
+    if provider(point)[0] == OWN_DISTRIBUTION:
         return "built-in"
-    return "installed" if _is_there(point.value.partition(":")[0]) else "missing"
-
-
-def _is_there(module: str) -> bool:
-    """Whether the package of a module can be found; it is not imported."""
-    with suppress(ValueError, ImportError):
-        return find_spec(module.partition(".")[0].strip()) is not None
-    return False
+    return "installed" if is_there(point.value.partition(":")[0]) else "missing"
 
 
 def _unknown(label: str, name: str, kind: Kind) -> str:
     known = names(*_rivals(kind))
-    hidden = [point for point in _installed(kind) if point.name == short_name(name)]
+    hidden = [point for point in installed(kind) if point.name == short_name(name)]
     if hidden:
-        owners = " and ".join(_provider(point)[0] for point in hidden)
+        owners = " and ".join(provider(point)[0] for point in hidden)
         left_out = f", or hidden by {VARIABLE}: {owners} has it"
     else:
         left_out = ""
