@@ -11,10 +11,22 @@ from nbody_surrogate.models import find_model, shipped_models
 from nbody_surrogate.registry import integrator_options, make_integrator, names
 from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 
-__all__ = ["LADDERS", "NUMPY", "Contender", "contender", "ladder", "learned_names", "split"]
+__all__ = [
+    "COMPILED",
+    "LADDERS",
+    "NUMPY",
+    "Contender",
+    "contender",
+    "ladder",
+    "learned_names",
+    "split",
+]
 
 NUMPY = "+numpy"
 """Ends the name of a solver that is to run with the force in plain NumPy."""
+
+COMPILED = "+compile"
+"""Ends the name of a model whose step is to be compiled by torch."""
 
 SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
 TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11)
@@ -88,7 +100,7 @@ def contender(text: str, **shared: Any) -> Contender:
     text : str
         ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
         name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps or its
-        relative and absolute tolerance.
+        relative and absolute tolerance; after a model's ``+compile`` for a compiled step.
     **shared
         Options such as ``threads`` and ``segment``: each method takes those that it has.
 
@@ -98,11 +110,14 @@ def contender(text: str, **shared: Any) -> Contender:
         If there is no such method, or it takes no such number.
     """
     name, value = _apart(text)
-    numpy_force, plain = name.endswith(NUMPY), name.removesuffix(NUMPY)
-    surrogate, options = _resolved(plain)
+    numpy_force, compiled = name.endswith(NUMPY), name.endswith(COMPILED)
+    surrogate, options = _resolved(_plain(name))
     known = integrator_options(surrogate, "integrators")
     if numpy_force and not _adaptive(known):
         raise InputError(f"`integrators` {text!r}: only the adaptive solvers run with {NUMPY}")
+    if compiled and "compile" not in known:
+        raise InputError(f"`integrators` {text!r}: only models run with {COMPILED}")
+    options |= {"compile": True} if compiled else {}
     options |= {key: shared[key] for key in shared.keys() & known}
     options |= _parameter(text, known, value)
     return Contender(text, name, value, make_integrator(surrogate, **options), numpy_force)
@@ -119,11 +134,15 @@ def ladder(text: str) -> list[str]:
     name, value = _apart(text)
     if value is not None:
         return [text]
-    plain = name.removesuffix(NUMPY)
+    plain = _plain(name)
     known = integrator_options(_resolved(plain)[0], "integrators")
     usual = TOLERANCES if _adaptive(known) else SUBSTEPS if "substeps" in known else ()
     rungs = LADDERS.get(plain, usual) if usual else ()
     return [f"{name}:{_short(rung)}" for rung in rungs] or [text]
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(NUMPY).removesuffix(COMPILED)
 
 
 def _short(number: float) -> str:

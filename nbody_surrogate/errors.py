@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "DivergenceError",
     "FileFormatError",
     "InputError",
     "InterruptionError",
@@ -10,6 +11,7 @@ __all__ = [
     "NBodyWarning",
     "PluginError",
     "RunError",
+    "is_out_of_memory",
 ]
 
 
@@ -37,6 +39,10 @@ class RunError(NBodyError):
     """A run failed as a whole."""
 
 
+class DivergenceError(RunError):
+    """A training's loss is no number any more."""
+
+
 class InterruptionError(NBodyError):
     """The user ended a run; the message says what is left of it and how to go on."""
 
@@ -45,3 +51,9 @@ class InterruptionError(NBodyError):
 
 class NBodyWarning(UserWarning):
     """Something is doubtful but allowed, such as a surrogate used outside its card's range."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; torch says so by a RuntimeError."""
+    said = "allocate memory" in str(error) or "out of memory" in str(error)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float64, Int64
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.breach import breach, described, held_to, raised
+from nbody_surrogate.errors import InputError, NBodyError, PluginError, is_out_of_memory
 from nbody_surrogate.options import validated
+from nbody_surrogate.origin import Origin, origin_of
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
 
@@ -21,6 +25,7 @@ __all__ = [
     "AbstractIntegrator",
     "Carry",
     "IntegratorOptions",
+    "Limits",
     "Problem",
     "Segment",
     "Tick",
@@ -72,6 +77,44 @@ class Carry:
     frame: int
     arrays: MappingProxyType[str, Any]
 
+    def with_row(self, b: int, other: Carry) -> Carry:
+        """Return this carry with trajectory `b` replaced by the only one of `other`.
+
+        The axis of trajectories of each array is the one along which the two differ in length.
+
+        Raises
+        ------
+        PluginError
+            If an array has no such axis, or more than one.
+        """
+        batch = len(self.arrays["x"])
+        arrays = {
+            key: _with_row(key, value, b, batch, other.arrays[key])
+            for key, value in self.arrays.items()
+        }
+        return Carry(self.problem, self.frame, MappingProxyType(arrays))
+
+
+class Limits(NamedTuple):
+    """What a method is for, as far as it says so.
+
+    Attributes
+    ----------
+    closest : float
+        Smallest distance of a pair.
+    fastest : float
+        Largest speed of a particle.
+    most : float
+        Largest number of particles.
+    longest : float
+        Latest time.
+    """
+
+    closest: float = 0.0
+    fastest: float = math.inf
+    most: float = math.inf
+    longest: float = math.inf
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -104,10 +147,13 @@ class Segment:
 
 @dataclass
 class Frames:
-    """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong."""
+    """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong.
 
-    x: Float64[np.ndarray, "B F N D"]
-    v: Float64[np.ndarray, "B F N D"]
+    `x` and `v` are float64 arrays of shape (B, F, N, D); `AbstractIntegrator.advance` checks that.
+    """
+
+    x: np.ndarray
+    v: np.ndarray
     arrays: dict[str, Any] = field(default_factory=dict)
     failures: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Trajectory to (its valid frames, why it failed)."""
@@ -130,14 +176,23 @@ class AbstractIntegrator(ABC):
     5. never change an array that was handed in. The result depends on the arguments alone:
        the frames of a shorter run are the first frames of a longer one;
     6. return True from `batch_invariant` where it is so: data sets are then made in batches,
-       and else one trajectory at a time.
+       and else one trajectory at a time;
+    7. where a carry remembers more than its newest frame, implement `_restart`, and say in
+       `history` how many frames that takes. Each array of a carry has an axis of length B.
+       Where they are not NumPy's, implement `_stored` and `_restored` too;
+    8. set `api_version` to the version of these duties that the class is written for.
+
+    `nbody_surrogate.testing` checks all of this.
     """
 
+    api_version: ClassVar[int] = 1
     name: str
     Options: ClassVar[type[IntegratorOptions]] = IntegratorOptions
 
     def __init__(self, **options: Any) -> None:
         self.options = validated(self.Options, options, f"integrator {self.name!r}")
+        self.origin = origin_of(type(self), "integrator", self.name)
+        self.stepper = "_advance"  # the method that frames come from, for messages
 
     @abstractmethod
     def _start(self, problem: Problem, state: State) -> dict[str, Any]: ...
@@ -153,6 +208,67 @@ class AbstractIntegrator(ABC):
     def batch_invariant(self) -> bool:
         """Whether a trajectory is the same bits in whatever batch it runs."""
         return False
+
+    @property
+    def history(self) -> int:
+        """Frames that `restart` can make use of, at least 1."""
+        return 1
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return what the method is for, of a system that it fits."""
+        return Limits()
+
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
+        return self._start(problem, State(t, x[:, -1], v[:, -1]))
+
+    @property
+    def threads(self) -> int:
+        """Threads that it computes on."""
+        return int(dict(self.options).get("threads", 1))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its results depend on beyond code and options, such as weights."""
+        return ""
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return a carry's arrays as NumPy's, so that they can be written to a file."""
+        return {key: np.asarray(value) for key, value in arrays.items()}
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Undo `_stored`."""
+        return dict(arrays)
+
+    @final
+    def stored(self, carry: Carry) -> dict[str, np.ndarray]:
+        """Return all that a carry holds beside its problem and frame, to be written to a file."""
+        return self._stored(carry.arrays)
+
+    @final
+    def restored(self, like: Carry, arrays: Mapping[str, np.ndarray]) -> Carry:
+        """Return a carry of arrays that `stored` made.
+
+        Parameters
+        ----------
+        like : Carry
+            Of the same problem and frame; its arrays say which there must be.
+        arrays : mapping
+
+        Raises
+        ------
+        ValueError
+            If names, shapes or types are not those of `like`.
+        """
+        wanted = self.stored(like)
+        for key in sorted(wanted.keys() | arrays.keys()):
+            kinds = [
+                (each[key].shape, each[key].dtype.name) if key in each else None
+                for each in (wanted, arrays)
+            ]
+            if kinds[0] != kinds[1]:
+                raise ValueError(f"the carry's {key!r} must be {kinds[0]}, it is {kinds[1]}")
+        return Carry(like.problem, like.frame, MappingProxyType(self._restored(arrays)))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -176,6 +292,8 @@ class AbstractIntegrator(ABC):
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
             does not fit, or particles are at the same place where forces have no limit.
+        PluginError
+            If the integrator or the system breaks its contract.
         """
         if not (np.isfinite(dt) and dt > 0):
             raise InputError(f"`dt` must be finite and > 0, got {dt}")
@@ -190,10 +308,35 @@ class AbstractIntegrator(ABC):
                 "use a larger one, or start at t = 0"
             )
         problem = Problem(system, particles, state.t, float(dt))
-        self._check(problem, state)
+        with held_to(self.origin, "_check"):
+            self._check(problem, state)
         _refuse_coincidence(problem, state)
-        arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
-        return Carry(problem, 0, MappingProxyType(arrays))
+        with held_to(self.origin, "_start"):
+            arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
+        return Carry(problem, 0, _frozen(arrays))
+
+    @final
+    def restart(
+        self,
+        problem: Problem,
+        frame: int,
+        x: Float64[np.ndarray, "B W N D"],
+        v: Float64[np.ndarray, "B W N D"],
+    ) -> Carry:
+        """Return a carry that goes on from frames which another method made.
+
+        Parameters
+        ----------
+        problem : Problem
+            Of a run that was started.
+        frame : int
+            Number of the last of the frames, a multiple of the segment.
+        x, v : ndarray, shape (B, W, N, D)
+            The latest frames, as many as there are, and not more than `history`.
+        """
+        with held_to(self.origin, "_restart"):
+            arrays = self._restart(problem, problem.time(frame), x, v)
+        return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))
 
     @final
     def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:
@@ -216,22 +359,111 @@ class AbstractIntegrator(ABC):
         ------
         InputError
             If `frames` is out of range.
+        PluginError
+            If the integrator or the system breaks its contract.
         """
         length = self.options.segment
         if not 1 <= frames <= length:
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
-        result = self._advance(carry, frames, tick or _no_tick)
-        status, message, good = _freeze_failures(carry, result)
+        result = self._frames(carry, frames, _Tick(tick or _no_tick))
+        status, message, good = _freeze_failures(carry, result, self._whose_fault)
         result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
             arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}
-            following = Carry(carry.problem, carry.frame + frames, MappingProxyType(arrays))
+            following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
         return Segment(result.x, result.v, following, status, message, good, result.counters)
+
+    def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
+        """Call `_advance`, and hold it to its contract."""
+        try:
+            result = self._advance(carry, frames, tick)
+        except Exception as error:
+            known = isinstance(error, NBodyError) or is_out_of_memory(error)
+            if known or error is tick.raised:  # the caller cancels
+                raise
+            raise raised(self.origin, "_advance", error) from error
+        _demand_frames(self.origin, carry, frames, result)
+        return result
+
+    def _whose_fault(
+        self, problem: Problem, b: int, x: np.ndarray, v: np.ndarray, finite: bool
+    ) -> str:
+        """Name a plugin that gave NaN or infinity, after the last good state x, v (1, N, D)."""
+        said, system = "", problem.system
+        if not (finite or self.origin.built_in):
+            said = f": `{self.stepper}` of {self.origin} must return finite numbers"
+        if not system.origin.built_in:
+            with np.errstate(all="ignore"):
+                forces = system.acceleration(x, v, problem.particles[b])
+            if not np.isfinite(forces).all():
+                said = f": `pair_acceleration` of {system.origin} must return finite numbers"
+        return said
+
+
+class _Tick:
+    """Calls a tick, and remembers what it raised."""
+
+    def __init__(self, tick: Tick) -> None:
+        self.tick = tick
+        self.raised: Exception | None = None
+
+    def __call__(self, done: float) -> None:
+        try:
+            self.tick(done)
+        except Exception as error:
+            self.raised = error
+            raise
+
+
+def _frozen(arrays: dict[str, Any]) -> MappingProxyType[str, Any]:
+    """Make a carry's arrays read-only: what starts from it twice must be the same twice."""
+    for value in arrays.values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return MappingProxyType(arrays)
 
 
 def _no_tick(done: float) -> None:
     return
+
+
+def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
+    """Demand what an implementer must return, in arrays that may be written to."""
+    if not isinstance(result, Frames):
+        raise breach(origin, "_advance", f"must return `Frames`, got {described(result)}")
+    batch, *rest = carry.arrays["x"].shape
+    shape = (batch, frames, *rest)
+    for name in ("x", "v"):
+        values = getattr(result, name)
+        fits = isinstance(values, np.ndarray) and values.dtype == np.float64
+        if not (fits and values.shape == shape):
+            wanted = f"`{name}` as a float64 array of shape (B, F, N, D) = {shape}"
+            raise breach(origin, "_advance", f"must return {wanted}, got {described(values)}")
+        if not values.flags.writeable:
+            setattr(result, name, values.copy())
+    for failed, (valid, _) in result.failures.items():
+        if not (0 <= failed < batch and 0 <= valid <= frames):
+            what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
+            raise breach(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+
+
+def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
+    """Copy an array, or a tensor, with its part for trajectory `b` replaced."""
+    if batch == 1:
+        return row
+    shapes = tuple(values.shape), tuple(row.shape)
+    pairs = list(zip(*shapes, strict=False))
+    axes = [axis for axis, (many, one) in enumerate(pairs) if many != one]
+    if len(shapes[0]) != len(shapes[1]) or len(axes) != 1 or pairs[axes[0]] != (batch, 1):
+        raise PluginError(
+            f"the carry's {key!r} must have one axis of length {batch}, that of trajectories; "
+            f"its shape is {shapes[0]}, and {shapes[1]} for a single one"
+        )
+    before = (slice(None),) * axes[0]
+    copied = copy.deepcopy(values)
+    copied[(*before, b)] = row[(*before, 0)]
+    return copied
 
 
 def _refuse_coincidence(problem: Problem, state: State) -> None:
@@ -253,7 +485,7 @@ def _refuse_coincidence(problem: Problem, state: State) -> None:
 
 
 def _freeze_failures(
-    carry: Carry, result: Frames
+    carry: Carry, result: Frames, whose_fault: Callable[..., str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Hold each failed or non-finite trajectory at its last good frame."""
     batch, frames = result.x.shape[:2]
@@ -268,8 +500,11 @@ def _freeze_failures(
             good[failed], message[failed] = valid, why
     for b in np.flatnonzero(good < frames):
         time = carry.problem.time(carry.frame + int(good[b]))
-        message[b] = f"{message[b]} after t = {time:g}"
+        held = []
         for values, before in ((result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])):
             values[b, good[b] :] = values[b, good[b] - 1] if good[b] else before[b]
+            held.append(values[b, -1:])
+        whose = whose_fault(carry.problem, int(b), *held, bool(finite[b].all()))
+        message[b] = f"{message[b]} after t = {time:g}{whose}"
     status = np.where(good < frames, FAILED, OK)
     return status, tuple(message), good

@@ -30,8 +30,10 @@ __all__ = [
     "VALID_THRESHOLD",
     "Drift",
     "ade",
+    "closest_pair",
     "departures",
     "drift",
+    "fastest",
     "fde",
     "mean_kinetic",
     "mse",
@@ -105,6 +107,22 @@ def fde(
 ) -> Float64[np.ndarray, " B"]:
     """Return the final displacement error: the mean distance over particles at the end."""
     return np.asarray(np.linalg.norm(candidate[:, -1] - reference[:, -1], axis=2).mean(1))
+
+
+def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Smallest distance of a pair at each frame; infinity for a single particle."""
+    i, j = np.triu_indices(x.shape[2], 1)
+    smallest = np.full(x.shape[:2], np.inf)
+    if i.size:
+        for frame in range(x.shape[1]):  # one at a time, for the memory
+            apart = x[:, frame, i] - x[:, frame, j]
+            smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
+    return smallest
+
+
+def fastest(v: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Largest speed of a particle at each frame."""
+    return np.asarray(np.linalg.norm(v, axis=3).max(2))
 
 
 def valid_prediction_time(

@@ -3,18 +3,28 @@
 Built-ins come through the same door as strangers. Nothing is imported before it is asked for.
 A preset of a data set is a mapping of parameters, found in the same way.
 ``NBODY_SURROGATE_PLUGINS`` (a comma list of distributions; empty means built-ins only) limits
-which distributions are looked at.
+which distributions are looked at. Where two distributions provide one name, ``dist:name`` tells
+them apart.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import re
+import sys
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
+from nbody_surrogate.origin import OWN_DISTRIBUTION, Origin, note_origin, origin_of
 
 if TYPE_CHECKING:
     from nbody_surrogate.integrator import AbstractIntegrator
@@ -22,7 +32,9 @@ if TYPE_CHECKING:
     from nbody_surrogate.system import AbstractSystem
 
 __all__ = [
-    "API_VERSION",
+    "Entry",
+    "entries",
+    "integrator_class",
     "make_integrator",
     "make_system",
     "names",
@@ -31,14 +43,42 @@ __all__ = [
     "register_surrogate",
     "register_system",
     "surrogate_class",
+    "surrogate_classes",
+    "system_class",
 ]
 
-API_VERSION = 1
 Kind = Literal["systems", "integrators", "surrogates", "presets"]
 Class = TypeVar("Class", bound=type)
 
-_OWN_DISTRIBUTION = "nbody-surrogate"
+KINDS: tuple[Kind, ...] = ("systems", "integrators", "surrogates", "presets")
+VARIABLE = "NBODY_SURROGATE_PLUGINS"
+
 _registered: dict[tuple[str, str], type] = {}
+
+
+class Entry(NamedTuple):
+    """One name that is provided.
+
+    Attributes
+    ----------
+    name, kind : str
+        The kind is ``system``, ``integrator``, ``surrogate`` or ``preset``.
+    distribution, version : str
+        Empty where it was registered in this process.
+    target : str
+        ``module:attribute``.
+    status : str
+        ``built-in``, ``installed``, or ``registered`` in this process; ``duplicate`` where
+        another distribution provides the name too; ``hidden`` by ``NBODY_SURROGATE_PLUGINS``;
+        ``missing`` where its package is not there.
+    """
+
+    name: str
+    kind: str
+    distribution: str
+    version: str
+    target: str
+    status: str
 
 
 def names(*kinds: Kind) -> list[str]:
@@ -58,8 +98,21 @@ def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
     PluginError
         If its plugin cannot be imported.
     """
+    return system_class(name)(**parameters)
+
+
+def system_class(name: str) -> type[AbstractSystem]:
+    """Return a system's class by name.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    PluginError
+        If its plugin cannot be imported, or its class is none of a system.
+    """
     cls: type[AbstractSystem] = _load("systems", name, "system")
-    return cls(**parameters)
+    return cls
 
 
 def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
@@ -78,8 +131,25 @@ def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
         from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 
         return SurrogateIntegrator(name, **options)
-    cls: type[AbstractIntegrator] = _load("integrators", name, "integrator")
-    return cls(**options)
+    from nbody_surrogate.breach import held_to
+
+    cls = integrator_class(name)
+    with held_to(origin_of(cls, "integrator", name), "__init__"):
+        return cls(**options)
+
+
+def integrator_class(name: str, label: str = "integrator") -> type[AbstractIntegrator]:
+    """Return an integrator's class by name; `label` names the parameter in errors.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    PluginError
+        If its plugin cannot be imported, or its class is none of an integrator.
+    """
+    cls: type[AbstractIntegrator] = _load("integrators", name, label)
+    return cls
 
 
 def surrogate_class(name: str) -> type[AbstractSurrogate]:
@@ -94,6 +164,17 @@ def surrogate_class(name: str) -> type[AbstractSurrogate]:
     """
     cls: type[AbstractSurrogate] = _load("surrogates", name, "surrogate")
     return cls
+
+
+def surrogate_classes() -> dict[str, type[AbstractSurrogate]]:
+    """Return all surrogates by name; one that cannot be loaded is warned about and left out."""
+    found = {}
+    for name in names("surrogates"):
+        try:
+            found[name] = surrogate_class(name)
+        except PluginError as error:
+            warnings.warn(str(error), NBodyWarning, stacklevel=2)
+    return found
 
 
 def preset(name: str) -> Mapping[str, Any]:
@@ -112,6 +193,19 @@ def preset(name: str) -> Mapping[str, Any]:
     return found
 
 
+def provider(name: str) -> str:
+    """Name the distribution that an integrator or surrogate comes from, and its version."""
+    short = name.rpartition(":")[2]
+    points = [
+        point
+        for kind in _rivals("integrators")
+        for point in _entry_points(kind)
+        if point.name == short and point.dist is not None
+    ]
+    found = sorted(f"{point.dist.name} {point.dist.version}" for point in points if point.dist)
+    return ", ".join(found) or "this process"
+
+
 def is_local(kind: Kind, name: str) -> bool:
     """Whether a name was registered in this process, so that no other process knows it."""
     return (kind, name) in _registered
@@ -123,16 +217,41 @@ def integrator_options(name: str, label: str = "integrator") -> frozenset[str]:
         from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
 
         return frozenset(SurrogateIntegrator.Options.model_fields)
-    return frozenset(_load("integrators", name, label).Options.model_fields)
+    return frozenset(integrator_class(name, label).Options.model_fields)
 
 
 def is_surrogate(name: str) -> bool:
     """Whether a name is a surrogate's. A name that is both is an error."""
-    short = name.split(":")[-1]
-    surrogate = short in names("surrogates")
-    if surrogate and short in names("integrators"):
-        raise PluginError(f"{short!r} is registered both as an integrator and as a surrogate")
-    return surrogate
+    surrogates, integrators = (_owners(kind, name) for kind in ("surrogates", "integrators"))
+    if surrogates and integrators:
+        raise PluginError(
+            f"{name!r} is provided both as a surrogate, by {' and '.join(surrogates)}, and as an "
+            f"integrator, by {' and '.join(integrators)}{_advice([*surrogates, *integrators])}"
+        )
+    return bool(surrogates)
+
+
+def short_name(name: str) -> str:
+    """Return a name without the distribution that may stand before it."""
+    return name.rpartition(":")[2]
+
+
+def entries() -> list[Entry]:
+    """All that is provided, by kind and name, hidden names too. Nothing is imported."""
+    found = []
+    points = {kind: _installed(kind) for kind in KINDS}
+    for kind in KINDS:
+        rivals = [(each, point) for each in _rivals(kind) for point in points[each]]
+        visible = Counter(point.name for _, point in rivals if not _is_hidden(point))
+        visible.update(name for each, name in _registered if each in _rivals(kind))
+        for point in points[kind]:
+            status = _status(point, visible[point.name] > 1)
+            found.append(Entry(point.name, kind[:-1], *_provider(point), point.value, status))
+    for (kind_, name), cls in _registered.items():
+        target = f"{cls.__module__}:{cls.__qualname__}"
+        found.append(Entry(name, kind_[:-1], "", "", target, "registered"))
+    order = [kind[:-1] for kind in KINDS]
+    return sorted(found, key=lambda entry: (order.index(entry.kind), entry.name, entry[2:]))
 
 
 def register_system(name: str) -> Callable[[Class], Class]:
@@ -154,12 +273,26 @@ def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
     kinds = _rivals(kind)
 
     def decorate(cls: Class) -> Class:
-        if name in names(*kinds):
-            raise InputError(f"`name` {name!r} is taken among the {' and '.join(kinds)}")
+        taken = [owner for each in kinds for owner in _owners(each, name)]
+        if taken and not _is_new_edition(_registered.get((kind, name)), cls):
+            raise InputError(
+                f"`name` {name!r} is taken among the {' and '.join(kinds)}, "
+                f"by {' and '.join(taken)}"
+            )
+        _admit(kind, cls, Origin(kind[:-1], name, "this session"))
         _registered[kind, name] = cls
         return cls
 
     return decorate
+
+
+def _is_new_edition(before: type | None, cls: type) -> bool:
+    """Whether a class is one of a notebook's, run again."""
+    return (
+        before is not None
+        and cls.__module__ == "__main__" == before.__module__
+        and cls.__qualname__ == before.__qualname__
+    )
 
 
 def _rivals(kind: Kind) -> tuple[Kind, ...]:
@@ -168,43 +301,152 @@ def _rivals(kind: Kind) -> tuple[Kind, ...]:
     return steppers if kind in steppers else (kind,)
 
 
+def _owners(kind: Kind, name: str) -> list[str]:
+    """Who provides a name: ``dist:name`` of each, and this session."""
+    owners = [f"{_provider(point)[0]}:{point.name}" for point in _matching(kind, name)]
+    return sorted(owners) + ["this session"] * ((kind, name) in _registered)
+
+
+def _matching(kind: Kind, name: str) -> list[EntryPoint]:
+    distribution, _, short = name.rpartition(":")
+    return [
+        point
+        for point in _entry_points(kind)
+        if point.name == short
+        and (not distribution or _normal(distribution) == _normal(_provider(point)[0]))
+    ]
+
+
+def _advice(owners: list[str]) -> str:
+    """Say how to choose between owners, where that can be said."""
+    return f"; choose one of {', '.join(owners)}" if len(set(owners)) > 1 else ""
+
+
 def _load(kind: Kind, name: str, label: str) -> Any:
     if (kind, name) in _registered:
         return _registered[kind, name]
-    distribution, _, short = name.rpartition(":")
-    points = [
-        point
-        for point in _entry_points(kind)
-        if point.name == short and distribution in ("", _distribution(point))
-    ]
+    points = _matching(kind, name)
     if not points:
-        raise InputError(_unknown(label, name, names(*_rivals(kind))))
+        raise InputError(_unknown(label, name, kind))
     if len(points) > 1:
-        owners = " and ".join(sorted(f"{_distribution(p)}:{p.name}" for p in points))
+        owners = " and ".join(_owners(kind, name))
         raise PluginError(f"{label} {name!r} is provided twice; choose {owners}")
+    distribution, version = _provider(points[0])
+    built_in = distribution == OWN_DISTRIBUTION
+    origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
     try:
-        return points[0].load()
-    except Exception as error:
+        found = points[0].load()
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())
         raise PluginError(
-            f"{label} {name!r} of {_distribution(points[0])} cannot be imported: "
-            f"{type(error).__name__}: {error}"
+            f"{origin} cannot be imported: {type(error).__name__}: {reason}"
         ) from error
+    if kind != "presets":
+        _admit(kind, found, origin)
+    return found
+
+
+def _admit(kind: Kind, cls: Any, origin: Origin) -> None:
+    """Demand a complete class of a kind, and remember where it is from."""
+    from nbody_surrogate.admission import admit
+
+    admit(cls, origin)
+    note_origin(cls, origin)
 
 
 def _entry_points(kind: Kind) -> list[EntryPoint]:
-    points = list(entry_points(group=f"nbody_surrogate.{kind}"))
-    allowed = os.environ.get("NBODY_SURROGATE_PLUGINS")
+    return [point for point in _installed(kind) if not _is_hidden(point)]
+
+
+def _installed(kind: Kind) -> list[EntryPoint]:
+    return [point for point in _points(_places()) if point.group == f"nbody_surrogate.{kind}"]
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """Where distributions are looked for, and when something there last changed."""
+    places = []
+    for place in sys.path:
+        with suppress(OSError):
+            places.append((place, Path(place).stat().st_mtime_ns))
+    return tuple(places)
+
+
+@lru_cache(maxsize=1)
+def _points(places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """Read all entry points of ours, which takes a while."""
+    del places
+    try:
+        return _ours(entry_points())
+    except Exception:  # one distribution's metadata are damaged: the others go on
+        return [point for each in distributions() for point in _readable(each)]
+
+
+def _ours(points: Any) -> list[EntryPoint]:
+    """Select our groups; the type of all entry points differs between releases of Python."""
+    return [point for kind in KINDS for point in points.select(group=f"nbody_surrogate.{kind}")]
+
+
+def _readable(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return _ours(distribution.entry_points)
+    except Exception as error:
+        warnings.warn(
+            f"entry points of {distribution.name} cannot be read: {error}",
+            NBodyWarning,
+            stacklevel=2,
+        )
+        return []
+
+
+def _is_hidden(point: EntryPoint) -> bool:
+    """Whether the environment leaves a plugin out."""
+    allowed = os.environ.get(VARIABLE)
     if allowed is None:
-        return points
-    kept = {part.strip() for part in allowed.split(",") if part.strip()} | {_OWN_DISTRIBUTION}
-    return [point for point in points if _distribution(point) in kept]
+        return False
+    kept = {_normal(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
+    return _normal(_provider(point)[0]) not in kept
 
 
-def _distribution(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else "unknown"
+def _normal(distribution: str) -> str:
+    """Spell a distribution's name as package indexes do."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
-def _unknown(label: str, name: str, known: list[str]) -> str:
+def _provider(point: EntryPoint) -> tuple[str, str]:
+    """Distribution and version of an entry point."""
+    return ("unknown", "") if point.dist is None else _name_and_version(point.dist)
+
+
+@lru_cache(maxsize=256)  # it parses a file
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    return distribution.name, distribution.version
+
+
+def _status(point: EntryPoint, duplicate: bool) -> str:
+    if _is_hidden(point):
+        return "hidden"
+    if duplicate:
+        return "duplicate"
+    if _provider(point)[0] == OWN_DISTRIBUTION:
+        return "built-in"
+    return "installed" if _is_there(point.value.partition(":")[0]) else "missing"
+
+
+def _is_there(module: str) -> bool:
+    """Whether the package of a module can be found; it is not imported."""
+    with suppress(ValueError, ImportError):
+        return find_spec(module.partition(".")[0].strip()) is not None
+    return False
+
+
+def _unknown(label: str, name: str, kind: Kind) -> str:
+    known = names(*_rivals(kind))
+    hidden = [point for point in _installed(kind) if point.name == short_name(name)]
+    if hidden:
+        owners = " and ".join(_provider(point)[0] for point in hidden)
+        left_out = f", or hidden by {VARIABLE}: {owners} has it"
+    else:
+        left_out = ""
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"`{label}` {name!r} is unknown; there are: {', '.join(known)}{hint}"
+    return f"`{label}` {name!r} is unknown{left_out}; there are: {', '.join(known)}{hint}"

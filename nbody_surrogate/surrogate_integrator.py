@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, final
 
@@ -22,17 +23,20 @@ from nbody_surrogate.integrator import (
     Carry,
     Frames,
     IntegratorOptions,
+    Limits,
     Problem,
     Tick,
 )
 from nbody_surrogate.registry import is_surrogate, make_integrator, surrogate_class
 from nbody_surrogate.state import State
+from nbody_surrogate.streaming import HeldStreaming, StepCache
 from nbody_surrogate.surrogate import (
     AbstractSurrogate,
     Cache,
     Card,
     CardSystem,
     ParticleTensors,
+    excess_symmetries,
 )
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.weights import load_weights
@@ -41,13 +45,14 @@ __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
 
 logger = logging.getLogger(__name__)
 
-StepCache = Callable[[Cache, Tensor, Tensor, ParticleTensors], tuple[Tensor, Tensor, Cache]]
 INDUCTOR: dict[str, Any] = {
     "freezing": True,  # weights are constants of the compiled step
     "cpp_wrapper": True,  # small steps: calls from Python would take a third of the time
     "realize_opcount_threshold": 10,  # else each pair computes all sub-steps before it again
 }
 """How steps are compiled for the CPU; each was measured to pay for `set`."""
+
+CACHE = "cache."  # names of a carry's arrays that are the model's
 
 SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
 
@@ -116,6 +121,8 @@ class SurrogateIntegrator(AbstractIntegrator):
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
         self.model = copy.deepcopy(model).to(self.device, dtype).eval()  # the caller keeps theirs
         self.card = card
+        self._held = HeldStreaming(self.model, name)
+        self.origin, self.stepper = self._held.origin, self._held.method
         self._step = self._compiled() if self.options.compile else self.model.step_cache
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
@@ -166,8 +173,37 @@ class SurrogateIntegrator(AbstractIntegrator):
             "weights_hash": self.digest,
         }
 
+    @property
+    def threads(self) -> int:
+        """Threads of torch."""
+        return torch.get_num_threads()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model's configuration and weights."""
+        digest = hashlib.sha256(self.model.config.model_dump_json().encode())
+        for key, value in sorted(self.model.state_dict().items()):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {
+            key: value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+            for key, value in arrays.items()
+        }
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        tensors = {
+            key: torch.tensor(value, device=self.device)
+            for key, value in arrays.items()
+            if key.startswith(CACHE)
+        }
+        return {**arrays, **tensors}
+
     def _check(self, problem: Problem, state: State) -> None:
         self._check_system(problem.system)
+        self._check_stepper(problem.particles.n)
         if not math.isclose(problem.dt, self.card.frame_dt, rel_tol=SAME_DT):
             raise InputError(
                 f"`frame_dt` is {self.card.frame_dt} in what {self.name} was trained on, got "
@@ -176,6 +212,22 @@ class SurrogateIntegrator(AbstractIntegrator):
         self._check_symmetries(problem.system)
         self._check_warm_up()
         self._warn_outside_range(problem)
+
+    def _check_stepper(self, n: int) -> None:
+        """Demand a model that answers for the next frame, of so many particles."""
+        card, only = self.card, self.model.fixed_particles
+        if card.horizon is not None and not math.isclose(
+            card.horizon, card.frame_dt, rel_tol=SAME_DT
+        ):
+            raise InputError(
+                f"`integrator` {self.name} answers {card.horizon:g} time units after frames that "
+                f"are {card.frame_dt:g} apart, in one shot, so it is no stepper; score it by "
+                "nbody-sim evaluate with a `dataset`"
+            )
+        if only not in (None, n):
+            raise InputError(
+                f"`particles` must be the {only} that {self.name} was trained for, got {n}"
+            )
 
     def _check_system(self, system: AbstractSystem) -> None:
         """Demand a system that the model was trained on, with the same parameters."""
@@ -212,11 +264,10 @@ class SurrogateIntegrator(AbstractIntegrator):
                 f"`integrator` {self.name} needs forces that do not depend on velocity, "
                 f"system {system.name!r} has; use a solver"
             )
-        held = system.pair_symmetries if self.model.applies_field else system.symmetries
-        if excess := self.model.symmetries - held:
+        if excess := excess_symmetries(self.model, system):
             raise InputError(
                 f"`integrator` {self.name} has symmetries that system {system.name!r} lacks: "
-                f"{', '.join(sorted(excess))}"
+                f"{', '.join(excess)}"
             )
 
     def _check_warm_up(self) -> None:
@@ -249,7 +300,28 @@ class SurrogateIntegrator(AbstractIntegrator):
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
-        return _packed(self.model.start_cache(nothing, nothing, self._particles(problem)))
+        return _packed(self._held.start(nothing, nothing, self._particles(problem)))
+
+    @property
+    def history(self) -> int:
+        """Frames that the model looks back on, the newest included."""
+        return max(self.model.config.history, self.model.min_history)
+
+    @torch.inference_mode()
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Fill the cache anew, from the frames before the newest."""
+        before = (self._tensor(y[:, :-1]) for y in (x, v))
+        return _packed(self.model.start_cache(*self._inputs(*before), self._particles(problem)))
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return the ranges of the card."""
+        card = self.card
+        return Limits(
+            closest=card.closest or 0.0,
+            fastest=math.inf if card.fastest is None else card.fastest,
+            most=card.particles[1],
+            longest=self._trained_on(system).time_range[1],
+        )
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
@@ -261,14 +333,15 @@ class SurrogateIntegrator(AbstractIntegrator):
         failures: dict[int, tuple[int, str]] = {}
         if carry.frame == 0 and self.model.min_history > 1:
             x, v, counters, failures = self._warm_up(carry, frames, counters)
-            cache = self.model.start_cache(*self._inputs(x[:, :-1], v[:, :-1]), particles)
+            cache = self._held.start(*self._inputs(x[:, :-1], v[:, :-1]), particles)
         made = _Frames(frames, x[:, 0], self.device)
         for n in range(1, x.shape[1]):  # of the warm-up
             made.add(x[:, n], v[:, n])
-        newest_x, newest_v = x[:, -1], v[:, -1]
+        newest_x, newest_v, watch = x[:, -1], v[:, -1], True
         while made.count < frames:
             inputs = self._inputs(newest_x, newest_v)
-            dx, dv, cache = self._step(cache, *inputs, particles)
+            dx, dv, cache = self._held.step(self._step, cache, *inputs, particles, watch)
+            watch = False
             newest_x, newest_v = newest_x + dx.to(newest_x), newest_v + dv.to(newest_v)
             made.add(newest_x, newest_v)
             counters["model_calls"] += batch
@@ -345,12 +418,12 @@ class _Frames:
 
 
 def _packed(cache: Cache) -> dict[str, Tensor]:
-    return {f"cache.{key}": value for key, value in cache.items()}
+    """Put a cache into a carry, contiguous as it is after a restart, so that bits are the same."""
+    return {f"{CACHE}{key}": value.contiguous() for key, value in cache.items()}
 
 
 def _unpacked(arrays: Mapping[str, Any]) -> Cache:
-    prefix = "cache."
-    return {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
+    return {key.removeprefix(CACHE): arrays[key] for key in arrays if key.startswith(CACHE)}
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

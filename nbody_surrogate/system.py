@@ -11,8 +11,10 @@ import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 
+from nbody_surrogate.breach import array_of, array_or_none, breach, described, held_to
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
+from nbody_surrogate.origin import origin_of
 from nbody_surrogate.state import Particles, State
 
 __all__ = [
@@ -154,9 +156,14 @@ class AbstractSystem(ABC):
        integrators need them, the SciPy solvers do not;
     7. return the field from `magnetic_field` where it is uniform: `boris` needs it;
     8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
-       alters the physics it stands for, return that from `ideal`.
+       alters the physics it stands for, return that from `ideal`;
+    9. set `api_version` to the version of these duties that the class is written for.
+
+    Forces and energies are float64 arrays, and no array that is handed in is changed.
+    `nbody_surrogate.testing` checks all of this.
     """
 
+    api_version: ClassVar[int] = 1
     name: ClassVar[str]
     Spec: ClassVar[type[SystemSpec]]
     velocity_dependent: ClassVar[bool] = False
@@ -164,6 +171,7 @@ class AbstractSystem(ABC):
     @final
     def __init__(self, /, **parameters: Any) -> None:
         self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
+        self.origin = origin_of(type(self), "system", self.name)
 
     @property
     def symmetries(self) -> frozenset[str]:
@@ -230,20 +238,33 @@ class AbstractSystem(ABC):
 
     @final
     def acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors:
-        """Total acceleration, shape (B, N, D)."""
-        pair = self.pair_acceleration(x, particles)
-        external = self.one_body_acceleration(x, v, particles)
+        """Total acceleration, shape (B, N, D).
+
+        Raises
+        ------
+        PluginError
+            If the system's forces are not float64 arrays of that shape, or raise.
+        """
+        pair = array_of(self.origin, self.pair_acceleration, x.shape, x, particles)
+        external = array_or_none(self.origin, self.one_body_acceleration, x.shape, x, v, particles)
         return pair if external is None else pair + external
 
     @final
     def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
-        """Energy, kinetic energy, momentum and angular momentum of each trajectory."""
+        """Energy, kinetic energy, momentum and angular momentum of each trajectory.
+
+        Raises
+        ------
+        PluginError
+            If the system's energies are no float64 array of shape (B,), or it raises.
+        """
+        potential = array_of(self.origin, self.potential_energy, x.shape[:1], x, particles)
         masses = particles.masses[..., None]
         kinetic = 0.5 * (masses * v * v).sum((1, 2))
         axial = x[..., 0] * v[..., 1] - x[..., 1] * v[..., 0]
         spin = axial[..., None] if x.shape[2] == 2 else np.cross(x, v)
         return Invariants(
-            energy=kinetic + self.potential_energy(x, particles),
+            energy=kinetic + potential,
             kinetic=kinetic,
             momentum=(masses * v).sum(1),
             angular_momentum=(masses * spin).sum(1),
@@ -284,6 +305,8 @@ class AbstractSystem(ABC):
         ------
         InputError
             If a number is out of range.
+        PluginError
+            If the system's sampler raises, or draws anything but finite arrays of their shapes.
         """
         for parameter, value in (("particles", n), ("trajectories", trajectories)):
             if value < 1:
@@ -295,7 +318,23 @@ class AbstractSystem(ABC):
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         generators = (_generator(rng, first + b) for b in range(trajectories))
-        return stacked([Draw(*self._sample(each, n, dimensions)) for each in generators])
+        return stacked([self._draw(each, n, dimensions) for each in generators])
+
+    def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        """Draw one start, and check it."""
+        with held_to(self.origin, "_sample"):
+            draw = Draw(*self._sample(rng, n, dimensions))
+        shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
+        for name, values, shape in zip(Draw._fields, draw, shapes, strict=True):
+            if values is None and name == "couplings":
+                continue
+            if not (isinstance(values, np.ndarray) and values.shape == shape):
+                what = f"must draw `{name}` of shape {shape}, got {described(values)}"
+                raise breach(self.origin, "_sample", what)
+            if not np.isfinite(values).all():
+                what = f"must draw finite `{name}`, got NaN or infinity"
+                raise breach(self.origin, "_sample", what)
+        return draw
 
 
 def stacked(draws: list[Draw]) -> tuple[State, Particles]:

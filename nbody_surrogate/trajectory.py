@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.guard_report import GuardReport
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
 
@@ -43,6 +44,8 @@ class RunInfo:
         Valid frames of each trajectory, the start included.
     seed : int or None
         Of the sampler, where there was one.
+    guard : GuardReport or None
+        What the guard of a guarded run found and did.
     """
 
     system: dict[str, Any]
@@ -54,6 +57,7 @@ class RunInfo:
     message: tuple[str, ...] = ()
     good: tuple[int, ...] = ()
     seed: int | None = None
+    guard: GuardReport | None = None
 
     @property
     def success(self) -> bool:
@@ -62,7 +66,11 @@ class RunInfo:
 
     @property
     def label(self) -> str:
-        """The method's name with its tolerance, step or sub-steps."""
+        """The method's name with its tolerance, step or sub-steps, and its guard."""
+        return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
+
+    @property
+    def _method(self) -> str:
         name = str(self.method["integrator"])
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
@@ -147,6 +155,7 @@ class Ensemble:
             status=self.info.status[b : b + 1],
             message=self.info.message[b : b + 1],
             good=self.info.good[b : b + 1],
+            guard=None if self.info.guard is None else self.info.guard.of(b),
         )
         label_error = None if self.label_error is None else self.label_error[b]
         return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)

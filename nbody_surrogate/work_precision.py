@@ -24,9 +24,10 @@ from nbody_surrogate.metrics import rmse
 from nbody_surrogate.reference import default_reference
 from nbody_surrogate.registry import make_integrator
 from nbody_surrogate.scorecard import Interval
-from nbody_surrogate.simulation import simulate, versions
+from nbody_surrogate.simulation import simulate
 from nbody_surrogate.statistics import bootstrap_median
 from nbody_surrogate.trajectory import Ensemble
+from nbody_surrogate.versions import versions
 from nbody_surrogate.work_points import Point, WorkPrecision, with_front
 from nbody_surrogate.work_timing import (
     CLOCKS,

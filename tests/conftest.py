@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
+import nbody_surrogate.breach  # before the hook: it checks every force by itself
 import nbody_surrogate.state  # noqa: F401  # before the hook: it takes and checks any array_like
 
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed
@@ -79,6 +81,39 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution for one test: entry points that importlib.metadata finds by itself."""
+    installed = []
+
+    def add(distribution, entries, source, kind="integrators", **more):
+        module = distribution.replace("-", "_") + "_of_a_test"
+        (tmp_path / f"{module}.py").write_text(source)
+        folder = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+        (folder / "METADATA").write_text(metadata)
+        lines = []
+        for each, provided in {kind: entries, **more}.items():
+            lines.append(f"[nbody_surrogate.{each}]")
+            lines += [f"{name} = {module}:{attribute}" for name, attribute in provided.items()]
+        (folder / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        installed.append(distribution)
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("NBODY_SURROGATE_PLUGINS", ",".join(installed))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+
+    return add
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """What a test registers is forgotten afterwards."""
+    from nbody_surrogate import registry
+
+    monkeypatch.setattr(registry, "_registered", {})
 
 
 @pytest.fixture(scope="session")

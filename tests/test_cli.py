@@ -17,6 +17,7 @@ import torch
 from commands import FAILURE, INTERRUPTED, MISUSE, bad, contents, good, nbody_sim, no_constant
 from nbody_set.model import SET
 from nbody_surrogate import registry
+from nbody_surrogate.cli.request import Problem
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
 from nbody_surrogate.comparison import compare
@@ -38,6 +39,7 @@ KEYS = {
     "message",
     "comparison",
     "drift",
+    "guard",
     "label_error",
     "wall_time",
     "files",
@@ -748,14 +750,22 @@ def divide_by_zero(segment):
 
 
 def test_a_fault_is_one_line_unless_a_traceback_is_asked_for(monkeypatch):
-    register_failing("faulty", divide_by_zero)
-    result = nbody_sim("run", "--integrator", "faulty", *SHORT)
+    monkeypatch.setattr(Problem, "of", divide_by_zero)
+    result = nbody_sim("run", *SHORT)
     assert result.exit_code == FAILURE
     assert result.stderr == "Error: unexpected ZeroDivisionError: a fault of the method\n"
     assert contents() == {}
     monkeypatch.setenv("NBODY_SURROGATE_DEBUG", "1")
-    result = nbody_sim("run", "--integrator", "faulty", *SHORT)
-    assert isinstance(result.exception, ZeroDivisionError)
+    assert isinstance(nbody_sim("run", *SHORT).exception, ZeroDivisionError)
+
+
+def test_a_fault_of_a_plugin_names_it_and_shows_its_traceback_where_asked_for(monkeypatch):
+    register_failing("faulty", divide_by_zero)
+    line = bad(FAILURE, "run", "--integrator", "faulty", *SHORT)
+    assert line.endswith("`_advance` raised ZeroDivisionError: a fault of the method")
+    monkeypatch.setenv("NBODY_SURROGATE_DEBUG", "1")
+    error = nbody_sim("run", "--integrator", "faulty", *SHORT).exception
+    assert isinstance(error.__cause__, ZeroDivisionError)
 
 
 def test_a_warning_is_one_line_and_quiet_suppresses_it():
@@ -815,7 +825,7 @@ except SystemExit as end:
         (["run", "--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
         (["run", "-n", "2", "--duration", "0.1", "-q"], {"torch", "pyvista", "vtkmodules"}),
     ],
-    ids=" ".join,
+    ids=lambda case: " ".join(sorted(case))[:40],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(folder, arguments, heavy):
     result = run_python(COMMAND.format(arguments=arguments, heavy=heavy), folder)

@@ -539,19 +539,6 @@ def test_two_dimensions_leave_out_what_points_elsewhere(plasma, method, backend)
         np.testing.assert_array_equal(run.x, whole.x)
 
 
-def test_nothing_handed_in_is_changed(plasma):
-    system, (state, particles) = crowded(plasma, "boris", 3)
-    integrator = make_integrator("boris", segment=4)
-    carry = integrator.start(system, state, particles, 0.1)
-    kept = [state.x, state.v, particles.charges, particles.masses, particles.couplings]
-    before = [np.array(values) for values in kept]
-    first = integrator.advance(carry, 4)
-    second = integrator.advance(carry, 4)
-    np.testing.assert_array_equal(first.x, second.x)
-    for values, copy in zip(kept, before, strict=True):
-        np.testing.assert_array_equal(values, copy)
-
-
 # Options
 
 

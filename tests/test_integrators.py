@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.integrator import Carry, Problem
+from nbody_surrogate.integrator import Problem
 from nbody_surrogate.system import Draw, SystemSpec
 
 SCIPY = ["dop853", "rk45"]
@@ -278,43 +277,7 @@ def test_runs_do_not_depend_on_when_they_start(charged, method):
     np.testing.assert_allclose(run.x, other.x, rtol=0, atol=error)
 
 
-# A run is a pure function of its start: all of this bit for bit
-
-
-def test_a_batch_is_its_trajectories(charged, method):
-    state, particles = charged.sample(8, 4, 3)
-    integrator = make_integrator(method, segment=8)
-    batch = simulate(charged, state, particles, 20, integrator)
-    for b in range(3):
-        single = simulate(charged, state[b], particles[b], 20, integrator)
-        np.testing.assert_array_equal(batch.x[b], single.x[0])
-        np.testing.assert_array_equal(batch.v[b], single.v[0])
-
-
-@pytest.mark.parametrize("frames", [1, 8, 9, 16])
-def test_a_shorter_run_is_the_beginning_of_a_longer_one(charged, method, frames):
-    start = charged.sample(9, 4, 2)
-    integrator = make_integrator(method, segment=8)
-    longer = simulate(charged, *start, 20, integrator)
-    shorter = simulate(charged, *start, frames, integrator)
-    np.testing.assert_array_equal(shorter.x, longer.x[:, : frames + 1])
-    np.testing.assert_array_equal(shorter.v, longer.v[:, : frames + 1])
-
-
-def test_a_boundary_holds_all_that_follows(charged, method, tmp_path):
-    """Saved, loaded and handed to a fresh integrator, it goes on as if nothing had been."""
-    state, particles = charged.sample(10, 4, 2)
-    start = State(0.7, state.x, state.v), particles
-    unbroken = simulate(charged, *start, 12, make_integrator(method, segment=6))
-    first = advanced(method, charged, start, 6, segment=6)
-    np.savez(tmp_path / "carry.npz", **first.carry.arrays)
-    with np.load(tmp_path / "carry.npz") as saved:
-        arrays = MappingProxyType({key: saved[key] for key in saved.files})
-    carry = Carry(Problem(make_system("charged"), particles, 0.7, 0.1), 6, arrays)
-    second = make_integrator(method, segment=6).advance(carry, 6)
-    np.testing.assert_array_equal(np.concatenate([first.x, second.x], axis=1), unbroken.x[:, 1:])
-    np.testing.assert_array_equal(np.concatenate([first.v, second.v], axis=1), unbroken.v[:, 1:])
-    assert second.carry.frame == 12
+# A run is a pure function of its start: most of it is in test_conformance.py
 
 
 @pytest.mark.parametrize("method", SCIPY)
@@ -328,31 +291,6 @@ def test_a_boundary_hands_on_the_step_size(charged, method):
     starts_again = advanced(method, charged, (anew, particles), 5, segment=5)
     assert goes_on.counters["nfev"] < starts_again.counters["nfev"]
     np.testing.assert_allclose(goes_on.x, starts_again.x, rtol=0, atol=SOLVER)
-
-
-def test_nothing_handed_in_is_changed(charged, method):
-    start = charged.sample(11, 4, 2)
-    integrator = make_integrator(method, segment=5)
-    carry = integrator.advance(integrator.start(charged, *start, 0.1), 5).carry
-    before = {key: np.array(value, copy=True) for key, value in carry.arrays.items()}
-    first = integrator.advance(carry, 5)
-    integrator.advance(carry, 2)
-    integrator.advance(first.carry, 5)
-    second = integrator.advance(carry, 5)
-    assert_same_bits(first, second)
-    assert first.counters == second.counters
-    for key, value in before.items():
-        np.testing.assert_array_equal(carry.arrays[key], value)
-        np.testing.assert_array_equal(second.carry.arrays[key], first.carry.arrays[key])
-    assert carry.frame == 5
-
-
-def test_the_integrator_remembers_nothing(charged, method):
-    integrator = make_integrator(method)
-    start, other = charged.sample(12, 4), charged.sample(13, 6)
-    first = simulate(charged, *start, 10, integrator)
-    simulate(charged, *other, 10, integrator)
-    assert_same_bits(simulate(charged, *start, 10, integrator), first)
 
 
 def test_only_a_whole_segment_can_be_continued(charged, method):
@@ -370,17 +308,6 @@ def test_fixed_steps_do_not_depend_on_segments(charged, method):
     ]
     assert_same_bits(runs[0], runs[1])
     assert_same_bits(runs[0], runs[2])
-
-
-@pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("n", [1, 2])
-def test_shapes(charged, method, n, dimensions):
-    segment = advanced(method, charged, charged.sample(16, n, 2, dimensions), 3)
-    assert segment.x.shape == segment.v.shape == (2, 3, n, dimensions)
-    assert segment.x.dtype == segment.v.dtype == np.float64
-    assert segment.status.tolist() == [0, 0]
-    assert segment.message == ("", "")
-    assert segment.good.tolist() == [3, 3]
 
 
 # External fields

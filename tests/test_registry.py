@@ -11,14 +11,15 @@ import pytest
 from nbody_surrogate import (
     AbstractIntegrator,
     InputError,
+    NBodyWarning,
     PluginError,
     make_integrator,
     make_system,
     register_integrator,
     register_surrogate,
     register_system,
-    registry,
 )
+from nbody_surrogate.models import shipped_models
 from nbody_surrogate.registry import integrator_options, is_surrogate, names, surrogate_class
 
 BUILT_IN = {
@@ -57,35 +58,6 @@ class Stepper(AbstractIntegrator):
     def _advance(self, carry, frames, tick):
         raise NotImplementedError
 """
-
-
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a distribution for one test: entry points that importlib.metadata finds by itself."""
-    installed = []
-
-    def add(distribution, entries, source, kind="integrators"):
-        module = distribution.replace("-", "_") + "_of_a_test"
-        (tmp_path / f"{module}.py").write_text(source)
-        folder = tmp_path / f"{distribution.replace('-', '_')}-1.0.dist-info"
-        folder.mkdir()
-        metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
-        (folder / "METADATA").write_text(metadata)
-        lines = [f"{name} = {module}:{attribute}" for name, attribute in entries.items()]
-        text = "\n".join([f"[nbody_surrogate.{kind}]", *lines])
-        (folder / "entry_points.txt").write_text(text + "\n")
-        installed.append(distribution)
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setenv("NBODY_SURROGATE_PLUGINS", ",".join(installed))
-        monkeypatch.delitem(sys.modules, module, raising=False)
-
-    return add
-
-
-@pytest.fixture
-def registered(monkeypatch):
-    """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "_registered", {})
 
 
 def refused(kind, call, *arguments):
@@ -243,6 +215,58 @@ def test_a_broken_plugin_is_reported_and_the_others_go_on(install, source, why):
     assert set(names("integrators")) >= {"euler", "heun", "rk45"}
 
 
+def test_a_distribution_tells_an_integrator_from_a_surrogate(install):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    install("beta", {"euler": "Stepper"}, STEPPER.format(name="euler"), kind="surrogates")
+    assert make_integrator("alpha:euler").name == "euler"
+    assert not is_surrogate("alpha:euler")
+    assert is_surrogate("beta:euler")
+
+
+@pytest.mark.parametrize("spelt", ["My_Plugin", "my.plugin", "my-plugin"])
+def test_distributions_are_spelt_as_an_index_spells_them(install, monkeypatch, spelt):
+    install("my-plugin", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    monkeypatch.setenv("NBODY_SURROGATE_PLUGINS", spelt)
+    assert make_integrator(f"{spelt}:euler").name == "euler"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("api_version = 0", "`api_version` 0, this release has 1; update the plugin"),
+        ("api_version = 2", "`api_version` 2, this release has 1; update nbody-surrogate"),
+    ],
+)
+def test_a_plugin_for_another_version_of_the_contracts(install, line, said):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler") + f"    {line}\n")
+    message = refused(PluginError, make_integrator, "euler")
+    assert message.startswith("integrator 'euler' of alpha 1.0 is written for ")
+    assert said in message
+
+
+def test_what_is_no_class_of_its_kind_is_not_taken(registered):
+    message = refused(PluginError, register_surrogate("mine"), Stepper)
+    assert "must be a subclass of AbstractSurrogate, it is class Stepper" in message
+    assert "mine" not in names("surrogates")
+
+
+def test_a_broken_surrogate_does_not_hide_the_models_of_others(install):
+    install("broken", {"lost": "Lost"}, "import nothing_of_the_kind", kind="surrogates")
+    with pytest.warns(NBodyWarning, match="'lost' of broken 1.0 cannot be imported"):
+        listed = [model.name for model in shipped_models()]
+    assert "set" in listed
+
+
+def test_damaged_metadata_of_one_distribution_do_not_hide_the_others(install, tmp_path):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    install("damaged", {}, "")
+    (tmp_path / "damaged-1.0.dist-info" / "entry_points.txt").write_text("[a.group]\nno value\n")
+    (tmp_path / "touched").mkdir()
+    with pytest.warns(NBodyWarning, match="entry points of damaged cannot be read"):
+        listed = names("integrators")
+    assert {"euler", "dop853"} <= set(listed)
+
+
 # NBODY_SURROGATE_PLUGINS
 
 
@@ -293,7 +317,7 @@ def test_an_integrator_can_be_registered(registered):
 
 
 def test_a_system_can_be_registered(registered, charged):
-    register_system("plasma")(type(charged))
+    register_system("plasma")(type("Plasma", (type(charged),), {"name": "plasma"}))
     assert make_system("plasma", softening=0.3).spec.softening == 0.3
     assert "plasma" in names("systems")
 
@@ -322,6 +346,21 @@ def test_a_taken_name_cannot_be_registered(registered, register, name):
     message = refused(InputError, register(name), Stepper)
     assert message.startswith("`name` ")
     assert repr(name) in message
+
+
+def test_a_taken_name_says_by_whom(registered, install):
+    install("alpha", {"euler": "Stepper"}, STEPPER.format(name="euler"))
+    message = refused(InputError, register_surrogate("euler"), Stepper)
+    assert message.endswith("by alpha:euler")
+
+
+def test_a_cell_of_a_notebook_can_be_run_again(registered):
+    first, second = (type("Mine", (Stepper,), {"__module__": "__main__"}) for _ in range(2))
+    register_integrator("mine")(first)
+    register_integrator("mine")(second)
+    assert type(make_integrator("mine")) is second
+    other = type("Other", (Stepper,), {"__module__": "__main__"})
+    refused(InputError, register_integrator("mine"), other)
 
 
 # What importing costs

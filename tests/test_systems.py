@@ -10,7 +10,6 @@ import functools
 import itertools
 import json
 import math
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 import numpy as np
@@ -21,6 +20,7 @@ from scipy.special import ellipk
 
 from nbody_surrogate import InputError, Particles, State, make_system
 from nbody_surrogate.system import SystemSpec
+from nbody_surrogate.testing.symmetries import IMPLIED, maps
 
 ROUNDING = 1e-12  # of the largest acceleration: a few terms, but of near particles 0.03 apart
 GRADIENT = 1e-9  # of the largest force: fourth-order differences with step 1e-3 at distances > 0.8
@@ -187,6 +187,8 @@ def altered(value):
     """Another valid value of a parameter."""
     if isinstance(value, tuple):
         return tuple(1.3 * part + 0.1 * k for k, part in enumerate(value))
+    if isinstance(value, bool):
+        return not value
     return 1.3 * value if isinstance(value, float) else "equal"
 
 
@@ -512,80 +514,6 @@ def test_systems_with_a_magnetic_field():
 # Symmetries
 
 
-@dataclass
-class Map:
-    """A map of solutions; positions turn by a matrix and move, velocities as well."""
-
-    turn: np.ndarray
-    shift: np.ndarray | float = 0.0
-    boost: np.ndarray | float = 0.0
-    time: float = 1.0
-    charge: float = 1.0
-    order: np.ndarray | None = None
-
-    def states(self, x, v, particles):
-        order = np.arange(x.shape[1]) if self.order is None else self.order
-        bonds = particles.couplings
-        return (
-            self.vectors(x) + self.shift,
-            self.time * self.vectors(v) + self.boost,
-            Particles(
-                self.charge * particles.charges[:, order],
-                particles.masses[:, order],
-                None if bonds is None else bonds[:, order][:, :, order],
-            ),
-        )
-
-    def vectors(self, values):
-        turned = values @ self.turn.T
-        return turned if self.order is None else turned[:, self.order]
-
-
-def turn(rng, dimensions):
-    """A rotation, never a reflection."""
-    matrix = np.linalg.qr(rng.normal(size=(dimensions, dimensions)))[0]
-    matrix[0] *= np.sign(np.linalg.det(matrix))
-    return matrix
-
-
-def mirror(dimensions, axis):
-    return np.diag([-1.0 if d == axis else 1.0 for d in range(dimensions)])
-
-
-def turn_about(rng, dimensions, axis):
-    """A rotation in the plane of all axes but one, or None where there is no such plane."""
-    plane = [d for d in range(dimensions) if d != axis]
-    if len(plane) < 2:
-        return None
-    matrix = np.eye(dimensions)
-    matrix[np.ix_(plane, plane)] = turn(rng, 2)
-    return matrix
-
-
-def maps(symmetry, rng, dimensions, n, axis):
-    """All maps to test of a symmetry."""
-    one = np.eye(dimensions)
-    if symmetry == "translation":
-        return [Map(one, shift=rng.normal(size=dimensions))]
-    if symmetry == "boost":
-        u = rng.normal(size=dimensions)
-        return [Map(one, shift=0.7 * u, boost=u)]  # at t = 0.7
-    if symmetry == "permutation":
-        return [Map(one, order=np.roll(rng.permutation(n), 1)), Map(one, order=np.arange(n)[::-1])]
-    if symmetry == "time-reversal":
-        return [Map(one, time=-1.0)]
-    if symmetry == "charge-conjugation":
-        return [Map(one, charge=-1.0)]
-    turns = {
-        "rotation": [turn(rng, dimensions)],
-        "reflection": [mirror(dimensions, d) for d in range(dimensions)],
-        "axial-rotation": [turn_about(rng, dimensions, axis)],
-        "axial-reflection": [mirror(dimensions, d) for d in range(dimensions) if d != axis],
-        "midplane-reflection": [mirror(dimensions, axis)] if axis < dimensions else [],
-    }
-    return [Map(each) for each in turns[symmetry] if each is not None]
-
-
 SYMMETRIES = [
     "axial-reflection",
     "axial-rotation",
@@ -599,11 +527,6 @@ SYMMETRIES = [
     "translation",
 ]
 BY_SIGNATURE = {"time-shift"}  # no law is handed the time
-IMPLIED = {
-    "axial-rotation": "rotation",
-    "axial-reflection": "reflection",
-    "midplane-reflection": "reflection",
-}
 
 
 def holds(system, symmetry):
@@ -698,7 +621,8 @@ def test_two_masses_circle_each_other():
     arms = np.array([m2, -m1]) * r / (m1 + m2)
     x, v = np.zeros((2, 1, 2, 3))
     x[0, :, 0], v[0, :, 1] = arms, frequency * arms
-    matrix = turn(np.random.default_rng(20), 3)
+    (rotation,) = maps("rotation", np.random.default_rng(20), 3, 2)
+    matrix = rotation.turn
     times = np.linspace(0, 2 * math.pi / frequency, 9)
     found, _ = solution(
         system, State(0.0, x @ matrix.T, v @ matrix.T), Particles([[0, 0]], [[m1, m2]]), times

@@ -23,7 +23,7 @@ from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import InputError, PluginError, RunError
 from nbody_surrogate.registry import make_system, register_surrogate
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
@@ -394,7 +394,7 @@ def test_other_errors_of_a_model_are_not_hidden(toy, tiny, tmp_path, monkeypatch
         raise RuntimeError("shapes do not match")
 
     monkeypatch.setattr(Toy, "forward", faulty)
-    with pytest.raises(RuntimeError, match="shapes do not match"):
+    with pytest.raises(PluginError, match=r"`forward` raised RuntimeError: shapes do not match"):
         trainer_of(tiny(**toy), tmp_path).run()
 
 

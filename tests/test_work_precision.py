@@ -37,6 +37,7 @@ def folder(tmp_path, monkeypatch):
 def test_a_text_names_a_method_its_number_and_its_force():
     method = contender("leapfrog:4", threads=2, segment=7, dtype="float32").method
     assert (method.options.substeps, method.options.threads, method.options.segment) == (4, 2, 7)
+    assert contender("set-small+compile").method.options.compile
     slow = contender("dop853+numpy:1e-6")
     assert (slow.numpy_force, slow.method.options.rtol, slow.method.options.atol) == (
         True,
@@ -66,6 +67,7 @@ def test_a_name_alone_is_taken_over_its_parameters():
         ("leapfrog:1.5", "whole number"),
         ("leapfrog:0", "whole number"),
         ("leapfrog+numpy:4", "adaptive"),
+        ("leapfrog+compile:4", "models"),
         ("copy-last:3", "takes no number"),
         ("dop853:-1", "`rtol`"),
     ],

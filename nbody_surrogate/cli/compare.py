@@ -214,7 +214,7 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
 
 
 def _as_dict(found: _Found) -> dict[str, Any]:
-    from nbody_surrogate.simulation import versions
+    from nbody_surrogate.versions import versions
 
     return {
         "command": command_line(SILENT),

@@ -48,6 +48,10 @@ class Files:
         reference = None if request.no_reference else output.with_suffix(".reference.h5")
         if reference is not None:
             check_output_path(reference, request.overwrite)
+        if request.checkpoint is not None:
+            from nbody_surrogate.restart import check_restart_path
+
+            check_restart_path(request.checkpoint, request.overwrite)
         return cls(output, reference, request.render, request.report)
 
     @property

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import rich_click as click
 
-from nbody_surrogate.errors import InterruptionError, NBodyError, NBodyWarning
+from nbody_surrogate.errors import (
+    InterruptionError,
+    NBodyError,
+    NBodyWarning,
+    PluginError,
+    is_out_of_memory,
+)
 
-__all__ = ["OneLineErrors", "interruptible"]
+__all__ = ["OneLineErrors"]
 
 
 class OneLineErrors(click.RichGroup):
     """A group that reports errors in one line on stderr and never shows a traceback.
 
-    Set ``NBODY_SURROGATE_DEBUG`` to see the traceback of an unexpected error.
+    Set ``NBODY_SURROGATE_DEBUG`` to see the traceback of an unexpected error, or of a plugin's.
     """
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
@@ -32,32 +36,18 @@ class OneLineErrors(click.RichGroup):
         except click.ClickException as error:
             _stop(error.format_message(), error.exit_code)
         except NBodyError as error:
+            if isinstance(error, PluginError) and os.environ.get("NBODY_SURROGATE_DEBUG"):
+                raise
             _stop(str(error), error.exit_code)
         except (KeyboardInterrupt, click.Abort):
             _stop("interrupted", InterruptionError.exit_code)
         except Exception as error:
             if os.environ.get("NBODY_SURROGATE_DEBUG"):
                 raise
-            if _out_of_memory(error):
+            if is_out_of_memory(error):
                 _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
             _stop(f"unexpected {type(error).__name__}: {error}", 1)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-@contextmanager
-def interruptible(hint: str) -> Iterator[None]:
-    """Say what is left, and how to go on, where the user ends what runs inside."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(err=True)  # after the ^C of the terminal
-        raise InterruptionError(f"interrupted; {hint}") from None
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; torch says so by a RuntimeError."""
-    said = "allocate memory" in str(error) or "out of memory" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -48,6 +48,9 @@ class Request:
     threads: int
     weights: str | None
     compiled: bool
+    guard: str | None
+    threshold: tuple[str, ...]
+    checkpoint: Path | None
     output: Path | None
     overwrite: bool
     render: Path | None

@@ -9,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nbody_surrogate.cli.guards import guard_lines
 from nbody_surrogate.comparison import Comparison
 from nbody_surrogate.metrics import summary
 from nbody_surrogate.trajectory import Ensemble
@@ -34,6 +35,9 @@ def print_report(runs: list[Ensemble], comparison: Comparison | None, files: lis
     else:
         console.print(_against(comparison, errors, kept))
         console.print(comparison.verdict)
+    if (report := runs[0].info.guard) is not None:
+        for line in guard_lines(report):
+            console.print(line, markup=False)
     for run in runs:
         for b, why in enumerate(run.info.message):
             if why:

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from nbody_surrogate.h5md.layout import FLOAT, INTEGER, MAX_TEXT
+from nbody_surrogate.h5md.layout import FLOAT, INTEGER, MAX_TEXT, text_type
 
 REDUCED = b"1"
 
@@ -25,6 +25,8 @@ __all__ = [
     "has_groups",
     "integers_at",
     "open_floats",
+    "open_integer",
+    "open_text",
     "text_at",
 ]
 
@@ -64,6 +66,16 @@ def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
     if not isinstance(unit, bytes | str) or unit not in (REDUCED, REDUCED.decode()):
         raise ValueError(f"{path!r} is in unit {str(unit)[:20]!r}, only reduced units (1) are read")
     return dataset
+
+
+def open_integer(group: Any, path: str) -> Any:
+    """Open an integer without reading it."""
+    return _open(group, path, INTEGER, ())
+
+
+def open_text(group: Any, path: str, length: int) -> Any:
+    """Open a text of `length` bytes without reading it."""
+    return _open(group, path, text_type(length), ())
 
 
 def text_at(group: Any, path: str) -> bytes:

@@ -1,0 +1,1 @@
+"""The surrogate `pairnet` for nbody-surrogate."""

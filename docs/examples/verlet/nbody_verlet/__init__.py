@@ -1,0 +1,1 @@
+"""The integrator `verlet` for nbody-surrogate."""

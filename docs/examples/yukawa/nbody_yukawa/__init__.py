@@ -1,0 +1,1 @@
+"""The system `yukawa` for nbody-surrogate."""

@@ -1,0 +1,112 @@
+"""`nbody-sim plugins`: what is there, what it is, whether it keeps its contract, and a new one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from nbody_surrogate.errors import PluginError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.testing.check import Check
+
+__all__ = ["plugins"]
+
+KIND = click.Choice(["system", "integrator", "surrogate", "preset"])
+CODE = click.Choice(["system", "integrator", "surrogate"])
+
+
+@click.group()
+def plugins() -> None:
+    """List, show and check systems, integrators and surrogates; write a new plugin."""
+
+
+@plugins.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
+def list_(as_json: bool) -> None:
+    """List all that is provided, by kind and name. Nothing of it is imported."""
+    from nbody_surrogate.registry import entries
+
+    found = entries()
+    if as_json:
+        click.echo(json.dumps([entry._asdict() for entry in found], indent=1))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    heads = ("name", "kind", "distribution", "version", "status")
+    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    for entry in found:
+        name, kind, distribution, version, _, status = entry
+        table.add_row(name, kind, distribution or "this session", version, status)
+    Console(highlight=False).print(table)
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=KIND, help="Where a name is of several.")
+def show(name: str, kind: str | None) -> None:
+    """Print what NAME is, where it comes from, and its parameters."""
+    from nbody_surrogate.plugin_facts import facts
+
+    click.echo("\n\n".join("\n".join(lines) for lines in facts(name, kind)))
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=CODE, help="Where a name is of several.")
+@click.option("--system", help="To run on.  [default: that of the weights, or charged]")
+@click.option("--weights", help="Of a surrogate: a folder, or shipped ones.  [default: random]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of lines.")
+def check(
+    name: str, kind: str | None, system: str | None, weights: str | None, as_json: bool
+) -> None:
+    """Hold NAME to its contract, check by check; the exit code is 1 where one fails."""
+    from nbody_surrogate.testing import checks
+
+    every = checks(name, kind=kind, system=system, weights=weights)
+    every[0].case()  # so that a plugin which cannot be loaded says so once
+    results = []
+    for each in every:
+        result, said = _outcome(each)
+        results.append({"check": each.name, "result": result, "message": said})
+        if not as_json:
+            click.echo(f"{result:7} {each.name:26} {said}")
+    if as_json:
+        click.echo(json.dumps(results, indent=1))
+    failed = [row["check"] for row in results if row["result"] == "FAILED"]
+    if failed:
+        raise PluginError(f"{name!r} fails {len(failed)} of {len(every)}: {', '.join(failed)}")
+
+
+def _outcome(each: Check) -> tuple[str, str]:
+    from unittest import SkipTest
+
+    from nbody_surrogate.testing import ConformanceError
+
+    try:
+        each()
+    except SkipTest as why:
+        return "skipped", str(why)
+    except ConformanceError as error:
+        return "FAILED", str(error)
+    return "passed", each.demand
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("--kind", type=CODE, default="surrogate", show_default=True, help="What it is to be.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder.  [default: NAME]")
+def new(name: str, kind: str, output: Path | None) -> None:
+    """Write a plugin package called NAME: complete, installable and tested as it stands."""
+    from nbody_surrogate.scaffold import write_package
+
+    folder = Path(name) if output is None else output
+    written = write_package(name, kind, folder)
+    for path in written:
+        click.echo(path)
+    click.echo(f"Next: pip install -e '{folder}[test]' && nbody-sim plugins check {name}")

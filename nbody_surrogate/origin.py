@@ -1,0 +1,49 @@
+"""Where a plugin's class comes from, so that a message can name it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["OWN_DISTRIBUTION", "Origin", "note_origin", "origin_of"]
+
+OWN_DISTRIBUTION = "nbody-surrogate"
+
+
+class Origin(NamedTuple):
+    """A plugin, as messages name it.
+
+    Attributes
+    ----------
+    kind : str
+        ``system``, ``integrator``, ``surrogate`` or ``preset``.
+    name : str
+        As it is registered.
+    provider : str
+        The distribution and its version, or the module of a class that none provides.
+    built_in : bool
+        Whether it ships with this package.
+    """
+
+    kind: str
+    name: str
+    provider: str
+    built_in: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r} of {self.provider}"
+
+
+_origins: dict[type, Origin] = {}
+
+
+def note_origin(cls: type, origin: Origin) -> None:
+    """Remember where a class was found."""
+    _origins[cls] = origin
+
+
+def origin_of(cls: type, kind: str, name: str | None = None) -> Origin:
+    """Say where a class comes from: what the registry knows, or else its module."""
+    if cls in _origins:
+        return _origins[cls]
+    own = cls.__module__.partition(".")[0] == OWN_DISTRIBUTION.replace("-", "_")
+    return Origin(kind, name or cls.__qualname__, f"module {cls.__module__}", own)

@@ -1,0 +1,111 @@
+"""A plugin under test, together with the problem that it is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.integrator import AbstractIntegrator
+from nbody_surrogate.registry import integrator_class, make_integrator, make_system, names
+from nbody_surrogate.simulation import simulate
+from nbody_surrogate.state import Particles, State
+from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.testing.check import AbstractCase
+from nbody_surrogate.trajectory import Ensemble
+
+__all__ = ["StepperCase", "SystemCase", "integrator_case", "system_case"]
+
+DEFAULT_SYSTEM = "charged"
+FEW = 4  # particles
+
+
+@dataclass(frozen=True)
+class StepperCase(AbstractCase):
+    """An integrator, or a surrogate as one.
+
+    Attributes
+    ----------
+    make : callable
+        Builds the integrator anew; takes options such as ``segment``.
+    system : AbstractSystem
+        One that it fits.
+    n : int
+        Particles.
+    """
+
+    make: Callable[..., AbstractIntegrator]
+    system: AbstractSystem
+    n: int
+
+    @property
+    def dt(self) -> float:
+        """Time between frames."""
+        return self.system.spec.frame_dt
+
+    @property
+    def usual(self) -> str:
+        """The method that frames come from."""
+        return self.make().stepper
+
+    def start(
+        self, seed: int, batch: int = 1, n: int | None = None, dimensions: int = 3
+    ) -> tuple[State, Particles]:
+        """Draw a start."""
+        return self.system.sample(seed, n or self.n, batch, dimensions)
+
+    def run(
+        self, integrator: AbstractIntegrator, state: State, particles: Particles, frames: int
+    ) -> Ensemble:
+        """Run an integrator from a start."""
+        return simulate(self.system, state, particles, frames, integrator, dt=self.dt)
+
+
+def integrator_case(name: str, system: str | None = None) -> StepperCase:
+    """Return the case of an integrator, on a system that it takes."""
+    cls = integrator_class(name)
+
+    def make(**options: Any) -> AbstractIntegrator:
+        return make_integrator(name, **options)
+
+    return StepperCase(make().origin, make, _fitting(cls.name, make, system), FEW)
+
+
+def _fitting(
+    name: str, make: Callable[..., AbstractIntegrator], wanted: str | None
+) -> AbstractSystem:
+    """Build the wanted system, or the first one that an integrator takes."""
+    if wanted is not None:
+        return _taken(make, wanted)
+    refusals = []
+    for each in dict.fromkeys([DEFAULT_SYSTEM, *names("systems")]):
+        try:
+            return _taken(make, each)
+        except InputError as error:
+            refusals.append(str(error))
+    raise PluginError(f"integrator {name!r} takes no system: {'; '.join(refusals)}")
+
+
+def _taken(make: Callable[..., AbstractIntegrator], name: str) -> AbstractSystem:
+    system = make_system(name)
+    make().start(system, *system.sample(0, FEW), system.spec.frame_dt)
+    return system
+
+
+@dataclass(frozen=True)
+class SystemCase(AbstractCase):
+    """A system."""
+
+    system: AbstractSystem
+
+    @property
+    def usual(self) -> str:
+        """See `AbstractCase.usual`."""
+        return "pair_acceleration"
+
+
+def system_case(name: str) -> SystemCase:
+    """Return the case of a system with its default parameters."""
+    system = make_system(name)
+    return SystemCase(system.origin, system)

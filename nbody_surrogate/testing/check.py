@@ -1,0 +1,125 @@
+"""What a check is: a named callable that passes, is skipped, or says what is wrong."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+from unittest import SkipTest
+
+import numpy as np
+
+from nbody_surrogate.breach import breach, raised
+from nbody_surrogate.errors import (
+    InputError,
+    NBodyError,
+    NBodyWarning,
+    PluginError,
+    is_out_of_memory,
+)
+from nbody_surrogate.origin import Origin
+
+__all__ = ["AbstractCase", "Check", "ConformanceError", "failed", "skip"]
+
+
+class ConformanceError(PluginError, AssertionError):
+    """A plugin fails a check; the message names it, its distribution, the method and its duty."""
+
+
+def failed(origin: Origin, method: str, what: str) -> ConformanceError:
+    """Return the error of a failed check; `what` follows the method's name."""
+    return ConformanceError(str(breach(origin, method, what)))
+
+
+def skip(why: str) -> SkipTest:
+    """Return what a check raises that does not apply; pytest and unittest know it."""
+    return SkipTest(why)
+
+
+@dataclass(frozen=True)
+class AbstractCase(ABC):
+    """A plugin under test, and what it is tested on.
+
+    Attributes
+    ----------
+    origin : Origin
+    """
+
+    origin: Origin
+
+    @property
+    @abstractmethod
+    def usual(self) -> str:
+        """The method that is at fault unless a check knows better."""
+
+    def demand(self, holds: bool | np.bool_, what: str, method: str | None = None) -> None:
+        """Raise `ConformanceError` unless something holds; `what` follows the method's name."""
+        if not holds:
+            raise failed(self.origin, method or self.usual, what)
+
+
+@final
+@dataclass(frozen=True)
+class Check:
+    """One check of one plugin. Call it to run it.
+
+    Attributes
+    ----------
+    name : str
+        As ``nbody-sim plugins check`` prints it.
+    function : callable
+        Takes the case; its docstring says what is demanded.
+    case : callable
+        Returns the case; made once for all checks of a plugin, when the first of them runs.
+    arguments : tuple
+        Further arguments of the function.
+    """
+
+    name: str
+    function: Callable[..., None]
+    case: Callable[[], AbstractCase]
+    arguments: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def demand(self) -> str:
+        """What is demanded, in one line."""
+        return (self.function.__doc__ or self.name).split("\n")[0]
+
+    def __call__(self) -> None:
+        """Run the check.
+
+        Raises
+        ------
+        ConformanceError
+            If the plugin fails it.
+        unittest.SkipTest
+            If it does not apply to the plugin.
+        """
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore", NBodyWarning)  # of cards, which are made up
+            warnings.simplefilter("ignore", RuntimeWarning)  # of overflows, which are meant
+            case = self._case()
+            try:
+                self.function(case, *self.arguments)
+            except (ConformanceError, SkipTest):
+                raise
+            except PluginError as error:
+                raise ConformanceError(str(error)) from error
+            except InputError as error:
+                what = f"{case.origin} refuses what it must take: {error}"
+                raise ConformanceError(what) from error
+            except Exception as error:
+                if isinstance(error, NBodyError) or is_out_of_memory(error):
+                    raise
+                raise ConformanceError(str(raised(case.origin, self.name, error))) from error
+
+    def _case(self) -> AbstractCase:
+        try:
+            return self.case()
+        except PluginError as error:
+            raise ConformanceError(str(error)) from error

@@ -1,0 +1,233 @@
+"""What every system must do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nbody_surrogate.breach import array_of
+from nbody_surrogate.registry import make_system
+from nbody_surrogate.simulation import simulate
+from nbody_surrogate.state import Particles, State
+from nbody_surrogate.testing.case import SystemCase
+from nbody_surrogate.testing.check import skip
+from nbody_surrogate.testing.symmetries import IMPLIED, SYMMETRIES, maps
+
+__all__ = ["SYSTEM_CHECKS"]
+
+ROUNDING = 1e-9
+"""Relative: rounding errors of sums in another order, 1e-16, and much room."""
+
+BROKEN = 1e-6
+"""Relative: a symmetry that is off by less is one; a drift of less than this is none."""
+
+CLOSE = 0.05  # a cloud that is so much smaller has forces that are clipped, where any are
+
+FRAMES = 10  # over which constants of motion must be constant
+
+
+def check_parameters(case: SystemCase) -> None:
+    """Parameters, as a run stores them, make the same system again."""
+    stored = case.system.spec.model_dump(mode="json")
+    again = make_system(case.origin.name, **stored).spec.model_dump(mode="json")
+    case.demand(again == stored, f"must be the same from JSON, {stored} became {again}", "Spec")
+
+
+def check_starts(case: SystemCase) -> None:
+    """Starts are finite, for any N, in two dimensions and in three, with finite forces."""
+    for n in (1, 2, 5):
+        for dimensions in (2, 3):
+            state, particles = case.system.sample(0, n, 2, dimensions)
+            forces = case.system.acceleration(state.x, state.v, particles)
+            what = f"must be finite at a sampled start of N = {n} in {dimensions} dimensions"
+            case.demand(np.isfinite(forces).all(), what, "pair_acceleration")
+
+
+def check_sampling(case: SystemCase) -> None:
+    """A start depends on its seed and its number alone."""
+    first, again = (case.system.sample(3, 4, 3)[0] for _ in range(2))
+    alone, _ = case.system.sample(3, 4, 1, first=2)
+    same = np.array_equal(first.x, again.x) and np.array_equal(first.v, again.v)
+    case.demand(same, "must draw from the generator that it is handed only", "_sample")
+    same = np.array_equal(first.x[2], alone.x[0]) and np.array_equal(first.v[2], alone.v[0])
+    case.demand(same, "must not remember what it drew before", "_sample")
+    other, _ = case.system.sample(4, 4, 3)
+    what = "must draw another start for another seed"
+    case.demand(not np.array_equal(first.x, other.x), what, "_sample")
+
+
+def check_forces(case: SystemCase) -> None:
+    """Forces and energies are the same bits each time, and change nothing that is handed in."""
+    state, particles = case.system.sample(1, 4, 2)
+    first, again = (case.system.acceleration(state.x, state.v, particles) for _ in range(2))
+    what = "must be the same bits each time"
+    case.demand(np.array_equal(first, again), what, "pair_acceleration")
+    x, v = state.x.copy(), state.v.copy()
+    opened = Particles(particles.charges, particles.masses, particles.couplings)
+    case.system.acceleration(x, v, opened)
+    case.system.invariants(x, v, opened)
+    same = np.array_equal(x, state.x) and np.array_equal(v, state.v)
+    case.demand(same, "must leave its input as it is, it changed x or v", "pair_acceleration")
+
+
+def check_batch(case: SystemCase) -> None:
+    """Forces and energies of a trajectory do not depend on the others of the batch."""
+    state, particles = case.system.sample(2, 4, 3)
+    forces = case.system.acceleration(state.x, state.v, particles)
+    energy = case.system.invariants(state.x, state.v, particles).energy
+    for b in range(3):
+        one, few = state[b], particles[b]
+        off = _apart(forces[b : b + 1], case.system.acceleration(one.x, one.v, few))
+        what = f"must treat each trajectory by itself; alone, trajectory {b} differs by {off:.1e}"
+        case.demand(off <= ROUNDING, what, "pair_acceleration")
+        off = _apart(energy[b : b + 1], case.system.invariants(one.x, one.v, few).energy)
+        what = f"must treat each trajectory by itself; alone, trajectory {b} differs by {off:.1e}"
+        case.demand(off <= ROUNDING, what, "potential_energy")
+
+
+def check_velocities(case: SystemCase) -> None:
+    """Forces depend on velocities where `velocity_dependent` says so, and nowhere else."""
+    state, particles = case.system.sample(4, 4, 2)
+    plain = case.system.acceleration(state.x, state.v, particles)
+    other = case.system.acceleration(state.x, 2.0 * state.v + 0.3, particles)
+    off, said = _apart(plain, other), case.system.velocity_dependent
+    does = "do" if off > BROKEN else "do not"
+    what = f"must say whether forces depend on velocity; it is {said}, and they {does}"
+    case.demand(said == (off > BROKEN), what, "velocity_dependent")
+
+
+def check_laws(case: SystemCase) -> None:
+    """Where forces are written as laws too, they are the same forces."""
+    laws = case.system.force_laws()
+    if laws is None:
+        raise skip("forces are not written as laws")
+    state, particles = case.system.sample(5, 4, 2)
+    wanted = case.system.pair_acceleration(state.x, particles)
+    if laws.pair is not None:
+        law = laws.pair.factory(np.sqrt, np.where)
+        found = _by_law(law, laws.pair.parameters, state, particles)
+        found = np.clip(found, -laws.clip, laws.clip) / particles.masses[..., None]
+        off = _apart(wanted, found)
+        what = f"must be the forces of `pair_acceleration`, they differ by {off:.1e}"
+        case.demand(off <= ROUNDING, what, "force_laws")
+    if laws.field is not None:
+        off = _field_error(case, state, particles)
+        what = f"must be the forces of `one_body_acceleration`, they differ by {off:.1e}"
+        case.demand(off <= ROUNDING, what, "force_laws")
+
+
+def check_conserved(case: SystemCase) -> None:
+    """What is declared as conserved is, along a solution by dop853."""
+    from nbody_surrogate.registry import make_integrator
+
+    solver = make_integrator("dop853", rtol=1e-10, atol=1e-10)
+    run = simulate(case.system, *case.system.sample(6, 3), FRAMES, solver)
+    case.demand(run.info.success, f"must be solvable, dop853 says {run.info.message[0]!r}", "Spec")
+    rows = [case.system.invariants(run.x[:, k], run.v[:, k], run.particles) for k in (0, FRAMES)]
+    scale = max(1.0, float(rows[0].kinetic[0]))
+    for quantity in sorted(case.system.conserved):
+        before, after = (getattr(row, quantity) for row in rows)
+        drift = float(np.abs(after - before).max()) / scale
+        what = f"must hold constants of motion only, {quantity!r} drifts by {drift:.1e}"
+        case.demand(drift <= BROKEN, what, "conserved")
+
+
+def check_symmetry(case: SystemCase, symmetry: str) -> None:
+    """Symmetries of the forces are declared where they hold, and nowhere else."""
+    declared = symmetry in case.system.symmetries
+    if symmetry == "time-shift":  # no force is handed the time
+        case.demand(declared, "must hold 'time-shift': no force is handed the time", "symmetries")
+        return
+    off = _violation(case, symmetry)
+    if declared:
+        what = f"must not hold {symmetry!r}, by which forces are off by {off:.1e}"
+        case.demand(off <= ROUNDING, what, "symmetries")
+    else:
+        what = f"must hold {symmetry!r}, which forces have to {off:.1e}"
+        case.demand(off > BROKEN, what, "symmetries")
+
+
+def check_axial_symmetries(case: SystemCase) -> None:
+    """Symmetries about an axis hold where they are declared, about z or about y."""
+    declared = case.system.symmetries & IMPLIED.keys()
+    if not declared:
+        raise skip("none is declared")
+    for symmetry in sorted(declared):
+        off = min(_violation(case, symmetry, axis) for axis in (2, 1))
+        what = f"must not hold {symmetry!r}, by which forces are off by {off:.1e}"
+        case.demand(off <= ROUNDING, what, "symmetries")
+
+
+SYSTEM_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
+    (check_parameters, ()),
+    (check_starts, ()),
+    (check_sampling, ()),
+    (check_forces, ()),
+    (check_batch, ()),
+    (check_velocities, ()),
+    (check_laws, ()),
+    (check_conserved, ()),
+    *((check_symmetry, (symmetry,)) for symmetry in SYMMETRIES),
+    (check_axial_symmetries, ()),
+)
+
+
+def _violation(case: SystemCase, symmetry: str, axis: int = 2) -> float:
+    """By how much forces of mapped states differ from mapped forces, at two sizes of the cloud."""
+    state, particles = case.system.sample(7, 4, 2)
+    # unlike those of many samplers: unequal, so that what depends on them shows
+    rng = np.random.default_rng(8)
+    charges = rng.choice([-1.0, 0.5, 2.0], size=particles.charges.shape)
+    masses = rng.uniform(0.5, 2.0, size=particles.masses.shape)
+    particles = Particles(charges, masses, particles.couplings)
+    worst = 0.0
+    for x in (state.x, CLOSE * state.x):
+        plain = case.system.acceleration(x, state.v, particles)
+        for each in maps(symmetry, rng, 3, 4, axis):
+            mapped = case.system.acceleration(*each.states(x, state.v, particles))
+            worst = max(worst, _apart(each.vectors(plain), mapped))
+    return worst
+
+
+def _by_law(law: Callable, parameters: tuple, state: State, particles: Particles) -> np.ndarray:
+    """Sum the forces of a pair law over pairs."""
+    x, q, m, bonds = state.x, particles.charges, particles.masses, particles.couplings
+    r = x[:, :, None] - x[:, None]
+    r2 = (r * r).sum(-1)
+    i, j = np.triu_indices(x.shape[1], 1)
+    bond = np.ones_like(r2) if bonds is None else bonds
+    total = np.zeros_like(x)
+    for b in range(len(x)):
+        for k, other in zip(i, j, strict=True):
+            over, _ = law(
+                parameters,
+                r2[b, k, other],
+                q[b, k],
+                q[b, other],
+                m[b, k],
+                m[b, other],
+                bond[b, k, other],
+            )
+            total[b, k] += over * r[b, k, other]
+            total[b, other] -= over * r[b, k, other]
+    return total
+
+
+def _field_error(case: SystemCase, state: State, particles: Particles) -> float:
+    """By how much the law of the field differs from the forces."""
+    laws = case.system.force_laws()
+    assert laws is not None
+    assert laws.field is not None
+    law = laws.field.factory(np.sqrt, np.where)
+    wanted = array_of(
+        case.origin, case.system.one_body_acceleration, state.x.shape, state.x, state.v, particles
+    )
+    x, v = (tuple(np.moveaxis(y, -1, 0)) for y in (state.x, state.v))
+    found, _ = law(laws.field.parameters, x, v, particles.charges, particles.masses)
+    return _apart(wanted, np.stack(np.broadcast_arrays(*found, x[0])[:3], -1))
+
+
+def _apart(first: np.ndarray, second: np.ndarray) -> float:
+    """Largest difference, over the larger of 1 and the size of the first."""
+    return float(np.abs(first - second).max() / max(1.0, np.abs(first).max()))

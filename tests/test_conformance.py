@@ -1,0 +1,551 @@
+"""The conformance kit: all that ships passes it, and every check is seen to fail."""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import replace
+from unittest import SkipTest
+
+import numpy as np
+import pytest
+import torch
+from pydantic import field_validator
+
+from examples import Pairnet, Verlet, Yukawa
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry import (
+    entries,
+    make_system,
+    register_integrator,
+    register_surrogate,
+    register_system,
+    surrogate_class,
+)
+from nbody_surrogate.state import Particles
+from nbody_surrogate.surrogate import Card, CardSystem
+from nbody_surrogate.system import ForceLaws, PairLaw
+from nbody_surrogate.testing import Check, ConformanceError, checks
+from nbody_surrogate.testing.suite import kind_of
+from nbody_surrogate.testing.symmetries import SYMMETRIES
+from nbody_surrogate.weights import save_weights
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+BUILT_IN = [
+    (entry.kind, entry.name)
+    for entry in entries()
+    if entry.status == "built-in" and entry.kind != "preset"
+]
+
+
+# These take one number of particles, or run away with weights as large as those of the kit.
+CONFIGS = {
+    "egnn": {"width": 8},
+    "lstm": {"width": 16, "particles": 5},
+    "mlp": {"width": 16, "particles": 5},
+    "set-paper": {"width": 8, "blocks": 2, "layers": 2, "history": 4},
+}
+
+BREACHES = {("egnn", "remote"), ("set-paper", "remote")}
+"""What is known to fail: messages there have no envelope."""
+
+
+@pytest.mark.parametrize(
+    ("name", "check"),
+    [
+        pytest.param(name, check, id=f"{kind}-{name}-{check}")
+        for kind, name in BUILT_IN
+        if name not in CONFIGS
+        for check in checks(name, kind=kind)
+    ],
+)
+def test_what_ships_keeps_its_contract(name, check):
+    check()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_models_that_need_weights_keep_their_contract(name, tmp_path):
+    save_small_weights(name, CONFIGS[name], tmp_path / name)
+    failing = set()
+    for check in checks(name, kind="surrogate", weights=str(tmp_path / name)):
+        try:
+            check()
+        except SkipTest:
+            continue
+        except ConformanceError:
+            failing.add((name, check.name))
+    assert failing == {each for each in BREACHES if each[0] == name}
+
+
+def save_small_weights(name, config, folder):
+    """Fresh weights, a little perturbed, so that none is zero."""
+    cls, charged = surrogate_class(name), make_system("charged")
+    torch.manual_seed(0)
+    model = cls(cls.Config(**config)).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.01)
+    n = config.get("particles")
+    trained = CardSystem(system="charged", spec=charged.spec.of_forces(), time_range=(0, 1e4))
+    card = Card(
+        systems=(trained,),
+        frame_dt=charged.spec.frame_dt,
+        particles=(n or 1, n or 64),
+        charges=(0, 2),
+        masses=(0.1, 10),
+        dtype="float64",
+        symmetries=tuple(sorted(model.symmetries)),
+        training_data_hash="none",
+    )
+    save_weights(folder, model, name, card)
+
+
+@pytest.mark.parametrize("weights", ["set", "set-small", "set-kernel"])
+def test_trained_weights_can_be_checked_too(weights):
+    (known,) = (c for c in checks("set", weights=weights) if c.name == "known-symmetries")
+    known()
+    (streaming,) = (c for c in checks("set", weights=weights) if c.name == "streaming")
+    streaming()
+
+
+# Integrators, each broken in one way
+
+
+def spoilt(change):
+    """An integrator like the example, with its frames changed."""
+
+    class Spoilt(Verlet):
+        def _advance(self, carry, frames, tick):
+            made = super()._advance(carry, frames, tick)
+            change(carry, made)
+            return made
+
+    return Spoilt
+
+
+class Renamed(Verlet):
+    name = "another"
+
+
+class NeedsThree(Verlet):
+    def _start(self, problem, state):
+        return {"third": state.x[:, 2]}
+
+
+class Remembers(Verlet):
+    last = 0.0
+
+    def _advance(self, carry, frames, tick):
+        made = super()._advance(carry, frames, tick)
+        made.x += self.last
+        self.last = 1e-3 * float(carry.frame == 0)
+        return made
+
+
+class Massless(Verlet):
+    """Takes all masses for one."""
+
+    def _advance(self, carry, frames, tick):
+        given = carry.problem.particles
+        particles = Particles(given.charges, np.ones(given.masses.shape), given.couplings)
+        problem = replace(carry.problem, particles=particles)
+        return super()._advance(replace(carry, problem=problem), frames, tick)
+
+
+class Careless(Verlet):
+    """Takes a system whose forces depend on velocity, and leaves that part out."""
+
+    def _check(self, problem, state):
+        return
+
+    def _advance(self, carry, frames, tick):
+        system = carry.problem.system
+        plain = system.acceleration
+        object.__setattr__(system, "acceleration", lambda x, v, p: plain(x, 0 * v, p))
+        try:
+            return super()._advance(carry, frames, tick)
+        finally:
+            object.__delattr__(system, "acceleration")
+
+
+class Mute(Verlet):
+    def _check(self, problem, state):
+        if problem.system.velocity_dependent:
+            raise InputError("no")
+
+
+def single(carry, made):
+    made.x = made.x.astype(np.float32)
+
+
+def coupled(carry, made):
+    made.x += 1e-6 * made.x.mean(0)
+
+
+def writes(carry, made):
+    carry.arrays["x"][:] += 1e-3
+
+
+def noise(carry, made):
+    made.x += 1e-9 * np.random.default_rng().normal(size=made.x.shape)
+
+
+def foresees(carry, made):
+    made.x += 1e-9 * made.x.shape[1]
+
+
+def forgets_t0(carry, made):
+    made.x += 1e-3 * carry.problem.t0
+
+
+def contagious(carry, made):
+    if not np.isfinite(made.x).all():
+        made.x[:] = np.nan
+
+
+INTEGRATORS = {
+    "description": (Renamed, "name", "'broken'"),
+    "shapes": (spoilt(single), "_advance", "float64 array .* got float32"),
+    "few-particles": (NeedsThree, "_start", "IndexError"),
+    "batch": (spoilt(coupled), "_advance", "in a batch as alone"),
+    "inputs-unchanged": (spoilt(writes), "_advance", "leave its input"),
+    "determinism": (spoilt(noise), "_advance", "same bits"),
+    "shorter-runs": (spoilt(foresees), "_advance", "the beginning of"),
+    "restart": (Remembers, "_advance", "go on from a boundary"),
+    "times": (spoilt(forgets_t0), "_advance", r"t0 \+ n dt"),
+    "unequal-masses": (Massless, "_advance", "own mass"),
+    "nonfinite": (spoilt(contagious), "_advance", "leave the others alone"),
+    "refusals": (Careless, "_check", "'penning', whose forces depend on velocity"),
+}
+
+
+def named(name, kind):
+    (found,) = (check for check in checks("broken", kind=kind) if check.name == name)
+    return found
+
+
+def failure(kind, check, method):
+    """The message of a check that fails, after what every message begins with."""
+    with pytest.raises(ConformanceError) as caught:
+        named(check, kind)()
+    message = str(caught.value)
+    assert "\n" not in message
+    start = f"{kind} 'broken' of this session: "
+    assert message.startswith(start + f"`{method}` ") or f"`{method}` of {start[:-2]}" in message
+    return message
+
+
+@pytest.mark.parametrize("check", INTEGRATORS)
+def test_a_broken_integrator_fails(registered, check):
+    cls, method, words = INTEGRATORS[check]
+    register_integrator("broken")(
+        type("Broken", (cls,), {"name": "broken" if cls.name == "verlet" else cls.name})
+    )
+    assert re.search(words, failure("integrator", check, method))
+
+
+def test_a_refusal_has_to_name_the_integrator(registered):
+    register_integrator("broken")(type("Broken", (Mute,), {"name": "broken"}))
+    assert "'no'" in failure("integrator", "refusals", "_check")
+
+
+# Surrogates
+
+
+def inside(x):
+    """Positions or velocities relative to the mean of the particles."""
+    return x - x.mean(2, keepdim=True)
+
+
+def adding(change, symmetries=None):
+    """A surrogate like the example, with something added to dv."""
+
+    class Added(Pairnet):
+        def forward(self, x, v, particles):
+            dx, dv = super().forward(x, v, particles)
+            return dx, dv + 1e-3 * change(x, v, particles).to(dv.dtype)
+
+    if symmetries is not None:
+        Added.symmetries = symmetries
+    return Added
+
+
+class InPlace(Pairnet):
+    def forward(self, x, v, particles):
+        x.add_(1e-3)
+        return super().forward(x, v, particles)
+
+
+class InPlaceInStreams(Pairnet):
+    def step_cache(self, cache, x, v, particles):
+        v.mul_(0.5)
+        return super().step_cache(cache, x, v, particles)
+
+
+class TwiceInStreams(Pairnet):
+    def step_cache(self, cache, x, v, particles):
+        dx, dv, cache = super().step_cache(cache, x, v, particles)
+        return dx, 2 * dv, cache
+
+
+class Unsaved(Pairnet):
+    def __init__(self, config):
+        super().__init__(config)
+        self.scale = random.random()
+
+    def forward(self, x, v, particles):
+        dx, dv = super().forward(x, v, particles)
+        return dx, self.scale * dv
+
+
+class Unmoved(Pairnet):
+    def __init__(self, config):
+        super().__init__(config)
+        self.offset = torch.zeros(3)
+
+
+class Double(Pairnet):
+    def forward(self, x, v, particles):
+        dx, dv = super().forward(x, v, particles)
+        return dx.double(), dv.double()
+
+
+class Counting(Pairnet):
+    calls = 0
+
+    def forward(self, x, v, particles):
+        self.calls += 1
+        dx, dv = super().forward(x, v, particles)
+        return dx, dv + 1e-6 * self.calls
+
+
+class Exotic(Pairnet):
+    symmetries = Pairnet.symmetries | {"gauge"}
+
+
+def alone(x, v, particles):
+    """The mean over partners, of which one particle has none."""
+    n = torch.tensor(x.shape[2] - 1.0)
+    return inside(x) * n / n
+
+
+def numbers(x, axis):
+    shape = [1] * 4
+    shape[axis] = -1
+    return torch.arange(x.shape[axis]).to(x).view(shape)
+
+
+WITHOUT = Pairnet.symmetries - {"rotation"}
+
+BREAKING = {
+    "translation": lambda x, v, p: x,
+    "boost": lambda x, v, p: -v,
+    "rotation": lambda x, v, p: inside(x) ** 3,
+    "reflection": lambda x, v, p: torch.linalg.cross(inside(x), inside(v)),
+    "permutation": lambda x, v, p: numbers(x, 2) * inside(x),
+    "charge-conjugation": lambda x, v, p: p.charges[:, None, :, None] * inside(x),
+    "time-reversal": lambda x, v, p: -inside(v),
+    "time-shift": lambda x, v, p: numbers(x, 1) * inside(x),
+}
+
+SURROGATES = {
+    "batch": (adding(lambda x, v, p: x.mean(0)), "forward", "in a batch as alone"),
+    "inputs-unchanged": (InPlaceInStreams, "step_cache", "changed `v`"),
+    "determinism": (adding(lambda x, v, p: torch.rand_like(x)), "forward", "same bits"),
+    "restart": (Counting, "forward", "go on from a boundary"),
+    "increments": (adding(alone), "forward", "finite increments, for N = 1"),
+    "members": (adding(lambda x, v, p: x.mean(0)), "forward", "trajectory of a batch"),
+    "tensors-unchanged": (InPlace, "forward", "changed `x`"),
+    "causality": (adding(lambda x, v, p: x[:, -1:]), "forward", "not look ahead"),
+    "history": (adding(lambda x, v, p: x.cumsum(1)), "forward", "1 frames at most"),
+    "streaming": (TwiceInStreams, "step_cache", "that `forward` gives"),
+    "saving": (Unsaved, "__init__", "parameters, buffers and `Config`"),
+    "known-symmetries": (Exotic, "symmetries", "got gauge"),
+    "axial-symmetries": (
+        adding(BREAKING["rotation"], WITHOUT | {"axial-rotation"}),
+        "symmetries",
+        "not hold 'axial-rotation'",
+    ),
+    "remote": (adding(lambda x, v, p: inside(x).tanh()), "forward", "resting particle"),
+    "dtypes": (Double, "forward", "both float32 .* got float64"),
+    "devices": (Unmoved, "__init__", "`offset`"),
+    **{
+        f"symmetry:{symmetry}": (adding(change), "symmetries", f"must not hold '{symmetry}'")
+        for symmetry, change in BREAKING.items()
+    },
+}
+
+
+@pytest.mark.parametrize("check", SURROGATES)
+def test_a_broken_surrogate_fails(registered, check):
+    cls, method, words = SURROGATES[check]
+    register_surrogate("broken")(cls)
+    assert re.search(words, failure("surrogate", check, method))
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_a_surrogate_must_declare_what_it_has(registered, symmetry):
+    left_out = {"symmetries": Pairnet.symmetries - {symmetry}}
+    register_surrogate("broken")(type("Broken", (Pairnet,), left_out))
+    message = failure("surrogate", f"symmetry:{symmetry}", "symmetries")
+    assert f"must hold '{symmetry}'" in message
+
+
+class AskingForMemory(Pairnet):
+    def __init__(self, config):
+        super().__init__(config)
+        self.scale = float(torch.ones(()))
+
+
+def test_a_model_is_built_without_memory_first(registered):
+    register_surrogate("broken")(AskingForMemory)
+    assert "device meta" in failure("surrogate", "saving", "__init__")
+
+
+def test_a_config_without_defaults_asks_for_weights(registered):
+    class Asking(Pairnet.Config):
+        depth: int
+
+    register_surrogate("broken")(type("Broken", (Pairnet,), {"Config": Asking}))
+    assert "give `weights`" in failure("surrogate", "shapes", "Config")
+
+
+# Systems
+
+
+def system_with(**changes):
+    """A system like the example, changed."""
+    return type("Broken", (Yukawa,), {"name": "broken", **changes})
+
+
+def pulled(self, x, particles):
+    return Yukawa.pair_acceleration(self, x, particles) + 1e-3 * x.mean(0)
+
+
+def noisy(self, x, particles):
+    noise = np.random.default_rng().normal(size=x.shape)
+    return Yukawa.pair_acceleration(self, x, particles) + 1e-9 * noise
+
+
+def own_generator(self, rng, n, dimensions):
+    return Yukawa._sample(self, np.random.default_rng(), n, dimensions)
+
+
+def flat(self, rng, n, dimensions):
+    return Yukawa._sample(self, rng, n, 3)
+
+
+def drag(self, x, v, particles):
+    return -v
+
+
+def centre(self, x, v, particles):
+    return -x
+
+
+def opposite_laws(self):
+    def factory(sqrt, where):
+        return lambda p, r2, *pair: (1.0, 0.0)
+
+    return ForceLaws(PairLaw((1.0,), factory))
+
+
+def twice(self, x, particles):
+    return 2 * Yukawa.potential_energy(self, x, particles)
+
+
+def cubes(self, x, v, particles):
+    return -(x**3)
+
+
+class Doubling(Yukawa.Spec):
+    @field_validator("coupling")
+    @classmethod
+    def _double(cls, value):
+        return 2 * value
+
+    coupling: float = 1.0
+
+
+SYSTEMS = {
+    "parameters": ({"Spec": Doubling}, "Spec", "same from JSON"),
+    "starts": ({"_sample": flat}, "_sample", r"draw `x` of shape \(1, 2\), got float64 .*\(1, 3\)"),
+    "sampling": ({"_sample": own_generator}, "_sample", "the generator that it is handed"),
+    "forces": ({"pair_acceleration": noisy}, "pair_acceleration", "same bits"),
+    "batch": ({"pair_acceleration": pulled}, "pair_acceleration", "trajectory by itself"),
+    "velocities": ({"one_body_acceleration": drag}, "velocity_dependent", "it is False, and"),
+    "laws": ({"force_laws": opposite_laws}, "force_laws", "of `pair_acceleration`"),
+    "conserved": ({"potential_energy": twice}, "conserved", "'energy' drifts"),
+    "symmetry:translation": (
+        {"one_body_acceleration": centre},
+        "symmetries",
+        "must not hold 'translation'",
+    ),
+    "axial-symmetries": (
+        {
+            "one_body_acceleration": cubes,
+            "symmetries": frozenset({"axial-rotation", "permutation", "time-shift"}),
+        },
+        "symmetries",
+        "must not hold 'axial-rotation'",
+    ),
+}
+
+
+@pytest.mark.parametrize("check", SYSTEMS)
+def test_a_broken_system_fails(registered, check):
+    changes, method, words = SYSTEMS[check]
+    register_system("broken")(system_with(**changes))
+    assert re.search(words, failure("system", check, method))
+
+
+@pytest.mark.parametrize("symmetry", SYMMETRIES)
+def test_a_system_must_declare_what_it_has(registered, symmetry):
+    register_system("broken")(system_with(symmetries=Yukawa.symmetries - {symmetry}))
+    message = failure("system", f"symmetry:{symmetry}", "symmetries")
+    assert f"must hold '{symmetry}'" in message
+
+
+# The kit itself
+
+
+def test_every_check_is_seen_to_fail(registered):
+    register_integrator("one")(Verlet)
+    register_surrogate("two")(Pairnet)
+    register_system("three")(system_with(name="three"))
+    of_integrators, of_surrogates, of_systems = (
+        {check.name for check in checks(name)} for name in ("one", "two", "three")
+    )
+    assert of_integrators == INTEGRATORS.keys()
+    assert of_surrogates == INTEGRATORS.keys() | SURROGATES.keys()
+    undeclared = {f"symmetry:{symmetry}" for symmetry in SYMMETRIES}
+    assert of_systems == SYSTEMS.keys() | undeclared
+
+
+def test_a_check_says_what_it_demands():
+    for kind, name in (("integrator", "leapfrog"), ("surrogate", "set"), ("system", "charged")):
+        for check in checks(name, kind=kind):
+            assert isinstance(check, Check)
+            assert check.demand.endswith(".")
+            assert str(check) == check.name
+
+
+def test_a_check_that_does_not_apply_is_skipped(registered):
+    register_system("broken")(system_with())
+    with pytest.raises(SkipTest, match="not written as laws"):
+        named("laws", "system")()
+
+
+def test_checks_are_for_what_can_be_checked(registered):
+    register_system("both")(system_with(name="both"))
+    register_integrator("both")(Verlet)
+    with pytest.raises(InputError, match="`name` 'nothing' is unknown; there are: "):
+        checks("nothing")
+    with pytest.raises(InputError, match="`kind` is needed: 'both' is a integrator and a system"):
+        checks("both")
+    assert kind_of("both", "system") == "system"
+    with pytest.raises(InputError, match="there is no surrogate 'both'"):
+        checks("both", kind="surrogate")
+    with pytest.raises(InputError, match="`weights` does not apply to integrator 'leapfrog'"):
+        checks("leapfrog", weights="set")
