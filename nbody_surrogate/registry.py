@@ -192,7 +192,7 @@ def preset(name: str) -> Mapping[str, Any]:
     return found
 
 
-def provider(name: str) -> str:
+def plugin_of(name: str) -> str:
     """Name the distribution that an integrator or surrogate comes from, and its version."""
     short = name.rpartition(":")[2]
     points = [
