@@ -350,7 +350,7 @@ def test_another_number_of_torchs_threads_is_refused(folder):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("provider", lambda name: "nbody-surrogate 9.9", "plugin nbody-surrogate 0.1.0, now"),
+        ("plugin_of", lambda name: "nbody-surrogate 9.9", "plugin nbody-surrogate 0.1.0, now"),
         ("versions", lambda: {"numpy": "9.9"}, f"numpy {np.__version__}, now 9.9"),
     ],
 )
