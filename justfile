@@ -10,6 +10,10 @@ test *ARGS:
 slow *ARGS:
     pytest -m slow --timeout 3600 {{ARGS}}
 
+# Many more damaged and hostile files of each kind than the tests read
+fuzz COUNT="20000" *ARGS:
+    NBODY_FUZZ={{COUNT}} pytest tests/test_hostile.py --timeout 3600 -k damaged {{ARGS}}
+
 lint:
     ruff check .
     ruff format --check .
@@ -25,9 +29,13 @@ bench:
     python benchmarks/reference_drift.py
     python benchmarks/main_job.py
     nbody-sim evaluate set
+    nbody-sim bench
+    python benchmarks/looking.py
     python benchmarks/set_speed.py
+    python benchmarks/set_paper_speed.py
     python benchmarks/set_variants.py --output runs/variants
     python benchmarks/long_runs.py
+    python benchmarks/guarded_runs.py
     python benchmarks/gpu_rollout.py
     python benchmarks/fixed_step_speed.py
     python benchmarks/compiled_solver_speed.py

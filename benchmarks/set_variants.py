@@ -50,7 +50,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "base": ({}, {}),
     "loss: mean squared error": ({}, {"loss": "mse"}),
     "loss: log at the median alone": ({}, {"quantiles": {0.5: 1.0}}),
-    "history 1 (no attention to the past)": ({"history": 1}, {}),
+    "history 1": ({"history": 1}, {}),
     "history 8": ({"history": 8}, {}),
     "shares not palindromic": ({}, {}),
     "prior kernel": ({"prior": "kernel"}, {}),
@@ -153,7 +153,7 @@ def over_seeds(cells: list[dict[str, Any]], n: int, figure: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", NBodyWarning)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         PluginError,
         RunError,
     )
+    from nbody_surrogate.guard import Guard
     from nbody_surrogate.h5md import read_h5md
     from nbody_surrogate.initial import read_initial
     from nbody_surrogate.integrator import AbstractIntegrator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         register_system,
     )
     from nbody_surrogate.rendering import render
+    from nbody_surrogate.resumption import resume
     from nbody_surrogate.simulation import simulate
     from nbody_surrogate.state import Particles, State
     from nbody_surrogate.surrogate import AbstractSurrogate, Card
@@ -45,6 +47,7 @@ _HOMES = {
     "Comparison": "comparison",
     "Ensemble": "trajectory",
     "FileFormatError": "errors",
+    "Guard": "guard",
     "InputError": "errors",
     "NBodyError": "errors",
     "NBodyWarning": "errors",
@@ -63,6 +66,7 @@ _HOMES = {
     "register_surrogate": "registry",
     "register_system": "registry",
     "render": "rendering",
+    "resume": "resumption",
     "simulate": "simulation",
 }
 
@@ -74,6 +78,7 @@ __all__ = [
     "Comparison",
     "Ensemble",
     "FileFormatError",
+    "Guard",
     "InputError",
     "NBodyError",
     "NBodyWarning",
@@ -93,6 +98,7 @@ __all__ = [
     "register_surrogate",
     "register_system",
     "render",
+    "resume",
     "simulate",
 ]
 

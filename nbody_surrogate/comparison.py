@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.curves import Curves, curves_of
+from nbody_surrogate.distributions import Distribution, Window, compare_distributions, window_of
+from nbody_surrogate.lyapunov import Twins
+from nbody_surrogate.matching import check_same
 from nbody_surrogate.metrics import (
     VALID_THRESHOLD,
     Drift,
-    drift,
+    ade,
+    departures,
+    fde,
     mean_kinetic,
+    mse,
+    normalised_rmse,
     rmse,
     valid_prediction_time,
 )
+from nbody_surrogate.statistics import Summary
+from nbody_surrogate.statistics import finite_or_none as _plain
 from nbody_surrogate.trajectory import Ensemble
 
-__all__ = ["HORIZONS", "Comparison", "compare", "horizon_frames"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["HORIZONS", "MSE_FRAMES", "Comparison", "compare", "horizon_frames"]
 
 HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
+MSE_FRAMES = (1, 5, 10, 20, 50, 100)
 SAME_TIME = 1e-9
 
 
@@ -46,6 +59,21 @@ class Comparison:
         energy, ``momentum`` and ``angular_momentum`` in reduced units.
     wall_time : dict of str to float
         Seconds for ``reference`` and ``candidate``.
+    normalised_rmse : tuple of float
+        Position RMSE over the reference's spread, at each horizon.
+    errors : dict of str to Summary
+        ``mse K`` at frame K of `MSE_FRAMES`, ``ade`` and ``fde``, as in `nbody_surrogate.metrics`.
+    valid : Summary
+        Valid prediction time over trajectories.
+    lyapunov_time : float or None
+        In which small errors grow e-fold; None where it was not asked for.
+    window : Window
+        Of the distributions.
+    distributions : tuple of Distribution
+    curves : Curves
+        Over time, ready to be drawn.
+    conserved : frozenset of str
+        Which of the drifts are of quantities that the system keeps.
     """
 
     reference: str
@@ -58,6 +86,14 @@ class Comparison:
     duration: float
     drifts: dict[str, dict[str, float]]
     wall_time: dict[str, float]
+    normalised_rmse: tuple[float, ...]
+    errors: dict[str, Summary]
+    valid: Summary
+    lyapunov_time: float | None
+    window: Window
+    distributions: tuple[Distribution, ...]
+    curves: Curves
+    conserved: frozenset[str]
 
     @property
     def speed_ratio(self) -> float:
@@ -96,7 +132,23 @@ class Comparison:
             "wall_time": self.wall_time,
             "speed_ratio": self.speed_ratio,
             "verdict": self.verdict,
+            "normalised_rmse": [_plain(value) for value in self.normalised_rmse],
+            "errors": {key: each.to_dict() for key, each in self.errors.items()},
+            "valid": self.valid.to_dict(),
+            "lyapunov_time": None if self.lyapunov_time is None else _plain(self.lyapunov_time),
+            "valid_in_lyapunov_times": self._in_lyapunov_times(),
+            "window": [self.window.begin, self.window.end],
+            "distributions": [each.to_dict() for each in self.distributions],
         }
+
+    def _in_lyapunov_times(self) -> float | None:
+        return None if self.lyapunov_time is None else _plain(self.valid_time / self.lyapunov_time)
+
+    def plot(self) -> Figure:
+        """Draw errors, conserved quantities and distributions, as a matplotlib figure."""
+        from nbody_surrogate.figures.comparison import draw_comparisons
+
+        return draw_comparisons([self])
 
     def __str__(self) -> str:
         lines = [f"{self.candidate} against {self.reference}, medians of {self.trajectories}"]
@@ -105,46 +157,77 @@ class Comparison:
         return "\n".join([*lines, self.verdict])
 
 
-def compare(reference: Ensemble, candidate: Ensemble) -> Comparison:
-    """Compare two runs of the same starts, frame by frame.
+def compare(reference: Ensemble, candidate: Ensemble, twins: Twins | None = None) -> Comparison:
+    """Compare two runs of the same starts, frame by frame and by their distributions.
 
     Parameters
     ----------
     reference, candidate : Ensemble
         With equal shapes, times and particles.
+    twins : Twins, optional
+        Of the reference, from `nbody_surrogate.lyapunov.twins_of`: they give the Lyapunov time
+        and the noise floor, at the price of two more runs of the reference.
 
     Raises
     ------
     InputError
         If they are not runs of the same starts.
     """
-    _check_same(reference, candidate)
-    t = reference.t - reference.t[0]
-    at = horizon_frames(reference.t)
-    position = np.median(rmse(reference.x, candidate.x), axis=0)
-    velocity = np.median(rmse(reference.v, candidate.v), axis=0)
-    valid = valid_prediction_time(reference.t, reference.x, candidate.x)
-    scale = mean_kinetic(reference.v, reference.particles)
-    system = reference.system()
-    drifts = {
-        role: drift(system, run.x, run.v, run.particles, scale)
-        for role, run in (("reference", reference), ("candidate", candidate))
+    check_same(reference, candidate)
+    runs = {"reference": reference, "candidate": candidate}
+    runs |= {} if twins is None else {"twin": twins.far}
+    system, scale = reference.system(), mean_kinetic(reference.v, reference.particles)
+    departed = {
+        role: departures(system, run.x, run.v, run.particles, scale) for role, run in runs.items()
     }
+    window = window_of(reference.t, None if twins is None else twins.lyapunov_time)
+    valid = valid_prediction_time(reference.t, reference.x, candidate.x)
     return Comparison(
         reference=reference.info.label,
         candidate=candidate.info.label,
         trajectories=len(reference),
-        horizons=tuple(float(t[n]) for n in at),
-        position_rmse=tuple(float(position[n]) for n in at),
-        velocity_rmse=tuple(float(velocity[n]) for n in at),
+        **_at_horizons(reference, candidate),
         valid_time=float(np.median(valid)),
-        duration=float(t[-1]),
-        drifts={role: _medians(values) for role, values in drifts.items()},
-        wall_time={
-            "reference": reference.info.wall_time,
-            "candidate": candidate.info.wall_time,
+        duration=float(reference.t[-1] - reference.t[0]),
+        drifts={
+            role: _medians(Drift(*departed[role].max(2))) for role in ("reference", "candidate")
         },
+        wall_time={role: runs[role].info.wall_time for role in ("reference", "candidate")},
+        errors=_errors(reference, candidate),
+        valid=Summary.of(valid),
+        lyapunov_time=None if twins is None else twins.lyapunov_time,
+        window=window,
+        distributions=compare_distributions(
+            reference, candidate, None if twins is None else twins.far, window
+        ),
+        curves=curves_of(runs, departed, window),
+        conserved=system.conserved,
     )
+
+
+def _at_horizons(reference: Ensemble, candidate: Ensemble) -> dict[str, tuple[float, ...]]:
+    """Medians of the errors at each horizon."""
+    at = horizon_frames(reference.t)
+    pairs = {"position": (reference.x, candidate.x), "velocity": (reference.v, candidate.v)}
+    medians = {name: np.median(rmse(*pair), axis=0) for name, pair in pairs.items()}
+    normalised = np.median(normalised_rmse(reference.x, candidate.x), axis=0)
+    return {
+        "horizons": tuple(float(reference.t[n] - reference.t[0]) for n in at),
+        "position_rmse": tuple(float(medians["position"][n]) for n in at),
+        "velocity_rmse": tuple(float(medians["velocity"][n]) for n in at),
+        "normalised_rmse": tuple(float(normalised[n]) for n in at),
+    }
+
+
+def _errors(reference: Ensemble, candidate: Ensemble) -> dict[str, Summary]:
+    """Summaries over trajectories of the errors that the literature gives."""
+    squares = mse(reference.x, candidate.x)
+    frames = [frame for frame in MSE_FRAMES if frame < len(reference.t)]
+    found = {f"mse {frame}": Summary.of(squares[:, frame]) for frame in frames}
+    if len(reference.t) > 1:
+        found["ade"] = Summary.of(ade(reference.x, candidate.x))
+        found["fde"] = Summary.of(fde(reference.x, candidate.x))
+    return found
 
 
 def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
@@ -154,30 +237,5 @@ def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
     return [int(np.abs(since - h).argmin()) for h in horizons]
 
 
-def _plain(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
 def _medians(values: Drift) -> dict[str, float]:
     return {key: float(np.median(value)) for key, value in values._asdict().items()}
-
-
-def _check_same(reference: Ensemble, candidate: Ensemble) -> None:
-    if reference.x.shape != candidate.x.shape:
-        raise InputError(
-            f"`candidate` must have the shape of `reference` {reference.x.shape}, "
-            f"got {candidate.x.shape}"
-        )
-    if not np.allclose(reference.t, candidate.t, rtol=SAME_TIME, atol=SAME_TIME):
-        raise InputError("`candidate` must have the frame times of `reference`, they differ")
-    if reference.info.system != candidate.info.system:
-        raise InputError(
-            f"`candidate` must be of the system of `reference` {reference.info.system}, "
-            f"got {candidate.info.system}"
-        )
-    for key in ("charges", "masses", "couplings"):
-        if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
-            raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
-    for y in ("x", "v"):
-        if not np.array_equal(getattr(reference, y)[:, 0], getattr(candidate, y)[:, 0]):
-            raise InputError(f"`candidate` must have the start of `reference`, its {y} differs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "DivergenceError",
     "FileFormatError",
     "InputError",
     "InterruptionError",
@@ -36,6 +37,10 @@ class PluginError(NBodyError):
 
 class RunError(NBodyError):
     """A run failed as a whole."""
+
+
+class DivergenceError(RunError):
+    """A training's loss is no number any more."""
 
 
 class InterruptionError(NBodyError):

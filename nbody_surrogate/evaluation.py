@@ -74,10 +74,24 @@ def one_step_of_model(
         x, v = (torch.tensor(y[some], device=device) for y in (truth.x, truth.v))
         kept = Particles(truth.particles.charges[some], truth.particles.masses[some])
         particles = ParticleTensors.from_particles(kept, device, model.dtype, truth.field_law)
-        dx, dv = increments(model, x[:, :-1], v[:, :-1], particles)
-        errors.append([_mse(y, dy)[:, first:] for y, dy in ((x, dx), (v, dv))])
+        dx, dv = _answers(model, x[:, :-1], v[:, :-1], particles, first)
+        before = max(first - (frames - 1 - dx.shape[1]), 0)  # answers to frames before the first
+        errors.append([_mse(y, dy)[:, before:] for y, dy in ((x, dx), (v, dv))])
     position, velocity = (np.concatenate(column) for column in zip(*errors, strict=True))
     return position, velocity
+
+
+def _answers(
+    model: AbstractSurrogate, x: Tensor, v: Tensor, particles: ParticleTensors, first: int
+) -> tuple[Tensor, Tensor]:
+    """Increments after every frame; a one-shot model is given the history of each from `first`."""
+    if not model.one_shot:
+        return increments(model, x, v, particles)
+    ends = range(first + 1, x.shape[1] + 1)
+    windows = [slice(max(end - model.config.history, 0), end) for end in ends]
+    answers = [increments(model, x[:, window], v[:, window], particles) for window in windows]
+    dx, dv = (torch.cat(column, dim=1) for column in zip(*answers, strict=True))
+    return dx, dv
 
 
 def _mse(y: Tensor, dy: Tensor) -> np.ndarray:

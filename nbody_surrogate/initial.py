@@ -19,6 +19,9 @@ __all__ = ["read_initial"]
 MAX_BYTES = 2 * 2**30
 """Most bytes that the arrays of an ``.npz`` may take."""
 
+SMALL_BYTES, MAX_RATIO = 64 * 2**20, 100
+"""Arrays of more bytes than that take at most so many times the size of their archive."""
+
 REQUIRED = ("x", "v", "charges", "masses")
 OPTIONAL = ("t",)
 
@@ -120,7 +123,7 @@ def _from_npz(file: Path) -> tuple[State, Particles]:
     try:
         with zipfile.ZipFile(file) as archive:
             _check_names(archive)
-            _check_headers(archive)
+            _check_headers(archive, file.stat().st_size)
             arrays = {name: _array(archive, name) for name in _names(archive)}
     except InputError:
         raise
@@ -150,8 +153,8 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
     return [member.removesuffix(".npy") for member in archive.namelist()]
 
 
-def _check_headers(archive: zipfile.ZipFile) -> None:
-    """Check types and sizes before any array is unpacked."""
+def _check_headers(archive: zipfile.ZipFile, size: int) -> None:
+    """Check types and sizes before any array of an archive of `size` bytes is unpacked."""
     total = 0
     for name in _names(archive):
         shape, dtype, stored = _header(archive, name)
@@ -163,6 +166,11 @@ def _check_headers(archive: zipfile.ZipFile) -> None:
         total += needed
     if total > MAX_BYTES:
         raise InputError(f"the arrays take {total} bytes, at most {MAX_BYTES} are allowed")
+    if total > max(SMALL_BYTES, MAX_RATIO * size):
+        raise InputError(
+            f"the arrays take {total} bytes, the archive {size}: it would unpack to "
+            f"more than {MAX_RATIO} times its size"
+        )
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dtype, int]:

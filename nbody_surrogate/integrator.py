@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float64, Int64
 from pydantic import BaseModel, ConfigDict, Field
 
 from nbody_surrogate.breach import breach, described, held_to, raised
-from nbody_surrogate.errors import InputError, NBodyError, is_out_of_memory
+from nbody_surrogate.errors import InputError, NBodyError, PluginError, is_out_of_memory
 from nbody_surrogate.options import validated
 from nbody_surrogate.origin import Origin, origin_of
 from nbody_surrogate.state import Particles, State
@@ -23,6 +25,7 @@ __all__ = [
     "AbstractIntegrator",
     "Carry",
     "IntegratorOptions",
+    "Limits",
     "Problem",
     "Segment",
     "Tick",
@@ -73,6 +76,44 @@ class Carry:
     problem: Problem
     frame: int
     arrays: MappingProxyType[str, Any]
+
+    def with_row(self, b: int, other: Carry) -> Carry:
+        """Return this carry with trajectory `b` replaced by the only one of `other`.
+
+        The axis of trajectories of each array is the one along which the two differ in length.
+
+        Raises
+        ------
+        PluginError
+            If an array has no such axis, or more than one.
+        """
+        batch = len(self.arrays["x"])
+        arrays = {
+            key: _with_row(key, value, b, batch, other.arrays[key])
+            for key, value in self.arrays.items()
+        }
+        return Carry(self.problem, self.frame, MappingProxyType(arrays))
+
+
+class Limits(NamedTuple):
+    """What a method is for, as far as it says so.
+
+    Attributes
+    ----------
+    closest : float
+        Smallest distance of a pair.
+    fastest : float
+        Largest speed of a particle.
+    most : float
+        Largest number of particles.
+    longest : float
+        Latest time.
+    """
+
+    closest: float = 0.0
+    fastest: float = math.inf
+    most: float = math.inf
+    longest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -136,7 +177,10 @@ class AbstractIntegrator(ABC):
        the frames of a shorter run are the first frames of a longer one;
     6. return True from `batch_invariant` where it is so: data sets are then made in batches,
        and else one trajectory at a time;
-    7. set `api_version` to the version of these duties that the class is written for.
+    7. where a carry remembers more than its newest frame, implement `_restart`, and say in
+       `history` how many frames that takes. Each array of a carry has an axis of length B.
+       Where they are not NumPy's, implement `_stored` and `_restored` too;
+    8. set `api_version` to the version of these duties that the class is written for.
 
     `nbody_surrogate.testing` checks all of this.
     """
@@ -164,6 +208,67 @@ class AbstractIntegrator(ABC):
     def batch_invariant(self) -> bool:
         """Whether a trajectory is the same bits in whatever batch it runs."""
         return False
+
+    @property
+    def history(self) -> int:
+        """Frames that `restart` can make use of, at least 1."""
+        return 1
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return what the method is for, of a system that it fits."""
+        return Limits()
+
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
+        return self._start(problem, State(t, x[:, -1], v[:, -1]))
+
+    @property
+    def threads(self) -> int:
+        """Threads that it computes on."""
+        return int(dict(self.options).get("threads", 1))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its results depend on beyond code and options, such as weights."""
+        return ""
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return a carry's arrays as NumPy's, so that they can be written to a file."""
+        return {key: np.asarray(value) for key, value in arrays.items()}
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Undo `_stored`."""
+        return dict(arrays)
+
+    @final
+    def stored(self, carry: Carry) -> dict[str, np.ndarray]:
+        """Return all that a carry holds beside its problem and frame, to be written to a file."""
+        return self._stored(carry.arrays)
+
+    @final
+    def restored(self, like: Carry, arrays: Mapping[str, np.ndarray]) -> Carry:
+        """Return a carry of arrays that `stored` made.
+
+        Parameters
+        ----------
+        like : Carry
+            Of the same problem and frame; its arrays say which there must be.
+        arrays : mapping
+
+        Raises
+        ------
+        ValueError
+            If names, shapes or types are not those of `like`.
+        """
+        wanted = self.stored(like)
+        for key in sorted(wanted.keys() | arrays.keys()):
+            kinds = [
+                (each[key].shape, each[key].dtype.name) if key in each else None
+                for each in (wanted, arrays)
+            ]
+            if kinds[0] != kinds[1]:
+                raise ValueError(f"the carry's {key!r} must be {kinds[0]}, it is {kinds[1]}")
+        return Carry(like.problem, like.frame, MappingProxyType(self._restored(arrays)))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -209,6 +314,29 @@ class AbstractIntegrator(ABC):
         with held_to(self.origin, "_start"):
             arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
         return Carry(problem, 0, _frozen(arrays))
+
+    @final
+    def restart(
+        self,
+        problem: Problem,
+        frame: int,
+        x: Float64[np.ndarray, "B W N D"],
+        v: Float64[np.ndarray, "B W N D"],
+    ) -> Carry:
+        """Return a carry that goes on from frames which another method made.
+
+        Parameters
+        ----------
+        problem : Problem
+            Of a run that was started.
+        frame : int
+            Number of the last of the frames, a multiple of the segment.
+        x, v : ndarray, shape (B, W, N, D)
+            The latest frames, as many as there are, and not more than `history`.
+        """
+        with held_to(self.origin, "_restart"):
+            arrays = self._restart(problem, problem.time(frame), x, v)
+        return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))
 
     @final
     def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:
@@ -318,6 +446,24 @@ def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> No
         if not (0 <= failed < batch and 0 <= valid <= frames):
             what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
             raise breach(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+
+
+def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
+    """Copy an array, or a tensor, with its part for trajectory `b` replaced."""
+    if batch == 1:
+        return row
+    shapes = tuple(values.shape), tuple(row.shape)
+    pairs = list(zip(*shapes, strict=False))
+    axes = [axis for axis, (many, one) in enumerate(pairs) if many != one]
+    if len(shapes[0]) != len(shapes[1]) or len(axes) != 1 or pairs[axes[0]] != (batch, 1):
+        raise PluginError(
+            f"the carry's {key!r} must have one axis of length {batch}, that of trajectories; "
+            f"its shape is {shapes[0]}, and {shapes[1]} for a single one"
+        )
+    before = (slice(None),) * axes[0]
+    copied = copy.deepcopy(values)
+    copied[(*before, b)] = row[(*before, 0)]
+    return copied
 
 
 def _refuse_coincidence(problem: Problem, state: State) -> None:

@@ -1,4 +1,19 @@
-"""Measures of a run: errors against a reference, and drift of what should be conserved."""
+"""Measures of a run: errors against a reference, and drift of what should be conserved.
+
+Errors are per trajectory; with x the reference's and y the candidate's positions (B, T, N, D):
+
+====================  ==========================================================================
+name                  formula
+====================  ==========================================================================
+`mse`                 mean over i and d of (y - x)^2, at each frame
+`rmse`                its root
+`normalised_rmse`     its root over the reference's spread, so that 1 is no better than the mean
+`ade`                 mean over i and all frames after the start of |y_i - x_i|
+`fde`                 mean over i of |y_i - x_i| at the last frame
+====================  ==========================================================================
+
+The last two are the average and the final displacement error of Pellegrini et al., ICCV 2009.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +26,23 @@ from nbody_surrogate.state import Particles
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import Ensemble
 
-__all__ = ["VALID_THRESHOLD", "Drift", "drift", "rmse", "summary", "valid_prediction_time"]
+__all__ = [
+    "VALID_THRESHOLD",
+    "Drift",
+    "ade",
+    "closest_pair",
+    "departures",
+    "drift",
+    "fastest",
+    "fde",
+    "mean_kinetic",
+    "mse",
+    "normalised_rmse",
+    "rmse",
+    "spread",
+    "summary",
+    "valid_prediction_time",
+]
 
 VALID_THRESHOLD = 0.1  # of the reference's spread
 
@@ -33,11 +64,65 @@ class Drift(NamedTuple):
     angular_momentum: Float64[np.ndarray, " B"]
 
 
+def mse(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """Mean squared error per coordinate at each frame: over N and D, shape (B, T)."""
+    return np.asarray(((candidate - reference) ** 2).mean((2, 3)))
+
+
 def rmse(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, "B T"]:
     """Root-mean-square error per coordinate at each frame: over N and D, shape (B, T)."""
-    return np.asarray(np.sqrt(((candidate - reference) ** 2).mean((2, 3))))
+    return np.asarray(np.sqrt(mse(reference, candidate)))
+
+
+def spread(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
+    """Root of the time-mean variance of positions about their centroid, per coordinate.
+
+    It is 1 where there is none, as for a single particle.
+    """
+    centred = x - x.mean(2, keepdims=True)
+    scale = np.sqrt((centred**2).mean((1, 2, 3)))
+    return np.where(scale > 0, scale, 1.0)
+
+
+def normalised_rmse(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """RMSE over the reference's spread, as in Vlachas et al., Neural Networks 126 (2020) 191."""
+    return np.asarray(rmse(reference, candidate) / spread(reference)[:, None])
+
+
+def ade(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, " B"]:
+    """Return the average displacement error: the mean distance over particles and frames."""
+    return np.asarray(np.linalg.norm(candidate - reference, axis=3)[:, 1:].mean((1, 2)))
+
+
+def fde(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, " B"]:
+    """Return the final displacement error: the mean distance over particles at the end."""
+    return np.asarray(np.linalg.norm(candidate[:, -1] - reference[:, -1], axis=2).mean(1))
+
+
+def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Smallest distance of a pair at each frame; infinity for a single particle."""
+    i, j = np.triu_indices(x.shape[2], 1)
+    smallest = np.full(x.shape[:2], np.inf)
+    if i.size:
+        for frame in range(x.shape[1]):  # one at a time, for the memory
+            apart = x[:, frame, i] - x[:, frame, j]
+            smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
+    return smallest
+
+
+def fastest(v: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Largest speed of a particle at each frame."""
+    return np.asarray(np.linalg.norm(v, axis=3).max(2))
 
 
 def valid_prediction_time(
@@ -48,9 +133,7 @@ def valid_prediction_time(
 ) -> Float64[np.ndarray, " B"]:
     """Time until the position error exceeds a share of the reference's spread.
 
-    The normalised error is RMSE(t) over the root of the time-mean of the reference's variance
-    about its centroid, as in Vlachas et al., Neural Networks 126 (2020) 191, there with a
-    threshold of 0.5.
+    As in Vlachas et al., Neural Networks 126 (2020) 191, there with a threshold of 0.5.
 
     Returns
     -------
@@ -58,10 +141,7 @@ def valid_prediction_time(
         Time since the start of the last frame before the first excess; infinity where the
         whole run is valid.
     """
-    centred = reference - reference.mean(2, keepdims=True)
-    scale = np.sqrt((centred**2).mean((1, 2, 3)))
-    scale = np.where(scale > 0, scale, 1.0)  # a single particle has no spread
-    excess = ~(rmse(reference, candidate) <= threshold * scale[:, None])
+    excess = ~(normalised_rmse(reference, candidate) <= threshold)
     first = excess.argmax(1)
     return np.where(excess.any(1), t[np.maximum(first - 1, 0)] - t[0], np.inf)
 
@@ -73,6 +153,30 @@ def mean_kinetic(
     return np.asarray(0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1))
 
 
+def departures(
+    system: AbstractSystem,
+    x: Float64[np.ndarray, "B T N D"],
+    v: Float64[np.ndarray, "B T N D"],
+    particles: Particles,
+    energy_scale: Float64[np.ndarray, " B"] | None = None,
+) -> Float64[np.ndarray, "3 B T"]:
+    """Departure of energy, momentum and angular momentum from the start's value, at each frame.
+
+    Energy is over `energy_scale`, else over the run's own time-mean kinetic energy.
+    """
+    scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
+    scale = np.where(scale > 0, scale, 1.0)
+    start = system.invariants(x[:, 0], v[:, 0], particles)
+    found = np.zeros((3, *x.shape[:2]))
+    for frame in range(1, x.shape[1]):
+        now = system.invariants(x[:, frame], v[:, frame], particles)
+        found[0, :, frame] = np.abs(now.energy - start.energy) / scale
+        found[1, :, frame] = np.linalg.norm(now.momentum - start.momentum, axis=1)
+        gap = now.angular_momentum - start.angular_momentum
+        found[2, :, frame] = np.linalg.norm(gap, axis=1)
+    return found
+
+
 def drift(
     system: AbstractSystem,
     x: Float64[np.ndarray, "B T N D"],
@@ -81,19 +185,7 @@ def drift(
     energy_scale: Float64[np.ndarray, " B"] | None = None,
 ) -> Drift:
     """Largest drift of energy, momentum and angular momentum over the frames of a run."""
-    scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
-    scale = np.where(scale > 0, scale, 1.0)
-    start = system.invariants(x[:, 0], v[:, 0], particles)
-    largest = np.zeros((3, len(x)))
-    for frame in range(1, x.shape[1]):
-        now = system.invariants(x[:, frame], v[:, frame], particles)
-        departures = (
-            np.abs(now.energy - start.energy) / scale,
-            np.linalg.norm(now.momentum - start.momentum, axis=1),
-            np.linalg.norm(now.angular_momentum - start.angular_momentum, axis=1),
-        )
-        largest = np.maximum(largest, departures)
-    return Drift(*largest)
+    return Drift(*departures(system, x, v, particles, energy_scale).max(2))
 
 
 def summary(run: Ensemble) -> dict[str, float]:

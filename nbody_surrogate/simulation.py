@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import time
-from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from dataclasses import replace
-from functools import cache
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.integrator import AbstractIntegrator, Carry, Segment, Tick
-from nbody_surrogate.metrics import rmse
+from nbody_surrogate.guard import Guard
+from nbody_surrogate.integrator import AbstractIntegrator
+from nbody_surrogate.loop import Loop, Progress
 from nbody_surrogate.registry import make_integrator
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import Ensemble, RunInfo
 from nbody_surrogate.verification import sharper
+from nbody_surrogate.versions import versions
+from nbody_surrogate.watch import Watch
 
 if TYPE_CHECKING:
     from nbody_surrogate.h5md import H5MDWriter
+    from nbody_surrogate.restart import Checkpoint
+    from nbody_surrogate.resumption import Keeper
 
 __all__ = ["Progress", "simulate"]
-
-Progress = Callable[[float, int], None]
-"""Called with the frames done so far and the total; may raise to cancel."""
 
 
 def simulate(
@@ -39,6 +35,7 @@ def simulate(
     frames: int,
     integrator: str | AbstractIntegrator = "dop853",
     *,
+    guard: str | Guard | None = None,
     dt: float | None = None,
     seed: int | None = None,
     progress: Progress | None = None,
@@ -46,6 +43,7 @@ def simulate(
     overwrite: bool = False,
     warm_up: bool = False,
     verify: bool = False,
+    checkpoint: str | Path | Checkpoint | None = None,
 ) -> Ensemble:
     """Run a batch of trajectories, by a solver or by a surrogate.
 
@@ -59,6 +57,9 @@ def simulate(
         Frames after the start, at least 1; the result has T = frames + 1.
     integrator : str or AbstractIntegrator
         A name of the registry, with default options, or an instance.
+    guard : Guard or {"warn", "stop", "fallback"}, optional
+        Watches the run and does what its policy says; a policy stands for a guard with default
+        thresholds. What it found is ``info.guard``.
     dt : float, optional
         Time between frames; by default the system's ``frame_dt``.
     seed : int, optional
@@ -77,6 +78,9 @@ def simulate(
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
         nothing once growth has taken it to the size of the cloud.
+    checkpoint : path or Checkpoint, optional
+        A restart file, replaced at each segment's boundary, from which `resume` goes on. It needs
+        an `output`, and does not go with `verify`.
 
     Returns
     -------
@@ -88,8 +92,8 @@ def simulate(
     Raises
     ------
     InputError
-        If an argument is wrong, the integrator does not fit the system, or it is to be verified
-        and cannot be made sharper.
+        If an argument is wrong, the integrator or the guard's reference does not fit the system,
+        or it is to be verified and cannot be made sharper.
     """
     if frames < 1:
         raise InputError(f"`frames` must be at least 1, got {frames}")
@@ -99,23 +103,39 @@ def simulate(
     tight = sharper(integrator) if verify else None
     carry = integrator.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
+    watch = None
+    if guard is not None:
+        guard = Guard(guard) if isinstance(guard, str) else guard
+        watch = Watch(guard, integrator, carry.problem, state, frames)
     if warm_up:
         integrator.advance(carry, 1)
+        if watch is not None:
+            watch.warm_up(carry.problem, state)
     info = RunInfo(
         # as JSON has it, so that a run is the same once it was stored: lists for tuples
         system={"system": system.name, **system.spec.model_dump(mode="json")},
         method=integrator.description,
         versions=versions(),
         seed=seed,
+        guard=None if watch is None else watch.report,
     )
-    with _writer(output, overwrite, particles, state, frames, dt, info, verify) as writer:
+    keeper = None
+    if checkpoint is not None:
+        keeper = _keeper(checkpoint, integrator, info, output, overwrite, verify)
+        keeper(Loop(state, frames, watch=watch), carry)  # before there is any output
+    segments = 0 if watch is None else watch.segments
+    where = (output, overwrite, particles, state, frames, dt, info, verify, segments)
+    with _writer(*where) as writer:
         truth = None
         if tight is not None:
-            truth = _Loop(state, frames)
+            truth = Loop(state, frames)
             truth.run(tight, tight_carry, None, _share(progress, 0, 2 * frames))
             progress = _share(progress, frames, 2 * frames)
-        loop = _Loop(state, frames, truth)
-        loop.run(integrator, carry, writer, progress)
+        loop = Loop(state, frames, truth, watch)
+        loop.write(writer, slice(0, 1))
+        if keeper is not None:
+            keeper.writer = writer
+        loop.run(integrator, carry, writer, progress, keeper)
         info = loop.complete(info)
         if writer is not None:
             writer.finish(info)
@@ -130,89 +150,29 @@ def _share(progress: Progress | None, before: int, total: int) -> Progress | Non
     return lambda done, _: progress(before + done, total)
 
 
-class _Loop:
-    """What the loop gathers: frames, failures, counters and time.
+def _keeper(
+    checkpoint: str | Path | Checkpoint,
+    integrator: AbstractIntegrator,
+    info: RunInfo,
+    output: str | Path | None,
+    overwrite: bool,
+    verify: bool,
+) -> Keeper:
+    """Check that a restart file can be kept."""
+    from nbody_surrogate.h5md import check_output_path
+    from nbody_surrogate.restart import Checkpoint, check_restart_path
+    from nbody_surrogate.resumption import Keeper
 
-    It is judged by the `truth`, a sharper run of the same start, where there is one.
-    """
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint(checkpoint, overwrite=overwrite)
 
-    def __init__(self, state: State, frames: int, truth: _Loop | None = None) -> None:
-        batch, n, dimensions = state.x.shape
-        self.frames, self.done, self.wall_time = frames, 0, 0.0
-        self.x = np.empty((batch, frames + 1, n, dimensions))
-        self.v = np.empty_like(self.x)
-        self.x[:, 0], self.v[:, 0] = state.x, state.v
-        self.truth = truth
-        self.label_error = None if truth is None else np.zeros((batch, frames + 1))
-        self.good = np.full(batch, frames + 1)
-        self.message = [""] * batch
-        self.counters: dict[str, int] = {}
-
-    def run(
-        self,
-        integrator: AbstractIntegrator,
-        carry: Carry | None,
-        writer: H5MDWriter | None,
-        progress: Progress | None,
-    ) -> None:
-        """Advance segment by segment; a carry is None only after the last one."""
-        self.write(writer, slice(0, 1))
-        while carry is not None and self.done < self.frames:
-            wanted = min(integrator.options.segment, self.frames - self.done)
-            began = time.perf_counter()
-            segment = integrator.advance(carry, wanted, self.tick(progress))
-            self.wall_time += time.perf_counter() - began
-            new = self.add(segment)
-            self.judge(new)
-            self.write(writer, new)
-            carry = segment.carry
-
-    def tick(self, progress: Progress | None) -> Tick | None:
-        """Count a segment's frames as part of the run's."""
-        if progress is None:
-            return None
-        return lambda within: progress(self.done + within, self.frames)
-
-    def add(self, segment: Segment) -> slice:
-        """Take over a segment's frames; trajectories that failed before stay frozen."""
-        length = segment.x.shape[1]
-        new = slice(self.done + 1, self.done + 1 + length)
-        self.x[:, new], self.v[:, new] = segment.x, segment.v
-        for b, why in enumerate(segment.message):
-            if self.message[b]:
-                self.x[b, new], self.v[b, new] = self.x[b, self.done], self.v[b, self.done]
-            elif why:
-                self.message[b] = why
-                self.good[b] = self.done + 1 + segment.good[b]
-        for key, count in segment.counters.items():
-            self.counters[key] = self.counters.get(key, 0) + count
-        self.done += length
-        return new
-
-    def judge(self, new: slice) -> None:
-        """Fill in the label error of new frames: NaN where either run is not good any more."""
-        if self.truth is None or self.label_error is None:
-            return
-        error = rmse(self.truth.x[:, new], self.x[:, new])
-        good = np.minimum(self.good, self.truth.good)[:, None]
-        self.label_error[:, new] = np.where(np.arange(new.start, new.stop) < good, error, np.nan)
-
-    def write(self, writer: H5MDWriter | None, new: slice) -> None:
-        """Write new frames to the file, where there is one."""
-        if writer is not None:
-            label_error = None if self.label_error is None else self.label_error[:, new]
-            writer.write(self.x[:, new], self.v[:, new], label_error)
-
-    def complete(self, info: RunInfo) -> RunInfo:
-        """Say how the run went."""
-        return replace(
-            info,
-            wall_time=self.wall_time,
-            counters=self.counters,
-            status=tuple(-1 if why else 0 for why in self.message),
-            message=tuple(self.message),
-            good=tuple(int(count) for count in self.good),
-        )
+    if output is None:
+        raise InputError("`checkpoint` needs an `output`, whose frames it goes on from")
+    if verify:
+        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
+    check_output_path(output, overwrite)
+    check_restart_path(checkpoint.path, checkpoint.overwrite)
+    return Keeper(checkpoint, integrator, info, output)
 
 
 def _writer(
@@ -224,6 +184,7 @@ def _writer(
     dt: float,
     info: RunInfo,
     label_error: bool,
+    segments: int,
 ) -> H5MDWriter | nullcontext[None]:
     if output is None:
         return nullcontext()
@@ -240,19 +201,5 @@ def _writer(
         overwrite=overwrite,
         info=info,
         label_error=label_error,
+        segments=segments,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything the numbers depend on."""
-    return dict(installed_versions())
-
-
-@cache  # what is installed does not change, and reading it takes a while
-def installed_versions() -> dict[str, str]:
-    """Read the versions, once in a process."""
-    libraries = ("nbody-surrogate", "numpy", "scipy", "numba", "torch")
-    found = {name: importlib.metadata.version(name) for name in libraries}
-    with suppress(importlib.metadata.PackageNotFoundError):
-        found["CyRK"] = importlib.metadata.version("CyRK")
-    return {"python": platform.python_version(), **found}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nbody_surrogate.breach import breach, described, held_to
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.state import Particles
-from nbody_surrogate.system import FieldLaw
+from nbody_surrogate.system import AbstractSystem, FieldLaw
 
 __all__ = [
     "AbstractSurrogate",
@@ -25,6 +25,7 @@ __all__ = [
     "ParticleTensors",
     "SurrogateConfig",
     "checked_increments",
+    "excess_symmetries",
     "increments",
     "tensors_described",
 ]
@@ -95,13 +96,30 @@ class Card(BaseModel):
 
     systems: tuple[CardSystem, ...] = Field(min_length=1)
     frame_dt: float = Field(gt=0)
+    horizon: float | None = Field(
+        default=None, gt=0, description="time from the last frame to the answer, in one shot"
+    )
     particles: tuple[int, int]
     charges: tuple[float, float] = Field(description="range of |q|")
     masses: tuple[float, float]
+    closest: float | None = Field(
+        default=None, ge=0, description="smallest distance of a pair in the frames of training"
+    )
+    fastest: float | None = Field(default=None, gt=0, description="largest speed there")
     dtype: Literal["float32", "float64"] = "float32"
     symmetries: tuple[str, ...]
     training_data_hash: str
     training: dict[str, float | int | str] = Field(default_factory=dict)
+
+
+def excess_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> list[str]:
+    """Symmetries of a model that the forces it stands for lack, sorted.
+
+    Where a system alters forces, as by clipping them, those of the physics it stands for count.
+    """
+    ideal = system.ideal()
+    held = ideal.pair_symmetries if model.applies_field else ideal.symmetries
+    return sorted(model.symmetries - held)
 
 
 class AbstractSurrogate(nn.Module, ABC):
@@ -113,24 +131,30 @@ class AbstractSurrogate(nn.Module, ABC):
        handing it to ``super().__init__(config)``;
     2. set `min_history` above 1 if the model cannot start from a single frame: the reference
        integrator then supplies the first frames;
-    3. declare `symmetries`: what holds exactly, whatever the weights;
-    4. implement `forward`;
+    3. declare `symmetries`: what holds exactly, whatever the weights. These two stand on the
+       class, or on the instance where they depend on its config;
+    4. implement `forward`; set `one_shot` where it answers for the last frame of a window only,
+       and `fixed_particles` where it takes one number of particles only;
     5. set `applies_field` where the model applies the system's external field itself, from
        ``particles.field``: it then learns the pair forces only, and is refused where forces
        depend on velocity;
     6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
-       one frame's work per frame. They must agree with `forward` to rounding;
+       one frame's work per frame. They must agree with `forward` to rounding, and each tensor
+       of the cache has one axis that counts the trajectories;
     7. optionally set `shipped_weights`, names of sets of weights and their folders; the first
        is what runs by default;
-    8. set `api_version` to the version of these duties that the class is written for.
+    8. optionally implement `initialise`: what data give in closed form, before the first step
+       of a training;
+    9. set `api_version` to the version of these duties that the class is written for.
 
     `nbody_surrogate.testing` checks all of this.
     """
 
     api_version: ClassVar[int] = 1
     Config: ClassVar[type[SurrogateConfig]]
-    min_history: ClassVar[int] = 1
-    symmetries: ClassVar[frozenset[str]] = frozenset()
+    min_history: int = 1
+    symmetries: frozenset[str] = frozenset()
+    one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
 
@@ -142,6 +166,11 @@ class AbstractSurrogate(nn.Module, ABC):
     def evaluations_per_frame(self) -> int:
         """How often one frame evaluates each pair of particles, to compare costs by."""
         return 1
+
+    @property
+    def fixed_particles(self) -> int | None:
+        """The only number of particles that the model takes, or None where it takes any."""
+        return None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -165,6 +194,20 @@ class AbstractSurrogate(nn.Module, ABC):
             Increments after each frame, computed from that frame and at most
             ``history - 1`` earlier ones (causal), in the model's dtype. A one-shot model
             returns ``(B, 1, N, D)``, for its last frame only.
+        """
+
+    def initialise(
+        self, x: Tensor, v: Tensor, particles: ParticleTensors, dx: Tensor, dv: Tensor
+    ) -> None:
+        """Set what follows from training windows in closed form; by default nothing.
+
+        Parameters
+        ----------
+        x, v : Tensor, shape (B, T, N, D)
+            Some thousand windows.
+        particles : ParticleTensors
+        dx, dv : Tensor, shape (B, N, D)
+            The true increments after the last frame.
         """
 
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:

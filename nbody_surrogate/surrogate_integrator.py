@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import logging
 import math
 import warnings
@@ -22,6 +23,7 @@ from nbody_surrogate.integrator import (
     Carry,
     Frames,
     IntegratorOptions,
+    Limits,
     Problem,
     Tick,
 )
@@ -34,6 +36,7 @@ from nbody_surrogate.surrogate import (
     Card,
     CardSystem,
     ParticleTensors,
+    excess_symmetries,
 )
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.weights import load_weights
@@ -48,6 +51,8 @@ INDUCTOR: dict[str, Any] = {
     "realize_opcount_threshold": 10,  # else each pair computes all sub-steps before it again
 }
 """How steps are compiled for the CPU; each was measured to pay for `set`."""
+
+CACHE = "cache."  # names of a carry's arrays that are the model's
 
 SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
 
@@ -168,8 +173,37 @@ class SurrogateIntegrator(AbstractIntegrator):
             "weights_hash": self.digest,
         }
 
+    @property
+    def threads(self) -> int:
+        """Threads of torch."""
+        return torch.get_num_threads()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model's configuration and weights."""
+        digest = hashlib.sha256(self.model.config.model_dump_json().encode())
+        for key, value in sorted(self.model.state_dict().items()):
+            digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {
+            key: value.cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
+            for key, value in arrays.items()
+        }
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        tensors = {
+            key: torch.tensor(value, device=self.device)
+            for key, value in arrays.items()
+            if key.startswith(CACHE)
+        }
+        return {**arrays, **tensors}
+
     def _check(self, problem: Problem, state: State) -> None:
         self._check_system(problem.system)
+        self._check_stepper(problem.particles.n)
         if not math.isclose(problem.dt, self.card.frame_dt, rel_tol=SAME_DT):
             raise InputError(
                 f"`frame_dt` is {self.card.frame_dt} in what {self.name} was trained on, got "
@@ -178,6 +212,22 @@ class SurrogateIntegrator(AbstractIntegrator):
         self._check_symmetries(problem.system)
         self._check_warm_up()
         self._warn_outside_range(problem)
+
+    def _check_stepper(self, n: int) -> None:
+        """Demand a model that answers for the next frame, of so many particles."""
+        card, only = self.card, self.model.fixed_particles
+        if card.horizon is not None and not math.isclose(
+            card.horizon, card.frame_dt, rel_tol=SAME_DT
+        ):
+            raise InputError(
+                f"`integrator` {self.name} answers {card.horizon:g} time units after frames that "
+                f"are {card.frame_dt:g} apart, in one shot, so it is no stepper; score it by "
+                "nbody-sim evaluate with a `dataset`"
+            )
+        if only not in (None, n):
+            raise InputError(
+                f"`particles` must be the {only} that {self.name} was trained for, got {n}"
+            )
 
     def _check_system(self, system: AbstractSystem) -> None:
         """Demand a system that the model was trained on, with the same parameters."""
@@ -214,11 +264,10 @@ class SurrogateIntegrator(AbstractIntegrator):
                 f"`integrator` {self.name} needs forces that do not depend on velocity, "
                 f"system {system.name!r} has; use a solver"
             )
-        held = system.pair_symmetries if self.model.applies_field else system.symmetries
-        if excess := self.model.symmetries - held:
+        if excess := excess_symmetries(self.model, system):
             raise InputError(
                 f"`integrator` {self.name} has symmetries that system {system.name!r} lacks: "
-                f"{', '.join(sorted(excess))}"
+                f"{', '.join(excess)}"
             )
 
     def _check_warm_up(self) -> None:
@@ -252,6 +301,27 @@ class SurrogateIntegrator(AbstractIntegrator):
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
         return _packed(self._held.start(nothing, nothing, self._particles(problem)))
+
+    @property
+    def history(self) -> int:
+        """Frames that the model looks back on, the newest included."""
+        return max(self.model.config.history, self.model.min_history)
+
+    @torch.inference_mode()
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Fill the cache anew, from the frames before the newest."""
+        before = (self._tensor(y[:, :-1]) for y in (x, v))
+        return _packed(self.model.start_cache(*self._inputs(*before), self._particles(problem)))
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return the ranges of the card."""
+        card = self.card
+        return Limits(
+            closest=card.closest or 0.0,
+            fastest=math.inf if card.fastest is None else card.fastest,
+            most=card.particles[1],
+            longest=self._trained_on(system).time_range[1],
+        )
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
@@ -348,12 +418,12 @@ class _Frames:
 
 
 def _packed(cache: Cache) -> dict[str, Tensor]:
-    return {f"cache.{key}": value for key, value in cache.items()}
+    """Put a cache into a carry, contiguous as it is after a restart, so that bits are the same."""
+    return {f"{CACHE}{key}": value.contiguous() for key, value in cache.items()}
 
 
 def _unpacked(arrays: Mapping[str, Any]) -> Cache:
-    prefix = "cache."
-    return {key[len(prefix) :]: arrays[key] for key in arrays if key.startswith(prefix)}
+    return {key.removeprefix(CACHE): arrays[key] for key in arrays if key.startswith(CACHE)}
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

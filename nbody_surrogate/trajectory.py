@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.guard_report import GuardReport
 from nbody_surrogate.state import Particles, State
 from nbody_surrogate.system import AbstractSystem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Ensemble", "RunInfo", "Trajectory"]
 
@@ -40,6 +44,8 @@ class RunInfo:
         Valid frames of each trajectory, the start included.
     seed : int or None
         Of the sampler, where there was one.
+    guard : GuardReport or None
+        What the guard of a guarded run found and did.
     """
 
     system: dict[str, Any]
@@ -51,6 +57,7 @@ class RunInfo:
     message: tuple[str, ...] = ()
     good: tuple[int, ...] = ()
     seed: int | None = None
+    guard: GuardReport | None = None
 
     @property
     def success(self) -> bool:
@@ -59,7 +66,11 @@ class RunInfo:
 
     @property
     def label(self) -> str:
-        """The method's name with its tolerance, step or sub-steps."""
+        """The method's name with its tolerance, step or sub-steps, and its guard."""
+        return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
+
+    @property
+    def _method(self) -> str:
         name = str(self.method["integrator"])
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
@@ -87,6 +98,22 @@ class Trajectory:
     def state(self, frame: int) -> State:
         """Return the state at a frame, with a batch axis of length 1."""
         return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
+
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with, as `Ensemble.system` does."""
+        return _system_of(self.info)
+
+    def plot(self) -> Figure:
+        """Draw the paths and what is conserved, as a matplotlib figure."""
+        from nbody_surrogate.figures.trajectory import draw_trajectory
+
+        return draw_trajectory(self)
+
+    def _repr_html_(self) -> str:
+        """Show a small picture in a notebook."""
+        from nbody_surrogate.page.thumbnail import trajectory_html
+
+        return trajectory_html(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +155,7 @@ class Ensemble:
             status=self.info.status[b : b + 1],
             message=self.info.message[b : b + 1],
             good=self.info.good[b : b + 1],
+            guard=None if self.info.guard is None else self.info.guard.of(b),
         )
         label_error = None if self.label_error is None else self.label_error[b]
         return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)
@@ -147,10 +175,20 @@ class Ensemble:
         InputError
             If the run does not say, or its system is not installed.
         """
-        from nbody_surrogate.registry import make_system
+        return _system_of(self.info)
 
-        parameters = dict(self.info.system)
-        name = parameters.pop("system", None)
-        if name is None:
-            raise InputError("`info` of this run does not name its `system`")
-        return make_system(name, **parameters)
+    def _repr_html_(self) -> str:
+        """Show a small picture of the first trajectory in a notebook."""
+        from nbody_surrogate.page.thumbnail import ensemble_html
+
+        return ensemble_html(self)
+
+
+def _system_of(info: RunInfo) -> AbstractSystem:
+    from nbody_surrogate.registry import make_system
+
+    parameters = dict(info.system)
+    name = parameters.pop("system", None)
+    if name is None:
+        raise InputError("`info` of this run does not name its `system`")
+    return make_system(name, **parameters)

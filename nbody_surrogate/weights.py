@@ -17,6 +17,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from nbody_surrogate.bounded import read_bounded
 from nbody_surrogate.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry import short_name
@@ -128,14 +129,12 @@ def _header(folder: Path, raw: bytes) -> dict[str, Any]:
 
 def _read(path: Path, largest: int) -> bytes:
     """Read a plain file of bounded size."""
-    if path.is_symlink():
-        raise FileFormatError(f"`weights`: {str(path)!r} is a symbolic link, refused")
-    if not path.is_file():
-        raise FileFormatError(f"`weights`: {str(path)!r} is missing")
-    if path.stat().st_size > largest:
-        raise FileFormatError(f"`weights`: {str(path)!r} is larger than {largest} bytes")
     try:
-        return path.read_bytes()
+        return read_bounded(path, largest, links=False)
+    except FileFormatError as error:
+        raise FileFormatError(f"`weights`: {error}") from None
+    except FileNotFoundError:
+        raise FileFormatError(f"`weights`: {str(path)!r} is missing") from None
     except OSError as error:
         raise FileFormatError(f"`weights`: {str(path)!r}: {error.strerror}") from None
 

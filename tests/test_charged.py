@@ -251,7 +251,7 @@ def test_wrong_parameters_are_one_line(parameter, value):
 
 
 def test_an_unknown_parameter_lists_the_known_ones():
-    known = "charge_range, coupling, frame_dt, mass_range, signs, softening"
+    known = "charge_range, coupling, frame_dt, mass_range, octant, signs, softening"
     with pytest.raises(InputError, match=known):
         make_system("charged", epsilon=0.1)
 

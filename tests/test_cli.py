@@ -39,6 +39,7 @@ KEYS = {
     "message",
     "comparison",
     "drift",
+    "guard",
     "label_error",
     "wall_time",
     "files",
@@ -58,6 +59,13 @@ COMPARISON_KEYS = {
     "wall_time",
     "speed_ratio",
     "verdict",
+    "normalised_rmse",
+    "errors",
+    "valid",
+    "lyapunov_time",
+    "valid_in_lyapunov_times",
+    "window",
+    "distributions",
 }
 
 SHORT = ("-n", 4, "--duration", 0.5)
@@ -817,7 +825,7 @@ except SystemExit as end:
         (["run", "--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
         (["run", "-n", "2", "--duration", "0.1", "-q"], {"torch", "pyvista", "vtkmodules"}),
     ],
-    ids=" ".join,
+    ids=lambda case: " ".join(sorted(case))[:40],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(folder, arguments, heavy):
     result = run_python(COMMAND.format(arguments=arguments, heavy=heavy), folder)

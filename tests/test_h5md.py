@@ -184,13 +184,29 @@ def test_the_structure_is_that_of_h5md(tmp_path, dimensions):
         assert file["parameters/frames_written"][()] == T
 
 
-def test_units_stand_on_every_quantity(tmp_path):
+def test_units_are_reduced(tmp_path):
     write_file(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5") as file:
         assert file["h5md/modules/units"].attrs["version"].tolist() == [1, 0]
+        assert file["h5md/modules/units"].attrs["system"] == b"reduced"
         group = file["particles/trajectory_0001"]
-        for name in ("position/value", "velocity/value", "position/time", "charge", "mass"):
+        for name in ("charge", "mass"):
             assert group[name].attrs["unit"] == b"1"
+        for name in ("position/value", "velocity/value", "position/time"):
+            assert "unit" not in group[name].attrs  # or MDAnalysis would not read it
+
+
+def test_files_with_units_are_read_where_those_are_reduced(tmp_path):
+    _, x, _ = write_file(tmp_path / "run.h5")
+    for unit in (b"1", "1"):
+        with h5py.File(tmp_path / "run.h5", "r+") as file:
+            file["particles/trajectory_0000/position/value"].attrs["unit"] = unit
+        np.testing.assert_array_equal(read_h5md(tmp_path / "run.h5").x, x)
+    for unit in (b"nm", "nm", 1, [1, 2]):
+        with h5py.File(tmp_path / "run.h5", "r+") as file:
+            file["particles/trajectory_0000/position/value"].attrs["unit"] = unit
+        with pytest.raises(FileFormatError, match="unit"):
+            read_h5md(tmp_path / "run.h5")
 
 
 def test_step_and_time_are_shared_by_hard_links(tmp_path):
@@ -230,7 +246,6 @@ def test_label_errors_are_observables_of_each_trajectory(tmp_path):
             element = group["label_error"]
             np.testing.assert_array_equal(element["value"][()], label_error[b])
             assert element["value"].dtype == np.float64
-            assert element["value"].attrs["unit"] == b"1"
             for name in ("step", "time"):  # hard links to those of the frames
                 assert element[name] == file[f"particles/trajectory_0000/position/{name}"]
                 assert isinstance(element.get(name, getlink=True), h5py.HardLink)

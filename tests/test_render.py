@@ -17,6 +17,8 @@ from PIL import Image
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.rendering import check_picture_path, render
 from nbody_surrogate.rendering.camera import REACH, moving_cameras, still_camera
+from nbody_surrogate.rendering.colouring import RAMP, scale_of
+from nbody_surrogate.rendering.inset import energy_errors
 from nbody_surrogate.rendering.scene import Scene
 from nbody_surrogate.rendering.shapes import tubes
 from nbody_surrogate.rendering.tracks import SUBFRAMES, Track
@@ -131,6 +133,51 @@ def test_a_reference_adds_rings_and_a_gap_adds_error_lines(tmp_path: Path) -> No
     apart = picture(moved(run), tmp_path, reference=run)
     assert not np.array_equal(alone, same)
     assert yellow(apart) > yellow(same) + 30
+
+
+def test_colours_may_stand_for_speed_or_error() -> None:
+    run = trajectory(n=4)
+    fast = replace(run, v=run.v * np.arange(1, 5)[:, None])
+    scale = scale_of("speed", Track.of(fast, ""), None)
+    assert scale is not None
+    np.testing.assert_allclose(scale.values, np.linalg.norm(fast.v, axis=2))
+    shift = np.array([1e-3, 1e-2, 1e-1, 0.0])[:, None]
+    lead = Track.of(run, "")
+    scale = scale_of("error", Track.of(replace(run, x=run.x + shift), ""), lead)
+    assert scale is not None
+    assert scale.logarithmic
+    np.testing.assert_allclose(scale.values[3], np.sqrt(3) * shift[:, 0], atol=1e-12)
+    red_over_blue = np.diff(scale.colours(3)[:3, ::2], axis=1)[:, 0]
+    assert red_over_blue[0] > red_over_blue[1] > red_over_blue[2]  # blue to red
+    np.testing.assert_array_equal(scale.colours(3)[3], RAMP[0])
+    assert scale_of("charge", lead, None) is None
+
+
+def test_speed_gives_other_colours_and_a_bar(tmp_path: Path) -> None:
+    run = trajectory(charge=1.0)
+    slow = np.linspace(0.1, 1, 8)[:, None]
+    run = replace(run, v=slow * run.v)
+    by_charge, by_speed = (
+        picture(run, tmp_path, colouring=name, trail=0) for name in ("charge", "speed")
+    )
+    assert cool(by_charge) == 0
+    assert cool(by_speed[:120]) > 20  # the slow ones
+    assert cool(by_speed[120:, :80]) > 20  # the bar, at the lower left
+
+
+def test_the_inset_shows_the_energy_error_at_the_lower_right(tmp_path: Path) -> None:
+    run = trajectory()
+    plain, chart = (picture(run, tmp_path, inset=inset) for inset in (False, True))
+    changed = np.argwhere((plain != chart).any(axis=2))
+    assert len(changed) > 100
+    assert changed[:, 0].min() > SIZE[1] / 2
+    assert changed[:, 1].min() > SIZE[0] / 2
+    unknown = replace(run, info=RunInfo(system={}, method={"integrator": "dop853"}))
+    assert energy_errors(unknown, None) is None
+    found = energy_errors(run, run)
+    assert found is not None
+    assert found.curves[0][0] == 0
+    np.testing.assert_array_equal(*found.curves)
 
 
 def test_the_picture_does_not_depend_on_the_unit_of_length(tmp_path: Path) -> None:
@@ -336,6 +383,8 @@ def test_a_movie_without_its_libraries_is_refused_with_the_remedy(
         ({"window_size": (10, 200)}, "`window_size`"),
         ({"window_size": (200, 100_000)}, "`window_size`"),
         ({"fps": 0}, "`fps`"),
+        ({"colouring": "mass"}, "`colouring`.*charge, speed, error.*mass"),
+        ({"colouring": "error"}, "`colouring`.*reference"),
         ({"fps": float("nan")}, "`fps`"),
         ({"reference": trajectory(n=7)}, r"`reference`.*\(12, 8, 3\).*\(12, 7, 3\)"),
         ({"reference": trajectory(frames=11)}, "`reference`"),

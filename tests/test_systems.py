@@ -187,6 +187,8 @@ def altered(value):
     """Another valid value of a parameter."""
     if isinstance(value, tuple):
         return tuple(1.3 * part + 0.1 * k for k, part in enumerate(value))
+    if isinstance(value, bool):
+        return not value
     return 1.3 * value if isinstance(value, float) else "equal"
 
 

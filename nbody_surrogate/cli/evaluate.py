@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from click import get_current_context
-from click.core import ParameterSource
 
+from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import check_free, write_whole
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError
@@ -57,6 +56,10 @@ def evaluate(model: str, **options: Any) -> None:
     One step from true frames, and roll-outs, as mean squared errors of positions per coordinate
     with bootstrap 95 % intervals; milliseconds per frame. All methods of a table share one seeded
     sample, or the trajectories of a data set.
+
+    A model that was trained to predict a task in one shot is scored on the task of `--dataset`,
+    by default on its split `test`: mean, median and 95th percentile over trajectories, and the mean
+    over the clean subset, whose labels keep their energy.
     """
     from nbody_surrogate.models import find_model
     from nbody_surrogate.scorecard import HORIZONS, score_methods
@@ -64,6 +67,12 @@ def evaluate(model: str, **options: Any) -> None:
     _check(options)
     found = find_model(model)
     quiet = options["quiet"] or options["as_json"]
+    if found.load()[1].horizon is not None:
+        plain = task_rows_of(found, options)
+        if not quiet:
+            _print_task(plain)
+        _write(found, plain, options)
+        return
     horizons = options["horizon"] or HORIZONS
     rows: list[Row] = []
     for truth in _truths(found, options):
@@ -74,7 +83,7 @@ def evaluate(model: str, **options: Any) -> None:
         rows += scored
         if not quiet:
             _print(scored, horizons)
-    _write(found, rows, options)
+    _write(found, [row.to_dict() for row in rows], options)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -164,14 +173,34 @@ def _table(rows: list[Row], horizons: tuple[int, ...]) -> Table:
     return table
 
 
-def _write(model: Model, rows: list[Row], options: dict[str, Any]) -> None:
+def _print_task(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from nbody_surrogate.tasks import HEADS, table_cells
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDE)
+    first = rows[0]
+    console.print(
+        f"{first['system']}, {first['particles']} particles, {first['trajectories']} trajectories, "
+        f"{first['horizon']:g} time units ahead; x-MSE per coordinate with 95 % intervals"
+    )
+    table = Table(*HEADS, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*table_cells(row))
+    console.print(table)
+
+
+def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
     from nbody_surrogate.models import CARD_FILE, EVALUATION_FILE, card_text
-    from nbody_surrogate.simulation import versions
+    from nbody_surrogate.versions import versions
 
     found = {
         "model": model.name,
-        "command": _command(model),
-        "rows": [row.to_dict() for row in rows],
+        "command": command_line(SILENT, {"model": model.name}),
+        "rows": rows,
         "versions": versions(),
     }
     text = json.dumps(found, indent=1) + "\n"
@@ -182,17 +211,3 @@ def _write(model: Model, rows: list[Row], options: dict[str, Any]) -> None:
     if options["card"]:
         write_whole(model.folder / EVALUATION_FILE, text)
         write_whole(model.folder / CARD_FILE, card_text(model))
-
-
-def _command(model: Model) -> str:
-    """Write the command that gives the same table."""
-    context = get_current_context()
-    words = ["nbody-sim", "evaluate", model.name]
-    for option in context.command.params[1:]:
-        assert option.name is not None
-        given = context.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
-        if given and option.name not in SILENT:
-            value = context.params[option.name]
-            for each in value if isinstance(value, tuple) else (value,):
-                words += [option.opts[-1]] if each is True else [option.opts[-1], str(each)]
-    return shlex.join(words)

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError
 
-__all__ = ["Files", "check_free", "write_whole"]
+__all__ = ["Files", "check_free", "free_base", "write_whole"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Files:
     output: Path
     reference: Path | None
     picture: Path | None
+    report: Path | None = None
 
     @classmethod
     def of(cls, request: Request) -> Files:
@@ -35,6 +36,10 @@ class Files:
             from nbody_surrogate.rendering import check_picture_path
 
             check_picture_path(request.render, request.overwrite)
+        if request.report is not None:
+            from nbody_surrogate.page.document import check_page_path
+
+            check_page_path(request.report, request.overwrite)
         if request.output is None:
             output = _free_name(request)
         else:
@@ -43,32 +48,66 @@ class Files:
         reference = None if request.no_reference else output.with_suffix(".reference.h5")
         if reference is not None:
             check_output_path(reference, request.overwrite)
-        return cls(output, reference, request.render)
+        if request.checkpoint is not None:
+            from nbody_surrogate.restart import check_restart_path
+
+            check_restart_path(request.checkpoint, request.overwrite)
+        return cls(output, reference, request.render, request.report)
 
     @property
     def written(self) -> list[Path]:
         """Those that there are."""
-        return [path for path in (self.output, self.reference, self.picture) if path is not None]
+        paths = (self.output, self.reference, self.picture, self.report)
+        return [path for path in paths if path is not None]
 
 
 def _free_name(request: Request) -> Path:
     """Name a run after what it is, in `runs/`, without touching an earlier one."""
-    folder = Path("runs")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
     start = (
         f"n{request.particles or DEFAULT_PARTICLES}-seed{request.seed or 0}"
         if request.initial is None
         else request.initial.stem[:40]
     )
-    base = f"{request.system}-{request.integrator}-{start}".replace(":", "-").replace("/", "-")
-    number, path = 1, folder / f"{base}.h5"
-    while any(folder.glob(f"{glob.escape(path.stem)}.*")):
+    name = f"{request.system}-{request.integrator}-{start}".replace(":", "-").replace("/", "-")
+    base = _free_in_runs(name)
+    return base.with_name(base.name + ".h5")
+
+
+def _free_in_runs(name: str) -> Path:
+    """Return `name` in `runs/`, numbered where there are files of that name already."""
+    folder = Path("runs")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
+    number, base = 1, folder / name
+    while any(folder.glob(f"{glob.escape(base.name)}.*")):
         number += 1
-        path = folder / f"{base}-{number}.h5"
-    return path
+        base = folder / f"{name}-{number}"
+    return base
+
+
+def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwrite: bool) -> Path:
+    """Return what several files of a result are called before their suffixes.
+
+    Parameters
+    ----------
+    output : Path or None
+        As it was asked for; None for `name` in `runs/`.
+    name : str
+    suffixes : tuple of str
+    overwrite : bool
+
+    Raises
+    ------
+    InputError
+        If one of the files cannot be written.
+    """
+    if output is None:
+        return _free_in_runs(name)
+    for suffix in suffixes:
+        check_free(output.with_name(output.name + suffix), overwrite)
+    return output
 
 
 def check_free(path: Path, overwrite: bool) -> None:

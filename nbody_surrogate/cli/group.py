@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import rich_click as click
@@ -19,7 +17,7 @@ from nbody_surrogate.errors import (
     is_out_of_memory,
 )
 
-__all__ = ["OneLineErrors", "interruptible"]
+__all__ = ["OneLineErrors"]
 
 
 class OneLineErrors(click.RichGroup):
@@ -50,16 +48,6 @@ class OneLineErrors(click.RichGroup):
                 _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
             _stop(f"unexpected {type(error).__name__}: {error}", 1)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-@contextmanager
-def interruptible(hint: str) -> Iterator[None]:
-    """Say what is left, and how to go on, where the user ends what runs inside."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        click.echo(err=True)  # after the ^C of the terminal
-        raise InterruptionError(f"interrupted; {hint}") from None
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -31,7 +31,9 @@ def parameters_of(texts: Iterable[str], settled: dict[str, Any] | None = None) -
     return parameters
 
 
-def key_and_value(text: str) -> tuple[str, Any]:
+def key_and_value(
+    text: str, option: str = "parameter", example: str = "softening=0.2"
+) -> tuple[str, Any]:
     """Split KEY=VALUE; the value is JSON where it can be read as such, else text.
 
     Raises
@@ -42,7 +44,7 @@ def key_and_value(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not equals or not key:
-        raise InputError(f"`parameter` must be KEY=VALUE, such as softening=0.2, got {text!r}")
+        raise InputError(f"`{option}` must be KEY=VALUE, such as {example}, got {text!r}")
     try:
         return key, json.loads(value)
     except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.state import Particles, State
     from nbody_surrogate.system import AbstractSystem
 
-__all__ = ["DEFAULT_PARTICLES", "Problem", "Request", "given"]
+__all__ = ["DEFAULT_PARTICLES", "Problem", "Request", "given", "whole_frames"]
 
 DEFAULT_PARTICLES = 30
 WHOLE_FRAMES = 1e-6
@@ -48,9 +48,13 @@ class Request:
     threads: int
     weights: str | None
     compiled: bool
+    guard: str | None
+    threshold: tuple[str, ...]
+    checkpoint: Path | None
     output: Path | None
     overwrite: bool
     render: Path | None
+    report: Path | None
     as_json: bool
     quiet: bool
 
@@ -77,7 +81,7 @@ class Problem:
             If the file of the start is damaged.
         """
         system = _system(request)
-        frames = _frames(request.duration, system.spec.frame_dt)
+        frames = whole_frames(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
         seed = None if request.initial is not None else request.seed or 0
         return cls(system, state, particles, frames, seed)
@@ -120,7 +124,14 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
     return read_initial(request.initial, frame=request.initial_frame or 0)
 
 
-def _frames(duration: float, dt: float) -> int:
+def whole_frames(duration: float, dt: float) -> int:
+    """Return how many frames a duration is.
+
+    Raises
+    ------
+    InputError
+        If it is no whole number of frames.
+    """
     if not (math.isfinite(duration) and duration > 0):
         raise InputError(f"`duration` must be finite and > 0, got {duration}")
     if not duration / dt <= MOST_FRAMES:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
-from nbody_surrogate.cli.group import interruptible
+from nbody_surrogate.cli.guards import guard_of
+from nbody_surrogate.cli.job import Job
 from nbody_surrogate.cli.methods import methods
-from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Problem, Request
-from nbody_surrogate.errors import NBodyWarning, RunError
-
-if TYPE_CHECKING:
-    from nbody_surrogate.comparison import Comparison
-    from nbody_surrogate.integrator import AbstractIntegrator
-    from nbody_surrogate.trajectory import Ensemble
+from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["run"]
 
@@ -66,11 +60,30 @@ __all__ = ["run"]
     "--compile", "compiled", is_flag=True, help="Compile a surrogate's step, for long runs."
 )
 @click.option(
+    "--guard",
+    help="What becomes of a segment that goes wrong: warn, stop, or fallback on the reference.",
+)
+@click.option(
+    "--threshold",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, closest, "
+    "fastest, most, longest. May be repeated.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    help="Restart file, replaced at each segment's end; nbody-sim resume goes on from it.",
+)
+@click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="H5MD file.  [default: in runs/]"
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option(
-    "--render", type=click.Path(path_type=Path), help="Picture (.png) or movie (.mp4, .gif)."
+    "--render", type=click.Path(path_type=Path), help="Picture (.png), movie (.mp4, .gif) or page."
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="A page (.html): numbers, curves, 3D."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -81,6 +94,9 @@ def run(**options: Any) -> None:
     Without further options: a seeded sample of the preset, 5 time units, the ground truth for
     the same start, one table, and two H5MD files in `runs/`.
 
+    With `--guard` each segment is checked for what is not finite, lost of what should be conserved,
+    or outside the range that a surrogate was trained for.
+
     With `--verify` the ground truth, which is the method itself under `--no-reference`, is run
     once more, 100 times more tightly or with 4 times the sub-steps. The position RMSE between
     the two is its label error.
@@ -88,90 +104,14 @@ def run(**options: Any) -> None:
     request = Request(**options)
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
+    if request.verify and request.checkpoint is not None:
+        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
     problem = Problem.of(request)
     method, reference = methods(request, problem)
-    files = Files.of(request)
-    verify_method = request.verify and reference is None
-    runs = [_simulate(request, problem, method, files.output, verify_method)]
-    if reference is not None and files.reference is not None:
-        runs.append(_simulate(request, problem, reference, files.reference, request.verify))
-    if request.render is not None:
-        from nbody_surrogate.rendering import render
-
-        pair = [each[0] for each in runs]
-        truth = pair[1] if len(pair) > 1 else None
-        render(pair[0], request.render, reference=truth, overwrite=request.overwrite)
-    _report(request, runs, files)
-    _tell_failures(runs)
-
-
-def _simulate(
-    request: Request, problem: Problem, method: AbstractIntegrator, output: Path, verify: bool
-) -> Ensemble:
-    from nbody_surrogate.simulation import simulate
-
-    kept = interruptible("frames of finished segments stay readable in .h5.part")
-    bar = progress_bar(method.name, problem.frames, hidden=request.quiet)
-    with kept, bar as progress:
-        return simulate(
-            problem.system,
-            problem.state,
-            problem.particles,
-            problem.frames,
-            method,
-            dt=problem.dt,
-            seed=problem.seed,
-            progress=progress,
-            output=output,
-            overwrite=request.overwrite,
-            warm_up=True,
-            verify=verify,
-        )
-
-
-def _tell_failures(runs: list[Ensemble]) -> None:
-    failed = [
-        f"{each.info.label}, trajectory {b} stopped: {why}"
-        for each in runs
-        for b, why in enumerate(each.info.message)
-        if why
-    ]
-    if failed:
-        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
-        raise RunError(failed[0] + more)
-
-
-def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
-    from nbody_surrogate.comparison import compare
-
-    comparison: Comparison | None = compare(runs[1], runs[0]) if len(runs) > 1 else None
-    if request.as_json:
-        click.echo(json.dumps(_as_dict(runs, comparison, files.written), indent=2))
-    elif not request.quiet:
-        from nbody_surrogate.cli.table import print_report
-
-        print_report(runs, comparison, files.written)
-
-
-def _as_dict(
-    runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
-) -> dict[str, Any]:
-    from nbody_surrogate.metrics import summary
-    from nbody_surrogate.verification import label_errors
-
-    info, errors = runs[0].info, label_errors(runs[-1])
-    return {
-        "system": info.system,
-        "particles": runs[0].particles.n,
-        "trajectories": len(runs[0]),
-        "seed": info.seed,
-        "frames": len(runs[0].t) - 1,
-        "methods": [run.info.method for run in runs],
-        "status": [list(run.info.status) for run in runs],
-        "message": [list(run.info.message) for run in runs],
-        "comparison": None if comparison is None else comparison.to_dict(),
-        "drift": None if comparison is not None else summary(runs[0]),
-        "label_error": None if errors is None else errors.to_dict(),
-        "wall_time": [run.info.wall_time for run in runs],
-        "files": [str(path) for path in written],
-    }
+    guard = guard_of(request, reference)
+    job = Job(request, Files.of(request))
+    alone = request.verify and reference is None
+    runs = [job.simulate(problem, method, "method", guard=guard, verify=alone)]
+    if reference is not None:
+        runs.append(job.simulate(problem, reference, "reference", verify=request.verify))
+    job.conclude(runs)

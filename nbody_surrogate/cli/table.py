@@ -9,12 +9,13 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from nbody_surrogate.cli.guards import guard_lines
 from nbody_surrogate.comparison import Comparison
 from nbody_surrogate.metrics import summary
 from nbody_surrogate.trajectory import Ensemble
 from nbody_surrogate.verification import LabelErrors, label_errors
 
-__all__ = ["print_report"]
+__all__ = ["DRIFTS", "drift_label", "print_report", "rows_alone"]
 
 DRIFTS = {
     "energy": "energy drift / kinetic energy",
@@ -34,6 +35,9 @@ def print_report(runs: list[Ensemble], comparison: Comparison | None, files: lis
     else:
         console.print(_against(comparison, errors, kept))
         console.print(comparison.verdict)
+    if (report := runs[0].info.guard) is not None:
+        for line in guard_lines(report):
+            console.print(line, markup=False)
     for run in runs:
         for b, why in enumerate(run.info.message):
             if why:
@@ -68,7 +72,7 @@ def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset
     table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
     for key in DRIFTS:
         cells = (comparison.drifts[role][key] for role in ("candidate", "reference"))
-        table.add_row(_drift_label(key, kept), *(f"{value:.1e}" for value in cells))
+        table.add_row(drift_label(key, kept), *(f"{value:.1e}" for value in cells))
     times = (comparison.wall_time[role] for role in ("candidate", "reference"))
     table.add_row("wall time", *(f"{1e3 * value:.3g} ms" for value in times))
     table.add_row("reference / candidate", f"{comparison.speed_ratio:.3g}", "")
@@ -77,15 +81,19 @@ def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset
 
 def _alone(run: Ensemble, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
     table = _table("", run.info.label)
-    for row in _label_errors(errors):
+    for row in [*_label_errors(errors), *rows_alone(run, kept)]:
         table.add_row(*row)
-    for key, value in summary(run).items():
-        table.add_row(_drift_label(key, kept), f"{value:.1e}")
-    table.add_row("wall time", f"{1e3 * run.info.wall_time:.3g} ms")
     return table
 
 
-def _drift_label(key: str, kept: frozenset[str]) -> str:
+def rows_alone(run: Ensemble, kept: frozenset[str] | None = None) -> list[list[str]]:
+    """Return label and value of each row, of a run without a reference."""
+    kept = run.system().conserved if kept is None else kept
+    drifts = [[drift_label(key, kept), f"{value:.1e}"] for key, value in summary(run).items()]
+    return [*drifts, ["wall time", f"{1e3 * run.info.wall_time:.3g} ms"]]
+
+
+def drift_label(key: str, kept: frozenset[str]) -> str:
     """Name a drift, or a change where the system does not keep the quantity."""
     label = DRIFTS[key]
     return label if key in kept else label.replace("drift", "change") + " (not conserved)"

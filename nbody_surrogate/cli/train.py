@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from nbody_surrogate.cli.group import interruptible
+from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import training_bar
 from nbody_surrogate.errors import InputError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, islice
 from typing import final
@@ -44,6 +44,8 @@ class LiveWindows(AbstractWindows):
         Of the order within a block.
     first : int
         Number of the first trajectory.
+    picked : sequence of int, optional
+        Rows of the one window of each trajectory, in place of rows that follow one another.
 
     Raises
     ------
@@ -62,8 +64,9 @@ class LiveWindows(AbstractWindows):
         threads: int = 1,
         seed: int = 0,
         first: int = 0,
+        picked: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(spec.rows, window, stride, batch, seed)
+        super().__init__(spec.rows, window, stride, batch, seed, picked)
         for name, value, least in (
             ("block", block, 1),
             ("threads", threads, 1),

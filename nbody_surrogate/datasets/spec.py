@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
 from nbody_surrogate.registry import make_system, names, preset
 from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.toml import read_toml
 
 __all__ = ["DatasetSpec", "Legacy", "Span", "Task", "Window", "read_spec", "resolve"]
 
@@ -343,12 +343,7 @@ def read_spec(path: str | Path, **changes: Any) -> DatasetSpec:
         If the file cannot be read or is no TOML, a key is unknown or a value is wrong.
     """
     owner = f"spec {str(path)!r}"
-    try:
-        values = tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"`spec` {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"`spec` {str(path)!r} is not valid TOML: {error}") from None
+    values = read_toml(path, "spec")
     horizon = changes.pop("horizon", None)
     merged = _merged(values, changes)
     return resolve(merged if horizon is None else {**merged, "horizon": horizon}, owner)

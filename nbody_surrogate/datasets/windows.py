@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -21,7 +21,7 @@ MIXED = 4  # blocks that are shuffled together
 
 
 class Windows(NamedTuple):
-    """Rows that follow one another, of one trajectory or of a batch of them.
+    """Rows of one trajectory or of a batch of them.
 
     Attributes
     ----------
@@ -46,7 +46,13 @@ class AbstractWindows(IterableDataset, ABC):
     """
 
     def __init__(
-        self, rows: int, window: int | None, stride: int | None, batch: int | None, seed: int
+        self,
+        rows: int,
+        window: int | None,
+        stride: int | None,
+        batch: int | None,
+        seed: int,
+        picked: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         window = rows if window is None else window
@@ -58,8 +64,13 @@ class AbstractWindows(IterableDataset, ABC):
                 raise InputError(f"`{name}` must be at least 1, got {value}")
         if seed < 0:
             raise InputError(f"`seed` must be at least 0, got {seed}")
-        self.window, self.batch, self.seed = window, batch, seed
+        self.batch, self.seed = batch, seed
         self.firsts = np.arange(0, rows - window + 1, stride)
+        self.offsets = np.arange(window)
+        if picked is not None:
+            if not picked or not all(0 <= row < rows for row in picked):
+                raise InputError(f"`picked` must be some of the rows 0 to {rows - 1}, got {picked}")
+            self.firsts, self.offsets = np.zeros(1, int), np.asarray(picked)
         self.epoch, self.position = 0, 0
 
     @abstractmethod
@@ -108,7 +119,7 @@ class AbstractWindows(IterableDataset, ABC):
 
     def _windows(self, block: Block, picked: np.ndarray) -> Windows:
         b, k = np.divmod(picked, len(self.firsts))
-        rows = self.firsts[k][:, None] + np.arange(self.window)
+        rows = self.firsts[k][:, None] + self.offsets
         charges, masses = block.particles.charges[b], block.particles.masses[b]
         columns = (block.x[b[:, None], rows], block.v[b[:, None], rows], charges, masses)
         return Windows(*(torch.from_numpy(column) for column in columns))
@@ -137,6 +148,8 @@ class DatasetWindows(AbstractWindows):
         Windows of a batch; the last of each few blocks may be smaller. By default single windows.
     shuffle : bool
     seed : int
+    picked : sequence of int, optional
+        Rows of the one window of each trajectory, in place of rows that follow one another.
 
     Raises
     ------
@@ -154,8 +167,9 @@ class DatasetWindows(AbstractWindows):
         batch: int | None = None,
         shuffle: bool = True,
         seed: int = 0,
+        picked: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(trajectories.spec.rows, window, stride, batch, seed)
+        super().__init__(trajectories.spec.rows, window, stride, batch, seed, picked)
         self._trajectories, self._shuffle = trajectories, shuffle
         part, size = trajectories.part(split), trajectories.block_size
         if not part:

@@ -15,7 +15,7 @@ from typing import Any
 from nbody_surrogate.datasets.making import Job, make_shard
 from nbody_surrogate.errors import RunError
 
-__all__ = ["run_here", "run_on_workers"]
+__all__ = ["begin_worker", "run_here", "run_on_workers"]
 
 POLL = 0.2  # seconds
 AHEAD = 2  # jobs per worker that are handed out
@@ -43,7 +43,7 @@ def run_on_workers(jobs: Iterator[Job], workers: int, tick: Tick) -> Iterator[Jo
     """
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads' locks
     made, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(workers, context, _begin, (made, stop))
+    pool = ProcessPoolExecutor(workers, context, begin_worker, (made, stop))
     try:
         yield from _hand_out(pool, jobs, workers * AHEAD, _Counter(made, tick))
     except BrokenProcessPool:
@@ -100,8 +100,8 @@ def _hand_out(
 _made: Any = None  # of a worker: how many trajectories all workers have made
 
 
-def _begin(made: Any, stop: Any) -> None:
-    """Set up a worker."""
+def begin_worker(made: Any, stop: Any) -> None:
+    """Set up a worker, which leaves at once when `stop` is set or its parent is gone."""
     global _made
     _made = made
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides

@@ -20,8 +20,9 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
                                     provenance_start, provenance (JSON)
 
 ``step`` and ``time`` are one data set each, shared by hard links. Floating-point data are
-little-endian float64. All quantities are in reduced units, so ``unit`` is the number "1" on
-every data set that has one; H5MD's unit strings allow a bare number.
+little-endian float64. All quantities are in reduced units, as ``modules/units`` says; charges
+and masses have the ``unit`` "1". Time, positions and velocities have none: MDAnalysis refuses
+units that it does not know, and reads what has none.
 
 Everything is allocated, contiguous, before the first frame: from then on only data change,
 never the structure, and a process that is killed leaves a readable file. Frames count as

@@ -14,7 +14,9 @@ from typing import Any
 import h5py
 import numpy as np
 
-from nbody_surrogate.h5md.layout import FLOAT, INTEGER, MAX_TEXT
+from nbody_surrogate.h5md.layout import FLOAT, INTEGER, MAX_TEXT, text_type
+
+REDUCED = b"1"
 
 __all__ = [
     "check_size",
@@ -23,6 +25,8 @@ __all__ = [
     "has_groups",
     "integers_at",
     "open_floats",
+    "open_integer",
+    "open_text",
     "text_at",
 ]
 
@@ -56,8 +60,22 @@ def floats_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
-    """Open an array without reading it."""
-    return _open(group, path, FLOAT, shape)
+    """Open an array without reading it, in reduced units."""
+    dataset = _open(group, path, FLOAT, shape)
+    unit = dataset.attrs.get("unit", REDUCED)
+    if not isinstance(unit, bytes | str) or unit not in (REDUCED, REDUCED.decode()):
+        raise ValueError(f"{path!r} is in unit {str(unit)[:20]!r}, only reduced units (1) are read")
+    return dataset
+
+
+def open_integer(group: Any, path: str) -> Any:
+    """Open an integer without reading it."""
+    return _open(group, path, INTEGER, ())
+
+
+def open_text(group: Any, path: str, length: int) -> Any:
+    """Open a text of `length` bytes without reading it."""
+    return _open(group, path, text_type(length), ())
 
 
 def text_at(group: Any, path: str) -> bytes:

@@ -13,8 +13,10 @@ from nbody_surrogate.h5md.layout import one_line, part_path
 __all__ = ["check_output_path", "check_space"]
 
 
-def check_output_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
+def check_output_path(path: str | os.PathLike[str], overwrite: bool, goes_on: bool = False) -> Path:
     """Check, before a long run, that its result can be written to `path`.
+
+    Where a run goes on, what it left beside the file is to be there.
 
     Raises
     ------
@@ -31,8 +33,8 @@ def check_output_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
             raise InputError(f"`output` must lie in an existing folder; create it first, {given}")
         if not os.access(target.parent, os.W_OK | os.X_OK):
             raise InputError(f"`output` must lie in a folder that you may write to, {given}")
-        for file in (target, part_path(target)):
-            _check_replaceable(file, overwrite, given)
+        _check_replaceable(target, overwrite, given)
+        _check_replaceable(part_path(target), overwrite or goes_on, given)
     except InputError:
         raise
     except (OSError, ValueError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,19 @@ __all__ = ["dump_info", "load_info", "room_for"]
 ROOM, ROOM_PER_TRAJECTORY = 65536, 1024
 """Bytes kept for the provenance, whose length is known only at the end."""
 
+ROOM_PER_EVENT = 256
+"""Bytes kept for each segment that may trip a guard."""
+
 SHORT_MESSAGE = 120
 """Characters of a message that always fit into a trajectory's room, escaped as JSON."""
 
 
-def room_for(batch: int) -> int:
-    """Bytes that the provenance of a batch may take."""
-    return ROOM + ROOM_PER_TRAJECTORY * batch
+def room_for(batch: int, segments: int = 0) -> int:
+    """Bytes that the provenance of a batch may take, of which a guard watches some segments."""
+    return ROOM + (ROOM_PER_TRAJECTORY + ROOM_PER_EVENT * segments) * batch
 
 
-def dump_info(info: RunInfo, batch: int) -> bytes:
+def dump_info(info: RunInfo, batch: int, room: int | None = None) -> bytes:
     """Write `info` as JSON, its messages shortened only where they would not fit.
 
     Raises
@@ -42,15 +46,16 @@ def dump_info(info: RunInfo, batch: int) -> bytes:
                 f"`info.{name}` must hold one entry for each of {batch} trajectories, "
                 f"got {len(entries)}"
             )
+    room = room_for(batch) if room is None else room
     text = _json(info)
     try:
         load_info(text, batch)  # what cannot be read back is refused now
     except ValueError as error:
         raise InputError(f"`info` must hold what its fields are for: {error}") from None
-    if len(text) > room_for(batch):
+    if len(text) > room:
         text = _json(replace(info, message=tuple(m[:SHORT_MESSAGE] for m in info.message)))
-    if len(text) > room_for(batch):
-        raise InputError(f"`info` must fit into {room_for(batch)} bytes of JSON, got {len(text)}")
+    if len(text) > room:
+        raise InputError(f"`info` must fit into {room} bytes of JSON, got {len(text)}")
     return text
 
 
@@ -63,7 +68,7 @@ def load_info(text: bytes, batch: int) -> RunInfo:
         If it is not that.
     """
     try:
-        info = TypeAdapter(RunInfo).validate_json(text, strict=True)
+        info: RunInfo = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -73,9 +78,20 @@ def load_info(text: bytes, batch: int) -> RunInfo:
     return info
 
 
+@cache
+def _adapter() -> Any:
+    return TypeAdapter(RunInfo)
+
+
 def _entries(info: RunInfo) -> dict[str, tuple[Any, ...]]:
     """Fields with one entry for each trajectory."""
-    return {"status": info.status, "message": info.message, "good": info.good}
+    fallen_back = () if info.guard is None else info.guard.fallen_back
+    return {
+        "status": info.status,
+        "message": info.message,
+        "good": info.good,
+        "guard.fallen_back": fallen_back,
+    }
 
 
 def _json(info: RunInfo) -> bytes:

@@ -39,7 +39,7 @@ from nbody_surrogate.h5md.provenance import load_info
 from nbody_surrogate.state import Particles
 from nbody_surrogate.trajectory import Ensemble, RunInfo
 
-__all__ = ["H5MDReader", "read_h5md"]
+__all__ = ["DAMAGE", "H5MDReader", "read_h5md", "reported"]
 
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
@@ -104,7 +104,7 @@ class H5MDReader:
     def __init__(self, path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> None:
         self.path = Path(path)
         self._limit = limit
-        with _reported(self.path):
+        with reported(self.path):
             if not self.path.is_file():
                 reason = "it is not a regular file" if self.path.exists() else "it does not exist"
                 raise ValueError(reason)
@@ -195,7 +195,7 @@ class H5MDReader:
         FileFormatError
             If the file is damaged, the frames are not there or take more than the limit.
         """
-        with _reported(self.path):
+        with reported(self.path):
             if not 0 <= start < stop <= self.frames:
                 raise ValueError(f"it has frames 0 to {self.frames}, not {start} to {stop}")
             batch, _, n, dimensions = self._shape
@@ -229,7 +229,7 @@ class H5MDReader:
 
 
 @contextmanager
-def _reported(path: Path) -> Iterator[None]:
+def reported(path: Path) -> Iterator[None]:
     """Turn whatever a damaged file causes into one line that names it."""
     try:
         yield

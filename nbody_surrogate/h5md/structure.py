@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from nbody_surrogate.h5md.allocation import allocate, offset_of
+from nbody_surrogate.h5md.checks import group_at, open_floats, open_integer, open_text
 from nbody_surrogate.h5md.layout import (
     FLOAT,
     FORMAT,
@@ -22,9 +23,10 @@ from nbody_surrogate.h5md.layout import (
     text_type,
     trajectory_name,
 )
+from nbody_surrogate.h5md.reader import reported
 from nbody_surrogate.state import Particles
 
-__all__ = ["Structure", "create_structure"]
+__all__ = ["Structure", "create_structure", "find_structure"]
 
 UNIT = np.bytes_("1")
 
@@ -87,14 +89,54 @@ def create_structure(
         )
 
 
+def find_structure(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+    """Find where the data of an unfinished file stand, which is not trusted.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+        (B, T, N, D).
+    room : int
+        Bytes that are kept for the provenance.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged or of another shape.
+    """
+    with reported(path):
+        if path.is_symlink():
+            raise ValueError("it is a symbolic link, which is not written to")
+        return _find(path, shape, room)
+
+
+def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+    with h5py.File(path, "r", locking=False) as root:
+        ours = group_at(root, OURS)
+        places = [trajectory_name(b) for b in range(shape[0])]
+        values = [
+            tuple(
+                offset_of(open_floats(root, f"particles/{place}/{key}/value", shape[1:]))
+                for key in ("position", "velocity")
+            )
+            for place in places
+        ]
+        return Structure(
+            offset_of(open_integer(ours, "complete")),
+            offset_of(open_integer(root, FRAMES_WRITTEN)),
+            offset_of(open_text(ours, "provenance", room)),
+            tuple((position, velocity) for position, velocity in values),
+            (),
+        )
+
+
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
     """Create step and time, which all time-dependent elements share."""
-    clock = {
+    return {
         "step": allocate(root, None, np.arange(len(times)), INTEGER),
         "time": allocate(root, None, times, FLOAT),
     }
-    clock["time"].attrs["unit"] = UNIT
-    return clock
 
 
 def _create_trajectories(
@@ -128,7 +170,6 @@ def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...
     for key, dataset in clock.items():
         element[key] = dataset
     value = allocate(element, "value", None, FLOAT, shape)
-    value.attrs["unit"] = UNIT
     return offset_of(value)
 
 

@@ -20,7 +20,7 @@ from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.h5md.layout import FLOAT, INTEGER, one_line, part_path
 from nbody_surrogate.h5md.output_path import check_output_path, check_space
 from nbody_surrogate.h5md.provenance import dump_info, room_for
-from nbody_surrogate.h5md.structure import create_structure
+from nbody_surrogate.h5md.structure import create_structure, find_structure
 from nbody_surrogate.state import Particles
 from nbody_surrogate.trajectory import RunInfo
 
@@ -51,6 +51,11 @@ class H5MDWriter:
         What is known before the run, so that an unfinished file says how it came about.
     label_error : bool
         Whether the run is verified: each call of `write` then brings its label errors.
+    segments : int
+        Those that a guard watches, of which the provenance may have to tell.
+    goes_on : int
+        Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
+        is not looked at whether they are of the same run. With 0 the file is made anew.
 
     Raises
     ------
@@ -58,6 +63,8 @@ class H5MDWriter:
         If an argument is wrong or the frames do not fit on the disk.
     RunError
         If the file cannot be written.
+    FileFormatError
+        If it is to go on with a file that is damaged or of another shape.
     """
 
     def __init__(
@@ -72,33 +79,44 @@ class H5MDWriter:
         overwrite: bool = False,
         info: RunInfo | None = None,
         label_error: bool = False,
+        segments: int = 0,
+        goes_on: int = 0,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
-        self.path = check_output_path(path, overwrite)
+        self.path = check_output_path(path, overwrite, goes_on > 0)
         self.part = part_path(self.path)
         self.frames = frames
-        self.written = 0
+        self.written = goes_on
         self._overwrite = overwrite
         self._verified = label_error
+        self._room = room_for(particles.batch, segments)
         observables = 8 * math.prod(self._shape[:2]) if label_error else 0
-        needed = 16 * math.prod(self._shape) + observables + 2 * room_for(particles.batch)
-        check_space(self.path, needed)
-        times = t0 + np.arange(frames) * dt
+        needed = 16 * math.prod(self._shape) + observables + 2 * self._room
+        if not goes_on:
+            check_space(self.path, needed)
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
-            self.part.unlink(missing_ok=True)
-            try:
-                room = room_for(particles.batch)
-                self._offsets = create_structure(
-                    self.part, particles, times, dimensions, start, room, label_error
-                )
+            if goes_on:
+                self._offsets = find_structure(self.part, self._shape, self._room)
                 self._file = self.part.open("r+b", buffering=0)
-            except FileExistsError:
-                raise
-            except BaseException:
-                self.part.unlink(missing_ok=True)
-                raise
+            else:
+                self._create(particles, t0 + np.arange(frames) * dt, start)
+
+    def _create(self, particles: Particles, times: np.ndarray, start: bytes) -> None:
+        """Make the file without its frames, in place of what an unfinished run left."""
+        self.part.unlink(missing_ok=True)
+        dimensions, room, verified = self._shape[3], self._room, self._verified
+        try:
+            self._offsets = create_structure(
+                self.part, particles, times, dimensions, start, room, verified
+            )
+            self._file = self.part.open("r+b", buffering=0)
+        except FileExistsError:
+            raise
+        except BaseException:
+            self.part.unlink(missing_ok=True)
+            raise
 
     def write(self, x: np.ndarray, v: np.ndarray, label_error: np.ndarray | None = None) -> None:
         """Append frames; call it once for each segment.
@@ -139,6 +157,17 @@ class H5MDWriter:
         while rest:
             rest = rest[self._file.write(rest) :]
 
+    def sync(self) -> None:
+        """Wait until what was written is on the disk.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        with self._reported():
+            os.fsync(self._file.fileno())
+
     def finish(self, info: RunInfo) -> None:
         """Store how the run went and give the file its final name.
 
@@ -156,9 +185,9 @@ class H5MDWriter:
                 f"`frames` was given as {self.frames}, but {self.written} are written: write the "
                 f"rest, or leave the block, which keeps {str(self.part)!r}"
             )
-        text = dump_info(info, self._shape[0])
+        text = dump_info(info, self._shape[0], self._room)
         with self._reported():
-            self._put(self._offsets.provenance, text.ljust(room_for(self._shape[0]), b"\0"))
+            self._put(self._offsets.provenance, text.ljust(self._room, b"\0"))
             self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
             os.fsync(self._file.fileno())
             self._file.close()

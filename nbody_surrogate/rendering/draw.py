@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import index
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.rendering.camera import moving_cameras, still_camera
-from nbody_surrogate.rendering.picture_path import check_picture_path, is_movie
+from nbody_surrogate.rendering.colouring import check_colouring, scale_of
+from nbody_surrogate.rendering.inset import energy_errors
+from nbody_surrogate.rendering.picture_path import check_picture_path, is_data, is_movie, is_page
 from nbody_surrogate.rendering.scene import Scene
 from nbody_surrogate.rendering.tracks import Track, finite
+from nbody_surrogate.rendering.window import check_display, show
 from nbody_surrogate.rendering.writer import write
 from nbody_surrogate.trajectory import Trajectory
 
@@ -25,17 +29,19 @@ FASTEST = 60.0  # frames per second
 
 def render(
     candidate: Trajectory,
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     reference: Trajectory | None = None,
     frame: int = -1,
     trail: int = 24,
-    window_size: tuple[int, int] = (1600, 1200),
+    window_size: tuple[int, int] | None = None,
     title: str | None = None,
     fps: float = 20.0,
+    colouring: str = "charge",
+    inset: bool | None = None,
     overwrite: bool = False,
-) -> Path:
-    """Draw a trajectory in 3D: a picture of one frame, or a movie of all.
+) -> Path | None:
+    """Draw a trajectory in 3D: a picture of one frame, a movie of all, a page, or a window.
 
     The reference is drawn solid. The candidate is a ring around each of its particles, with a thin
     pale trail and a line to where the reference has that particle; without a reference it is drawn
@@ -46,52 +52,98 @@ def render(
     ----------
     candidate : Trajectory
         `x` of shape (T, N, D), D = 2 or 3.
-    path : path
-        A picture (.png, .jpg) or a movie (.mp4, .gif; they need the extra ``movie``).
+    path : path, optional
+        A picture (.png, .jpg), a movie (.mp4, .gif; they need the extra ``movie``), an interactive
+        page (.html), or the points over time for ParaView (.vtkhdf). None opens a window, which
+        needs a display.
     reference : Trajectory, optional
         What the candidate is held against: the same particles at the same times.
     frame : int
-        Of a picture; counted from the end where negative. A movie shows all frames.
+        Of a picture; counted from the end where negative. The others show all frames.
     trail : int
         Frames that the trails reach back; 0 for none.
-    window_size : tuple of int
-        Width and height in pixels. An .mp4 is cut to even numbers.
+    window_size : tuple of int, optional
+        Width and height in pixels; by default 1600 x 1200, and 1280 x 720 of movies. An .mp4 is
+        cut to even numbers.
     title : str, optional
         By default the system and the number of particles; empty for none.
     fps : float
-        Frames per second of a movie.
+        Frames per second of a movie or in a window.
+    colouring : str
+        What the colours stand for: ``charge``; or ``speed`` or ``error``, with a scalar bar. Pages
+        are coloured by charge.
+    inset : bool, optional
+        Whether to show the error of the energy over time, at the lower right; by default in
+        movies only.
     overwrite : bool
         Whether to replace a file that is there already.
 
     Returns
     -------
-    Path
+    Path or None
         The file written. It appears under its name only when it is complete.
 
     Raises
     ------
     InputError
-        If an argument is wrong or the two trajectories do not belong together.
+        If an argument is wrong, the two trajectories do not belong together, or there is no
+        display to open a window on.
     RunError
         If the file cannot be written to its end.
     """
-    path = check_picture_path(path, overwrite)
+    path = _checked_path(path, overwrite)
+    movie = path is not None and is_movie(path)
+    size = window_size or ((1280, 720) if movie else (1600, 1200))
     if reference is not None:
         _check_twins(candidate, reference)
     lead = candidate if reference is None else reference
     _check_drawable(lead)
-    _check_options(window_size, trail, fps)
-    frame, aspect = _checked_frame(frame, len(lead.t)), window_size[0] / window_size[1]
-    if is_movie(path):
+    _check_options(size, trail, fps)
+    check_colouring(colouring, reference is not None)
+    frame, aspect = _checked_frame(frame, len(lead.t)), size[0] / size[1]
+    words = _title(candidate, alone=reference is None) if title is None else title
+    if path is not None and (is_page(path) or is_data(path)):
+        return _write_other(path, candidate, reference, words, overwrite)
+    if path is None or movie:
         shots = list(enumerate(moving_cameras(lead.x, candidate.x, trail, aspect)))
     else:
         shots = [(frame, still_camera(lead.x, candidate.x, frame, trail, aspect))]
     track = Track.of(candidate, "candidate")
     truth = None if reference is None else Track.of(reference, "reference")
-    words = _title(candidate, alone=reference is None) if title is None else title
-    with _quiet_vtk(), Scene(track, truth, trail, window_size, words) as scene:
-        write(path, (scene.image(frame, camera) for frame, camera in shots), fps)
+    extras: dict[str, Any] = {
+        "scale": scale_of(colouring, track, truth),
+        "inset": energy_errors(candidate, reference) if _or(inset, movie) else None,
+        "off_screen": path is not None,
+    }
+    with _quiet_vtk(), Scene(track, truth, trail, size, words, **extras) as scene:
+        if path is None:
+            show(scene, shots, fps)
+        else:
+            write(path, (scene.image(frame, camera) for frame, camera in shots), fps)
     return path
+
+
+def _checked_path(path: str | Path | None, overwrite: bool) -> Path | None:
+    if path is not None:
+        return check_picture_path(path, overwrite)
+    check_display()
+    return None
+
+
+def _write_other(
+    path: Path, candidate: Trajectory, reference: Trajectory | None, title: str, overwrite: bool
+) -> Path:
+    if is_data(path):
+        from nbody_surrogate.exchange import export
+
+        return export(candidate, path, reference=reference, overwrite=overwrite)
+    from nbody_surrogate.page.scene import write_scene_page
+
+    return write_scene_page(candidate, path, reference=reference, title=title, overwrite=overwrite)
+
+
+def _or(asked: bool | None, default: bool) -> bool:
+    return default if asked is None else asked
 
 
 def _check_twins(candidate: Trajectory, reference: Trajectory) -> None:

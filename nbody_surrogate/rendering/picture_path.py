@@ -8,9 +8,10 @@ from pathlib import Path
 
 from nbody_surrogate.errors import InputError
 
-__all__ = ["check_picture_path", "is_movie"]
+__all__ = ["check_picture_path", "is_data", "is_movie", "is_page"]
 
 PICTURES, MOVIES = (".png", ".jpg"), (".mp4", ".gif")
+PAGES, DATA = (".html",), (".vtkhdf",)
 
 
 def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
@@ -33,8 +34,8 @@ def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
         `overwrite` is False, or a movie is asked for without the libraries to write it.
     """
     path = Path(path)
-    if path.suffix.lower() not in PICTURES + MOVIES:
-        known = ", ".join(PICTURES + MOVIES)
+    if path.suffix.lower() not in PICTURES + MOVIES + PAGES + DATA:
+        known = ", ".join(PICTURES + MOVIES + PAGES + DATA)
         raise InputError(f"`render` must name a file ending in one of {known}, got '{path}'")
     if path.is_dir():
         raise InputError(f"`render` must name a file, got the folder '{path}'")
@@ -52,6 +53,16 @@ def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
 def is_movie(path: Path) -> bool:
     """Whether a path asks for all frames rather than one."""
     return path.suffix.lower() in MOVIES
+
+
+def is_page(path: Path) -> bool:
+    """Whether a path asks for a page for the browser."""
+    return path.suffix.lower() in PAGES
+
+
+def is_data(path: Path) -> bool:
+    """Whether a path asks for a file for ParaView."""
+    return path.suffix.lower() in DATA
 
 
 def _check_folder(path: Path) -> None:

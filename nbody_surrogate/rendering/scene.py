@@ -6,7 +6,7 @@ its twin with a thin pale trail; where the two part, a line joins them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
@@ -14,7 +14,10 @@ from jaxtyping import Bool, Float64, UInt8
 from nbody_surrogate.metrics import rmse
 from nbody_surrogate.rendering import shapes
 from nbody_surrogate.rendering.camera import SIGHT, VIEW_ANGLE, Camera
-from nbody_surrogate.rendering.tracks import COOL, INK, NEUTRAL, SUBFRAMES, WARM, Track, mixed
+from nbody_surrogate.rendering.colouring import Scale, ramp
+from nbody_surrogate.rendering.inset import Inset
+from nbody_surrogate.rendering.overlay import MARGIN, Overlay
+from nbody_surrogate.rendering.tracks import COOL, INK, NEUTRAL, WARM, Track, mixed
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -26,7 +29,6 @@ BOTTOM, TOP = (0.020, 0.026, 0.055), (0.085, 0.110, 0.200)  # of the backdrop
 BACKDROP = (0.052, 0.068, 0.128)  # their mean, into which things fade
 PALE = 0.55  # how far the candidate's colours are from the charge's towards white
 SUPERSAMPLE = 2  # pixels rendered for each one kept, along each edge
-MARGIN = 0.035  # of the picture's edges
 
 
 class Scene:
@@ -42,6 +44,12 @@ class Scene:
     window_size : tuple of int
         Width and height of the images, in pixels.
     title : str
+    scale : Scale, optional
+        What colours stand for, in place of charges.
+    inset : Inset, optional
+        A chart at the lower right.
+    off_screen : bool
+        Whether it is drawn for images rather than in a window.
     """
 
     def __init__(
@@ -51,25 +59,33 @@ class Scene:
         trail: int,
         window_size: tuple[int, int],
         title: str,
+        *,
+        scale: Scale | None = None,
+        inset: Inset | None = None,
+        off_screen: bool = True,
     ) -> None:
         import pyvista as pv
 
         self._candidate, self._reference, self._trail = candidate, reference, trail
         self._lead = candidate if reference is None else reference
-        self._size = SUPERSAMPLE * np.array(window_size)
-        self._unit = float(np.sqrt(self._size.prod())) / 1386  # 1 for 1600 x 1200
+        self._scale = scale
+        self._size = (SUPERSAMPLE if off_screen else 1) * np.array(window_size)
         self._meshes: dict[str, pv.PolyData] = {}
-        self._ball, self._ring = shapes.ball(), shapes.ring()
+        self._ball, self._ring = shapes.ball(len(self._lead.sizes)), shapes.ring()
         self._plotter = pv.Plotter(
-            off_screen=True, window_size=self._size.tolist(), lighting="light kit"
+            off_screen=off_screen, window_size=self._size.tolist(), lighting="light kit"
         )
         self._plotter.disable_anti_aliasing()  # supersampling does it
         self._plotter.renderer.set_background(BOTTOM, top=TOP)
         self._plotter.camera.view_angle = VIEW_ANGLE
-        left, right, top = MARGIN, 1 - MARGIN, 1 - MARGIN * self._size[0] / self._size[1]
-        self._text(title, (left, top), 38, INK, bold=True)
-        self._clock = self._text("", (right, top), 38, INK)
-        self._note = self._text("", (right, top - 60 * self._unit / self._size[1]), 24, FAINT_INK)
+        self._overlay = Overlay(self._plotter, self._size)
+        margin, unit = MARGIN * self._size[0], self._overlay.unit
+        right, top = self._size[0] - margin, self._size[1] - margin
+        self._overlay.text(title, (margin, top), 38, INK, bold=True)
+        self._clock = self._overlay.text("", (right, top), 38, INK, right=True)
+        self._note = self._overlay.text("", (right, top - 60 * unit), 24, FAINT_INK, right=True)
+        colours = (INK,) if reference is None else (INK, FAINT_INK)
+        self._mark = None if inset is None else inset.draw(self._overlay, colours)
         self._legend()
 
     def __enter__(self) -> Self:
@@ -81,7 +97,8 @@ class Scene:
     def image(self, frame: int, camera: Camera) -> UInt8[np.ndarray, "height width 3"]:
         """Return a frame as seen by a camera, anti-aliased."""
         first = not self._meshes
-        self._show(frame, camera)
+        self.look(camera)
+        self.show(frame, camera)
         if not first:
             self._plotter.render()  # the first screenshot does it by itself
         raw = np.asarray(self._plotter.screenshot(return_img=True))
@@ -90,7 +107,13 @@ class Scene:
             total += raw[i::SUPERSAMPLE, j::SUPERSAMPLE, :3]
         return (total // SUPERSAMPLE**2).astype(np.uint8)
 
-    def _show(self, frame: int, camera: Camera) -> None:
+    @property
+    def plotter(self) -> pv.Plotter:
+        """The plotter that draws it, for windows."""
+        return self._plotter
+
+    def show(self, frame: int, camera: Camera) -> None:
+        """Put everything where it is at a frame, turned to and hazed for a camera."""
         lead, ball = self._lead, _ball_radius(camera, len(self._lead.sizes))
         self._stamp("balls", self._ball, lead, frame, camera, ball)
         self._update("trails", self._trails(lead, frame, camera, 0.42 * ball))
@@ -99,8 +122,13 @@ class Scene:
             self._stamp("rings", self._ring, rival, frame, camera, 1.4 * ball, PALE)
             self._update("rival", self._trails(rival, frame, camera, 0.16 * ball, PALE))
             self._update("errors", self._errors(frame, camera, 0.13 * ball))
+        if self._mark is not None:
+            self._mark.move(float(lead.t[frame]))
         self._clock.input = _clock(lead.t, frame)
         self._note.input = self._remark(frame)
+
+    def look(self, camera: Camera) -> None:
+        """Move the view to a camera."""
         view = self._plotter.camera
         view.position, view.focal_point, view.up = camera.position, camera.centre, camera.facing[1]
         distance = float(np.linalg.norm(camera.position - camera.centre))
@@ -117,7 +145,7 @@ class Scene:
         pale: float = 0.0,
     ) -> None:
         seen = camera.sees(track.x[frame])
-        here, colours = track.x[frame][seen], track.colours(pale)[seen]
+        here, colours = track.x[frame][seen], self._colours(track, frame, pale)[seen]
         colours = _hazed(colours, camera.depth(here))
         mesh = shapes.stamped(template, here, radius * track.sizes[seen], colours, camera.facing)
         self._update(name, mesh)
@@ -127,11 +155,16 @@ class Scene:
     ) -> pv.PolyData:
         path = track.path(frame, self._trail)
         path = np.where(camera.sees(path)[..., None], path, np.nan)
-        age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * SUBFRAMES)  # (P, 1)
-        colours = _hazed(track.colours(pale), camera.depth(path))
+        age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * track.subframes)  # (P, 1)
+        colours = _hazed(self._colours(track, frame, pale), camera.depth(path))
         colours = mixed(BACKDROP, colours, 0.3 + 0.7 * age[..., None] ** 0.7)
         widths = width * (0.05 + 0.95 * age**0.8) * track.sizes
         return shapes.tubes(path, colours, widths, 1e-4 * camera.radius)
+
+    def _colours(self, track: Track, frame: int, pale: float) -> Float64[np.ndarray, "N 3"]:
+        if self._scale is None:
+            return track.colours(pale)
+        return mixed(self._scale.colours(frame), INK, pale)
 
     def _errors(self, frame: int, camera: Camera, width: float) -> pv.PolyData:
         both = self._comparable(frame) & camera.sees(self._lead.x[frame])
@@ -177,30 +210,7 @@ class Scene:
         actor.prop.interpolation = "Phong"
         actor.prop.specular, actor.prop.specular_power = 0.45, 30.0
         actor.prop.ambient, actor.prop.diffuse = (0.25, 0.95) if name == "balls" else (0.6, 0.6)
-        self._add(actor)
-
-    def _add(self, actor: Any) -> None:
-        self._plotter.add_actor(actor, reset_camera=False, render=False)
-
-    def _text(
-        self,
-        words: str,
-        place: tuple[float, float],
-        size: float,
-        colour: tuple[float, float, float],
-        bold: bool = False,
-    ) -> pv.Text:
-        import pyvista as pv
-
-        text = pv.Text(words)
-        text.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
-        text.position = place
-        text.prop.color, text.prop.bold = colour, bold
-        text.prop.font_size = max(1, round(size * self._unit))
-        text.prop.justification_horizontal = "right" if place[0] > 0.5 else "left"
-        text.prop.justification_vertical = "center"
-        self._add(text)
-        return text
+        self._overlay.add(actor)
 
     def _legend(self) -> None:
         charges, disc = self._lead.charges, shapes.disc()
@@ -211,7 +221,7 @@ class Scene:
                 ("negative", COOL, (charges < 0).any()),
                 ("no", NEUTRAL, (charges == 0).any()),
             )
-            if some
+            if some and self._scale is None
         ]
         if self._reference is not None:
             rows += [
@@ -219,24 +229,24 @@ class Scene:
                 (shapes.hoop(), INK, f"ring: {self._candidate.name}"),
                 (shapes.dash(), ERROR, "line: error"),
             ]
-        x = MARGIN * self._size[0] + 11 * self._unit
+        overlay = self._overlay
+        x, bottom = (MARGIN * self._size[0] + 11 * overlay.unit,) * 2
         for row, (icon, colour, words) in enumerate(reversed(rows)):
-            y = MARGIN * self._size[0] + (11 + 38 * row) * self._unit
-            self._icon(icon, (x, y), colour)
-            place = ((x + 24 * self._unit) / self._size[0], (y - self._unit) / self._size[1])
-            self._text(words, place, 22, FAINT_INK)
+            y = bottom + 38 * row * overlay.unit
+            overlay.icon(icon, (x, y), colour)
+            overlay.text(words, (x + 24 * overlay.unit, y - overlay.unit), 22, FAINT_INK)
+        if self._scale is not None:
+            self._bar(self._scale, x - 11 * overlay.unit, bottom + 38 * len(rows) * overlay.unit)
 
-    def _icon(
-        self, icon: pv.PolyData, place: tuple[float, float], colour: tuple[float, float, float]
-    ) -> None:
-        from vtkmodules.vtkRenderingCore import vtkActor2D, vtkPolyDataMapper2D
-
-        mapper = vtkPolyDataMapper2D()
-        mapper.SetInputData(icon.scale(11 * self._unit).translate((*place, 0.0)))
-        actor = vtkActor2D()
-        actor.SetMapper(mapper)
-        actor.GetProperty().SetColor(*colour)
-        self._add(actor)
+    def _bar(self, scale: Scale, left: float, bottom: float) -> None:
+        """Draw the scalar bar, with the values at its ends."""
+        overlay = self._overlay
+        width, height = 220 * overlay.unit, 14 * overlay.unit
+        overlay.strip((left, bottom), (width, height), ramp(np.linspace(0, 1, 41)))
+        y = bottom + 38 * overlay.unit
+        overlay.text(f"{scale.low:.1g}", (left, y), 20, FAINT_INK)
+        overlay.text(f"{scale.high:.1g}", (left + width, y), 20, FAINT_INK, right=True)
+        overlay.text(scale.label, (left, y + 34 * overlay.unit), 22, FAINT_INK)
 
 
 def _hazed(colours: np.ndarray, depth: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:

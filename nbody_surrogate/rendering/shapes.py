@@ -12,14 +12,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ball", "dash", "disc", "hoop", "ring", "stamped", "tubes"]
 
-TUBE_SIDES = 10
+TUBE_SIDES, FEWER_SIDES = 10, 5
+MANY = 100  # particles, beyond which shapes are drawn more coarsely
 
 
-def ball() -> pv.PolyData:
-    """Return a unit sphere."""
+def ball(n: int = 1) -> pv.PolyData:
+    """Return a unit sphere; of fewer triangles where there are many, which are small."""
     import pyvista as pv
 
-    return pv.Sphere(radius=1.0, theta_resolution=32, phi_resolution=24)
+    theta, phi = (32, 24) if n <= MANY else (16, 12)
+    return pv.Sphere(radius=1.0, theta_resolution=theta, phi_resolution=phi)
 
 
 def ring() -> pv.PolyData:
@@ -120,7 +122,8 @@ def tubes(
     mesh = pv.PolyData(points, lines=np.concatenate(lines))
     mesh.point_data["width"] = width
     mesh.point_data["rgb"] = _bytes(rgb)
-    tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=TUBE_SIDES)
+    sides = TUBE_SIDES if paths.shape[1] <= MANY else FEWER_SIDES
+    tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=sides)
     return tube
 
 

@@ -15,6 +15,7 @@ __all__ = ["COOL", "INK", "NEUTRAL", "SUBFRAMES", "WARM", "Track", "finite", "mi
 WARM, COOL, NEUTRAL = (1.00, 0.42, 0.20), (0.22, 0.62, 1.00), (0.70, 0.72, 0.76)
 INK = (0.96, 0.97, 1.00)
 SUBFRAMES = 6  # points of a path for each frame
+FEWER_SUBFRAMES, MANY = 2, 100  # of more particles than this
 HUGE = 1e100  # what is larger counts as not finite: its square may not be
 
 
@@ -71,6 +72,11 @@ class Track:
         signed = np.where(self.charges[:, None] > 0, WARM, COOL)
         return mixed(mixed(NEUTRAL, signed, share[:, None]), INK, pale)
 
+    @property
+    def subframes(self) -> int:
+        """Points of a path for each frame."""
+        return SUBFRAMES if len(self.sizes) <= MANY else FEWER_SUBFRAMES
+
     def finite(self, frame: int) -> Bool[np.ndarray, " N"]:
         """Which particles have a position at a frame."""
         return finite(self.x[frame])
@@ -81,7 +87,7 @@ class Track:
         window = slice(max(0, end - trail), end + 1)
         x, v, h = self.x[window], self.v[window], np.diff(self.t[window])[:, None, None, None]
         a, b, va, vb = x[:-1, None], x[1:, None], v[:-1, None], v[1:, None]
-        s = (np.arange(SUBFRAMES) / SUBFRAMES)[:, None, None]
+        s = (np.arange(self.subframes) / self.subframes)[:, None, None]
         way = a + (b - a) * s**2 * (3 - 2 * s) + h * s * (1 - s) * ((1 - s) * va - s * vb)
         way[:, 0] = x[:-1]  # also where the next frame is not finite
         return np.concatenate([way.reshape(-1, *x.shape[1:]), x[-1:]])

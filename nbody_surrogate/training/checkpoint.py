@@ -8,14 +8,17 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 from torch import Tensor
 
+from nbody_surrogate.bounded import MIB, read_bounded
 from nbody_surrogate.errors import FileFormatError
 
 __all__ = ["load_checkpoint", "read_json", "save_checkpoint", "write_json"]
 
 NAME = "checkpoint.json"
+LARGEST, LARGEST_JSON = 8 * 2**30, 64 * MIB  # bytes
+DAMAGE = (OSError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError)
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
@@ -42,8 +45,10 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
         return None
     rest = read_json(folder / NAME)
     try:
-        tensors = load_file(folder / f"checkpoint-{rest['step']}.safetensors")
-    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        step = int(rest["step"])
+        raw = read_bounded(folder / f"checkpoint-{step}.safetensors", LARGEST)
+        tensors = load(raw)
+    except (*DAMAGE, SafetensorError, KeyError, FileFormatError) as error:
         raise damaged(folder, error) from None
     return tensors, rest
 
@@ -100,6 +105,6 @@ def read_json(path: Path) -> Any:
         If it is damaged.
     """
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        return json.loads(read_bounded(path, LARGEST_JSON))
+    except DAMAGE:
         raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None

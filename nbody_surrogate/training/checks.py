@@ -7,15 +7,16 @@ import numpy as np
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.making import Maker
 from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig, excess_symmetries
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
-__all__ = ["check_data"]
+__all__ = ["check_data", "check_fit"]
 
 
-def check_data(recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateConfig) -> None:
+def check_data(recipe: Recipe, model: AbstractSurrogate) -> None:
     """Demand that the sources exist or can be made, and that the model fits their systems.
 
     Raises
@@ -25,17 +26,45 @@ def check_data(recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateCo
     FileFormatError
         If a data set is damaged.
     """
-    systems = []
+    spacings, horizons = set(), set()
     for number, data in enumerate(recipe.data):
         spec, system = _resolved(data)
-        _check_rows(spec, recipe.chunk, number)
-        _check_parameters(config, system)
-        _check_symmetries(cls, system)
-        systems.append(system)
-    spacings = {system.spec.frame_dt for system in systems}
-    if len(spacings) > 1:
-        listed = " and ".join(f"{each:g}" for each in sorted(spacings))
-        raise InputError(f"`frame_dt` must be the same for all `data`, got {listed}")
+        check_fit(recipe, model, spec, f"`data.{number}`")
+        dt = system.spec.frame_dt
+        if recipe.task:
+            rows = task_rows(spec, model.config.history)
+            spacings.add(rows.spacing * dt)
+            horizons.add(rows.horizon * dt)
+        else:
+            spacings.add(dt)
+    _check_same("frame_dt", spacings)
+    _check_same("horizon", horizons)
+
+
+def check_fit(recipe: Recipe, model: AbstractSurrogate, spec: DatasetSpec, owner: str) -> None:
+    """Demand that a data set has what the recipe asks for, and that the model fits its system.
+
+    Raises
+    ------
+    InputError
+        If not; `owner` is what the message calls the data set.
+    """
+    system = spec.make_system()
+    if recipe.task:
+        task_rows(spec, model.config.history, owner)
+    else:
+        _check_rows(spec, recipe.chunk, owner)
+        _check_window(model, recipe.chunk)
+    _check_splits(spec, owner)
+    _check_particles(model, spec, owner)
+    _check_parameters(model.config, system)
+    _check_symmetries(model, system)
+
+
+def _check_same(name: str, values: set[float]) -> None:
+    if len(values) > 1:
+        listed = " and ".join(f"{each:g}" for each in sorted(values))
+        raise InputError(f"`{name}` must be the same for all `data`, got {listed}")
 
 
 def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
@@ -49,16 +78,36 @@ def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
     return spec, maker.system
 
 
-def _check_rows(spec: DatasetSpec, chunk: int, number: int) -> None:
-    """Demand frames that follow one another, enough of them, and some to train on."""
+def _check_rows(spec: DatasetSpec, chunk: int, owner: str) -> None:
+    """Demand frames that follow one another, and enough of them."""
     if (np.diff(spec.numbers) != 1).any():
-        raise InputError(f"`data.{number}` must have rows one frame apart, so no `window`")
-    if spec.rows <= chunk:
         raise InputError(
-            f"`chunk` must be below the {spec.rows} rows of `data.{number}`, got {chunk}"
+            f"{owner} must have rows one frame apart, so no `window`, unless the recipe "
+            "says `task = true`"
         )
+    if spec.rows <= chunk:
+        raise InputError(f"`chunk` must be below the {spec.rows} rows of {owner}, got {chunk}")
+
+
+def _check_window(model: AbstractSurrogate, chunk: int) -> None:
+    history = model.config.history
+    if model.one_shot and chunk > history:
+        raise InputError(
+            f"`chunk` must be at most the `history` {history} of a one-shot model, got {chunk}"
+        )
+
+
+def _check_particles(model: AbstractSurrogate, spec: DatasetSpec, owner: str) -> None:
+    if model.fixed_particles not in (None, spec.particles):
+        raise InputError(
+            f"`particles` is {model.fixed_particles} in `model` of the recipe, but "
+            f"{spec.particles} in {owner}; make them equal"
+        )
+
+
+def _check_splits(spec: DatasetSpec, owner: str) -> None:
     if not spec.splits.get("train"):
-        raise InputError(f"`splits` of `data.{number}` must have a `train`, got {spec.splits}")
+        raise InputError(f"`splits` of {owner} must have a `train`, got {spec.splits}")
 
 
 def _check_parameters(config: SurrogateConfig, system: AbstractSystem) -> None:
@@ -71,15 +120,13 @@ def _check_parameters(config: SurrogateConfig, system: AbstractSystem) -> None:
             )
 
 
-def _check_symmetries(cls: type[AbstractSurrogate], system: AbstractSystem) -> None:
-    if cls.applies_field and system.velocity_dependent:
+def _check_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> None:
+    if model.applies_field and system.velocity_dependent:
         raise InputError(
             f"`surrogate` applies the external field itself, which goes without forces that "
             f"depend on velocity, as those of system {system.name!r} do"
         )
-    held = system.pair_symmetries if cls.applies_field else system.symmetries
-    if excess := cls.symmetries - held:
+    if excess := excess_symmetries(model, system):
         raise InputError(
-            f"`surrogate` has symmetries that system {system.name!r} lacks: "
-            f"{', '.join(sorted(excess))}"
+            f"`surrogate` has symmetries that system {system.name!r} lacks: {', '.join(excess)}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +15,12 @@ from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.live import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
+from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
 from nbody_surrogate.evaluation import Truth
+from nbody_surrogate.metrics import closest_pair, fastest
 from nbody_surrogate.surrogate import ParticleTensors
 from nbody_surrogate.system import AbstractSystem, FieldLaw
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
@@ -24,11 +28,16 @@ from nbody_surrogate.training.recipe import DataRecipe, Recipe
 __all__ = ["Source", "open_sources"]
 
 SAMPLED = 64  # live trajectories that the card's ranges are taken from
+BLOCKS = 8  # of trajectories that a model is initialised by
 
 
 @dataclass
 class Source:
-    """Windows to train on, without end, and trajectories to validate by."""
+    """Windows to train on, without end, and trajectories to validate by.
+
+    Of a task, trajectories are the rows that it is of. `spacing` is the time between frames, and
+    `horizon` that from the last one to the answer of a task.
+    """
 
     spec: DatasetSpec
     system: AbstractSystem
@@ -36,8 +45,13 @@ class Source:
     digest: str
     charges: tuple[float, float]
     masses: tuple[float, float]
+    closest: float
+    fastest: float
     train: Truth
     validation: Truth | None
+    beginning: Callable[[], Truth]
+    spacing: float
+    horizon: float | None
     _rest: Iterator[Windows] | None = None
 
     def next(self) -> Windows:
@@ -69,14 +83,21 @@ class Source:
 
 
 def open_sources(
-    recipe: Recipe, folder: Path, workers: int, report: Callable[[str], None]
+    recipe: Recipe,
+    folder: Path,
+    workers: int,
+    report: Callable[[str], None],
+    history: int = 1,
 ) -> list[Source]:
-    """Open the sources of a recipe, making what is missing in the run folder."""
+    """Open the sources of a recipe, making what is missing in the run folder.
+
+    For a task, `history` is the number of frames that the model is given.
+    """
     sources = []
     for number, data in enumerate(recipe.data):
         seed = recipe.seed + number
         if data.live:
-            sources.append(_live(recipe, data, workers, seed))
+            sources.append(_live(recipe, data, workers, seed, history))
             continue
         spec = data.dataset_spec()
         if spec is not None:
@@ -87,15 +108,34 @@ def open_sources(
         else:
             assert data.folder is not None
             dataset = Dataset(data.folder)
-        sources.append(_stored(recipe, data, dataset, seed))
+        sources.append(_stored(recipe, data, dataset, seed, history))
     return sources
 
 
-def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int) -> Source:
-    rows = recipe.chunk + 1
-    windows = DatasetWindows(dataset, window=rows, batch=data.batch, seed=seed)
-    columns = [(b.particles.charges, b.particles.masses) for b in dataset.blocks("train")]
-    charges, masses = zip(*columns, strict=True)
+class _Rows(NamedTuple):
+    """Which rows make a window: so many that follow one another, or those of a task."""
+
+    window: int | None
+    picked: tuple[int, ...] | None
+    spacing: float
+    horizon: float | None
+
+
+def _rows(recipe: Recipe, spec: DatasetSpec, history: int) -> _Rows:
+    dt = spec.make_system().spec.frame_dt
+    if not recipe.task:
+        return _Rows(recipe.chunk + 1, None, dt, None)
+    rows = task_rows(spec, history)
+    return _Rows(None, rows.rows, rows.spacing * dt, rows.horizon * dt)
+
+
+def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int, history: int) -> Source:
+    window, picked, spacing, horizon = _rows(recipe, dataset.spec, history)
+    windows = DatasetWindows(dataset, window=window, batch=data.batch, seed=seed, picked=picked)
+    columns = [
+        (b.particles.charges, b.particles.masses, *_extremes(b)) for b in dataset.blocks("train")
+    ]
+    charges, masses, near, fast = zip(*columns, strict=True)
     return Source(
         dataset.spec,
         dataset.system(),
@@ -103,39 +143,65 @@ def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int) -> So
         dataset.manifest.digest,
         _range([abs(each) for each in charges]),
         _range(list(masses)),
-        _truth(dataset, "train", recipe.validation),
-        _truth(dataset, "validation", recipe.validation)
+        min(near),
+        max(fast),
+        _truth(dataset, "train", recipe.validation, picked),
+        _truth(dataset, "validation", recipe.validation, picked)
         if dataset.spec.splits.get("validation")
         else None,
+        lambda: _truth(dataset, "train", BLOCKS * dataset.block_size, picked),
+        spacing,
+        horizon,
     )
 
 
-def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int) -> Source:
+def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int, history: int) -> Source:
     spec = data.dataset_spec()
     assert spec is not None
-    rows = recipe.chunk + 1
+    window, picked, spacing, horizon = _rows(recipe, spec, history)
     count = max(SAMPLED, recipe.validation)  # the first trajectories are kept for validation
     windows = LiveWindows(
-        spec, window=rows, batch=data.batch, threads=workers, seed=seed, first=count
+        spec,
+        window=window,
+        batch=data.batch,
+        threads=workers,
+        seed=seed,
+        first=count,
+        picked=picked,
     )
-    system, block = spec.make_system(), windows.trajectories(0, count)
-    truth = Truth(system, block.x, block.v, block.particles)
+    block = windows.trajectories(0, count)
+    truth = _picked(spec.make_system(), block, picked)
     return Source(
         spec,
-        system,
+        truth.system,
         windows,
         spec_hash(spec),
         _range([abs(block.particles.charges)]),
         _range([block.particles.masses]),
+        *_extremes(block),
         truth,
         truth,
+        lambda: truth,
+        spacing,
+        horizon,
     )
 
 
-def _truth(dataset: Dataset, split: str, most: int) -> Truth:
+def _truth(dataset: Dataset, split: str, most: int, picked: tuple[int, ...] | None) -> Truth:
     part = dataset.part(split)
     block = dataset.read(part.start, min(part.start + most, part.stop))
-    return Truth(dataset.system(), block.x, block.v, block.particles)
+    return _picked(dataset.system(), block, picked)
+
+
+def _picked(system: AbstractSystem, block: Block, picked: tuple[int, ...] | None) -> Truth:
+    """Keep the rows of a task, or all."""
+    rows = slice(None) if picked is None else list(picked)
+    return Truth(system, block.x[:, rows], block.v[:, rows], block.particles)
+
+
+def _extremes(block: Block) -> tuple[float, float]:
+    """Smallest distance of a pair and largest speed in a block."""
+    return float(closest_pair(block.x).min()), float(fastest(block.v).max())
 
 
 def _range(columns: list[np.ndarray]) -> tuple[float, float]:

@@ -37,7 +37,8 @@ class Loss:
 
     def __init__(self, recipe: Recipe, sources: int) -> None:
         self._kind, self._quantiles = recipe.loss, recipe.quantiles
-        self._unroll = recipe.unroll
+        self._unroll, self._task = recipe.unroll, recipe.task
+        self._weights = (1.0, recipe.velocity_weight)  # of positions and velocities
         shape = (sources, len(recipe.quantiles), 2)
         self.scales = torch.full(shape, math.nan, dtype=torch.float64)
 
@@ -56,13 +57,16 @@ class Loss:
         squared = []
         for _ in range(passes.number):
             dx, dv = increments(model, x, v, particles)
+            if self._task:
+                dx, dv = dx[:, -1:], dv[:, -1:]
             frames = dx.shape[1]  # a one-shot model answers for its last frame only
             if frames < x.shape[1] and self._unroll > 1:
                 raise InputError(f"`unroll` must be 1 for a one-shot model, got {self._unroll}")
             x, v = (y[:, -frames:] for y in (x, v))
             after = slice(true_x.shape[1] - frames, None)
-            error_x = (dx - (true_x[:, after] - x).to(dx)) / (dt * dt / 2)
-            error_v = (dv - (true_v[:, after] - v).to(dv)) / dt
+            unit_x, unit_v = (1.0, 1.0) if self._task else (dt * dt / 2, dt)
+            error_x = (dx - (true_x[:, after] - x).to(dx)) / unit_x
+            error_v = (dv - (true_v[:, after] - v).to(dv)) / unit_v
             squared += [
                 torch.stack([e.square().mean((2, 3)).flatten() for e in (error_x, error_v)])
             ]
@@ -73,11 +77,12 @@ class Loss:
 
     def _of(self, which: int, squared: Tensor) -> Tensor:
         """Weigh squared errors (2, F) of positions and velocities."""
+        share = torch.tensor(self._weights).to(squared)
         if self._kind == "mse":
-            return squared.mean(1).sum()
+            return (share * squared.mean(1)).sum()
         scales = self._follow(which, squared.detach())  # (levels, 2)
         weights = torch.tensor(list(self._quantiles.values())).to(squared)
-        levels = torch.log1p(squared / scales[..., None].to(squared)).mean(-1).sum(-1)
+        levels = (torch.log1p(squared / scales[..., None].to(squared)).mean(-1) * share).sum(-1)
         return (weights * levels).sum()
 
     def _follow(self, which: int, squared: Tensor) -> Tensor:

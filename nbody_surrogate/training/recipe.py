@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.options import validated
+from nbody_surrogate.toml import read_toml
 from nbody_surrogate.training.checkpoint import read_json
 
 __all__ = ["DataRecipe", "Recipe", "read_recipe", "recipe_of_run"]
@@ -62,6 +62,10 @@ class Recipe(_Section):
     each source of data by itself. A median looks after ordinary frames, a high quantile after
     close encounters, which make the mean error. Steps cycle through the sources.
 
+    With `task` the model predicts, in one shot, the target row of the data sets' task from the last
+    rows that are given, as many as its `history`, in place of frame after frame. Errors then count
+    as they are, and `chunk` does not matter.
+
     In the last `unroll_steps` steps the model also predicts from its own predictions: `unroll`
     passes over a window, the frames of each being what the pass before predicted. With
     `pushforward` no gradient flows from one pass to the one before (Brandstetter, Worrall and
@@ -75,6 +79,8 @@ class Recipe(_Section):
     data: list[DataRecipe] = Field(min_length=1)
     steps: int = Field(ge=1)
     chunk: int = Field(default=12, ge=1, description="supervised frames of a window")
+    task: bool = Field(default=False, description="predict the task of the data sets, in one shot")
+    velocity_weight: float = Field(default=1.0, ge=0, description="of velocities in the loss")
     loss: str = Field(default="log", pattern="^(log|mse)$")
     learning_rate: float = Field(default=2e-3, gt=0)
     final_learning_rate: float = Field(default=2e-5, ge=0)
@@ -100,6 +106,8 @@ class Recipe(_Section):
             raise ValueError(
                 f"`unroll_steps` must be at most `steps` {self.steps}, got {self.unroll_steps}"
             )
+        if self.task and self.unroll > 1:
+            raise ValueError(f"`unroll` must be 1 with `task`, got {self.unroll}")
         if self.unroll > self.chunk:
             raise ValueError(f"`unroll` must be at most `chunk` {self.chunk}, got {self.unroll}")
         return self
@@ -113,13 +121,7 @@ def read_recipe(path: str | Path) -> Recipe:
     InputError
         If the file cannot be read, is no TOML, or a key or value is wrong.
     """
-    try:
-        values = tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"`config` {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"`config` {str(path)!r} is not valid TOML: {error}") from None
-    return _checked(values, path)
+    return _checked(read_toml(path, "config"), path)
 
 
 def recipe_of_run(folder: str | Path) -> Recipe:

@@ -19,12 +19,12 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from nbody_surrogate.breach import held_to
-from nbody_surrogate.errors import InputError, RunError, is_out_of_memory
+from nbody_surrogate.errors import DivergenceError, InputError, RunError, is_out_of_memory
+from nbody_surrogate.evaluation import Truth
 from nbody_surrogate.models import find_model
 from nbody_surrogate.options import validated
 from nbody_surrogate.origin import origin_of
 from nbody_surrogate.registry import surrogate_class
-from nbody_surrogate.simulation import versions
 from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
 from nbody_surrogate.training.checkpoint import (
     damaged,
@@ -43,6 +43,7 @@ from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
+from nbody_surrogate.versions import versions
 from nbody_surrogate.weights import load_weights, save_weights
 
 __all__ = ["Progress", "Trainer"]
@@ -93,12 +94,15 @@ class Trainer:
         self.device = torch.device(device)
         if self.device.type == "mps":
             raise InputError("`device` 'mps' has no float64, which frames come in; use cpu")
-        check_data(recipe, cls, config)
-        self._claim_folder()
-        self.sources = open_sources(recipe, self.folder, workers, report)
         torch.manual_seed(recipe.seed)
         with held_to(origin_of(cls, "surrogate"), "__init__"):
             self.model = _initial_model(recipe, cls, config).to(self.device)
+        check_data(recipe, self.model)
+        self._claim_folder()
+        history = self.model.config.history
+        self.sources = open_sources(recipe, self.folder, workers, report, history)
+        if recipe.initial is None:
+            self._initialise()
         self.averaged = {k: p.detach().clone() for k, p in self.model.named_parameters()}
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -109,6 +113,21 @@ class Trainer:
         self.best, self.since_best = math.inf, 0
         self.validation: float | None = None
         self._restore()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """Let the model take what the first source's data give it in closed form."""
+        source = self.sources[0]
+        truth = source.beginning()
+        rows = slice(None) if self.recipe.task else slice(self.recipe.chunk + 1)
+        x, v = (torch.tensor(y[:, rows], device=self.device) for y in (truth.x, truth.v))
+        charges, masses = (
+            torch.tensor(y, device=self.device)
+            for y in (truth.particles.charges, truth.particles.masses)
+        )
+        particles = source.particle_tensors(charges, masses, self.model.dtype)
+        dx, dv = x[:, -1] - x[:, -2], v[:, -1] - v[:, -2]
+        self.model.initialise(x[:, :-1], v[:, :-1], particles, dx, dv)
 
     def run(self, tick: Progress | None = None) -> list[str]:
         """Train to the last step, or until validation has stopped to gain.
@@ -172,7 +191,7 @@ class Trainer:
 
     def _demand_finite(self, name: str, value: float) -> None:
         if not math.isfinite(value):
-            raise RunError(
+            raise DivergenceError(
                 f"the {name} became {value} at step {self.step}; what {str(self.folder)!r} holds "
                 "of earlier steps is good: lower `learning_rate` and train into another folder"
             )
@@ -211,7 +230,7 @@ class Trainer:
         What the last stage is for, one step does not show: of it the newest weights are kept.
         """
         with self._averaged_model():
-            scores = [_score(self.model, source.validation) for source in self.sources]
+            scores = [self._score(self.model, source.validation) for source in self.sources]
             there = [each for each in scores if each is not None]
             if there:
                 self.validation = 10 ** mean_log(there)
@@ -228,6 +247,9 @@ class Trainer:
         entry = {"validation": [None if each is None else each._asdict() for each in scores]}
         self._log(entry)
 
+    def _score(self, model: AbstractSurrogate, truth: Truth | None) -> Score | None:
+        return None if truth is None else score(model, truth, self.recipe.task)
+
     def _finish(self) -> list[str]:
         """Draw the loss, and say what the run shows of the weights that were kept."""
         from nbody_surrogate.training.figure import draw_log
@@ -235,8 +257,8 @@ class Trainer:
         log = read_log(self.folder)
         cls, place = type(self.model), self.folder / "weights"
         best = load_weights(place, self.recipe.surrogate, cls)[0].to(self.device)
-        train = [_score(best, source.train) for source in self.sources]
-        new = [_score(best, source.validation) for source in self.sources]
+        train = [self._score(best, source.train) for source in self.sources]
+        new = [self._score(best, source.validation) for source in self.sources]
         errors = [symmetry_error(best, source) for source in self.sources]
         known = [error for error in errors if error is not None]
         found = diagnose(train, new, log, max(known) if known else None)
@@ -270,10 +292,13 @@ class Trainer:
             )
         return Card(
             systems=tuple(systems.values()),
-            frame_dt=sources[0].system.spec.frame_dt,
+            frame_dt=sources[0].spacing,
+            horizon=sources[0].horizon,
             particles=_range([source.spec.particles for source in sources]),
             charges=_extent([source.charges for source in sources]),
             masses=_extent([source.masses for source in sources]),
+            closest=_finite(min(source.closest for source in sources)),
+            fastest=_finite(max(source.fastest for source in sources)) or None,
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
@@ -375,7 +400,8 @@ def _initial_model(
 ) -> AbstractSurrogate:
     """Draw the parameters, or take those of trained weights."""
     if recipe.initial is None:
-        return cls(config)
+        with held_to(origin_of(cls, "surrogate"), "__init__"):
+            return cls(config)
     folder = find_model(recipe.initial, "initial").folder
     model, _, _ = load_weights(folder, recipe.surrogate, cls)
     if model.config != config:
@@ -388,8 +414,8 @@ def _initial_model(
     return model.train()
 
 
-def _score(model: AbstractSurrogate, truth: Any) -> Score | None:
-    return None if truth is None else score(model, truth)
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _range(values: list[int]) -> tuple[int, int]:

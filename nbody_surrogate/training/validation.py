@@ -27,11 +27,11 @@ class Score(NamedTuple):
     velocity: float
 
 
-def score(model: AbstractSurrogate, truth: Truth) -> Score:
-    """Score a model on trajectories."""
+def score(model: AbstractSurrogate, truth: Truth, last_only: bool = False) -> Score:
+    """Score a model on trajectories: the answers to all frames, or to the last one."""
     steps = truth.x.shape[1] - 1
-    scored = steps - min(FIRST, steps - 1)
-    every = one_step_of_model(model, truth, 0)
+    scored = 1 if last_only else steps - min(FIRST, steps - 1)
+    every = one_step_of_model(model, truth, steps - 1 if last_only else 0)
     position, velocity = (errors[:, -scored:] for errors in every)  # a one-shot model has one
     each = position.mean(1)
     low, high = bootstrap_mean(each)
@@ -49,8 +49,9 @@ def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
     if "rotation" not in model.symmetries or source.field is not None:
         return None
     truth = source.train
+    rows = slice(-1 - model.config.history, -1)
     device = next(model.parameters()).device
-    x, v = (torch.tensor(y[:SAMPLE], device=device) for y in (truth.x, truth.v))
+    x, v = (torch.tensor(y[:SAMPLE, rows], device=device) for y in (truth.x, truth.v))
     rng = np.random.default_rng(0)
     matrix, _ = np.linalg.qr(rng.normal(size=(x.shape[-1],) * 2))
     matrix[:, 0] *= np.linalg.det(matrix)  # a rotation, no reflection

@@ -14,6 +14,7 @@ from nbody_simulators.sampling import (
     NonNegativeRange,
     PositiveRange,
     isotropic,
+    mirrored,
     spread_of,
     uniform,
 )
@@ -35,6 +36,9 @@ class ChargedSpec(SystemSpec):
         default=(1.0, 1.0), description="sampler: magnitudes of the charges, uniform"
     )
     mass_range: PositiveRange = Field(default=(1.0, 1.0), description="sampler: masses, uniform")
+    octant: bool = Field(
+        default=False, description="sampler: mirror starts into the octant of positive coordinates"
+    )
 
 
 class CoulombParameters(NamedTuple):
@@ -96,6 +100,8 @@ def charged_cloud(spec: ChargedSpec, rng: np.random.Generator, n: int, dimension
     signs = rng.choice([-1.0, 1.0], size=n)
     x = rng.normal(size=(n, dimensions)) * spread_of(n)
     v = isotropic(rng, n, dimensions)
+    if spec.octant:
+        x, v = mirrored(x, v, (0, 1, 2))
     charges = uniform(rng, spec.charge_range, n)
     masses = uniform(rng, spec.mass_range, n)
     return Draw(x, v, charges if spec.signs == "equal" else signs * charges, masses)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from nbody_simulators.harmonic import harmonic
 from nbody_simulators.law_system import AbstractLawSystem
-from nbody_simulators.sampling import isotropic
+from nbody_simulators.sampling import isotropic, mirrored
 from nbody_simulators.symmetries import AUTONOMOUS
 from nbody_surrogate.system import Draw, ForceLaws, SystemSpec
 
@@ -21,6 +21,9 @@ class OscillatorSpec(SystemSpec):
 
     frequency: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="w, the angular frequency"
+    )
+    octant: bool = Field(
+        default=False, description="sampler: mirror starts into the octant of positive coordinates"
     )
 
 
@@ -44,5 +47,10 @@ class Oscillator(AbstractLawSystem):
         return ForceLaws(field=harmonic((spec.frequency, spec.frequency, spec.frequency)))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        spec = self.spec
+        assert isinstance(spec, OscillatorSpec)
         x = rng.normal(size=(n, dimensions))
-        return Draw(x, isotropic(rng, n, dimensions), np.zeros(n), np.ones(n))
+        v = isotropic(rng, n, dimensions)
+        if spec.octant:
+            x, v = mirrored(x, v, (0, 1, 2))
+        return Draw(x, v, np.zeros(n), np.ones(n))

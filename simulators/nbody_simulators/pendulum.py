@@ -11,6 +11,7 @@ from pydantic import Field
 
 from nbody_simulators.law_system import AbstractLawSystem
 from nbody_simulators.laws import register_law
+from nbody_simulators.sampling import mirrored
 from nbody_simulators.symmetries import AUTONOMOUS
 from nbody_surrogate.system import Draw, FieldLaw, ForceLaws, SystemSpec
 
@@ -32,6 +33,9 @@ class PendulumSpec(SystemSpec):
     )
     speed: float = Field(
         default=0.3, ge=0, allow_inf_nan=False, description="sampler: |v| at the start, tangential"
+    )
+    octant: bool = Field(
+        default=False, description="sampler: mirror starts to where x and z are positive"
     )
 
 
@@ -105,4 +109,6 @@ class Pendulum(AbstractLawSystem):
         sideways = np.stack([-np.sin(azimuth), zero, np.cos(azimuth)], 1)
         direction = np.cos(heading)[:, None] * upwards + np.sin(heading)[:, None] * sideways
         x, v = spec.length * along[:, :dimensions], spec.speed * direction[:, :dimensions]
+        if spec.octant:
+            x, v = mirrored(x, v, (0, 2))
         return Draw(x, v, np.zeros(n), np.ones(n))

@@ -12,6 +12,7 @@ __all__ = [
     "NonNegativeRange",
     "PositiveRange",
     "isotropic",
+    "mirrored",
     "reflected",
     "spread_of",
     "uniform",
@@ -55,6 +56,15 @@ def isotropic(rng: np.random.Generator, n: int, dimensions: int) -> np.ndarray:
     direction = rng.normal(size=(n, dimensions))
     v: np.ndarray = SPEED * direction / np.linalg.norm(direction, axis=1, keepdims=True)
     return v
+
+
+def mirrored(x: np.ndarray, v: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mirror each particle, with its velocity, to where it is positive on some axes."""
+    sign = np.ones_like(x)
+    for axis in axes:
+        if axis < x.shape[1]:
+            sign[:, axis] = np.where(x[:, axis] < 0, -1.0, 1.0)
+    return sign * x, sign * v
 
 
 def uniform(rng: np.random.Generator, bounds: Range, n: int) -> np.ndarray:

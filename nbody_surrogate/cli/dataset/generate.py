@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from nbody_surrogate.cli.group import interruptible
+from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import given

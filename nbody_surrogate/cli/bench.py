@@ -1,0 +1,238 @@
+"""`nbody-sim bench`: error over cost for many methods, and who wins where."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.files import free_base, write_whole
+from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.errors import InputError, NBodyWarning
+
+if TYPE_CHECKING:
+    from nbody_surrogate.contenders import Contender
+    from nbody_surrogate.work_precision import Point, Task, WorkPrecision
+
+__all__ = ["bench"]
+
+SOLVERS = "dop853,dop853+numpy,rk45,rk45+numpy,dop853-compiled,leapfrog,yoshida4,rk4"
+SILENT = ("output", "overwrite", "as_json", "quiet")
+WIDE = 190  # characters that a table of three horizons takes
+SUFFIXES = (".csv", ".json", ".png", ".svg")
+
+
+@click.command()
+@click.option("--system", default="charged", show_default=True, help="Physics to simulate.")
+@click.option("-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Of the system.")
+@click.option("-n", "--particles", type=int, default=30, show_default=True, help="Particles.")
+@click.option("--trajectories", type=int, default=16, show_default=True, help="Starts.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
+@click.option("--horizon", type=float, multiple=True, help="Time units.  [default: 1 2 5]")
+@click.option("--batch", type=int, multiple=True, help="Starts at a time.  [default: 1 16]")
+@click.option(
+    "--integrators",
+    help="Comma list; NAME alone is taken over its tolerances or sub-steps, NAME:NUMBER at one.  "
+    "[default: all solvers, and the models that ship]",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
+@click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
+@click.option("--seconds", type=float, default=0.5, show_default=True, help="Timing of each point.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def bench(**options: Any) -> None:
+    """Measure work and precision: the error of each method over what it costs.
+
+    All methods run the same seeded starts; the truth is DOP853 at 1e-13. Times exclude set-up,
+    compilation and warm-up, and are taken in turn. `dop853+numpy` is SciPy's solver with the force
+    in plain NumPy; without `+numpy` the force is compiled. `set+compile` is SET with its step
+    compiled by torch. A table, sentences that say who wins
+    where, and a CSV, JSON, PNG and SVG file in `runs/`.
+    """
+    import warnings
+
+    from nbody_surrogate.work_precision import measure
+
+    warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
+    _check(options)
+    base = _base(options)
+    task = _task(options)
+    contenders = _contenders(task, options)
+    hidden = options["quiet"] or options["as_json"]
+    with progress_bar("bench", len(contenders), hidden=hidden) as progress:
+        found = measure(
+            contenders,
+            task,
+            seconds=options["seconds"],
+            threads=options["threads"],
+            progress=progress,
+        )
+    _report(found, base, options)
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Check the numbers, before anything is computed."""
+    for name in ("particles", "trajectories", "threads"):
+        if options[name] < 1:
+            raise InputError(f"`{name}` must be at least 1, got {options[name]}")
+    for batch in options["batch"]:
+        if batch < 1:
+            raise InputError(f"`batch` must be at least 1, got {batch}")
+    for name, values in (("horizon", options["horizon"]), ("seconds", [options["seconds"]])):
+        for value in values:
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"`{name}` must be finite and > 0, got {value}")
+
+
+def _base(options: dict[str, Any]) -> Path:
+    """Choose the name of the files, and check that they can be written."""
+    name = f"bench-{options['system']}-n{options['particles']}"
+    return free_base(options["output"], name, SUFFIXES, options["overwrite"])
+
+
+def _task(options: dict[str, Any]) -> Task:
+    from nbody_surrogate.registry import make_system
+    from nbody_surrogate.work_precision import Task, check_horizons
+
+    system = make_system(options["system"], **parameters_of(options["parameter"]))
+    horizons = tuple(sorted(set(options["horizon"] or (1.0, 2.0, 5.0))))
+    check_horizons(horizons, system.spec.frame_dt)
+    batches = tuple(sorted(set(options["batch"] or (1, min(16, options["trajectories"])))))
+    starts = max(options["trajectories"], *batches)
+    state, particles = system.sample(options["seed"], options["particles"], starts)
+    return Task(system, state, particles, horizons, batches)
+
+
+def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
+    """Make the methods; those that were asked for must fit, the default ones may not."""
+    import torch
+
+    from nbody_surrogate.contenders import contender, ladder, learned_names, split
+    from nbody_surrogate.device import resolve_device
+    from nbody_surrogate.numpy_force import with_numpy_force
+    from nbody_surrogate.work_precision import segment_for
+
+    torch.set_num_threads(options["threads"])
+    device = str(resolve_device(options["device"]))
+    asked = options["integrators"] is not None
+    names = split(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
+    made = []
+    for text in dict.fromkeys(rung for name in names for rung in ladder(name)):
+        try:
+            each = contender(
+                text,
+                segment=segment_for(task.frames),
+                threads=options["threads"],
+                device=device,
+            )
+            system = with_numpy_force(task.system) if each.numpy_force else task.system
+            each.method.start(system, *task.some(0, 1), task.dt)
+        except InputError:
+            if asked:
+                raise
+            continue
+        made.append(each)
+    return made
+
+
+def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
+    from nbody_surrogate.figures.files import save
+    from nbody_surrogate.figures.work_precision import draw_work_precision
+    from nbody_surrogate.verdict import busy, fronts, sentences
+
+    said, front = sentences(found), fronts(found)
+    said += [warning] if (warning := busy(found)) else []
+    text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
+    write_whole(base.with_name(base.name + ".csv"), _as_csv(found.points))
+    write_whole(base.with_name(base.name + ".json"), text)
+    figure = draw_work_precision(found)
+    for suffix in (".png", ".svg"):
+        save(figure, base.with_name(base.name + suffix))
+    if options["as_json"]:
+        click.echo(text, nl=False)
+    elif not options["quiet"]:
+        _print(found, said, base)
+
+
+def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[str, Any]:
+    return {
+        "command": command_line(SILENT),
+        "conditions": found.conditions,
+        "reference": found.reference,
+        "reference_errors": {f"{k:g}": v for k, v in found.reference_errors.items()},
+        "sentences": said,
+        "fronts": front,
+        "points": [point.to_dict() for point in found.points],
+    }
+
+
+def _as_csv(points: list[Point]) -> str:
+    rows = []
+    for point in points:
+        row = point.to_dict()
+        error = row.pop("error")
+        rows.append(
+            row | {"rmse": error["value"], "rmse_low": error["low"], "rmse_high": error["high"]}
+        )
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, WIDE)
+    c = found.conditions
+    console.print(
+        f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts of "
+        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}\n"
+        f"position RMSE, medians of starts with 95 % intervals; truth: {found.reference}, "
+        "its own error at most\n"
+        + ", ".join(f"{v:.0e} at t = {k:g}" for k, v in found.reference_errors.items()),
+        markup=False,
+    )
+    console.print(_table(found))
+    for line in said:
+        console.print(line, markup=False)
+    files = ", ".join(str(base.with_name(base.name + suffix)) for suffix in SUFFIXES)
+    console.print(f"Files: {files}", markup=False, emoji=False)
+
+
+def _table(found: WorkPrecision) -> Any:
+    """Show each method's cost by batch and its error by horizon; a * marks the front."""
+    from rich import box
+    from rich.table import Table
+
+    horizons = list(dict.fromkeys(horizon for horizon, _ in found.groups))
+    batches = list(dict.fromkeys(batch for _, batch in found.groups))
+    heads = [f"ms per time\nunit, B = {batch}" for batch in batches]
+    heads += [f"RMSE at t = {horizon:g}" for horizon in horizons]
+    table = Table("", *heads, "evaluations", "failed", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(table.columns):
+        column.no_wrap, column.justify = True, "right" if number else "left"
+    points = {(p.label, p.horizon, p.batch): p for p in found.points}
+    for label in dict.fromkeys(point.label for point in found.points):
+        costs = [points[label, horizons[-1], batch] for batch in batches]
+        errors = [points[label, horizon, batches[0]] for horizon in horizons]
+        spent, failed = costs[0].evaluations, costs[0].failures
+        table.add_row(
+            label,
+            *(f"{p.milliseconds:.3g}" for p in costs),
+            *(f"{p.error}{' *' if p.on_front else '  '}" for p in errors),
+            "" if spent is None else f"{spent:.3g}",
+            str(failed or ""),
+        )
+    return table

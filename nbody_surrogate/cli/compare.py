@@ -1,0 +1,227 @@
+"""`nbody-sim compare`: runs in files, or methods on the same starts, held against a reference."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.files import free_base, write_whole
+from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning
+
+if TYPE_CHECKING:
+    from nbody_surrogate.comparison import Comparison
+    from nbody_surrogate.lyapunov import Twins
+    from nbody_surrogate.trajectory import Ensemble
+
+__all__ = ["compare", "twins_or_why"]
+
+SILENT = ("output", "overwrite", "as_json", "quiet")
+SUFFIXES = (".json", ".png")
+OF_METHODS = ("system", "parameter", "particles", "seeds", "seed", "duration", "reference")
+DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--interpolate", is_flag=True, help="Take candidates at the reference's times.")
+@click.option("--integrators", help="Methods in place of files, such as set,leapfrog:4,rk4:4.")
+@click.option("--system", help="Of methods: physics.  [default: charged]")
+@click.option("-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Of the system.")
+@click.option("-n", "--particles", type=int, help="Of methods.  [default: 30]")
+@click.option("--seeds", type=int, help="Of methods: how many starts.  [default: 20]")
+@click.option("--seed", type=int, help="Of methods: of the sampler.  [default: 0]")
+@click.option("--duration", type=float, help="Of methods: time units.  [default: 5]")
+@click.option("--reference", help="Of methods: the ground truth.  [default: a DOP853 at 1e-9]")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
+@click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def compare(files: tuple[Path, ...], **options: Any) -> None:
+    """Compare runs with a reference: FILES are the reference's and then one or more candidates'.
+
+    With `--integrators` the methods run the same seeded starts instead. One table, one JSON and
+    one figure: errors over time, valid prediction time, drifts, and distributions of late frames,
+    each beside its noise floor. The floor is what a true solution differs by, whose start is off
+    by a thousandth of the cloud's spread.
+    """
+    _check(files, options)
+    base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
+    warnings.simplefilter("ignore", NBodyWarning)
+    reference, candidates = _from_files(files, options) if files else _from_methods(options)
+    twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
+    found = _Found.of(reference, candidates, twins, why)
+    _report(found, base, options)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Comparisons with one reference, why there is no floor, and which runs stopped early."""
+
+    comparisons: list[Comparison]
+    no_floor: str | None
+    failures: list[str]
+
+    @classmethod
+    def of(
+        cls,
+        reference: Ensemble,
+        candidates: dict[str, Ensemble],
+        twins: Twins | None,
+        no_floor: str | None,
+    ) -> _Found:
+        from dataclasses import replace
+
+        from nbody_surrogate.comparison import compare as compared
+
+        made = []
+        for name, run in candidates.items():
+            try:
+                made.append(replace(compared(reference, run, twins), candidate=name))
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+        runs = {reference.info.label: reference} | candidates
+        failures = [
+            f"{name}, trajectory {b} stopped: {message}"
+            for name, run in runs.items()
+            for b, message in enumerate(run.info.message)
+            if message
+        ]
+        return cls(made, no_floor, failures)
+
+
+def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
+    if bool(files) == (options["integrators"] is not None):
+        raise InputError(
+            "`compare` needs either files, a reference and its candidates, or `integrators`"
+        )
+    if len(files) == 1:
+        raise InputError(f"`files` must be a reference and a candidate or more, got '{files[0]}'")
+    for name in OF_METHODS:
+        if files and options[name] not in (None, ()):
+            raise InputError(f"`{name}` goes with `integrators` only: files settle it")
+    if options["interpolate"] and not files:
+        raise InputError("`interpolate` goes with files only")
+    for name in ("particles", "seeds", "threads"):
+        if options[name] is not None and options[name] < 1:
+            raise InputError(f"`{name}` must be at least 1, got {options[name]}")
+    if options["seed"] is not None and options["seed"] < 0:
+        raise InputError(f"`seed` must be at least 0, got {options['seed']}")
+
+
+def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:
+    if files:
+        return f"compare-{files[1].stem[:40]}"
+    return f"compare-{options['system'] or 'charged'}-n{options['particles'] or DEFAULT_PARTICLES}"
+
+
+def _from_files(
+    files: tuple[Path, ...], options: dict[str, Any]
+) -> tuple[Ensemble, dict[str, Ensemble]]:
+    from nbody_surrogate.h5md import read_h5md
+    from nbody_surrogate.matching import interpolated
+
+    reference, *others = (read_h5md(path) for path in files)
+    if options["interpolate"]:
+        others = [interpolated(run, reference) for run in others]
+    labels = [run.info.label for run in others]
+    names = [
+        label if labels.count(label) == 1 else f"{label}, {path.name}"
+        for label, path in zip(labels, files[1:], strict=True)
+    ]
+    if len(set(names)) < len(names):
+        raise InputError("`files` must name each candidate once")
+    return reference, dict(zip(names, others, strict=True))
+
+
+def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble]]:
+    """Run the reference and the methods on the same starts."""
+    import torch
+
+    from nbody_surrogate.cli.request import whole_frames
+    from nbody_surrogate.contenders import contender, split
+    from nbody_surrogate.device import resolve_device
+    from nbody_surrogate.numpy_force import with_numpy_force
+    from nbody_surrogate.reference import default_reference
+    from nbody_surrogate.registry import make_system
+    from nbody_surrogate.simulation import simulate
+
+    torch.set_num_threads(options["threads"])
+    device = str(resolve_device(options["device"]))
+    system = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
+    seed, batch = options["seed"] or 0, options["seeds"] or DEFAULT_SEEDS
+    state, particles = system.sample(seed, options["particles"] or DEFAULT_PARTICLES, batch)
+    dt = system.spec.frame_dt
+    duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
+    frames = whole_frames(duration, dt)
+    shared = {"threads": options["threads"], "device": device}
+    first = contender(options["reference"] or default_reference(system, batch), **shared)
+    methods = [first, *(contender(each, **shared) for each in split(options["integrators"]))]
+    physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
+    for each, its in zip(methods, physics, strict=True):
+        each.method.start(its, state, particles, dt)
+    runs = []
+    hidden = options["quiet"] or options["as_json"]
+    with progress_bar("compare", len(methods), hidden=hidden) as progress:
+        for each, its in zip(methods, physics, strict=True):
+            run = simulate(its, state, particles, frames, each.method, seed=seed, warm_up=True)
+            runs.append(_of_system(run, system))
+            progress(len(runs), len(methods))
+    return runs[0], {each.label: run for each, run in zip(methods[1:], runs[1:], strict=True)}
+
+
+def _of_system(run: Ensemble, system: Any) -> Ensemble:
+    """Name the system itself where its force was in NumPy."""
+    from dataclasses import replace
+
+    named = {"system": system.name, **system.spec.model_dump(mode="json")}
+    return replace(run, info=replace(run.info, system=named))
+
+
+def twins_or_why(reference: Ensemble) -> tuple[Twins | None, str | None]:
+    """Run the reference's twins, or say why that cannot be done."""
+    from nbody_surrogate.lyapunov import twins_of
+
+    try:
+        return twins_of(reference), None
+    except NBodyError as error:
+        return None, str(error)
+
+
+def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
+    from nbody_surrogate.cli.comparison_table import print_comparisons
+    from nbody_surrogate.figures.comparison import draw_comparisons
+    from nbody_surrogate.figures.files import save
+
+    text = json.dumps(_as_dict(found), indent=1, allow_nan=False) + "\n"
+    paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
+    write_whole(paths[0], text)
+    save(draw_comparisons(found.comparisons), paths[1])
+    if options["as_json"]:
+        click.echo(text, nl=False)
+    elif not options["quiet"]:
+        print_comparisons(found.comparisons, found.no_floor, found.failures, paths)
+
+
+def _as_dict(found: _Found) -> dict[str, Any]:
+    from nbody_surrogate.versions import versions
+
+    return {
+        "command": command_line(SILENT),
+        "comparisons": [
+            each.to_dict() | {"curves": each.curves.to_dict()} for each in found.comparisons
+        ],
+        "no_floor": found.no_floor,
+        "failures": found.failures,
+        "versions": versions(),
+    }

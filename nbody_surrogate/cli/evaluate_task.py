@@ -1,0 +1,80 @@
+"""`nbody-sim evaluate` for a model that answers a task in one shot."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.models import Model
+    from nbody_surrogate.surrogate import AbstractSurrogate, Card
+    from nbody_surrogate.tasks import Task
+
+__all__ = ["task_rows_of"]
+
+SAME = 1e-9  # relative difference of times that counts as none
+FITTED_BY = 10_000  # training trajectories that settle the simple predictors
+
+
+def task_rows_of(model: Model, options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Score a model and what it is held against on the task of a data set; return the rows."""
+    from nbody_surrogate.datasets.dataset import Dataset
+    from nbody_surrogate.tasks import read_task, score_model, score_references
+
+    network, card = model.load()
+    _check(model, options)
+    dataset = Dataset(options["dataset"])
+    split = options["split"] or ("test" if dataset.spec.splits.get("test") else None)
+    history = network.config.history
+    task = read_task(dataset, split, history, options["trajectories"])
+    _check_task(model, network, card, task, dataset.spec.particles)
+    found = [score_model(model.name, _prepared(network, options), task)]
+    if not options["no_classical"]:
+        training = read_task(dataset, "train", history, FITTED_BY)
+        found += score_references(task, training)
+    return [
+        {**row.to_dict(), "system": dataset.spec.system, "particles": dataset.spec.particles,
+         "trajectories": len(task.x), "horizon": task.horizon}
+        for row in found
+    ]  # fmt: skip
+
+
+def _check(model: Model, options: dict[str, Any]) -> None:
+    if options["dataset"] is None:
+        raise InputError(
+            f"`dataset` is needed: {model.name} answers the task of one in one shot; make it by "
+            "nbody-sim dataset generate"
+        )
+    if options["horizon"]:
+        raise InputError(f"`horizon` of {model.name} is that of its task; leave it out")
+    if options["compiled"]:
+        raise InputError("`compile` is for steppers; leave it out")
+
+
+def _check_task(
+    model: Model, network: AbstractSurrogate, card: Card, task: Task, particles: int
+) -> None:
+    assert card.horizon is not None
+    for what, got, wanted in (
+        ("a horizon of", task.horizon, card.horizon),
+        ("frames a time apart of", task.spacing, card.frame_dt),
+    ):
+        if not math.isclose(got, wanted, rel_tol=SAME):
+            raise InputError(
+                f"`dataset` has {what} {got:g}, {model.name} was trained for {wanted:g}"
+            )
+    only = network.fixed_particles
+    if only not in (None, particles):
+        raise InputError(f"`dataset` has {particles} particles, {model.name} takes {only} only")
+
+
+def _prepared(network: AbstractSurrogate, options: dict[str, Any]) -> AbstractSurrogate:
+    import torch
+
+    from nbody_surrogate.device import resolve_device, resolve_dtype
+
+    torch.set_num_threads(options["threads"])
+    dtype = network.dtype if options["dtype"] is None else resolve_dtype(options["dtype"])
+    return network.to(resolve_device(options["device"]), dtype)

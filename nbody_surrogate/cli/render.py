@@ -1,0 +1,82 @@
+"""`nbody-sim render`: a run as a picture, a movie, a page, a window, or a file for ParaView."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from nbody_surrogate.errors import InputError
+
+__all__ = ["render"]
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--against", type=click.Path(path_type=Path), help="The reference's run.")
+@click.option("--no-against", is_flag=True, help="Without a reference, even where there is one.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="A .png, .jpg, .mp4, .gif, .html or .vtkhdf file.  [default: a window]",
+)
+@click.option("--trajectory", type=int, default=0, show_default=True, help="Of several.")
+@click.option("--frame", type=int, default=-1, show_default=True, help="Of a picture.")
+@click.option("--trail", type=int, default=24, show_default=True, help="Frames.")
+@click.option("--size", type=(int, int), help="Pixels.  [default: 1600 1200; of a movie 1280 720]")
+@click.option("--fps", type=float, default=20.0, show_default=True, help="Of a movie.")
+@click.option("--colouring", default="charge", show_default=True, help="By charge, speed or error.")
+@click.option("--inset/--no-inset", default=None, help="Energy error.  [default: in movies]")
+@click.option("--title", help="[default: the system and the particles]")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def render(run: Path, **options: Any) -> None:
+    """Draw RUN, an H5MD file, in 3D.
+
+    The reference, drawn solid, is `RUN.reference.h5` beside it where `--against` names no other.
+    """
+    from nbody_surrogate.h5md import read_h5md
+    from nbody_surrogate.rendering import check_picture_path
+    from nbody_surrogate.rendering import render as drawn
+
+    output = options["output"]
+    if output is not None:
+        check_picture_path(output, options["overwrite"])
+    against = _reference_of(run, options)
+    ensemble = read_h5md(run)
+    which = options["trajectory"]
+    if not 0 <= which < len(ensemble):
+        raise InputError(f"`trajectory` must be from 0 to {len(ensemble) - 1}, got {which}")
+    reference = None if against is None else read_h5md(against)
+    if reference is not None and len(reference) != len(ensemble):
+        raise InputError(
+            f"`against` must hold {len(ensemble)} trajectories as the run does, "
+            f"got {len(reference)}"
+        )
+    drawn(
+        ensemble[which],
+        output,
+        reference=None if reference is None else reference[which],
+        frame=options["frame"],
+        trail=options["trail"],
+        window_size=options["size"],
+        title=options["title"],
+        fps=options["fps"],
+        colouring=options["colouring"],
+        inset=options["inset"],
+        overwrite=options["overwrite"],
+    )
+    if output is not None and not options["quiet"]:
+        click.echo(f"File: {output}")
+
+
+def _reference_of(run: Path, options: dict[str, Any]) -> Path | None:
+    against: Path | None = options["against"]
+    if options["no_against"]:
+        if against is not None:
+            raise InputError("`against` and `no_against` do not go together")
+        return None
+    beside = run.with_suffix(".reference.h5")
+    return beside if against is None and beside.is_file() else against

@@ -1,0 +1,112 @@
+"""`nbody-sim resume`: go on with a run that was interrupted."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.job import Job, Stage
+from nbody_surrogate.cli.methods import methods
+from nbody_surrogate.cli.request import Problem, Request, given
+from nbody_surrogate.errors import FileFormatError, NBodyWarning
+
+if TYPE_CHECKING:
+    from nbody_surrogate.restart import Restart
+    from nbody_surrogate.trajectory import Ensemble
+
+__all__ = ["resume"]
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--allow-inexact",
+    is_flag=True,
+    help="Go on with other weights, versions or threads, and so with other bits.",
+)
+@click.option("--weights", help="Where the weights are by now.  [default: where they were]")
+@click.option("--threads", type=int, help="On the CPU.  [default: as many as there were]")
+@click.option("--overwrite", is_flag=True, help="Replace existing files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
+def resume(
+    file: Path,
+    allow_inexact: bool,
+    weights: str | None,
+    threads: int | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Go on with a run from FILE, which `nbody-sim run --checkpoint FILE` has kept.
+
+    However the run ended, it goes on to the same bits, and then to the reference, the table and
+    the picture that it was to have. The machine, all versions, the weights and the number of
+    threads must be what they were.
+    """
+    from nbody_surrogate.restart import read_restart
+
+    restart = read_restart(file)
+    note = _Note.of(restart, file)
+    request = replace(
+        note.request,
+        checkpoint=file,
+        overwrite=overwrite,  # no file says what may be replaced
+        as_json=as_json or note.request.as_json,
+        quiet=quiet or note.request.quiet,
+        **given(weights=weights, threads=threads),
+    )
+    if request.quiet:
+        warnings.simplefilter("ignore", NBodyWarning)
+    problem = _problem(restart)
+    method, reference = methods(request, problem)
+    job, frames = Job(request, note.files), problem.frames
+    if note.stage == "reference" and reference is not None:
+        from nbody_surrogate.h5md import read_h5md
+
+        first = read_h5md(note.files.output)
+        job.conclude([first, job.resume(reference, frames, "reference", allow_inexact)])
+        return
+    runs: list[Ensemble] = [job.resume(method, frames, "method", allow_inexact)]
+    if reference is not None:
+        start = replace(problem, state=runs[0].state(0))
+        runs.append(job.simulate(start, reference, "reference"))
+    job.conclude(runs)
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What `nbody-sim run` notes in a restart file."""
+
+    stage: Stage
+    request: Request
+    files: Files
+
+    @classmethod
+    def of(cls, restart: Restart, file: Path) -> _Note:
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            note: _Note = TypeAdapter(cls).validate_python(restart.document.note)
+        except ValidationError:
+            raise FileFormatError(
+                f"{str(file)!r} is not of nbody-sim run; use nbody_surrogate.resume in Python"
+            ) from None
+        return note
+
+
+def _problem(restart: Restart) -> Problem:
+    """Pose the problem from where the run is by now."""
+    from nbody_surrogate.registry import make_system
+    from nbody_surrogate.state import State
+
+    document = restart.document
+    parameters = dict(document.system)
+    system = make_system(str(parameters.pop("system", None)), **parameters)
+    state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
+    return Problem(system, state, restart.particles, document.frames, document.seed)

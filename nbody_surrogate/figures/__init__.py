@@ -1,0 +1,1 @@
+"""Figures by matplotlib: each function draws one and writes it whole."""

@@ -1,0 +1,205 @@
+// The 3D scene of a trajectory on a plain canvas: balls, trails, rings and error lines, as in the
+// pictures. Drag to turn, wheel or pinch to zoom, the slider and the button for the time.
+"use strict";
+
+function nbodyScene(root, data) {
+  const canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
+  const slider = root.querySelector("input[type=range]"), button = root.querySelector("button");
+  const clock = root.querySelector("output"), note = root.querySelector(".note");
+  const { n, t, radii, centres, sizes, colours, flat } = data, frames = t.length;
+  const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
+  const lead = tracks[0], rival = tracks[1];
+  const HUGE = 1e30, VIEW = Math.tan(Math.PI / 9); // half of 40 degrees
+  const budget = 14000 / (n * tracks.length); // strokes of trails in one picture
+  const trail = Math.max(2, Math.min(data.trail, Math.floor(budget)));
+  const steps = budget > 4 * trail ? 4 : 1;
+  let at = frames - 1, yaw = flat ? 0 : -1.0357, pitch = flat ? Math.PI / 2 : 0.347, zoom = 1;
+  let playing = false, before = 0, queued = false, theme = {};
+  const sprites = new Map(), fingers = new Map();
+
+  function floats(text) {
+    const raw = atob(text), bytes = new Uint8Array(raw.length);
+    for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
+    return new Float32Array(bytes.buffer);
+  }
+
+  // Position of particle i at a time in frames, by a Catmull-Rom spline through the frames.
+  function place(track, i, time, out) {
+    const f = Math.min(Math.floor(time), frames - 2), s = time - f;
+    for (let d = 0; d < 3; d++) {
+      if (frames < 2) { out[d] = track.x[3 * i + d]; continue; }
+      const value = (k) => track.x[(Math.max(0, Math.min(frames - 1, k)) * n + i) * 3 + d];
+      const a = value(f - 1), b = value(f), c = value(f + 1), e = value(f + 2);
+      out[d] = s === 0 ? b : s === 1 ? c : 0.5 * (2 * b + (c - a) * s
+        + (2 * a - 5 * b + 4 * c - e) * s * s + (3 * b - a - 3 * c + e) * s * s * s);
+    }
+    return Math.abs(out[0]) + Math.abs(out[1]) + Math.abs(out[2]) < HUGE;
+  }
+
+  function between(values, time) {
+    const f = Math.max(0, Math.min(Math.floor(time), frames - 2)), s = time - f;
+    return frames < 2 ? values[0] : values[f] + (values[f + 1] - values[f]) * s;
+  }
+
+  // The camera: where it looks at the moment, and how it maps space to pixels.
+  function camera() {
+    const centre = [0, 1, 2].map((d) => between(centres[d], at)), radius = between(radii, at) / zoom;
+    const cy = Math.cos(yaw), sy = Math.sin(yaw), cp = Math.cos(pitch), sp = Math.sin(pitch);
+    const right = [-sy, cy, 0], towards = [cp * cy, cp * sy, sp], up = [-sp * cy, -sp * sy, cp];
+    if (flat && pitch > 1.57) { right.splice(0, 3, 1, 0, 0); up.splice(0, 3, 0, 1, 0); towards.splice(0, 3, 0, 0, 1); }
+    const { width, height } = canvas, distance = radius * Math.max(1, height / width) / 0.342;
+    const focus = height / 2 / VIEW;
+    return (p, out) => {
+      const x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2];
+      const depth = distance - (x * towards[0] + y * towards[1] + z * towards[2]);
+      const scale = focus / depth;
+      out.x = width / 2 + scale * (x * right[0] + y * right[1] + z * right[2]);
+      out.y = height / 2 - scale * (x * up[0] + y * up[1] + z * up[2]);
+      out.depth = depth; out.scale = scale;
+      out.haze = Math.max(0, Math.min(0.45, 0.05 + 0.3 * (depth - distance) / radius));
+      return depth > 0.02 * distance;
+    };
+  }
+
+  const mixed = (a, b, share) => a.map((v, k) => v + (b[k] - v) * share);
+  const css = (rgb, alpha = 1) => `rgba(${rgb.map(Math.round).join(",")},${alpha})`;
+
+  const pale = (i) => mixed(colours[i], theme.ink, 0.45); // of the candidate
+
+  // A ball, painted once for each colour and depth of haze.
+  function sprite(rgb, haze) {
+    const level = Math.round(haze * 10) / 10, key = rgb + "/" + level;
+    if (!sprites.has(key)) {
+      const size = 96, made = document.createElement("canvas");
+      made.width = made.height = size;
+      const brush = made.getContext("2d"), base = mixed(rgb, theme.back, level);
+      const glow = brush.createRadialGradient(0.36 * size, 0.32 * size, 0, 0.5 * size, 0.5 * size, 0.5 * size);
+      glow.addColorStop(0, css(mixed(base, [255, 255, 255], 0.55)));
+      glow.addColorStop(0.35, css(base));
+      glow.addColorStop(1, css(mixed(base, [0, 0, 0], 0.45)));
+      brush.fillStyle = glow;
+      brush.beginPath(); brush.arc(size / 2, size / 2, size / 2 - 1, 0, 7); brush.fill();
+      sprites.set(key, made);
+    }
+    return sprites.get(key);
+  }
+
+  function drawTrail(project, track, i, rgb, width) {
+    const p = [0, 0, 0], q = {}, first = Math.max(0, at - trail), count = Math.ceil((at - first) * steps);
+    let last = null;
+    for (let k = 0; k <= count; k++) {
+      const time = Math.min(first + k / steps, at);
+      const seen = place(track, i, time, p) && project(p, q);
+      if (seen && last) {
+        const age = 1 - (at - time) / trail;
+        pen.strokeStyle = css(mixed(theme.back, mixed(rgb, theme.back, q.haze), 0.15 + 0.85 * age));
+        pen.lineWidth = Math.max(0.6, 2 * width * q.scale * (0.05 + 0.95 * age));
+        pen.beginPath(); pen.moveTo(last.x, last.y); pen.lineTo(q.x, q.y); pen.stroke();
+      }
+      last = seen ? { x: q.x, y: q.y } : null;
+    }
+  }
+
+  function draw() {
+    queued = false;
+    const ratio = Math.min(2, window.devicePixelRatio || 1), box = canvas.getBoundingClientRect();
+    const width = Math.max(1, Math.round(box.width * ratio)), height = Math.max(1, Math.round(box.height * ratio));
+    if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    const sky = pen.createLinearGradient(0, 0, 0, height);
+    sky.addColorStop(0, css(theme.top)); sky.addColorStop(1, css(theme.bottom));
+    pen.fillStyle = sky; pen.fillRect(0, 0, width, height);
+    pen.lineCap = "round";
+    const project = camera(), ball = between(radii, at) * 0.036 * Math.min(30 / n, 4) ** 0.25;
+    const seen = [], p = [0, 0, 0];
+    for (let i = 0; i < n; i++) {
+      const item = { i };
+      if (place(lead, i, at, p) && project(p, item)) seen.push(item);
+    }
+    seen.sort((a, b) => b.depth - a.depth);
+    for (const { i } of seen) drawTrail(project, lead, i, colours[i], 0.42 * ball * sizes[i]);
+    if (rival) for (const { i } of seen) drawTrail(project, rival, i, pale(i), 0.14 * ball);
+    for (const item of seen) {
+      const r = Math.max(1, ball * sizes[item.i] * item.scale);
+      pen.drawImage(sprite(colours[item.i], item.haze), item.x - r, item.y - r, 2 * r, 2 * r);
+    }
+    if (rival) drawRival(project, seen, ball);
+    tell(seen);
+  }
+
+  // Rings around the candidate's particles, and a line to where the reference has them.
+  function drawRival(project, seen, ball) {
+    const p = [0, 0, 0], twin = {};
+    for (const item of seen) {
+      if (!place(rival, item.i, at, p) || !project(p, twin)) continue;
+      const r = 1.4 * ball * sizes[item.i] * twin.scale;
+      pen.strokeStyle = css(theme.error); pen.lineWidth = Math.max(1, 0.2 * ball * twin.scale);
+      pen.beginPath(); pen.moveTo(item.x, item.y); pen.lineTo(twin.x, twin.y); pen.stroke();
+      pen.strokeStyle = css(mixed(pale(item.i), theme.back, twin.haze)); pen.lineWidth = Math.max(1, 0.13 * r);
+      pen.beginPath(); pen.arc(twin.x, twin.y, r, 0, 7); pen.stroke();
+    }
+  }
+
+  function tell(seen) {
+    clock.textContent = "t = " + between(t, at).toFixed(data.digits);
+    slider.value = String(at);
+    slider.setAttribute("aria-valuetext", clock.textContent);
+    const frame = Math.round(at);
+    note.textContent = rival ? "position RMSE " + data.rmse[frame] : "";
+    const first = seen.find((item) => item.i === 0);
+    canvas.dataset.frame = at.toFixed(2);
+    canvas.dataset.first = first ? first.x.toFixed(2) + "," + first.y.toFixed(2) : "";
+  }
+
+  function redraw() { if (!queued) { queued = true; requestAnimationFrame(playing ? step : draw); } }
+
+  function step(now) {
+    const passed = before ? Math.min(0.1, (now - before) / 1000) : 0;
+    before = now; at += passed * data.fps;
+    if (at >= frames - 1) { at = frames - 1; play(false); }
+    draw();
+    if (playing) redraw();
+  }
+
+  function play(on) {
+    playing = on; before = 0;
+    button.textContent = on ? "❚❚" : "▶";
+    button.setAttribute("aria-label", on ? "Pause" : "Play");
+  }
+
+  function paint() {
+    const style = getComputedStyle(root), rgb = (name) => style.getPropertyValue(name).trim().split(" ").map(Number);
+    theme = { top: rgb("--sky-top"), bottom: rgb("--sky-bottom"), ink: rgb("--sky-ink"), error: rgb("--error") };
+    theme.back = mixed(theme.top, theme.bottom, 0.5);
+    sprites.clear(); redraw();
+  }
+
+  button.addEventListener("click", () => {
+    if (!playing && at >= frames - 1) at = 0;
+    play(!playing); redraw();
+  });
+  slider.addEventListener("input", () => { play(false); at = Number(slider.value); redraw(); });
+  canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); fingers.set(e.pointerId, [e.clientX, e.clientY]); });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (e) => fingers.delete(e.pointerId));
+  canvas.addEventListener("pointermove", (e) => {
+    const was = fingers.get(e.pointerId);
+    if (!was) return;
+    const others = [...fingers.entries()].filter(([id]) => id !== e.pointerId).map(([, xy]) => xy);
+    if (others.length) {
+      const gap = (xy) => Math.hypot(xy[0] - others[0][0], xy[1] - others[0][1]) || 1;
+      zoom = Math.max(0.1, Math.min(20, zoom * gap([e.clientX, e.clientY]) / gap(was)));
+    } else if (!flat) {
+      yaw -= 0.008 * (e.clientX - was[0]);
+      pitch = Math.max(-1.5, Math.min(1.5, pitch + 0.008 * (e.clientY - was[1])));
+    }
+    fingers.set(e.pointerId, [e.clientX, e.clientY]); redraw();
+  });
+  canvas.addEventListener("wheel", (e) => {
+    e.preventDefault(); zoom = Math.max(0.1, Math.min(20, zoom * Math.exp(-0.001 * e.deltaY))); redraw();
+  }, { passive: false });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);
+  new ResizeObserver(redraw).observe(canvas);
+  slider.max = String(frames - 1);
+  button.disabled = slider.disabled = frames < 2;
+  play(false); paint();
+  requestAnimationFrame(() => { document.documentElement.dataset.drawn = performance.now().toFixed(0); });
+}

@@ -1,0 +1,156 @@
+"""What the processes of a study do: time a training, train and score a cell, score references."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from nbody_surrogate.datasets.dataset import Dataset
+from nbody_surrogate.errors import DivergenceError, RunError
+from nbody_surrogate.models import find_model
+from nbody_surrogate.study.grid import VALIDATIONS, Cell, Place, recipe_of
+from nbody_surrogate.study.spec import StudySpec
+from nbody_surrogate.tasks import Task, TaskRow, read_task, score_model, score_references
+from nbody_surrogate.training.checkpoint import read_json, write_json
+from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.trainer import Trainer
+
+__all__ = ["Job", "do", "result_path"]
+
+TRIAL = 6  # steps that are timed, after one that is not
+FITTED_BY = 10_000  # training trajectories that settle the simple predictors
+
+
+class Job(NamedTuple):
+    """A piece of work; `cell` is None for the references of a data set."""
+
+    study: StudySpec
+    folder: Path
+    place: Place
+    cell: Cell | None
+    steps: int | None
+
+
+def do(job: Job) -> None:
+    """Do a piece of work and leave its result in a file of its own."""
+    torch.set_num_threads(1)
+    path = result_path(job)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if job.cell is None:
+        write_json(path, _references(job))
+    elif job.steps is None:
+        write_json(path, _timing(job, job.cell))
+    else:
+        write_json(path, _trained(job, job.cell, job.steps))
+
+
+def result_path(job: Job) -> Path:
+    """Return the file that a finished job leaves."""
+    if job.cell is None:
+        return job.folder / "references" / f"{job.place.name}.json"
+    if job.steps is None:
+        return job.folder / "timing" / f"{job.cell.group}.json"
+    return job.folder / "cells" / job.cell.name / "result.json"
+
+
+def data_folder(folder: Path, place: Place) -> Path:
+    """Return where a data set of the study is."""
+    return folder / "data" / place.name
+
+
+def _references(job: Job) -> list[dict[str, Any]]:
+    dataset = Dataset(data_folder(job.folder, job.place))
+    task = read_task(dataset, "test", 1, job.study.test)
+    rows = score_references(task, read_task(dataset, "train", 1, FITTED_BY))
+    return [row.to_dict() for row in rows]
+
+
+def _timing(job: Job, cell: Cell) -> dict[str, float]:
+    """Count the steps of the budget, by a few of them and one validation."""
+    assert job.study.minutes is not None
+    place = data_folder(job.folder, job.place)
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = recipe_of(job.study, cell, place, TRIAL + 1)
+        last_only = recipe.model_copy(update={"validate_every": TRIAL + 1})
+        trainer = Trainer(last_only, folder, 1, lambda line: None)
+        marks = [time.perf_counter()]
+        try:
+            trainer.run(lambda step, loss, error: marks.append(time.perf_counter()))
+        except DivergenceError:
+            return {"steps": TRIAL + 1}  # the training will show it, and be noted
+    steps = np.diff(marks)
+    each = statistics.median(steps[1:-1])
+    validation = max(steps[-1] - each, 0.0)
+    left = max(60 * job.study.minutes - VALIDATIONS * validation, 0.0)
+    return {"seconds": each, "validation": validation, "steps": max(int(left / each), 1)}
+
+
+def _trained(job: Job, cell: Cell, steps: int) -> dict[str, Any]:
+    """Train, or go on; a training that diverges is a result, too."""
+    run = result_path(job).parent
+    recipe = recipe_of(job.study, cell, data_folder(job.folder, job.place), steps)
+    try:
+        trainer = Trainer(recipe, run, 1, lambda line: None)
+        trainer.run()
+    except DivergenceError as error:
+        return {"status": "diverged", "message": str(error)}
+    except RunError as error:
+        return {"status": "failed", "message": str(error)}
+    return {"status": "done", **_scored(job, cell, recipe, run)}
+
+
+def _scored(job: Job, cell: Cell, recipe: Recipe, run: Path) -> dict[str, Any]:
+    model, _ = find_model(str(run)).load()
+    dataset = Dataset(data_folder(job.folder, job.place))
+    task = read_task(dataset, "test", model.config.history, job.study.test)
+    row = score_model(cell.model.name, model, task)
+    turned = _turned(task, job.place.data.rotated)
+    rotated: TaskRow | None = None
+    if turned is not None:
+        rotated = score_model(cell.model.name, model, turned)
+    _save(run / "errors.npy", row.errors)
+    summary = read_json(run / "summary.json")
+    return {
+        "row": row.to_dict(),
+        "rotated": None if rotated is None else rotated.to_dict(),
+        "steps": summary["step"],
+        "minutes": summary["minutes"],
+        "train": _mean(summary["train"][0]),
+        "validation": _mean(summary["validation"][0]),
+    }
+
+
+def _mean(score: dict[str, float] | None) -> float | None:
+    return None if score is None else score["mean"]
+
+
+def _save(path: Path, errors: np.ndarray) -> None:
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.save(file, errors)
+    part.replace(path)
+
+
+def _turned(task: Task, about: str) -> Task | None:
+    """Turn each trajectory by a rotation of its own, by a fixed seed."""
+    if about == "none":
+        return None
+    rng = np.random.default_rng(0)
+    if about == "all":
+        drawn = rng.normal(size=(len(task.x), 3, 3))
+        q, r = np.linalg.qr(drawn)
+        q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]  # uniform over orthogonal ones
+        q[:, :, 0] *= np.linalg.det(q)[:, None]  # and over rotations
+        return task.turned(q)
+    angle = rng.uniform(0, 2 * np.pi, size=len(task.x))
+    one, other = (0, 2) if about == "y" else (0, 1)
+    matrices = np.tile(np.eye(3), (len(angle), 1, 1))
+    matrices[:, one, one] = matrices[:, other, other] = np.cos(angle)
+    matrices[:, one, other], matrices[:, other, one] = np.sin(angle), -np.sin(angle)
+    return task.turned(matrices)

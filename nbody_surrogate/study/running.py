@@ -1,0 +1,131 @@
+"""Running a study: data, references, timings and cells, on several processes, and on again."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from nbody_surrogate.datasets.generation import generate
+from nbody_surrogate.datasets.workers import begin_worker
+from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.registry import is_local, surrogate_class
+from nbody_surrogate.study.grid import cells, places, recipe_of
+from nbody_surrogate.study.jobs import Job, data_folder, do, result_path
+from nbody_surrogate.study.spec import StudySpec
+from nbody_surrogate.training.checkpoint import read_json, write_json
+from nbody_surrogate.training.checks import check_fit
+
+__all__ = ["run_study"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+def run_study(study: StudySpec, folder: Path, workers: int, progress: Progress) -> None:
+    """Run what is missing of a study in its folder.
+
+    Raises
+    ------
+    InputError
+        If a model, its config or a data set's spec is wrong, or the folder holds another study.
+    RunError
+        If a process dies or data cannot be made.
+    """
+    check_study(study, workers)
+    _claim(study, folder)
+    there = places(study)
+    for done, place in enumerate(there):
+        progress("data", done, len(there))
+        generate(place.spec(), data_folder(folder, place), workers=workers)
+    progress("data", len(there), len(there))
+    jobs = [Job(study, folder, place, None, None) for place in there]
+    if study.minutes is not None:
+        jobs += [Job(study, folder, cell.place, cell, None) for cell in cells(study)
+                 if cell.seed == study.seeds[0]]  # fmt: skip
+    _run(jobs, workers, lambda done, total: progress("references", done, total))
+    trainings = [
+        Job(study, folder, cell.place, cell, _steps(study, folder, cell.group))
+        for cell in cells(study)
+    ]
+    _run(trainings, workers, lambda done, total: progress("trainings", done, total))
+
+
+def check_study(study: StudySpec, workers: int) -> None:
+    """Find what is wrong before anything is made.
+
+    Raises
+    ------
+    InputError
+        If something is.
+    """
+    if workers < 1:
+        raise InputError(f"`workers` must be at least 1, got {workers}")
+    for place in places(study):
+        place.spec().make_system()
+    for cell in cells(study):
+        if cell.seed != study.seeds[0]:
+            continue  # the seed is all that differs
+        recipe = recipe_of(study, cell, Path(), study.steps or 1)
+        cls = surrogate_class(cell.model.surrogate)
+        model = cls(cls.Config(**recipe.model))
+        check_fit(recipe, model, cell.place.spec(), f"data {cell.place.data.name!r}")
+        if workers > 1 and is_local("surrogates", cell.model.surrogate):
+            raise InputError(
+                f"`workers` must be 1: {cell.model.surrogate!r} is registered in this process only"
+            )
+
+
+def _claim(study: StudySpec, folder: Path) -> None:
+    path, mine = folder / "study.json", study.model_dump(mode="json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
+    if path.is_file() and read_json(path) != mine:
+        raise InputError(f"`output` {str(folder)!r} holds another study; choose another")
+    write_json(path, mine)
+
+
+def _steps(study: StudySpec, folder: Path, group: str) -> int:
+    if study.steps is not None:
+        return study.steps
+    steps: int = read_json(folder / "timing" / f"{group}.json")["steps"]
+    return steps
+
+
+def _run(jobs: list[Job], workers: int, tick: Callable[[int, int], None]) -> None:
+    """Do the jobs that have no result yet."""
+    missing = [job for job in jobs if not result_path(job).is_file()]
+    done = len(jobs) - len(missing)
+    tick(done, len(jobs))
+    for _ in _here(missing) if workers == 1 else _on_workers(missing, workers):
+        done += 1
+        tick(done, len(jobs))
+
+
+def _here(jobs: list[Job]) -> Iterator[None]:
+    for job in jobs:
+        do(job)
+        yield
+
+
+def _on_workers(jobs: list[Job], workers: int) -> Iterator[None]:
+    context = multiprocessing.get_context("spawn")  # a fork would inherit threads' locks
+    made, stop = context.Value("q", 0), context.Event()
+    pool = ProcessPoolExecutor(workers, context, begin_worker, (made, stop))
+    try:
+        for future in as_completed([pool.submit(do, job) for job in jobs]):
+            future.result()
+            yield
+    except BrokenProcessPool:
+        raise RunError(
+            "a process of the study died, perhaps for want of memory; use fewer `workers`"
+        ) from None
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

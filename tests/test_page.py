@@ -1,0 +1,330 @@
+"""Pages: what they hold, that they load nothing, and that they work in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import FAILURE, MISUSE, bad, good
+from nbody_surrogate import Particles, Trajectory, compare, make_integrator, make_system, simulate
+from nbody_surrogate.lyapunov import twins_of
+from nbody_surrogate.page import write_report, write_scene_page
+from nbody_surrogate.page.charts import Series, line_chart
+from nbody_surrogate.page.report import sentence
+from nbody_surrogate.trajectory import RunInfo
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+SWITCHES = """
+    --headless --no-sandbox --disable-gpu --disable-background-networking --disable-sync
+    --disable-component-update --disable-dev-shm-usage --window-size=1000,900
+""".split()  # noqa: SIM905
+HOSTILE = "<script>alert(1)</script>\u2028"
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """A coarse run and its reference, two trajectories of six charges."""
+    system = make_system("charged")
+    state, particles = system.sample(2, 6, 2)
+    truth = simulate(system, state, particles, 30, "dop853", seed=2)
+    method = make_integrator("leapfrog", substeps=2)
+    return truth, simulate(system, state, particles, 30, method, seed=2)
+
+
+@pytest.fixture(scope="module")
+def report(runs, tmp_path_factory):
+    truth, coarse = runs
+    return write_report(
+        coarse,
+        tmp_path_factory.mktemp("page") / "report.html",
+        reference=truth,
+        comparison=compare(truth, coarse, twins_of(truth)),
+        rows=[["position MSE", "1e-3"]],
+        command="nbody-sim run --report out.html",
+    )
+
+
+@pytest.fixture
+def browser():
+    """A headless Chromium, whose log is empty."""
+    if BROWSER is None or DRIVER is None:
+        pytest.skip("there is no chromium with its driver: apt-get install chromium-driver")
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for switch in SWITCHES:
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(60)
+    yield driver
+    driver.quit()
+
+
+# In the browser
+
+
+def test_the_report_works_in_a_browser(browser, report):
+    """Drawn soon, the slider moves particles, play plays, dark and light differ, a phone fits."""
+    browser.get(report.as_uri())
+    drawn = "return document.documentElement.dataset.drawn"
+    assert wait_for(browser, drawn) is not None
+    assert float(browser.execute_script(drawn)) < 3000
+    last = state(browser)
+    assert last["frame"] == "30.00"
+    assert last["clock"] == "t = 3.0"
+    set_slider(browser, 10)
+    assert wait_for(browser, "return document.querySelector('canvas').dataset.frame == '10.00'")
+    middle = state(browser)
+    assert middle["clock"] == "t = 1.0"
+    assert middle["first"] != last["first"]
+    assert middle["pixels"] != last["pixels"]
+    browser.execute_script("document.querySelector('.scene button').click()")
+    assert wait_for(browser, "return Number(document.querySelector('canvas').dataset.frame) > 11")
+    set_slider(browser, 10)
+    scheme(browser, "dark")
+    dark = background(browser)
+    scheme(browser, "light")
+    assert background(browser) != dark
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True},
+    )
+    browser.get(report.as_uri())
+    width = browser.execute_script("return document.documentElement.scrollWidth")
+    assert width <= 360
+    assert browser.get_log("browser") == []
+
+
+def state(browser):
+    return browser.execute_script(
+        "const c = document.querySelector('canvas');"
+        "return {frame: c.dataset.frame, first: c.dataset.first, pixels: c.toDataURL(),"
+        " clock: document.querySelector('.scene output').textContent}"
+    )
+
+
+def set_slider(browser, value):
+    browser.execute_script(
+        "const s = document.querySelector('.scene input'); s.value = arguments[0];"
+        "s.dispatchEvent(new Event('input'))",
+        value,
+    )
+
+
+def scheme(browser, name):
+    features = [{"name": "prefers-color-scheme", "value": name}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+def background(browser):
+    return browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+
+
+def wait_for(browser, script):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    return WebDriverWait(browser, 30, 0.05).until(lambda page: page.execute_script(script))
+
+
+# What a page holds
+
+
+def test_a_page_loads_nothing(report):
+    text = report.read_text()
+    assert not re.search(r"(src|href)=\"(?!data:)", text)
+    assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest|import\(", text)
+    assert "default-src 'none'" in text
+    assert len(text) < 1e6
+    for words in ("Repeat it", "nbody-sim run --report out.html", "noise floor", "position MSE"):
+        assert words in text
+    assert text.count("<svg") == 9
+
+
+def payload(path):
+    text = path.read_text()
+    start = text.index("nbodyScene(document.getElementById('scene'), ") + 45
+    return json.loads(text[start : text.rindex(");")])
+
+
+def positions(data, number):
+    raw = base64.b64decode(data["tracks"][number]["x"])
+    return np.frombuffer(raw, "<f4").reshape(len(data["t"]), data["n"], 3)
+
+
+def test_the_scene_holds_the_positions(runs, report):
+    truth, coarse = runs
+    data = payload(report)
+    np.testing.assert_allclose(positions(data, 0), truth.x[0], rtol=1e-6)
+    np.testing.assert_allclose(positions(data, 1), coarse.x[0], rtol=1e-6)
+    assert data["t"] == truth.t.tolist()
+
+
+def test_a_large_run_is_thinned_to_fit(tmp_path):
+    n, frames = 1000, 500
+    x = np.zeros((frames, n, 3)) + np.linspace(0, 1, frames)[:, None, None]
+    x[:, 0] = np.nan  # lost
+    particles = Particles(np.ones((1, n)), np.ones((1, n)))
+    info = RunInfo(system={"system": "charged"}, method={"integrator": "none"})
+    run = Trajectory(0.1 * np.arange(frames), x, np.zeros_like(x), particles, info)
+    path = write_scene_page(run, tmp_path / "large.html", reference=run)
+    assert path.stat().st_size < 8e6
+    data = payload(path)
+    assert (data["t"][0], data["t"][-1]) == (0.0, run.t[-1])
+    assert (positions(data, 0)[:, 0] > 1e30).all()
+    np.testing.assert_allclose(positions(data, 0)[-1, 1:], 1.0)
+
+
+def test_names_cannot_become_markup(runs, tmp_path):
+    truth, coarse = runs
+    info = replace(coarse.info, method={"integrator": HOSTILE}, message=(HOSTILE, ""))
+    hostile = replace(coarse, info=info)
+    found = compare(truth, hostile)
+    path = write_report(
+        hostile,
+        tmp_path / "r.html",
+        reference=truth,
+        comparison=found,
+        rows=[[HOSTILE]],
+        command=HOSTILE,
+    )
+    assert "<script>alert" not in path.read_text()
+
+
+def test_the_sentence_is_plain(runs):
+    truth, coarse = runs
+    found = compare(truth, coarse, twins_of(truth))
+    said = sentence(coarse, found)
+    assert "2 runs of 6 particles through 3 time units" in said
+    assert found.verdict in said
+    assert "off by" in said
+    exact = sentence(truth, compare(truth, truth))
+    assert "whole run" in exact
+    assert "not held against a reference" in sentence(truth, None)
+    failed = replace(coarse, info=replace(coarse.info, message=("broke", "")))
+    assert "1 of 2 did not reach the end" in sentence(failed, found)
+
+
+def test_a_chart_puts_values_where_they_belong():
+    x = np.array([0.0, 1.0, 2.0])
+    chart = line_chart("a < b", "time", [Series("candidate", x, np.array([0.0, 1e-4, 1e-2]))], True)
+    (path,) = re.findall(r'curve candidate" d="([^"]+)"', chart)
+    points = np.array([pair.split() for pair in re.split("[ML]", path)[1:]], float)
+    assert len(points) == 2  # zero has no logarithm
+    assert points[0, 1] > points[1, 1]  # larger is higher
+    assert points[1, 0] - points[0, 0] == pytest.approx((400 - 56) / 2, abs=0.2)
+    assert "a &lt; b" in chart
+    assert ">1e-4<" in chart
+    nothing = line_chart("t", "x", [Series("candidate", x, np.full(3, np.nan))], True)
+    assert "nan" not in nothing
+
+
+# Notebooks
+
+
+def test_notebooks_show_a_picture(runs):
+    truth, _ = runs
+    for shown in (truth, truth[1]):
+        html = shown._repr_html_()
+        assert html.count("<circle") == 6
+        assert "dop853" in html
+    lost = replace(truth[0], x=np.full_like(truth[0].x, np.nan))
+    assert lost._repr_html_().count("<circle") == 0
+    flat = replace(truth[0], x=truth[0].x[..., :2], v=truth[0].v[..., :2])
+    assert flat._repr_html_().count("<circle") == 6
+
+
+def test_runs_and_comparisons_plot_themselves(runs):
+    truth, coarse = runs
+    found = compare(truth, coarse)
+    for figure in (truth[0].plot(), found.plot()):
+        assert figure._repr_png_().startswith(b"\x89PNG")
+    assert len(found.plot().axes) == 6
+    flat = replace(truth[0], x=truth[0].x[..., :2], v=truth[0].v[..., :2])
+    assert flat.plot()._repr_png_().startswith(b"\x89PNG")
+
+
+# Commands
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("folder")
+def test_run_writes_a_report_and_report_makes_it_again():
+    command = ("run", "-n", 3, "--duration", 0.5, "--integrator", "rk4")
+    printed = good(*command, "--report", "out.html", "-o", "out.h5")
+    assert "out.html" in printed
+    text = Path("out.html").read_text()
+    assert "nbody-sim run --particles 3 --duration 0.5" in text
+    assert "rk4" in text
+    good("report", "out.h5", "-o", "again.html")
+    assert "nbody-sim report out.h5" in Path("again.html").read_text()
+    assert "Errors against the reference" in Path("again.html").read_text()
+    good("report", "out.h5", "--no-against", "--overwrite")
+    assert "Errors against the reference" not in Path("out.html").read_text()
+
+
+@pytest.mark.usefixtures("folder")
+def test_pictures_pages_and_data_come_from_one_command():
+    good("run", "-n", 3, "--duration", 0.5, "--integrator", "rk4", "-o", "out.h5")
+    for name in ("out.png", "out.html", "out.vtkhdf"):
+        assert good("render", "out.h5", "-o", name, "--size", 200, 150) == f"File: {name}\n"
+        assert Path(name).stat().st_size > 1000
+    assert "ring: rk4" in Path("out.html").read_text()
+    good("render", "out.h5", "--no-against", "-o", "alone.html")
+    assert "ring:" not in Path("alone.html").read_text()
+    good("render", "out.h5", "-o", "error.png", "--colouring", "error", "--inset")
+    assert Path("error.png").read_bytes() != Path("out.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "words"),
+    [
+        (MISUSE, ["render", "out.h5"], ["`output`", "no display", ".png"]),
+        (MISUSE, ["render", "out.h5", "-o", "out.tiff"], ["out.tiff", ".mp4", ".html", ".vtkhdf"]),
+        (MISUSE, ["render", "out.h5", "-o", "a.png", "--colouring", "mass"], ["`colouring`"]),
+        (
+            MISUSE,
+            ["render", "out.h5", "-o", "a.png", "--colouring", "error", "--no-against"],
+            ["`colouring`", "reference"],
+        ),
+        (MISUSE, ["render", "out.h5", "-o", "a.png", "--trajectory", 3], ["`trajectory`", "3"]),
+        (MISUSE, ["render", "out.h5", "-o", "a.png", "--frame", 99], ["`frame`", "99"]),
+        (FAILURE, ["render", "empty.h5", "-o", "a.png"], ["empty.h5"]),
+        (MISUSE, ["report", "out.h5", "-o", "out.pdf"], ["out.pdf", ".html"]),
+        (MISUSE, ["report", "out.h5", "-o", "none/out.html"], ["none"]),
+        (MISUSE, ["report", "out.h5", "--against", "other.h5", "-o", "a.html"], ["particles"]),
+        (FAILURE, ["report", "none.h5"], ["none.h5"]),
+        (MISUSE, ["run", "--report", "out.txt"], ["`report`", "out.txt"]),
+    ],
+)
+def test_misuse_is_one_line(made, tmp_path, monkeypatch, code, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    line = bad(code, *arguments)
+    assert all(word in line for word in words), line
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Files that commands are misused on."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "empty.h5").touch()
+    for name, n in (("out.h5", 3), ("out.reference.h5", 3), ("other.h5", 4)):
+        system = make_system("charged")
+        simulate(system, *system.sample(0, n), 4, "rk4", output=folder / name)
+    return folder

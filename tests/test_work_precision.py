@@ -1,0 +1,232 @@
+"""Work and precision: what is measured, who is said to win, and the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from commands import MISUSE, bad, good, no_constant
+from nbody_surrogate import InputError, make_system
+from nbody_surrogate.contenders import contender, ladder, split
+from nbody_surrogate.numpy_force import with_numpy_force
+from nbody_surrogate.scorecard import Interval
+from nbody_surrogate.verdict import break_even, busy, fronts, sentences
+from nbody_surrogate.work_precision import Point, Task, WorkPrecision, _with_front, measure
+
+ROUNDING = 1e-12  # relative, of sums of some terms
+QUICK = ("-n", 3, "--trajectories", 3, "--horizon", 0.5, "--seconds", 0.001)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working directory, empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# Methods by their texts
+
+
+def test_a_text_names_a_method_its_number_and_its_force():
+    method = contender("leapfrog:4", threads=2, segment=7, dtype="float32").method
+    assert (method.options.substeps, method.options.threads, method.options.segment) == (4, 2, 7)
+    assert contender("set-small+compile").method.options.compile
+    slow = contender("dop853+numpy:1e-6")
+    assert (slow.numpy_force, slow.method.options.rtol, slow.method.options.atol) == (
+        True,
+        1e-6,
+        1e-6,
+    )
+    small = contender("set-small", threads=1)
+    assert small.learned
+    assert small.family == "set-small"
+    assert small.method.options.weights.endswith("set-small")
+    assert small.training_seconds == pytest.approx(60 * small.method.card.training["minutes"])
+    assert contender("copy-last").training_seconds is None
+
+
+def test_a_name_alone_is_taken_over_its_parameters():
+    assert ladder("rk45")[:2] == ["rk45:1e-3", "rk45:1e-5"]
+    assert ladder("leapfrog")[:3] == ["leapfrog:1", "leapfrog:2", "leapfrog:4"]
+    assert ladder("leapfrog:6") == ["leapfrog:6"]
+    assert ladder("set") == ["set"]
+    assert ladder("ballistic") == ["ballistic"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("leapfog:4", "'leapfog' is no method"),
+        ("leapfrog:1.5", "whole number"),
+        ("leapfrog:0", "whole number"),
+        ("leapfrog+numpy:4", "adaptive"),
+        ("leapfrog+compile:4", "models"),
+        ("copy-last:3", "takes no number"),
+        ("dop853:-1", "`rtol`"),
+    ],
+)
+def test_a_text_that_names_nothing_is_refused(text, words):
+    with pytest.raises(InputError, match=words):
+        contender(text)
+
+
+def test_a_list_of_methods_is_not_empty_and_has_no_twins():
+    assert split(" set, leapfrog:4,") == ["set", "leapfrog:4"]
+    for texts in ("", " , ", "set,rk4,set"):
+        with pytest.raises(InputError, match="`integrators`"):
+            split(texts)
+
+
+@pytest.mark.parametrize("name", ["charged", "charged-clipped", "springs", "penning", "oscillator"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_force_in_numpy_is_the_compiled_one(name, dimensions):
+    system = make_system(name)
+    state, particles = system.sample(0, 6, 2, dimensions)
+    wanted = system.acceleration(state.x, state.v, particles)
+    got = with_numpy_force(system).acceleration(state.x, state.v, particles)
+    np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=ROUNDING)
+    assert with_numpy_force(system).force_laws() is None
+
+
+# What is measured
+
+
+def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
+    state, particles = make_system("charged", softening=0.5).sample(1, 3, 4)
+    task = Task(make_system("charged", softening=0.5), state, particles, (0.5, 1.0), (1, 3))
+    made = [contender(f"leapfrog:{k}") for k in (8, 16)]
+    found = measure(made, task, seconds=0.001)
+    assert found.groups == [(0.5, 1), (1.0, 1), (0.5, 3), (1.0, 3)]
+    coarse, fine = found.group(1.0, 3)
+    assert coarse.error.value / fine.error.value == pytest.approx(4, rel=0.05)
+    assert coarse.error.low <= coarse.error.value <= coarse.error.high
+    # 10 frames of 8 steps, and one evaluation at the start
+    assert coarse.evaluations == pytest.approx(81)
+    for point in found.points:
+        assert 0 < point.lower_quartile <= point.milliseconds <= point.upper_quartile
+        assert point.repeats >= 1
+        assert point.trajectory_milliseconds == pytest.approx(point.milliseconds)
+    assert max(found.reference_errors.values()) < 1e-9
+    assert found.conditions["threads"] == 1
+
+
+def point(label, error, ms, learned=False, minutes=None):
+    """A point with an interval of 10 % about its error and quartiles of 10 % about its time."""
+    return Point(
+        label=label,
+        family=label,
+        parameter=None,
+        learned=learned,
+        horizon=1.0,
+        batch=1,
+        error=Interval(error, 0.9 * error, 1.1 * error),
+        milliseconds=ms,
+        lower_quartile=0.9 * ms,
+        upper_quartile=1.1 * ms,
+        repeats=3,
+        trajectory_milliseconds=5 * ms,
+        evaluations=None,
+        failures=0,
+        training_seconds=None if minutes is None else 60 * minutes,
+        device="cpu",
+    )
+
+
+def found(*points):
+    return WorkPrecision(_with_front(list(points)), "truth", {1.0: 1e-9}, {})
+
+
+CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)
+
+
+@pytest.mark.parametrize(
+    ("net", "words"),
+    [
+        (point("net", 1e-3, 400.0, True, 10), ["net loses: dear", "4 times faster", "never"]),
+        (point("net", 2e-2, 2.0, True, 10), ["net loses: cheap", "2 times faster"]),
+        (point("net", 1e-3, 10.0, True, 10), ["net wins", "10 times faster than dear", "10 min"]),
+        (point("net", 1e-3, 105.0, True, 10), ["net and dear", "same time"]),
+        (point("net", 1e-7, 10.0, True, 10), ["no solver here is as accurate as net"]),
+        (point("net", 1e-3, 10.0, True), ["net wins", "not known"]),
+        (point("net", 1.05e-2, 9.0, True, 1), ["net loses: cheap", "intervals overlap"]),
+    ],
+)
+def test_the_sentence_says_who_wins(net, words):
+    (sentence,) = sentences(found(CHEAP, DEAR, net))
+    assert sentence.startswith("t = 1, one at a time: ")
+    assert all(word in sentence for word in words), sentence
+
+
+def test_training_is_paid_back_by_the_time_saved():
+    net = point("net", 1e-3, 60.0, True, minutes=2)
+    # 5 time units: 500 ms by the solver, 300 ms by the surrogate, 120 s of training
+    assert break_even(net, DEAR) == pytest.approx(600)
+    assert break_even(replace(net, trajectory_milliseconds=501.0), DEAR) is None
+
+
+def test_a_busy_machine_is_told():
+    quiet = replace(found(CHEAP), conditions={"load": 1.9, "cores": 2})
+    assert busy(quiet) is None
+    assert "load 5.0 on 2 cores" in busy(replace(quiet, conditions={"load": 5.0, "cores": 2}))
+    assert busy(found(CHEAP)) is None
+
+
+def test_the_front_holds_what_nothing_cheaper_equals():
+    same = point("same", 1e-6 * (1 - 1e-9), 120.0)  # as dear, but for rounding
+    slow, mid = point("slow", 1e-2, 50.0), point("mid", 1e-4, 20.0)
+    made = found(CHEAP, DEAR, same, slow, mid)
+    assert [p.label for p in made.points if p.on_front] == ["cheap", "dear", "mid"]
+    front, *floor = fronts(made)
+    assert front.endswith("cheap, mid, dear.")
+    assert floor == []
+    (_, lost) = fronts(found(CHEAP, point("exact", 5e-9, 3.0)))
+    assert "exact" in lost
+    assert "cheap" not in lost
+
+
+# The command
+
+
+@pytest.mark.usefixtures("folder", "one_thread")
+def test_bench_writes_a_table_a_figure_and_who_wins():
+    methods = "leapfrog:2,leapfrog:32,dop853+numpy:1e-6,set-small"
+    printed = good("bench", *QUICK, "--integrators", methods, "-o", "made")
+    for words in ("leapfrog:32", "truth: dop853", "set-small", "t = 0.5, batches of 3", "1 thread"):
+        assert words in printed
+    assert {path.name for path in Path().iterdir()} == {
+        f"made.{suffix}" for suffix in ("csv", "json", "png", "svg")
+    }
+    made = json.loads(Path("made.json").read_text(), parse_constant=no_constant)
+    with Path("made.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == len(made["points"]) == 8
+    for row, each in zip(rows, made["points"], strict=True):
+        assert float(row["rmse"]) == each["error"]["value"]
+    assert any("set-small loses" in said for said in made["sentences"])
+    assert made["command"].startswith("nbody-sim bench --particles 3")
+    assert Path("made.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--horizon", 0.55], ["`horizon`", "0.55", "0.6"]),
+        (["--horizon", -1], ["`horizon`", "-1"]),
+        (["--batch", 0], ["`batch`", "0"]),
+        (["-n", 0], ["`particles`", "0"]),
+        (["--seconds", "nan"], ["`seconds`", "nan"]),
+        (["--integrators", "leapfog"], ["`integrators`", "leapfog", "leapfrog"]),
+        (["--integrators", "set", "-p", "softening=0.2"], ["`softening`", "0.2"]),
+        (["--integrators", "rk4", "-o", "none/made"], ["`output`", "none"]),
+        (["--system", "chargd"], ["`system`", "chargd", "charged"]),
+    ],
+)
+def test_misuse_of_bench_is_one_line(arguments, words):
+    line = bad(MISUSE, "bench", *arguments)
+    assert all(word in line for word in words), line
