@@ -16,7 +16,16 @@ from typing import Any, Literal
 from nbody_surrogate.errors import NBodyWarning
 from nbody_surrogate.origin import OWN_DISTRIBUTION
 
-__all__ = ["KINDS", "VARIABLE", "Kind", "installed", "is_hidden", "is_there", "normal", "provider"]
+__all__ = [
+    "KINDS",
+    "VARIABLE",
+    "Kind",
+    "distribution_of",
+    "installed",
+    "is_hidden",
+    "is_there",
+    "normal",
+]
 
 Kind = Literal["systems", "integrators", "surrogates", "presets"]
 
@@ -71,7 +80,7 @@ def is_hidden(point: EntryPoint) -> bool:
     if allowed is None:
         return False
     kept = {normal(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
-    return normal(provider(point)[0]) not in kept
+    return normal(distribution_of(point)[0]) not in kept
 
 
 def normal(distribution: str) -> str:
@@ -79,7 +88,7 @@ def normal(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
 
-def provider(point: EntryPoint) -> tuple[str, str]:
+def distribution_of(point: EntryPoint) -> tuple[str, str]:
     """Distribution and version of an entry point."""
     return ("unknown", "") if point.dist is None else _name_and_version(point.dist)
 

@@ -22,11 +22,11 @@ from nbody_surrogate.provided import (
     KINDS,
     VARIABLE,
     Kind,
+    distribution_of,
     installed,
     is_hidden,
     is_there,
     normal,
-    provider,
 )
 
 if TYPE_CHECKING:
@@ -194,14 +194,8 @@ def preset(name: str) -> Mapping[str, Any]:
 
 def plugin_of(name: str) -> str:
     """Name the distribution that an integrator or surrogate comes from, and its version."""
-    short = name.rpartition(":")[2]
-    points = [
-        point
-        for kind in _rivals("integrators")
-        for point in _entry_points(kind)
-        if point.name == short and point.dist is not None
-    ]
-    found = sorted(f"{point.dist.name} {point.dist.version}" for point in points if point.dist)
+    points = [point for kind in _rivals("integrators") for point in _matching(kind, name)]
+    found = sorted(" ".join(distribution_of(point)) for point in points)
     return ", ".join(found) or "this process"
 
 
@@ -245,7 +239,7 @@ def entries() -> list[Entry]:
         visible.update(name for each, name in _registered if each in _rivals(kind))
         for point in points[kind]:
             status = _status(point, visible[point.name] > 1)
-            found.append(Entry(point.name, kind[:-1], *provider(point), point.value, status))
+            found.append(Entry(point.name, kind[:-1], *distribution_of(point), point.value, status))
     for (kind_, name), cls in _registered.items():
         target = f"{cls.__module__}:{cls.__qualname__}"
         found.append(Entry(name, kind_[:-1], "", "", target, "registered"))
@@ -302,7 +296,7 @@ def _rivals(kind: Kind) -> tuple[Kind, ...]:
 
 def _owners(kind: Kind, name: str) -> list[str]:
     """Who provides a name: ``dist:name`` of each, and this session."""
-    owners = [f"{provider(point)[0]}:{point.name}" for point in _matching(kind, name)]
+    owners = [f"{distribution_of(point)[0]}:{point.name}" for point in _matching(kind, name)]
     return sorted(owners) + ["this session"] * ((kind, name) in _registered)
 
 
@@ -312,7 +306,7 @@ def _matching(kind: Kind, name: str) -> list[EntryPoint]:
         point
         for point in _entry_points(kind)
         if point.name == short
-        and (not distribution or normal(distribution) == normal(provider(point)[0]))
+        and (not distribution or normal(distribution) == normal(distribution_of(point)[0]))
     ]
 
 
@@ -330,7 +324,7 @@ def _load(kind: Kind, name: str, label: str) -> Any:
     if len(points) > 1:
         owners = " and ".join(_owners(kind, name))
         raise PluginError(f"{label} {name!r} is provided twice; choose {owners}")
-    distribution, version = provider(points[0])
+    distribution, version = distribution_of(points[0])
     built_in = distribution == OWN_DISTRIBUTION
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
     try:
@@ -362,7 +356,7 @@ def _status(point: EntryPoint, duplicate: bool) -> str:
         return "hidden"
     if duplicate:
         return "duplicate"
-    if provider(point)[0] == OWN_DISTRIBUTION:
+    if distribution_of(point)[0] == OWN_DISTRIBUTION:
         return "built-in"
     return "installed" if is_there(point.value.partition(":")[0]) else "missing"
 
@@ -371,7 +365,7 @@ def _unknown(label: str, name: str, kind: Kind) -> str:
     known = names(*_rivals(kind))
     hidden = [point for point in installed(kind) if point.name == short_name(name)]
     if hidden:
-        owners = " and ".join(provider(point)[0] for point in hidden)
+        owners = " and ".join(distribution_of(point)[0] for point in hidden)
         left_out = f", or hidden by {VARIABLE}: {owners} has it"
     else:
         left_out = ""

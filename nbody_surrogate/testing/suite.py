@@ -38,8 +38,7 @@ def checks(
         A folder of a surrogate's weights, or the name of shipped ones, to check in place of
         random ones.
     config : mapping, optional
-        A surrogate's config, where its defaults are not what is to be checked. Checks take four
-        particles, so a model of one number of them is made for four.
+        A surrogate's config, where its defaults are not what is to be checked.
 
     Returns
     -------

@@ -75,7 +75,7 @@ def surrogate_case(
         model, card = _fresh(name, cls, system, config or {})
     model = model.double().eval()
     trained = card.systems[0]
-    n = min(max(FEW, card.particles[0]), card.particles[1])
+    n = model.fixed_particles or min(max(FEW, card.particles[0]), card.particles[1])
 
     def make(**options: Any) -> SurrogateIntegrator:
         return SurrogateIntegrator(name, model=model, card=card, device="cpu", **options)
@@ -130,7 +130,7 @@ def _is_moderate(model: AbstractSurrogate) -> bool:
     """Whether a window of numbers of order one gives increments that are no larger."""
     frames = max(model.config.history, model.min_history)
     try:
-        made = make_window(0.1, frames, n=FEW).of(model)
+        made = make_window(0.1, frames, n=model.fixed_particles or FEW).of(model)
     except NBodyError:  # checks will tell
         return True
     return all(bool(np.isfinite(dy).all() and np.abs(dy).max() <= MODERATE) for dy in made)

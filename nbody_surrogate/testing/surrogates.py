@@ -43,6 +43,8 @@ def check_increments(case: SurrogateCase) -> None:
         finite = all(np.isfinite(dy).all() for dy in made)
         what = f"must return finite increments, for N = {n} in {dimensions} dimensions it did not"
         case.demand(finite, what, "forward")
+    what = f"must say whether `forward` answers for the last frame only; it is {case.one_shot}"
+    case.demand(case.model.one_shot == case.one_shot or case.frames == 1, what, "one_shot")
 
 
 def check_members(case: SurrogateCase) -> None:
