@@ -192,7 +192,7 @@ def preset(name: str) -> Mapping[str, Any]:
     return found
 
 
-def provider(name: str) -> str:
+def plugin_of(name: str) -> str:
     """Name the distribution that an integrator or surrogate comes from, and its version."""
     points = [point for kind in _rivals("integrators") for point in _matching(kind, name)]
     found = sorted(" ".join(distribution_of(point)) for point in points)

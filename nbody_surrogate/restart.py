@@ -37,7 +37,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.guard_report import GuardReport
 from nbody_surrogate.h5md.layout import one_line, part_path
 from nbody_surrogate.integrator import AbstractIntegrator
-from nbody_surrogate.registry import provider
+from nbody_surrogate.registry import plugin_of
 from nbody_surrogate.state import Particles
 from nbody_surrogate.versions import versions
 
@@ -92,7 +92,7 @@ class Maker(_Section):
     def of(cls, method: AbstractIntegrator) -> Maker:
         """Return that of this process."""
         return cls(
-            plugin=provider(method.name),
+            plugin=plugin_of(method.name),
             fingerprint=method.fingerprint,
             threads=method.threads,
             machine=platform.machine(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbody_surrogate.work_precision import Point, WorkPrecision
+from nbody_surrogate.work_points import Point, WorkPrecision
 
 __all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
 
@@ -52,9 +52,14 @@ def busy(found: WorkPrecision) -> str | None:
     load, cores = found.conditions.get("load"), found.conditions.get("cores")
     if load is None or cores is None or load <= cores + SLACK:
         return None
+    if found.conditions.get("clock") == "processor":
+        return (
+            f"The machine was busy (load {load:.1f} on {cores} cores): processor times are a "
+            "little too long."
+        )
     return (
         f"The machine was busy (load {load:.1f} on {cores} cores): times are too long and uneven; "
-        "measure again on a quiet one."
+        "measure again on a quiet one, or with --clock processor."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -9,6 +10,11 @@ from click.testing import CliRunner
 from nbody_surrogate.cli import main
 
 MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+def seconds(number):
+    """So many seconds of a machine that has nothing else to do."""
+    return number * max(1.0, os.getloadavg()[0] / os.cpu_count())
 
 
 def nbody_sim(*arguments):

@@ -100,11 +100,13 @@ def survived(read: Callable[[], object], what: str) -> bool:
     return readable
 
 
-def fuzz(file: Path, read: Callable[[], object], changes: tuple, seed: int) -> tuple[int, int]:
-    """Read many changed forms of a file; return how many could be read and how many not."""
+def fuzz(
+    file: Path, read: Callable[[], object], changes: tuple, seed: int, count: int
+) -> tuple[int, int]:
+    """Read so many changed forms of a file; return how many could be read and how many not."""
     content, outcomes = file.read_bytes(), [0, 0]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number in range(COUNT):
+    for number in range(count):
         rng = np.random.default_rng([seed, number])
         change = changes[int(rng.integers(len(changes)))]
         file.write_bytes(change(content, rng))

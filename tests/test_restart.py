@@ -19,7 +19,7 @@ import torch
 from safetensors.numpy import load, save
 
 import nbody_surrogate.restart as restart_files
-from commands import FAILURE, INTERRUPTED, MISUSE, bad, nbody_sim
+from commands import FAILURE, INTERRUPTED, MISUSE, bad, nbody_sim, seconds
 from nbody_set.model import SET
 from nbody_surrogate import (
     FileFormatError,
@@ -350,7 +350,7 @@ def test_another_number_of_torchs_threads_is_refused(folder):
 @pytest.mark.parametrize(
     ("name", "change", "words"),
     [
-        ("provider", lambda name: "nbody-surrogate 9.9", "plugin nbody-surrogate 0.1.0, now"),
+        ("plugin_of", lambda name: "nbody-surrogate 9.9", "plugin nbody-surrogate 0.1.0, now"),
         ("versions", lambda: {"numpy": "9.9"}, f"numpy {np.__version__}, now 9.9"),
     ],
 )
@@ -536,7 +536,7 @@ def ended(process, number=None, frame=0):
         assert time.monotonic() < end, "waited in vain"
         if Path(RESTART).exists() and read_restart(RESTART).document.frame >= frame:
             break
-        time.sleep(0.005)
+        time.sleep(0.02)
     if number is not None:
         process.send_signal(number)
     began = time.monotonic()
@@ -544,35 +544,26 @@ def ended(process, number=None, frame=0):
     return stderr, time.monotonic() - began
 
 
-LONG = ["-n", 12, "--trajectories", 2, "--duration", 100, "--reference", "leapfrog", "--seed", 1]
+LONG = ["-n", 10, "--duration", 30, "--reference", "leapfrog", "--seed", 1]
 
 
 def test_signals_end_a_command_and_resume_ends_the_job(folder):
-    """One run, ended by SIGTERM, by Ctrl-C and by SIGKILL, in the method and in the reference."""
+    """One run, ended by SIGTERM and by Ctrl-C; SIGKILL is above."""
     first = command("run", *LONG, "-o", "run.h5", "--checkpoint", RESTART)
     assert ended(first, signal.SIGTERM, 50)[0] == ""
     assert first.returncode == -signal.SIGTERM
     second = command("resume", RESTART)
-    stderr, seconds = ended(second, signal.SIGINT, 100)
+    stderr, took = ended(second, signal.SIGINT, 100)
     assert second.returncode == INTERRUPTED
-    assert (
-        stderr.strip() == f"Error: interrupted; go on with nbody-sim resume {folder / RESTART}"
-        or (stderr.strip() == f"Error: interrupted; go on with nbody-sim resume {RESTART}")
-    )
-    assert seconds < 2
-    third = command("resume", RESTART)
-    ended(third, signal.SIGKILL, 150)
-    assert third.returncode == -signal.SIGKILL
+    assert stderr == f"\nError: interrupted; go on with nbody-sim resume {RESTART}\n"
+    assert took < seconds(2)
     done = nbody_sim("resume", RESTART)
     assert done.exit_code == 0, done.output
     assert "position RMSE" in done.stdout
-    state, particles = make_system("charged").sample(1, 12, 2)
-    for output, method in (("run.h5", "dop853"), ("run.reference.h5", "leapfrog")):
-        whole = simulate(make_system("charged"), state, particles, 1000, method)
-        np.testing.assert_array_equal(read_h5md(output).x, whole.x)
-    again = nbody_sim("resume", RESTART, "--json")
-    assert again.exit_code == 0
-    assert json.loads(again.stdout)["frames"] == 1000
+    start = make_system("charged").sample(1, 10)
+    whole = simulate(make_system("charged"), *start, 300, "dop853")
+    np.testing.assert_array_equal(read_h5md("run.h5").x, whole.x)
+    assert read_h5md("run.reference.h5").info.success
 
 
 SLOW = {

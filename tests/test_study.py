@@ -14,7 +14,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.scorecard import Interval
 from nbody_surrogate.study import summary as module
 from nbody_surrogate.study.grid import cells
-from nbody_surrogate.study.jobs import Job, _turned, result_path
+from nbody_surrogate.study.jobs import Job, result_path, turned_task
 from nbody_surrogate.study.running import check_study
 from nbody_surrogate.study.spec import read_study
 from nbody_surrogate.study.summary import over_seeds, summarise
@@ -190,13 +190,13 @@ def test_intervals_over_seeds_are_student_s():
 def test_random_turns_are_about_the_axes_that_are_named():
     x = np.random.default_rng(0).normal(size=(200, 1, 1, 3))
     task = Task(None, x, x, None, x[:, 0], x[:, 0], 1.0, 1.0, 0.0)
-    assert _turned(task, "none") is None
+    assert turned_task(task, "none") is None
     for about, kept in (("y", 1), ("z", 2)):
-        turned = _turned(task, about)
+        turned = turned_task(task, about)
         assert np.allclose(turned.x[..., kept], x[..., kept])
         assert np.allclose(np.linalg.norm(turned.x, axis=-1), np.linalg.norm(x, axis=-1))
         assert not np.allclose(turned.x, x)
-    everywhere = _turned(task._replace(x=np.ones_like(x)), "all").x / np.sqrt(3)
+    everywhere = turned_task(task._replace(x=np.ones_like(x)), "all").x / np.sqrt(3)
     assert np.allclose(np.linalg.norm(everywhere, axis=-1), 1)
     assert abs(everywhere.mean((0, 1, 2))).max() < 0.15  # of uniform directions: 0.04
 

@@ -394,7 +394,7 @@ def test_other_errors_of_a_model_are_not_hidden(toy, tiny, tmp_path, monkeypatch
         raise RuntimeError("shapes do not match")
 
     monkeypatch.setattr(Toy, "forward", faulty)
-    with pytest.raises(PluginError, match="`forward` raised RuntimeError: shapes do not match"):
+    with pytest.raises(PluginError, match=r"`forward` raised RuntimeError: shapes do not match"):
         trainer_of(tiny(**toy), tmp_path).run()
 
 

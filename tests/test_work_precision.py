@@ -16,7 +16,9 @@ from nbody_surrogate.contenders import contender, ladder, split
 from nbody_surrogate.numpy_force import with_numpy_force
 from nbody_surrogate.scorecard import Interval
 from nbody_surrogate.verdict import break_even, busy, fronts, sentences
-from nbody_surrogate.work_precision import Point, Task, WorkPrecision, _with_front, measure
+from nbody_surrogate.work_points import Point, WorkPrecision, with_front
+from nbody_surrogate.work_precision import measure
+from nbody_surrogate.work_timing import Task
 
 ROUNDING = 1e-12  # relative, of sums of some terms
 QUICK = ("-n", 3, "--trajectories", 3, "--horizon", 0.5, "--seconds", 0.001)
@@ -113,6 +115,10 @@ def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
         assert point.trajectory_milliseconds == pytest.approx(point.milliseconds)
     assert max(found.reference_errors.values()) < 1e-9
     assert found.conditions["threads"] == 1
+    by_processor = measure(made, task, seconds=0.001, clock="processor")
+    assert by_processor.conditions["clock"] == "processor"
+    for one, other in zip(by_processor.points, found.points, strict=True):
+        assert one.error == other.error
 
 
 def point(label, error, ms, learned=False, minutes=None):
@@ -138,7 +144,7 @@ def point(label, error, ms, learned=False, minutes=None):
 
 
 def found(*points):
-    return WorkPrecision(_with_front(list(points)), "truth", {1.0: 1e-9}, {})
+    return WorkPrecision(with_front(list(points)), "truth", {1.0: 1e-9}, {})
 
 
 CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)
@@ -220,6 +226,8 @@ def test_bench_writes_a_table_a_figure_and_who_wins():
         (["--horizon", -1], ["`horizon`", "-1"]),
         (["--batch", 0], ["`batch`", "0"]),
         (["-n", 0], ["`particles`", "0"]),
+        (["--clock", "sun"], ["`clock`", "wall", "sun"]),
+        (["--clock", "processor", "--threads", 2], ["`clock`", "thread", "2"]),
         (["--seconds", "nan"], ["`seconds`", "nan"]),
         (["--integrators", "leapfog"], ["`integrators`", "leapfog", "leapfrog"]),
         (["--integrators", "set", "-p", "softening=0.2"], ["`softening`", "0.2"]),

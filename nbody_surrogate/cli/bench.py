@@ -19,7 +19,8 @@ from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
     from nbody_surrogate.contenders import Contender
-    from nbody_surrogate.work_precision import Point, Task, WorkPrecision
+    from nbody_surrogate.work_points import Point, WorkPrecision
+    from nbody_surrogate.work_timing import Task
 
 __all__ = ["bench"]
 
@@ -45,6 +46,7 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
 @click.option("--seconds", type=float, default=0.5, show_default=True, help="Timing of each point.")
+@click.option("--clock", default="wall", show_default=True, help="wall, or processor time.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
@@ -74,16 +76,20 @@ def bench(**options: Any) -> None:
             task,
             seconds=options["seconds"],
             threads=options["threads"],
+            clock=options["clock"],
             progress=progress,
         )
     _report(found, base, options)
 
 
 def _check(options: dict[str, Any]) -> None:
-    """Check the numbers, before anything is computed."""
+    """Check what needs no system, before anything is computed."""
+    from nbody_surrogate.work_timing import check_clock
+
     for name in ("particles", "trajectories", "threads"):
         if options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
+    check_clock(options["clock"], options["threads"])
     for batch in options["batch"]:
         if batch < 1:
             raise InputError(f"`batch` must be at least 1, got {batch}")
@@ -101,7 +107,7 @@ def _base(options: dict[str, Any]) -> Path:
 
 def _task(options: dict[str, Any]) -> Task:
     from nbody_surrogate.registry import make_system
-    from nbody_surrogate.work_precision import Task, check_horizons
+    from nbody_surrogate.work_timing import Task, check_horizons
 
     system = make_system(options["system"], **parameters_of(options["parameter"]))
     horizons = tuple(sorted(set(options["horizon"] or (1.0, 2.0, 5.0))))
@@ -119,7 +125,7 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
     from nbody_surrogate.contenders import contender, ladder, learned_names, split
     from nbody_surrogate.device import resolve_device
     from nbody_surrogate.numpy_force import with_numpy_force
-    from nbody_surrogate.work_precision import segment_for
+    from nbody_surrogate.work_timing import segment_for
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
@@ -198,7 +204,8 @@ def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
     c = found.conditions
     console.print(
         f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts of "
-        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}\n"
+        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}, "
+        f"{c['clock']} time\n"
         f"position RMSE, medians of starts with 95 % intervals; truth: {found.reference}, "
         "its own error at most\n"
         + ", ".join(f"{v:.0e} at t = {k:g}" for k, v in found.reference_errors.items()),

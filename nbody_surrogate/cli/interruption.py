@@ -14,7 +14,7 @@ from nbody_surrogate.errors import InterruptionError
 
 __all__ = ["interruptible"]
 
-PATIENCE = 1.5
+PATIENCE = 0.7
 """Seconds that the program has to end by itself."""
 
 

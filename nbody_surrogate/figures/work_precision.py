@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbody_surrogate.work_precision import Point, WorkPrecision
+from nbody_surrogate.work_points import Point, WorkPrecision
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +26,7 @@ COLOURS = {
 }
 LEARNED = ("#d62728", "#ff7f0e", "#e377c2", "#bcbd22", "#17becf")
 MARKERS = "osD^vP<>"
+LETTERS = 12  # of the headline, to an inch
 
 
 def draw_work_precision(found: WorkPrecision) -> Figure:
@@ -33,7 +35,7 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
 
     horizons = list(dict.fromkeys(horizon for horizon, _ in found.groups))
     batches = list(dict.fromkeys(batch for _, batch in found.groups))
-    size = (1.2 + 4.1 * len(horizons), 1.4 + 3.5 * len(batches))
+    size = (3.2 + 4.1 * len(horizons), 1.8 + 3.5 * len(batches))
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(batches), len(horizons), sharex="row", sharey=True, squeeze=False)
     styles = _styles(found.points)
@@ -46,10 +48,12 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
     floors, errors = found.reference_errors.values(), [p.error.high for p in found.points]
     axes[0, 0].set_ylim(min(floors) / 2, 2 * max(errors))
     for ax in axes[-1]:
-        ax.set_xlabel("ms per time unit and trajectory")
+        clock = found.conditions["clock"]
+        ax.set_xlabel(f"ms of {clock} time per time unit and trajectory")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9)
-    figure.suptitle(_headline(found), fontsize=10)
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
+    lines = [textwrap.fill(line, int(LETTERS * size[0])) for line in _headline(found)]
+    figure.suptitle("\n".join(lines), fontsize=10)
     return figure
 
 
@@ -91,11 +95,11 @@ def _styles(points: list[Point]) -> dict[str, dict[str, Any]]:
     return styles
 
 
-def _headline(found: WorkPrecision) -> str:
+def _headline(found: WorkPrecision) -> tuple[str, str]:
     c = found.conditions
     threads = f"{c['threads']} thread" + ("s" if c["threads"] > 1 else "")
     return (
         f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts, "
-        f"{threads} of {c['processor']}; truth: {found.reference}\n"
-        "medians; bars: 95 % intervals of errors, quartiles of times; lower left is better"
+        f"{threads} of {c['processor']}; truth: {found.reference}",
+        "medians; bars: 95 % intervals of errors, quartiles of times; lower left is better",
     )

@@ -21,7 +21,7 @@ from nbody_surrogate.training.checkpoint import read_json, write_json
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.trainer import Trainer
 
-__all__ = ["Job", "do", "result_path"]
+__all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
 
 TRIAL = 6  # steps that are timed, after one that is not
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
@@ -110,7 +110,7 @@ def _scored(job: Job, cell: Cell, recipe: Recipe, run: Path) -> dict[str, Any]:
     dataset = Dataset(data_folder(job.folder, job.place))
     task = read_task(dataset, "test", model.config.history, job.study.test)
     row = score_model(cell.model.name, model, task)
-    turned = _turned(task, job.place.data.rotated)
+    turned = turned_task(task, job.place.data.rotated)
     rotated: TaskRow | None = None
     if turned is not None:
         rotated = score_model(cell.model.name, model, turned)
@@ -137,7 +137,7 @@ def _save(path: Path, errors: np.ndarray) -> None:
     part.replace(path)
 
 
-def _turned(task: Task, about: str) -> Task | None:
+def turned_task(task: Task, about: str) -> Task | None:
     """Turn each trajectory by a rotation of its own, by a fixed seed."""
     if about == "none":
         return None

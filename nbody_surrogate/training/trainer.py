@@ -95,8 +95,7 @@ class Trainer:
         if self.device.type == "mps":
             raise InputError("`device` 'mps' has no float64, which frames come in; use cpu")
         torch.manual_seed(recipe.seed)
-        with held_to(origin_of(cls, "surrogate"), "__init__"):
-            self.model = _initial_model(recipe, cls, config).to(self.device)
+        self.model = _initial_model(recipe, cls, config).to(self.device)
         check_data(recipe, self.model)
         self._claim_folder()
         history = self.model.config.history

@@ -17,8 +17,8 @@ beta(t, s)          the same for vectors, + gamma |xi(t) - xi(s)|^2        ``Vec
 xi + C sum beta     xi_i(t) + C sum_s beta(t, s) (xi_i(s) - xi_i(t))       ``VectorAttention``
 ==================  =====================================================  ====================
 
-Where the released program softens its time attention by the distance itself, beta is learned
-here, and it is made of invariants: the model is exactly equivariant under E(D), permutations and
+Where the released program scores two frames by plus their squared distance, beta is learned here,
+and it is made of invariants: the model is exactly equivariant under E(D), permutations and
 time shifts. No encoding, dropout or normalisation touches a coordinate. Time enters as the lag
 between two frames, never as an absolute time. With ``equivariant`` off it is the paper's ablation:
 coordinates and velocities get encodings, normalisation, and learned queries, keys and values.
