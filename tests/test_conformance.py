@@ -36,9 +36,10 @@ BUILT_IN = [
 
 
 CONFIGS = {
+    "egnn": {"width": 8, "layers": 2},
     "lstm": {"width": 16, "particles": 4},
     "mlp": {"width": 16, "particles": 4},
-    "set-paper": {"width": 8, "blocks": 2, "layers": 2, "history": 4},
+    "set-paper": {"width": 8, "blocks": 2, "layers": 1, "history": 4},
 }
 """Of models that have no default for everything, or are large by default."""
 
