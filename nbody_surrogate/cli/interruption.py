@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,20 +46,23 @@ def _ended_soon(message: str) -> Iterator[None]:
     os.set_blocking(writing, False)
     left = threading.Event()
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    watch = threading.Thread(target=_wait, args=(reading, left, message), daemon=True)
-    watch.start()
+    threading.Thread(target=_wait, args=(reading, left, message), daemon=True).start()
     try:
         yield
     finally:
         left.set()
         signal.set_wakeup_fd(before)
-        os.close(writing)  # the thread reads its end
-        watch.join()
-        os.close(reading)
+        os.close(writing)  # the thread reads its end, and closes the other one
 
 
 def _wait(reading: int, left: threading.Event, message: str) -> None:
+    """Once SIGINT is heard the process ends, though locks may be held that it had interrupted."""
     while heard := os.read(reading, 64):
-        if signal.SIGINT in heard and not left.wait(PATIENCE):
+        if signal.SIGINT not in heard:
+            continue
+        if left.wait(PATIENCE):
+            time.sleep(PATIENCE)  # for the way out
+        else:
             os.write(2, message.encode())
-            os._exit(InterruptionError.exit_code)
+        os._exit(InterruptionError.exit_code)
+    os.close(reading)
