@@ -30,7 +30,7 @@ from torch.nn.functional import silu
 
 __all__ = ["EGCL", "EdgeWeights", "edge_sums"]
 
-PIECE, LARGE_PIECE = 1 << 17, 1 << 26
+PIECE, LARGE_PIECE = 1 << 18, 1 << 26
 """Features on pairs that are made together, on a CPU, whose cache holds a few times as many, or
 else."""
 
@@ -106,26 +106,45 @@ class _Pairs(NamedTuple):
     weight: Tensor  # (P, W)
 
 
-def _on_pairs(of_i: Tensor, of_j: Tensor, x: Tensor, edges: Tensor, w: EdgeWeights) -> _Pairs:
+KEEP, FORGET = (0, 1, 2, 3, 4, 5, 6), (0, 0, 1, 1, 2, 0, 0)
+"""In which array z1, a1, z2, message, gated, z3 and a3 are, with and without a gradient to come."""
+
+
+def _room(of_i: Tensor, places: tuple[int, ...]) -> list[Tensor]:
+    """Return arrays, as `places` say, that one piece after the other is made in."""
+    samples, n, width = of_i.shape
+    arrays = of_i.new_empty(max(places) + 1, min(_piece(of_i), samples), n, n, width)
+    return [arrays[place] for place in places]
+
+
+def _on_pairs(
+    of_i: Tensor, of_j: Tensor, x: Tensor, edges: Tensor, w: EdgeWeights, room: list[Tensor]
+) -> _Pairs:
     """Evaluate phi_e and phi_x on all ordered pairs."""
     difference = x[:, :, None] - x[:, None]
     shape = difference.shape[:3]
     squared = difference.square().sum(-1, keepdim=True)
     geometry = torch.cat([squared, edges], dim=-1).flatten(0, 2)
-    z1 = (of_i[:, :, None] + of_j[:, None]).flatten(0, 2).addmm_(geometry, w.geometry)
-    a1 = silu(z1)
-    z2 = torch.addmm(w.message_bias, a1, w.message)
-    message = silu(z2)
+    z1, a1, z2, message, gated, z3, a3 = (array[: len(x)].flatten(0, 2) for array in room)
+    torch.add(of_i[:, :, None], of_j[:, None], out=z1.view(*shape, -1))
+    z1.addmm_(geometry, w.geometry)
+    _silu(z1, a1)
+    torch.addmm(w.message_bias, a1, w.message, out=z2)
+    _silu(z2, message)
     if w.gate is None or w.gate_bias is None:
         gate, gated = None, message
         _no_self(gated, shape)
     else:
         gate = torch.addmm(w.gate_bias, message, w.gate).sigmoid_()
         _no_self(gate, shape)
-        gated = message * gate
-    z3 = torch.addmm(w.coordinate_bias, gated, w.coordinate)
-    a3 = silu(z3)
+        torch.mul(message, gate, out=gated)
+    torch.addmm(w.coordinate_bias, gated, w.coordinate, out=z3)
+    _silu(z3, a3)
     return _Pairs(difference, geometry, z1, a1, z2, message, gate, gated, z3, a3, a3 @ w.weight)
+
+
+def _silu(z: Tensor, out: Tensor) -> None:
+    torch.ops.aten.silu.out(z, out=out)
 
 
 def _no_self(rows: Tensor, shape: torch.Size) -> None:
@@ -143,8 +162,9 @@ class _EdgeSums(torch.autograd.Function):
         ctx.save_for_backward(of_i, of_j, x, edges, *weights)
         w = EdgeWeights(*weights)  # type: ignore[arg-type]
         received, pull = [], []
+        room = _room(of_i, FORGET)
         for some in _pieces(of_i):
-            pairs = _on_pairs(of_i[some], of_j[some], x[some], edges[some], w)
+            pairs = _on_pairs(of_i[some], of_j[some], x[some], edges[some], w, room)
             shape = pairs.difference.shape[:3]
             received.append(pairs.gated.view(*shape, -1).sum(2))
             pull.append(
@@ -159,8 +179,9 @@ class _EdgeSums(torch.autograd.Function):
         w = EdgeWeights(*weights)
         inputs = [torch.empty_like(y) for y in (of_i, of_j, x, edges)]
         totals = [None if y is None else torch.zeros_like(y) for y in w]
+        room = _room(of_i, KEEP)
         for some in _pieces(of_i):
-            pairs = _on_pairs(of_i[some], of_j[some], x[some], edges[some], w)
+            pairs = _on_pairs(of_i[some], of_j[some], x[some], edges[some], w, room)
             of_inputs, of_weights = _gradients(pairs, to_received[some], to_pull[some], w)
             for whole, part in zip(inputs, of_inputs, strict=True):
                 whole[some] = part
@@ -173,38 +194,45 @@ class _EdgeSums(torch.autograd.Function):
 def _gradients(
     pairs: _Pairs, to_received: Tensor, to_pull: Tensor, w: EdgeWeights
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor | None, ...]]:
-    """Gradients of of_i, of_j, x and edges, and of the weights, for one piece."""
-    difference = pairs.difference
+    """Gradients of of_i, of_j, x and edges, and of the weights, for one piece.
+
+    They are made in the arrays of what is not needed any more.
+    """
+    difference, (z1, a1, z2, message) = pairs.difference, pairs[2:6]
     shape = difference.shape[:3]
-    to_weight = torch.einsum("ciwd,cijd->cijw", to_pull, difference).reshape(len(pairs.z1), -1)
+    to_weight = torch.einsum("ciwd,cijd->cijw", to_pull, difference).reshape(len(z1), -1)
     to_difference = torch.einsum("ciwd,cijw->cijd", to_pull, pairs.weight.view(*shape, -1))
-    to_z3 = _through_silu(to_weight @ w.weight.T, pairs.z3)
-    to_message = to_z3 @ w.coordinate.T
+    of_weight = pairs.a3.T @ to_weight
+    to_z3 = _through_silu(torch.mm(to_weight, w.weight.T, out=pairs.a3), pairs.z3)
+    of_coordinate, of_coordinate_bias = pairs.gated.T @ to_z3, to_z3.sum(0)
+    to_message = torch.mm(to_z3, w.coordinate.T, out=pairs.z3)
     to_message.view(*shape, -1).add_(to_received[:, :, None])
     _no_self(to_message, shape)
-    to_gate, to_gate_bias = None, None
+    of_gate, of_gate_bias = None, None
     if pairs.gate is not None and w.gate is not None:
         slope = pairs.gate * (1 - pairs.gate)
-        before = (to_message * pairs.message).sum(-1, keepdim=True).mul_(slope)
-        to_gate, to_gate_bias = pairs.message.T @ before, before.sum(0)
+        before = torch.mul(to_message, message, out=pairs.a3).sum(-1, keepdim=True).mul_(slope)
+        of_gate, of_gate_bias = message.T @ before, before.sum(0)
         to_message.mul_(pairs.gate).addmm_(before, w.gate.T)
-    to_z2 = _through_silu(to_message, pairs.z2)
-    to_z1 = _through_silu(to_z2 @ w.message.T, pairs.z1)
+    to_z2 = _through_silu(to_message, z2)
+    of_message, of_message_bias = a1.T @ to_z2, to_z2.sum(0)
+    to_z1 = _through_silu(torch.mm(to_z2, w.message.T, out=a1), z1)
     to_geometry = (to_z1 @ w.geometry.T).view(*shape, -1)
     to_difference += 2 * to_geometry[..., :1] * difference
     ends = to_z1.view(*shape, -1)
     of_x = to_difference.sum(2) - to_difference.sum(1)
     of_inputs = (ends.sum(2), ends.sum(1), of_x, to_geometry[..., 1:])
-    return of_inputs, (
+    of_weights = EdgeWeights(
         pairs.geometry.T @ to_z1,
-        pairs.a1.T @ to_z2,
-        to_z2.sum(0),
-        to_gate,
-        to_gate_bias,
-        pairs.gated.T @ to_z3,
-        to_z3.sum(0),
-        pairs.a3.T @ to_weight,
+        of_message,
+        of_message_bias,
+        of_gate,
+        of_gate_bias,
+        of_coordinate,
+        of_coordinate_bias,
+        of_weight,
     )
+    return of_inputs, of_weights
 
 
 def _through_silu(gradient: Tensor, z: Tensor) -> Tensor:
@@ -213,12 +241,16 @@ def _through_silu(gradient: Tensor, z: Tensor) -> Tensor:
     return after
 
 
-def _pieces(h: Tensor) -> list[slice]:
-    """Return the samples of (S, N, d) that are looked at together."""
-    samples, n, width = h.shape
+def _piece(h: Tensor) -> int:
+    """Return how many samples of (S, N, d) are looked at together."""
+    _, n, width = h.shape
     features = PIECE if h.device.type == "cpu" else LARGE_PIECE
-    size = max(features // (n * n * width), 1)
-    return [slice(begin, begin + size) for begin in range(0, samples, size)]
+    return max(features // (n * n * width), 1)
+
+
+def _pieces(h: Tensor) -> list[slice]:
+    size = _piece(h)
+    return [slice(begin, begin + size) for begin in range(0, len(h), size)]
 
 
 @final
