@@ -18,8 +18,9 @@ __all__ = ["study"]
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def study(config: Path, output: Path, workers: int, quiet: bool) -> None:
+def study(config: Path, output: Path, workers: int, device: str, quiet: bool) -> None:
     """Train and compare the models of the study CONFIG, a TOML file.
 
     Every model is trained on every data set with every seed, under one budget of steps or of time.
@@ -27,12 +28,13 @@ def study(config: Path, output: Path, workers: int, quiet: bool) -> None:
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
+    from nbody_surrogate.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
     from nbody_surrogate.study.running import run_study
     from nbody_surrogate.study.spec import read_study
     from nbody_surrogate.study.summary import summarise, to_markdown
 
-    spec = read_study(config)
+    spec, where = read_study(config), str(resolve_device(device))
 
     def say(what: str, done: int, total: int) -> None:
         if not quiet:
@@ -40,7 +42,7 @@ def study(config: Path, output: Path, workers: int, quiet: bool) -> None:
 
     again = shlex.join(["nbody-sim", "study", str(config), "--output", str(output)])
     with interruptible(f"what is finished stays; go on with {again}"):
-        run_study(spec, output, workers, say)
+        run_study(spec, output, workers, say, where)
     tables = summarise(spec, output)
     text = to_markdown(spec, tables)
     found = {"study": spec.model_dump(mode="json"), "tables": [_plain(each) for each in tables]}

@@ -18,7 +18,6 @@ from nbody_surrogate.study.grid import VALIDATIONS, Cell, Place, recipe_of
 from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.tasks import Task, TaskRow, read_task, score_model, score_references
 from nbody_surrogate.training.checkpoint import read_json, write_json
-from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.trainer import Trainer
 
 __all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
@@ -37,17 +36,17 @@ class Job(NamedTuple):
     steps: int | None
 
 
-def do(job: Job) -> None:
-    """Do a piece of work and leave its result in a file of its own."""
+def do(job: Job, device: str = "cpu") -> None:
+    """Do a piece of work, on a torch device, and leave its result in a file of its own."""
     torch.set_num_threads(1)
     path = result_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     if job.cell is None:
         write_json(path, _references(job))
     elif job.steps is None:
-        write_json(path, _timing(job, job.cell))
+        write_json(path, _timing(job, job.cell, device))
     else:
-        write_json(path, _trained(job, job.cell, job.steps))
+        write_json(path, _trained(job, job.cell, job.steps, device))
 
 
 def result_path(job: Job) -> Path:
@@ -71,14 +70,14 @@ def _references(job: Job) -> list[dict[str, Any]]:
     return [row.to_dict() for row in rows]
 
 
-def _timing(job: Job, cell: Cell) -> dict[str, float]:
+def _timing(job: Job, cell: Cell, device: str) -> dict[str, float]:
     """Count the steps of the budget, by a few of them and one validation."""
     assert job.study.minutes is not None
     place = data_folder(job.folder, job.place)
     with tempfile.TemporaryDirectory() as folder:
         recipe = recipe_of(job.study, cell, place, TRIAL + 1)
         last_only = recipe.model_copy(update={"validate_every": TRIAL + 1})
-        trainer = Trainer(last_only, folder, 1, lambda line: None)
+        trainer = Trainer(last_only, folder, 1, lambda line: None, device)
         marks = [time.perf_counter()]
         try:
             trainer.run(lambda step, loss, error: marks.append(time.perf_counter()))
@@ -91,22 +90,23 @@ def _timing(job: Job, cell: Cell) -> dict[str, float]:
     return {"seconds": each, "validation": validation, "steps": max(int(left / each), 1)}
 
 
-def _trained(job: Job, cell: Cell, steps: int) -> dict[str, Any]:
+def _trained(job: Job, cell: Cell, steps: int, device: str) -> dict[str, Any]:
     """Train, or go on; a training that diverges is a result, too."""
     run = result_path(job).parent
     recipe = recipe_of(job.study, cell, data_folder(job.folder, job.place), steps)
     try:
-        trainer = Trainer(recipe, run, 1, lambda line: None)
+        trainer = Trainer(recipe, run, 1, lambda line: None, device)
         trainer.run()
     except DivergenceError as error:
         return {"status": "diverged", "message": str(error)}
     except RunError as error:
         return {"status": "failed", "message": str(error)}
-    return {"status": "done", **_scored(job, cell, recipe, run)}
+    return {"status": "done", **_scored(job, cell, run, device)}
 
 
-def _scored(job: Job, cell: Cell, recipe: Recipe, run: Path) -> dict[str, Any]:
+def _scored(job: Job, cell: Cell, run: Path, device: str) -> dict[str, Any]:
     model, _ = find_model(str(run)).load()
+    model.to(device)
     dataset = Dataset(data_folder(job.folder, job.place))
     task = read_task(dataset, "test", model.config.history, job.study.test)
     row = score_model(cell.model.name, model, task)
@@ -119,6 +119,7 @@ def _scored(job: Job, cell: Cell, recipe: Recipe, run: Path) -> dict[str, Any]:
     return {
         "row": row.to_dict(),
         "rotated": None if rotated is None else rotated.to_dict(),
+        "device": device,
         "steps": summary["step"],
         "minutes": summary["minutes"],
         "train": _mean(summary["train"][0]),

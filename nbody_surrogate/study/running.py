@@ -6,7 +6,10 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
+
+import torch
 
 from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.workers import begin_worker
@@ -16,16 +19,20 @@ from nbody_surrogate.study.grid import cells, places, recipe_of
 from nbody_surrogate.study.jobs import Job, data_folder, do, result_path
 from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.training.checkpoint import read_json, write_json
-from nbody_surrogate.training.checks import check_fit
+from nbody_surrogate.training.checks import check_device, check_fit
 
 __all__ = ["run_study"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
+Work = Callable[[Job], None]
 
-def run_study(study: StudySpec, folder: Path, workers: int, progress: Progress) -> None:
-    """Run what is missing of a study in its folder.
+
+def run_study(
+    study: StudySpec, folder: Path, workers: int, progress: Progress, device: str = "cpu"
+) -> None:
+    """Run what is missing of a study in its folder; models train on a torch device.
 
     Raises
     ------
@@ -34,7 +41,8 @@ def run_study(study: StudySpec, folder: Path, workers: int, progress: Progress) 
     RunError
         If a process dies or data cannot be made.
     """
-    check_study(study, workers)
+    check_study(study, workers, device)
+    do_here = partial(do, device=device)
     _claim(study, folder)
     there = places(study)
     for done, place in enumerate(there):
@@ -45,15 +53,15 @@ def run_study(study: StudySpec, folder: Path, workers: int, progress: Progress) 
     if study.minutes is not None:
         jobs += [Job(study, folder, cell.place, cell, None) for cell in cells(study)
                  if cell.seed == study.seeds[0]]  # fmt: skip
-    _run(jobs, workers, lambda done, total: progress("references", done, total))
+    _run(do_here, jobs, workers, lambda done, total: progress("references", done, total))
     trainings = [
         Job(study, folder, cell.place, cell, _steps(study, folder, cell.group))
         for cell in cells(study)
     ]
-    _run(trainings, workers, lambda done, total: progress("trainings", done, total))
+    _run(do_here, trainings, workers, lambda done, total: progress("trainings", done, total))
 
 
-def check_study(study: StudySpec, workers: int) -> None:
+def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
     """Find what is wrong before anything is made.
 
     Raises
@@ -63,6 +71,7 @@ def check_study(study: StudySpec, workers: int) -> None:
     """
     if workers < 1:
         raise InputError(f"`workers` must be at least 1, got {workers}")
+    check_device(torch.device(device))
     for place in places(study):
         place.spec().make_system()
     for cell in cells(study):
@@ -96,28 +105,28 @@ def _steps(study: StudySpec, folder: Path, group: str) -> int:
     return steps
 
 
-def _run(jobs: list[Job], workers: int, tick: Callable[[int, int], None]) -> None:
+def _run(work: Work, jobs: list[Job], workers: int, tick: Callable[[int, int], None]) -> None:
     """Do the jobs that have no result yet."""
     missing = [job for job in jobs if not result_path(job).is_file()]
     done = len(jobs) - len(missing)
     tick(done, len(jobs))
-    for _ in _here(missing) if workers == 1 else _on_workers(missing, workers):
+    for _ in _here(work, missing) if workers == 1 else _on_workers(work, missing, workers):
         done += 1
         tick(done, len(jobs))
 
 
-def _here(jobs: list[Job]) -> Iterator[None]:
+def _here(work: Work, jobs: list[Job]) -> Iterator[None]:
     for job in jobs:
-        do(job)
+        work(job)
         yield
 
 
-def _on_workers(jobs: list[Job], workers: int) -> Iterator[None]:
+def _on_workers(work: Work, jobs: list[Job], workers: int) -> Iterator[None]:
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads' locks
     made, stop = context.Value("q", 0), context.Event()
     pool = ProcessPoolExecutor(workers, context, begin_worker, (made, stop))
     try:
-        for future in as_completed([pool.submit(do, job) for job in jobs]):
+        for future in as_completed([pool.submit(work, job) for job in jobs]):
             future.result()
             yield
     except BrokenProcessPool:

@@ -53,8 +53,8 @@ class StudySpec(_Section):
     """Everything a study depends on.
 
     Each model is trained on each data set with each seed, by the same recipe but for what is said
-    of it, and either for `steps` or for as many steps as it makes in `minutes` of one thread, which
-    are counted once for each model and data set.
+    of it, and either for `steps` or for as many steps as it makes in `minutes`, which are counted
+    once for each model and data set.
     """
 
     title: str

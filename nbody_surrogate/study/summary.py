@@ -42,6 +42,8 @@ class ModelSummary:
     train, validation, median, velocity, milliseconds, minutes : float or None
         Means over seeds.
     parameters, steps : int or None
+    device : str or None
+        Where it was trained and timed.
     not_done : dict of int to str
         Seeds that diverged or failed, or are missing, with what is known of them.
     """
@@ -58,6 +60,7 @@ class ModelSummary:
     validation: float | None
     parameters: int | None
     steps: int | None
+    device: str | None
     minutes: float | None
     milliseconds: float | None
     not_done: dict[int, str]
@@ -183,6 +186,7 @@ def _model(
         mine.mean_of("validation"),
         next(iter(mine.values("row", "parameters").values()), None),
         next(iter(mine.values("steps").values()), None),
+        next(iter(mine.values("device").values()), None),
         mine.mean_of("minutes"),
         mine.mean_of("row", "milliseconds"),
         mine.not_done,
@@ -209,20 +213,25 @@ COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "tra
 def to_markdown(study: StudySpec, tables: list[Table]) -> str:
     """Lay out the tables."""
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
-    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} minutes of one thread"
+    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} minutes"
     over = "over seeds" if len(study.seeds) > 1 else "over trajectories"
     lines = [
         f"# {study.title}",
         "",
         f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
         f"per coordinate, with 95 % intervals {over}. Where intervals overlap, or the paired test "
-        f"has p >= {LEVEL:g}, there is no difference. Times are of one thread, `ms` for one "
-        "prediction.",
+        f"has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
+        "`ms` for one prediction.",
     ]
     for table in tables:
         lines += ["", f"## {table.data}, N = {table.particles}, {table.horizon} frames ahead", ""]
         lines += _rows(table)
     return "\n".join(lines) + "\n"
+
+
+def _devices(tables: list[Table]) -> str:
+    found = {each.device for table in tables for each in table.models} - {None, "cpu"}
+    return " and ".join(sorted(map(str, found))) or "one thread"
 
 
 def _rows(table: Table) -> list[str]:

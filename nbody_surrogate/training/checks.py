@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.making import Maker
@@ -13,7 +14,19 @@ from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig, excess
 from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
-__all__ = ["check_data", "check_fit"]
+__all__ = ["check_data", "check_device", "check_fit"]
+
+
+def check_device(device: torch.device) -> None:
+    """Demand a device that can train.
+
+    Raises
+    ------
+    InputError
+        If it cannot.
+    """
+    if device.type == "mps":
+        raise InputError("`device` 'mps' has no float64, which frames come in; use cpu")
 
 
 def check_data(recipe: Recipe, model: AbstractSurrogate) -> None:

@@ -36,7 +36,7 @@ from nbody_surrogate.training.checkpoint import (
     save_checkpoint,
     write_json,
 )
-from nbody_surrogate.training.checks import check_data
+from nbody_surrogate.training.checks import check_data, check_device
 from nbody_surrogate.training.data import open_sources
 from nbody_surrogate.training.diagnosis import diagnose
 from nbody_surrogate.training.log import append_log, cut_log, read_log
@@ -92,8 +92,7 @@ class Trainer:
         cls = surrogate_class(recipe.surrogate)
         config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
         self.device = torch.device(device)
-        if self.device.type == "mps":
-            raise InputError("`device` 'mps' has no float64, which frames come in; use cpu")
+        check_device(self.device)
         torch.manual_seed(recipe.seed)
         self.model = _initial_model(recipe, cls, config).to(self.device)
         check_data(recipe, self.model)
