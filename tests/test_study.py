@@ -157,8 +157,8 @@ def verdicts(tmp_path, straight, wild):
         interval = {"value": value, "low": value, "high": value}
         row = {"mean": interval, "median": interval, "velocity": 1.0, "parameters": 2,
                "milliseconds": 1.0}  # fmt: skip
-        write_json(path, {"status": "done", "row": row, "rotated": None, "device": "cpu", "steps": 2,
-                          "minutes": 0.1, "train": 1.0, "validation": None})  # fmt: skip
+        write_json(path, {"status": "done", "row": row, "rotated": None, "device": "cpu",
+                          "steps": 2, "minutes": 0.1, "train": 1.0, "validation": None})  # fmt: skip
     (table,) = summarise(study, tmp_path)
     return {each.name: each for each in table.models}
 
@@ -211,8 +211,8 @@ def test_an_interval_of_one_seed_is_over_trajectories(tmp_path):
         np.save(path.with_name("errors.npy"), spread)
         mean = {"value": float(spread.mean()), "low": 0.0, "high": 0.0}
         row = {"mean": mean, "median": mean, "velocity": 1.0, "parameters": 2, "milliseconds": 1.0}
-        write_json(path, {"status": "done", "row": row, "rotated": None, "device": "cpu", "steps": 2,
-                          "minutes": 0.1, "train": 1.0, "validation": 1.0})  # fmt: skip
+        write_json(path, {"status": "done", "row": row, "rotated": None, "device": "cpu",
+                          "steps": 2, "minutes": 0.1, "train": 1.0, "validation": 1.0})  # fmt: skip
     (table,) = summarise(study, tmp_path)
     straight, wild = table.models
     assert isinstance(straight.mean, Interval)
