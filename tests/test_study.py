@@ -158,7 +158,8 @@ def verdicts(tmp_path, straight, wild):
         row = {"mean": interval, "median": interval, "velocity": 1.0, "parameters": 2,
                "milliseconds": 1.0}  # fmt: skip
         write_json(path, {"status": "done", "row": row, "rotated": None, "device": "cpu",
-                          "steps": 2, "minutes": 0.1, "train": 1.0, "validation": None})  # fmt: skip
+                          "steps": 2, "minutes": 0.1, "train": 1.0,
+                          "validation": None})  # fmt: skip
     (table,) = summarise(study, tmp_path)
     return {each.name: each for each in table.models}
 
