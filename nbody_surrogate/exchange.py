@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Callable
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nbody_surrogate.datasets.npy import whole_file, write_npy
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.datasets.npy import write_npy
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.trajectory import Trajectory
+from nbody_surrogate.whole import whole_file, whole_path
 
 __all__ = ["EXCHANGED", "check_exchange_path", "export"]
 
@@ -115,16 +115,8 @@ def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
     import h5py
 
-    part = path.with_name(path.name + ".part")
-    try:
-        with h5py.File(part, "w", locking=False) as file:
-            _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"`output` '{path}' cannot be written: {error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    with whole_path(path) as part, h5py.File(part, "w", locking=False) as file:
+        _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
 
 
 def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> None:

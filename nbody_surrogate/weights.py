@@ -22,6 +22,7 @@ from nbody_surrogate.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry import short_name
 from nbody_surrogate.surrogate import AbstractSurrogate, Card
+from nbody_surrogate.whole import whole_file
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -140,6 +141,5 @@ def _read(path: Path, largest: int) -> bytes:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with whole_file(path) as stream:
+        stream.write(content)

@@ -134,7 +134,7 @@ def write_whole(path: Path, text: str) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.datasets.npy import whole_file
+    from nbody_surrogate.whole import whole_file
 
     with whole_file(path) as file:
         file.write(text.encode())

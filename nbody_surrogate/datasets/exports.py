@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.npy import whole_file, write_npy
+from nbody_surrogate.datasets.npy import write_npy
 from nbody_surrogate.datasets.nri import SPLITS, check_suffix
 from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.whole import whole_file
 
 __all__ = ["export_npz", "export_nri"]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.datasets.regular import require_regular
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.errors import FileFormatError, RunError
+from nbody_surrogate.errors import FileFormatError
 from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.whole import whole_file
 
 __all__ = [
     "LabelError",
@@ -162,19 +162,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         If it cannot be written.
     """
     path = folder / NAME
-    part = path.with_name(path.name + ".part")
     text = json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n"
-    try:
-        with part.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    with whole_file(path) as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 import numpy as np
 
 from nbody_surrogate.datasets.regular import require_regular
-from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.h5md.layout import one_line
 from nbody_surrogate.initial import DAMAGE, HEADERS
 
-__all__ = ["NpyFile", "whole_file", "write_npy"]
+__all__ = ["NpyFile", "write_npy"]
 
 
 @final
@@ -81,27 +80,6 @@ class NpyFile:
             return values.reshape(stop - start, *self.shape[1:]).astype(np.float64)
         except DAMAGE as error:
             raise FileFormatError(f"{str(self.path)!r}: {one_line(error)}") from None
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write to, which is ``.part`` until it is whole.
-
-    Raises
-    ------
-    RunError
-        If it cannot be written; nothing is left of it.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as stream:
-            yield stream
-        part.replace(path)
-    except OSError as error:
-        raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def write_npy(stream: Any, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:

@@ -36,7 +36,7 @@ def save(figure: Figure, path: Path) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.datasets.npy import whole_file
+    from nbody_surrogate.whole import whole_file
 
     with whole_file(path) as stream:
         figure.savefig(stream, format=path.suffix.lower().removeprefix("."), dpi=150)

@@ -6,8 +6,8 @@ import html
 from importlib.resources import files
 from pathlib import Path
 
-from nbody_surrogate.datasets.npy import whole_file
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.whole import whole_file
 
 __all__ = ["check_page_path", "document", "escaped", "resource", "write_page"]
 

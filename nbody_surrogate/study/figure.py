@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
+from nbody_surrogate.figures.files import save
 from nbody_surrogate.scorecard import Interval
 from nbody_surrogate.study.summary import Table
 
 __all__ = ["draw_study"]
 
-WIDTH, HEIGHT, PER_MODEL = 5.5, 1.0, 0.3  # inches
+WIDTH, HEIGHT, PER_MODEL = 6.0, 1.2, 0.36  # inches
 COLUMNS = 2
+LONGEST = 26  # characters of a line of a model's name
+NARROW = 300.0  # ratio of the ends of an axis that needs more than powers of ten
 
 
 def draw_study(tables: list[Table], path: Path) -> None:
-    """Draw one panel for each data set: models, their intervals, and the references as lines."""
+    """Draw one panel for each data set: models, their intervals, and the references in grey.
+
+    Raises
+    ------
+    RunError
+        If the figure cannot be written.
+    """
     from matplotlib.figure import Figure
 
     columns = min(len(tables), COLUMNS)
@@ -28,9 +38,7 @@ def draw_study(tables: list[Table], path: Path) -> None:
         _draw(panel, table)
     for panel in panels[len(tables) :]:
         panel.set_visible(False)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", dpi=150)
-    part.replace(path)
+    save(figure, path)
 
 
 def _draw(panel, table: Table) -> None:  # type: ignore[no-untyped-def]  # matplotlib's axes
@@ -39,17 +47,30 @@ def _draw(panel, table: Table) -> None:  # type: ignore[no-untyped-def]  # matpl
     ]
     bars += [(row["method"], Interval(**row["mean"]), None) for row in table.references]
     for place, (_, mean, rotated) in enumerate(reversed(bars)):
-        dark = place >= len(table.references)
-        _point(panel, place, mean, "C0" if dark else "0.5", "o")
+        trained = place >= len(table.references)
+        _point(panel, place, mean, "C0" if trained else "0.5", "o")
         if rotated is not None:
             _point(panel, place, rotated, "C3", "s")
-    panel.set_yticks(range(len(bars)), [name for name, _, _ in reversed(bars)], fontsize=8)
+    names = [fill(name, LONGEST) for name, _, _ in reversed(bars)]
+    panel.set_yticks(range(len(bars)), names, fontsize=8)
     panel.set_xscale("log")
+    _mark(panel)
+    turned = " (red: rotated trajectories)" if any(rotated for _, _, rotated in bars) else ""
+    panel.set_xlabel(f"test x-MSE{turned}")
+    panel.set_title(f"{table.data}, N = {table.particles}, {table.horizon} frames", fontsize=10)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def _mark(panel) -> None:  # type: ignore[no-untyped-def]
+    """Label powers of ten; where there are few, what is between them, too."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = panel.get_xlim()
+    if high / low < NARROW:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        panel.xaxis.set_major_formatter("{x:g}")
+    panel.xaxis.set_minor_formatter(NullFormatter())
     panel.grid(axis="x", alpha=0.3)
-    turned = ", red: rotated" if any(rotated for _, _, rotated in bars) else ""
-    panel.set_title(
-        f"{table.data}, N = {table.particles}, {table.horizon} frames: test MSE{turned}", fontsize=9
-    )
 
 
 def _point(panel, place: int, mean: Interval, color: str, marker: str) -> None:  # type: ignore[no-untyped-def]

@@ -19,6 +19,7 @@ from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.tasks import Task, TaskRow, read_task, score_model, score_references
 from nbody_surrogate.training.checkpoint import read_json, write_json
 from nbody_surrogate.training.trainer import Trainer
+from nbody_surrogate.whole import whole_file
 
 __all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
 
@@ -114,7 +115,8 @@ def _scored(job: Job, cell: Cell, run: Path, device: str) -> dict[str, Any]:
     rotated: TaskRow | None = None
     if turned is not None:
         rotated = score_model(cell.model.name, model, turned)
-    _save(run / "errors.npy", row.errors)
+    with whole_file(run / "errors.npy") as stream:
+        np.save(stream, row.errors)
     summary = read_json(run / "summary.json")
     return {
         "row": row.to_dict(),
@@ -129,13 +131,6 @@ def _scored(job: Job, cell: Cell, run: Path, device: str) -> dict[str, Any]:
 
 def _mean(score: dict[str, float] | None) -> float | None:
     return None if score is None else score["mean"]
-
-
-def _save(path: Path, errors: np.ndarray) -> None:
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.save(file, errors)
-    part.replace(path)
 
 
 def turned_task(task: Task, about: str) -> Task | None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from nbody_surrogate.bounded import MIB, read_bounded
 from nbody_surrogate.errors import FileFormatError
+from nbody_surrogate.whole import whole_file
 
 __all__ = ["load_checkpoint", "read_json", "save_checkpoint", "write_json"]
 
@@ -22,11 +23,16 @@ DAMAGE = (OSError, ValueError, TypeError, ArithmeticError, RecursionError, Memor
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
-    """Write a checkpoint; an older one is removed after that."""
+    """Write a checkpoint; an older one is removed after that.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
     path = folder / f"checkpoint-{step}.safetensors"
-    temporary = path.with_name(path.name + ".part")
-    save_file({k: v.detach().clone().contiguous() for k, v in tensors.items()}, temporary)
-    temporary.replace(path)
+    with whole_file(path) as stream:
+        stream.write(save({k: v.detach().contiguous() for k, v in tensors.items()}))
     write_json(folder / NAME, {"step": step, **rest})
     for old in folder.glob("checkpoint-*.safetensors"):
         if old != path:
@@ -90,10 +96,15 @@ def restore_optimizer(
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Replace a JSON file in one step."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(content) + "\n")
-    temporary.replace(path)
+    """Replace a JSON file in one step.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    with whole_file(path) as stream:
+        stream.write(f"{json.dumps(content)}\n".encode())
 
 
 def read_json(path: Path) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nbody_surrogate.figures.files import save
+
 __all__ = ["draw_log"]
 
 
@@ -31,6 +33,4 @@ def draw_log(log: list[dict[str, Any]], path: Path) -> None:
         below.legend(fontsize="small", frameon=False)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
-    part = path.with_name(path.name + ".part")
-    figure.savefig(part, format="png", dpi=120)
-    part.replace(path)
+    save(figure, path)

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nbody_surrogate.whole import whole_file
+
 __all__ = ["append_log", "cut_log", "read_log"]
 
 NAME = "log.jsonl"
@@ -35,6 +37,5 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def cut_log(folder: Path, step: int) -> None:
     """Forget what the log says of steps that are made again."""
     kept = [entry for entry in read_log(folder) if entry["step"] <= step]
-    part = folder / (NAME + ".part")
-    part.write_text("".join(json.dumps(entry) + "\n" for entry in kept))
-    part.replace(folder / NAME)
+    with whole_file(folder / NAME) as stream:
+        stream.write("".join(json.dumps(entry) + "\n" for entry in kept).encode())
