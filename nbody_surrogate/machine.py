@@ -6,7 +6,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["load", "processor"]
+__all__ = ["accelerator", "load", "processor"]
 
 
 def load() -> float | None:
@@ -15,6 +15,13 @@ def load() -> float | None:
         return os.getloadavg()[0]
     except (AttributeError, OSError):
         return None
+
+
+def accelerator(device: str) -> str:
+    """Name what is behind a torch device that is not the processor."""
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 def processor() -> str:

@@ -70,6 +70,14 @@ class WorkPrecision:
     """Of each horizon: the median difference of the reference from itself ten times looser."""
     conditions: dict[str, Any]
 
+    def elsewhere(self) -> str:
+        """Say which methods ran on which accelerator, or nothing."""
+        return "".join(
+            f"; on {name}: "
+            + ", ".join(dict.fromkeys(p.family for p in self.points if p.device == d))
+            for d, name in self.conditions.get("devices", {}).items()
+        )
+
     def group(self, horizon: float, batch: int) -> list[Point]:
         """Return the points of one horizon and batch."""
         return [p for p in self.points if (p.horizon, p.batch) == (horizon, batch)]

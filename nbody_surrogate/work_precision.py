@@ -19,7 +19,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.contenders import Contender
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.machine import load, processor
+from nbody_surrogate.machine import accelerator, load, processor
 from nbody_surrogate.metrics import rmse
 from nbody_surrogate.reference import default_reference
 from nbody_surrogate.registry import make_integrator
@@ -89,7 +89,9 @@ def measure(
         for horizon in task.horizons
         for number, each in enumerate(contenders)
     ]
-    return WorkPrecision(with_front(points), reference, own, _conditions(task, threads, clock))
+    devices = {point.device for point in points} - {"cpu"}
+    conditions = _conditions(task, threads, clock, sorted(devices))
+    return WorkPrecision(with_front(points), reference, own, conditions)
 
 
 class _Errors(NamedTuple):
@@ -178,7 +180,7 @@ def _check(task: Task) -> None:
             raise InputError(f"`batch` must be from 1 to the {starts} starts, got {batch}")
 
 
-def _conditions(task: Task, threads: int, clock: str) -> dict[str, Any]:
+def _conditions(task: Task, threads: int, clock: str, devices: list[str]) -> dict[str, Any]:
     """Say what the times were taken with."""
     return {
         "system": {"system": task.system.name, **task.system.spec.model_dump(mode="json")},
@@ -188,6 +190,7 @@ def _conditions(task: Task, threads: int, clock: str) -> dict[str, Any]:
         "threads": threads,
         "clock": clock,
         "processor": processor(),
+        "devices": {device: accelerator(device) for device in devices},
         "cores": os.cpu_count(),
         "load": load(),
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

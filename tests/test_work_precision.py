@@ -182,6 +182,13 @@ def test_a_busy_machine_is_told():
     assert busy(found(CHEAP)) is None
 
 
+def test_methods_on_an_accelerator_are_named_with_it():
+    there = [replace(point(name, 1e-3, 1.0), device="cuda") for name in ("net", "drift")]
+    both = replace(found(CHEAP, *there), conditions={"devices": {"cuda": "Fast Card"}})
+    assert both.elsewhere() == "; on Fast Card: net, drift"
+    assert found(CHEAP).elsewhere() == ""
+
+
 def test_the_front_holds_what_nothing_cheaper_equals():
     same = point("same", 1e-6 * (1 - 1e-9), 120.0)  # as dear, but for rounding
     slow, mid = point("slow", 1e-2, 50.0), point("mid", 1e-4, 20.0)

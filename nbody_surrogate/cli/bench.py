@@ -204,7 +204,8 @@ def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
     c = found.conditions
     console.print(
         f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts of "
-        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}, "
+        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}"
+        f"{found.elsewhere()}, "
         f"{c['clock']} time\n"
         f"position RMSE, medians of starts with 95 % intervals; truth: {found.reference}, "
         "its own error at most\n"

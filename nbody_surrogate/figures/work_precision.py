@@ -100,6 +100,6 @@ def _headline(found: WorkPrecision) -> tuple[str, str]:
     threads = f"{c['threads']} thread" + ("s" if c["threads"] > 1 else "")
     return (
         f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts, "
-        f"{threads} of {c['processor']}; truth: {found.reference}",
+        f"{threads} of {c['processor']}{found.elsewhere()}; truth: {found.reference}",
         "medians; bars: 95 % intervals of errors, quartiles of times; lower left is better",
     )
