@@ -71,8 +71,8 @@ class Contender:
         """What its training took, as its card says; None for a solver or where it does not say."""
         if not isinstance(self.method, SurrogateIntegrator):
             return None
-        minutes = self.method.card.training.get("minutes")
-        return 60.0 * minutes if isinstance(minutes, int | float) else None
+        minutes = self.method.card.training_minutes
+        return None if minutes is None else 60.0 * minutes
 
 
 def split(texts: str) -> list[str]:

@@ -111,6 +111,14 @@ class Card(BaseModel):
     training_data_hash: str
     training: dict[str, float | int | str] = Field(default_factory=dict)
 
+    @property
+    def training_minutes(self) -> float | None:
+        """What the training took, with that of the weights it began with; None if not known."""
+        known = 0.0 if "initial" not in self.training else None
+        parts = self.training.get("minutes"), self.training.get("minutes_before", known)
+        numbers = [part for part in parts if isinstance(part, int | float)]
+        return float(sum(numbers)) if len(numbers) == len(parts) else None
+
 
 def excess_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> list[str]:
     """Symmetries of a model that the forces it stands for lack, sorted.

@@ -24,6 +24,7 @@ from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, PluginError, RunError
+from nbody_surrogate.models import find_model
 from nbody_surrogate.registry import make_system, register_surrogate
 from nbody_surrogate.simulation import simulate
 from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
@@ -415,9 +416,26 @@ def test_training_starts_from_weights(toy, tiny, tmp_path):
     still = {"learning_rate": 1e-30, "final_learning_rate": 0, "weight_decay": 0}
     recipe = tiny(**toy, **still, initial=str(tmp_path / "first"))
     train(recipe, tmp_path / "second")
-    first, second = (load_weights(tmp_path / k / "weights", "toy", Toy)[0].state_dict()
-                     for k in ("first", "second"))  # fmt: skip
-    assert all(torch.equal(second[key], value) for key, value in first.items())
+    (first, its_card, _), (second, card, _) = (
+        load_weights(tmp_path / k / "weights", "toy", Toy) for k in ("first", "second")
+    )
+    after = second.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in first.state_dict().items())
+    assert card.training["minutes_before"] == its_card.training_minutes
+
+
+@pytest.mark.parametrize(
+    ("training", "minutes"),
+    [
+        ({}, None),
+        ({"minutes": 2.5}, 2.5),
+        ({"minutes": 2.5, "initial": "first"}, None),
+        ({"minutes": 2.5, "initial": "first", "minutes_before": 4}, 6.5),
+    ],
+)
+def test_a_card_counts_the_training_that_came_before(training, minutes):
+    card = find_model("set").load()[1].model_copy(update={"training": training})
+    assert card.training_minutes == minutes
 
 
 @pytest.mark.parametrize(

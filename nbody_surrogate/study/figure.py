@@ -15,6 +15,8 @@ WIDTH, HEIGHT, PER_MODEL = 6.0, 1.2, 0.36  # inches
 COLUMNS = 2
 LONGEST = 26  # characters of a line of a model's name
 NARROW = 300.0  # ratio of the ends of an axis that needs more than powers of ten
+BELOW = 30.0  # so far below the best model references are drawn as an arrow
+APART = 0.18  # between the two points of a model
 
 
 def draw_study(tables: list[Table], path: Path) -> None:
@@ -46,11 +48,12 @@ def _draw(panel, table: Table) -> None:  # type: ignore[no-untyped-def]  # matpl
         (each.name, each.mean, each.rotated) for each in table.models if each.mean is not None
     ]
     bars += [(row["method"], Interval(**row["mean"]), None) for row in table.references]
+    least = min((each.mean.value for each in table.models if each.mean), default=0.0) / BELOW
     for place, (_, mean, rotated) in enumerate(reversed(bars)):
-        trained = place >= len(table.references)
-        _point(panel, place, mean, "C0" if trained else "0.5", "o")
+        trained, apart = place >= len(table.references), 0.0 if rotated is None else APART
+        _point(panel, place + apart, mean, "C0" if trained else "0.5", "o", least)
         if rotated is not None:
-            _point(panel, place, rotated, "C3", "s")
+            _point(panel, place - apart, rotated, "C3", "s", least)
     names = [fill(name, LONGEST) for name, _, _ in reversed(bars)]
     panel.set_yticks(range(len(bars)), names, fontsize=8)
     panel.set_xscale("log")
@@ -73,7 +76,14 @@ def _mark(panel) -> None:  # type: ignore[no-untyped-def]
     panel.grid(axis="x", alpha=0.3)
 
 
-def _point(panel, place: int, mean: Interval, color: str, marker: str) -> None:  # type: ignore[no-untyped-def]
-    least = max(mean.low, mean.value * 1e-3)
-    panel.plot([least, mean.high], [place, place], color=color, lw=2)
+def _point(  # type: ignore[no-untyped-def]
+    panel, place: float, mean: Interval, color: str, marker: str, least: float
+) -> None:
+    """Draw a mean and its interval, or an arrow where they are less than what is shown."""
+    if mean.value < least:
+        panel.plot([least], [place], marker="<", color=color, ms=6)
+        panel.annotate(f"{mean.value:.0e}", (least, place), (6, -3), textcoords="offset points",
+                       fontsize=7, color=color)  # fmt: skip
+        return
+    panel.plot([max(mean.low, least), mean.high], [place, place], color=color, lw=2)
     panel.plot([mean.value], [place], marker=marker, color=color, ms=5)

@@ -94,7 +94,8 @@ class Trainer:
         self.device = torch.device(device)
         check_device(self.device)
         torch.manual_seed(recipe.seed)
-        self.model = _initial_model(recipe, cls, config).to(self.device)
+        model, self.minutes_before = _initial_model(recipe, cls, config)
+        self.model = model.to(self.device)
         check_data(recipe, self.model)
         self._claim_folder()
         history = self.model.config.history
@@ -300,15 +301,22 @@ class Trainer:
             symmetries=tuple(sorted(self.model.symmetries)),
             training_data_hash=" ".join(source.digest for source in sources),
             training={
-                **({"initial": self.recipe.initial} if self.recipe.initial else {}),
                 "steps": self.step,
                 "minutes": round(self.seconds / 60, 1),
+                **self._before(),
                 "seed": self.recipe.seed,
                 "device": str(self.device),
                 **({"command": self.command} if self.command else {}),
                 **versions(),
             },
         )
+
+    def _before(self) -> dict[str, float | int | str]:
+        """Say what the training began with."""
+        if self.recipe.initial is None:
+            return {}
+        took = {} if self.minutes_before is None else {"minutes_before": self.minutes_before}
+        return {"initial": self.recipe.initial, **took}
 
     def _claim_folder(self) -> None:
         path, mine = self.folder / "recipe.json", self.recipe.model_dump(mode="json")
@@ -395,13 +403,13 @@ class _Swapped:
 
 def _initial_model(
     recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateConfig
-) -> AbstractSurrogate:
-    """Draw the parameters, or take those of trained weights."""
+) -> tuple[AbstractSurrogate, float | None]:
+    """Draw the parameters, or take trained ones; and say what minutes those took, if known."""
     if recipe.initial is None:
         with held_to(origin_of(cls, "surrogate"), "__init__"):
-            return cls(config)
+            return cls(config), 0.0
     folder = find_model(recipe.initial, "initial").folder
-    model, _, _ = load_weights(folder, recipe.surrogate, cls)
+    model, card, _ = load_weights(folder, recipe.surrogate, cls)
     if model.config != config:
         theirs, mine = model.config.model_dump(), config.model_dump()
         key = next(key for key in mine if theirs[key] != mine[key])
@@ -409,7 +417,7 @@ def _initial_model(
             f"`initial` {recipe.initial!r} has `{key}` {theirs[key]!r}, the recipe {mine[key]!r}; "
             "give the same under [model]"
         )
-    return model.train()
+    return model.train(), card.training_minutes
 
 
 def _finite(value: float) -> float | None:
