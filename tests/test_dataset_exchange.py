@@ -18,13 +18,14 @@ from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exports import export_npz, export_nri
 from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.imports import import_nri
-from nbody_surrogate.datasets.npy import NpyFile, whole_file, write_npy
+from nbody_surrogate.datasets.npy import NpyFile, write_npy
 from nbody_surrogate.datasets.nri import NriFiles, has_nri_files
 from nbody_surrogate.datasets.shard import Block, shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec, Task
 from nbody_surrogate.datasets.verification import verify
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.state import Particles
+from nbody_surrogate.whole import whole_file
 
 T, N = 4, 3
 THEIRS = {"train": "train", "validation": "valid", "test": "test"}

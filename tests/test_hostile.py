@@ -39,6 +39,7 @@ from nbody_surrogate.datasets.shard import ShardReader
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.models import Model, find_model
 from nbody_surrogate.restart import read_restart
+from nbody_surrogate.study.spec import read_study
 from nbody_surrogate.surrogate import CardSystem
 from nbody_surrogate.training.checkpoint import load_checkpoint, save_checkpoint
 from nbody_surrogate.training.recipe import read_recipe
@@ -93,6 +94,7 @@ def make_files(folder):
     generate(resolve(spec), folder / "data")
     (folder / "spec.toml").write_text(SPEC)
     shutil.copy(ROOT / "plugins/nbody_set/recipes/set.toml", folder / "recipe.toml")
+    shutil.copy(ROOT / "studies/generalisation.toml", folder / "study.toml")
     card = Card(
         systems=(CardSystem(system="charged", spec={"softening": 0.1}, time_range=(0.0, 1.0)),),
         frame_dt=0.1,
@@ -127,6 +129,7 @@ KINDS = {
     "shard": ("data/shard-00000.h5", BINARY, shard),
     "spec": ("spec.toml", TEXT, read_spec),
     "recipe": ("recipe.toml", TEXT, read_recipe),
+    "study": ("study.toml", TEXT, read_study),
     "npz": ("start.npz", BINARY, read_initial),
     "npy": ("loc.npy", BINARY, array),
     "checkpoint, tensors": (
@@ -144,7 +147,7 @@ KINDS = {
 
 SHARES = {
     **{"weights, model": 0.5, "weights, config": 0.4, "weights, evaluation": 0.1},
-    **{"spec": 0.5, "recipe": 0.5, "npy": 0.5},
+    **{"spec": 0.5, "recipe": 0.5, "study": 0.5, "npy": 0.5},
     **{"checkpoint, tensors": 0.25, "checkpoint, rest": 0.25},
 }
 """Parts of a kind that share its files: a folder of weights, configurations."""

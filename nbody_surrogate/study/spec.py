@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
-from nbody_surrogate.errors import InputError
 from nbody_surrogate.options import validated
+from nbody_surrogate.toml import read_toml
 
 __all__ = ["DataEntry", "ModelEntry", "StudySpec", "read_study"]
 
@@ -91,10 +90,4 @@ def read_study(path: str | Path) -> StudySpec:
     InputError
         If the file cannot be read, is no TOML, or a key or value is wrong.
     """
-    try:
-        values = tomllib.loads(Path(path).read_text())
-    except OSError as error:
-        raise InputError(f"`config` {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"`config` {str(path)!r} is not valid TOML: {error}") from None
-    return validated(StudySpec, values, f"study {str(path)!r}")
+    return validated(StudySpec, read_toml(path, "config"), f"study {str(path)!r}")
