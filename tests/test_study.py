@@ -12,7 +12,6 @@ from jaxtyping import config
 from commands import MISUSE, bad, nbody_sim
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.scorecard import Interval
-from nbody_surrogate.study import summary as module
 from nbody_surrogate.study.grid import cells
 from nbody_surrogate.study.jobs import Job, result_path, turned_task
 from nbody_surrogate.study.running import check_study
@@ -90,6 +89,36 @@ def test_a_study_from_end_to_end_and_again(tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
 
 
+def test_another_budget_from_the_command_line(tmp_path):
+    """Of time, for which steps are counted; but a model that names its steps makes those."""
+    text = changed("width = 4 }\ntraining = { learning_rate = 1e25, rise = 1 }", "width = 4 }")
+    text = text.replace('"linear"', '"linear"\nsteps = 1')
+    toml, folder = written(tmp_path / "small.toml", text), tmp_path / "run"
+    budget = ("--minutes", 0.01, "--workers", 1)
+    result = nbody_sim("study", toml, "--output", folder, *budget)
+    assert result.exit_code == 0, result.output
+    assert "0.01 minutes for each training" in result.stdout
+    found = json.loads((folder / "results.json").read_text())
+    assert "--minutes 0.01" in found["command"]
+    straight, wild = found["tables"][0]["models"]
+    timed = json.loads((folder / "timing/wild-pairs-n2-h4.json").read_text())["steps"]
+    assert (straight["steps"], wild["steps"]) == (1, timed)
+    assert timed > 1
+    assert not (folder / "timing/straight-pairs-n2-h4.json").exists()
+    assert "another study" in bad(MISUSE, "study", toml, "--output", folder)
+    assert "either `steps` or `minutes`" in bad(
+        MISUSE, "study", toml, "--output", folder, "--steps", 3, *budget
+    )
+    assert "must be > 0" in bad(MISUSE, "study", toml, "--output", folder, "--steps", 0)
+
+
+def test_a_reference_that_is_a_model_too_has_one_row(tmp_path):
+    toml = written(tmp_path / "small.toml", changed('"wild"', '"ballistic"'))
+    result = nbody_sim("study", toml, "--output", tmp_path / "run", "--workers", 1)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("| ballistic |") == 1
+
+
 @pytest.mark.slow
 def test_processes_give_what_one_gives(tmp_path):
     toml = written(tmp_path / "small.toml")
@@ -108,6 +137,7 @@ def test_processes_give_what_one_gives(tmp_path):
         (changed("width", "widht"), ["`widht`", "model 'wild'"]),
         (changed("batch", "bacth"), ["`bacth`"]),
         (changed("batch = 8", "task = false"), ["`task` is settled by the study"]),
+        (changed("batch = 8", "steps = 8"), ["`steps` is settled by the study"]),
         (changed("steps = 2", ""), ["`steps` or `minutes`"]),
         (changed("steps = 2", "steps = 2\nminutes = 1.0"), ["`steps` or `minutes`"]),
         (changed('"wild"', '"straight"'), ["`models` must all be different"]),
@@ -220,7 +250,6 @@ def test_an_interval_of_one_seed_is_over_trajectories(tmp_path):
     assert 1.0 <= straight.mean.low < 2.5 < straight.mean.high <= 4.0
     assert wild.p is not None
     assert wild.verdict == "worse"
-    assert module.missing(study, tmp_path) == []
 
 
 def test_what_a_process_cannot_find_is_refused(tmp_path, monkeypatch):

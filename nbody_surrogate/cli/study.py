@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import shlex
+from dataclasses import asdict
 from pathlib import Path
 
 import rich_click as click
 
+from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_whole
 from nbody_surrogate.cli.interruption import interruptible
 
@@ -18,9 +19,19 @@ __all__ = ["study"]
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Folder.")
 @click.option("--workers", type=int, default=2, show_default=True, help="Processes.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@click.option("--steps", type=int, help="Of each training, in place of the study's budget.")
+@click.option("--minutes", type=float, help="Of each training, in place of the study's budget.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def study(config: Path, output: Path, workers: int, device: str, quiet: bool) -> None:
+def study(
+    config: Path,
+    output: Path,
+    workers: int,
+    steps: int | None,
+    minutes: float | None,
+    device: str,
+    quiet: bool,
+) -> None:
     """Train and compare the models of the study CONFIG, a TOML file.
 
     Every model is trained on every data set with every seed, under one budget of steps or of time.
@@ -31,29 +42,27 @@ def study(config: Path, output: Path, workers: int, device: str, quiet: bool) ->
     from nbody_surrogate.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
     from nbody_surrogate.study.running import run_study
-    from nbody_surrogate.study.spec import read_study
+    from nbody_surrogate.study.spec import read_study, with_budget
     from nbody_surrogate.study.summary import summarise, to_markdown
 
-    spec, where = read_study(config), str(resolve_device(device))
+    spec = with_budget(read_study(config), steps, minutes)
+    where, command = str(resolve_device(device)), command_line(("quiet",))
 
     def say(what: str, done: int, total: int) -> None:
         if not quiet:
             click.echo(f"{what}: {done} of {total}", err=True)
 
-    again = shlex.join(["nbody-sim", "study", str(config), "--output", str(output)])
-    with interruptible(f"what is finished stays; go on with {again}"):
+    with interruptible(f"what is finished stays; go on with {command}"):
         run_study(spec, output, workers, say, where)
     tables = summarise(spec, output)
     text = to_markdown(spec, tables)
-    found = {"study": spec.model_dump(mode="json"), "tables": [_plain(each) for each in tables]}
+    found = {
+        "command": command,
+        "study": spec.model_dump(mode="json"),
+        "tables": [asdict(table) for table in tables],
+    }
     write_whole(output / "results.json", json.dumps(found, indent=1) + "\n")
     write_whole(output / "table.md", text)
     draw_study(tables, output / "figure.png")
     if not quiet:
         click.echo(text, nl=False)
-
-
-def _plain(table: object) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return asdict(table)  # type: ignore[call-overload, no-any-return]

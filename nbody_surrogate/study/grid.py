@@ -101,7 +101,6 @@ def recipe_of(study: StudySpec, cell: Cell, folder: Path, steps: int) -> Recipe:
     values: dict[str, Any] = {"loss": "mse", "validation": VALIDATION, **study.training}
     values |= cell.model.training
     batch = values.pop("batch", BATCH)
-    steps = values.pop("steps", steps)
     every = max(steps // VALIDATIONS, 1)
     fixed = {
         "surrogate": cell.model.surrogate,

@@ -15,7 +15,7 @@ from nbody_surrogate.datasets.generation import generate
 from nbody_surrogate.datasets.workers import begin_worker
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.registry import is_local, surrogate_class
-from nbody_surrogate.study.grid import cells, places, recipe_of
+from nbody_surrogate.study.grid import Cell, cells, places, recipe_of
 from nbody_surrogate.study.jobs import Job, data_folder, do, result_path
 from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.training.checkpoint import read_json, write_json
@@ -52,11 +52,10 @@ def run_study(
     jobs = [Job(study, folder, place, None, None) for place in there]
     if study.minutes is not None:
         jobs += [Job(study, folder, cell.place, cell, None) for cell in cells(study)
-                 if cell.seed == study.seeds[0]]  # fmt: skip
+                 if cell.seed == study.seeds[0] and cell.model.steps is None]  # fmt: skip
     _run(do_here, jobs, workers, lambda done, total: progress("references", done, total))
     trainings = [
-        Job(study, folder, cell.place, cell, _steps(study, folder, cell.group))
-        for cell in cells(study)
+        Job(study, folder, cell.place, cell, _steps(study, folder, cell)) for cell in cells(study)
     ]
     _run(do_here, trainings, workers, lambda done, total: progress("trainings", done, total))
 
@@ -77,7 +76,7 @@ def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
     for cell in cells(study):
         if cell.seed != study.seeds[0]:
             continue  # the seed is all that differs
-        recipe = recipe_of(study, cell, Path(), study.steps or 1)
+        recipe = recipe_of(study, cell, Path(), cell.model.steps or study.steps or 1)
         cls = surrogate_class(cell.model.surrogate)
         model = cls(cls.Config(**recipe.model))
         check_fit(recipe, model, cell.place.spec(), f"data {cell.place.data.name!r}")
@@ -98,10 +97,11 @@ def _claim(study: StudySpec, folder: Path) -> None:
     write_json(path, mine)
 
 
-def _steps(study: StudySpec, folder: Path, group: str) -> int:
-    if study.steps is not None:
-        return study.steps
-    steps: int = read_json(folder / "timing" / f"{group}.json")["steps"]
+def _steps(study: StudySpec, folder: Path, cell: Cell) -> int:
+    given = cell.model.steps or study.steps
+    if given is not None:
+        return given
+    steps: int = read_json(folder / "timing" / f"{cell.group}.json")["steps"]
     return steps
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 from nbody_surrogate.options import validated
 from nbody_surrogate.toml import read_toml
 
-__all__ = ["DataEntry", "ModelEntry", "StudySpec", "read_study"]
+__all__ = ["DataEntry", "ModelEntry", "StudySpec", "read_study", "with_budget"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -26,6 +26,7 @@ class ModelEntry(_Section):
     name: Name
     surrogate: str
     config: dict[str, Any] = Field(default_factory=dict)
+    steps: PositiveInt | None = Field(default=None, description="its own, whatever the budget")
     training: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the recipe that differ for this model"
     )
@@ -53,7 +54,8 @@ class StudySpec(_Section):
 
     Each model is trained on each data set with each seed, by the same recipe but for what is said
     of it, and either for `steps` or for as many steps as it makes in `minutes`, which are counted
-    once for each model and data set.
+    once for each model and data set. A model with `steps` of its own makes
+    those.
     """
 
     title: str
@@ -91,3 +93,17 @@ def read_study(path: str | Path) -> StudySpec:
         If the file cannot be read, is no TOML, or a key or value is wrong.
     """
     return validated(StudySpec, read_toml(path, "config"), f"study {str(path)!r}")
+
+
+def with_budget(study: StudySpec, steps: int | None, minutes: float | None) -> StudySpec:
+    """Return a study with another budget; with its own where both are None.
+
+    Raises
+    ------
+    InputError
+        If both are given, or one is not positive.
+    """
+    if steps is None and minutes is None:
+        return study
+    values = study.model_dump() | {"steps": steps, "minutes": minutes}
+    return validated(StudySpec, values, "the study")

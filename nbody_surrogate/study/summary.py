@@ -12,7 +12,7 @@ from scipy import stats
 
 from nbody_surrogate.scorecard import Interval
 from nbody_surrogate.statistics import bootstrap_mean
-from nbody_surrogate.study.grid import Cell, Place, cells, places
+from nbody_surrogate.study.grid import Cell, Place, places
 from nbody_surrogate.study.jobs import Job, result_path
 from nbody_surrogate.study.spec import ModelEntry, StudySpec
 from nbody_surrogate.training.checkpoint import read_json
@@ -154,6 +154,7 @@ def _table(study: StudySpec, folder: Path, place: Place) -> Table:
     path = result_path(Job(study, folder, place, None, None))
     spec = place.spec()
     assert spec.task is not None
+    references = read_json(path) if path.is_file() else []
     ahead = int(spec.numbers[spec.task.target] - spec.numbers[spec.task.input])
     return Table(
         place.name,
@@ -161,7 +162,7 @@ def _table(study: StudySpec, folder: Path, place: Place) -> Table:
         place.particles,
         ahead,
         [_model(name, found, intervals, best) for name in found],
-        read_json(path) if path.is_file() else [],
+        [row for row in references if row["method"] not in found],
     )
 
 
@@ -198,7 +199,7 @@ def _verdict(
 ) -> str:
     mine = intervals[name]
     if mine is None or best is None:
-        return ", ".join(["not done"])
+        return "not done"
     first = intervals[best]
     assert first is not None
     if name == best:
@@ -279,12 +280,3 @@ def _number(value: float | None) -> str:
 
 def _text(value: int | None) -> str:
     return "" if value is None else str(value)
-
-
-def missing(study: StudySpec, folder: Path) -> list[str]:
-    """Return the names of the cells that have no result."""
-    return [
-        cell.name
-        for cell in cells(study)
-        if not result_path(Job(study, folder, cell.place, cell, 1)).is_file()
-    ]
