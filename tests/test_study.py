@@ -97,7 +97,7 @@ def test_another_budget_from_the_command_line(tmp_path):
     budget = ("--minutes", 0.01, "--workers", 1)
     result = nbody_sim("study", toml, "--output", folder, *budget)
     assert result.exit_code == 0, result.output
-    assert "0.01 minutes for each training" in result.stdout
+    assert "0.01 min for each training" in result.stdout
     found = json.loads((folder / "results.json").read_text())
     assert "--minutes 0.01" in found["command"]
     straight, wild = found["tables"][0]["models"]

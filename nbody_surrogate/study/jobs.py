@@ -23,7 +23,9 @@ from nbody_surrogate.whole import whole_file
 
 __all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
 
-TRIAL = 6  # steps that are timed, after one that is not
+TRIAL = 6  # steps that are timed at least, after one that is not
+LONGEST_TRIAL = 400
+ENOUGH = 2.0  # seconds of a trial
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 
 
@@ -72,23 +74,31 @@ def _references(job: Job) -> list[dict[str, Any]]:
 
 
 def _timing(job: Job, cell: Cell, device: str) -> dict[str, float]:
-    """Count the steps of the budget, by a few of them and one validation."""
+    """Count the steps of the budget, by some of them and one validation."""
     assert job.study.minutes is not None
-    place = data_folder(job.folder, job.place)
-    with tempfile.TemporaryDirectory() as folder:
-        recipe = recipe_of(job.study, cell, place, TRIAL + 1)
-        last_only = recipe.model_copy(update={"validate_every": TRIAL + 1})
-        trainer = Trainer(last_only, folder, 1, lambda line: None, device)
-        marks = [time.perf_counter()]
-        try:
-            trainer.run(lambda step, loss, error: marks.append(time.perf_counter()))
-        except DivergenceError:
-            return {"steps": TRIAL + 1}  # the training will show it, and be noted
-    steps = np.diff(marks)
-    each = statistics.median(steps[1:-1])
-    validation = max(steps[-1] - each, 0.0)
+    steps = TRIAL
+    try:
+        each, validation = _trial(job, cell, steps, device)
+        if each * steps < ENOUGH:
+            steps = min(int(ENOUGH / each) + 1, LONGEST_TRIAL)
+            each, validation = _trial(job, cell, steps, device)
+    except DivergenceError:
+        return {"steps": steps + 1}  # the training will show it, and be noted
     left = max(60 * job.study.minutes - VALIDATIONS * validation, 0.0)
     return {"seconds": each, "validation": validation, "steps": max(int(left / each), 1)}
+
+
+def _trial(job: Job, cell: Cell, steps: int, device: str) -> tuple[float, float]:
+    """Return the seconds of a step and of a validation."""
+    recipe = recipe_of(job.study, cell, data_folder(job.folder, job.place), steps + 1)
+    last_only = recipe.model_copy(update={"validate_every": steps + 1})
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(last_only, folder, 1, lambda line: None, device)
+        marks = [time.perf_counter()]
+        trainer.run(lambda step, loss, error: marks.append(time.perf_counter()))
+    spent = np.diff(marks)
+    each = statistics.median(spent[1:-1])
+    return each, max(float(spent[-1]) - each, 0.0)
 
 
 def _trained(job: Job, cell: Cell, steps: int, device: str) -> dict[str, Any]:

@@ -214,7 +214,7 @@ COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "tra
 def to_markdown(study: StudySpec, tables: list[Table]) -> str:
     """Lay out the tables."""
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
-    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} minutes"
+    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} min"
     over = "over seeds" if len(study.seeds) > 1 else "over trajectories"
     lines = [
         f"# {study.title}",
