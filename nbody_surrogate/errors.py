@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "DivergenceError",
     "FileFormatError",
@@ -12,6 +14,7 @@ __all__ = [
     "PluginError",
     "RunError",
     "is_out_of_memory",
+    "one_line",
 ]
 
 
@@ -57,3 +60,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; torch says so by a RuntimeError."""
     said = "allocate memory" in str(error) or "out of memory" in str(error)
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the error's message without line breaks, and not too long."""
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    text = " ".join(str(message).split()) or type(error).__name__
+    if said := re.search(r"error message = '([^']+)'", text):  # HDF5 buries the system's
+        text = said[1]
+    return text if len(text) <= 200 else text[:197] + "..."

@@ -12,6 +12,7 @@ import numpy as np
 
 from nbody_surrogate.datasets.npy import write_npy
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.output_file import check_output_file
 from nbody_surrogate.trajectory import Trajectory
 from nbody_surrogate.whole import whole_file, whole_path
 
@@ -65,15 +66,7 @@ def check_exchange_path(path: str | Path, overwrite: bool = False) -> Path:
     InputError
         If the extension is unknown, the folder missing, or the file there already.
     """
-    path = Path(path)
-    if path.suffix.lower() not in EXCHANGED:
-        known = ", ".join(EXCHANGED)
-        raise InputError(f"`output` must name a file ending in one of {known}, got '{path}'")
-    if path.is_dir() or not path.parent.is_dir():
-        raise InputError(f"`output` must name a file in an existing folder, got '{path}'")
-    if path.exists() and not overwrite:
-        raise InputError(f"`output` must not exist yet unless `overwrite` is set, got '{path}'")
-    return path
+    return check_output_file(path, "output", EXCHANGED, overwrite)
 
 
 def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:

@@ -33,10 +33,11 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from nbody_surrogate.bounded import read_bounded
-from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
 from nbody_surrogate.guard_report import GuardReport
-from nbody_surrogate.h5md.layout import one_line, part_path
+from nbody_surrogate.h5md.layout import part_path
 from nbody_surrogate.integrator import AbstractIntegrator
+from nbody_surrogate.output_file import OTHERWISE, check_output_file
 from nbody_surrogate.registry import plugin_of
 from nbody_surrogate.state import Particles
 from nbody_surrogate.versions import versions
@@ -202,27 +203,16 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
     InputError
         If its folder is missing or not writable, or there is a file and `overwrite` is not given.
     """
-    file, given = Path(path), f"got {os.fspath(path)!r}"
-    try:
-        if file.suffix == ".h5":
-            raise InputError(f"`checkpoint` must not end in '.h5', as the output does, {given}")
-        if not file.parent.is_dir() or not os.access(file.parent, os.W_OK | os.X_OK):
-            raise InputError(
-                f"`checkpoint` must lie in an existing folder that you may write to, {given}"
-            )
-        with suppress(FileNotFoundError):
-            file.lstat()  # raises where the name is none at all
-        if file.is_dir() or (file.exists() and not file.is_file()):
-            raise InputError(f"`checkpoint` must be a regular file, {given}")
-        if (file.exists() or file.is_symlink()) and not overwrite:
-            raise InputError(
-                "`checkpoint` must not exist yet: go on with nbody-sim resume, choose another name "
-                f"or pass --overwrite; {given}"
-            )
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:
-        raise InputError(f"`checkpoint` must be a file name: {one_line(error)}, {given}") from None
+    file = check_output_file(
+        path,
+        "checkpoint",
+        overwrite=overwrite,
+        otherwise=f"go on with nbody-sim resume, {OTHERWISE}",
+    )
+    if file.suffix == ".h5":
+        raise InputError(
+            f"`checkpoint` must not end in '.h5', as the output does, got {os.fspath(path)!r}"
+        )
     return file
 
 

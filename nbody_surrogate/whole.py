@@ -7,8 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from nbody_surrogate.errors import RunError
-from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.errors import RunError, one_line
 
 __all__ = ["whole_file", "whole_path"]
 

@@ -51,6 +51,7 @@ def test_mdanalysis_reads_positions_velocities_and_times(made):
         assert step.time == run.t[frame]
         np.testing.assert_allclose(step.positions, run.x[frame], rtol=SINGLE, atol=SINGLE)
         np.testing.assert_allclose(step.velocities, run.v[frame], rtol=SINGLE, atol=SINGLE)
+    universe.trajectory.close()  # while it is open, HDF5 refuses readers with other locks
     with h5py.File(path) as file:
         charges = file["particles/trajectory_0000/charge"][()]
     np.testing.assert_array_equal(charges, run.particles.charges[0])

@@ -563,9 +563,9 @@ def test_a_good_output_path_is_accepted(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("run.npz", "must end in '.h5'"),
-        ("run", "must end in '.h5'"),
-        (".h5", "must end in '.h5'"),
+        ("run.npz", "ending in .h5"),
+        ("run", "ending in .h5"),
+        (".h5", "ending in .h5"),
         ("missing/run.h5", "existing folder"),
         ("folder.h5", "regular file"),
         ("a\0b.h5", "`output` must"),

@@ -10,9 +10,10 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
-from nbody_surrogate.cli.files import check_free, write_whole
+from nbody_surrogate.cli.files import write_whole
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.output_file import check_output_file
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -101,7 +102,7 @@ def _check(options: dict[str, Any]) -> None:
         if options["dataset"] is not None and options[name]:
             raise InputError(f"`{name}` does not go with `dataset`, which settles it")
     if options["output"] is not None:
-        check_free(options["output"], options["overwrite"])
+        check_output_file(options["output"], "output", (), options["overwrite"])
 
 
 def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.output_file import check_output_file
 
-__all__ = ["Files", "check_free", "free_base", "write_whole"]
+__all__ = ["Files", "free_base", "write_whole"]
 
 
 @dataclass(frozen=True)
@@ -106,24 +107,8 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     if output is None:
         return _free_in_runs(name)
     for suffix in suffixes:
-        check_free(output.with_name(output.name + suffix), overwrite)
+        check_output_file(output.with_name(output.name + suffix), "output", (), overwrite)
     return output
-
-
-def check_free(path: Path, overwrite: bool) -> None:
-    """Demand that a file of text can be written there.
-
-    Raises
-    ------
-    InputError
-        If not.
-    """
-    if not path.parent.is_dir():
-        raise InputError(f"`output` {str(path)!r}: its folder is not there")
-    if path.is_dir():
-        raise InputError(f"`output` {str(path)!r} is a folder; name a file")
-    if path.exists() and not overwrite:
-        raise InputError(f"`output` {str(path)!r} is there already; add --overwrite to replace it")
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.datasets.regular import require_regular
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.errors import FileFormatError, one_line
 from nbody_surrogate.whole import whole_file
 
 __all__ = [

@@ -10,8 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from nbody_surrogate.datasets.regular import require_regular
-from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.initial import DAMAGE, HEADERS
 
 __all__ = ["NpyFile", "write_npy"]

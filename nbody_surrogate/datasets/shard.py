@@ -34,7 +34,7 @@ import h5py
 import numpy as np
 
 from nbody_surrogate.datasets.regular import require_regular
-from nbody_surrogate.errors import FileFormatError, RunError
+from nbody_surrogate.errors import FileFormatError, RunError, one_line
 from nbody_surrogate.h5md.allocation import allocate, offset_of
 from nbody_surrogate.h5md.checks import (
     check_size,
@@ -43,7 +43,7 @@ from nbody_surrogate.h5md.checks import (
     open_floats,
     text_at,
 )
-from nbody_surrogate.h5md.layout import FLOAT, INTEGER, one_line, text_type
+from nbody_surrogate.h5md.layout import FLOAT, INTEGER, text_type
 from nbody_surrogate.h5md.reader import DAMAGE
 from nbody_surrogate.state import Particles
 

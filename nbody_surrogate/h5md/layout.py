@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import h5py
@@ -36,15 +35,6 @@ def trajectory_name(b: int) -> str:
 def part_path(path: Path) -> Path:
     """Where the frames stand until the run is finished: ``NAME.h5.part``."""
     return path.with_name(path.name + ".part")
-
-
-def one_line(error: BaseException) -> str:
-    """Return the error's message without line breaks, and not too long."""
-    message = error.args[0] if isinstance(error, KeyError) and error.args else error
-    text = " ".join(str(message).split()) or type(error).__name__
-    if said := re.search(r"error message = '([^']+)'", text):  # HDF5 buries the system's
-        text = said[1]
-    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def text_type(length: int) -> np.dtype:

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from nbody_surrogate.errors import InputError
-from nbody_surrogate.h5md.layout import one_line
+from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.trajectory import RunInfo
 
 __all__ = ["dump_info", "load_info", "room_for"]

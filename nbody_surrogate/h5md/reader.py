@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.errors import FileFormatError
+from nbody_surrogate.errors import FileFormatError, one_line
 from nbody_surrogate.h5md.checks import (
     check_size,
     floats_at,
@@ -32,7 +32,6 @@ from nbody_surrogate.h5md.layout import (
     MAX_BYTES,
     OBSERVABLES,
     OURS,
-    one_line,
     trajectory_name,
 )
 from nbody_surrogate.h5md.provenance import load_info

@@ -16,8 +16,8 @@ from typing import final
 
 import numpy as np
 
-from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.h5md.layout import FLOAT, INTEGER, one_line, part_path
+from nbody_surrogate.errors import InputError, RunError, one_line
+from nbody_surrogate.h5md.layout import FLOAT, INTEGER, part_path
 from nbody_surrogate.h5md.output_path import check_output_path, check_space
 from nbody_surrogate.h5md.provenance import dump_info, room_for
 from nbody_surrogate.h5md.structure import create_structure, find_structure

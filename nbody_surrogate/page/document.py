@@ -6,7 +6,7 @@ import html
 from importlib.resources import files
 from pathlib import Path
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.output_file import check_output_file
 from nbody_surrogate.whole import whole_file
 
 __all__ = ["check_page_path", "document", "escaped", "resource", "write_page"]
@@ -53,18 +53,7 @@ def check_page_path(path: str | Path, overwrite: bool, parameter: str = "report"
     InputError
         If not.
     """
-    path = Path(path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"`{parameter}` must name a file ending in .html, got '{path}'")
-    if path.is_dir():
-        raise InputError(f"`{parameter}` must name a file, got the folder '{path}'")
-    if not path.parent.is_dir():
-        raise InputError(f"`{parameter}` must name a file in an existing folder, got '{path}'")
-    if path.exists() and not overwrite:
-        raise InputError(
-            f"`{parameter}` must not exist yet unless `overwrite` is set, got '{path}'"
-        )
-    return path
+    return check_output_file(path, parameter, (".html", ".htm"), overwrite)
 
 
 def write_page(path: Path, text: str) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.output_file import check_output_file
 
 __all__ = ["check_picture_path", "is_data", "is_movie", "is_page"]
 
@@ -33,15 +33,7 @@ def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
         If the extension is unknown, the folder is missing or not writable, the file exists and
         `overwrite` is False, or a movie is asked for without the libraries to write it.
     """
-    path = Path(path)
-    if path.suffix.lower() not in PICTURES + MOVIES + PAGES + DATA:
-        known = ", ".join(PICTURES + MOVIES + PAGES + DATA)
-        raise InputError(f"`render` must name a file ending in one of {known}, got '{path}'")
-    if path.is_dir():
-        raise InputError(f"`render` must name a file, got the folder '{path}'")
-    if path.exists() and not overwrite:
-        raise InputError(f"`render` must not exist yet unless `overwrite` is set, got '{path}'")
-    _check_folder(path)
+    path = check_output_file(path, "render", PICTURES + MOVIES + PAGES + DATA, overwrite)
     if is_movie(path) and not all(map(find_spec, ("imageio", "imageio_ffmpeg"))):
         raise InputError(
             f"`render` needs imageio with ffmpeg for '{path}': "
@@ -63,10 +55,3 @@ def is_page(path: Path) -> bool:
 def is_data(path: Path) -> bool:
     """Whether a path asks for a file for ParaView."""
     return path.suffix.lower() in DATA
-
-
-def _check_folder(path: Path) -> None:
-    if not path.parent.is_dir():
-        raise InputError(f"`render` must name a file in an existing folder, got '{path}'")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"`render` must name a file in a writable folder, got '{path}'")

@@ -1,0 +1,79 @@
+"""Where results may go: every command refuses the same names with the same line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.exchange import check_exchange_path
+from nbody_surrogate.h5md import check_output_path
+from nbody_surrogate.output_file import check_output_file
+from nbody_surrogate.page.document import check_page_path
+from nbody_surrogate.rendering import check_picture_path
+from nbody_surrogate.restart import check_restart_path
+
+CHECKS = {
+    "`output`.h5": check_output_path,
+    "`output`.npz": check_exchange_path,
+    "`report`.html": check_page_path,
+    "`render`.png": check_picture_path,
+    "`checkpoint`.restart": check_restart_path,
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_each_check_accepts_what_can_be_written_and_makes_nothing(kind, here):
+    check, suffix = CHECKS[kind], kind[kind.index(".") :]
+    assert check(f"a{suffix}", False) == Path(f"a{suffix}")
+    assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("missing/a", "existing folder"),
+        ("folder", "regular file"),
+        ("pipe", "regular file"),
+        ("a\0b", "file name"),
+        ("x" * 300, "file name"),
+        ("there", "--overwrite"),
+        ("nowhere", "--overwrite"),  # a link to a file that is not there
+    ],
+)
+@pytest.mark.parametrize("kind", CHECKS)
+def test_each_check_refuses_what_cannot(kind, name, words, here):
+    check, suffix = CHECKS[kind], kind[kind.index(".") :]
+    (here / f"folder{suffix}").mkdir()
+    os.mkfifo(here / f"pipe{suffix}")
+    (here / f"there{suffix}").write_bytes(b"precious")
+    (here / f"nowhere{suffix}").symlink_to("gone")
+    with pytest.raises(InputError) as caught:
+        check(name + suffix, False)
+    line = str(caught.value)
+    assert line.startswith(kind[: kind.index(".")])
+    assert words in line
+    assert "\n" not in line
+    assert "\0" not in line
+    assert (here / f"there{suffix}").read_bytes() == b"precious"
+    if words == "--overwrite":
+        assert check(name + suffix, True) == Path(name + suffix)
+
+
+def test_a_line_break_in_a_name_stays_one_line():
+    with pytest.raises(InputError) as caught:
+        check_output_file("a\nb/c.png", "figure", (".png",))
+    assert "\n" not in str(caught.value)
+
+
+def test_another_suffix_is_told_the_ones_that_are_known():
+    with pytest.raises(InputError, match=r"`figure`.*one of \.png, \.svg, got 'a\.bmp'"):
+        check_output_file("a.bmp", "figure", (".png", ".svg"))
