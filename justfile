@@ -24,7 +24,7 @@ fix:
     ruff check --fix .
     ruff format .
 
-# Every number in the README and in docs/
+# Every number in the README and in docs/ but those of studies
 bench:
     python benchmarks/reference_drift.py
     python benchmarks/main_job.py
@@ -44,6 +44,15 @@ bench:
     python benchmarks/scaling.py --figure docs/images/scaling.png
     python benchmarks/convergence.py --figure docs/images/convergence.png
     python benchmarks/chaos.py --figure docs/images/chaos.png
+
+# The studies whose tables stand in docs/: 50 minutes on two cores
+studies:
+    nbody-sim study studies/paper-smoke.toml --output runs/paper-smoke
+    nbody-sim study studies/paper-smoke.toml --minutes 1 --output runs/paper-smoke-minutes
+    nbody-sim study studies/zero-target.toml --output runs/zero-target
+    nbody-sim study studies/generalisation.toml --output runs/generalisation
+    nbody-sim train plugins/nbody_baselines/recipes/egnn-nbody-small.toml --output runs/egnn
+    nbody-sim evaluate runs/egnn --dataset runs/egnn/data-0
 
 # Train the shipped weights of SET again
 train:
