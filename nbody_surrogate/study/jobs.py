@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -24,8 +23,7 @@ from nbody_surrogate.whole import whole_file
 __all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
 
 TRIAL = 6  # steps that are timed at least, after one that is not
-LONGEST_TRIAL = 400
-ENOUGH = 2.0  # seconds of a trial
+SHARE, SHORTEST, LONGEST = 0.1, 1.0, 30.0  # of a budget for its trial; seconds
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 
 
@@ -79,8 +77,9 @@ def _timing(job: Job, cell: Cell, device: str) -> dict[str, float]:
     steps = TRIAL
     try:
         each, validation = _trial(job, cell, steps, device)
-        if each * steps < ENOUGH:
-            steps = min(int(ENOUGH / each) + 1, LONGEST_TRIAL)
+        enough = min(max(SHARE * 60 * job.study.minutes, SHORTEST), LONGEST)
+        if each * steps < enough:
+            steps = int(enough / each) + 1
             each, validation = _trial(job, cell, steps, device)
     except DivergenceError:
         return {"steps": steps + 1}  # the training will show it, and be noted
@@ -97,7 +96,7 @@ def _trial(job: Job, cell: Cell, steps: int, device: str) -> tuple[float, float]
         marks = [time.perf_counter()]
         trainer.run(lambda step, loss, error: marks.append(time.perf_counter()))
     spent = np.diff(marks)
-    each = statistics.median(spent[1:-1])
+    each = float(np.mean(spent[1:-1]))
     return each, max(float(spent[-1]) - each, 0.0)
 
 

@@ -49,11 +49,12 @@ def run_study(
         progress("data", done, len(there))
         generate(place.spec(), data_folder(folder, place), workers=workers)
     progress("data", len(there), len(there))
-    jobs = [Job(study, folder, place, None, None) for place in there]
-    if study.minutes is not None:
-        jobs += [Job(study, folder, cell.place, cell, None) for cell in cells(study)
-                 if cell.seed == study.seeds[0] and cell.model.steps is None]  # fmt: skip
-    _run(do_here, jobs, workers, lambda done, total: progress("references", done, total))
+    references = [Job(study, folder, place, None, None) for place in there]
+    _run(do_here, references, workers, lambda done, total: progress("references", done, total))
+    if study.minutes is not None:  # all trainings are timed beside one another, as they will run
+        timings = [Job(study, folder, cell.place, cell, None) for cell in cells(study)
+                   if cell.seed == study.seeds[0] and cell.model.steps is None]  # fmt: skip
+        _run(do_here, timings, workers, lambda done, total: progress("timings", done, total))
     trainings = [
         Job(study, folder, cell.place, cell, _steps(study, folder, cell)) for cell in cells(study)
     ]
