@@ -215,13 +215,15 @@ def to_markdown(study: StudySpec, tables: list[Table]) -> str:
     """Lay out the tables."""
     seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
     budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} min"
-    over = "over seeds" if len(study.seeds) > 1 else "over trajectories"
+    over = "trajectories"
+    if len(study.seeds) > 1:
+        over = "seeds, those of methods that are not trained over trajectories"
     lines = [
         f"# {study.title}",
         "",
         f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
-        f"per coordinate, with 95 % intervals {over}. Where intervals overlap, or the paired test "
-        f"has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
+        f"per coordinate, with 95 % intervals over {over}. Where intervals overlap, or the paired "
+        f"test has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
         "`ms` for one prediction.",
     ]
     for table in tables:
