@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.curves import Curves, curves_of
 from nbody_surrogate.distributions import Distribution, Window, compare_distributions, window_of
@@ -18,6 +17,7 @@ from nbody_surrogate.metrics import (
     ade,
     departures,
     fde,
+    horizon_frames,
     mean_kinetic,
     mse,
     normalised_rmse,
@@ -31,11 +31,9 @@ from nbody_surrogate.trajectory import Ensemble
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["HORIZONS", "MSE_FRAMES", "Comparison", "compare", "horizon_frames"]
+__all__ = ["MSE_FRAMES", "Comparison", "compare"]
 
-HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
 MSE_FRAMES = (1, 5, 10, 20, 50, 100)
-SAME_TIME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Comparison:
         Labels of the methods.
     trajectories : int
     horizons : tuple of float
-        Time since the start: those of `HORIZONS` that the run reaches, and its end.
+        Time since the start: those of `metrics.HORIZONS` that the run reaches, and its end.
     position_rmse, velocity_rmse : tuple of float
         Per coordinate, at each horizon.
     valid_time : float
@@ -228,13 +226,6 @@ def _errors(reference: Ensemble, candidate: Ensemble) -> dict[str, Summary]:
         found["ade"] = Summary.of(ade(reference.x, candidate.x))
         found["fde"] = Summary.of(fde(reference.x, candidate.x))
     return found
-
-
-def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
-    """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
-    since = t - t[0]
-    horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
-    return [int(np.abs(since - h).argmin()) for h in horizons]
 
 
 def _medians(values: Drift) -> dict[str, float]:

@@ -15,6 +15,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.metrics import spread
 from nbody_surrogate.registry import integrator_options, make_integrator
+from nbody_surrogate.simulation import simulate
 from nbody_surrogate.state import State
 from nbody_surrogate.trajectory import Ensemble
 
@@ -85,8 +86,6 @@ def _distance(one: Ensemble, other: Ensemble) -> Float64[np.ndarray, "B T"]:
 
 
 def _twin(reference: Ensemble, offset: float) -> Ensemble:
-    from nbody_surrogate.simulation import simulate  # which itself needs metrics
-
     state = reference.state(0)
     shift = np.random.default_rng(SEED).normal(size=(2, *state.x.shape))
     shift *= (

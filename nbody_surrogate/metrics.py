@@ -27,6 +27,7 @@ from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.trajectory import Ensemble
 
 __all__ = [
+    "HORIZONS",
     "VALID_THRESHOLD",
     "Drift",
     "ade",
@@ -35,6 +36,7 @@ __all__ = [
     "drift",
     "fastest",
     "fde",
+    "horizon_frames",
     "mean_kinetic",
     "mse",
     "normalised_rmse",
@@ -44,6 +46,8 @@ __all__ = [
     "valid_prediction_time",
 ]
 
+HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
+SAME_TIME = 1e-9
 VALID_THRESHOLD = 0.1  # of the reference's spread
 
 
@@ -192,3 +196,10 @@ def summary(run: Ensemble) -> dict[str, float]:
     """Median drifts of a run by itself, energy over its own time-mean kinetic energy."""
     values = drift(run.system(), run.x, run.v, run.particles)
     return {key: float(np.median(value)) for key, value in values._asdict().items()}
+
+
+def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
+    """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
+    since = t - t[0]
+    horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
+    return [int(np.abs(since - h).argmin()) for h in horizons]

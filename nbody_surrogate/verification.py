@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.comparison import horizon_frames
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrator import AbstractIntegrator
+from nbody_surrogate.metrics import horizon_frames
 from nbody_surrogate.trajectory import Ensemble
 
 __all__ = ["FINER", "SMALLEST_RTOL", "TIGHTER", "LabelErrors", "label_errors", "sharper"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -15,6 +16,11 @@ MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 def seconds(number):
     """So many seconds of a machine that has nothing else to do."""
     return number * max(1.0, os.getloadavg()[0] / os.cpu_count())
+
+
+def heed_ctrl_c():
+    """Before a program: what runs in the background of a script may be told not to."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def nbody_sim(*arguments):

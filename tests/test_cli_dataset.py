@@ -13,7 +13,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import FAILURE, INTERRUPTED, MISUSE, bad, contents, good, nbody_sim, no_constant
+from commands import (
+    FAILURE,
+    INTERRUPTED,
+    MISUSE,
+    bad,
+    contents,
+    good,
+    heed_ctrl_c,
+    nbody_sim,
+    no_constant,
+)
 from nbody_surrogate import registry
 from nbody_surrogate.datasets import Dataset
 
@@ -258,10 +268,9 @@ def test_ctrl_c_ends_it_soon_and_it_goes_on(integrator, workers):
     command += ["--integrator", integrator, "-o", "out"]
     program = [str(Path(sys.executable).with_name("nbody-sim")), *command]
 
-    def heed():  # a program that runs in the background of a script may be told not to
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    with subprocess.Popen(program, stderr=subprocess.PIPE, text=True, preexec_fn=heed) as process:
+    with subprocess.Popen(
+        program, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    ) as process:
         deadline = time.monotonic() + 60
         while not list(Path().glob("out/shard-*.h5")) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commands import INTERRUPTED, seconds
+from commands import INTERRUPTED, heed_ctrl_c, seconds
 from nbody_surrogate import Particles, State, make_integrator, make_system, read_h5md, simulate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -83,6 +83,7 @@ def test_ctrl_c_is_heard_inside_a_compiled_kernel(tmp_path):
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,
     )
     end = time.monotonic() + 120
     try:

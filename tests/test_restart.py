@@ -19,7 +19,7 @@ import torch
 from safetensors.numpy import load, save
 
 import nbody_surrogate.restart as restart_files
-from commands import FAILURE, INTERRUPTED, MISUSE, bad, nbody_sim, seconds
+from commands import FAILURE, INTERRUPTED, MISUSE, bad, heed_ctrl_c, nbody_sim, seconds
 from nbody_set.model import SET
 from nbody_surrogate import (
     FileFormatError,
@@ -524,7 +524,11 @@ def test_a_bit_that_flips_anywhere_is_noticed(folder):
 def command(*arguments):
     program = Path(sys.executable).with_name("nbody-sim")
     return subprocess.Popen(
-        [program, *map(str, arguments)], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [program, *map(str, arguments)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 
