@@ -54,8 +54,7 @@ class StudySpec(_Section):
 
     Each model is trained on each data set with each seed, by the same recipe but for what is said
     of it, and either for `steps` or for as many steps as it makes in `minutes`, which are counted
-    once for each model and data set. A model with `steps` of its own makes
-    those.
+    once for each model and data set. A model with `steps` of its own makes those.
     """
 
     title: str
