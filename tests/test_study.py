@@ -12,6 +12,7 @@ from jaxtyping import config
 from commands import MISUSE, bad, nbody_sim
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.scorecard import Interval
+from nbody_surrogate.study import jobs
 from nbody_surrogate.study.grid import cells
 from nbody_surrogate.study.jobs import Job, result_path, turned_task
 from nbody_surrogate.study.running import check_study
@@ -89,17 +90,18 @@ def test_a_study_from_end_to_end_and_again(tmp_path):
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
 
 
-def test_another_budget_from_the_command_line(tmp_path):
+def test_another_budget_from_the_command_line(tmp_path, monkeypatch):
     """Of time, for which steps are counted; but a model that names its steps makes those."""
     text = changed("width = 4 }\ntraining = { learning_rate = 1e25, rise = 1 }", "width = 4 }")
-    text = text.replace('"linear"', '"linear"\nsteps = 1')
+    text = text.replace('"linear"', '"linear"\nsteps = 1').replace("[0, 1]", "[0]")
+    monkeypatch.setattr(jobs, "SHORTEST", 0.05)
     toml, folder = written(tmp_path / "small.toml", text), tmp_path / "run"
-    budget = ("--minutes", 0.01, "--workers", 1)
+    budget = ("--minutes", 0.002, "--workers", 1)
     result = nbody_sim("study", toml, "--output", folder, *budget)
     assert result.exit_code == 0, result.output
-    assert "0.01 min for each training" in result.stdout
+    assert "0.002 min for each training" in result.stdout
     found = json.loads((folder / "results.json").read_text())
-    assert "--minutes 0.01" in found["command"]
+    assert "--minutes 0.002" in found["command"]
     straight, wild = found["tables"][0]["models"]
     timed = json.loads((folder / "timing/wild-pairs-n2-h4.json").read_text())["steps"]
     assert (straight["steps"], wild["steps"]) == (1, timed)
