@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.metrics import SAME_TIME
 from nbody_surrogate.trajectory import Ensemble
 
 __all__ = ["check_same", "interpolated"]
 
-SAME_TIME = 1e-9
 AXES = ("trajectories", "frames", "particles", "dimensions")
 
 

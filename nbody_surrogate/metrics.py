@@ -28,6 +28,7 @@ from nbody_surrogate.trajectory import Ensemble
 
 __all__ = [
     "HORIZONS",
+    "SAME_TIME",
     "VALID_THRESHOLD",
     "Drift",
     "ade",
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
-SAME_TIME = 1e-9
+SAME_TIME = 1e-9  # relative difference of times that are the same
 VALID_THRESHOLD = 0.1  # of the reference's spread
 
 

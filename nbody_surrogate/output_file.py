@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nbody_surrogate.errors import InputError, one_line
 
-__all__ = ["check_output_file"]
+__all__ = ["OTHERWISE", "check_output_file"]
 
 OTHERWISE = "choose another name or pass --overwrite"
 

@@ -203,17 +203,16 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
     InputError
         If its folder is missing or not writable, or there is a file and `overwrite` is not given.
     """
-    file = check_output_file(
+    if Path(path).suffix.lower() == ".h5":
+        raise InputError(
+            f"`checkpoint` must not end in '.h5', as the output does, got {os.fspath(path)!r}"
+        )
+    return check_output_file(
         path,
         "checkpoint",
         overwrite=overwrite,
         otherwise=f"go on with nbody-sim resume, {OTHERWISE}",
     )
-    if file.suffix == ".h5":
-        raise InputError(
-            f"`checkpoint` must not end in '.h5', as the output does, got {os.fspath(path)!r}"
-        )
-    return file
 
 
 def read_restart(path: str | os.PathLike[str]) -> Restart:

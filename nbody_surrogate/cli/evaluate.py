@@ -102,7 +102,7 @@ def _check(options: dict[str, Any]) -> None:
         if options["dataset"] is not None and options[name]:
             raise InputError(f"`{name}` does not go with `dataset`, which settles it")
     if options["output"] is not None:
-        check_output_file(options["output"], "output", (), options["overwrite"])
+        check_output_file(options["output"], "output", overwrite=options["overwrite"])
 
 
 def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:

@@ -107,7 +107,7 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     if output is None:
         return _free_in_runs(name)
     for suffix in suffixes:
-        check_output_file(output.with_name(output.name + suffix), "output", (), overwrite)
+        check_output_file(output.with_name(output.name + suffix), "output", overwrite=overwrite)
     return output
 
 
