@@ -430,7 +430,7 @@ def test_misuse_is_found_before_anything_is_computed(folder, options, words):
 
 def test_a_checkpoint_in_the_place_of_a_run_is_not_told_to_resume_it(folder):
     Path("run.h5").write_text("mine")
-    with pytest.raises(InputError, match="'.h5'"):
+    with pytest.raises(InputError, match=r"'\.h5'"):
         restart_files.check_restart_path("run.h5", False)
 
 
