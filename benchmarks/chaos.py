@@ -23,7 +23,7 @@ import json
 import numpy as np
 
 from nbody_surrogate import AbstractSystem, Particles, State, make_integrator, make_system
-from nbody_surrogate.metrics import rmse
+from nbody_surrogate.results.metrics import rmse
 
 NUMBERS, SYSTEMS = (5, 20, 30), ("charged", "trap")
 STARTS, DURATION, DT = 40, 20.0, 0.1

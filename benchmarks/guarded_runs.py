@@ -24,7 +24,7 @@ import torch
 
 from nbody_surrogate import Ensemble, Guard, make_integrator, make_system, simulate
 from nbody_surrogate.errors import NBodyWarning
-from nbody_surrogate.metrics import drift
+from nbody_surrogate.results.metrics import drift
 
 N, SEED = 30, 88_000
 RUNS = {"charged": (100, 200), "trap": (50, 500)}

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 
 from nbody_surrogate import make_integrator, make_system, simulate
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import NBodyWarning
-from nbody_surrogate.integrator import AbstractIntegrator
-from nbody_surrogate.metrics import mean_kinetic
-from nbody_surrogate.statistics import bootstrap_median
+from nbody_surrogate.results.metrics import mean_kinetic
+from nbody_surrogate.results.statistics import bootstrap_median
 
 STARTS, N, SEED = 50, 30, 77_000
 RUNS = {"charged": 500, "trap": 1000}

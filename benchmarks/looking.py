@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from nbody_surrogate import Particles, make_integrator, make_system, simulate
-from nbody_surrogate.h5md import H5MDWriter
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.formats.h5md import H5MDWriter
+from nbody_surrogate.results.trajectory import RunInfo
 
 PARTICLES, FRAMES, SEGMENT = 1000, 10_000, 50
 
@@ -51,7 +51,7 @@ def movie(folder: Path) -> str:
 
 
 def page(folder: Path) -> str:
-    from nbody_surrogate.page import write_scene_page
+    from nbody_surrogate.viz.html import write_scene_page
 
     truth, candidate = pair(50)
     path = write_scene_page(candidate, folder / "p.html", reference=truth)

@@ -15,10 +15,10 @@ import tempfile
 import numpy as np
 
 from nbody_surrogate import State, make_integrator, simulate
-from nbody_surrogate.datasets import Dataset, generate
-from nbody_surrogate.datasets.audit_rows import velocities_in_step
+from nbody_surrogate.datasets import Dataset, generate_dataset
 from nbody_surrogate.datasets.spec import resolve
-from nbody_surrogate.statistics import bootstrap_mean
+from nbody_surrogate.datasets.task_rows import velocities_in_step
+from nbody_surrogate.results.statistics import bootstrap_mean
 
 INPUT, TARGET = 30, 40
 JUMP = 0.05
@@ -35,7 +35,7 @@ def row(name: str, errors: np.ndarray, clean: np.ndarray) -> None:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        data = generate(resolve({"preset": "nbody-small"}), folder, workers=2)
+        data = generate_dataset(resolve({"preset": "nbody-small"}), folder, workers=2)
         evaluate(data)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nbody_surrogate import make_system, simulate
-from nbody_surrogate.metrics import drift
+from nbody_surrogate.results.metrics import drift
 
 STARTS = 50
 

@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from nbody_set.paper import SETPaper, SETPaperConfig
-from nbody_surrogate import egcl
-from nbody_surrogate.egcl import EdgeWeights
-from nbody_surrogate.surrogate import ParticleTensors
+from nbody_surrogate.contracts.surrogate import ParticleTensors
+from nbody_surrogate.layers import egcl
+from nbody_surrogate.layers.egcl import EdgeWeights
 
 BATCH, FRAMES, N, STEPS = 10, 10, 30, 5
 

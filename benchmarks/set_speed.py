@@ -15,8 +15,8 @@ import warnings
 import torch
 
 from nbody_surrogate import make_integrator, make_system, simulate
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import NBodyWarning
-from nbody_surrogate.integrator import AbstractIntegrator
 
 FRAMES, ROUNDS = 90, 7
 MODELS = ("set", "set-small")

@@ -26,15 +26,15 @@ from torch import Tensor
 import nbody_set.model as set_model
 from nbody_surrogate import make_integrator, make_system, simulate
 from nbody_surrogate.cli.files import write_whole
-from nbody_surrogate.datasets.generation import generate
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import NBodyWarning
-from nbody_surrogate.evaluation import Truth, one_step_of_model, roll_out
-from nbody_surrogate.metrics import mean_kinetic
-from nbody_surrogate.scorecard import truth_of_system
-from nbody_surrogate.state import State
-from nbody_surrogate.statistics import bootstrap_mean, bootstrap_median
-from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
+from nbody_surrogate.evaluation.rollouts import Truth, one_step_of_model, roll_out
+from nbody_surrogate.evaluation.scorecard import truth_of_system
+from nbody_surrogate.results.metrics import mean_kinetic
+from nbody_surrogate.results.statistics import bootstrap_mean, bootstrap_median
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.trainer import Trainer
 
@@ -79,7 +79,7 @@ def make_data(place: Path, n: int) -> Path:
         "options": {"rtol": 1e-10, "atol": 1e-10},
     }
     folder = place / f"data-{n}"
-    generate(resolve(spec, "`spec`"), folder, workers=1)
+    generate_dataset(resolve(spec, "`spec`"), folder, workers=1)
     return folder
 
 

@@ -10,7 +10,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbody_surrogate.comparison import Comparison, compare
+    from nbody_surrogate.comparison.comparison import Comparison, compare
+    from nbody_surrogate.contracts.card import Card
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.contracts.state import Particles, State
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.contracts.system import AbstractSystem
     from nbody_surrogate.errors import (
         FileFormatError,
         InputError,
@@ -19,55 +24,51 @@ if TYPE_CHECKING:
         PluginError,
         RunError,
     )
-    from nbody_surrogate.guard import Guard
-    from nbody_surrogate.h5md import read_h5md
-    from nbody_surrogate.initial import read_initial
-    from nbody_surrogate.integrator import AbstractIntegrator
-    from nbody_surrogate.registry import (
-        make_integrator,
+    from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.formats.initial import read_initial
+    from nbody_surrogate.integrators.build import make_integrator
+    from nbody_surrogate.registry.registry import (
         make_system,
         register_integrator,
         register_surrogate,
         register_system,
     )
-    from nbody_surrogate.rendering import render
-    from nbody_surrogate.resumption import resume
-    from nbody_surrogate.simulation import simulate
-    from nbody_surrogate.state import Particles, State
-    from nbody_surrogate.surrogate import AbstractSurrogate, Card
-    from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
-    from nbody_surrogate.system import AbstractSystem
-    from nbody_surrogate.trajectory import Ensemble, Trajectory
+    from nbody_surrogate.results.trajectory import Ensemble, Trajectory
+    from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.resume import resume
+    from nbody_surrogate.simulation.simulate import simulate
+    from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+    from nbody_surrogate.viz.scene import render
 
 _HOMES = {
-    "AbstractIntegrator": "integrator",
-    "AbstractSurrogate": "surrogate",
-    "AbstractSystem": "system",
-    "Card": "surrogate",
-    "Comparison": "comparison",
-    "Ensemble": "trajectory",
+    "AbstractIntegrator": "contracts.integrator",
+    "AbstractSurrogate": "contracts.surrogate",
+    "AbstractSystem": "contracts.system",
+    "Card": "contracts.card",
+    "Comparison": "comparison.comparison",
+    "Ensemble": "results.trajectory",
     "FileFormatError": "errors",
-    "Guard": "guard",
+    "Guard": "simulation.guard.options",
     "InputError": "errors",
     "NBodyError": "errors",
     "NBodyWarning": "errors",
-    "Particles": "state",
+    "Particles": "contracts.state",
     "PluginError": "errors",
     "RunError": "errors",
-    "State": "state",
-    "SurrogateIntegrator": "surrogate_integrator",
-    "Trajectory": "trajectory",
-    "compare": "comparison",
-    "make_integrator": "registry",
-    "make_system": "registry",
-    "read_h5md": "h5md",
-    "read_initial": "initial",
-    "register_integrator": "registry",
-    "register_surrogate": "registry",
-    "register_system": "registry",
-    "render": "rendering",
-    "resume": "resumption",
-    "simulate": "simulation",
+    "State": "contracts.state",
+    "SurrogateIntegrator": "surrogates.integrator",
+    "Trajectory": "results.trajectory",
+    "compare": "comparison.comparison",
+    "make_integrator": "integrators.build",
+    "make_system": "registry.registry",
+    "read_h5md": "formats.h5md",
+    "read_initial": "formats.initial",
+    "register_integrator": "registry.registry",
+    "register_surrogate": "registry.registry",
+    "register_system": "registry.registry",
+    "render": "viz.scene",
+    "resume": "simulation.resume",
+    "simulate": "simulation.simulate",
 }
 
 __all__ = [

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-import nbody_surrogate.breach  # before the hook: it checks every force by itself
-import nbody_surrogate.state  # noqa: F401  # before the hook: it takes and checks any array_like
+import nbody_surrogate.contracts.state  # noqa: F401  # before the hook: it takes and checks any array_like
 
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed
 
@@ -44,13 +43,13 @@ TYPECHECKER = (
 # wrapped law (all systems). The core checks what goes into their public methods and what comes out.
 CHECKED = [
     "nbody_surrogate",
-    "nbody_simulators.compiled_dop853",
-    "nbody_simulators.cyrk",
-    "nbody_simulators.fixed_step",
-    "nbody_simulators.law_system",
-    "nbody_simulators.scipy_solvers",
-    "nbody_simulators.threads",
-    "nbody_simulators.torch_steps",
+    "nbody_simulators.integrators.compiled_dop853",
+    "nbody_simulators.integrators.cyrk",
+    "nbody_simulators.integrators.fixed_step",
+    "nbody_simulators.systems.law_system",
+    "nbody_simulators.integrators.scipy_solvers",
+    "nbody_simulators.integrators.threads",
+    "nbody_simulators.integrators.torch_steps",
     "nbody_set",
     "nbody_baselines",
 ]
@@ -111,7 +110,7 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    from nbody_surrogate import registry
+    from nbody_surrogate.registry import registry
 
     monkeypatch.setattr(registry, "_registered", {})
 
@@ -130,8 +129,9 @@ def plasma():
 
     Each kernel compiles them once per session, whatever the parameters of ``plasma(...)``.
     """
-    from nbody_simulators.law_system import AbstractLawSystem
-    from nbody_surrogate.system import Draw, FieldLaw, ForceLaws, PairLaw, SystemSpec
+    from nbody_simulators.systems.law_system import AbstractLawSystem
+    from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.system import Draw, SystemSpec
 
     class Pairs(NamedTuple):
         softening: float  # squared; where it is negative, near pairs have forces of NaN

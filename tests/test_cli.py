@@ -16,16 +16,17 @@ import torch
 
 from commands import FAILURE, INTERRUPTED, MISUSE, bad, contents, good, nbody_sim, no_constant
 from nbody_set.model import SET
-from nbody_surrogate import registry
 from nbody_surrogate.cli.request import Problem
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
-from nbody_surrogate.comparison import compare
+from nbody_surrogate.comparison.comparison import compare
+from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.segment import Frames
+from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
 from nbody_surrogate.datasets.folder import sole_writer
-from nbody_surrogate.h5md import read_h5md
-from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
-from nbody_surrogate.registry import make_system, register_integrator, register_system
-from nbody_surrogate.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.formats.h5md import read_h5md
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import make_system, register_integrator, register_system
 from nbody_surrogate.training.trainer import Trainer
 
 KEYS = {

@@ -13,7 +13,7 @@ import pytest
 
 from commands import FAILURE, MISUSE, bad, good, no_constant
 from nbody_surrogate import make_integrator, make_system, read_h5md, simulate
-from nbody_surrogate.matching import interpolated
+from nbody_surrogate.comparison.alignment import interpolated
 
 
 def run(output, frames=20, n=3, integrator="leapfrog", system="charged", dt=0.1, **options):

@@ -24,8 +24,8 @@ from commands import (
     nbody_sim,
     no_constant,
 )
-from nbody_surrogate import registry
 from nbody_surrogate.datasets import Dataset
+from nbody_surrogate.registry import registry
 
 SMALL = ("--preset", "charged", "-n", 2, "--trajectories", 20, "--frames", 4)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbody_surrogate import Ensemble, InputError, Particles, compare, make_integrator, simulate
-from nbody_surrogate.metrics import (
+from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     drift,
     mean_kinetic,
@@ -20,7 +20,7 @@ from nbody_surrogate.metrics import (
     summary,
     valid_prediction_time,
 )
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.results.trajectory import RunInfo
 
 ROUNDING = 1e-12  # relative, of sums of some hundred terms
 

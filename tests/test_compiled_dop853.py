@@ -20,8 +20,8 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.integrator import Problem
-from nbody_surrogate.reference import default_reference
+from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.integrators.reference import default_reference
 
 COMPILED = "dop853-compiled"
 

@@ -13,15 +13,15 @@ import torch
 from pydantic import field_validator
 
 from examples import Pairnet, Verlet, Yukawa
+from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry import (
+from nbody_surrogate.registry.registry import (
     entries,
     register_integrator,
     register_surrogate,
     register_system,
 )
-from nbody_surrogate.state import Particles
-from nbody_surrogate.system import ForceLaws, PairLaw
 from nbody_surrogate.testing import Check, ConformanceError, checks
 from nbody_surrogate.testing.suite import kind_of
 from nbody_surrogate.testing.symmetries import SYMMETRIES

@@ -10,16 +10,17 @@ import h5py
 import numpy as np
 import pytest
 
-from nbody_surrogate import make_system, registry, simulate
-from nbody_surrogate.datasets import DatasetSpec, audit, export_nri, generate
+from nbody_surrogate import make_system, simulate
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.datasets import DatasetSpec, audit_dataset, export_nri, generate_dataset
 from nbody_surrogate.datasets import dataset as dataset_module
-from nbody_surrogate.datasets.auditing import Audit, Finding
+from nbody_surrogate.datasets.audit.audit import Audit, Finding
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
-from nbody_surrogate.datasets.nri import NriFiles
+from nbody_surrogate.datasets.exchange.nri import NriFiles
 from nbody_surrogate.datasets.shard import Block, shard_name
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.state import Particles, State
+from nbody_surrogate.registry import registry
 
 CONVERGED = 1e-17
 """Mean MSE of two solutions at tolerances of 1e-9 and 1e-10 one frame apart; 4e-20 is measured."""
@@ -64,7 +65,7 @@ class Rows(AbstractTrajectories):
 
 def audited(trajectories, **options):
     """Audit, and demand what holds of every audit."""
-    found = audit(trajectories, **options)
+    found = audit_dataset(trajectories, **options)
     assert found.trajectories == len(trajectories)
     assert all("\n" not in finding.text for finding in found.findings)
     told = json.loads(json.dumps(found.to_dict(), allow_nan=False))
@@ -89,7 +90,7 @@ def one_look_at_what_is_installed():
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory):
     """Forty trajectories of the default system in two shards, in nothing wrong."""
-    return generate(DatasetSpec(**RECIPE), tmp_path_factory.mktemp("sound"))
+    return generate_dataset(DatasetSpec(**RECIPE), tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def followed(x, v, charges, frames, dt=0.1, system="charged"):
 def test_a_sound_data_set_is_ok_in_every_respect(tmp_path, system, dimensions):
     recipe = {"trajectories": 20, "frames": 8, "particles": 4, "shard": 7}
     spec = DatasetSpec(system=system, dimensions=dimensions, **recipe)
-    found = audited(generate(spec, tmp_path))
+    found = audited(generate_dataset(spec, tmp_path))
     assert found.level == "ok"
     assert levels(found) == {}
     assert [finding.check for finding in found.findings] == ["hashes", *CHECKS]
@@ -207,7 +208,7 @@ def test_a_row_that_is_zero_everywhere(rows, task):
 def test_the_released_program_of_set_leaves_its_target_zero(tmp_path):
     recipe = {"trajectories": 30, "horizon": 60, "particles": 4}
     spec = resolve({"preset": "set-paper-as-released", **recipe})
-    found = audited(generate(spec, tmp_path))
+    found = audited(generate_dataset(spec, tmp_path))
     assert levels(found) == {"zero rows": "wrong", "converged solver": "doubtful"}
     target = spec.window.inputs
     assert found["zero rows"].numbers == {"rows": [target], "count": 30}
@@ -415,7 +416,7 @@ def test_velocities_that_lag_are_found(sound, lag):
 
 def test_velocities_that_lag_are_found_where_forces_depend_on_them(tmp_path):
     recipe, lag = RECIPE | {"system": "penning"}, -5e-4
-    block = generate(DatasetSpec(**recipe), tmp_path).read(0, SIZE)
+    block = generate_dataset(DatasetSpec(**recipe), tmp_path).read(0, SIZE)
     finding = audited(lagging(block, lag, recipe))["velocities"]
     assert finding.level == "doubtful"
     assert finding.numbers["further_lag"] == pytest.approx(lag, rel=LAG)
@@ -444,7 +445,7 @@ def test_velocities_that_scatter_do_not_lag(rows):
 
 
 def test_a_flipped_bit_shows_in_the_hashes_alone(tmp_path):
-    data = generate(DatasetSpec(**RECIPE), tmp_path)
+    data = generate_dataset(DatasetSpec(**RECIPE), tmp_path)
     path = tmp_path / shard_name(1)
     with h5py.File(path) as shard:
         place = shard["x"].id.get_offset() + 8 * 123
@@ -475,14 +476,14 @@ def test_files_of_the_literature_are_audited_as_they_are(sound, tmp_path):
 @pytest.mark.parametrize(("trajectories", "particles"), [(1, 3), (2, 1)])
 def test_a_single_trajectory_or_particle(tmp_path, trajectories, particles):
     recipe = {"trajectories": trajectories, "particles": particles, "frames": 3}
-    found = audited(generate(DatasetSpec(**recipe), tmp_path))
+    found = audited(generate_dataset(DatasetSpec(**recipe), tmp_path))
     assert levels(found) == {}
     assert found["converged solver"].numbers["trajectories"] == trajectories
 
 
 def test_a_single_row_leaves_the_solver_nothing_to_compare(tmp_path):
     recipe = {"trajectories": 12, "particles": 3, "first": 3, "frames": 3}
-    found = audited(generate(DatasetSpec(**recipe), tmp_path))
+    found = audited(generate_dataset(DatasetSpec(**recipe), tmp_path))
     assert levels(found) == {"converged solver": "doubtful"}
     assert "no rows" in found["converged solver"].text
 
@@ -524,7 +525,7 @@ def linear_fit(data):
 
 def test_an_exact_solution_does_not_reach_the_labels_of_the_published_set(tmp_path):
     """They were made by clipped forces; 0.0050 is the mean MSE over the whole set, see below."""
-    data = generate(resolve({"preset": "nbody-small", "trajectories": 400}), tmp_path)
+    data = generate_dataset(resolve({"preset": "nbody-small", "trajectories": 400}), tmp_path)
     found = audited(data)
     assert levels(found) == {"energy": "doubtful", "converged solver": "doubtful"}
     numbers = found["converged solver"].numbers
@@ -543,7 +544,7 @@ def test_an_exact_solution_does_not_reach_the_labels_of_the_published_set(tmp_pa
 @pytest.mark.slow
 def test_the_published_set_in_full(tmp_path):
     """Figures found independently; .0819 is published for Linear, of another run of the program."""
-    data = generate(resolve({"preset": "nbody-small"}), tmp_path, workers=2)
+    data = generate_dataset(resolve({"preset": "nbody-small"}), tmp_path, workers=2)
     found = audited(data)
     assert levels(found) == {"energy": "doubtful", "converged solver": "doubtful"}
     numbers = found["converged solver"].numbers

@@ -14,18 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.exports import export_npz, export_nri
-from nbody_surrogate.datasets.generation import generate
-from nbody_surrogate.datasets.imports import import_nri
-from nbody_surrogate.datasets.npy import NpyFile, write_npy
-from nbody_surrogate.datasets.nri import NriFiles, has_nri_files
+from nbody_surrogate.datasets.exchange.exports import export_npz, export_nri
+from nbody_surrogate.datasets.exchange.imports import import_nri
+from nbody_surrogate.datasets.exchange.nri import NriFiles, has_nri_files
+from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.shard import Block, shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec, Task
-from nbody_surrogate.datasets.verification import verify
+from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
-from nbody_surrogate.state import Particles
-from nbody_surrogate.whole import whole_file
+from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.npy import NpyFile, write_npy
 
 T, N = 4, 3
 THEIRS = {"train": "train", "validation": "valid", "test": "test"}
@@ -238,7 +238,7 @@ def test_parts_that_fail_leave_the_old_file_and_no_other(tmp_path, error):
 def made(folder, splits=(("train", 5), ("validation", 2), ("test", 3)), **changes):
     """Make a small data set, whose splits share shards."""
     sizes = {"particles": N, "first": 1, "frames": T, "trajectories": sum(dict(splits).values())}
-    return generate(DatasetSpec(**sizes, splits=dict(splits), shard=4, **changes), folder)
+    return generate_dataset(DatasetSpec(**sizes, splits=dict(splits), shard=4, **changes), folder)
 
 
 @pytest.fixture(scope="module")
@@ -640,7 +640,7 @@ def test_where_imported_data_come_from_is_kept(nri, tmp_path):
     assert "imported" in dataset.manifest.label_error_note
     assert dataset[0].info.method == {"integrator": "unknown"}
     assert set(tree(dataset.folder)) == {"manifest.json", "shard-00000.h5"}
-    found = verify(dataset)
+    found = verify_dataset(dataset)
     assert found.success
     assert (found.shards, found.remade) == (1, ())
 
@@ -659,7 +659,7 @@ def test_several_shards_are_imported_in_turn(nri, tmp_path, small_shards):
     assert len(dataset.manifest.shards) == 4
     assert told == [(2, 7), (4, 7), (6, 7), (7, 7)]
     np.testing.assert_array_equal(dataset.read(0, 7).x, files.read(0, 7).x)
-    assert verify(dataset).success
+    assert verify_dataset(dataset).success
 
 
 @pytest.mark.parametrize(

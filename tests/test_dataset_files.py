@@ -18,10 +18,11 @@ import h5py
 import numpy as np
 import pytest
 
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets import shard as shard_module
 from nbody_surrogate.datasets.dataset import BLOCK_BYTES, Dataset
 from nbody_surrogate.datasets.folder import made_by
-from nbody_surrogate.datasets.generation import generate
+from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.manifest import (
     LARGEST,
     LabelError,
@@ -42,9 +43,8 @@ from nbody_surrogate.datasets.shard import (
     write_shard,
 )
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.datasets.verification import verify
+from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
-from nbody_surrogate.state import Particles
 
 S, T, N = 4, 5, 3
 SPEC = "0123456789abcdef" * 4
@@ -826,7 +826,7 @@ def made(tmp_path_factory):
 
     def make(name):
         if name not in sets:
-            sets[name] = generate(DatasetSpec(particles=N, **RECIPES[name]), folder / name)
+            sets[name] = generate_dataset(DatasetSpec(particles=N, **RECIPES[name]), folder / name)
         return sets[name]
 
     return make
@@ -846,7 +846,7 @@ def copy_of(made, tmp_path):
 @pytest.mark.parametrize("name", RECIPES)
 def test_trajectories_that_are_made_again_are_the_same_bits(made, name, sample):
     dataset = made(name)
-    found = verify(dataset, sample)
+    found = verify_dataset(dataset, sample)
     assert found.success
     assert found.problems == ()
     assert found.shards == len(dataset.manifest.shards)
@@ -860,7 +860,7 @@ def test_without_a_sample_only_hashes_are_checked(copy_of):
     dataset = copy_of("own")
     alter(dataset, 4, "x")
     told = []
-    found = verify(
+    found = verify_dataset(
         Dataset(dataset.folder), 0, progress=lambda done, total: told.append((done, total))
     )
     assert found.success
@@ -871,7 +871,7 @@ def test_without_a_sample_only_hashes_are_checked(copy_of):
 
 def test_a_negative_sample_is_refused(made):
     with refused(InputError, "`sample`", -1):
-        verify(made("own"), -1)
+        verify_dataset(made("own"), -1)
 
 
 def a_pipe_instead(path):
@@ -904,7 +904,7 @@ def test_each_damaged_shard_is_named(copy_of, damage, word):
     dataset = copy_of("own")
     for number in (0, 2):
         damage(dataset.folder / shard_name(number))
-    found = verify(dataset)
+    found = verify_dataset(dataset)
     assert not found.success
     assert (found.shards, found.remade) == (1, ())
     for number, problem in zip((0, 2), found.problems, strict=True):
@@ -936,7 +936,7 @@ def alter(dataset, i, key):
 def test_an_altered_trajectory_is_found_though_its_hash_fits(copy_of, name, key):
     dataset = copy_of(name)
     alter(dataset, 3, key)
-    found = verify(Dataset(dataset.folder), len(dataset))
+    found = verify_dataset(Dataset(dataset.folder), len(dataset))
     assert not found.success
     assert found.shards == len(dataset.manifest.shards)
     assert set(found.remade) - set(found.same) == {3}
@@ -956,7 +956,7 @@ def test_what_is_no_state_of_a_stream_is_refused(copy_of, place, value):
         file["stream"][place] = value
     again(dataset.folder, 1)
     with refused(FileFormatError, dataset.folder / shard_name(1), "stream"):
-        verify(Dataset(dataset.folder), len(dataset))
+        verify_dataset(Dataset(dataset.folder), len(dataset))
 
 
 def test_imported_trajectories_are_not_made_again(copy_of):
@@ -965,7 +965,7 @@ def test_imported_trajectories_are_not_made_again(copy_of):
     source = (SourceFile(name="loc_train.npy", sha256="a" * 64),)
     manifest = read_manifest(dataset.folder)
     write_manifest(dataset.folder, manifest.model_copy(update={"source": source}))
-    found = verify(Dataset(dataset.folder))
+    found = verify_dataset(Dataset(dataset.folder))
     assert found.success
     assert found.shards == 3
     assert found.remade == ()
@@ -978,9 +978,9 @@ def test_other_versions_are_said_where_bits_differ(copy_of):
     dataset = copy_of("own")
     manifest = dataset.manifest.model_copy(update={"versions": made_by() | VERSIONS})
     write_manifest(dataset.folder, manifest)
-    assert verify(Dataset(dataset.folder)).success
+    assert verify_dataset(Dataset(dataset.folder)).success
     alter(dataset, 3, "x")
-    *_, last = verify(Dataset(dataset.folder), len(dataset)).problems
+    *_, last = verify_dataset(Dataset(dataset.folder), len(dataset)).problems
     assert f"numpy 0.1, here {np.__version__}" in last
     assert "nbody-surrogate 99, here " in last
     assert "scipy" not in last

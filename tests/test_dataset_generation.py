@@ -19,18 +19,20 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from nbody_simulators.legacy import legacy_starts
-from nbody_surrogate import registry
-from nbody_surrogate.datasets import Dataset, generate
+from nbody_simulators.systems.legacy import legacy_starts
+from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.segment import Frames
+from nbody_surrogate.datasets import Dataset, generate_dataset
 from nbody_surrogate.datasets.folder import sole_writer
-from nbody_surrogate.datasets.making import sample_of
+from nbody_surrogate.datasets.generation.shard_job import sample_of
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
-from nbody_surrogate.metrics import rmse
-from nbody_surrogate.registry import make_integrator, make_system, register_integrator
-from nbody_surrogate.simulation import simulate
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import make_system, register_integrator
+from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.simulation.simulate import simulate
 
 SMALL = {"particles": 3, "trajectories": 7, "frames": 4, "shard": 3}
 """Shards of 3, 3 and 1 trajectories, by the default system and solver."""
@@ -117,13 +119,13 @@ def stopped(spec, folder, trajectories, error=StopError, **options):
             raise error
 
     with pytest.raises(error):
-        generate(spec, folder, progress=progress, **options)
+        generate_dataset(spec, folder, progress=progress, **options)
 
 
 def refused(kind, *arguments, **options):
     """The one line with which `generate` refuses."""
     with pytest.raises(kind) as caught:
-        generate(*arguments, **options)
+        generate_dataset(*arguments, **options)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -140,7 +142,7 @@ def made(tmp_path_factory):
     def make(**values):
         key = json.dumps(values, sort_keys=True)
         if key not in kept:
-            kept[key] = generate(resolve(values), tmp_path_factory.mktemp("made") / "set")
+            kept[key] = generate_dataset(resolve(values), tmp_path_factory.mktemp("made") / "set")
         return kept[key]
 
     return make
@@ -196,7 +198,7 @@ def test_trajectory_i_is_what_sample_and_simulate_give(made, case):
 )
 def test_neither_shards_nor_threads_change_a_bit(made, folder, case, shard, workers):
     spec = resolve(SMALL | CASES[case] | {"shard": shard})
-    data = generate(spec, folder, workers=workers)
+    data = generate_dataset(spec, folder, workers=workers)
     assert [record.count for record in data.manifest.shards] == [len(p) for p in spec.shards]
     assert_same(arrays(data), arrays(made(**(SMALL | CASES[case]))))
 
@@ -204,7 +206,7 @@ def test_neither_shards_nor_threads_change_a_bit(made, folder, case, shard, work
 def test_worker_processes_write_the_same_files(made, folder):
     case = SMALL | CASES["couplings"]
     whole, told = made(**case), []
-    generate(resolve(case), folder, workers=2, progress=lambda *now: told.append(now))
+    generate_dataset(resolve(case), folder, workers=2, progress=lambda *now: told.append(now))
     assert contents(folder) == contents(whole.folder)
     assert told == sorted(told)
     assert told[-1] == (7, 7)
@@ -213,7 +215,7 @@ def test_worker_processes_write_the_same_files(made, folder):
 def test_more_trajectories_than_run_at_a_time_are_the_same_ones(made, folder):
     many = {"particles": 2, "trajectories": 150, "frames": 1, "integrator": "leapfrog"}
     data = made(**many)
-    generate(resolve(many), folder, workers=2)
+    generate_dataset(resolve(many), folder, workers=2)
     assert contents(folder) == contents(data.folder)
     system = make_system("charged")
     run = simulate(system, *system.sample(0, 2, 150), 1, "leapfrog")
@@ -310,7 +312,7 @@ def test_what_is_not_batch_invariant_runs_by_itself(
     register_integrator("counting")(Counting)
     monkeypatch.setattr(Counting, "sizes", [])
     monkeypatch.setattr(Counting, "invariant", invariant)
-    generate(resolve(SMALL | {"integrator": "counting"}), folder)
+    generate_dataset(resolve(SMALL | {"integrator": "counting"}), folder)
     assert Counting.sizes == sizes
 
 
@@ -368,7 +370,7 @@ def test_a_finished_folder_stays_as_it_is(finished):
     """Also where other versions of the libraries made it."""
     edit(finished, versions={"numpy": "1.0"})
     before, at = contents(finished), written(finished)
-    generate(resolve(SMALL), finished, workers=2)
+    generate_dataset(resolve(SMALL), finished, workers=2)
     assert contents(finished) == before
     assert written(finished) == at
 
@@ -395,7 +397,7 @@ def test_a_stopped_run_goes_on_to_the_same_files(made, folder, values, at, finis
     with pytest.raises(InputError, match="not finished"):
         Dataset(folder)
     told = []
-    generate(spec, folder, progress=lambda done, total: told.append(done))
+    generate_dataset(spec, folder, progress=lambda done, total: told.append(done))
     assert told[0] > sum(map(len, spec.shards[:finished]))
     assert told[-1] == spec.trajectories
     assert contents(folder) == contents(whole.folder)
@@ -409,7 +411,7 @@ def test_a_run_on_processes_that_is_stopped_goes_on_to_the_same_files(made, fold
     assert multiprocessing.active_children() == []
     kept = written(folder)
     assert no_leftovers(folder)
-    generate(spec, folder)
+    generate_dataset(spec, folder)
     assert contents(folder) == contents(made(**case).folder)
     assert kept.items() <= written(folder).items()
 
@@ -426,7 +428,7 @@ def test_a_shard_that_was_finished_in_the_moment_of_a_kill_is_taken_over(made, f
     shutil.copytree(whole.folder, folder)
     forget(folder, name)
     at = written(folder)[name]
-    generate(resolve(values), folder)
+    generate_dataset(resolve(values), folder)
     assert written(folder)[name] == at
     assert contents(folder) == contents(whole.folder)
 
@@ -447,7 +449,7 @@ def test_a_shard_that_is_not_whole_is_made_again(made, folder, values, forgotten
         forget(folder, forgotten)
     at = written(folder)
     harm(folder / "shard-00001.h5")
-    generate(resolve(values), folder)
+    generate_dataset(resolve(values), folder)
     assert contents(folder) == contents(whole.folder)
     at.pop("shard-00001.h5")
     assert at.items() <= written(folder).items()
@@ -457,7 +459,7 @@ def test_a_shard_that_is_not_whole_is_made_again(made, folder, values, forgotten
 def test_an_unlisted_shard_of_other_trajectories_is_made_again(made, finished, seed, name):
     forget(finished, "shard-00001.h5")
     shutil.copy(made(**(SMALL | {"seed": seed})).folder / name, finished / "shard-00001.h5")
-    generate(resolve(SMALL), finished)
+    generate_dataset(resolve(SMALL), finished)
     assert contents(finished) == contents(made(**SMALL).folder)
 
 
@@ -465,7 +467,7 @@ def test_what_killed_writers_left_is_removed(made, folder):
     stopped(resolve(SMALL), folder, 4)
     for name in ("shard-00001.h5.part", "shard-00002.h5.part", "manifest.json.part", ".lock"):
         (folder / name).write_bytes(b"half")
-    generate(resolve(SMALL), folder)
+    generate_dataset(resolve(SMALL), folder)
     assert contents(folder) == contents(made(**SMALL).folder)
 
 
@@ -477,7 +479,7 @@ def test_a_shard_gets_its_name_only_when_it_is_whole(made, folder, monkeypatch):
         return replace(part, path)
 
     monkeypatch.setattr(Path, "replace", noted)
-    generate(resolve(SMALL), folder)
+    generate_dataset(resolve(SMALL), folder)
     for name, data in shards(made(**SMALL).folder).items():
         assert named[name] == (False, data)
 
@@ -531,12 +533,12 @@ def test_a_killed_run_leaves_no_worker_and_goes_on_to_the_same_files(folder, tmp
     wait_for(lambda: not alive(run.pid))
     kept = written(folder)
     assert 2 <= len(kept) < len(spec.shards)
-    generate(spec, folder)
+    generate_dataset(spec, folder)
     assert kept.items() <= written(folder).items()
     whole = contents(folder)
     for name in kept:  # and once more, by this process
         (folder / name).unlink()
-    generate(spec, folder)
+    generate_dataset(spec, folder)
     assert contents(folder) == whole
 
 
@@ -553,7 +555,7 @@ def test_a_worker_that_dies_is_one_line_and_finished_shards_are_kept(made, folde
     words = ("`workers`", "`shard`", "of 3 shards are finished and kept")
     assert all(word in message for word in words), message
     assert no_leftovers(folder)
-    generate(spec, folder)
+    generate_dataset(spec, folder)
     assert contents(folder) == contents(made(**case).folder)
 
 
@@ -640,7 +642,7 @@ def test_only_what_is_missing_must_fit(made, folder, monkeypatch):
     assert "fewer trajectories or another disk" in message
     assert len(shards(folder)) == 2
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=rest))
-    generate(resolve(SMALL), folder)
+    generate_dataset(resolve(SMALL), folder)
     assert contents(folder) == contents(made(**SMALL).folder)
 
 
@@ -668,7 +670,7 @@ def test_a_disk_that_fills_up_is_one_line_and_finished_shards_are_kept(made, fol
     assert "1 of 4 shards are finished and kept" in message
     assert shards(folder) == {"shard-00000.h5": whole["shard-00000.h5"]}
     assert no_leftovers(folder)
-    generate(spec, folder)
+    generate_dataset(spec, folder)
     assert contents(folder) == whole
 
 
@@ -726,7 +728,7 @@ def test_a_failing_trajectory_is_named_and_finished_shards_are_kept(
     assert len(listed(folder)) == len(shards(folder)) == finished
     assert no_leftovers(folder)
     kept = written(folder)
-    generate(fragile(99), folder)
+    generate_dataset(fragile(99), folder)
     assert kept.items() <= written(folder).items()
     assert len(Dataset(folder)) == 7
 

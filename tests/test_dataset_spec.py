@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbody_surrogate import registry
-from nbody_surrogate.datasets.making import Maker
+from nbody_surrogate.datasets.generation.shard_job import Maker
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import (
     SHARD_BYTES,
@@ -18,7 +17,8 @@ from nbody_surrogate.datasets.spec import (
     resolve,
 )
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.registry import preset
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import preset
 
 OURS = ["charged", "gravity", "springs", "trap"]
 PUBLISHED = ["nbody-small", "set-paper", "set-paper-as-released"]

@@ -14,16 +14,23 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from nbody_surrogate import registry
-from nbody_surrogate.datasets import DatasetSpec, DatasetWindows, LiveWindows, Windows, generate
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Frames
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.datasets import (
+    DatasetSpec,
+    DatasetWindows,
+    LiveWindows,
+    Windows,
+    generate_dataset,
+)
 from nbody_surrogate.datasets import dataset as dataset_module
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.datasets.windows import MIXED
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.integrator import AbstractIntegrator, Frames
-from nbody_surrogate.state import Particles
+from nbody_surrogate.registry import registry
 
 BOUNDED = 1.2
 """Memory of a pass over six times the trajectories, over that of one; a list of blocks grows."""
@@ -133,7 +140,7 @@ def test_a_split_has_its_own_trajectories(numbered, split, part):
 
 def test_windows_of_a_generated_data_set_are_its_bits(tmp_path, monkeypatch):
     spec = DatasetSpec(trajectories=10, splits={"train": 10}, frames=6, particles=3, shard=4)
-    data = generate(spec, tmp_path)
+    data = generate_dataset(spec, tmp_path)
     monkeypatch.setattr(dataset_module, "BLOCK_BYTES", 3 * 8 * 7 * 3 * 3)  # blocks over two shards
     wanted = {}
     for i in range(10):
@@ -392,7 +399,7 @@ def threads():
 
 @pytest.fixture(scope="module")
 def generated(tmp_path_factory):
-    return generate(DatasetSpec(**LIVE), tmp_path_factory.mktemp("generated"))
+    return generate_dataset(DatasetSpec(**LIVE), tmp_path_factory.mktemp("generated"))
 
 
 @pytest.fixture(scope="module")

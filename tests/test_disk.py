@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from commands import FAILURE, MISUSE, nbody_sim
-from nbody_surrogate import read_h5md, register_integrator, registry, simulate
-from nbody_surrogate.integrator import AbstractIntegrator, Frames
-from nbody_surrogate.registry import make_system
+from nbody_surrogate import read_h5md, register_integrator, simulate
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Frames
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import make_system
 
 AT = 100
 """The frame at which the world changes; segments are 50 frames."""

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from nbody_surrogate import Ensemble, Particles, compare, make_integrator, make_system, simulate
-from nbody_surrogate.distributions import (
+from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
+from nbody_surrogate.comparison.distributions import (
     compare_distributions,
     mean_squared_displacement,
     pair_distances,
     speeds,
     window_of,
 )
-from nbody_surrogate.lyapunov import FAR, NEAR, growth_rate, twins_of
-from nbody_surrogate.metrics import ade, fde, normalised_rmse, spread
-from nbody_surrogate.pair_energies import bound_pairs, pair_law_of
-from nbody_surrogate.state import State
-from nbody_surrogate.statistics import Summary
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.comparison.lyapunov import FAR, NEAR, growth_rate, twins_of
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.results.metrics import ade, fde, normalised_rmse, spread
+from nbody_surrogate.results.statistics import Summary
+from nbody_surrogate.results.trajectory import RunInfo
 
 ROUNDING = 1e-12
 

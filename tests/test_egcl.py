@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import silu
 
-from nbody_surrogate import egcl
-from nbody_surrogate.egcl import EGCL, EdgeWeights, edge_sums
+from nbody_surrogate.layers import egcl
+from nbody_surrogate.layers.egcl import EGCL, EdgeWeights, edge_sums
 
 S, N, DIMS, WIDTH, EDGES, VECTORS = 5, 3, 3, 4, 2, 2
 

@@ -14,17 +14,18 @@ import torch
 from commands import FAILURE, MISUSE, bad, good, no_constant
 from nbody_set.model import SET
 from nbody_surrogate import make_integrator, make_system
-from nbody_surrogate.datasets import Dataset, DatasetSpec, generate
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.datasets import Dataset, DatasetSpec, generate_dataset
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.evaluation import FIRST, START, one_step, one_step_of_model, roll_out
-from nbody_surrogate.models import card_text, find_model, shipped_models
-from nbody_surrogate.scorecard import (
+from nbody_surrogate.evaluation.model_card import card_text
+from nbody_surrogate.evaluation.rollouts import FIRST, START, one_step, one_step_of_model, roll_out
+from nbody_surrogate.evaluation.scorecard import (
     classical_methods,
     score_methods,
     truth_of_dataset,
     truth_of_system,
 )
-from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.surrogates.library import find_model, shipped_models
 
 DT = 0.1
 ROUNDING = 1e-20  # of squares
@@ -128,7 +129,7 @@ def test_classical_methods_fit_their_system(name):
 
 def test_trajectories_of_a_data_set(tmp_path):
     spec = DatasetSpec(system="charged", particles=2, trajectories=10, frames=12)
-    dataset = generate(spec, tmp_path / "made")
+    dataset = generate_dataset(spec, tmp_path / "made")
     test = dataset.part("test")
     truth = truth_of_dataset(dataset, "test")
     assert np.array_equal(truth.x, dataset.read(test.start, test.stop).x)
@@ -140,7 +141,7 @@ def test_trajectories_of_a_data_set(tmp_path):
 def test_a_data_set_of_other_rows_is_refused(tmp_path):
     window = {"inputs": 8, "every": 2, "horizon": 5}
     spec = DatasetSpec(system="charged", particles=2, trajectories=2, window=window)
-    dataset = generate(spec, tmp_path / "made")
+    dataset = generate_dataset(spec, tmp_path / "made")
     with pytest.raises(InputError, match="rows"):
         truth_of_dataset(Dataset(dataset.folder), None)
 

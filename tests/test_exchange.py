@@ -10,8 +10,8 @@ import pytest
 
 from commands import FAILURE, MISUSE, bad, good
 from nbody_surrogate import InputError, Particles, Trajectory, make_system, read_h5md, simulate
-from nbody_surrogate.exchange import export
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.formats.export import export
+from nbody_surrogate.results.trajectory import RunInfo
 
 SINGLE = 1e-6  # MDAnalysis keeps positions in single precision
 

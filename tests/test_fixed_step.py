@@ -22,7 +22,8 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.system import Draw, FieldLaw, ForceLaws, PairLaw, SystemSpec
+from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
+from nbody_surrogate.contracts.system import Draw, SystemSpec
 
 SPLITTING = ["symplectic-euler", "leapfrog", "yoshida4"]
 METHODS = [*SPLITTING, "rk4", "boris"]
@@ -738,7 +739,7 @@ STRANGER = """
 from typing import NamedTuple
 import numpy as np
 from nbody_surrogate import AbstractSystem, Particles, State, make_integrator, simulate
-from nbody_surrogate.system import FieldLaw, ForceLaws, PairLaw, SystemSpec
+from nbody_surrogate.contracts.system import FieldLaw, ForceLaws, PairLaw, SystemSpec
 
 class Stiffness(NamedTuple):
     k: float

@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 import pytest
 
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
-from nbody_surrogate.h5md import H5MDReader, H5MDWriter, check_output_path, read_h5md
-from nbody_surrogate.state import Particles
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.formats.h5md import H5MDReader, H5MDWriter, check_output_path, read_h5md
+from nbody_surrogate.results.trajectory import RunInfo
 
 T, N = 8, 5
 T0, DT = 0.3, 0.1
@@ -393,8 +393,8 @@ def test_finishing_early_is_refused_and_keeps_the_frames(tmp_path):
 CHILD = """
 import sys, time
 import numpy as np
-from nbody_surrogate.h5md import H5MDWriter
-from nbody_surrogate.state import Particles
+from nbody_surrogate.formats.h5md import H5MDWriter
+from nbody_surrogate.contracts.state import Particles
 
 batch, n, segment, frames, pause = 2, 50, 100, 4000, float(sys.argv[2])
 ones = np.ones((batch, n))
@@ -466,8 +466,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from nbody_surrogate.errors import RunError
-from nbody_surrogate.h5md import H5MDWriter
-from nbody_surrogate.state import Particles
+from nbody_surrogate.formats.h5md import H5MDWriter
+from nbody_surrogate.contracts.state import Particles
 
 ones, x = np.ones((2, 5)), np.ones((2, 4, 5, 3))
 try:

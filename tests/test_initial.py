@@ -9,12 +9,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from nbody_surrogate import initial
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.h5md import H5MDWriter
-from nbody_surrogate.initial import read_initial
-from nbody_surrogate.state import Particles
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.formats import initial
+from nbody_surrogate.formats.h5md import H5MDWriter
+from nbody_surrogate.formats.initial import read_initial
+from nbody_surrogate.results.trajectory import RunInfo
 
 N = 4
 T0, DT = 2.0, 0.1

@@ -22,8 +22,8 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.integrator import Problem
-from nbody_surrogate.system import Draw, SystemSpec
+from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts.system import Draw, SystemSpec
 
 SCIPY = ["dop853", "rk45"]
 ADAPTIVE = [*SCIPY, "dop853-compiled"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nbody_simulators.legacy import legacy_starts
+from nbody_simulators.systems.legacy import legacy_starts
 from nbody_surrogate import InputError, make_integrator, make_system, simulate
 
 ROUNDING = 1e-10  # of the largest component, 100: the oracle takes distances by r^2 as dx.dx

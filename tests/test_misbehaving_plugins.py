@@ -12,14 +12,14 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.registry import surrogate_class
-from nbody_surrogate.surrogate import Card, CardSystem
-from nbody_surrogate.weights import save_weights
+from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.registry.registry import surrogate_class
+from nbody_surrogate.surrogates.weights import save_weights
 
 INTEGRATORS = '''
 import numpy as np
 from nbody_surrogate import AbstractIntegrator
-from nbody_surrogate.integrator import Frames
+from nbody_surrogate.contracts.integrator import Frames
 
 class Still(AbstractIntegrator):
     """Copies the start."""
@@ -94,7 +94,7 @@ for made in list(globals().values()):
 SYSTEMS = '''
 import numpy as np
 from nbody_surrogate import AbstractSystem
-from nbody_surrogate.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system import Draw, SystemSpec
 
 class Free(AbstractSystem):
     """No forces."""
@@ -157,7 +157,7 @@ SURROGATES = '''
 import torch
 from torch import nn
 from nbody_surrogate import AbstractSurrogate
-from nbody_surrogate.surrogate import SurrogateConfig
+from nbody_surrogate.contracts.surrogate import SurrogateConfig
 
 class Straight(AbstractSurrogate):
     """Uniform motion."""

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.exchange import check_exchange_path
-from nbody_surrogate.h5md import check_output_path
-from nbody_surrogate.output_file import check_output_file
-from nbody_surrogate.page.document import check_page_path
-from nbody_surrogate.rendering import check_picture_path
-from nbody_surrogate.restart import check_restart_path
+from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.formats.export import check_exchange_path
+from nbody_surrogate.formats.h5md import check_output_path
+from nbody_surrogate.simulation.checkpoint import check_restart_path
+from nbody_surrogate.viz.html.document import check_page_path
+from nbody_surrogate.viz.scene import check_picture_path
 
 CHECKS = {
     "`output`.h5": check_output_path,

@@ -14,11 +14,11 @@ import pytest
 
 from commands import FAILURE, MISUSE, bad, good
 from nbody_surrogate import Particles, Trajectory, compare, make_integrator, make_system, simulate
-from nbody_surrogate.lyapunov import twins_of
-from nbody_surrogate.page import write_report, write_scene_page
-from nbody_surrogate.page.charts import Series, line_chart
-from nbody_surrogate.page.report import sentence
-from nbody_surrogate.trajectory import RunInfo
+from nbody_surrogate.comparison.lyapunov import twins_of
+from nbody_surrogate.results.trajectory import RunInfo
+from nbody_surrogate.viz.html import write_report, write_scene_page
+from nbody_surrogate.viz.html.charts import Series, line_chart
+from nbody_surrogate.viz.html.report import sentence
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")

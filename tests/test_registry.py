@@ -19,8 +19,9 @@ from nbody_surrogate import (
     register_surrogate,
     register_system,
 )
-from nbody_surrogate.models import shipped_models
-from nbody_surrogate.registry import integrator_options, is_surrogate, names, surrogate_class
+from nbody_surrogate.integrators.build import integrator_options
+from nbody_surrogate.registry.registry import is_surrogate, names, surrogate_class
+from nbody_surrogate.surrogates.library import shipped_models
 
 BUILT_IN = {
     "systems": {
@@ -184,7 +185,7 @@ def test_a_plugin_may_provide_a_system(install):
     source = (
         "import numpy as np\n"
         "from nbody_surrogate import AbstractSystem\n"
-        "from nbody_surrogate.system import SystemSpec\n"
+        "from nbody_surrogate.contracts.system import SystemSpec\n"
         "class Empty(AbstractSystem):\n"
         "    name, Spec = 'empty', SystemSpec\n"
         "    def pair_acceleration(self, x, particles): return np.zeros_like(x)\n"
@@ -371,7 +372,7 @@ def test_a_cell_of_a_notebook_can_be_run_again(registered):
     [
         "import nbody_surrogate",
         "import nbody_surrogate; nbody_surrogate.__version__; dir(nbody_surrogate)",
-        "from nbody_surrogate.registry import names; names('systems', 'integrators', 'surrogates')",
+        "from nbody_surrogate.registry.registry import names; names('systems', 'integrators', 'surrogates')",
     ],
 )
 def test_importing_the_package_imports_nothing_heavy(statement):

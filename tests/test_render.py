@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.rendering import check_picture_path, render
-from nbody_surrogate.rendering.camera import REACH, moving_cameras, still_camera
-from nbody_surrogate.rendering.colouring import RAMP, scale_of
-from nbody_surrogate.rendering.inset import energy_errors
-from nbody_surrogate.rendering.scene import Scene
-from nbody_surrogate.rendering.shapes import tubes
-from nbody_surrogate.rendering.tracks import SUBFRAMES, Track
-from nbody_surrogate.state import Particles
-from nbody_surrogate.trajectory import RunInfo, Trajectory
+from nbody_surrogate.results.trajectory import RunInfo, Trajectory
+from nbody_surrogate.viz.scene import check_picture_path, render
+from nbody_surrogate.viz.scene.camera import REACH, moving_cameras, still_camera
+from nbody_surrogate.viz.scene.colouring import RAMP, scale_of
+from nbody_surrogate.viz.scene.inset import energy_errors
+from nbody_surrogate.viz.scene.scene import Scene
+from nbody_surrogate.viz.scene.shapes import tubes
+from nbody_surrogate.viz.scene.tracks import SUBFRAMES, Track
 
 SIZE = (240, 180)
 EXACT = 1e-12  # cubic Hermite reproduces cubics: only rounding is left
@@ -481,7 +481,7 @@ def python(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
 
 def test_checking_a_path_loads_neither_pyvista_nor_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from nbody_surrogate.rendering import check_picture_path, render\n"
+        "import sys; from nbody_surrogate.viz.scene import check_picture_path, render\n"
         "check_picture_path(sys.argv[1])\n"
         "print([name for name in ('pyvista', 'vtkmodules', 'torch') if name in sys.modules])"
     )

@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-import nbody_surrogate.restart as restart_files
+import nbody_surrogate.simulation.checkpoint as restart_files
 from commands import FAILURE, INTERRUPTED, MISUSE, bad, heed_ctrl_c, nbody_sim, seconds
 from nbody_set.model import SET
 from nbody_surrogate import (
@@ -32,10 +32,10 @@ from nbody_surrogate import (
     resume,
     simulate,
 )
-from nbody_surrogate.h5md import H5MDWriter, part_path
-from nbody_surrogate.registry import surrogate_class
-from nbody_surrogate.restart import Checkpoint, read_restart
-from nbody_surrogate.weights import load_weights, save_weights
+from nbody_surrogate.formats.h5md import H5MDWriter, part_path
+from nbody_surrogate.registry.registry import surrogate_class
+from nbody_surrogate.simulation.checkpoint import Checkpoint, read_restart
+from nbody_surrogate.surrogates.weights import load_weights, save_weights
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),

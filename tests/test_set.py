@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nbody_set.model import SET, SETConfig
-from nbody_surrogate.registry import make_system
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.state import Particles, State
-from nbody_surrogate.surrogate import ParticleTensors
-from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
-from nbody_surrogate.weights import load_weights
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.surrogate import ParticleTensors
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.simulation.simulate import simulate
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+from nbody_surrogate.surrogates.weights import load_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jaxtyping import config as jaxtyping_config
 
 from nbody_set.paper import SETPaper, SETPaperConfig
+from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry import make_system
-from nbody_surrogate.surrogate import ParticleTensors
+from nbody_surrogate.registry.registry import make_system
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,8 +21,8 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.system import Draw, SystemSpec
-from nbody_surrogate.versions import installed_versions, versions
+from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.environment.versions import installed_versions, versions
 
 METHODS = ["dop853", "rk45", "leapfrog"]
 FRAMES, SEGMENT = 12, 5  # two whole segments and a part of a third

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
 from nbody_surrogate import InputError, Particles, State
-from nbody_surrogate.metrics import rmse
+from nbody_surrogate.results.metrics import rmse
 
 B, N, D = 2, 3, 3
 

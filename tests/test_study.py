@@ -11,15 +11,15 @@ from jaxtyping import config
 
 from commands import MISUSE, bad, nbody_sim
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.scorecard import Interval
+from nbody_surrogate.evaluation.one_shot import Task
+from nbody_surrogate.files.json_file import write_json
+from nbody_surrogate.results.statistics import Interval
 from nbody_surrogate.study import jobs
 from nbody_surrogate.study.grid import cells
 from nbody_surrogate.study.jobs import Job, result_path, turned_task
 from nbody_surrogate.study.running import check_study
 from nbody_surrogate.study.spec import read_study
 from nbody_surrogate.study.summary import over_seeds, summarise
-from nbody_surrogate.tasks import Task
-from nbody_surrogate.training.checkpoint import write_json
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

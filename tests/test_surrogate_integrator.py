@@ -15,27 +15,19 @@ import torch
 from torch import nn
 
 from nbody_set.model import SET, SETConfig
-from nbody_surrogate import registry
+from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Carry, Frames
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts.system import AbstractSystem, SystemSpec
 from nbody_surrogate.errors import InputError, NBodyWarning
-from nbody_surrogate.integrator import AbstractIntegrator, Carry, Frames
-from nbody_surrogate.registry import (
-    make_integrator,
-    make_system,
-    register_integrator,
-    register_surrogate,
-)
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.state import Particles, State
-from nbody_surrogate.surrogate import (
-    AbstractSurrogate,
-    Card,
-    CardSystem,
-    ParticleTensors,
-    SurrogateConfig,
-)
-from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
-from nbody_surrogate.system import AbstractSystem, SystemSpec
-from nbody_surrogate.weights import save_weights
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import make_system, register_integrator, register_surrogate
+from nbody_surrogate.simulation.simulate import simulate
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+from nbody_surrogate.surrogates.weights import save_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -708,10 +700,10 @@ def test_where_nothing_can_be_compiled_the_run_goes_on(
 COMPILE = """
 import sys, numpy as np, torch
 from nbody_set.model import SET, SETConfig
-from nbody_surrogate.registry import make_system
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
-from nbody_surrogate.weights import load_weights
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.simulation.simulate import simulate
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+from nbody_surrogate.surrogates.weights import load_weights
 torch.manual_seed(0)
 model, card = SET(SETConfig(width=4, substeps=2)).double(), load_weights(sys.argv[1], "set", SET)[1]
 system = make_system(sys.argv[2])

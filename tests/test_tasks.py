@@ -10,12 +10,18 @@ import torch
 from jaxtyping import config
 
 from commands import MISUSE, bad, good
-from nbody_surrogate.datasets import Dataset, DatasetSpec, DatasetWindows, generate
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.datasets import Dataset, DatasetSpec, DatasetWindows, generate_dataset
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.models import card_text, find_model
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.tasks import clean_subset, read_task, score_model, score_references
+from nbody_surrogate.evaluation.model_card import card_text
+from nbody_surrogate.evaluation.one_shot import (
+    clean_subset,
+    read_task,
+    score_model,
+    score_references,
+)
+from nbody_surrogate.surrogates.library import find_model
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.trainer import Trainer
@@ -43,7 +49,7 @@ def spec(**changes):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("data") / "task"
-    return generate(spec(), place).folder
+    return generate_dataset(spec(), place).folder
 
 
 @pytest.fixture
@@ -230,6 +236,8 @@ def test_misuse_of_the_command(linear, folder, tmp_path, monkeypatch):
     assert "`dataset` is needed" in bad(MISUSE, "evaluate", linear)
     line = bad(MISUSE, "evaluate", linear, "--dataset", folder, "--horizon", 3)
     assert "`horizon`" in line
-    further = generate(spec(trajectories=10, window=WINDOW | {"horizon": 6}), tmp_path / "other")
+    further = generate_dataset(
+        spec(trajectories=10, window=WINDOW | {"horizon": 6}), tmp_path / "other"
+    )
     line = bad(MISUSE, "evaluate", linear, "--dataset", further.folder)
     assert "`dataset` has a horizon of 0.7" in line

@@ -18,22 +18,22 @@ from torch import nn
 
 from commands import nbody_sim
 from nbody_set.model import SET
-from nbody_surrogate import registry
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.generation import generate
+from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, PluginError, RunError
-from nbody_surrogate.models import find_model
-from nbody_surrogate.registry import make_system, register_surrogate
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
-from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import make_system, register_surrogate
+from nbody_surrogate.simulation.simulate import simulate
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.training.log import read_log
 from nbody_surrogate.training.recipe import Recipe, read_recipe, recipe_of_run
 from nbody_surrogate.training.trainer import Trainer
 from nbody_surrogate.training.validation import score
-from nbody_surrogate.weights import load_weights
 
 LEARNED = 0.85
 """Of the loss, after 60 steps over before: 0.5 is measured, as its scale falls along."""
@@ -87,7 +87,7 @@ def folders(tmp_path_factory):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     place = tmp_path_factory.mktemp("data")
-    yield [str(generate(DatasetSpec(**spec(n)), place / f"n{n}").folder) for n in (2, 3)]
+    yield [str(generate_dataset(DatasetSpec(**spec(n)), place / f"n{n}").folder) for n in (2, 3)]
     torch.set_num_threads(threads)
 
 

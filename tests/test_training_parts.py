@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.training.data import open_sources
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 from nbody_surrogate.training.diagnosis import diagnose
 from nbody_surrogate.training.losses import FOLLOW, Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.sources import open_sources
 from nbody_surrogate.training.validation import Score, symmetry_error
 
 PLANE = {"particles": 3, "dimensions": 2, "trajectories": 4, "splits": {"train": 4}, "frames": 4}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from nbody_set.model import SET
-from nbody_surrogate import registry
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.registry import register_surrogate, register_system
-from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.registry import registry
+from nbody_surrogate.registry.registry import register_surrogate, register_system
 from nbody_surrogate.training.recipe import Recipe, read_recipe, recipe_of_run
 from nbody_surrogate.training.trainer import Trainer
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-import nbody_surrogate.reference
+import nbody_surrogate.integrators.reference
 from nbody_surrogate import (
     Ensemble,
     InputError,
@@ -20,11 +20,13 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.integrator import AbstractIntegrator, Frames, IntegratorOptions
-from nbody_surrogate.metrics import rmse
-from nbody_surrogate.reference import default_reference
-from nbody_surrogate.trajectory import RunInfo
-from nbody_surrogate.verification import label_errors, sharper
+from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.segment import Frames
+from nbody_surrogate.integrators.reference import default_reference
+from nbody_surrogate.integrators.refine import sharper
+from nbody_surrogate.results.label_error import label_errors
+from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.results.trajectory import RunInfo
 
 FRAMES = 12
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
@@ -348,6 +350,6 @@ def test_the_compiled_solver_is_the_reference_of_batches_where_it_can_be(
         asked.append(name)
         return make(name)
 
-    monkeypatch.setattr(nbody_surrogate.reference, "make_integrator", recorded)
+    monkeypatch.setattr(nbody_surrogate.integrators.reference, "make_integrator", recorded)
     assert default_reference(make_system(system), batch) == expected
     assert asked == ["dop853-compiled"] * (batch > 1)

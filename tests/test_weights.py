@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load, save
 
 from nbody_set.model import SET, SETConfig
+from nbody_surrogate.contracts.card import Card, CardSystem
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.evaluation import Truth, one_step, one_step_of_model
-from nbody_surrogate.registry import make_integrator, make_system
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.surrogate import Card, CardSystem
-from nbody_surrogate.weights import load_weights, save_weights
+from nbody_surrogate.evaluation.rollouts import Truth, one_step, one_step_of_model
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.simulation.simulate import simulate
+from nbody_surrogate.surrogates.weights import load_weights, save_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,13 +12,13 @@ import pytest
 
 from commands import MISUSE, bad, good, no_constant
 from nbody_surrogate import InputError, make_system
-from nbody_surrogate.contenders import contender, ladder, split
-from nbody_surrogate.numpy_force import with_numpy_force
-from nbody_surrogate.scorecard import Interval
-from nbody_surrogate.verdict import break_even, busy, fronts, sentences
-from nbody_surrogate.work_points import Point, WorkPrecision, with_front
-from nbody_surrogate.work_precision import measure
-from nbody_surrogate.work_timing import Task
+from nbody_surrogate.evaluation.work_precision.measure import measure
+from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
+from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
+from nbody_surrogate.evaluation.work_precision.timing import Task
+from nbody_surrogate.evaluation.work_precision.verdict import break_even, busy, fronts, sentences
+from nbody_surrogate.integrators.method_text import contender, ladder, split
+from nbody_surrogate.results.statistics import Interval
 
 ROUNDING = 1e-12  # relative, of sums of some terms
 QUICK = ("-n", 3, "--trajectories", 3, "--horizon", 0.5, "--seconds", 0.001)

@@ -18,9 +18,9 @@ from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
-    from nbody_surrogate.contenders import Contender
-    from nbody_surrogate.work_points import Point, WorkPrecision
-    from nbody_surrogate.work_timing import Task
+    from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
+    from nbody_surrogate.evaluation.work_precision.timing import Task
+    from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["bench"]
 
@@ -62,7 +62,7 @@ def bench(**options: Any) -> None:
     """
     import warnings
 
-    from nbody_surrogate.work_precision import measure
+    from nbody_surrogate.evaluation.work_precision.measure import measure
 
     warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
     _check(options)
@@ -84,7 +84,7 @@ def bench(**options: Any) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
-    from nbody_surrogate.work_timing import check_clock
+    from nbody_surrogate.evaluation.work_precision.timing import check_clock
 
     for name in ("particles", "trajectories", "threads"):
         if options[name] < 1:
@@ -106,8 +106,8 @@ def _base(options: dict[str, Any]) -> Path:
 
 
 def _task(options: dict[str, Any]) -> Task:
-    from nbody_surrogate.registry import make_system
-    from nbody_surrogate.work_timing import Task, check_horizons
+    from nbody_surrogate.evaluation.work_precision.timing import Task, check_horizons
+    from nbody_surrogate.registry.registry import make_system
 
     system = make_system(options["system"], **parameters_of(options["parameter"]))
     horizons = tuple(sorted(set(options["horizon"] or (1.0, 2.0, 5.0))))
@@ -122,10 +122,10 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
     """Make the methods; those that were asked for must fit, the default ones may not."""
     import torch
 
-    from nbody_surrogate.contenders import contender, ladder, learned_names, split
-    from nbody_surrogate.device import resolve_device
-    from nbody_surrogate.numpy_force import with_numpy_force
-    from nbody_surrogate.work_timing import segment_for
+    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
+    from nbody_surrogate.evaluation.work_precision.timing import segment_for
+    from nbody_surrogate.integrators.method_text import contender, ladder, learned_names, split
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
@@ -151,9 +151,9 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
 
 
 def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
-    from nbody_surrogate.figures.files import save
-    from nbody_surrogate.figures.work_precision import draw_work_precision
-    from nbody_surrogate.verdict import busy, fronts, sentences
+    from nbody_surrogate.evaluation.work_precision.verdict import busy, fronts, sentences
+    from nbody_surrogate.files.figure import save
+    from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
     said, front = sentences(found), fronts(found)
     said += [warning] if (warning := busy(found)) else []

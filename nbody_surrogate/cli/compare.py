@@ -14,14 +14,17 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_whole
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning
+from nbody_surrogate.comparison.lyapunov import twins_or_why
+from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
-    from nbody_surrogate.comparison import Comparison
-    from nbody_surrogate.lyapunov import Twins
-    from nbody_surrogate.trajectory import Ensemble
+    from nbody_surrogate.comparison.comparison import Comparison
+    from nbody_surrogate.comparison.lyapunov import Twins
+    from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = ["compare", "twins_or_why"]
+__all__ = [
+    "compare",
+]
 
 SILENT = ("output", "overwrite", "as_json", "quiet")
 SUFFIXES = (".json", ".png")
@@ -82,7 +85,7 @@ class _Found:
     ) -> _Found:
         from dataclasses import replace
 
-        from nbody_surrogate.comparison import compare as compared
+        from nbody_surrogate.comparison.comparison import compare as compared
 
         made = []
         for name, run in candidates.items():
@@ -128,8 +131,8 @@ def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:
 def _from_files(
     files: tuple[Path, ...], options: dict[str, Any]
 ) -> tuple[Ensemble, dict[str, Ensemble]]:
-    from nbody_surrogate.h5md import read_h5md
-    from nbody_surrogate.matching import interpolated
+    from nbody_surrogate.comparison.alignment import interpolated
+    from nbody_surrogate.formats.h5md import read_h5md
 
     reference, *others = (read_h5md(path) for path in files)
     if options["interpolate"]:
@@ -148,13 +151,13 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     """Run the reference and the methods on the same starts."""
     import torch
 
-    from nbody_surrogate.cli.request import whole_frames
-    from nbody_surrogate.contenders import contender, split
-    from nbody_surrogate.device import resolve_device
-    from nbody_surrogate.numpy_force import with_numpy_force
-    from nbody_surrogate.reference import default_reference
-    from nbody_surrogate.registry import make_system
-    from nbody_surrogate.simulation import simulate
+    from nbody_surrogate.contracts.segment import whole_frames
+    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
+    from nbody_surrogate.integrators.method_text import contender, split
+    from nbody_surrogate.integrators.reference import default_reference
+    from nbody_surrogate.registry.registry import make_system
+    from nbody_surrogate.simulation.simulate import simulate
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
@@ -188,20 +191,10 @@ def _of_system(run: Ensemble, system: Any) -> Ensemble:
     return replace(run, info=replace(run.info, system=named))
 
 
-def twins_or_why(reference: Ensemble) -> tuple[Twins | None, str | None]:
-    """Run the reference's twins, or say why that cannot be done."""
-    from nbody_surrogate.lyapunov import twins_of
-
-    try:
-        return twins_of(reference), None
-    except NBodyError as error:
-        return None, str(error)
-
-
 def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
     from nbody_surrogate.cli.comparison_table import print_comparisons
-    from nbody_surrogate.figures.comparison import draw_comparisons
-    from nbody_surrogate.figures.files import save
+    from nbody_surrogate.files.figure import save
+    from nbody_surrogate.viz.figures.comparison import draw_comparisons
 
     text = json.dumps(_as_dict(found), indent=1, allow_nan=False) + "\n"
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
@@ -214,7 +207,7 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
 
 
 def _as_dict(found: _Found) -> dict[str, Any]:
-    from nbody_surrogate.versions import versions
+    from nbody_surrogate.environment.versions import versions
 
     return {
         "command": command_line(SILENT),

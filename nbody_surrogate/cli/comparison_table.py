@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nbody_surrogate.cli.table import DRIFTS, drift_label
-from nbody_surrogate.comparison import Comparison
-from nbody_surrogate.statistics import Summary
+from nbody_surrogate.comparison.comparison import Comparison
+from nbody_surrogate.comparison.table import comparison_rows
 
-__all__ = ["comparison_rows", "print_comparisons"]
+__all__ = ["print_comparisons"]
 
 
 def print_comparisons(
@@ -40,59 +37,6 @@ def print_comparisons(
     for line in failures:
         console.print(line, style="bold red", markup=False)
     console.print("Files: " + ", ".join(map(str, files)), markup=False, emoji=False)
-
-
-def comparison_rows(found: list[Comparison]) -> Iterator[list[str]]:
-    """Yield a label and a cell for each candidate, as text."""
-    first = found[0]
-    for key in first.errors:
-        yield [_error_label(key), *(_shown(each.errors[key]) for each in found)]
-    for number, horizon in enumerate(first.horizons):
-        cells = (f"{each.normalised_rmse[number]:.2e}" for each in found)
-        yield [f"RMSE over spread, t = {horizon:g}", *cells]
-    yield ["valid prediction time", *(_valid(each) for each in found)]
-    if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
-        yield ["  in Lyapunov times", *(_valid_lyapunov(each) for each in found)]
-    for key in DRIFTS:
-        label = (
-            f"{drift_label(key, first.conserved)}; reference {first.drifts['reference'][key]:.0e}"
-        )
-        yield [label, *(f"{each.drifts['candidate'][key]:.1e}" for each in found)]
-    for number, measure in enumerate(first.distributions):
-        yield [
-            f"{measure.name}, distance (noise floor)",
-            *(_distance(each, number) for each in found),
-        ]
-    times = (1e3 * each.wall_time["candidate"] / each.trajectories for each in found)
-    yield ["wall time per trajectory", *(f"{value:.3g} ms" for value in times)]
-
-
-def _error_label(key: str) -> str:
-    names = {"ade": "average displacement error", "fde": "final displacement error"}
-    return names.get(key) or f"position MSE at frame {key.removeprefix('mse ')}"
-
-
-def _shown(value: Summary) -> str:
-    text = f"{value.median:.1e}"
-    return text if value.low == value.high else f"{text} ({value.low:.1e}..{value.high:.1e})"
-
-
-def _valid(found: Comparison) -> str:
-    return "whole run" if math.isinf(found.valid_time) else f"{found.valid_time:.3g}"
-
-
-def _valid_lyapunov(found: Comparison) -> str:
-    assert found.lyapunov_time is not None
-    reached = min(found.valid_time, found.duration) / found.lyapunov_time
-    return f"{'> ' if math.isinf(found.valid_time) else ''}{reached:.2g}"
-
-
-def _distance(found: Comparison, number: int) -> str:
-    measure = found.distributions[number]
-    if measure.floor is None:
-        return f"{measure.distance.median:.1e}"
-    mark = "" if measure.within_noise else " !"
-    return f"{measure.distance.median:.1e} ({measure.floor.median:.1e}){mark}"
 
 
 def _notes(first: Comparison, no_floor: str | None) -> list[str]:

@@ -13,15 +13,15 @@ from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_whole
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.output_file import check_output_file
+from nbody_surrogate.files.output_path import check_output_file
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nbody_surrogate.evaluation import Truth
-    from nbody_surrogate.integrator import AbstractIntegrator
-    from nbody_surrogate.models import Model
-    from nbody_surrogate.scorecard import Row
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.evaluation.rollouts import Truth
+    from nbody_surrogate.evaluation.scorecard import Row
+    from nbody_surrogate.surrogates.library import Model
 
 __all__ = ["evaluate"]
 
@@ -62,8 +62,8 @@ def evaluate(model: str, **options: Any) -> None:
     by default on its split `test`: mean, median and 95th percentile over trajectories, and the mean
     over the clean subset, whose labels keep their energy.
     """
-    from nbody_surrogate.models import find_model
-    from nbody_surrogate.scorecard import HORIZONS, score_methods
+    from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
+    from nbody_surrogate.surrogates.library import find_model
 
     _check(options)
     found = find_model(model)
@@ -107,9 +107,9 @@ def _check(options: dict[str, Any]) -> None:
 
 def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
     from nbody_surrogate.datasets.dataset import Dataset
-    from nbody_surrogate.evaluation import START
-    from nbody_surrogate.registry import make_system
-    from nbody_surrogate.scorecard import HORIZONS, truth_of_dataset, truth_of_system
+    from nbody_surrogate.evaluation.rollouts import START
+    from nbody_surrogate.evaluation.scorecard import HORIZONS, truth_of_dataset, truth_of_system
+    from nbody_surrogate.registry.registry import make_system
 
     if options["dataset"] is not None:
         dataset = Dataset(options["dataset"])
@@ -130,8 +130,8 @@ def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
 def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, AbstractIntegrator]:
     import torch
 
-    from nbody_surrogate.registry import make_integrator
-    from nbody_surrogate.scorecard import classical_methods
+    from nbody_surrogate.evaluation.scorecard import classical_methods
+    from nbody_surrogate.integrators.build import make_integrator
 
     torch.set_num_threads(options["threads"])
     chosen = {
@@ -179,7 +179,7 @@ def _print_task(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nbody_surrogate.tasks import HEADS, table_cells
+    from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, WIDE)
@@ -195,8 +195,9 @@ def _print_task(rows: list[dict[str, Any]]) -> None:
 
 
 def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
-    from nbody_surrogate.models import CARD_FILE, EVALUATION_FILE, card_text
-    from nbody_surrogate.versions import versions
+    from nbody_surrogate.environment.versions import versions
+    from nbody_surrogate.evaluation.model_card import card_text
+    from nbody_surrogate.surrogates.library import CARD_FILE, EVALUATION_FILE
 
     found = {
         "model": model.name,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.models import Model
-    from nbody_surrogate.surrogate import AbstractSurrogate, Card
-    from nbody_surrogate.tasks import Task
+    from nbody_surrogate.contracts.card import Card
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.evaluation.one_shot import Task
+    from nbody_surrogate.surrogates.library import Model
 
 __all__ = ["task_rows_of"]
 
@@ -21,7 +22,7 @@ FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 def task_rows_of(model: Model, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Score a model and what it is held against on the task of a data set; return the rows."""
     from nbody_surrogate.datasets.dataset import Dataset
-    from nbody_surrogate.tasks import read_task, score_model, score_references
+    from nbody_surrogate.evaluation.one_shot import read_task, score_model, score_references
 
     network, card = model.load()
     _check(model, options)
@@ -73,7 +74,7 @@ def _check_task(
 def _prepared(network: AbstractSurrogate, options: dict[str, Any]) -> AbstractSurrogate:
     import torch
 
-    from nbody_surrogate.device import resolve_device, resolve_dtype
+    from nbody_surrogate.environment.device import resolve_device, resolve_dtype
 
     torch.set_num_threads(options["threads"])
     dtype = network.dtype if options["dtype"] is None else resolve_dtype(options["dtype"])

@@ -19,9 +19,9 @@ __all__ = ["export"]
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def export(run: Path, output: Path, trajectory: int, overwrite: bool, quiet: bool) -> None:
     """Write RUN, an H5MD file, to OUTPUT: .extxyz (ASE), .npz (NumPy) or .vtkhdf (ParaView)."""
-    from nbody_surrogate.exchange import check_exchange_path
-    from nbody_surrogate.exchange import export as exported
-    from nbody_surrogate.h5md import read_h5md
+    from nbody_surrogate.formats.export import check_exchange_path
+    from nbody_surrogate.formats.export import export as exported
+    from nbody_surrogate.formats.h5md import read_h5md
 
     check_exchange_path(output, overwrite)
     ensemble = read_h5md(run)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.output_file import check_output_file
+from nbody_surrogate.files.output_path import check_output_file
 
 __all__ = ["Files", "free_base", "write_whole"]
 
@@ -31,14 +31,14 @@ class Files:
         InputError
             If one cannot.
         """
-        from nbody_surrogate.h5md import check_output_path
+        from nbody_surrogate.formats.h5md import check_output_path
 
         if request.render is not None:
-            from nbody_surrogate.rendering import check_picture_path
+            from nbody_surrogate.viz.scene import check_picture_path
 
             check_picture_path(request.render, request.overwrite)
         if request.report is not None:
-            from nbody_surrogate.page.document import check_page_path
+            from nbody_surrogate.viz.html.document import check_page_path
 
             check_page_path(request.report, request.overwrite)
         if request.output is None:
@@ -50,7 +50,7 @@ class Files:
         if reference is not None:
             check_output_path(reference, request.overwrite)
         if request.checkpoint is not None:
-            from nbody_surrogate.restart import check_restart_path
+            from nbody_surrogate.simulation.checkpoint import check_restart_path
 
             check_restart_path(request.checkpoint, request.overwrite)
         return cls(output, reference, request.render, request.report)
@@ -119,7 +119,7 @@ def write_whole(path: Path, text: str) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.whole import whole_file
+    from nbody_surrogate.files.atomic import whole_file
 
     with whole_file(path) as file:
         file.write(text.encode())

@@ -9,9 +9,9 @@ from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
     from nbody_surrogate.cli.request import Request
-    from nbody_surrogate.guard import Guard
-    from nbody_surrogate.guard_report import GuardReport
-    from nbody_surrogate.integrator import AbstractIntegrator
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.results.guard_report import GuardReport
+    from nbody_surrogate.simulation.guard.options import Guard
 
 __all__ = ["guard_lines", "guard_of"]
 
@@ -30,7 +30,7 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
         if request.threshold:
             raise InputError("`threshold` goes with `guard` only; add --guard fallback")
         return None
-    from nbody_surrogate.guard import Guard
+    from nbody_surrogate.simulation.guard.options import Guard
 
     thresholds = {}
     for text in request.threshold:

@@ -19,12 +19,12 @@ from nbody_surrogate.cli.request import Problem, Request
 from nbody_surrogate.errors import RunError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.comparison import Comparison
-    from nbody_surrogate.guard import Guard
-    from nbody_surrogate.integrator import AbstractIntegrator
-    from nbody_surrogate.loop import Progress
-    from nbody_surrogate.restart import Checkpoint
-    from nbody_surrogate.trajectory import Ensemble
+    from nbody_surrogate.comparison.comparison import Comparison
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.results.trajectory import Ensemble
+    from nbody_surrogate.simulation.checkpoint import Checkpoint
+    from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.recorder import Progress
 
 __all__ = ["Job", "Stage"]
 
@@ -48,7 +48,7 @@ class Job:
         verify: bool = False,
     ) -> Ensemble:
         """Run one of the two methods from its start."""
-        from nbody_surrogate.simulation import simulate
+        from nbody_surrogate.simulation.simulate import simulate
 
         with ExitStack() as stack:
             return simulate(
@@ -72,7 +72,7 @@ class Job:
         self, method: AbstractIntegrator, frames: int, stage: Stage, allow_inexact: bool
     ) -> Ensemble:
         """Go on with one of the two runs."""
-        from nbody_surrogate.resumption import resume
+        from nbody_surrogate.simulation.resume import resume
 
         checkpoint = self.request.checkpoint
         assert checkpoint is not None
@@ -109,7 +109,7 @@ class Job:
         """Note in the restart file what the rest of the job needs."""
         if self.request.checkpoint is None:
             return None
-        from nbody_surrogate.restart import Checkpoint
+        from nbody_surrogate.simulation.checkpoint import Checkpoint
 
         files = {
             key: None if path is None else str(path.absolute())
@@ -133,13 +133,13 @@ class Job:
         """
         request = self.request
         if request.render is not None:
-            from nbody_surrogate.rendering import render
+            from nbody_surrogate.viz.scene import render
 
             pair = [each[0] for each in runs]
             truth = pair[1] if len(pair) > 1 else None
             render(pair[0], request.render, reference=truth, overwrite=request.overwrite)
         if request.report is not None:
-            from nbody_surrogate.cli.report import write_report_of
+            from nbody_surrogate.viz.html.report import write_report_of
 
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
@@ -161,7 +161,7 @@ def _tell_failures(runs: list[Ensemble]) -> None:
 
 
 def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
-    from nbody_surrogate.comparison import compare
+    from nbody_surrogate.comparison.comparison import compare
 
     comparison: Comparison | None = compare(runs[1], runs[0]) if len(runs) > 1 else None
     if request.as_json:
@@ -175,8 +175,8 @@ def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
 def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
-    from nbody_surrogate.metrics import summary
-    from nbody_surrogate.verification import label_errors
+    from nbody_surrogate.results.label_error import label_errors
+    from nbody_surrogate.results.metrics import summary
 
     info, errors = runs[0].info, label_errors(runs[-1])
     return {

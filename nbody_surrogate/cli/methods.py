@@ -8,7 +8,7 @@ from nbody_surrogate.cli.request import Problem, Request, given
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.integrator import AbstractIntegrator
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
 
 __all__ = ["methods"]
 
@@ -42,7 +42,7 @@ def _reference_name(request: Request, problem: Problem) -> str:
     The two forms of one method are not held against each other at equal tolerance: they make
     almost the same errors.
     """
-    from nbody_surrogate.reference import COMPILED, EVERYWHERE, default_reference
+    from nbody_surrogate.integrators.reference import COMPILED, EVERYWHERE, default_reference
 
     if request.reference is not None:
         return request.reference
@@ -54,7 +54,7 @@ def _reference_name(request: Request, problem: Problem) -> str:
 def _build(
     request: Request, reference: str | None
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
-    from nbody_surrogate.registry import integrator_options, make_integrator
+    from nbody_surrogate.integrators.build import integrator_options, make_integrator
 
     known = integrator_options(request.integrator)
     for_truth: frozenset[str] = frozenset()
@@ -82,7 +82,7 @@ def _applying(options: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
 
 def _hardware(request: Request) -> dict[str, Any]:
     """Check device and threads, without importing torch for a solver on the default device."""
-    from nbody_surrogate.registry import is_surrogate
+    from nbody_surrogate.registry.registry import is_surrogate
 
     if request.threads < 1:
         raise InputError(f"`threads` must be at least 1, got {request.threads}")
@@ -91,7 +91,7 @@ def _hardware(request: Request) -> dict[str, Any]:
 
         torch.set_num_threads(request.threads)
     elif request.device != "auto":
-        from nbody_surrogate.device import resolve_device
+        from nbody_surrogate.environment.device import resolve_device
 
         resolve_device(request.device)
     device = None if request.device == "auto" else request.device
@@ -100,7 +100,7 @@ def _hardware(request: Request) -> dict[str, Any]:
 
 def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:
     """Return the same method at higher accuracy, to be held against itself."""
-    from nbody_surrogate.verification import sharper
+    from nbody_surrogate.integrators.refine import sharper
 
     try:
         return sharper(method, clip=True)
@@ -112,7 +112,7 @@ def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:
 
 def _check_verifiable(method: AbstractIntegrator, truth: AbstractIntegrator | None) -> None:
     """Demand that the ground truth, or the method alone, can be made sharper."""
-    from nbody_surrogate.verification import SMALLEST_RTOL, TIGHTER, sharper
+    from nbody_surrogate.integrators.refine import SMALLEST_RTOL, TIGHTER, sharper
 
     try:
         sharper(method if truth is None else truth)

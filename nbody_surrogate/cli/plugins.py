@@ -29,7 +29,7 @@ def plugins() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 def list_(as_json: bool) -> None:
     """List all that is provided, by kind and name. Nothing of it is imported."""
-    from nbody_surrogate.registry import entries
+    from nbody_surrogate.registry.registry import entries
 
     found = entries()
     if as_json:
@@ -52,7 +52,7 @@ def list_(as_json: bool) -> None:
 @click.option("--kind", type=KIND, help="Where a name is of several.")
 def show(name: str, kind: str | None) -> None:
     """Print what NAME is, where it comes from, and its parameters."""
-    from nbody_surrogate.plugin_facts import facts
+    from nbody_surrogate.registry.describe import facts
 
     click.echo("\n\n".join("\n".join(lines) for lines in facts(name, kind)))
 
@@ -117,7 +117,7 @@ def _outcome(each: Check) -> tuple[str, str]:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder.  [default: NAME]")
 def new(name: str, kind: str, output: Path | None) -> None:
     """Write a plugin package called NAME: complete, installable and tested as it stands."""
-    from nbody_surrogate.scaffold import write_package
+    from nbody_surrogate.registry.scaffold import write_package
 
     folder = Path(name) if output is None else output
     written = write_package(name, kind, folder)

@@ -37,9 +37,9 @@ def render(run: Path, **options: Any) -> None:
 
     The reference, drawn solid, is `RUN.reference.h5` beside it where `--against` names no other.
     """
-    from nbody_surrogate.h5md import read_h5md
-    from nbody_surrogate.rendering import check_picture_path
-    from nbody_surrogate.rendering import render as drawn
+    from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.viz.scene import check_picture_path
+    from nbody_surrogate.viz.scene import render as drawn
 
     output = options["output"]
     if output is not None:

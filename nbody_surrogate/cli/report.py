@@ -9,12 +9,14 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.viz.html.report import write_report_of
 
 if TYPE_CHECKING:
-    from nbody_surrogate.comparison import Comparison
-    from nbody_surrogate.trajectory import Ensemble
+    pass
 
-__all__ = ["report", "write_report_of"]
+__all__ = [
+    "report",
+]
 
 
 @click.command()
@@ -38,8 +40,8 @@ def report(
 
     The reference is `RUN.reference.h5` beside it where `--against` names no other.
     """
-    from nbody_surrogate.h5md import read_h5md
-    from nbody_surrogate.page.document import check_page_path
+    from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.viz.html.document import check_page_path
 
     output = run.with_suffix(".html") if output is None else output
     check_page_path(output, overwrite, "output")
@@ -54,43 +56,3 @@ def report(
     write_report_of(candidate, reference, output, command, overwrite, floor=not no_floor)
     if not quiet:
         click.echo(f"Report: {output}")
-
-
-def write_report_of(
-    candidate: Ensemble,
-    reference: Ensemble | None,
-    path: Path,
-    command: str,
-    overwrite: bool,
-    *,
-    floor: bool = True,
-) -> None:
-    """Compare, with the noise floor where it can be had, and write the page.
-
-    Raises
-    ------
-    InputError
-        If the runs do not belong together, or the file cannot be written there.
-    RunError
-        If it cannot be written to its end.
-    """
-    from nbody_surrogate.cli.compare import twins_or_why
-    from nbody_surrogate.cli.comparison_table import comparison_rows
-    from nbody_surrogate.cli.table import rows_alone
-    from nbody_surrogate.comparison import compare
-    from nbody_surrogate.page import write_report
-
-    comparison: Comparison | None = None
-    if reference is not None:
-        twins = twins_or_why(reference)[0] if floor else None
-        comparison = compare(reference, candidate, twins)
-    rows = rows_alone(candidate) if comparison is None else list(comparison_rows([comparison]))
-    write_report(
-        candidate,
-        path,
-        reference=reference,
-        comparison=comparison,
-        rows=rows,
-        command=command,
-        overwrite=overwrite,
-    )

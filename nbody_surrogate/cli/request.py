@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.contracts.segment import whole_frames
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.state import Particles, State
-    from nbody_surrogate.system import AbstractSystem
+    from nbody_surrogate.contracts.state import Particles, State
+    from nbody_surrogate.contracts.system import AbstractSystem
 
-__all__ = ["DEFAULT_PARTICLES", "Problem", "Request", "given", "whole_frames"]
+__all__ = [
+    "DEFAULT_PARTICLES",
+    "Problem",
+    "Request",
+    "given",
+]
 
 DEFAULT_PARTICLES = 30
-WHOLE_FRAMES = 1e-6
-MOST_FRAMES = 1e9
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def _system(request: Request) -> AbstractSystem:
-    from nbody_surrogate.registry import make_system
+    from nbody_surrogate.registry.registry import make_system
 
     settled = given(frame_dt=request.frame_dt, softening=request.softening)
     return make_system(request.system, **parameters_of(request.parameter, settled))
@@ -119,29 +122,6 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
     )
     for name, value in settled.items():
         raise InputError(f"`{name}` {value} does not go with `initial`, which settles it")
-    from nbody_surrogate.initial import read_initial
+    from nbody_surrogate.formats.initial import read_initial
 
     return read_initial(request.initial, frame=request.initial_frame or 0)
-
-
-def whole_frames(duration: float, dt: float) -> int:
-    """Return how many frames a duration is.
-
-    Raises
-    ------
-    InputError
-        If it is no whole number of frames.
-    """
-    if not (math.isfinite(duration) and duration > 0):
-        raise InputError(f"`duration` must be finite and > 0, got {duration}")
-    if not duration / dt <= MOST_FRAMES:
-        raise InputError(
-            f"`duration` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
-        )
-    frames = round(duration / dt)
-    if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
-        near = max(frames, 1) * dt
-        raise InputError(
-            f"`duration` must be a whole number of frames of {dt:g}, got {duration:g}; use {near:g}"
-        )
-    return frames

@@ -16,8 +16,8 @@ from nbody_surrogate.cli.request import Problem, Request, given
 from nbody_surrogate.errors import FileFormatError, NBodyWarning
 
 if TYPE_CHECKING:
-    from nbody_surrogate.restart import Restart
-    from nbody_surrogate.trajectory import Ensemble
+    from nbody_surrogate.results.trajectory import Ensemble
+    from nbody_surrogate.simulation.checkpoint import Restart
 
 __all__ = ["resume"]
 
@@ -49,7 +49,7 @@ def resume(
     the picture that it was to have. The machine, all versions, the weights and the number of
     threads must be what they were.
     """
-    from nbody_surrogate.restart import read_restart
+    from nbody_surrogate.simulation.checkpoint import read_restart
 
     restart = read_restart(file)
     note = _Note.of(restart, file)
@@ -67,7 +67,7 @@ def resume(
     method, reference = methods(request, problem)
     job, frames = Job(request, note.files), problem.frames
     if note.stage == "reference" and reference is not None:
-        from nbody_surrogate.h5md import read_h5md
+        from nbody_surrogate.formats.h5md import read_h5md
 
         first = read_h5md(note.files.output)
         job.conclude([first, job.resume(reference, frames, "reference", allow_inexact)])
@@ -102,8 +102,8 @@ class _Note:
 
 def _problem(restart: Restart) -> Problem:
     """Pose the problem from where the run is by now."""
-    from nbody_surrogate.registry import make_system
-    from nbody_surrogate.state import State
+    from nbody_surrogate.contracts.state import State
+    from nbody_surrogate.registry.registry import make_system
 
     document = restart.document
     parameters = dict(document.system)

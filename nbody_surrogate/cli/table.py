@@ -10,18 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from nbody_surrogate.cli.guards import guard_lines
-from nbody_surrogate.comparison import Comparison
-from nbody_surrogate.metrics import summary
-from nbody_surrogate.trajectory import Ensemble
-from nbody_surrogate.verification import LabelErrors, label_errors
+from nbody_surrogate.comparison.comparison import Comparison
+from nbody_surrogate.comparison.table import DRIFTS, drift_label, rows_alone
+from nbody_surrogate.results.label_error import LabelErrors, label_errors
+from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = ["DRIFTS", "drift_label", "print_report", "rows_alone"]
-
-DRIFTS = {
-    "energy": "energy drift / kinetic energy",
-    "momentum": "momentum drift",
-    "angular_momentum": "angular momentum drift",
-}
+__all__ = [
+    "print_report",
+]
 
 
 def print_report(runs: list[Ensemble], comparison: Comparison | None, files: list[Path]) -> None:
@@ -84,19 +80,6 @@ def _alone(run: Ensemble, errors: LabelErrors | None, kept: frozenset[str]) -> T
     for row in [*_label_errors(errors), *rows_alone(run, kept)]:
         table.add_row(*row)
     return table
-
-
-def rows_alone(run: Ensemble, kept: frozenset[str] | None = None) -> list[list[str]]:
-    """Return label and value of each row, of a run without a reference."""
-    kept = run.system().conserved if kept is None else kept
-    drifts = [[drift_label(key, kept), f"{value:.1e}"] for key, value in summary(run).items()]
-    return [*drifts, ["wall time", f"{1e3 * run.info.wall_time:.3g} ms"]]
-
-
-def drift_label(key: str, kept: frozenset[str]) -> str:
-    """Name a drift, or a change where the system does not keep the quantity."""
-    label = DRIFTS[key]
-    return label if key in kept else label.replace("drift", "change") + " (not conserved)"
 
 
 def _label_errors(errors: LabelErrors | None) -> list[tuple[str, str]]:

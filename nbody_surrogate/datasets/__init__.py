@@ -17,32 +17,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbody_surrogate.datasets.auditing import Audit, Finding, audit
+    from nbody_surrogate.datasets.audit.audit import Audit, Finding, audit_dataset
     from nbody_surrogate.datasets.dataset import Block, Dataset
-    from nbody_surrogate.datasets.exports import export_npz, export_nri
-    from nbody_surrogate.datasets.generation import generate
-    from nbody_surrogate.datasets.imports import import_nri
-    from nbody_surrogate.datasets.live import LiveWindows
+    from nbody_surrogate.datasets.exchange.exports import export_npz, export_nri
+    from nbody_surrogate.datasets.exchange.imports import import_nri
+    from nbody_surrogate.datasets.generation.generate import generate_dataset
+    from nbody_surrogate.datasets.generation.on_the_fly import LiveWindows
     from nbody_surrogate.datasets.spec import DatasetSpec, read_spec
-    from nbody_surrogate.datasets.verification import verify
+    from nbody_surrogate.datasets.verify import verify_dataset
     from nbody_surrogate.datasets.windows import DatasetWindows, Windows
 
 _HOMES = {
-    "Audit": "auditing",
+    "Audit": "audit.audit",
     "Block": "dataset",
     "Dataset": "dataset",
     "DatasetSpec": "spec",
     "DatasetWindows": "windows",
-    "Finding": "auditing",
-    "LiveWindows": "live",
+    "Finding": "audit.audit",
+    "LiveWindows": "generation.on_the_fly",
     "Windows": "windows",
-    "audit": "auditing",
-    "export_npz": "exports",
-    "export_nri": "exports",
-    "generate": "generation",
-    "import_nri": "imports",
+    "audit_dataset": "audit.audit",
+    "export_npz": "exchange.exports",
+    "export_nri": "exchange.exports",
+    "generate_dataset": "generation.generate",
+    "import_nri": "exchange.imports",
     "read_spec": "spec",
-    "verify": "verification",
+    "verify_dataset": "verify",
 }
 
 __all__ = [
@@ -54,13 +54,13 @@ __all__ = [
     "Finding",
     "LiveWindows",
     "Windows",
-    "audit",
+    "audit_dataset",
     "export_npz",
     "export_nri",
-    "generate",
+    "generate_dataset",
     "import_nri",
     "read_spec",
-    "verify",
+    "verify_dataset",
 ]
 
 

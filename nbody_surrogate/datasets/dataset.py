@@ -9,12 +9,12 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
 from nbody_surrogate.datasets.shard import Block, ShardReader, reported
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.system import AbstractSystem
-from nbody_surrogate.trajectory import RunInfo, Trajectory
+from nbody_surrogate.results.trajectory import RunInfo, Trajectory
 
 __all__ = ["AbstractTrajectories", "Block", "Dataset"]
 

@@ -18,8 +18,8 @@ from nbody_surrogate.datasets.manifest import (
     write_manifest,
 )
 from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError, one_line
-from nbody_surrogate.versions import versions
 
 __all__ = ["claim", "is_finished", "is_whole", "made_by", "remove_parts", "sole_writer"]
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from nbody_surrogate.datasets.regular import require_regular
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, one_line
-from nbody_surrogate.whole import whole_file
+from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = [
     "LabelError",

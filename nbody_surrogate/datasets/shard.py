@@ -33,19 +33,22 @@ from typing import Any, NamedTuple, final
 import h5py
 import numpy as np
 
-from nbody_surrogate.datasets.regular import require_regular
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, RunError, one_line
-from nbody_surrogate.h5md.allocation import allocate, offset_of
-from nbody_surrogate.h5md.checks import (
+from nbody_surrogate.files.hdf5 import (
+    DAMAGE,
+    FLOAT,
+    INTEGER,
+    allocate,
     check_size,
     floats_at,
     integers_at,
+    offset_of,
     open_floats,
     text_at,
+    text_type,
 )
-from nbody_surrogate.h5md.layout import FLOAT, INTEGER, text_type
-from nbody_surrogate.h5md.reader import DAMAGE
-from nbody_surrogate.state import Particles
+from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = ["Block", "ShardData", "ShardReader", "file_hash", "shard_name", "write_shard"]
 

@@ -19,11 +19,11 @@ from pydantic import (
     model_validator,
 )
 
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.options import validated
-from nbody_surrogate.registry import make_system, names, preset
-from nbody_surrogate.system import AbstractSystem
-from nbody_surrogate.toml import read_toml
+from nbody_surrogate.files.toml import read_toml
+from nbody_surrogate.registry.registry import make_system, names, preset
 
 __all__ = ["DatasetSpec", "Legacy", "Span", "Task", "Window", "read_spec", "resolve"]
 

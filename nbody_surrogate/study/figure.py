@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from textwrap import fill
 
-from nbody_surrogate.figures.files import save
-from nbody_surrogate.scorecard import Interval
+from nbody_surrogate.files.figure import save
+from nbody_surrogate.results.statistics import Interval
 from nbody_surrogate.study.summary import Table
 
 __all__ = ["draw_study"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.options import validated
-from nbody_surrogate.registry import surrogate_class
+from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.study.spec import DataEntry, ModelEntry, StudySpec
 from nbody_surrogate.training.recipe import Recipe
 

@@ -12,13 +12,19 @@ import torch
 
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import DivergenceError, RunError
-from nbody_surrogate.models import find_model
+from nbody_surrogate.evaluation.one_shot import (
+    Task,
+    TaskRow,
+    read_task,
+    score_model,
+    score_references,
+)
+from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.study.grid import VALIDATIONS, Cell, Place, recipe_of
 from nbody_surrogate.study.spec import StudySpec
-from nbody_surrogate.tasks import Task, TaskRow, read_task, score_model, score_references
-from nbody_surrogate.training.checkpoint import read_json, write_json
+from nbody_surrogate.surrogates.library import find_model
 from nbody_surrogate.training.trainer import Trainer
-from nbody_surrogate.whole import whole_file
 
 __all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
 

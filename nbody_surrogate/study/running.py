@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
-from nbody_surrogate.datasets.generation import generate
-from nbody_surrogate.datasets.workers import begin_worker
+from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.registry import is_local, surrogate_class
+from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.parallel.processes import begin_worker
+from nbody_surrogate.registry.registry import is_local, surrogate_class
 from nbody_surrogate.study.grid import Cell, cells, places, recipe_of
 from nbody_surrogate.study.jobs import Job, data_folder, do, result_path
 from nbody_surrogate.study.spec import StudySpec
-from nbody_surrogate.training.checkpoint import read_json, write_json
 from nbody_surrogate.training.checks import check_device, check_fit
 
 __all__ = ["run_study"]
@@ -47,7 +47,7 @@ def run_study(
     there = places(study)
     for done, place in enumerate(there):
         progress("data", done, len(there))
-        generate(place.spec(), data_folder(folder, place), workers=workers)
+        generate_dataset(place.spec(), data_folder(folder, place), workers=workers)
     progress("data", len(there), len(there))
     references = [Job(study, folder, place, None, None) for place in there]
     _run(do_here, references, workers, lambda done, total: progress("references", done, total))

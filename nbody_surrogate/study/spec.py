@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
-from nbody_surrogate.options import validated
-from nbody_surrogate.toml import read_toml
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.files.toml import read_toml
 
 __all__ = ["DataEntry", "ModelEntry", "StudySpec", "read_study", "with_budget"]
 

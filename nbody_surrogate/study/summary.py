@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from nbody_surrogate.scorecard import Interval
-from nbody_surrogate.statistics import bootstrap_mean
+from nbody_surrogate.files.json_file import read_json
+from nbody_surrogate.results.statistics import Interval, bootstrap_mean
 from nbody_surrogate.study.grid import Cell, Place, places
 from nbody_surrogate.study.jobs import Job, result_path
 from nbody_surrogate.study.spec import ModelEntry, StudySpec
-from nbody_surrogate.training.checkpoint import read_json
 
 __all__ = ["ModelSummary", "Table", "summarise", "to_markdown"]
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.integrator import AbstractIntegrator
-from nbody_surrogate.registry import integrator_class, make_integrator, make_system, names
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.state import Particles, State
-from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.registry.registry import integrator_class, make_system, names
+from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.testing.check import AbstractCase
-from nbody_surrogate.trajectory import Ensemble
 
 __all__ = ["StepperCase", "SystemCase", "integrator_case", "system_case"]
 

@@ -11,7 +11,8 @@ from unittest import SkipTest
 
 import numpy as np
 
-from nbody_surrogate.breach import breach, raised
+from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.contracts.violations import breach, raised
 from nbody_surrogate.errors import (
     InputError,
     NBodyError,
@@ -19,7 +20,6 @@ from nbody_surrogate.errors import (
     PluginError,
     is_out_of_memory,
 )
-from nbody_surrogate.origin import Origin
 
 __all__ = ["AbstractCase", "Check", "ConformanceError", "failed", "skip"]
 

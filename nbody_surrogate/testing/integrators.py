@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.segment import Carry
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.integrator import Carry
-from nbody_surrogate.registry import make_system, short_name
-from nbody_surrogate.state import Particles, State
-from nbody_surrogate.system import AbstractSystem
+from nbody_surrogate.registry.registry import make_system, short_name
+from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.testing.case import StepperCase
 from nbody_surrogate.testing.probes import SEGMENT, OnlyNumPy, error_of
-from nbody_surrogate.trajectory import Ensemble
 
 __all__ = ["INTEGRATOR_CHECKS"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nbody_surrogate.registry import make_integrator
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.state import Particles, State
-from nbody_surrogate.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.testing.case import StepperCase
 
 __all__ = ["SEGMENT", "OnlyNumPy", "error_of"]

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbody_surrogate.breach import held_to
+from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.origin import origin_of
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.contracts.violations import held_to
 from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.models import find_model
-from nbody_surrogate.options import validated
-from nbody_surrogate.origin import origin_of
-from nbody_surrogate.registry import make_system, surrogate_class
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
-from nbody_surrogate.surrogate_integrator import SurrogateIntegrator
+from nbody_surrogate.registry.registry import make_system, surrogate_class
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.testing.case import DEFAULT_SYSTEM, FEW, StepperCase
 from nbody_surrogate.testing.check import failed
 from nbody_surrogate.testing.windows import Window, make_window
-from nbody_surrogate.weights import load_weights
 
 __all__ = ["SurrogateCase", "surrogate_case"]
 

@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.surrogate import increments
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.registry import short_name
-from nbody_surrogate.state import Particles
-from nbody_surrogate.surrogate import increments
+from nbody_surrogate.registry.registry import short_name
+from nbody_surrogate.surrogates.weights import load_weights, save_weights
 from nbody_surrogate.testing.check import failed, skip
 from nbody_surrogate.testing.surrogate_case import SurrogateCase
 from nbody_surrogate.testing.surrogate_symmetries import SYMMETRY_CHECKS
 from nbody_surrogate.testing.windows import EXACT, Window, apart, last
-from nbody_surrogate.weights import load_weights, save_weights
 
 __all__ = ["SURROGATE_CHECKS"]
 

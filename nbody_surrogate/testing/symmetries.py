@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nbody_surrogate.state import Particles
+from nbody_surrogate.contracts.state import Particles
 
 __all__ = ["IMPLIED", "SYMMETRIES", "Map", "maps"]
 

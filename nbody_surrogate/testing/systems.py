@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nbody_surrogate.breach import array_of
-from nbody_surrogate.registry import make_system
-from nbody_surrogate.simulation import simulate
-from nbody_surrogate.state import Particles, State
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.violations import array_of
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.testing.case import SystemCase
 from nbody_surrogate.testing.check import skip
 from nbody_surrogate.testing.symmetries import IMPLIED, SYMMETRIES, maps
@@ -119,7 +119,7 @@ def check_laws(case: SystemCase) -> None:
 
 def check_conserved(case: SystemCase) -> None:
     """What is declared as conserved is, along a solution by dop853."""
-    from nbody_surrogate.registry import make_integrator
+    from nbody_surrogate.integrators.build import make_integrator
 
     solver = make_integrator("dop853", rtol=1e-10, atol=1e-10)
     run = simulate(case.system, *case.system.sample(6, 3), FRAMES, solver)

@@ -8,8 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbody_surrogate.state import Particles
-from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, increments
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.surrogate import (
+    AbstractSurrogate,
+    Cache,
+    ParticleTensors,
+    increments,
+)
 
 __all__ = ["EXACT", "Window", "apart", "last", "make_window"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nbody_surrogate.bounded import MIB, read_bounded
 from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.whole import whole_file
+from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.json_file import DAMAGE, LARGEST, read_json, write_json
+from nbody_surrogate.files.untrusted import read_bounded
 
-__all__ = ["load_checkpoint", "read_json", "save_checkpoint", "write_json"]
+__all__ = [
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 NAME = "checkpoint.json"
-LARGEST, LARGEST_JSON = 8 * 2**30, 64 * MIB  # bytes
-DAMAGE = (OSError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError)
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
@@ -93,29 +94,3 @@ def restore_optimizer(
                 optimizer.state[parameter][moment] = (
                     value if moment == "step" else value.to(parameter)
                 )
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Replace a JSON file in one step.
-
-    Raises
-    ------
-    RunError
-        If it cannot be written.
-    """
-    with whole_file(path) as stream:
-        stream.write(f"{json.dumps(content)}\n".encode())
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises
-    ------
-    FileFormatError
-        If it is damaged.
-    """
-    try:
-        return json.loads(read_bounded(path, LARGEST_JSON))
-    except DAMAGE:
-        raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from nbody_surrogate.contracts.surrogate import (
+    AbstractSurrogate,
+    SurrogateConfig,
+    excess_symmetries,
+)
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.making import Maker
+from nbody_surrogate.datasets.generation.shard_job import Maker
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.surrogate import AbstractSurrogate, SurrogateConfig, excess_symmetries
-from nbody_surrogate.system import AbstractSystem
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
 __all__ = ["check_data", "check_device", "check_fit"]

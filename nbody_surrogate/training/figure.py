@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nbody_surrogate.figures.files import save
+from nbody_surrogate.files.figure import save
 
 __all__ = ["draw_log"]
 

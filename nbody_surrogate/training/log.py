@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nbody_surrogate.whole import whole_file
+from nbody_surrogate.files.atomic import whole_file
 
 __all__ = ["append_log", "cut_log", "read_log"]
 

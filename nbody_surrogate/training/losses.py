@@ -8,8 +8,8 @@ from typing import NamedTuple, final
 import torch
 from torch import Tensor
 
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, increments
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, increments
 from nbody_surrogate.training.recipe import Recipe
 
 __all__ = ["Loss", "Passes"]

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.options import validated
-from nbody_surrogate.toml import read_toml
-from nbody_surrogate.training.checkpoint import read_json
+from nbody_surrogate.files.json_file import read_json
+from nbody_surrogate.files.toml import read_toml
 
 __all__ = ["DataRecipe", "Recipe", "read_recipe", "recipe_of_run"]
 

@@ -15,36 +15,37 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nbody_surrogate.breach import held_to
+from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.origin import origin_of
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.contracts.violations import held_to
+from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import DivergenceError, InputError, RunError, is_out_of_memory
-from nbody_surrogate.evaluation import Truth
-from nbody_surrogate.models import find_model
-from nbody_surrogate.options import validated
-from nbody_surrogate.origin import origin_of
-from nbody_surrogate.registry import surrogate_class
-from nbody_surrogate.surrogate import AbstractSurrogate, Card, CardSystem, SurrogateConfig
+from nbody_surrogate.evaluation.rollouts import Truth
+from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.registry.registry import surrogate_class
+from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.weights import load_weights, save_weights
+from nbody_surrogate.training.averaging import _Swapped
+from nbody_surrogate.training.card import _extent, _finite, _range
 from nbody_surrogate.training.checkpoint import (
     damaged,
     load_checkpoint,
     optimizer_tensors,
     part_of,
-    read_json,
     restore_optimizer,
     save_checkpoint,
-    write_json,
 )
 from nbody_surrogate.training.checks import check_data, check_device
-from nbody_surrogate.training.data import open_sources
 from nbody_surrogate.training.diagnosis import diagnose
 from nbody_surrogate.training.log import append_log, cut_log, read_log
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.sources import open_sources
 from nbody_surrogate.training.validation import Score, mean_log, score, symmetry_error
-from nbody_surrogate.versions import versions
-from nbody_surrogate.weights import load_weights, save_weights
 
 __all__ = ["Progress", "Trainer"]
 
@@ -378,29 +379,6 @@ class Trainer:
         return _Swapped(self.model, self.averaged)
 
 
-class _Swapped:
-    """Holds averaged parameters in a model for a while."""
-
-    def __init__(self, model: AbstractSurrogate, averaged: dict[str, Tensor]) -> None:
-        self._model, self._averaged = model, averaged
-        self._trained: dict[str, Tensor] = {}
-
-    def __enter__(self) -> None:
-        named = self._model.named_parameters()
-        self._trained = {key: value.detach().clone() for key, value in named}
-        self._set(self._averaged)
-        self._model.eval()
-
-    def __exit__(self, *error: object) -> None:
-        self._set(self._trained)
-        self._model.train()
-
-    @torch.no_grad()
-    def _set(self, values: dict[str, Tensor]) -> None:
-        for key, parameter in self._model.named_parameters():
-            parameter.copy_(values[key])
-
-
 def _initial_model(
     recipe: Recipe, cls: type[AbstractSurrogate], config: SurrogateConfig
 ) -> tuple[AbstractSurrogate, float | None]:
@@ -418,15 +396,3 @@ def _initial_model(
             "give the same under [model]"
         )
     return model.train(), card.training_minutes
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
-
-
-def _range(values: list[int]) -> tuple[int, int]:
-    return min(values), max(values)
-
-
-def _extent(ranges: list[tuple[float, float]]) -> tuple[float, float]:
-    return min(low for low, _ in ranges), max(high for _, high in ranges)

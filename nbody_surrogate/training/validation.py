@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nbody_surrogate.evaluation import FIRST, Truth, one_step_of_model
-from nbody_surrogate.statistics import bootstrap_mean
-from nbody_surrogate.surrogate import AbstractSurrogate
-from nbody_surrogate.training.data import Source
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.evaluation.rollouts import FIRST, Truth, one_step_of_model
+from nbody_surrogate.results.statistics import bootstrap_mean
+from nbody_surrogate.training.sources import Source
 
 __all__ = ["Score", "score", "symmetry_error"]
 

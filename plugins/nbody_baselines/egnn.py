@@ -1,7 +1,7 @@
 """The E(n) equivariant graph network, by itself.
 
 After Satorras, Hoogeboom and Welling, "E(n) Equivariant Graph Neural Networks", ICML 2021. Layers
-are those of `nbody_surrogate.egcl.EGCL`, with two vectors each: one moves positions, the other
+are those of `nbody_surrogate.layers.egcl.EGCL`, with two vectors each: one moves positions, the other
 velocities.
 """
 
@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.egcl import EGCL
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.layers.egcl import EGCL
 
 __all__ = ["EGNN", "EGNNConfig"]
 

@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 
 __all__ = ["Linear"]
 

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from nbody_baselines.flattened import Flattened, FlattenedConfig
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
 
 __all__ = ["LSTM"]
 

@@ -6,8 +6,9 @@ from typing import Any, final
 
 import numpy as np
 
-from nbody_surrogate.integrator import AbstractIntegrator, Carry, Frames, Problem, Tick
-from nbody_surrogate.state import State
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
+from nbody_surrogate.contracts.state import State
 
 __all__ = ["Ballistic", "CopyLast"]
 

@@ -38,9 +38,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from nbody_surrogate.surrogate import AbstractSurrogate, Cache, ParticleTensors, SurrogateConfig
-from nbody_surrogate.system import FieldLaw
-from nbody_surrogate.torch_laws import field_acceleration
+from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.surrogate import (
+    AbstractSurrogate,
+    Cache,
+    ParticleTensors,
+    SurrogateConfig,
+)
+from nbody_surrogate.contracts.torch_laws import field_acceleration
 
 __all__ = ["SET", "SETConfig"]
 

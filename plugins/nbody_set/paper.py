@@ -33,9 +33,9 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from nbody_surrogate.egcl import EGCL
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.layers.egcl import EGCL
 
 __all__ = ["SETPaper", "SETPaperConfig"]
 

@@ -41,11 +41,13 @@ def audit(
     the options from --suffix to --task say what the files do not. Ends with exit code 1 where
     something is wrong; what is merely doubtful is said.
     """
-    from nbody_surrogate.datasets import audit as look
+    from nbody_surrogate.datasets import audit_dataset
 
     trajectories = _open(folder, options)
     with progress_bar("trajectories", len(trajectories), hidden=quiet) as progress:
-        found = look(trajectories, sample=sample, energy_jump=energy_jump, progress=progress)
+        found = audit_dataset(
+            trajectories, sample=sample, energy_jump=energy_jump, progress=progress
+        )
     if as_json:
         click.echo(json.dumps(found.to_dict(), indent=2))
     elif not quiet:
@@ -57,7 +59,7 @@ def audit(
 
 def _open(folder: Path, options: dict[str, Any]) -> AbstractTrajectories:
     from nbody_surrogate.datasets import Dataset
-    from nbody_surrogate.datasets.nri import has_nri_files
+    from nbody_surrogate.datasets.exchange.nri import has_nri_files
 
     if has_nri_files(folder):
         return nri_files(folder, options)

@@ -12,7 +12,7 @@ from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.datasets.nri import NriFiles
+    from nbody_surrogate.datasets.exchange.nri import NriFiles
 
 __all__ = ["export", "import_", "nri_files", "nri_options"]
 
@@ -79,7 +79,7 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
         If a file is damaged.
     """
     from nbody_surrogate.cli.request import given
-    from nbody_surrogate.datasets.nri import NriFiles
+    from nbody_surrogate.datasets.exchange.nri import NriFiles
 
     frame_dt = 0.1 if options["frame_dt"] is None else options["frame_dt"]
     parameters = parameters_of(options["parameter"], {"frame_dt": frame_dt})
@@ -94,8 +94,8 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
 
 
 def _task(text: str | None) -> Any:
+    from nbody_surrogate.contracts.parameters import validated
     from nbody_surrogate.datasets.spec import Task
-    from nbody_surrogate.options import validated
 
     if text is None:
         return None

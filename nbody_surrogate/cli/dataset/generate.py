@@ -59,7 +59,7 @@ def generate(
     with the same command; finished shards are kept. Trajectory i is the same bits whatever the
     number of workers and the size of the shards.
     """
-    from nbody_surrogate.datasets import generate as make
+    from nbody_surrogate.datasets import generate_dataset
 
     if quiet:
         warnings.simplefilter("ignore", NBodyWarning)
@@ -72,7 +72,7 @@ def generate(
     folder = output or _folder(spec, preset, recipe)
     kept = interruptible("finished shards are kept, the same command goes on from there")
     with kept, progress_bar("trajectories", recipe.trajectories, hidden=quiet) as progress:
-        made = make(recipe, folder, workers=workers, progress=progress)
+        made = generate_dataset(recipe, folder, workers=workers, progress=progress)
     if not quiet:
         from nbody_surrogate.cli.dataset.info import print_info
 

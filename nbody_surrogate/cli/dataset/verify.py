@@ -23,13 +23,12 @@ def verify(folder: Path, sample: int, quiet: bool) -> None:
 
     Ends with exit code 1 where a shard is not as recorded, or a trajectory comes out otherwise.
     """
-    from nbody_surrogate.datasets import Dataset
-    from nbody_surrogate.datasets import verify as check
+    from nbody_surrogate.datasets import Dataset, verify_dataset
 
     dataset = Dataset(folder)
     shards = len(dataset.manifest.shards)
     with progress_bar("shards", shards, hidden=quiet) as progress:
-        found = check(dataset, sample, progress=progress)
+        found = verify_dataset(dataset, sample, progress=progress)
     if not quiet:
         click.echo(f"{found.shards} of {shards} shards have the recorded SHA-256")
         if dataset.manifest.source:

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 
 
 class PairnetConfig(SurrogateConfig):

@@ -7,16 +7,10 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
+from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
+from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.integrator import (
-    AbstractIntegrator,
-    Carry,
-    Frames,
-    IntegratorOptions,
-    Problem,
-    Tick,
-)
-from nbody_surrogate.state import State
 
 
 class VerletOptions(IntegratorOptions):

@@ -7,8 +7,8 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.state import Particles
-from nbody_surrogate.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
 
 
 class YukawaSpec(SystemSpec):

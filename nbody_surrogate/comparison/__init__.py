@@ -1,0 +1,1 @@
+"""Runs held against each other: errors, drifts, curves, distributions, noise floors, tables."""

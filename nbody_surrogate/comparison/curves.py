@@ -1,0 +1,135 @@
+"""What a comparison looks like over time, and its distributions, ready to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.comparison.distributions import (
+    Window,
+    mean_squared_displacement,
+    pair_distances,
+    speeds,
+)
+from nbody_surrogate.results.metrics import normalised_rmse, rmse
+from nbody_surrogate.results.statistics import finite_or_none
+from nbody_surrogate.results.trajectory import Ensemble
+
+__all__ = ["Band", "Curves", "Histogram", "band", "curves_of"]
+
+BINS = 40
+REACH = 99.5  # percent of the reference's values that a histogram holds
+KEPT = ("energy", "momentum", "angular_momentum")
+
+
+class Band(NamedTuple):
+    """A quantity over time: its median over trajectories and its quartiles, each (T,)."""
+
+    median: Float64[np.ndarray, " T"]
+    low: Float64[np.ndarray, " T"]
+    high: Float64[np.ndarray, " T"]
+
+
+class Histogram(NamedTuple):
+    """Densities (K,) between edges (K + 1,), by role; values beyond the last edge are left out."""
+
+    edges: Float64[np.ndarray, " E"]
+    densities: dict[str, np.ndarray]
+
+
+class Curves(NamedTuple):
+    """All that is drawn of a comparison.
+
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+        Since the start.
+    bands : dict of str to dict of str to Band
+        ``position_rmse``, ``velocity_rmse``, ``normalised_rmse``, ``displacement`` (the mean
+        squared one) and the departures ``energy``, ``momentum``, ``angular_momentum``, each by
+        role: ``reference``, ``candidate`` and, where there is one, ``twin``.
+    histograms : dict of str to Histogram
+        ``speeds`` and ``pair_distances`` of the window, pooled over trajectories.
+    """
+
+    t: Float64[np.ndarray, " T"]
+    bands: dict[str, dict[str, Band]]
+    histograms: dict[str, Histogram]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain types, fit for JSON; what is not finite becomes None."""
+        return {
+            "t": self.t.tolist(),
+            "bands": {
+                name: {role: _lists(each._asdict()) for role, each in roles.items()}
+                for name, roles in self.bands.items()
+            },
+            "histograms": {
+                name: {"edges": each.edges.tolist(), "densities": _lists(each.densities)}
+                for name, each in self.histograms.items()
+            },
+        }
+
+
+def band(values: Float64[np.ndarray, "B T"]) -> Band:
+    """Take the median and the quartiles over trajectories."""
+    with np.errstate(invalid="ignore"):
+        low, median, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+    return Band(median, low, high)
+
+
+def curves_of(
+    runs: Mapping[str, Ensemble], departed: Mapping[str, np.ndarray], window: Window
+) -> Curves:
+    """Gather the curves.
+
+    Parameters
+    ----------
+    runs : mapping of role to Ensemble
+        ``reference``, ``candidate`` and perhaps ``twin``.
+    departed : mapping of role to ndarray, shape (3, B, T)
+        Departures of energy, momentum and angular momentum.
+    window : Window
+        Of the histograms.
+    """
+    reference = runs["reference"]
+    errors: dict[str, Callable[[Ensemble], np.ndarray]] = {
+        "position_rmse": lambda run: rmse(reference.x, run.x),
+        "velocity_rmse": lambda run: rmse(reference.v, run.v),
+        "normalised_rmse": lambda run: normalised_rmse(reference.x, run.x),
+    }
+    bands = {
+        name: {role: band(take(run)) for role, run in runs.items() if role != "reference"}
+        for name, take in errors.items()
+    }
+    moved = {role: band(mean_squared_displacement(run)) for role, run in runs.items()}
+    kept = {
+        name: {role: band(values[number]) for role, values in departed.items()}
+        for number, name in enumerate(KEPT)
+    }
+    histograms = {"speeds": _histogram(speeds, runs, window)}
+    if reference.particles.n > 1:
+        histograms["pair_distances"] = _histogram(pair_distances, runs, window)
+    return Curves(reference.t - reference.t[0], bands | {"displacement": moved} | kept, histograms)
+
+
+def _histogram(
+    take: Callable[[Ensemble, np.ndarray], np.ndarray], runs: Mapping[str, Ensemble], window: Window
+) -> Histogram:
+    values = {role: take(run, window.frames).ravel() for role, run in runs.items()}
+    top = float(np.percentile(values["reference"], REACH)) or 1.0
+    edges = np.linspace(0.0, top, BINS + 1)
+    return Histogram(
+        edges,
+        {
+            role: np.histogram(each[np.isfinite(each)], edges)[0] / (len(each) * (top / BINS))
+            for role, each in values.items()
+        },
+    )
+
+
+def _lists(arrays: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
+    return {key: [finite_or_none(float(x)) for x in values] for key, values in arrays.items()}

@@ -1,0 +1,119 @@
+"""Twins of a reference: the same run from a start that is a little off.
+
+The near twin measures how fast errors grow. The far twin is the noise floor of every comparison:
+what a solution of the same equations differs by, whose start is off by a thousandth of the cloud's
+spread. A candidate that is no farther from the reference cannot be told from the truth.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.errors import NBodyError
+from nbody_surrogate.integrators.build import integrator_options, make_integrator
+from nbody_surrogate.results.metrics import spread
+from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.simulation.simulate import simulate
+
+if TYPE_CHECKING:
+    from nbody_surrogate.results.trajectory import Ensemble
+
+__all__ = ["FAR", "NEAR", "Twins", "growth_rate", "twins_of", "twins_or_why"]
+
+NEAR, FAR = 1e-6, 1e-3  # root-mean-square offsets over the spread
+GROWN = 0.1  # of the spread, beyond which growth is no longer that of small errors
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The reference from two starts that are off, with the same times and particles.
+
+    Attributes
+    ----------
+    near : Ensemble
+        Off by `NEAR`, in positions and velocities.
+    far : Ensemble
+        Off by `FAR`.
+    rate : float
+        Growth of small errors per time unit, see `growth_rate`; the median over trajectories.
+    """
+
+    near: Ensemble
+    far: Ensemble
+    rate: float
+
+    @property
+    def lyapunov_time(self) -> float:
+        """Time in which small errors grow e-fold; infinity where they do not grow."""
+        return 1 / self.rate if self.rate > 0 else np.inf
+
+
+def twins_of(reference: Ensemble) -> Twins:
+    """Run the reference's method from starts that are a little off.
+
+    Raises
+    ------
+    InputError
+        If the method or the system that the run names is not there.
+    """
+    near, far = (_twin(reference, offset) for offset in (NEAR, FAR))
+    return Twins(near, far, float(np.median(growth_rate(reference, near))))
+
+
+def growth_rate(reference: Ensemble, twin: Ensemble) -> Float64[np.ndarray, " B"]:
+    """Finite-time Lyapunov exponent: growth of the logarithm of the distance per time unit.
+
+    The distance is the root-mean-square over all coordinates and velocities. It is followed until
+    it exceeds a tenth of the reference's spread at the start, or to the end of the run. The
+    largest exponent is its limit for small distances and long times (Benettin et al., Meccanica
+    15 (1980) 9).
+    """
+    distance = _distance(reference, twin)
+    large = distance > GROWN * spread(reference.x[:, :1])[:, None]
+    last = np.where(large.any(1), large.argmax(1), distance.shape[1] - 1)
+    last = np.maximum(last, 1)
+    each = np.arange(len(distance))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = np.log(distance[each, last] / distance[each, 0])
+    return np.asarray(grown / (reference.t[last] - reference.t[0]))
+
+
+def _distance(one: Ensemble, other: Ensemble) -> Float64[np.ndarray, "B T"]:
+    squares = [((a - b) ** 2).mean((2, 3)) for a, b in ((one.x, other.x), (one.v, other.v))]
+    return np.asarray(np.sqrt(sum(squares) / 2))
+
+
+def _twin(reference: Ensemble, offset: float) -> Ensemble:
+    state = reference.state(0)
+    shift = np.random.default_rng(SEED).normal(size=(2, *state.x.shape))
+    shift *= (
+        offset
+        * spread(reference.x[:, :1])[:, None, None]
+        / np.sqrt((shift**2).mean((0, 2, 3)))[:, None, None]
+    )
+    moved = State(state.t, state.x + shift[0], state.v + shift[1])
+    dt = (reference.t[-1] - reference.t[0]) / (len(reference.t) - 1)
+    method = dict(reference.info.method)
+    name = str(method.pop("integrator"))
+    known = integrator_options(name)
+    integrator = make_integrator(name, **{key: method[key] for key in method.keys() & known})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the reference itself has said it
+        return simulate(
+            reference.system(), moved, reference.particles, len(reference.t) - 1, integrator, dt=dt
+        )
+
+
+def twins_or_why(reference: Ensemble) -> tuple[Twins | None, str | None]:
+    """Run the reference's twins, or say why that cannot be done."""
+    try:
+        return twins_of(reference), None
+    except NBodyError as error:
+        return None, str(error)

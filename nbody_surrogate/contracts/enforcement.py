@@ -1,0 +1,80 @@
+"""DOC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.violations import breach, described
+from nbody_surrogate.errors import InputError
+
+__all__ = []
+
+
+def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
+    """Demand what an implementer must return, in arrays that may be written to."""
+    if not isinstance(result, Frames):
+        raise breach(origin, "_advance", f"must return `Frames`, got {described(result)}")
+    batch, *rest = carry.arrays["x"].shape
+    shape = (batch, frames, *rest)
+    for name in ("x", "v"):
+        values = getattr(result, name)
+        fits = isinstance(values, np.ndarray) and values.dtype == np.float64
+        if not (fits and values.shape == shape):
+            wanted = f"`{name}` as a float64 array of shape (B, F, N, D) = {shape}"
+            raise breach(origin, "_advance", f"must return {wanted}, got {described(values)}")
+        if not values.flags.writeable:
+            setattr(result, name, values.copy())
+    for failed, (valid, _) in result.failures.items():
+        if not (0 <= failed < batch and 0 <= valid <= frames):
+            what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
+            raise breach(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+
+
+def _refuse_coincidence(problem: Problem, state: State) -> None:
+    """Raise where the forces are infinite because two particles are at the same place."""
+    with np.errstate(all="ignore"):
+        forces = problem.system.acceleration(state.x, state.v, problem.particles)
+    for b in np.flatnonzero(~np.isfinite(forces).all((1, 2))):
+        order = np.lexsort(state.x[b].T)
+        same = (np.diff(state.x[b][order], axis=0) == 0).all(1)
+        if same.any():
+            i, j = sorted(order[same.argmax() :][:2].tolist())
+            softened = "softening" in type(problem.system.spec).model_fields
+            hint = ", or use a softening > 0" if softened else ""
+            raise InputError(
+                f"`state` has particles {i} and {j} of trajectory {b} at the same place, where "
+                f"the forces of system {problem.system.name!r} are not finite; "
+                f"move them apart{hint}"
+            )
+
+
+def _freeze_failures(
+    carry: Carry, result: Frames, whose_fault: Callable[..., str]
+) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
+    """Hold each failed or non-finite trajectory at its last good frame."""
+    batch, frames = result.x.shape[:2]
+    good = np.full(batch, frames, dtype=np.int64)
+    message = [""] * batch
+    finite = np.isfinite(result.x).all((2, 3)) & np.isfinite(result.v).all((2, 3))
+    for b in np.flatnonzero(~finite.all(1)):
+        good[b] = int(np.argmin(finite[b]))
+        message[b] = "the state became non-finite"
+    for failed, (valid, why) in result.failures.items():
+        if valid <= good[failed]:
+            good[failed], message[failed] = valid, why
+    for b in np.flatnonzero(good < frames):
+        time = carry.problem.time(carry.frame + int(good[b]))
+        held = []
+        for values, before in ((result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])):
+            values[b, good[b] :] = values[b, good[b] - 1] if good[b] else before[b]
+            held.append(values[b, -1:])
+        whose = whose_fault(carry.problem, int(b), *held, bool(finite[b].all()))
+        message[b] = f"{message[b]} after t = {time:g}{whose}"
+    status = np.where(good < frames, FAILED, OK)
+    return status, tuple(message), good

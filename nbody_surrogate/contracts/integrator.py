@@ -1,0 +1,306 @@
+"""The stepper's contract: start, then advance from segment boundary to segment boundary."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from jaxtyping import Float64
+from pydantic import BaseModel, ConfigDict, Field
+
+from nbody_surrogate.contracts.enforcement import (
+    _demand_frames,
+    _freeze_failures,
+    _refuse_coincidence,
+)
+from nbody_surrogate.contracts.origin import origin_of
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.violations import held_to, raised
+from nbody_surrogate.errors import InputError, NBodyError, is_out_of_memory
+
+__all__ = [
+    "AbstractIntegrator",
+    "IntegratorOptions",
+]
+
+
+class IntegratorOptions(BaseModel):
+    """Base of every integrator's options: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    segment: int = Field(default=50, ge=1, description="frames between two boundaries")
+
+
+class AbstractIntegrator(ABC):
+    """A method that turns a start into frames, trajectory by trajectory or in a batch.
+
+    To write one:
+
+    1. set `name`, and `Options` to a subclass of `IntegratorOptions`;
+    2. optionally check in `_check` that the system fits, and raise `InputError`;
+    3. implement `_start`: the flat mapping of arrays that the first segment starts from,
+       beyond ``x`` and ``v``, which are there already;
+    4. implement `_advance`: from a boundary, compute `frames` frames of one segment. Frame
+       times are ``problem.time(frame + n)``. Set ``arrays`` for the next boundary (without
+       ``x`` and ``v``: they are the last frame) where the segment is whole. Report a failing
+       trajectory in ``failures`` and go on with the others. Call `tick` now and then;
+    5. never change an array that was handed in. The result depends on the arguments alone:
+       the frames of a shorter run are the first frames of a longer one;
+    6. return True from `batch_invariant` where it is so: data sets are then made in batches,
+       and else one trajectory at a time;
+    7. where a carry remembers more than its newest frame, implement `_restart`, and say in
+       `history` how many frames that takes. Each array of a carry has an axis of length B.
+       Where they are not NumPy's, implement `_stored` and `_restored` too;
+    8. set `api_version` to the version of these duties that the class is written for.
+
+    `nbody_surrogate.testing` checks all of this.
+    """
+
+    api_version: ClassVar[int] = 1
+    name: str
+    Options: ClassVar[type[IntegratorOptions]] = IntegratorOptions
+
+    def __init__(self, **options: Any) -> None:
+        self.options = validated(self.Options, options, f"integrator {self.name!r}")
+        self.origin = origin_of(type(self), "integrator", self.name)
+        self.stepper = "_advance"  # the method that frames come from, for messages
+
+    @abstractmethod
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames: ...
+
+    def _check(self, problem: Problem, state: State) -> None:
+        """Raise `InputError` where the integrator does not fit the problem."""
+        return
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Whether a trajectory is the same bits in whatever batch it runs."""
+        return False
+
+    @property
+    def history(self) -> int:
+        """Frames that `restart` can make use of, at least 1."""
+        return 1
+
+    def limits(self, system: AbstractSystem) -> Limits:
+        """Return what the method is for, of a system that it fits."""
+        return Limits()
+
+    def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
+        """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
+        return self._start(problem, State(t, x[:, -1], v[:, -1]))
+
+    @property
+    def threads(self) -> int:
+        """Threads that it computes on."""
+        return int(dict(self.options).get("threads", 1))
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what its results depend on beyond code and options, such as weights."""
+        return ""
+
+    def _stored(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return a carry's arrays as NumPy's, so that they can be written to a file."""
+        return {key: np.asarray(value) for key, value in arrays.items()}
+
+    def _restored(self, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Undo `_stored`."""
+        return dict(arrays)
+
+    @final
+    def stored(self, carry: Carry) -> dict[str, np.ndarray]:
+        """Return all that a carry holds beside its problem and frame, to be written to a file."""
+        return self._stored(carry.arrays)
+
+    @final
+    def restored(self, like: Carry, arrays: Mapping[str, np.ndarray]) -> Carry:
+        """Return a carry of arrays that `stored` made.
+
+        Parameters
+        ----------
+        like : Carry
+            Of the same problem and frame; its arrays say which there must be.
+        arrays : mapping
+
+        Raises
+        ------
+        ValueError
+            If names, shapes or types are not those of `like`.
+        """
+        wanted = self.stored(like)
+        for key in sorted(wanted.keys() | arrays.keys()):
+            kinds = [
+                (each[key].shape, each[key].dtype.name) if key in each else None
+                for each in (wanted, arrays)
+            ]
+            if kinds[0] != kinds[1]:
+                raise ValueError(f"the carry's {key!r} must be {kinds[0]}, it is {kinds[1]}")
+        return Carry(like.problem, like.frame, MappingProxyType(self._restored(arrays)))
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and options, as they are stored with a run."""
+        return {"integrator": self.name, **self.options.model_dump()}
+
+    @final
+    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
+        """Check the problem and return the carry of its first segment.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+        state : State, shape (B, N, D)
+        particles : Particles, shape (B, N)
+        dt : float
+            Time between frames.
+
+        Raises
+        ------
+        InputError
+            If shapes disagree, `dt` is not positive or too small for the time, the integrator
+            does not fit, or particles are at the same place where forces have no limit.
+        PluginError
+            If the integrator or the system breaks its contract.
+        """
+        if not (np.isfinite(dt) and dt > 0):
+            raise InputError(f"`dt` must be finite and > 0, got {dt}")
+        if state.x.shape[:2] != particles.charges.shape:
+            raise InputError(
+                f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
+                f"got {particles.charges.shape}"
+            )
+        if state.t + dt == state.t:
+            raise InputError(
+                f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
+                "use a larger one, or start at t = 0"
+            )
+        problem = Problem(system, particles, state.t, float(dt))
+        with held_to(self.origin, "_check"):
+            self._check(problem, state)
+        _refuse_coincidence(problem, state)
+        with held_to(self.origin, "_start"):
+            arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
+        return Carry(problem, 0, _frozen(arrays))
+
+    @final
+    def restart(
+        self,
+        problem: Problem,
+        frame: int,
+        x: Float64[np.ndarray, "B W N D"],
+        v: Float64[np.ndarray, "B W N D"],
+    ) -> Carry:
+        """Return a carry that goes on from frames which another method made.
+
+        Parameters
+        ----------
+        problem : Problem
+            Of a run that was started.
+        frame : int
+            Number of the last of the frames, a multiple of the segment.
+        x, v : ndarray, shape (B, W, N, D)
+            The latest frames, as many as there are, and not more than `history`.
+        """
+        with held_to(self.origin, "_restart"):
+            arrays = self._restart(problem, problem.time(frame), x, v)
+        return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))
+
+    @final
+    def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:
+        """Compute the next frames, at most up to the end of the segment.
+
+        Parameters
+        ----------
+        carry : Carry
+            Left as it is: the same carry gives the same frames again.
+        frames : int
+            From 1 to the length of a segment.
+        tick : callable, optional
+            Progress within the segment.
+
+        Returns
+        -------
+        Segment
+
+        Raises
+        ------
+        InputError
+            If `frames` is out of range.
+        PluginError
+            If the integrator or the system breaks its contract.
+        """
+        length = self.options.segment
+        if not 1 <= frames <= length:
+            raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
+        result = self._frames(carry, frames, _Tick(tick or _no_tick))
+        status, message, good = _freeze_failures(carry, result, self._whose_fault)
+        result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
+        following = None
+        if frames == length:
+            arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}
+            following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
+        return Segment(result.x, result.v, following, status, message, good, result.counters)
+
+    def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
+        """Call `_advance`, and hold it to its contract."""
+        try:
+            result = self._advance(carry, frames, tick)
+        except Exception as error:
+            known = isinstance(error, NBodyError) or is_out_of_memory(error)
+            if known or error is tick.raised:  # the caller cancels
+                raise
+            raise raised(self.origin, "_advance", error) from error
+        _demand_frames(self.origin, carry, frames, result)
+        return result
+
+    def _whose_fault(
+        self, problem: Problem, b: int, x: np.ndarray, v: np.ndarray, finite: bool
+    ) -> str:
+        """Name a plugin that gave NaN or infinity, after the last good state x, v (1, N, D)."""
+        said, system = "", problem.system
+        if not (finite or self.origin.built_in):
+            said = f": `{self.stepper}` of {self.origin} must return finite numbers"
+        if not system.origin.built_in:
+            with np.errstate(all="ignore"):
+                forces = system.acceleration(x, v, problem.particles[b])
+            if not np.isfinite(forces).all():
+                said = f": `pair_acceleration` of {system.origin} must return finite numbers"
+        return said
+
+
+class _Tick:
+    """Calls a tick, and remembers what it raised."""
+
+    def __init__(self, tick: Tick) -> None:
+        self.tick = tick
+        self.raised: Exception | None = None
+
+    def __call__(self, done: float) -> None:
+        try:
+            self.tick(done)
+        except Exception as error:
+            self.raised = error
+            raise
+
+
+def _frozen(arrays: dict[str, Any]) -> MappingProxyType[str, Any]:
+    """Make a carry's arrays read-only: what starts from it twice must be the same twice."""
+    for value in arrays.values():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+    return MappingProxyType(arrays)
+
+
+def _no_tick(done: float) -> None:
+    return

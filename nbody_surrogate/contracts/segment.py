@@ -1,0 +1,188 @@
+"""DOC."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.errors import InputError, PluginError
+
+__all__ = ["Carry", "Limits", "Problem", "Segment", "Tick", "whole_frames"]
+
+
+Tick = Callable[[float], None]
+"""Called with the frames done so far in a segment; may raise to cancel."""
+
+
+OK, FAILED = 0, -1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stays fixed during a run. Frame n is at ``t0 + n * dt``."""
+
+    system: AbstractSystem
+    particles: Particles
+    t0: float
+    dt: float
+
+    def time(self, frame: int) -> float:
+        """Time of a frame; never a sum of steps."""
+        return self.t0 + frame * self.dt
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Everything the next segment depends on, at a segment boundary.
+
+    Attributes
+    ----------
+    problem : Problem
+    frame : int
+        Frames since the start, a multiple of the segment.
+    arrays : mapping
+        A flat mapping of names to arrays and scalars, the integrator's own. It always holds
+        ``x`` and ``v``, shape (B, N, D).
+    """
+
+    problem: Problem
+    frame: int
+    arrays: MappingProxyType[str, Any]
+
+    def with_row(self, b: int, other: Carry) -> Carry:
+        """Return this carry with trajectory `b` replaced by the only one of `other`.
+
+        The axis of trajectories of each array is the one along which the two differ in length.
+
+        Raises
+        ------
+        PluginError
+            If an array has no such axis, or more than one.
+        """
+        batch = len(self.arrays["x"])
+        arrays = {
+            key: _with_row(key, value, b, batch, other.arrays[key])
+            for key, value in self.arrays.items()
+        }
+        return Carry(self.problem, self.frame, MappingProxyType(arrays))
+
+
+class Limits(NamedTuple):
+    """What a method is for, as far as it says so.
+
+    Attributes
+    ----------
+    closest : float
+        Smallest distance of a pair.
+    fastest : float
+        Largest speed of a particle.
+    most : float
+        Largest number of particles.
+    longest : float
+        Latest time.
+    """
+
+    closest: float = 0.0
+    fastest: float = math.inf
+    most: float = math.inf
+    longest: float = math.inf
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The frames of one call of `advance`.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, F, N, D)
+        A trajectory that failed is frozen at its last good frame.
+    carry : Carry or None
+        None where the frames end inside a segment: a run goes on from boundaries only.
+    status : ndarray, shape (B,)
+        0 for success, -1 for failure, as on SciPy's result.
+    message : tuple of str
+        One for each trajectory, empty for success.
+    good : ndarray, shape (B,)
+        Valid frames of each trajectory, F for success.
+    counters : dict
+        Such as ``nfev``, force evaluations summed over trajectories.
+    """
+
+    x: Float64[np.ndarray, "B F N D"]
+    v: Float64[np.ndarray, "B F N D"]
+    carry: Carry | None
+    status: Int64[np.ndarray, " B"]
+    message: tuple[str, ...]
+    good: Int64[np.ndarray, " B"]
+    counters: dict[str, int]
+
+
+@dataclass
+class Frames:
+    """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong.
+
+    `x` and `v` are float64 arrays of shape (B, F, N, D); `AbstractIntegrator.advance` checks that.
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    arrays: dict[str, Any] = field(default_factory=dict)
+    failures: dict[int, tuple[int, str]] = field(default_factory=dict)
+    """Trajectory to (its valid frames, why it failed)."""
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
+    """Copy an array, or a tensor, with its part for trajectory `b` replaced."""
+    if batch == 1:
+        return row
+    shapes = tuple(values.shape), tuple(row.shape)
+    pairs = list(zip(*shapes, strict=False))
+    axes = [axis for axis, (many, one) in enumerate(pairs) if many != one]
+    if len(shapes[0]) != len(shapes[1]) or len(axes) != 1 or pairs[axes[0]] != (batch, 1):
+        raise PluginError(
+            f"the carry's {key!r} must have one axis of length {batch}, that of trajectories; "
+            f"its shape is {shapes[0]}, and {shapes[1]} for a single one"
+        )
+    before = (slice(None),) * axes[0]
+    copied = copy.deepcopy(values)
+    copied[(*before, b)] = row[(*before, 0)]
+    return copied
+
+
+WHOLE_FRAMES = 1e-6
+
+
+MOST_FRAMES = 1e9
+
+
+def whole_frames(duration: float, dt: float) -> int:
+    """Return how many frames a duration is.
+
+    Raises
+    ------
+    InputError
+        If it is no whole number of frames.
+    """
+    if not (math.isfinite(duration) and duration > 0):
+        raise InputError(f"`duration` must be finite and > 0, got {duration}")
+    if not duration / dt <= MOST_FRAMES:
+        raise InputError(
+            f"`duration` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
+        )
+    frames = round(duration / dt)
+    if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
+        near = max(frames, 1) * dt
+        raise InputError(
+            f"`duration` must be a whole number of frames of {dt:g}, got {duration:g}; use {near:g}"
+        )
+    return frames

@@ -1,0 +1,294 @@
+"""The physics: what a system of particles is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple, final
+
+import numpy as np
+from jaxtyping import Float64
+from pydantic import BaseModel, ConfigDict, Field
+
+from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.origin import origin_of
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.violations import array_of, array_or_none, breach, described, held_to
+from nbody_surrogate.errors import InputError
+
+__all__ = [
+    "AbstractSystem",
+    "Draw",
+    "Invariants",
+    "SystemSpec",
+    "stacked",
+]
+
+Vectors = Float64[np.ndarray, "B N D"]
+
+SAMPLER = "sampler: "
+
+
+class SystemSpec(BaseModel):
+    """Base of every system's parameters: unknown keys are refused, values are checked.
+
+    A parameter that shapes the sampled starts only, and no force, has a description that begins
+    with ``sampler: ``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frame_dt: float = Field(
+        default=0.1, gt=0, allow_inf_nan=False, description="time between frames"
+    )
+
+    def of_forces(self) -> dict[str, Any]:
+        """Return the parameters that the motion depends on, as plain values of JSON."""
+        dumped = self.model_dump(mode="json", exclude={"frame_dt"})
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in dumped.items()
+            if not (fields[key].description or "").startswith(SAMPLER)
+        }
+
+
+class Invariants(NamedTuple):
+    """Quantities of motion, one row per trajectory.
+
+    Attributes
+    ----------
+    energy : ndarray, shape (B,)
+    kinetic : ndarray, shape (B,)
+    momentum : ndarray, shape (B, D)
+    angular_momentum : ndarray, shape (B, 1) for D = 2, (B, 3) for D = 3
+        About the origin.
+    """
+
+    energy: Float64[np.ndarray, " B"]
+    kinetic: Float64[np.ndarray, " B"]
+    momentum: Float64[np.ndarray, "B D"]
+    angular_momentum: Float64[np.ndarray, "B A"]
+
+
+class Draw(NamedTuple):
+    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N)."""
+
+    x: np.ndarray
+    v: np.ndarray
+    charges: np.ndarray
+    masses: np.ndarray
+    couplings: np.ndarray | None = None
+
+
+class AbstractSystem(ABC):
+    """A system of particles. All units are reduced (dimensionless).
+
+    To write one:
+
+    1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters;
+    2. declare `symmetries` (of the equations of motion), `conserved` (of ``energy``,
+       ``momentum``, ``angular_momentum``) and `velocity_dependent`; where the first two depend
+       on the parameters, as properties, else as plain class attributes;
+    3. implement `pair_acceleration`, and `one_body_acceleration` where there is one,
+       in NumPy or numba;
+    4. implement `potential_energy`;
+    5. implement `_sample`;
+    6. optionally return the same forces as laws from `force_laws`: compiled and batched
+       integrators need them, the SciPy solvers do not;
+    7. return the field from `magnetic_field` where it is uniform: `boris` needs it;
+    8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
+       alters the physics it stands for, return that from `ideal`;
+    9. set `api_version` to the version of these duties that the class is written for.
+
+    Forces and energies are float64 arrays, and no array that is handed in is changed.
+    `nbody_surrogate.testing` checks all of this.
+    """
+
+    api_version: ClassVar[int] = 1
+    name: ClassVar[str]
+    Spec: ClassVar[type[SystemSpec]]
+    velocity_dependent: ClassVar[bool] = False
+
+    @final
+    def __init__(self, /, **parameters: Any) -> None:
+        self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
+        self.origin = origin_of(type(self), "system", self.name)
+
+    @property
+    def symmetries(self) -> frozenset[str]:
+        """Symmetries of the equations of motion in three dimensions, by name.
+
+        A symmetry maps every solution to a solution: ``translation``, ``boost``, ``rotation``
+        (about any axis through the origin), ``reflection`` (in each coordinate plane),
+        ``permutation``, ``time-shift``, ``time-reversal``, ``charge-conjugation``.
+        """
+        return frozenset()
+
+    @property
+    def pair_symmetries(self) -> frozenset[str]:
+        """Symmetries of the pair forces alone; by default those of the whole system."""
+        return self.symmetries
+
+    @property
+    def conserved(self) -> frozenset[str]:
+        """Which of `invariants` are constants of motion."""
+        return frozenset()
+
+    @abstractmethod
+    def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
+        """Accelerations by the other particles, shape (B, N, D)."""
+
+    def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
+        """Accelerations by external fields, or None where there are none."""
+        return None
+
+    @abstractmethod
+    def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
+        """Total potential energy, pair and one-body part."""
+
+    @abstractmethod
+    def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        """Draw one start."""
+
+    def force_laws(self) -> ForceLaws | None:
+        """Return all forces as laws, or None where they are not written as such."""
+        return None
+
+    def magnetic_field(self) -> tuple[float, float, float] | None:
+        """Return the uniform magnetic field B in a = (q / m) (E + v x B), or None."""
+        return None
+
+    def legacy_draw(
+        self, stream: np.random.RandomState, n: int, dimensions: int, rows: int
+    ) -> Draw | None:
+        """Draw one start as a published program does, or return None where none does.
+
+        Parameters
+        ----------
+        stream : numpy.random.RandomState
+            Moved on by all that the program draws for one trajectory.
+        n, dimensions : int
+        rows : int
+            How many rows the program stores; what it draws may depend on it.
+        """
+        return None
+
+    def ideal(self) -> AbstractSystem:
+        """Return the physics this system stands for: itself, unless forces are altered."""
+        return self
+
+    @final
+    def acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors:
+        """Total acceleration, shape (B, N, D).
+
+        Raises
+        ------
+        PluginError
+            If the system's forces are not float64 arrays of that shape, or raise.
+        """
+        pair = array_of(self.origin, self.pair_acceleration, x.shape, x, particles)
+        external = array_or_none(self.origin, self.one_body_acceleration, x.shape, x, v, particles)
+        return pair if external is None else pair + external
+
+    @final
+    def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
+        """Energy, kinetic energy, momentum and angular momentum of each trajectory.
+
+        Raises
+        ------
+        PluginError
+            If the system's energies are no float64 array of shape (B,), or it raises.
+        """
+        potential = array_of(self.origin, self.potential_energy, x.shape[:1], x, particles)
+        masses = particles.masses[..., None]
+        kinetic = 0.5 * (masses * v * v).sum((1, 2))
+        axial = x[..., 0] * v[..., 1] - x[..., 1] * v[..., 0]
+        spin = axial[..., None] if x.shape[2] == 2 else np.cross(x, v)
+        return Invariants(
+            energy=kinetic + potential,
+            kinetic=kinetic,
+            momentum=(masses * v).sum(1),
+            angular_momentum=(masses * spin).sum(1),
+        )
+
+    @final
+    def sample(
+        self,
+        rng: int | np.random.Generator,
+        n: int,
+        trajectories: int = 1,
+        dimensions: int = 3,
+        *,
+        first: int = 0,
+    ) -> tuple[State, Particles]:
+        """Draw starts of the preset at t = 0.
+
+        Parameters
+        ----------
+        rng : int or numpy.random.Generator
+            From a seed, trajectory i is drawn by ``SeedSequence(seed, spawn_key=(i,))``, so it
+            does not depend on how many are drawn. A generator is drawn from in turn.
+        n : int
+            Particles per trajectory, at least 1.
+        trajectories : int
+            At least 1.
+        dimensions : int
+            2 or 3.
+        first : int
+            With a seed, the number i of the first trajectory.
+
+        Returns
+        -------
+        state : State, shape (B, N, D)
+        particles : Particles
+
+        Raises
+        ------
+        InputError
+            If a number is out of range.
+        PluginError
+            If the system's sampler raises, or draws anything but finite arrays of their shapes.
+        """
+        for parameter, value in (("particles", n), ("trajectories", trajectories)):
+            if value < 1:
+                raise InputError(f"`{parameter}` must be at least 1, got {value}")
+        if dimensions not in (2, 3):
+            raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
+        if not isinstance(rng, np.random.Generator) and rng < 0:
+            raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
+        if first < 0 or (first and isinstance(rng, np.random.Generator)):
+            raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
+        generators = (_generator(rng, first + b) for b in range(trajectories))
+        return stacked([self._draw(each, n, dimensions) for each in generators])
+
+    def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        """Draw one start, and check it."""
+        with held_to(self.origin, "_sample"):
+            draw = Draw(*self._sample(rng, n, dimensions))
+        shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
+        for name, values, shape in zip(Draw._fields, draw, shapes, strict=True):
+            if values is None and name == "couplings":
+                continue
+            if not (isinstance(values, np.ndarray) and values.shape == shape):
+                what = f"must draw `{name}` of shape {shape}, got {described(values)}"
+                raise breach(self.origin, "_sample", what)
+            if not np.isfinite(values).all():
+                what = f"must draw finite `{name}`, got NaN or infinity"
+                raise breach(self.origin, "_sample", what)
+        return draw
+
+
+def stacked(draws: list[Draw]) -> tuple[State, Particles]:
+    """Make one batch of draws, at t = 0."""
+    rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
+    x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
+    bonds = [draw.couplings for draw in draws if draw.couplings is not None]
+    return State(0.0, x, v), Particles(charges, masses, np.stack(bonds) if bonds else None)
+
+
+def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:
+    """Return the generator of trajectory `i`."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(i,)))

@@ -1,0 +1,109 @@
+"""What is wrong with a data set, ours or another's: one look at every row, and some solved anew."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from nbody_surrogate.datasets.audit.finding import Finding
+from nbody_surrogate.datasets.audit.rows import RowChecks
+from nbody_surrogate.datasets.audit.solver import SolverCheck
+from nbody_surrogate.datasets.dataset import AbstractTrajectories, Dataset
+from nbody_surrogate.datasets.verify import verify_dataset
+from nbody_surrogate.errors import InputError
+
+__all__ = ["Audit", "Finding", "audit_dataset"]
+
+SAMPLE = 2000
+ENERGY_JUMP = 0.05
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All findings about a data set, the good ones too."""
+
+    trajectories: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def level(self) -> Literal["ok", "doubtful", "wrong"]:
+        """The worst level of all findings."""
+        levels = {finding.level for finding in self.findings}
+        return "wrong" if "wrong" in levels else "doubtful" if "doubtful" in levels else "ok"
+
+    def __getitem__(self, check: str) -> Finding:
+        """Return the finding of a check."""
+        return next(finding for finding in self.findings if finding.check == check)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain types, fit for JSON."""
+        findings = [
+            {"check": f.check, "level": f.level, "text": f.text, "numbers": f.numbers}
+            for f in self.findings
+        ]
+        return {"trajectories": self.trajectories, "level": self.level, "findings": findings}
+
+
+def audit_dataset(
+    trajectories: AbstractTrajectories,
+    *,
+    sample: int = SAMPLE,
+    energy_jump: float = ENERGY_JUMP,
+    progress: Callable[[float, int], None] | None = None,
+) -> Audit:
+    """Look for what makes a data set unfit to judge a model by.
+
+    Checks, in this order: the hashes of the shards; NaN; rows that are zero, or the same in all
+    trajectories; rows that repeat the row before; trajectories that share a row with another one;
+    such ones in different splits; jumps of the energy; and, on a sample, the error of a converged
+    solution of the physics from the same input rows, which is the least that a model can be
+    expected to score.
+
+    Memory beyond a block of trajectories: some 30 bytes for each row of the data set.
+
+    Parameters
+    ----------
+    trajectories : Dataset or NriFiles
+    sample : int
+        Trajectories that are solved anew, evenly spread over the test split, or over all where
+        there is none.
+    energy_jump : float
+        Change of a trajectory's energy above which it counts as a jump, in reduced units.
+    progress : callable, optional
+        Called with the trajectories read so far and their number.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    InputError
+        If a number is out of range.
+    FileFormatError
+        If a file is damaged.
+    """
+    if sample < 1:
+        raise InputError(f"`sample` must be at least 1, got {sample}")
+    if not 0 < energy_jump < math.inf:
+        raise InputError(f"`energy_jump` must be > 0 and finite, got {energy_jump}")
+    findings = _hashes(trajectories) if isinstance(trajectories, Dataset) else []
+    rows = RowChecks(trajectories.spec, energy_jump)
+    done = 0
+    for block in trajectories.blocks():
+        rows.add(done, block)
+        done += len(block.x)
+        if progress is not None:
+            progress(done, len(trajectories))
+    findings += rows.findings()
+    findings += SolverCheck(trajectories, rows, sample).findings()
+    return Audit(len(trajectories), tuple(findings))
+
+
+def _hashes(dataset: Dataset) -> list[Finding]:
+    found = verify_dataset(dataset, sample=0)
+    if found.problems:
+        return [Finding("hashes", "wrong", "; ".join(found.problems), {"sound": found.shards})]
+    return [Finding("hashes", "ok", f"all {found.shards} shards are as recorded", {})]

@@ -1,0 +1,237 @@
+"""Making a data set: shard by shard, on any number of workers, and on again after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from nbody_surrogate.datasets.dataset import Dataset
+from nbody_surrogate.datasets.folder import (
+    check_space,
+    claim,
+    is_finished,
+    is_whole,
+    remove_parts,
+    sole_writer,
+)
+from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
+from nbody_surrogate.datasets.generation.shard_job import Job, Maker, verified_rows
+from nbody_surrogate.datasets.manifest import (
+    Manifest,
+    ShardRecord,
+    spec_hash,
+    summarised,
+    write_manifest,
+)
+from nbody_surrogate.datasets.shard import ShardReader, file_hash, shard_name
+from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.parallel.processes import run_here, run_on_workers
+from nbody_surrogate.registry.registry import is_local
+
+__all__ = ["generate_dataset"]
+
+SECONDS = 1.0
+"""Between two notes of what is finished."""
+
+Progress = Callable[[float, int], None]
+"""Called with the trajectories made so far and the total; may raise to cancel."""
+
+
+def generate_dataset(
+    spec: DatasetSpec,
+    folder: str | Path,
+    *,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Make a data set, or what is missing of it.
+
+    Trajectory i depends on the spec and i alone: not on shards, workers or interruptions. Shards
+    that are finished stay, whatever ends the run.
+
+    Parameters
+    ----------
+    spec : DatasetSpec
+    folder : path_like
+        New, empty, or with a part of the same data set.
+    workers : int
+        Trajectories that are made at a time: on threads where the integrator has them, else in
+        processes. A script that asks for processes must be importable, that is, do its work
+        under ``if __name__ == "__main__"``.
+    progress : callable, optional
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    InputError
+        If the spec is wrong, the folder holds something else, or the disk is too small.
+    FileFormatError
+        If the folder's manifest is damaged or of a newer format.
+    RunError
+        If a trajectory fails or nothing can be written.
+    """
+    if workers < 1:
+        raise InputError(f"`workers` must be at least 1, got {workers}")
+    maker = Maker(spec, threads=workers)
+    maker.check()
+    if workers > 1 and not maker.threaded:
+        _check_portable(spec)
+    folder = Path(folder)
+    with sole_writer(folder):
+        manifest = claim(folder, spec)
+        if not is_finished(folder, manifest):
+            remove_parts(folder)
+            _Generation(maker, folder, manifest).run(workers, progress)
+    return Dataset(folder)
+
+
+def _check_portable(spec: DatasetSpec) -> None:
+    """Demand that worker processes can find system and integrator."""
+    assert spec.integrator is not None
+    for kind, name in (("systems", spec.system), ("integrators", spec.integrator)):
+        if is_local(kind, name):  # type: ignore[arg-type]
+            raise InputError(
+                f"`workers` must be 1: {name!r} is registered in this process only; "
+                "or install it as a plugin"
+            )
+
+
+class _Generation:
+    """One run: which shards are there, which are missing."""
+
+    def __init__(self, maker: Maker, folder: Path, manifest: Manifest) -> None:
+        self.maker, self.spec, self.folder = maker, maker.spec, folder
+        self.manifest, self.hash = manifest, spec_hash(maker.spec)
+        self.parts = {shard_name(i): part for i, part in enumerate(self.spec.shards)}
+        self.records = {record.name: record for record in manifest.shards}
+        self.made, self.written = 0, 0.0
+
+    def run(self, workers: int, progress: Progress | None) -> None:
+        """Find what is finished, make the rest, and say how wrong it is."""
+        for name in self.parts:
+            self._adopt(name)
+        self._write()
+        missing = [part for name, part in self.parts.items() if name not in self.records]
+        self.made = self.spec.trajectories - sum(map(len, missing))
+        check_space(self.folder, sum(map(len, missing)) * self._bytes_each())
+
+        def tick(trajectories: int) -> None:
+            self.made += trajectories
+            if progress is not None:
+                progress(self.made, self.spec.trajectories)
+
+        jobs, processes = self._jobs(), min(workers, len(missing))
+        if self.maker.threaded or processes <= 1:
+            done = run_here(jobs, tick)
+        else:
+            done = run_on_workers(jobs, processes, tick)
+        try:
+            for job in done:
+                self._record(job.path.name)
+                self._write_now_and_then()
+        except RunError as error:
+            raise RunError(f"{error}; {self._kept()}") from None
+        finally:
+            done.close()  # type: ignore[attr-defined]
+            remove_parts(self.folder)
+            with suppress(RunError):  # what is not noted is found again
+                self._write()
+        self._summarise()
+
+    def _kept(self) -> str:
+        return (
+            f"{len(self.records)} of {len(self.parts)} shards are finished and kept, the same "
+            "command goes on from there"
+        )
+
+    def _bytes_each(self) -> int:
+        spec = self.spec
+        return 16 * (spec.rows * spec.dimensions + 1) * spec.particles
+
+    def _adopt(self, name: str) -> None:
+        """Take over a shard that is whole, and forget one that is not as recorded."""
+        path, record = self.folder / name, self.records.get(name)
+        if record is not None and is_whole(self.folder, record):
+            return
+        self.records.pop(name, None)
+        if path.exists():
+            try:
+                self._record(name)  # it was finished in the moment of a kill
+            except FileFormatError:
+                path.unlink()
+
+    def _record(self, name: str) -> None:
+        """Note a finished shard."""
+        path, part = self.folder / name, self.parts[name]
+        with ShardReader(path, self.hash) as shard:
+            if (shard.first, shard.shape[0]) != (part.start, len(part)):
+                raise FileFormatError(f"{str(path)!r} holds other trajectories")
+        size, digest = path.stat().st_size, file_hash(path)
+        self.records[name] = ShardRecord(
+            name=name, first=part.start, count=len(part), bytes=size, sha256=digest
+        )
+
+    def _write(self, **changes: object) -> None:
+        shards = tuple(self.records[name] for name in self.parts if name in self.records)
+        self.manifest = self.manifest.model_copy(update={"shards": shards, **changes})
+        write_manifest(self.folder, self.manifest)
+        self.written = time.monotonic()
+
+    def _write_now_and_then(self) -> None:
+        if time.monotonic() - self.written > SECONDS:
+            self._write()
+
+    def _jobs(self) -> Iterator[Job]:
+        """Missing shards in order, with their starts where these come from one stream."""
+        stream = None
+        if self.spec.legacy is not None:
+            stream = LegacyStream(self.spec, self.maker.system)
+        finished = frozenset(self.records)  # as it is now; jobs are taken one by one
+        for name, part in self.parts.items():
+            path = self.folder / name
+            if name in finished:
+                if stream is not None:
+                    self._jump(stream, path, part)
+                continue
+            starts = None if stream is None else stream.draw(part)
+            yield Job(self.spec, self.hash, path, part, self.maker.threads, starts)
+
+    def _jump(self, stream: LegacyStream, path: Path, part: range) -> None:
+        with ShardReader(path, self.hash) as shard:
+            try:
+                stream.jump(part, shard.stream())
+            except (ValueError, OverflowError):
+                raise FileFormatError(
+                    f"{str(path)!r} holds no state of a stream; remove it to make it again"
+                ) from None
+
+    def _summarise(self) -> None:
+        """Note how wrong the rows may be, of all that the shards say."""
+        tight = self.maker.sharper()
+        errors = []
+        for name in self.parts:
+            with ShardReader(self.folder / name, self.hash) as shard:
+                errors.append(shard.label_errors()[1])
+        taken = [each for each in errors if each.size]
+        if tight is None or not taken:
+            self._write(label_error_note=f"{self.spec.integrator} cannot be made sharper")
+            return
+        label = _label(tight.description)
+        rows = verified_rows(self.spec)
+        self._write(label_error=summarised(label, rows, np.concatenate(taken)))
+
+
+def _label(description: dict[str, object]) -> str:
+    """Name an integrator with the option that makes it sharper."""
+    for key in ("rtol", "step", "substeps"):
+        if description.get(key) is not None:
+            return f"{description['integrator']}, {key} {description[key]:g}"
+    return str(description["integrator"])

@@ -1,0 +1,1 @@
+"""What a run stands on: device, machine and library versions."""

@@ -1,0 +1,111 @@
+"""How good a stepper is: one step from true frames, and roll-outs, on trajectories of the truth.
+
+One step: from true frames, the squared error of the next frame's positions, per coordinate.
+Roll-out k: from the single state at a frame, k frames on, the same at the last of them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, increments
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.simulation.simulate import simulate
+
+__all__ = ["FIRST", "START", "Truth", "one_step", "one_step_of_model", "roll_out"]
+
+FIRST = 4
+"""The first frame that one step is taken from: histories are full there."""
+
+START = 6
+"""The frame that roll-outs start from."""
+
+CHUNK = 1 << 18  # pairs of particles that a model sees at a time
+
+
+class Truth(NamedTuple):
+    """Trajectories to judge by: `x`, `v` (B, T, N, D), and their `particles` and `system`."""
+
+    system: AbstractSystem
+    x: np.ndarray
+    v: np.ndarray
+    particles: Particles
+
+    @property
+    def field_law(self) -> FieldLaw | None:
+        """The law of the external field, where there is one."""
+        laws = self.system.force_laws()
+        return None if laws is None else laws.field
+
+
+def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np.ndarray:
+    """x-MSE of the next frame by a solver, from each true frame from `first` on, shape (B, F)."""
+    batch, _, n, dims = truth.x.shape
+    x, v = (y[:, first:-1].reshape(-1, n, dims) for y in (truth.x, truth.v))
+    count = x.shape[0] // batch
+    bonds = truth.particles.couplings
+    particles = Particles(
+        np.repeat(truth.particles.charges, count, 0),
+        np.repeat(truth.particles.masses, count, 0),
+        None if bonds is None else np.repeat(bonds, count, 0),
+    )
+    made = simulate(truth.system, State(0.0, x, v), particles, 1, method)
+    error = made.x[:, 1].reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
+    return np.asarray((error**2).mean((2, 3)))
+
+
+@torch.inference_mode()
+def one_step_of_model(
+    model: AbstractSurrogate, truth: Truth, first: int = FIRST
+) -> tuple[np.ndarray, np.ndarray]:
+    """x-MSE and v-MSE of the next frame by a model, from windows of true frames, both (B, F)."""
+    device = next(model.parameters()).device
+    _, frames, n, _ = truth.x.shape
+    at_once = max(CHUNK // (frames * max(n * (n - 1) // 2, 1)), 1)
+    errors = []
+    for begin in range(0, len(truth.x), at_once):
+        some = slice(begin, begin + at_once)
+        x, v = (torch.tensor(y[some], device=device) for y in (truth.x, truth.v))
+        kept = Particles(truth.particles.charges[some], truth.particles.masses[some])
+        particles = ParticleTensors.from_particles(kept, device, model.dtype, truth.field_law)
+        dx, dv = _answers(model, x[:, :-1], v[:, :-1], particles, first)
+        before = max(first - (frames - 1 - dx.shape[1]), 0)  # answers to frames before the first
+        errors.append([_mse(y, dy)[:, before:] for y, dy in ((x, dx), (v, dv))])
+    position, velocity = (np.concatenate(column) for column in zip(*errors, strict=True))
+    return position, velocity
+
+
+def _answers(
+    model: AbstractSurrogate, x: Tensor, v: Tensor, particles: ParticleTensors, first: int
+) -> tuple[Tensor, Tensor]:
+    """Increments after every frame; a one-shot model is given the history of each from `first`."""
+    if not model.one_shot:
+        return increments(model, x, v, particles)
+    ends = range(first + 1, x.shape[1] + 1)
+    windows = [slice(max(end - model.config.history, 0), end) for end in ends]
+    answers = [increments(model, x[:, window], v[:, window], particles) for window in windows]
+    dx, dv = (torch.cat(column, dim=1) for column in zip(*answers, strict=True))
+    return dx, dv
+
+
+def _mse(y: Tensor, dy: Tensor) -> np.ndarray:
+    frames = dy.shape[1]
+    error = y[:, -frames - 1 : -1] + dy - y[:, -frames:]
+    return np.asarray(error.double().square().mean((2, 3)).cpu())
+
+
+def roll_out(
+    method: AbstractIntegrator, truth: Truth, frames: int, start: int = START
+) -> np.ndarray:
+    """x-MSE at each frame of a roll-out from the state at frame `start`, shape (B, frames + 1)."""
+    state = State(0.0, truth.x[:, start], truth.v[:, start])
+    made = simulate(truth.system, state, truth.particles, frames, method)
+    wanted = truth.x[:, start : start + frames + 1]
+    return np.asarray(((made.x - wanted) ** 2).mean((2, 3)))

@@ -1,0 +1,197 @@
+"""Work-precision: how wrong a method is, over what it costs, many methods on the same starts.
+
+Error is the position RMSE per coordinate at a horizon, the median over starts with its bootstrap
+95 % interval, against the reference at a tolerance of 1e-13. The reference's own error is bounded
+by its difference from itself at 1e-12. Cost is time per trajectory and simulated time unit:
+set-up, compilation and a warm-up are not counted, all methods are timed in turn within one run,
+and the median of the repeats is taken (Hairer, Norsett, Wanner 1993, II.10).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.environment.machine import accelerator, load, processor
+from nbody_surrogate.environment.versions import versions
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
+from nbody_surrogate.evaluation.work_precision.timing import (
+    CLOCKS,
+    MOST,
+    Task,
+    check_clock,
+    check_horizons,
+    costs,
+    segment_for,
+    system_of,
+)
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.integrators.method_text import Contender
+from nbody_surrogate.integrators.reference import default_reference
+from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.results.statistics import Interval, bootstrap_median
+from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.simulation.simulate import simulate
+
+__all__ = ["measure"]
+
+TIGHT, BOUND = 1e-13, 1e-12
+
+
+def measure(
+    contenders: Sequence[Contender],
+    task: Task,
+    *,
+    seconds: float = 1.0,
+    threads: int = 1,
+    clock: str = "wall",
+    progress: Callable[[float, int], None] | None = None,
+) -> WorkPrecision:
+    """Measure errors and costs.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+        Each fits the system.
+    task : Task
+    seconds : float
+        About how long each method and batch is timed, by 3 to 15 repeats; fewer where they would
+        take four times as long.
+    threads : int
+        What the methods were made with; it is recorded.
+    clock : str
+        ``wall``; or ``processor``, the processor time of this process, which on a busy machine is
+        nearer to the wall time of a quiet one, for one thread.
+    progress : callable, optional
+        Takes the methods and repeats that are done, and their number.
+
+    Raises
+    ------
+    InputError
+        If a horizon is no whole number of frames, or a batch larger than the starts.
+    """
+    _check(task)
+    check_clock(clock, threads)
+    truth, reference, own = _truth(task, threads)
+    tick = _Ticks(progress, len(contenders) * (1 + MOST))
+    errors = [_errors(each, task, truth, tick) for each in contenders]
+    taken = costs(contenders, task, seconds, CLOCKS[clock], tick)
+    points = [
+        _point(each, task, horizon, batch, errors[number], taken[number, batch])
+        for batch in task.batches
+        for horizon in task.horizons
+        for number, each in enumerate(contenders)
+    ]
+    devices = {point.device for point in points} - {"cpu"}
+    conditions = _conditions(task, threads, clock, sorted(devices))
+    return WorkPrecision(with_front(points), reference, own, conditions)
+
+
+class _Errors(NamedTuple):
+    """Position RMSE at each horizon (S, H), failures and evaluations of a run of all starts."""
+
+    rmse: Float64[np.ndarray, "S H"]
+    failures: int
+    evaluations: float | None
+
+
+class _Ticks:
+    """Counts what is done."""
+
+    def __init__(self, progress: Callable[[float, int], None] | None, total: int) -> None:
+        self._progress, self._total, self._done = progress, total, 0.0
+
+    def __call__(self, by: float = 1.0) -> None:
+        self._done += by
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _truth(task: Task, threads: int) -> tuple[Ensemble, str, dict[float, float]]:
+    """Return the reference's run, its label, and a bound of its error at each horizon."""
+    name = default_reference(task.system, len(task.state.x))
+    options = {"segment": segment_for(task.frames)}
+    if name.endswith("compiled"):
+        options["threads"] = threads
+    runs = [
+        simulate(
+            task.system,
+            task.state,
+            task.particles,
+            task.frames,
+            make_integrator(name, rtol=tolerance, atol=tolerance, **options),
+        )
+        for tolerance in (TIGHT, BOUND)
+    ]
+    apart = np.median(rmse(runs[0].x, runs[1].x)[:, task.at], axis=0)
+    own = {horizon: float(value) for horizon, value in zip(task.horizons, apart, strict=True)}
+    return runs[0], runs[0].info.label, own
+
+
+def _errors(each: Contender, task: Task, truth: Ensemble, tick: _Ticks) -> _Errors:
+    system = system_of(each, task)
+    run = simulate(system, task.state, task.particles, task.frames, each.method, dt=task.dt)
+    tick()
+    nfev = run.info.counters.get("nfev")
+    span = len(run) * task.frames * task.dt
+    failures = sum(code != 0 for code in run.info.status)
+    error = rmse(truth.x, run.x)[:, task.at]
+    return _Errors(error, failures, None if nfev is None else nfev / span)
+
+
+def _point(
+    each: Contender, task: Task, horizon: float, batch: int, made: _Errors, times: list[float]
+) -> Point:
+    error = made.rmse[:, task.horizons.index(horizon)]
+    span = task.frames * task.dt
+    per_unit = 1e3 * np.array(times) / span
+    return Point(
+        label=each.label,
+        family=each.family,
+        parameter=each.parameter,
+        learned=each.learned,
+        horizon=horizon,
+        batch=batch,
+        error=Interval(float(np.median(error)), *bootstrap_median(error[:, None])),
+        milliseconds=float(np.median(per_unit)),
+        lower_quartile=float(np.quantile(per_unit, 0.25)),
+        upper_quartile=float(np.quantile(per_unit, 0.75)),
+        repeats=len(times),
+        trajectory_milliseconds=float(np.median(per_unit) * span),
+        evaluations=made.evaluations,
+        failures=made.failures,
+        training_seconds=each.training_seconds,
+        device=str(each.method.description.get("device", "cpu")),
+    )
+
+
+def _check(task: Task) -> None:
+    starts = len(task.state.x)
+    check_horizons(task.horizons, task.dt)
+    for batch in task.batches:
+        if not 1 <= batch <= starts:
+            raise InputError(f"`batch` must be from 1 to the {starts} starts, got {batch}")
+
+
+def _conditions(task: Task, threads: int, clock: str, devices: list[str]) -> dict[str, Any]:
+    """Say what the times were taken with."""
+    return {
+        "system": {"system": task.system.name, **task.system.spec.model_dump(mode="json")},
+        "particles": task.particles.n,
+        "trajectories": len(task.state.x),
+        "duration": task.frames * task.dt,
+        "threads": threads,
+        "clock": clock,
+        "processor": processor(),
+        "devices": {device: accelerator(device) for device in devices},
+        "cores": os.cpu_count(),
+        "load": load(),
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": versions(),
+    }

@@ -1,0 +1,25 @@
+"""Figures into files, which appear under their names only when they are complete."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["save"]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of its extension.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    from nbody_surrogate.files.atomic import whole_file
+
+    with whole_file(path) as stream:
+        figure.savefig(stream, format=path.suffix.lower().removeprefix("."), dpi=150)

@@ -1,0 +1,167 @@
+"""Opening objects of a file that is not trusted.
+
+Nothing is believed before it is checked: every object is reached through hard links, is of the
+very type and shape that are asked for, lies uncompressed and contiguous in the file itself and
+is no larger than the file. Object types are not among those asked for, and nothing is unpickled.
+What does not pass raises a `ValueError`, or what h5py raises.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import h5py
+import numpy as np
+
+REDUCED = b"1"
+
+__all__ = [
+    "DAMAGE",
+    "allocate",
+    "check_size",
+    "floats_at",
+    "group_at",
+    "has_groups",
+    "integers_at",
+    "offset_of",
+    "open_floats",
+    "open_integer",
+    "open_text",
+    "text_at",
+]
+
+
+def group_at(group: Any, path: str) -> Any:
+    """Open a group."""
+    found = _follow(group, path)
+    if not isinstance(found, h5py.Group):
+        raise ValueError(f"{path!r} is not a group")
+    return found
+
+
+def has_groups(group: Any, path: str) -> bool:
+    """Whether there is a group at `path`; what is there must be groups all the way."""
+    for name in path.split("/"):
+        if group.get(name, getlink=True) is None:
+            return False
+        group = group_at(group, name)
+    return True
+
+
+def integers_at(group: Any, path: str, shape: tuple[int, ...] = ()) -> list[int]:
+    """Read a few integers."""
+    values = _open(group, path, INTEGER, shape)[()]
+    return [int(value) for value in np.ravel(values)]
+
+
+def floats_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read an array; the caller knows that its shape is not too large."""
+    return np.array(open_floats(group, path, shape)[()], dtype=np.float64)
+
+
+def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
+    """Open an array without reading it, in reduced units."""
+    dataset = _open(group, path, FLOAT, shape)
+    unit = dataset.attrs.get("unit", REDUCED)
+    if not isinstance(unit, bytes | str) or unit not in (REDUCED, REDUCED.decode()):
+        raise ValueError(f"{path!r} is in unit {str(unit)[:20]!r}, only reduced units (1) are read")
+    return dataset
+
+
+def open_integer(group: Any, path: str) -> Any:
+    """Open an integer without reading it."""
+    return _open(group, path, INTEGER, ())
+
+
+def open_text(group: Any, path: str, length: int) -> Any:
+    """Open a text of `length` bytes without reading it."""
+    return _open(group, path, text_type(length), ())
+
+
+def text_at(group: Any, path: str) -> bytes:
+    """Read a text of fixed length, without the zeros that fill it up."""
+    found = _follow(group, path)
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind != "S":
+        raise ValueError(f"{path!r} is not a text of fixed length")
+    if found.dtype.itemsize > MAX_TEXT:
+        raise ValueError(f"{path!r} is longer than {MAX_TEXT} bytes")
+    return bytes(_open(group, path, found.dtype, ())[()])
+
+
+def check_size(file: Any, needed: int) -> None:
+    """Demand that arrays that are announced to take `needed` bytes can be in the file."""
+    size = file.id.get_filesize()
+    if needed > size:
+        raise ValueError(f"it has {size} bytes, its arrays would take {needed}")
+
+
+def _open(group: Any, path: str, dtype: np.dtype, shape: tuple[int, ...]) -> Any:
+    """Open a data set, everything about it checked."""
+    dataset = _follow(group, path)
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{path!r} is not a data set")
+    if dataset.dtype != dtype or dataset.shape != shape:
+        raise ValueError(
+            f"{path!r} must be {dtype} with shape {shape}, got {dataset.dtype} with {dataset.shape}"
+        )
+    plan = dataset.id.get_create_plist()
+    contiguous = plan.get_layout() == h5py.h5d.CONTIGUOUS
+    if not contiguous or plan.get_external_count():
+        raise ValueError(f"{path!r} must be contiguous inside the file")
+    offset, size = dataset.id.get_offset(), math.prod(shape) * dtype.itemsize
+    if offset is None or offset + size > dataset.file.id.get_filesize():
+        raise ValueError(f"{path!r} lies outside the file")
+    return dataset
+
+
+def _follow(group: Any, path: str) -> Any:
+    """Open an object below `group`, through hard links only."""
+    for name in path.split("/"):
+        link = group.get(name, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            raise ValueError(f"{path!r} is missing, which every file of nbody-surrogate holds")
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"{path!r} is a link, which is not followed")
+        group = group[name]
+    return group
+
+
+FLOAT = np.dtype("<f8")
+
+
+INTEGER = np.dtype("<i8")
+
+
+MAX_TEXT = 256 * 2**20
+"""Largest provenance that is read."""
+
+
+def text_type(length: int) -> np.dtype:
+    """Text of a fixed number of bytes."""
+    dtype: np.dtype = h5py.string_dtype("utf-8", length)
+    return dtype
+
+
+DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
+"""What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
+
+
+def allocate(group: Any, name: str | None, value: Any, dtype: np.dtype, shape: Any = None) -> Any:
+    """Create a contiguous data set with its space in the file, and write `value` where given."""
+    shape = np.shape(value) if shape is None else shape
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.CONTIGUOUS)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plan.set_obj_track_times(False)
+    kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
+    dataset = h5py.Dataset(h5py.h5d.create(group.id, name and name.encode(), kind, space, plan))
+    if value is not None:
+        dataset[()] = value
+    return dataset
+
+
+def offset_of(dataset: Any) -> int:
+    """Where the data of a contiguous data set start in the file."""
+    return int(dataset.id.get_offset())

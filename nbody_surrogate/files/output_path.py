@@ -1,0 +1,78 @@
+"""Whether a file can be written: checked before a long run, and again before writing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from nbody_surrogate.errors import InputError, one_line
+
+__all__ = ["OTHERWISE", "check_output_file", "check_space"]
+
+OTHERWISE = "choose another name or pass --overwrite"
+
+
+def check_output_file(
+    path: str | os.PathLike[str],
+    parameter: str,
+    suffixes: tuple[str, ...] = (),
+    overwrite: bool = False,
+    otherwise: str = OTHERWISE,
+) -> Path:
+    """Refuse a file that could not be written.
+
+    Parameters
+    ----------
+    path : path
+    parameter : str
+        What the user calls it.
+    suffixes : tuple of str, optional
+        Those that the name may have; by default any.
+    overwrite : bool, optional
+        Whether a file that is there already may be replaced.
+    otherwise : str, optional
+        What to do where it is there and may not.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another, the folder missing or not writable, or `path` no file or there
+        already.
+    """
+    file, given = Path(path), f"got {os.fspath(path)!r}"
+    try:
+        if suffixes and file.suffix.lower() not in suffixes:
+            known = ", ".join(suffixes)
+            one = "one of " if len(suffixes) > 1 else ""
+            raise InputError(f"`{parameter}` must name a file ending in {one}{known}, {given}")
+        if not file.parent.is_dir():
+            raise InputError(
+                f"`{parameter}` must lie in an existing folder; create it first, {given}"
+            )
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            raise InputError(f"`{parameter}` must lie in a folder that you may write to, {given}")
+        with suppress(FileNotFoundError):
+            file.lstat()  # raises where the name is none at all
+        if file.is_dir() or (file.exists() and not file.is_file()):
+            raise InputError(f"`{parameter}` must be a regular file, no folder, {given}")
+        if (file.exists() or file.is_symlink()) and not overwrite:
+            raise InputError(
+                f"`{parameter}` must not exist yet, but {str(file)!r} is there: {otherwise}"
+            )
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"`{parameter}` must be a file name: {one_line(error)}, {given}") from None
+    return file
+
+
+def check_space(path: Path, needed: int) -> None:
+    """Raise `InputError` where `needed` bytes do not fit on the disk."""
+    free = shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise InputError(
+            f"`output` {str(path)!r} needs {needed / 2**30:.3g} GiB, its disk has "
+            f"{free / 2**30:.3g} GiB left: choose fewer frames or another disk"
+        )

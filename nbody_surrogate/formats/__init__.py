@@ -1,0 +1,1 @@
+"""File formats of runs and starts: H5MD, NumPy archives, exports for other programs."""

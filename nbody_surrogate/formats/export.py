@@ -1,0 +1,170 @@
+"""Trajectories in files of other programs: extended XYZ, NumPy archives, VTKHDF for ParaView."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.atomic import whole_file, whole_path
+from nbody_surrogate.files.npy import write_npy
+from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.results.trajectory import Trajectory
+
+__all__ = ["EXCHANGED", "check_exchange_path", "export"]
+
+ELEMENT = "X"  # extended XYZ needs one for each particle; this stands for none
+
+
+def export(
+    candidate: Trajectory,
+    path: str | Path,
+    *,
+    reference: Trajectory | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a trajectory to a file of another program, by its extension.
+
+    - ``.extxyz``: extended XYZ, which ASE and OVITO read: positions, velocities, momenta, charges,
+      masses, and the time of each frame.
+    - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
+      ``couplings`` (N, N) where there are some; read it by `numpy.load`, no pickle is inside.
+    - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
+      and with a reference the error vector.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If the extension is unknown or the file cannot be written there.
+    RunError
+        If it cannot be written to its end.
+    """
+    path = check_exchange_path(path, overwrite)
+    if reference is not None and reference.x.shape != candidate.x.shape:
+        raise InputError(
+            f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
+            f"got {reference.x.shape}"
+        )
+    _WRITERS[path.suffix.lower()](path, candidate, reference)
+    return path
+
+
+def check_exchange_path(path: str | Path, overwrite: bool = False) -> Path:
+    """Refuse a file that `export` could not write.
+
+    Raises
+    ------
+    InputError
+        If the extension is unknown, the folder missing, or the file there already.
+    """
+    return check_output_file(path, "output", EXCHANGED, overwrite)
+
+
+def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+    del reference
+    n, dimensions = run.x.shape[1:]
+    charges, masses = run.particles.charges[0], run.particles.masses[0]
+    columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
+    pad = ((0, 0), (0, 3 - dimensions))
+    with whole_file(path) as stream:
+        for t, x, v in zip(run.t, run.x, run.v, strict=True):
+            stream.write(f'{n}\nProperties={columns} time={float(t)!r} pbc="F F F"\n'.encode())
+            velocities = np.pad(v, pad)
+            table = np.column_stack(
+                [np.pad(x, pad), velocities, masses[:, None] * velocities, charges, masses]
+            )
+            text = BytesIO()
+            np.savetxt(text, table, fmt=f"{ELEMENT} " + " ".join(["%.17g"] * table.shape[1]))
+            stream.write(text.getvalue())
+
+
+def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+    del reference
+    arrays = {
+        "t": run.t,
+        "x": run.x,
+        "v": run.v,
+        "charges": run.particles.charges[0],
+        "masses": run.particles.masses[0],
+    }
+    if run.particles.couplings is not None:
+        arrays["couplings"] = run.particles.couplings[0]
+    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for key, values in arrays.items():
+            with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
+                write_npy(stream, values.shape, [values])
+
+
+def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+    """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
+    import h5py
+
+    with whole_path(path) as part, h5py.File(part, "w", locking=False) as file:
+        _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
+
+
+def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> None:
+    frames, n, dimensions = run.x.shape
+    pad = ((0, 0), (0, 0), (0, 3 - dimensions))
+    root.attrs["Version"] = np.array([2, 0], dtype=np.int64)
+    root.attrs.create("Type", np.bytes_("PolyData"), dtype="S8")
+    root["Points"] = np.pad(run.x, pad).reshape(-1, 3)
+    root["NumberOfPoints"] = np.full(frames, n, dtype=np.int64)
+    for cells in ("Vertices", "Lines", "Polygons", "Strips"):
+        count = n if cells == "Vertices" else 0
+        group = root.create_group(cells)
+        group["NumberOfCells"] = np.full(frames, count, dtype=np.int64)
+        group["NumberOfConnectivityIds"] = np.full(frames, count, dtype=np.int64)
+        group["Offsets"] = np.arange(count + 1, dtype=np.int64)
+        group["Connectivity"] = np.arange(count, dtype=np.int64)
+    _fill_steps(root.create_group("Steps"), run.t, n)
+    data = root.create_group("PointData")
+    offsets = root["Steps"].create_group("PointDataOffsets")
+    for name, values in _point_data(run, reference, pad).items():
+        data[name] = values
+        offsets[name] = n * np.arange(frames, dtype=np.int64)
+
+
+def _fill_steps(steps: Any, t: np.ndarray, n: int) -> None:
+    frames = len(t)
+    steps.attrs["NSteps"] = np.int64(frames)
+    steps["Values"] = t
+    steps["PartOffsets"] = np.arange(frames, dtype=np.int64)
+    steps["NumberOfParts"] = np.ones(frames, dtype=np.int64)
+    steps["PointOffsets"] = n * np.arange(frames, dtype=np.int64)
+    for name in ("CellOffsets", "ConnectivityIdOffsets"):
+        steps[name] = np.zeros((frames, 4), dtype=np.int64)
+
+
+def _point_data(
+    run: Trajectory, reference: Trajectory | None, pad: tuple[tuple[int, int], ...]
+) -> dict[str, np.ndarray]:
+    frames = len(run.t)
+    found = {
+        "velocity": np.pad(run.v, pad).reshape(-1, 3),
+        "speed": np.linalg.norm(run.v, axis=2).ravel(),
+        "charge": np.tile(run.particles.charges[0], frames),
+        "mass": np.tile(run.particles.masses[0], frames),
+    }
+    if reference is not None:
+        error = np.pad(run.x - reference.x, pad).reshape(-1, 3)
+        found |= {"error": error, "error_size": np.linalg.norm(error, axis=1)}
+    return found
+
+
+_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None], None]] = {
+    ".extxyz": _write_extxyz,
+    ".npz": _write_npz,
+    ".vtkhdf": _write_vtkhdf,
+}
+EXCHANGED = tuple(_WRITERS)
+"""Extensions that `export` knows."""

@@ -1,0 +1,46 @@
+"""Trajectories on disk: H5MD 1.1 files, readable while a run still writes them.
+
+A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
+
+    h5md                            version [1, 1]
+     +- author, creator             name, version
+     +- modules/units               version [1, 0], system "reduced"
+    particles
+     +- trajectory_0000             one group for each of the B trajectories
+         +- box                     dimension D, boundary "none" (D times)
+         +- position, velocity      step (T,), time (T,), value (T, N, D)
+         +- charge, mass            (N,)
+         +- couplings               (N, N), where the particles have them
+    observables                     of a verified run
+     +- trajectory_0000             one group for each of the B trajectories
+         +- label_error             step, time and value, each (T,) long
+    parameters
+     +- frames_written              how many frames of the T are there by now
+     +- nbody_surrogate             format, shape (B, T, N, D), complete (0 or 1),
+                                    provenance_start, provenance (JSON)
+
+``step`` and ``time`` are one data set each, shared by hard links. Floating-point data are
+little-endian float64. All quantities are in reduced units, as ``modules/units`` says; charges
+and masses have the ``unit`` "1". Time, positions and velocities have none: MDAnalysis refuses
+units that it does not know, and reads what has none.
+
+Everything is allocated, contiguous, before the first frame: from then on only data change,
+never the structure, and a process that is killed leaves a readable file. Frames count as
+written once they have reached the operating system: a kill loses none, a power failure may.
+What is not written yet reads as zeros; `read_h5md` leaves it out.
+"""
+
+from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.formats.h5md.layout import MAX_BYTES
+from nbody_surrogate.formats.h5md.output_path import check_output_path
+from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
+from nbody_surrogate.formats.h5md.writer import H5MDWriter
+
+__all__ = [
+    "MAX_BYTES",
+    "H5MDReader",
+    "H5MDWriter",
+    "check_output_path",
+    "part_path",
+    "read_h5md",
+]

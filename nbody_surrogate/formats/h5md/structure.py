@@ -1,0 +1,204 @@
+"""The structure of a new file: every group and data set, allocated in its final place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.files.hdf5 import (
+    FLOAT,
+    INTEGER,
+    allocate,
+    group_at,
+    offset_of,
+    open_floats,
+    open_integer,
+    open_text,
+    text_type,
+)
+from nbody_surrogate.formats.h5md.layout import (
+    FORMAT,
+    FRAMES_WRITTEN,
+    LABEL_ERROR,
+    OBSERVABLES,
+    OURS,
+    trajectory_name,
+)
+from nbody_surrogate.formats.h5md.reader import reported
+
+__all__ = ["Structure", "create_structure", "find_structure"]
+
+UNIT = np.bytes_("1")
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Where in the file the data stand that change while a run is written, in bytes."""
+
+    complete: int
+    counter: int
+    provenance: int
+    values: tuple[tuple[int, int], ...]
+    """Positions and velocities of each trajectory."""
+    label_errors: tuple[int, ...]
+    """Of each trajectory of a verified run, else empty."""
+
+
+def create_structure(
+    path: Path,
+    particles: Particles,
+    times: np.ndarray,
+    dimensions: int,
+    start: bytes,
+    room: int,
+    label_error: bool = False,
+) -> Structure:
+    """Create a file that holds everything but the frames.
+
+    Parameters
+    ----------
+    path : Path
+        Must not exist.
+    particles : Particles
+    times : ndarray, shape (T,)
+    dimensions : int
+    start : bytes
+        What is known of the provenance before the run, or nothing.
+    room : int
+        Bytes to keep for the provenance.
+    label_error : bool
+        Whether the run is verified.
+    """
+    shape = (particles.batch, len(times), particles.n, dimensions)
+    # The earliest version of the format is the one that every reader knows.
+    with h5py.File(path, "x", libver="earliest", locking=False) as root:
+        _write_metadata(root)
+        ours = root.create_group(OURS)
+        allocate(ours, "format", FORMAT, INTEGER)
+        allocate(ours, "shape", shape, INTEGER)
+        if start:
+            allocate(ours, "provenance_start", start, text_type(len(start)))
+        complete = allocate(ours, "complete", 0, INTEGER)
+        counter = allocate(root, FRAMES_WRITTEN, 0, INTEGER)
+        provenance = allocate(ours, "provenance", b"", text_type(room))
+        clock = _create_clock(root, times)
+        values = _create_trajectories(root, particles, clock, shape[1:])
+        errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
+        return Structure(
+            offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
+        )
+
+
+def find_structure(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+    """Find where the data of an unfinished file stand, which is not trusted.
+
+    Parameters
+    ----------
+    path : Path
+    shape : tuple of int
+        (B, T, N, D).
+    room : int
+        Bytes that are kept for the provenance.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, damaged or of another shape.
+    """
+    with reported(path):
+        if path.is_symlink():
+            raise ValueError("it is a symbolic link, which is not written to")
+        return _find(path, shape, room)
+
+
+def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+    with h5py.File(path, "r", locking=False) as root:
+        ours = group_at(root, OURS)
+        places = [trajectory_name(b) for b in range(shape[0])]
+        values = [
+            tuple(
+                offset_of(open_floats(root, f"particles/{place}/{key}/value", shape[1:]))
+                for key in ("position", "velocity")
+            )
+            for place in places
+        ]
+        return Structure(
+            offset_of(open_integer(ours, "complete")),
+            offset_of(open_integer(root, FRAMES_WRITTEN)),
+            offset_of(open_text(ours, "provenance", room)),
+            tuple((position, velocity) for position, velocity in values),
+            (),
+        )
+
+
+def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
+    """Create step and time, which all time-dependent elements share."""
+    return {
+        "step": allocate(root, None, np.arange(len(times)), INTEGER),
+        "time": allocate(root, None, times, FLOAT),
+    }
+
+
+def _create_trajectories(
+    root: Any, particles: Particles, clock: dict[str, Any], shape: tuple[int, ...]
+) -> tuple[tuple[int, int], ...]:
+    """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
+    values = []
+    for b in range(particles.batch):
+        group = root.create_group(f"particles/{trajectory_name(b)}")
+        _write_box(group, shape[-1])
+        _write_particles(group, particles, b)
+        values.append(
+            (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
+        )
+    return tuple(values)
+
+
+def _create_label_errors(
+    root: Any, clock: dict[str, Any], shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Create the observables of a verified run of shape (B, T); return their offsets."""
+    batch, frames = shape
+    observables = root.create_group(OBSERVABLES)
+    groups = [observables.create_group(trajectory_name(b)) for b in range(batch)]
+    return tuple(_element(group, LABEL_ERROR, clock, (frames,)) for group in groups)
+
+
+def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...]) -> int:
+    """Create a time-dependent H5MD element, step and time by hard links; return its offset."""
+    element = group.create_group(name)
+    for key, dataset in clock.items():
+        element[key] = dataset
+    value = allocate(element, "value", None, FLOAT, shape)
+    return offset_of(value)
+
+
+def _write_metadata(root: Any) -> None:
+    h5md = root.create_group("h5md")
+    h5md.attrs["version"] = np.array([1, 1], INTEGER)
+    h5md.create_group("author").attrs["name"] = np.bytes_("unknown")
+    creator = h5md.create_group("creator")
+    creator.attrs["name"] = np.bytes_("nbody-surrogate")
+    creator.attrs["version"] = np.bytes_(version("nbody-surrogate"))
+    units = h5md.create_group("modules/units")
+    units.attrs["version"] = np.array([1, 0], INTEGER)
+    units.attrs["system"] = np.bytes_("reduced")
+
+
+def _write_box(group: Any, dimensions: int) -> None:
+    box = group.create_group("box")
+    box.attrs["dimension"] = INTEGER.type(dimensions)
+    box.attrs["boundary"] = np.array([b"none"] * dimensions)
+
+
+def _write_particles(group: Any, particles: Particles, b: int) -> None:
+    allocate(group, "charge", particles.charges[b], FLOAT).attrs["unit"] = UNIT
+    allocate(group, "mass", particles.masses[b], FLOAT).attrs["unit"] = UNIT
+    if particles.couplings is not None:
+        allocate(group, "couplings", particles.couplings[b], FLOAT)

@@ -1,0 +1,267 @@
+"""Writing a run, segment by segment, to a file that is readable at any moment.
+
+HDF5 makes the file and is done with it before the first frame comes. Frames are then written with
+plain file operations to where HDF5 said that their data set lies. So nothing of the structure can
+change any more, nothing is buffered in this process, and a full disk is an ordinary error.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import final
+
+import numpy as np
+
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.errors import InputError, RunError, one_line
+from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
+from nbody_surrogate.files.output_path import check_space
+from nbody_surrogate.formats.h5md.output_path import check_output_path
+from nbody_surrogate.formats.h5md.provenance import dump_info, room_for
+from nbody_surrogate.formats.h5md.structure import create_structure, find_structure
+from nbody_surrogate.results.trajectory import RunInfo
+
+__all__ = ["H5MDWriter"]
+
+
+@final
+class H5MDWriter:
+    """Writes the frames of a run to ``NAME.h5.part`` and renames it when it is finished.
+
+    Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where at
+    least one frame was written, and removes it where none was.
+
+    Parameters
+    ----------
+    path : path_like
+        Final name, ending in ``.h5``.
+    particles : Particles
+    dimensions : int
+        D, 2 or 3.
+    frames : int
+        T, the start included.
+    t0, dt : float
+        Frame n is at ``t0 + n * dt``.
+    overwrite : bool
+        Whether an existing file may be replaced; it stays until `finish`.
+    info : RunInfo, optional
+        What is known before the run, so that an unfinished file says how it came about.
+    label_error : bool
+        Whether the run is verified: each call of `write` then brings its label errors.
+    segments : int
+        Those that a guard watches, of which the provenance may have to tell.
+    goes_on : int
+        Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
+        is not looked at whether they are of the same run. With 0 the file is made anew.
+
+    Raises
+    ------
+    InputError
+        If an argument is wrong or the frames do not fit on the disk.
+    RunError
+        If the file cannot be written.
+    FileFormatError
+        If it is to go on with a file that is damaged or of another shape.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        particles: Particles,
+        dimensions: int,
+        frames: int,
+        t0: float,
+        dt: float,
+        *,
+        overwrite: bool = False,
+        info: RunInfo | None = None,
+        label_error: bool = False,
+        segments: int = 0,
+        goes_on: int = 0,
+    ) -> None:
+        self._shape = (particles.batch, frames, particles.n, dimensions)
+        _check_arguments(dimensions, frames, t0, dt)
+        self.path = check_output_path(path, overwrite, goes_on > 0)
+        self.part = part_path(self.path)
+        self.frames = frames
+        self.written = goes_on
+        self._overwrite = overwrite
+        self._verified = label_error
+        self._room = room_for(particles.batch, segments)
+        observables = 8 * math.prod(self._shape[:2]) if label_error else 0
+        needed = 16 * math.prod(self._shape) + observables + 2 * self._room
+        if not goes_on:
+            check_space(self.path, needed)
+        start = b"" if info is None else dump_info(info, particles.batch)
+        with self._reported():
+            if goes_on:
+                self._offsets = find_structure(self.part, self._shape, self._room)
+                self._file = self.part.open("r+b", buffering=0)
+            else:
+                self._create(particles, t0 + np.arange(frames) * dt, start)
+
+    def _create(self, particles: Particles, times: np.ndarray, start: bytes) -> None:
+        """Make the file without its frames, in place of what an unfinished run left."""
+        self.part.unlink(missing_ok=True)
+        dimensions, room, verified = self._shape[3], self._room, self._verified
+        try:
+            self._offsets = create_structure(
+                self.part, particles, times, dimensions, start, room, verified
+            )
+            self._file = self.part.open("r+b", buffering=0)
+        except FileExistsError:
+            raise
+        except BaseException:
+            self.part.unlink(missing_ok=True)
+            raise
+
+    def write(self, x: np.ndarray, v: np.ndarray, label_error: np.ndarray | None = None) -> None:
+        """Append frames; call it once for each segment.
+
+        They are written through: another process sees them on return.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, F, N, D)
+        label_error : ndarray, shape (B, F)
+            Of a verified run, else None.
+
+        Raises
+        ------
+        InputError
+            If the shapes do not fit, there are too many frames or the writer is closed.
+        RunError
+            If the file cannot be written; what was written before stays readable.
+        """
+        self._check_frames(x, v)
+        self._check_label_error(label_error, x.shape[1])
+        done, written = 8 * self.written * math.prod(self._shape[2:]), self.written + x.shape[1]
+        with self._reported():
+            for b, (position, velocity) in enumerate(self._offsets.values):
+                self._put(position + done, np.asarray(x[b], FLOAT).tobytes())
+                self._put(velocity + done, np.asarray(v[b], FLOAT).tobytes())
+            for b, offset in enumerate(self._offsets.label_errors):
+                assert label_error is not None
+                self._put(offset + 8 * self.written, np.asarray(label_error[b], FLOAT).tobytes())
+            # Only now: no reader sees frames in the making.
+            self._put(self._offsets.counter, np.array(written, INTEGER).tobytes())
+        self.written = written
+
+    def _put(self, offset: int, data: bytes) -> None:
+        """Write `data` to its place, past all buffers of this process."""
+        self._file.seek(offset)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def sync(self) -> None:
+        """Wait until what was written is on the disk.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written.
+        """
+        with self._reported():
+            os.fsync(self._file.fileno())
+
+    def finish(self, info: RunInfo) -> None:
+        """Store how the run went and give the file its final name.
+
+        Raises
+        ------
+        InputError
+            If frames are missing, or `info` does not fit.
+        RunError
+            If the file cannot be written or its name has been taken meanwhile. The frames stay
+            in the ``.part``.
+        """
+        self._check_open()
+        if self.written != self.frames:
+            raise InputError(
+                f"`frames` was given as {self.frames}, but {self.written} are written: write the "
+                f"rest, or leave the block, which keeps {str(self.part)!r}"
+            )
+        text = dump_info(info, self._shape[0], self._room)
+        with self._reported():
+            self._put(self._offsets.provenance, text.ljust(self._room, b"\0"))
+            self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._rename()
+
+    def _rename(self) -> None:
+        """Give the file its final name, in one step."""
+        if self.path.exists() and not self._overwrite:
+            raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
+        self.part.replace(self.path)
+
+    def close(self) -> None:
+        """Close the file without finishing it; harmless after `finish`."""
+        if self._file.closed:
+            return
+        with suppress(OSError):  # all that counts has been written before
+            self._file.close()
+        if self.written == 0:
+            self.part.unlink(missing_ok=True)
+
+    def __enter__(self) -> H5MDWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._file.closed:
+            raise InputError(f"`output` {str(self.path)!r} is closed, nothing can be added to it")
+
+    def _check_frames(self, x: np.ndarray, v: np.ndarray) -> None:
+        self._check_open()
+        batch, frames, n, dimensions = self._shape
+        for name, array in (("x", x), ("v", v)):
+            if array.ndim != 4 or array.shape != (batch, x.shape[1], n, dimensions):
+                raise InputError(
+                    f"`{name}` must have shape (B, F, N, D) with B = {batch}, N = {n}, "
+                    f"D = {dimensions} and as many frames F as `x`, got {array.shape}"
+                )
+        if self.written + x.shape[1] > frames:
+            raise InputError(
+                f"`x` must hold at most {frames - self.written} more of the {frames} frames "
+                f"announced, got {x.shape[1]}"
+            )
+
+    def _check_label_error(self, label_error: np.ndarray | None, frames: int) -> None:
+        shape = (self._shape[0], frames) if self._verified else None
+        given = None if label_error is None else label_error.shape
+        if given != shape:
+            needed = f"have shape (B, F) = {shape}" if self._verified else "be None"
+            raise InputError(f"`label_error` must {needed} in this file, got {given}")
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Turn a failure to write into one line."""
+        try:
+            yield
+        except (OSError, RuntimeError) as error:
+            message = f"`output` {str(self.path)!r} cannot be written: {one_line(error)}"
+            raise RunError(message) from None
+
+
+def _check_arguments(dimensions: int, frames: int, t0: float, dt: float) -> None:
+    if dimensions not in (2, 3):
+        raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
+    if frames < 1:
+        raise InputError(f"`frames` must be at least 1, the start, got {frames}")
+    for name, value in (("t0", t0), ("dt", dt)):
+        if not math.isfinite(value):
+            raise InputError(f"`{name}` must be finite, got {value}")

@@ -1,0 +1,1 @@
+"""Methods built, refined and named; which solver is the ground truth."""

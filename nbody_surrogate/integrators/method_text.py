@@ -1,0 +1,198 @@
+"""Methods by short texts, such as ``leapfrog:4`` or ``set-small``, made ready to be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.errors import InputError, NBodyError
+from nbody_surrogate.integrators.build import integrator_options, make_integrator
+from nbody_surrogate.registry.registry import names
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+from nbody_surrogate.surrogates.library import find_model, shipped_models
+
+__all__ = [
+    "COMPILED",
+    "LADDERS",
+    "NUMPY",
+    "Contender",
+    "contender",
+    "ladder",
+    "learned_names",
+    "split",
+]
+
+NUMPY = "+numpy"
+"""Ends the name of a solver that is to run with the force in plain NumPy."""
+
+COMPILED = "+compile"
+"""Ends the name of a model whose step is to be compiled by torch."""
+
+SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
+TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11)
+LADDERS: dict[str, tuple[float, ...]] = {
+    "rk45": (1e-3, 1e-5, 1e-7, 1e-9),
+    "rk4": (1, 2, 4, 8, 16, 32),
+    "yoshida4": (1, 2, 4, 8, 16, 32),
+}
+"""Parameters that differ from `SUBSTEPS` and `TOLERANCES`: higher orders need fewer."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A method that takes part in a comparison.
+
+    Attributes
+    ----------
+    label : str
+        As it was asked for, such as ``leapfrog:4``.
+    family : str
+        What it shares with the same method at other parameters, such as ``leapfrog``.
+    parameter : float or None
+        Its sub-steps or tolerance.
+    method : AbstractIntegrator
+    numpy_force : bool
+        Whether its system is to have the force in plain NumPy.
+    """
+
+    label: str
+    family: str
+    parameter: float | None
+    method: AbstractIntegrator
+    numpy_force: bool = False
+
+    @property
+    def learned(self) -> bool:
+        """Whether it is a surrogate."""
+        return isinstance(self.method, SurrogateIntegrator)
+
+    @property
+    def training_seconds(self) -> float | None:
+        """What its training took, as its card says; None for a solver or where it does not say."""
+        if not isinstance(self.method, SurrogateIntegrator):
+            return None
+        minutes = self.method.card.training_minutes
+        return None if minutes is None else 60.0 * minutes
+
+
+def split(texts: str) -> list[str]:
+    """Take a comma list of methods apart.
+
+    Raises
+    ------
+    InputError
+        If it is empty, or names one twice.
+    """
+    parts = [part.strip() for part in texts.split(",") if part.strip()]
+    if not parts:
+        raise InputError("`integrators` must name a method, such as set,leapfrog:4, got none")
+    for number, part in enumerate(parts):
+        if part in parts[:number]:
+            raise InputError(f"`integrators` names {part!r} twice; once will do")
+    return parts
+
+
+def contender(text: str, **shared: Any) -> Contender:
+    """Make a method from its text.
+
+    Parameters
+    ----------
+    text : str
+        ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
+        name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps or its
+        relative and absolute tolerance; after a model's ``+compile`` for a compiled step.
+    **shared
+        Options such as ``threads`` and ``segment``: each method takes those that it has.
+
+    Raises
+    ------
+    InputError
+        If there is no such method, or it takes no such number.
+    """
+    name, value = _apart(text)
+    numpy_force, compiled = name.endswith(NUMPY), name.endswith(COMPILED)
+    surrogate, options = _resolved(_plain(name))
+    known = integrator_options(surrogate, "integrators")
+    if numpy_force and not _adaptive(known):
+        raise InputError(f"`integrators` {text!r}: only the adaptive solvers run with {NUMPY}")
+    if compiled and "compile" not in known:
+        raise InputError(f"`integrators` {text!r}: only models run with {COMPILED}")
+    options |= {"compile": True} if compiled else {}
+    options |= {key: shared[key] for key in shared.keys() & known}
+    options |= _parameter(text, known, value)
+    return Contender(text, name, value, make_integrator(surrogate, **options), numpy_force)
+
+
+def ladder(text: str) -> list[str]:
+    """Return the texts of a method over its tolerances or sub-steps, if it gives none itself.
+
+    Raises
+    ------
+    InputError
+        If there is no such method.
+    """
+    name, value = _apart(text)
+    if value is not None:
+        return [text]
+    plain = _plain(name)
+    known = integrator_options(_resolved(plain)[0], "integrators")
+    usual = TOLERANCES if _adaptive(known) else SUBSTEPS if "substeps" in known else ()
+    rungs = LADDERS.get(plain, usual) if usual else ()
+    return [f"{name}:{_short(rung)}" for rung in rungs] or [text]
+
+
+def _plain(name: str) -> str:
+    return name.removesuffix(NUMPY).removesuffix(COMPILED)
+
+
+def _short(number: float) -> str:
+    """Write 16 and 1e-3, not 1e-03 and 0.001."""
+    return f"{number:g}" if number >= 1 else f"{number:.0e}".replace("e-0", "e-")
+
+
+def learned_names() -> list[str]:
+    """Name the trained models that ship; none where a plugin of theirs is broken."""
+    try:
+        return [model.name for model in shipped_models()]
+    except NBodyError:
+        return []
+
+
+def _apart(text: str) -> tuple[str, float | None]:
+    """Split a name from the number after its last colon; a distribution may stand before one."""
+    name, colon, number = text.rpartition(":")
+    try:
+        return (name, float(number)) if colon else (text, None)
+    except ValueError:
+        return text, None
+
+
+def _resolved(name: str) -> tuple[str, dict[str, Any]]:
+    """Return the registered name, and the weights of a model that was named in its place."""
+    if name.rpartition(":")[2] in names("integrators", "surrogates"):
+        return name, {}
+    try:
+        model = find_model(name)
+    except InputError:
+        known = ", ".join(sorted({*names("integrators", "surrogates"), *learned_names()}))
+        raise InputError(
+            f"`integrators` {name!r} is no method and no folder of a model; there are: {known}"
+        ) from None
+    return model.surrogate, {"weights": str(model.folder)}
+
+
+def _adaptive(known: frozenset[str]) -> bool:
+    return "rtol" in known
+
+
+def _parameter(text: str, known: frozenset[str], value: float | None) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if _adaptive(known):
+        return {"rtol": value, "atol": value}
+    if "substeps" not in known:
+        raise InputError(f"`integrators` {text!r}: this method takes no number, leave it out")
+    if value != int(value) or value < 1:
+        raise InputError(f"`integrators` {text!r}: sub-steps must be a whole number, 1 or more")
+    return {"substeps": int(value)}

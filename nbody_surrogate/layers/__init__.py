@@ -1,0 +1,1 @@
+"""Blocks that surrogates are built of."""

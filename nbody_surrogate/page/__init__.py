@@ -1,6 +1,0 @@
-"""Pages for the browser, each one file that needs no network: the 3D scene, charts, the report."""
-
-from nbody_surrogate.page.report import write_report
-from nbody_surrogate.page.scene import write_scene_page
-
-__all__ = ["write_report", "write_scene_page"]

@@ -1,0 +1,1 @@
+"""Systems, integrators, surrogates and presets by name."""

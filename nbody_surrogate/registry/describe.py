@@ -1,0 +1,106 @@
+"""What a plugin is, in lines of text."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.registry import (
+    Entry,
+    entries,
+    integrator_class,
+    preset,
+    short_name,
+    surrogate_class,
+    system_class,
+)
+
+__all__ = ["facts"]
+
+
+def facts(name: str, kind: str | None = None) -> list[list[str]]:
+    """Describe all that is provided under a name, or that of one kind. Only this is imported.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    PluginError
+        If it cannot be loaded.
+    """
+    distribution = name.rpartition(":")[0]
+    there = entries()
+    found = [
+        entry
+        for entry in there
+        if entry.name == short_name(name)
+        and kind in (None, entry.kind)
+        and distribution in ("", entry.distribution)
+    ]
+    if not found:
+        listed = ", ".join(dict.fromkeys(e.name for e in there if kind in (None, e.kind)))
+        raise InputError(f"`name` {name!r} is unknown; there are: {listed}")
+    return [_described(entry) for entry in found]
+
+
+def _described(entry: Entry) -> list[str]:
+    provider = f"{entry.distribution} {entry.version}" if entry.distribution else "this session"
+    lines = [f"{entry.kind} {entry.name}, of {provider} ({entry.status})", entry.target]
+    if entry.status in ("hidden", "missing"):
+        return lines
+    name = f"{entry.distribution}:{entry.name}" if entry.distribution else entry.name
+    if entry.kind == "preset":
+        return [*lines, *(f"  {key} = {value!r}" for key, value in preset(name).items())]
+    if entry.kind == "system":
+        return lines + _of_system(system_class(name))
+    if entry.kind == "integrator":
+        cls = integrator_class(name)
+        return [*lines, *_summary(cls), "options:", *_fields(cls.Options)]
+    return lines + _of_surrogate(surrogate_class(name))
+
+
+def _of_system(cls: Any) -> list[str]:
+    system = cls()
+    return [
+        *_summary(cls),
+        f"symmetries: {_listed(system.symmetries)}",
+        f"conserved: {_listed(system.conserved)}",
+        f"forces depend on velocity: {'yes' if system.velocity_dependent else 'no'}",
+        f"forces are written as laws: {'yes' if system.force_laws() is not None else 'no'}",
+        "parameters:",
+        *_fields(cls.Spec),
+    ]
+
+
+def _of_surrogate(cls: Any) -> list[str]:
+    return [
+        *_summary(cls),
+        f"symmetries: {_listed(cls.symmetries)}",
+        f"starts from: {cls.min_history} frame{'s' if cls.min_history > 1 else ''}",
+        f"weights that ship: {_listed(cls.shipped_weights)}",
+        "config:",
+        *_fields(cls.Config),
+    ]
+
+
+def _summary(cls: type) -> list[str]:
+    text = inspect.getdoc(cls) or ""
+    first = text.split("\n\n")[0].replace("\n", " ")
+    return [first] if first else []
+
+
+def _fields(model: type[BaseModel]) -> list[str]:
+    lines = []
+    for key, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        value = "(required)" if field.is_required() else repr(default)
+        lines.append(f"  {key} = {value}  {field.description or ''}".rstrip())
+    return lines
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

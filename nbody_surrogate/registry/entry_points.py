@@ -1,0 +1,105 @@
+"""What installed distributions provide, read from their entry points. Nothing is imported."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import warnings
+from contextlib import suppress
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION
+from nbody_surrogate.errors import NBodyWarning
+
+__all__ = [
+    "KINDS",
+    "VARIABLE",
+    "Kind",
+    "distribution_of",
+    "installed",
+    "is_hidden",
+    "is_there",
+    "normal",
+]
+
+Kind = Literal["systems", "integrators", "surrogates", "presets"]
+
+KINDS: tuple[Kind, ...] = ("systems", "integrators", "surrogates", "presets")
+VARIABLE = "NBODY_SURROGATE_PLUGINS"
+
+
+def installed(kind: Kind) -> list[EntryPoint]:
+    """Entry points of a kind, hidden ones too."""
+    return [point for point in _points(_places()) if point.group == f"nbody_surrogate.{kind}"]
+
+
+def _places() -> tuple[tuple[str, int], ...]:
+    """Where distributions are looked for, and when something there last changed."""
+    places = []
+    for place in sys.path:
+        with suppress(OSError):
+            places.append((place, Path(place).stat().st_mtime_ns))
+    return tuple(places)
+
+
+@lru_cache(maxsize=1)
+def _points(places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
+    """Read all entry points of ours, which takes a while."""
+    del places
+    try:
+        return _ours(entry_points())
+    except Exception:  # one distribution's metadata are damaged: the others go on
+        return [point for each in distributions() for point in _readable(each)]
+
+
+def _ours(points: Any) -> list[EntryPoint]:
+    """Select our groups; the type of all entry points differs between releases of Python."""
+    return [point for kind in KINDS for point in points.select(group=f"nbody_surrogate.{kind}")]
+
+
+def _readable(distribution: Distribution) -> list[EntryPoint]:
+    try:
+        return _ours(distribution.entry_points)
+    except Exception as error:
+        warnings.warn(
+            f"entry points of {distribution.name} cannot be read: {error}",
+            NBodyWarning,
+            stacklevel=2,
+        )
+        return []
+
+
+def is_hidden(point: EntryPoint) -> bool:
+    """Whether the environment leaves a plugin out."""
+    allowed = os.environ.get(VARIABLE)
+    if allowed is None:
+        return False
+    kept = {normal(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
+    return normal(distribution_of(point)[0]) not in kept
+
+
+def normal(distribution: str) -> str:
+    """Spell a distribution's name as package indexes do."""
+    return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
+
+
+def distribution_of(point: EntryPoint) -> tuple[str, str]:
+    """Distribution and version of an entry point."""
+    return ("unknown", "") if point.dist is None else _name_and_version(point.dist)
+
+
+@lru_cache(maxsize=256)  # it parses a file
+def _name_and_version(distribution: Distribution) -> tuple[str, str]:
+    return distribution.name, distribution.version
+
+
+def is_there(module: str) -> bool:
+    """Whether the package of a module can be found; it is not imported."""
+    with suppress(ValueError, ImportError):
+        return find_spec(module.partition(".")[0].strip()) is not None
+    return False

@@ -1,0 +1,77 @@
+"""What a plugin's class must be before anything is made of it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.errors import PluginError
+
+__all__ = ["API_VERSION", "admit"]
+
+API_VERSION = 1
+"""Of the contracts that plugins implement; it rises when they have to change."""
+
+
+def admit(cls: Any, origin: Origin) -> None:
+    """Demand a complete subclass of the contract, written for this version of it.
+
+    Raises
+    ------
+    PluginError
+        Naming what is lacking.
+    """
+    contract, attributes = _contract(origin.kind)
+    if not _is_subclass(cls, contract):
+        what = f"class {cls.__qualname__}" if inspect.isclass(cls) else f"a {type(cls).__name__}"
+        raise PluginError(f"{origin} must be a subclass of {contract.__name__}, it is {what}")
+    if cls.api_version != API_VERSION:
+        older = "update the plugin" if cls.api_version < API_VERSION else "update nbody-surrogate"
+        raise PluginError(
+            f"{origin} is written for `api_version` {cls.api_version}, "
+            f"this release has {API_VERSION}; {older}"
+        )
+    missing = sorted(cls.__abstractmethods__)
+    if missing:
+        listed = ", ".join(f"`{name}`" for name in missing)
+        raise PluginError(
+            f"{origin}: class {cls.__qualname__} lacks {listed}, which {contract.__name__} asks for"
+        )
+    for name, kind in attributes.items():
+        _demand_attribute(cls, name, kind, origin)
+    if origin.kind == "system" and cls.name != origin.name:  # by which stored runs find it again
+        raise PluginError(
+            f"{origin}: class {cls.__qualname__} must set `name` to {origin.name!r}, "
+            f"got {cls.name!r}"
+        )
+
+
+def _demand_attribute(cls: type, name: str, kind: type, origin: Origin) -> None:
+    """Demand a class attribute: text, or a subclass of the base of parameters."""
+    value = inspect.getattr_static(cls, name, None)
+    fits = isinstance(value, str) and value if kind is str else _is_subclass(value, kind)
+    if not fits:
+        wanted = "its name, as text" if kind is str else f"a subclass of {kind.__name__}"
+        raise PluginError(
+            f"{origin}: class {cls.__qualname__} must set `{name}` to {wanted}, got {value!r}"
+        )
+
+
+def _is_subclass(value: object, kind: type) -> bool:
+    return inspect.isclass(value) and issubclass(value, kind)
+
+
+def _contract(kind: str) -> tuple[Any, dict[str, type]]:
+    """Return the abstract class of a kind, and the class attributes that it asks for."""
+    if kind == "system":
+        from nbody_surrogate.contracts.system import AbstractSystem, SystemSpec
+
+        return AbstractSystem, {"name": str, "Spec": SystemSpec}
+    if kind == "integrator":
+        from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+
+        return AbstractIntegrator, {"Options": IntegratorOptions}
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
+
+    return AbstractSurrogate, {"Config": SurrogateConfig}

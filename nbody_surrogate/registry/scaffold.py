@@ -1,0 +1,105 @@
+"""Write a new plugin package: complete, installable and tested as it stands."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.registry.registry import entries
+
+__all__ = ["write_package"]
+
+NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+LONGEST = 40
+PREFIX = "nbody-"
+CODE = {"surrogate": "model.py", "system": "system.py", "integrator": "integrator.py"}
+
+
+def write_package(name: str, kind: str, folder: str | Path) -> list[Path]:
+    """Write a package that provides one plugin.
+
+    Parameters
+    ----------
+    name : str
+        What the plugin is to be called; lower-case letters, digits and single hyphens.
+    kind : str
+        ``surrogate``, ``system`` or ``integrator``.
+    folder : path
+        Must not be there.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    InputError
+        If the name is no name or is taken, or the folder is there.
+    RunError
+        If the files cannot be written.
+    """
+    folder = Path(folder)
+    _check(name, kind, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            _fill(part, name, kind)
+            part.chmod(0o755)
+            part.rename(folder)
+        except BaseException:
+            shutil.rmtree(part, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise RunError(f"{str(folder)!r} cannot be written: {error.strerror}") from None
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _check(name: str, kind: str, folder: Path) -> None:
+    if not NAME.fullmatch(name) or len(name) > LONGEST:
+        raise InputError(
+            "`name` must be of lower-case letters, digits and single hyphens, and at most "
+            f"{LONGEST} characters, got {name!r}; use one such as my-{kind}"
+        )
+    rivals = {"system"} if kind == "system" else {"integrator", "surrogate"}
+    for entry in entries():
+        if entry.name == name and entry.kind in rivals:
+            owner = entry.distribution or "this session"
+            raise InputError(f"`name` {name!r} is taken: {owner} has {entry.kind} {name!r}")
+    module = _words(name)["module"]
+    if module in sys.stdlib_module_names:
+        raise InputError(f"`name` {name!r} would make a module {module!r}, which Python has")
+    if folder.exists() or folder.is_symlink():
+        raise InputError(f"`output` {str(folder)!r} is there already; choose another")
+
+
+def _words(name: str) -> dict[str, str]:
+    """Return what the templates are filled in with."""
+    distribution = name if name.startswith(PREFIX) else PREFIX + name
+    return {
+        "name": name,
+        "distribution": distribution,
+        "module": distribution.replace("-", "_"),
+        "title": "".join(part.capitalize() for part in name.split("-")),
+    }
+
+
+def _fill(folder: Path, name: str, kind: str) -> None:
+    words = _words(name)
+    package, tests = folder / words["module"], folder / "tests"
+    package.mkdir()
+    tests.mkdir()
+    places = {CODE[kind]: package / CODE[kind], "test.py": tests / f"test_{words['module']}.py"}
+    for template in (files("nbody_surrogate.registry") / "templates" / kind).iterdir():
+        plain = template.name.removesuffix(".template")
+        text = Template(template.read_text(encoding="utf-8")).substitute(words)
+        places.get(plain, folder / plain).write_text(text, encoding="utf-8")
+    summary = f'"""The {kind} `{name}` for nbody-surrogate."""\n'
+    (package / "__init__.py").write_text(summary, encoding="utf-8")

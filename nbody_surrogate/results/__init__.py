@@ -1,0 +1,1 @@
+"""What a run gives: trajectories, metrics, statistics, label errors, the report of a guard."""

@@ -1,0 +1,58 @@
+"""DOC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.results.metrics import horizon_frames
+from nbody_surrogate.results.trajectory import Ensemble
+
+__all__ = ["LabelErrors", "label_errors"]
+
+
+@dataclass(frozen=True)
+class LabelErrors:
+    """The label error of a run at a table's horizons, over the trajectories that are good there.
+
+    Attributes
+    ----------
+    horizons : tuple of float
+        Time since the start, as in `Comparison`.
+    median, largest : tuple of float
+        Over trajectories; NaN where none is good.
+    """
+
+    horizons: tuple[float, ...]
+    median: tuple[float, ...]
+    largest: tuple[float, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain types, fit for JSON; what is not finite becomes None."""
+        return {
+            "horizons": list(self.horizons),
+            "median": [value if np.isfinite(value) else None for value in self.median],
+            "largest": [value if np.isfinite(value) else None for value in self.largest],
+        }
+
+
+def label_errors(run: Ensemble) -> LabelErrors | None:
+    """Summarise the label error of a run, or return None where it was not verified."""
+    if run.label_error is None:
+        return None
+    at = horizon_frames(run.t)
+    good = [_good(run.label_error[:, frame]) for frame in at]
+    return LabelErrors(
+        horizons=tuple(float(run.t[frame] - run.t[0]) for frame in at),
+        median=tuple(float(np.median(values)) for values in good),
+        largest=tuple(float(np.max(values)) for values in good),
+    )
+
+
+def _good(values: Float64[np.ndarray, " B"]) -> Float64[np.ndarray, " G"]:
+    """Leave out NaN, but for one where there is nothing else."""
+    good = values[~np.isnan(values)]
+    return good if good.size else values[:1]

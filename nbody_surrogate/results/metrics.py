@@ -1,0 +1,206 @@
+"""Measures of a run: errors against a reference, and drift of what should be conserved.
+
+Errors are per trajectory; with x the reference's and y the candidate's positions (B, T, N, D):
+
+====================  ==========================================================================
+name                  formula
+====================  ==========================================================================
+`mse`                 mean over i and d of (y - x)^2, at each frame
+`rmse`                its root
+`normalised_rmse`     its root over the reference's spread, so that 1 is no better than the mean
+`ade`                 mean over i and all frames after the start of |y_i - x_i|
+`fde`                 mean over i of |y_i - x_i| at the last frame
+====================  ==========================================================================
+
+The last two are the average and the final displacement error of Pellegrini et al., ICCV 2009.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.results.trajectory import Ensemble
+
+__all__ = [
+    "HORIZONS",
+    "SAME_TIME",
+    "VALID_THRESHOLD",
+    "Drift",
+    "ade",
+    "closest_pair",
+    "departures",
+    "drift",
+    "fastest",
+    "fde",
+    "horizon_frames",
+    "mean_kinetic",
+    "mse",
+    "normalised_rmse",
+    "rmse",
+    "spread",
+    "summary",
+    "valid_prediction_time",
+]
+
+HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
+SAME_TIME = 1e-9  # relative difference of times that are the same
+VALID_THRESHOLD = 0.1  # of the reference's spread
+
+
+class Drift(NamedTuple):
+    """Largest departure from the start's value, one row per trajectory.
+
+    Attributes
+    ----------
+    energy : ndarray, shape (B,)
+        Over the scale handed to `drift`, else over the run's own time-mean kinetic energy. The
+        total energy is near zero in a neutral cloud and useless as a scale.
+    momentum, angular_momentum : ndarray, shape (B,)
+        Euclidean norms, in reduced units.
+    """
+
+    energy: Float64[np.ndarray, " B"]
+    momentum: Float64[np.ndarray, " B"]
+    angular_momentum: Float64[np.ndarray, " B"]
+
+
+def mse(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """Mean squared error per coordinate at each frame: over N and D, shape (B, T)."""
+    return np.asarray(((candidate - reference) ** 2).mean((2, 3)))
+
+
+def rmse(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """Root-mean-square error per coordinate at each frame: over N and D, shape (B, T)."""
+    return np.asarray(np.sqrt(mse(reference, candidate)))
+
+
+def spread(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
+    """Root of the time-mean variance of positions about their centroid, per coordinate.
+
+    It is 1 where there is none, as for a single particle.
+    """
+    centred = x - x.mean(2, keepdims=True)
+    scale = np.sqrt((centred**2).mean((1, 2, 3)))
+    return np.where(scale > 0, scale, 1.0)
+
+
+def normalised_rmse(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """RMSE over the reference's spread, as in Vlachas et al., Neural Networks 126 (2020) 191."""
+    return np.asarray(rmse(reference, candidate) / spread(reference)[:, None])
+
+
+def ade(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, " B"]:
+    """Return the average displacement error: the mean distance over particles and frames."""
+    return np.asarray(np.linalg.norm(candidate - reference, axis=3)[:, 1:].mean((1, 2)))
+
+
+def fde(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, " B"]:
+    """Return the final displacement error: the mean distance over particles at the end."""
+    return np.asarray(np.linalg.norm(candidate[:, -1] - reference[:, -1], axis=2).mean(1))
+
+
+def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Smallest distance of a pair at each frame; infinity for a single particle."""
+    i, j = np.triu_indices(x.shape[2], 1)
+    smallest = np.full(x.shape[:2], np.inf)
+    if i.size:
+        for frame in range(x.shape[1]):  # one at a time, for the memory
+            apart = x[:, frame, i] - x[:, frame, j]
+            smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
+    return smallest
+
+
+def fastest(v: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
+    """Largest speed of a particle at each frame."""
+    return np.asarray(np.linalg.norm(v, axis=3).max(2))
+
+
+def valid_prediction_time(
+    t: Float64[np.ndarray, " T"],
+    reference: Float64[np.ndarray, "B T N D"],
+    candidate: Float64[np.ndarray, "B T N D"],
+    threshold: float = VALID_THRESHOLD,
+) -> Float64[np.ndarray, " B"]:
+    """Time until the position error exceeds a share of the reference's spread.
+
+    As in Vlachas et al., Neural Networks 126 (2020) 191, there with a threshold of 0.5.
+
+    Returns
+    -------
+    ndarray, shape (B,)
+        Time since the start of the last frame before the first excess; infinity where the
+        whole run is valid.
+    """
+    excess = ~(normalised_rmse(reference, candidate) <= threshold)
+    first = excess.argmax(1)
+    return np.where(excess.any(1), t[np.maximum(first - 1, 0)] - t[0], np.inf)
+
+
+def mean_kinetic(
+    v: Float64[np.ndarray, "B T N D"], particles: Particles
+) -> Float64[np.ndarray, " B"]:
+    """Kinetic energy averaged over time, shape (B,)."""
+    return np.asarray(0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1))
+
+
+def departures(
+    system: AbstractSystem,
+    x: Float64[np.ndarray, "B T N D"],
+    v: Float64[np.ndarray, "B T N D"],
+    particles: Particles,
+    energy_scale: Float64[np.ndarray, " B"] | None = None,
+) -> Float64[np.ndarray, "3 B T"]:
+    """Departure of energy, momentum and angular momentum from the start's value, at each frame.
+
+    Energy is over `energy_scale`, else over the run's own time-mean kinetic energy.
+    """
+    scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
+    scale = np.where(scale > 0, scale, 1.0)
+    start = system.invariants(x[:, 0], v[:, 0], particles)
+    found = np.zeros((3, *x.shape[:2]))
+    for frame in range(1, x.shape[1]):
+        now = system.invariants(x[:, frame], v[:, frame], particles)
+        found[0, :, frame] = np.abs(now.energy - start.energy) / scale
+        found[1, :, frame] = np.linalg.norm(now.momentum - start.momentum, axis=1)
+        gap = now.angular_momentum - start.angular_momentum
+        found[2, :, frame] = np.linalg.norm(gap, axis=1)
+    return found
+
+
+def drift(
+    system: AbstractSystem,
+    x: Float64[np.ndarray, "B T N D"],
+    v: Float64[np.ndarray, "B T N D"],
+    particles: Particles,
+    energy_scale: Float64[np.ndarray, " B"] | None = None,
+) -> Drift:
+    """Largest drift of energy, momentum and angular momentum over the frames of a run."""
+    return Drift(*departures(system, x, v, particles, energy_scale).max(2))
+
+
+def summary(run: Ensemble) -> dict[str, float]:
+    """Median drifts of a run by itself, energy over its own time-mean kinetic energy."""
+    values = drift(run.system(), run.x, run.v, run.particles)
+    return {key: float(np.median(value)) for key, value in values._asdict().items()}
+
+
+def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
+    """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
+    since = t - t[0]
+    horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
+    return [int(np.abs(since - h).argmin()) for h in horizons]

@@ -1,0 +1,194 @@
+"""Results: trajectories, and ensembles of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.guard_report import GuardReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Ensemble", "RunInfo", "Trajectory"]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How a run came about and how it ended.
+
+    Attributes
+    ----------
+    system : dict
+        Name and parameters of the system.
+    method : dict
+        Name and options of the integrator; for a surrogate also its weights' hash.
+    versions : dict
+        Of the libraries that matter for the numbers.
+    wall_time : float
+        Seconds spent stepping, loading and compilation excluded as far as they came before.
+    counters : dict
+        Such as ``nfev``.
+    status : tuple of int
+        One for each trajectory: 0 for success, -1 for failure.
+    message : tuple of str
+        One for each trajectory.
+    good : tuple of int
+        Valid frames of each trajectory, the start included.
+    seed : int or None
+        Of the sampler, where there was one.
+    guard : GuardReport or None
+        What the guard of a guarded run found and did.
+    """
+
+    system: dict[str, Any]
+    method: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
+    wall_time: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+    status: tuple[int, ...] = ()
+    message: tuple[str, ...] = ()
+    good: tuple[int, ...] = ()
+    seed: int | None = None
+    guard: GuardReport | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether every trajectory reached its last frame."""
+        return all(code == 0 for code in self.status)
+
+    @property
+    def label(self) -> str:
+        """The method's name with its tolerance, step or sub-steps, and its guard."""
+        return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
+
+    @property
+    def _method(self) -> str:
+        name = str(self.method["integrator"])
+        if "rtol" in self.method:
+            return f"{name} (rtol {self.method['rtol']:g})"
+        if self.method.get("step") is not None:
+            return f"{name} (step {self.method['step']:g})"
+        if self.method.get("substeps") is not None:
+            return f"{name} ({self.method['substeps']} sub-steps)"
+        return name
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One trajectory: `t` (T,), `x` and `v` (T, N, D), its `particles` (B = 1) and `info`.
+
+    A verified run also has its `label_error` (T,), as described for `Ensemble`.
+    """
+
+    t: Float64[np.ndarray, " T"]
+    x: Float64[np.ndarray, "T N D"]
+    v: Float64[np.ndarray, "T N D"]
+    particles: Particles
+    info: RunInfo
+    label_error: Float64[np.ndarray, " T"] | None = None
+
+    def state(self, frame: int) -> State:
+        """Return the state at a frame, with a batch axis of length 1."""
+        return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
+
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with, as `Ensemble.system` does."""
+        return _system_of(self.info)
+
+    def plot(self) -> Figure:
+        """Draw the paths and what is conserved, as a matplotlib figure."""
+        from nbody_surrogate.viz.figures.trajectory import draw_trajectory
+
+        return draw_trajectory(self)
+
+    def _repr_html_(self) -> str:
+        """Show a small picture in a notebook."""
+        from nbody_surrogate.results.thumbnail import trajectory_html
+
+        return trajectory_html(self)
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """A batch of trajectories: `t` (T,), `x` and `v` (B, T, N, D), `particles` and `info`.
+
+    A run that was made with ``verify`` also has its `label_error` (B, T): the position RMSE, per
+    coordinate, between the run and a sharper one of the same start, and NaN from the first frame
+    that is not good in either. It is the difference between two runs, so an estimate of the
+    error of the looser one, and it means nothing once growth has taken it to the size of the
+    cloud.
+    """
+
+    t: Float64[np.ndarray, " T"]
+    x: Float64[np.ndarray, "B T N D"]
+    v: Float64[np.ndarray, "B T N D"]
+    particles: Particles
+    info: RunInfo
+    label_error: Float64[np.ndarray, "B T"] | None = None
+
+    def __post_init__(self) -> None:
+        shape = (*self.particles.charges.shape[:1], len(self.t), *self.particles.charges.shape[1:])
+        if self.x.shape != self.v.shape or self.x.shape[:3] != shape:
+            raise InputError(
+                f"`x` and `v` must have shape (B, T, N, D) with (B, T, N) = {shape}, "
+                f"got {self.x.shape} and {self.v.shape}"
+            )
+        if self.label_error is not None and self.label_error.shape != shape[:2]:
+            raise InputError(
+                f"`label_error` must have shape (B, T) = {shape[:2]}, got {self.label_error.shape}"
+            )
+
+    def __len__(self) -> int:
+        return int(self.x.shape[0])
+
+    def __getitem__(self, b: int) -> Trajectory:
+        info = replace(
+            self.info,
+            status=self.info.status[b : b + 1],
+            message=self.info.message[b : b + 1],
+            good=self.info.good[b : b + 1],
+            guard=None if self.info.guard is None else self.info.guard.of(b),
+        )
+        label_error = None if self.label_error is None else self.label_error[b]
+        return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)
+
+    def __iter__(self) -> Iterator[Trajectory]:
+        return (self[b] for b in range(len(self)))
+
+    def state(self, frame: int) -> State:
+        """Return the states of all trajectories at a frame."""
+        return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
+
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with.
+
+        Raises
+        ------
+        InputError
+            If the run does not say, or its system is not installed.
+        """
+        return _system_of(self.info)
+
+    def _repr_html_(self) -> str:
+        """Show a small picture of the first trajectory in a notebook."""
+        from nbody_surrogate.results.thumbnail import ensemble_html
+
+        return ensemble_html(self)
+
+
+def _system_of(info: RunInfo) -> AbstractSystem:
+    from nbody_surrogate.registry.registry import make_system
+
+    parameters = dict(info.system)
+    name = parameters.pop("system", None)
+    if name is None:
+        raise InputError("`info` of this run does not name its `system`")
+    return make_system(name, **parameters)

@@ -1,0 +1,1 @@
+"""The one loop: simulate, resume, checkpoints, observers, the guard."""

@@ -1,0 +1,306 @@
+"""Restart files: all that the rest of a run depends on, at a segment's boundary, in one file.
+
+A restart file is in the format of safetensors: the arrays, and a text of JSON among its metadata,
+with a SHA-256 of all of it. It names no code: system and method are looked up by name.
+
+==================  =======================================================================
+array               what
+==================  =======================================================================
+charges, masses     (B, N)
+couplings           (B, N, N), where the particles have them
+carry.x, carry.v    (B, N, D), and all else that the method carries: its history or cache, and
+                    its step sizes
+guard...            the account of a guarded run
+==================  =======================================================================
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.environment.versions import versions
+from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
+from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
+from nbody_surrogate.files.untrusted import read_bounded
+from nbody_surrogate.registry.registry import plugin_of
+from nbody_surrogate.results.guard_report import GuardReport
+
+__all__ = [
+    "Checkpoint",
+    "Document",
+    "GuardState",
+    "Maker",
+    "Restart",
+    "check_restart_path",
+    "read_restart",
+]
+
+FORMAT = "nbody-surrogate restart"
+FORMAT_VERSION = 1
+LARGEST = 2 * 2**30  # bytes
+KEY = "document"  # of the metadata; `sha256` is the other one
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run's restart file is kept.
+
+    Attributes
+    ----------
+    path : path_like
+    note : mapping
+        Plain values, which come back from the file.
+    overwrite : bool
+        Replace a file that is there when the run starts.
+    """
+
+    path: str | os.PathLike[str]
+    note: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class Maker(_Section):
+    """What the bits of a run depend on, beside its specification."""
+
+    plugin: str = Field(description="the distribution that the method comes from, its version")
+    fingerprint: str = Field(description="SHA-256 of a surrogate's configuration and weights")
+    threads: int
+    machine: str
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, method: AbstractIntegrator) -> Maker:
+        """Return that of this process."""
+        return cls(
+            plugin=plugin_of(method.name),
+            fingerprint=method.fingerprint,
+            threads=method.threads,
+            machine=platform.machine(),
+            versions=versions(),
+        )
+
+    def differences(self, now: Maker) -> list[str]:
+        """Say what is different now."""
+        named = {
+            "weights": (self.fingerprint[:12], now.fingerprint[:12]),
+            "threads": (self.threads, now.threads),
+            "plugin": (self.plugin, now.plugin),
+            "machine": (self.machine, now.machine),
+        }
+        for name in sorted(self.versions.keys() | now.versions.keys()):
+            named[name] = (self.versions.get(name), now.versions.get(name))
+        return [f"{name} {a}, now {b}" for name, (a, b) in named.items() if a != b]
+
+
+class GuardState(_Section):
+    """A guard, and what it found by now."""
+
+    policy: str
+    thresholds: dict[str, float | None]
+    reference: dict[str, Any] | None
+    report: GuardReport
+
+
+class Document(_Section):
+    """Everything of a restart file but its arrays."""
+
+    format: str = FORMAT
+    format_version: int = FORMAT_VERSION
+    system: dict[str, Any]
+    method: dict[str, Any]
+    made_by: Maker
+    t0: float = Field(allow_inf_nan=False)
+    dt: float = Field(gt=0, allow_inf_nan=False)
+    frames: int = Field(ge=1, le=10**9, description="of the whole run, the start not counted")
+    frame: int = Field(ge=0, description="of the boundary")
+    seed: int | None
+    output: str
+    counters: dict[str, int]
+    wall_time: float
+    good: tuple[int, ...]
+    message: tuple[str, ...]
+    guard: GuardState | None
+    note: dict[str, Any] = Field(description="of whoever started the run")
+
+
+class Restart(NamedTuple):
+    """A restart file's content."""
+
+    document: Document
+    arrays: dict[str, np.ndarray]
+
+    @property
+    def particles(self) -> Particles:
+        """The particles of the run."""
+        return Particles(
+            self.arrays["charges"], self.arrays["masses"], self.arrays.get("couplings")
+        )
+
+    def part(self, prefix: str) -> dict[str, np.ndarray]:
+        """Return the arrays below a prefix."""
+        found = {k: y for k, y in self.arrays.items() if k.startswith(prefix)}
+        return {key.removeprefix(prefix): value for key, value in found.items()}
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step.
+
+        Raises
+        ------
+        RunError
+            If it cannot be written; the file of before stays.
+        """
+        text = json.dumps(_plain(self.document))
+        metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
+        part = part_path(path)
+        try:
+            with part.open("wb") as file:
+                file.write(save_arrays(self.arrays, metadata))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except OSError as error:
+            raise RunError(
+                f"`checkpoint` {str(path)!r} cannot be written: {one_line(error)}"
+            ) from None
+        finally:
+            with suppress(OSError):
+                part.unlink()
+
+
+def _plain(document: Document) -> dict[str, Any]:
+    values = document.model_dump()
+    if document.guard is not None:
+        values["guard"]["report"] = asdict(document.guard.report)
+    return values
+
+
+def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
+    """Check, before a long run, that its restart file can be written to `path`.
+
+    Raises
+    ------
+    InputError
+        If its folder is missing or not writable, or there is a file and `overwrite` is not given.
+    """
+    if Path(path).suffix.lower() == ".h5":
+        raise InputError(
+            f"`checkpoint` must not end in '.h5', as the output does, got {os.fspath(path)!r}"
+        )
+    return check_output_file(
+        path,
+        "checkpoint",
+        overwrite=overwrite,
+        otherwise=f"go on with nbody-sim resume, {OTHERWISE}",
+    )
+
+
+def read_restart(path: str | os.PathLike[str]) -> Restart:
+    """Read a restart file, which is not trusted.
+
+    Raises
+    ------
+    FileFormatError
+        If it is missing, damaged or of a newer format.
+    """
+    file = Path(path)
+    try:
+        raw = read_bounded(file, LARGEST)
+        arrays = load_arrays(raw)
+        metadata = _metadata(raw)
+        document = _document(metadata[KEY])
+        if metadata["sha256"] != _digest(metadata[KEY], arrays):
+            raise ValueError("its content is not what was written")
+        restart = Restart(document, arrays)
+        _check(restart)
+    except FileNotFoundError:
+        raise FileFormatError(f"{str(file)!r} cannot be resumed: there is no such file") from None
+    except FileFormatError as error:
+        raise FileFormatError(f"no restart file: {error}") from None
+    except DAMAGE as error:
+        raise FileFormatError(
+            f"{str(file)!r} cannot be read as a restart file: {one_line(error)}"
+        ) from None
+    return restart
+
+
+DAMAGE = (
+    OSError,
+    SafetensorError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    MemoryError,
+)
+
+
+def _metadata(raw: bytes) -> dict[str, str]:
+    """Return the metadata of bytes that were loaded before."""
+    length = int.from_bytes(raw[:8], "little")
+    found: dict[str, str] = json.loads(raw[8 : 8 + length])["__metadata__"]
+    return found
+
+
+def _document(text: str) -> Document:
+    header = json.loads(text)
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise ValueError("it is of another kind")
+    if header.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"its format version is {header.get('format_version')!r}, this release reads "
+            f"{FORMAT_VERSION}"
+        )
+    try:
+        return Document.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{key}: {first['msg']}") from None
+
+
+def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
+    """SHA-256 of a document and its arrays."""
+    digest = hashlib.sha256(text.encode())
+    for key in sorted(arrays):
+        value = arrays[key]
+        digest.update(f"{key} {value.dtype} {value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
+
+
+def _check(restart: Restart) -> None:
+    """Demand that a document and its arrays are about the same run."""
+    document, particles = restart.document, restart.particles
+    x, v = restart.arrays["carry.x"], restart.arrays["carry.v"]
+    shape = particles.charges.shape
+    if x.shape != v.shape or x.ndim != 3 or x.shape[:2] != shape or x.dtype != np.float64:
+        raise ValueError(f"its state has shapes {x.shape} and {v.shape} for particles {shape}")
+    if not len(document.good) == len(document.message) == shape[0]:
+        raise ValueError(f"it does not say how {shape[0]} trajectories went")
+    if document.frame > document.frames:
+        raise ValueError(f"it is at frame {document.frame} of {document.frames}")
+    if document.guard is not None and len(document.guard.report.fallen_back) != shape[0]:
+        raise ValueError(f"its guard did not watch {shape[0]} trajectories")

@@ -1,0 +1,302 @@
+"""A guard at work: it advances a run as the integrator does, and looks at what comes."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, final
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment, Tick
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
+from nbody_surrogate.results.metrics import closest_pair, fastest
+from nbody_surrogate.simulation.guard.drift_budget import Budget, Readings
+from nbody_surrogate.simulation.guard.options import Guard
+from nbody_surrogate.simulation.guard.replay import _Edit, _standstill
+
+__all__ = ["Watch"]
+
+SLACK = 1e-9  # relative, of times
+
+
+class _Fault(NamedTuple):
+    """Where a segment is at fault for one reason: (B, F), and the reason with its numbers."""
+
+    reason: str
+    at: np.ndarray
+    detail: Callable[[int, int], str]
+
+
+@final
+class Watch:
+    """The guard of one run.
+
+    Parameters
+    ----------
+    guard : Guard
+    method : AbstractIntegrator
+        What is guarded.
+    problem : Problem
+    start : State
+    frames : int
+        Of the whole run, the start not counted.
+
+    Attributes
+    ----------
+    report : GuardReport
+        What happened by now.
+    stopped : ndarray, shape (B,)
+        Trajectories that are not watched any more.
+    budget : Budget
+    """
+
+    def __init__(
+        self, guard: Guard, method: AbstractIntegrator, problem: Problem, start: State, frames: int
+    ) -> None:
+        batch = len(start.x)
+        self.guard, self.method, self.frames = guard, method, frames
+        self.limits = guard.limits(method, problem.system)
+        self.solver = guard.solver(problem.system, batch, method.options.segment)
+        if self.solver is not None:  # what does not fit is said before the run
+            self.solver.start(problem.system, start, problem.particles, problem.dt)
+        now = Readings.of(problem.system, start.x[:, None], start.v[:, None], problem.particles)
+        shares = guard.shares(problem.system)
+        self.budget = Budget(shares, now)
+        self.stopped = np.zeros(batch, dtype=bool)
+        self._warned: set[str] = set()
+        thresholds = shares | self.limits._asdict()
+        self.report = GuardReport(
+            guard.policy,
+            {key: float(value) for key, value in thresholds.items() if 0 < value < np.inf},
+            None if self.solver is None else self.solver.description,
+            frames,
+            (0,) * batch,
+        )
+
+    @property
+    def segments(self) -> int:
+        """Segments of the whole run."""
+        return math.ceil(self.frames / self.method.options.segment)
+
+    def go_to(
+        self, report: GuardReport, account: Mapping[str, np.ndarray], message: Sequence[str]
+    ) -> None:
+        """Take over what an interrupted run found, of which some trajectories have stopped.
+
+        Raises
+        ------
+        ValueError
+            If the account is of another run.
+        """
+        shapes = [
+            {key: y.shape for key, y in each.items()} for each in (self.budget.arrays, account)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError("the guard's account is not of its thresholds")
+        self.report = report
+        self.budget.arrays = dict(account)
+        self.stopped = np.array([bool(why) for why in message])
+        self._warned = {event.reason for event in report.events}
+
+    def warm_up(self, problem: Problem, state: State) -> None:
+        """Compute one frame by the reference, so that nothing is compiled during the run."""
+        if self.solver is not None:
+            start = self.solver.start(problem.system, state[0], problem.particles[0], problem.dt)
+            self.solver.advance(start, 1)
+
+    def advance(
+        self,
+        carry: Carry,
+        frames: int,
+        tick: Tick | None,
+        past_x: Float64[np.ndarray, "B T N D"],
+        past_v: Float64[np.ndarray, "B T N D"],
+    ) -> Segment:
+        """Advance as the integrator does; what the guard does to the frames is done.
+
+        Parameters
+        ----------
+        carry, frames, tick
+            As for `AbstractIntegrator.advance`.
+        past_x, past_v : ndarray, shape (B, T, N, D)
+            The run up to the frame of the carry.
+        """
+        outside = self._outside(carry, frames)
+        hopeless = outside and self.guard.policy == "fallback"  # the method need not even try
+        segment = (
+            _standstill(carry, frames) if hopeless else self.method.advance(carry, frames, tick)
+        )
+        began = time.perf_counter()
+        with np.errstate(all="ignore"):
+            now = Readings.of(carry.problem.system, segment.x, segment.v, carry.problem.particles)
+        faults = self._known(carry, frames) if outside else []
+        if not hopeless:
+            faults = [*self._faults(carry, segment, now), *faults]
+        at = np.stack([fault.at for fault in faults]) & ~self.stopped[:, None]
+        if np.any(at):  # the one thing that is asked of every segment
+            events = _events(carry.frame, self.method.options.segment, faults, at)
+            self._note(time.perf_counter() - began, events)
+            return self._act(carry, segment, events, (past_x, past_v), now)
+        self.budget.settle(now)
+        self._note(time.perf_counter() - began, [])
+        return segment
+
+    def _outside(self, carry: Carry, frames: int) -> bool:
+        """Whether the run is known to be outside the limits before it goes there."""
+        problem = carry.problem
+        end = problem.time(carry.frame + frames)
+        return bool(problem.particles.n > self.limits.most or end > self._latest)
+
+    @property
+    def _latest(self) -> float:
+        return self.limits.longest + SLACK * abs(self.limits.longest)
+
+    def _faults(self, carry: Carry, segment: Segment, now: Readings) -> list[_Fault]:
+        """Look for all that can be wrong with frames."""
+        count = segment.x.shape[1]
+        good = np.arange(count) < segment.good[:, None]
+        faults = [_Fault("non-finite", ~good, lambda b, f: segment.message[b])]
+        with np.errstate(all="ignore"):
+            closest, speed = closest_pair(segment.x), fastest(segment.v)
+        share = (carry.frame + count) / self.frames
+        faults += [self._loss(key, now, carry.frame + 1, share) for key in self.budget.thresholds]
+        low, high = self.limits.closest, self.limits.fastest
+        return [
+            *faults,
+            _Fault(
+                "distance",
+                ~(closest >= low),
+                lambda b, f: f"a pair at distance {closest[b, f]:.3g}, the limit is {low:.3g}",
+            ),
+            _Fault(
+                "speed",
+                ~(speed <= high),
+                lambda b, f: f"a particle of speed {speed[b, f]:.3g}, the limit is {high:.3g}",
+            ),
+        ]
+
+    def _loss(self, key: str, now: Readings, before: int, share: float) -> _Fault:
+        """Compare what was lost of a quantity with its budget at the end of the segment."""
+        with np.errstate(all="ignore"):
+            errors, scale = self.budget.errors(key, now), self.budget.scale(key, now, before)
+        allowed = share * self.budget.thresholds[key]
+        name = key.replace("_", " ")
+
+        def detail(b: int, f: int) -> str:
+            relative = errors[b, f] / scale[b] if scale[b] > 0 else np.inf
+            return f"{name} error {relative:.2g} of its scale, the budget is {allowed:.2g} by now"
+
+        return _Fault(name, ~(errors <= allowed * scale[:, None]), detail)
+
+    def _known(self, carry: Carry, frames: int) -> list[_Fault]:
+        """Say where the run is outside limits that do not depend on its frames."""
+        problem, shape = carry.problem, (len(self.stopped), frames)
+        n, most, longest = problem.particles.n, self.limits.most, self.limits.longest
+        times = [problem.time(carry.frame + 1 + f) for f in range(frames)]
+        late = np.array([t > self._latest for t in times])
+        return [
+            _Fault(
+                "particles",
+                np.full(shape, n > most),
+                lambda b, f: f"{n} particles, the limit is {most:g}",
+            ),
+            _Fault(
+                "time",
+                np.broadcast_to(late, shape),
+                lambda b, f: f"time {times[f]:g}, the limit is {longest:g}",
+            ),
+        ]
+
+    def _note(self, seconds: float, events: list[GuardEvent]) -> None:
+        report = self.report
+        self.report = replace(
+            report,
+            check_time=report.check_time + seconds,
+            events=(*report.events, *events),
+        )
+        for event in events:
+            if self.guard.policy == "warn" and event.reason not in self._warned:
+                self._warned.add(event.reason)
+                warnings.warn(f"guard: {event}; the run goes on", NBodyWarning, stacklevel=2)
+
+    def _act(
+        self,
+        carry: Carry,
+        segment: Segment,
+        events: list[GuardEvent],
+        past: tuple[np.ndarray, np.ndarray],
+        now: Readings,
+    ) -> Segment:
+        """Do what the policy says to the trajectories that tripped."""
+        if self.guard.policy == "warn":
+            self.stopped = self.stopped | (segment.status != OK)
+            self.budget.settle(now)
+            return segment
+        edit = _Edit(carry, segment)
+        for event in events:
+            b, valid = event.trajectory, event.frame - carry.frame - 1
+            if self.guard.policy == "stop":
+                why = segment.message[b] if event.reason == "non-finite" else ""
+                why = why or f"the guard found {event.detail} {_after(carry, valid)}"
+                edit.freeze(b, valid, why)
+            else:
+                self._replay(edit, b)
+            self.stopped[b] = edit.status[b] != OK
+        began = time.perf_counter()
+        changed = edit.segment(self.method, past)
+        self._settle(carry, changed, events)
+        self._note(time.perf_counter() - began, [])
+        return changed
+
+    def _replay(self, edit: _Edit, b: int) -> None:
+        """Replay a trajectory's segment by the reference."""
+        assert self.solver is not None
+        began, carry, problem = time.perf_counter(), edit.carry, edit.carry.problem
+        frames = edit.x.shape[1]
+        x, v = (carry.arrays[key][b : b + 1] for key in ("x", "v"))
+        try:
+            state = State(problem.time(carry.frame), x, v)
+            start = self.solver.start(problem.system, state, problem.particles[b], problem.dt)
+            edit.replace(b, self.solver.advance(start, frames))
+        except InputError as error:
+            edit.freeze(b, 0, f"the guard's reference cannot replay it: {error}")
+        report = self.report
+        fallen = list(report.fallen_back)
+        fallen[b] += int(edit.good[b])
+        spent = report.replay_time + time.perf_counter() - began
+        self.report = replace(report, fallen_back=tuple(fallen), replay_time=spent)
+
+    def _settle(self, carry: Carry, segment: Segment, events: list[GuardEvent]) -> None:
+        """Bring the account up to date with the frames that stay."""
+        problem = carry.problem
+        system, particles = problem.system, problem.particles
+        now = Readings.of(system, segment.x, segment.v, particles)
+        self.budget.settle(now)
+        for event in events:
+            b = event.trajectory
+            if not self.stopped[b]:
+                x, v = (carry.arrays[key][b : b + 1, None] for key in ("x", "v"))
+                self.budget.reopen(b, Readings.of(system, x, v, particles[b]), now.row(b))
+
+
+def _events(frame: int, length: int, faults: list[_Fault], at: np.ndarray) -> list[GuardEvent]:
+    """Name the first fault of each trajectory that has one; `at` is (reasons, B, F)."""
+    events = []
+    for b in np.flatnonzero(at.any((0, 2))).tolist():
+        f = int(at[:, b].any(0).argmax())
+        fault = faults[int(at[:, b, f].argmax())]
+        detail = fault.detail(b, f)
+        events.append(GuardEvent(b, frame // length, frame + 1 + f, fault.reason, detail))
+    return events
+
+
+def _after(carry: Carry, valid: int) -> str:
+    return f"after t = {carry.problem.time(carry.frame + valid):g}"

@@ -1,0 +1,107 @@
+"""The guard of a run: what it watches for, and what it does where that happens."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, final, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.segment import Limits
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.integrators.reference import default_reference
+from nbody_surrogate.registry.registry import is_surrogate
+
+__all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
+
+Policy = Literal["warn", "stop", "fallback"]
+POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+Share = Annotated[float, Field(gt=0)]
+Limit = Annotated[float, Field(ge=0)] | None
+
+
+class Thresholds(BaseModel):
+    """What a guarded run may do. Infinity switches a trigger off; so does 0 for `closest`.
+
+    The first three are what a run may lose over its whole duration, if the system keeps it. At
+    time t it may have lost the share ``t / duration`` of that. The others are by default the
+    limits of the method, which a surrogate's card gives.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    energy: Share = Field(default=0.01, description="over the run's mean kinetic energy")
+    momentum: Share = Field(default=1e-3, description="over the mean of the sum of m |v|")
+    angular_momentum: Share = Field(
+        default=1e-3, description="over the mean of the sum of m |x| |v|"
+    )
+    closest: Limit = Field(default=None, description="smallest distance of a pair")
+    fastest: Limit = Field(default=None, description="largest speed of a particle")
+    most: Limit = Field(default=None, description="largest number of particles")
+    longest: Limit = Field(default=None, description="latest time")
+
+
+@final
+class Guard:
+    """Watches a run, segment by segment.
+
+    A segment trips the guard where a trajectory becomes non-finite or fails, loses more energy,
+    momentum or angular momentum than its budget, has a pair closer or a particle faster than the
+    limits of the method, or where the run is longer or has more particles.
+
+    Parameters
+    ----------
+    policy : {"warn", "stop", "fallback"}
+        ``warn`` notes it and goes on. ``stop`` freezes the trajectory at its last good frame, as
+        one that fails. ``fallback`` replays the segment by the reference, for the failing
+        trajectory alone, refills the history of the method from the replayed frames and goes on.
+    reference : str or AbstractIntegrator, optional
+        What replays; by default the solver that is the ground truth for the system.
+    **thresholds
+        See `Thresholds`.
+
+    Raises
+    ------
+    InputError
+        If the policy or a threshold is wrong, or the reference is a surrogate.
+    """
+
+    def __init__(
+        self,
+        policy: str = "fallback",
+        *,
+        reference: str | AbstractIntegrator | None = None,
+        **thresholds: Any,
+    ) -> None:
+        if policy not in POLICIES:
+            raise InputError(f"`guard` must be {', '.join(POLICIES)}, got {policy!r}")
+        name = reference.name if isinstance(reference, AbstractIntegrator) else reference
+        if name is not None and is_surrogate(name):
+            raise InputError(f"`reference` of the guard must be a solver, got {name!r}")
+        self.policy: Policy = policy
+        self.reference = reference
+        self.thresholds = validated(Thresholds, thresholds, "the guard")
+
+    def limits(self, method: AbstractIntegrator, system: AbstractSystem) -> Limits:
+        """Return the limits that hold: the guard's own, else the method's."""
+        given = {key: getattr(self.thresholds, key) for key in Limits._fields}
+        own = {key: value for key, value in given.items() if value is not None}
+        return method.limits(system)._replace(**own)
+
+    def shares(self, system: AbstractSystem) -> dict[str, float]:
+        """Return the thresholds of what the system keeps."""
+        shares = self.thresholds.model_dump(include=set(system.conserved))
+        return {key: shares[key] for key in sorted(shares)}
+
+    def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
+        """Build what replays segments of so many frames, or return None where nothing does."""
+        if self.policy != "fallback":
+            return None
+        reference = self.reference
+        if isinstance(reference, AbstractIntegrator):
+            return type(reference)(**(dict(reference.options) | {"segment": segment}))
+        return make_integrator(reference or default_reference(system, batch), segment=segment)

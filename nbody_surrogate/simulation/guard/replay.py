@@ -1,0 +1,78 @@
+"""DOC."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import final
+
+import numpy as np
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Segment
+
+__all__ = []
+
+
+@final
+class _Edit:
+    """A segment in the making, of which some trajectories are not what the method gave."""
+
+    def __init__(self, carry: Carry, segment: Segment) -> None:
+        self.carry, self._made = carry, segment
+        self.x, self.v = segment.x.copy(), segment.v.copy()
+        self.status, self.good = segment.status.copy(), segment.good.copy()
+        self.message = list(segment.message)
+        self.counters = dict(segment.counters)
+        self._replayed: list[int] = []
+
+    def freeze(self, b: int, valid: int, why: str) -> None:
+        """Hold a trajectory at the last of its valid frames."""
+        for values, key in ((self.x, "x"), (self.v, "v")):
+            values[b, valid:] = values[b, valid - 1] if valid else self.carry.arrays[key][b]
+        self.status[b], self.good[b], self.message[b] = FAILED, valid, why
+
+    def replace(self, b: int, replayed: Segment) -> None:
+        """Take the only trajectory of another segment for trajectory `b`."""
+        self.x[b], self.v[b] = replayed.x[0], replayed.v[0]
+        self.status[b], self.good[b] = replayed.status[0], replayed.good[0]
+        self.message[b] = replayed.message[0]
+        self._replayed.append(b)
+        for key, count in replayed.counters.items():
+            name = f"fallback_{key}"
+            self.counters[name] = self.counters.get(name, 0) + count
+
+    def segment(self, method: AbstractIntegrator, past: tuple[np.ndarray, np.ndarray]) -> Segment:
+        """Finish it, with a carry from which the method goes on."""
+        self.x.flags.writeable = self.v.flags.writeable = False
+        carry = None
+        if self.x.shape[1] == method.options.segment:
+            carry = self._carry(method, past)
+        return Segment(
+            *(self.x, self.v, carry, self.status, tuple(self.message), self.good, self.counters)
+        )
+
+    def _carry(self, method: AbstractIntegrator, past: tuple[np.ndarray, np.ndarray]) -> Carry:
+        """Refill the method's history from the frames of those that were replayed."""
+        problem, frame = self.carry.problem, self.carry.frame + self.x.shape[1]
+        x, v = (
+            np.concatenate([before[:, -method.history :], new], axis=1)[:, -method.history :]
+            for before, new in zip(past, (self.x, self.v), strict=True)
+        )
+        if self._made.carry is None:  # the method has not run
+            return method.restart(problem, frame, x, v)
+        arrays = {**self._made.carry.arrays, "x": self.x[:, -1], "v": self.v[:, -1]}
+        carry = replace(self._made.carry, arrays=MappingProxyType(arrays))
+        for b in self._replayed:
+            alone = replace(problem, particles=problem.particles[b])
+            carry = carry.with_row(b, method.restart(alone, frame, x[b : b + 1], v[b : b + 1]))
+        return carry
+
+
+def _standstill(carry: Carry, frames: int) -> Segment:
+    """Return a segment in which nothing has happened yet."""
+    x, v = (np.repeat(carry.arrays[key][:, None], frames, axis=1) for key in ("x", "v"))
+    batch = len(x)
+    return Segment(
+        *(x, v, None, np.full(batch, OK), ("",) * batch, np.full(batch, frames)), counters={}
+    )

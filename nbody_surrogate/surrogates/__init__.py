@@ -1,0 +1,1 @@
+"""Learned steppers under the call of a solver, and their weights."""

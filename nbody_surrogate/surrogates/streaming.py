@@ -1,0 +1,123 @@
+"""The streaming half of a surrogate, held to its contract frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, final
+
+import torch
+from torch import Tensor
+
+from nbody_surrogate.contracts.origin import Origin, origin_of
+from nbody_surrogate.contracts.surrogate import (
+    AbstractSurrogate,
+    Cache,
+    ParticleTensors,
+    tensors_described,
+)
+from nbody_surrogate.contracts.violations import breach, described, held_to
+
+__all__ = ["HeldStreaming", "StepCache"]
+
+StepCache = Callable[[Cache, Tensor, Tensor, ParticleTensors], tuple[Tensor, Tensor, Cache]]
+
+
+@final
+class HeldStreaming:
+    """Calls `start_cache` and `step_cache` of a model, and names it where it breaks its contract.
+
+    Parameters
+    ----------
+    model : AbstractSurrogate
+    name : str
+        The surrogate's registered name.
+
+    Attributes
+    ----------
+    origin : Origin
+        The plugin that the model is of.
+    method : str
+        Where its increments come from: ``step_cache`` where it streams by itself, else ``forward``.
+    """
+
+    def __init__(self, model: AbstractSurrogate, name: str) -> None:
+        self._model = model
+        self.origin: Origin = origin_of(type(model), "surrogate", name)
+        own = type(model).step_cache is not AbstractSurrogate.step_cache
+        self.method = "step_cache" if own else "forward"
+
+    def start(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
+        """Return the cache after frames x, v (B, T, N, D)."""
+        with held_to(self.origin, "start_cache"):
+            cache = self._model.start_cache(x, v, particles)
+        self._demand_cache("start_cache", cache)
+        return cache
+
+    def step(
+        self,
+        step_cache: StepCache,
+        cache: Cache,
+        x: Tensor,
+        v: Tensor,
+        particles: ParticleTensors,
+        watch: bool,
+    ) -> tuple[Tensor, Tensor, Cache]:
+        """Return the increments after x, v (B, N, D), and the next cache.
+
+        With `watch`, see to it that nothing that is handed in is changed. That takes copies, and on
+        a GPU makes the host wait, so once in a segment is enough.
+        """
+        kept = _Kept.of(cache, x, v, particles) if watch else None
+        with held_to(self.origin, self.method):
+            made = step_cache(cache, x, v, particles)
+        if not (isinstance(made, tuple) and len(made) == 3):
+            what = f"must return dx, dv and the cache, got {described(made)}"
+            raise breach(self.origin, self.method, what)
+        dx, dv, following = made
+        self._demand_increments(dx, dv, x.shape)
+        self._demand_cache("step_cache", following)
+        if kept is not None and (changed := kept.changed(cache, x, v, particles)):
+            what = f"must leave its input as it is, it changed `{changed}`"
+            raise breach(self.origin, self.method, what)
+        return dx, dv, following
+
+    def _demand_increments(self, dx: Tensor, dv: Tensor, shape: torch.Size) -> None:
+        dtype = self._model.dtype
+        for dy in (dx, dv):
+            if not (isinstance(dy, Tensor) and dy.shape == shape and dy.dtype is dtype):
+                name = str(dtype).removeprefix("torch.")
+                wanted = f"dx and dv, both {name} of shape (B, N, D) = {tuple(shape)}"
+                what = f"must return {wanted}, got {tensors_described((dx, dv))}"
+                raise breach(self.origin, self.method, what)
+
+    def _demand_cache(self, method: str, cache: object) -> None:
+        fits = isinstance(cache, dict) and all(isinstance(y, Tensor) for y in cache.values())
+        if not fits:
+            what = f"must return a cache that is a flat dict of tensors, got {described(cache)}"
+            raise breach(self.origin, method, what)
+
+
+class _Kept(NamedTuple):
+    """Copies of what was handed to a model."""
+
+    tensors: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors) -> _Kept:
+        named = _named(cache, x, v, particles)
+        return cls({name: value.clone() for name, value in named.items()})
+
+    def changed(self, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors) -> str | None:
+        """Name what is not as it was, or return None. NaN is as it was where it was NaN."""
+        for name, now in _named(cache, x, v, particles).items():
+            before = self.tensors.get(name)
+            if before is None or before.shape != now.shape:
+                return name
+            if not torch.equal(before.nan_to_num(), now.nan_to_num()):
+                return name
+        return None
+
+
+def _named(cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors) -> Mapping[str, Tensor]:
+    inside = {f"cache.{key}": value for key, value in cache.items()}
+    return {"x": x, "v": v, "charges": particles.charges, "masses": particles.masses} | inside

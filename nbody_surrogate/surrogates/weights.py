@@ -1,0 +1,146 @@
+"""Weights on disk: a folder with `config.json` and `model.safetensors`.
+
+Nothing in it is executed: no pickle is read and no module path is taken from a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from nbody_surrogate.contracts.card import Card
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.environment.device import DTYPES
+from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.untrusted import read_bounded
+from nbody_surrogate.registry.registry import short_name
+
+__all__ = ["load_weights", "save_weights"]
+
+FORMAT = "nbody-surrogate weights"
+FORMAT_VERSION = 1
+LARGEST_CONFIG = 1 << 20  # bytes
+LARGEST_MODEL = 1 << 31
+
+
+def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: Card) -> None:
+    """Write a model, its configuration and its card into a folder."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "surrogate": name,
+        "config": model.config.model_dump(),
+        "card": {**card.model_dump(mode="json"), "dtype": str(model.dtype).removeprefix("torch.")},
+    }
+    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    _replace(folder / "model.safetensors", save_tensors(state))
+    _replace(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+
+
+def load_weights(
+    folder: str | Path, name: str, cls: type[AbstractSurrogate]
+) -> tuple[AbstractSurrogate, Card, str]:
+    """Read a model from a folder.
+
+    Parameters
+    ----------
+    folder : path
+    name : str
+        The surrogate's registered name; a folder of another surrogate is refused.
+    cls : type
+        Its class.
+
+    Returns
+    -------
+    model : AbstractSurrogate
+        On the CPU, in the dtype of the file, in evaluation mode.
+    card : Card
+    digest : str
+        SHA-256 over both files.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing or holds another surrogate's weights.
+    FileFormatError
+        If a file is missing, damaged or of another format version.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"`weights` must be a folder with a model, {str(folder)!r} is none")
+    raw_config = _read(folder / "config.json", LARGEST_CONFIG)
+    raw_model = _read(folder / "model.safetensors", LARGEST_MODEL)
+    config = _header(folder, raw_config)
+    if short_name(str(config["surrogate"])) != short_name(name):
+        raise InputError(
+            f"`weights` {str(folder)!r} are of surrogate {config['surrogate']!r}, not {name!r}"
+        )
+    try:
+        card = Card(**config["card"])
+        architecture, tensors = cls.Config(**config["config"]), load_tensors(raw_model)
+        with torch.device("meta"):  # shapes only: compared before anything is allocated
+            _check_shapes(cls(architecture), tensors)
+        model = cls(architecture).to(DTYPES[card.dtype])
+        model.load_state_dict(tensors, strict=True)
+    except (ValidationError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise FileFormatError(f"`weights` {str(folder)!r} do not fit {name!r}: {reason}") from None
+    if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):
+        raise FileFormatError(f"`weights` {str(folder)!r} hold NaN or infinity")
+    digest = hashlib.sha256(raw_config + raw_model).hexdigest()
+    return model.eval(), card, digest
+
+
+def _check_shapes(model: AbstractSurrogate, tensors: dict[str, Tensor]) -> None:
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    found = {key: tuple(value.shape) for key, value in tensors.items()}
+    for key in sorted(expected.keys() | found.keys()):
+        if expected.get(key) != found.get(key):
+            raise TypeError(f"{key} must have shape {expected.get(key)}, got {found.get(key)}")
+
+
+def _header(folder: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        config = json.loads(raw)
+    except (ValueError, RecursionError):  # no text, no JSON, or a number of too many digits
+        raise FileFormatError(f"`weights` {str(folder)!r}: config.json is not valid JSON") from None
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
+        raise FileFormatError(f"`weights` {str(folder)!r}: config.json is not a model's")
+    if config.get("format_version") != FORMAT_VERSION:
+        raise FileFormatError(
+            f"`weights` {str(folder)!r} have format version {config.get('format_version')!r}, "
+            f"this release reads {FORMAT_VERSION}"
+        )
+    missing = {"surrogate", "config", "card"} - config.keys()
+    if missing or not all(isinstance(config[key], dict) for key in ("config", "card")):
+        raise FileFormatError(f"`weights` {str(folder)!r}: config.json is incomplete")
+    return config
+
+
+def _read(path: Path, largest: int) -> bytes:
+    """Read a plain file of bounded size."""
+    try:
+        return read_bounded(path, largest, links=False)
+    except FileFormatError as error:
+        raise FileFormatError(f"`weights`: {error}") from None
+    except FileNotFoundError:
+        raise FileFormatError(f"`weights`: {str(path)!r} is missing") from None
+    except OSError as error:
+        raise FileFormatError(f"`weights`: {str(path)!r}: {error.strerror}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with whole_file(path) as stream:
+        stream.write(content)

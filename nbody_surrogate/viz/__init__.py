@@ -1,0 +1,1 @@
+"""Pictures, movies, figures and pages."""

@@ -1,0 +1,69 @@
+"""Whole HTML pages that load nothing: style and scripts stand inside."""
+
+from __future__ import annotations
+
+import html
+from importlib.resources import files
+from pathlib import Path
+
+from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.output_path import check_output_file
+
+__all__ = ["check_page_path", "document", "escaped", "resource", "write_page"]
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+"""What a browser lets the page do: nothing but what is in it."""
+
+
+def escaped(text: object) -> str:
+    """Write a text so that nothing in it is markup."""
+    return html.escape(str(text), quote=True)
+
+
+def resource(name: str) -> str:
+    """Read a file of this package."""
+    return (files("nbody_surrogate.viz.html") / name).read_text(encoding="utf-8")
+
+
+def document(title: str, body: str, scripts: str = "") -> str:
+    """Make a page of its body, which is HTML, and its scripts."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
+<link rel="icon" href="data:,">
+<title>{escaped(title)}</title>
+<style>{resource("style.css")}</style>
+</head>
+<body>
+{body}
+<script>{scripts}</script>
+</body>
+</html>
+"""
+
+
+def check_page_path(path: str | Path, overwrite: bool, parameter: str = "report") -> Path:
+    """Demand that a page can be written there.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    return check_output_file(path, parameter, (".html", ".htm"), overwrite)
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Write a page in one step.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    with whole_file(path) as stream:
+        stream.write(text.encode())
+    return path

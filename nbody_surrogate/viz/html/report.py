@@ -1,0 +1,277 @@
+"""The report of a run: one HTML file with numbers, curves, the scene, and where they come from."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbody_surrogate.comparison.comparison import Comparison
+from nbody_surrogate.comparison.curves import Band, band
+from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.results.metrics import departures
+from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.viz.html.charts import Series, line_chart
+from nbody_surrogate.viz.html.document import check_page_path, document, escaped, write_page
+from nbody_surrogate.viz.html.scene import scene_html, scene_script
+
+if TYPE_CHECKING:
+    from nbody_surrogate.comparison.comparison import Comparison
+    from nbody_surrogate.results.trajectory import Ensemble
+
+__all__ = ["sentence", "write_report", "write_report_of"]
+
+ERRORS = (
+    ("position_rmse", "Position error (RMSE)"),
+    ("velocity_rmse", "Velocity error (RMSE)"),
+    ("normalised_rmse", "Position error over the cloud's spread"),
+)
+KEPT = (
+    ("energy", "Energy error over kinetic energy"),
+    ("momentum", "Momentum error"),
+    ("angular_momentum", "Angular momentum error"),
+)
+HISTOGRAMS = {"speeds": "Speeds", "pair_distances": "Distances of pairs"}
+ORDER = ("twin", "reference", "candidate")  # the last is drawn on top
+
+
+def write_report(
+    candidate: Ensemble,
+    path: str | Path,
+    *,
+    reference: Ensemble | None = None,
+    comparison: Comparison | None = None,
+    rows: list[list[str]] | None = None,
+    command: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a page that opens in a browser without a network.
+
+    Parameters
+    ----------
+    candidate : Ensemble
+        Its first trajectory is drawn.
+    path : path_like
+        Ending in ``.html``.
+    reference : Ensemble, optional
+    comparison : Comparison, optional
+        Of the two, for errors and distributions.
+    rows : list of list of str, optional
+        The table: a label and a cell in each row.
+    command : str, optional
+        That makes the page again.
+    overwrite : bool
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    RunError
+        If it cannot be written to its end.
+    """
+    path = check_page_path(path, overwrite)
+    title = _title(candidate)
+    shown = candidate[0], None if reference is None else reference[0]
+    parts = [
+        f"<h1>{escaped(title)}</h1>",
+        f'<p class="lead">{escaped(sentence(candidate, comparison))}</p>',
+        scene_html(*shown),
+        *([] if rows is None else ["<h2>Numbers</h2>", _table(rows)]),
+        *_charts(candidate, comparison),
+        "<h2>Where this comes from</h2>",
+        *([] if command is None else [f"<p>Repeat it:</p><pre>{escaped(command)}</pre>"]),
+        *(_provenance(run) for run in (candidate, reference) if run is not None),
+    ]
+    return write_page(path, document(title, "\n".join(parts), scene_script(*shown)))
+
+
+def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
+    """Say in plain words how the run went."""
+    n, span = candidate.particles.n, candidate.t[-1] - candidate.t[0]
+    runs = "" if len(candidate) == 1 else f"{len(candidate)} runs of "
+    said = [f"{candidate.info.label} moved {runs}{n} particles through {span:g} time units."]
+    failed = sum(bool(why) for why in candidate.info.message)
+    if failed:
+        said.append(f"{failed} of {len(candidate)} did not reach the end.")
+    if comparison is None:
+        return " ".join([*said, "It was not held against a reference."])
+    error = comparison.normalised_rmse[-1]
+    if math.isinf(comparison.valid_time):
+        said.append(
+            "Its positions stay with the reference for the whole run: they are off by "
+            f"{_percent(error)} of the cloud's spread at the end."
+        )
+    else:
+        said.append(
+            f"Its positions stay within a tenth of the cloud's spread of the reference for "
+            f"{comparison.valid_time:.3g} time units and are off by {_percent(error)} of it at the "
+            "end."
+        )
+    if "energy" in comparison.conserved:
+        ours, theirs = (comparison.drifts[role]["energy"] for role in ("candidate", "reference"))
+        said.append(
+            f"Its energy is off by {_percent(ours)} of the kinetic energy at most "
+            f"(reference: {_percent(theirs)})."
+        )
+    return " ".join([*said, _beyond_noise(comparison), comparison.verdict]).replace("  ", " ")
+
+
+def _beyond_noise(comparison: Comparison) -> str:
+    judged = [each for each in comparison.distributions if each.within_noise is not None]
+    if not judged:
+        return ""
+    off = [each.name for each in judged if not each.within_noise]
+    if off:
+        return f"Distributions that differ by more than their noise floor: {', '.join(off)}."
+    return "Its distributions differ from the reference's by no more than their noise floor."
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if math.isfinite(share) else "more than can be said"
+
+
+def _title(candidate: Ensemble) -> str:
+    system = candidate.info.system.get("system", "a run")
+    method = candidate.info.method.get("integrator", "unknown")
+    return f"{method}: {candidate.particles.n} particles of {system}"
+
+
+def _table(rows: list[list[str]]) -> str:
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return f'<div class="scroll"><table>{body}</table></div>'
+
+
+def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
+    if comparison is None:
+        return _alone(candidate)
+    curves = comparison.curves
+    errors = [
+        _over_time(words, curves.t, curves.bands[name], logarithmic=True) for name, words in ERRORS
+    ]
+    kept = [
+        _over_time(words, curves.t, curves.bands[name], logarithmic=True) for name, words in KEPT
+    ]
+    late = f"t = {comparison.window.begin:g} to {comparison.window.end:g}"
+    spread = [
+        _over_time("Mean squared displacement", curves.t, curves.bands["displacement"], False)
+    ]
+    for name, histogram in curves.histograms.items():
+        x = np.repeat(histogram.edges, 2)[1:-1]
+        series = [
+            Series(role, x, np.repeat(histogram.densities[role], 2))
+            for role in ORDER
+            if role in histogram.densities
+        ]
+        spread.append(line_chart(f"{HISTOGRAMS[name]}, {late}", "value", series, False))
+    key = _key(comparison)
+    return [
+        *("<h2>Errors against the reference</h2>", key, _grid(errors)),
+        *("<h2>What should be conserved</h2>", key, _grid(kept)),
+        *("<h2>Distributions</h2>", key, _grid(spread)),
+    ]
+
+
+def _alone(run: Ensemble) -> list[str]:
+    """Draw the drifts of a run that has no reference."""
+    try:
+        found = departures(run.system(), run.x, run.v, run.particles)
+    except (InputError, PluginError):
+        return []
+    t = run.t - run.t[0]
+    charts = [
+        _over_time(words, t, {"candidate": band(found[number])}, logarithmic=True)
+        for number, (_, words) in enumerate(KEPT)
+    ]
+    return ["<h2>What should be conserved</h2>", _grid(charts)]
+
+
+def _over_time(title: str, t: np.ndarray, bands: dict[str, Band], logarithmic: bool) -> str:
+    series = [
+        Series(role, t, bands[role].median, *_edges(role, bands[role]))
+        for role in ORDER
+        if role in bands
+    ]
+    return line_chart(title, "time", series, logarithmic)
+
+
+def _edges(role: str, values: Band) -> tuple[np.ndarray | None, np.ndarray | None]:
+    return (None, None) if role == "twin" else (values.low, values.high)
+
+
+def _grid(charts: list[str]) -> str:
+    return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _key(comparison: Comparison) -> str:
+    words = [("candidate", comparison.candidate), ("reference", comparison.reference)]
+    if "twin" in comparison.curves.bands["position_rmse"]:
+        words.append(("twin", "noise floor: a true solution, its start off by 0.1 % of the spread"))
+    spans = "".join(f'<span class="{role}">{escaped(text)}</span>' for role, text in words)
+    return f'<div class="key">{spans}</div>'
+
+
+def _provenance(run: Ensemble) -> str:
+    info = run.info
+    facts: dict[str, Any] = {
+        "method": info.method,
+        "system": info.system,
+        "seed": info.seed,
+        "particles": run.particles.n,
+        "trajectories": len(run),
+        "frames": len(run.t),
+        "wall_time": info.wall_time,
+        "counters": info.counters,
+        "versions": info.versions,
+    }
+    if stopped := [why for why in info.message if why]:
+        facts["stopped"] = stopped
+    text = json.dumps(facts, indent=1, default=str)
+    return f"<details><summary>{escaped(info.label)}</summary><pre>{escaped(text)}</pre></details>"
+
+
+def write_report_of(
+    candidate: Ensemble,
+    reference: Ensemble | None,
+    path: Path,
+    command: str,
+    overwrite: bool,
+    *,
+    floor: bool = True,
+) -> None:
+    """Compare, with the noise floor where it can be had, and write the page.
+
+    Raises
+    ------
+    InputError
+        If the runs do not belong together, or the file cannot be written there.
+    RunError
+        If it cannot be written to its end.
+    """
+    from nbody_surrogate.comparison.comparison import compare
+    from nbody_surrogate.comparison.lyapunov import twins_or_why
+    from nbody_surrogate.comparison.table import comparison_rows, rows_alone
+    from nbody_surrogate.viz.html import write_report
+
+    comparison: Comparison | None = None
+    if reference is not None:
+        twins = twins_or_why(reference)[0] if floor else None
+        comparison = compare(reference, candidate, twins)
+    rows = rows_alone(candidate) if comparison is None else list(comparison_rows([comparison]))
+    write_report(
+        candidate,
+        path,
+        reference=reference,
+        comparison=comparison,
+        rows=rows,
+        command=command,
+        overwrite=overwrite,
+    )

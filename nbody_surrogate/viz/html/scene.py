@@ -1,0 +1,126 @@
+"""The interactive 3D scene for the browser: what it shows, as HTML and as data."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.html.document import (
+    check_page_path,
+    document,
+    escaped,
+    resource,
+    write_page,
+)
+from nbody_surrogate.viz.scene.camera import moving_cameras
+from nbody_surrogate.viz.scene.tracks import HUGE, Track
+
+__all__ = ["scene_html", "scene_script", "write_scene_page"]
+
+MOST_NUMBERS = 1_200_000  # positions in a page, which take 5.4 bytes each: 6.4 MB
+TRAIL, FPS = 24, 20.0
+SECONDS = 20.0  # the longest that a scene should play
+
+
+def write_scene_page(
+    candidate: Trajectory,
+    path: str | Path,
+    *,
+    reference: Trajectory | None = None,
+    title: str = "",
+    overwrite: bool = False,
+) -> Path:
+    """Write a page with nothing but the scene.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written there.
+    RunError
+        If it cannot be written to its end.
+    """
+    path = check_page_path(path, overwrite, "render")
+    heading = f"<h1>{escaped(title)}</h1>" if title else ""
+    body = heading + scene_html(candidate, reference)
+    script = scene_script(candidate, reference)
+    return write_page(path, document(title or "Trajectory", body, script))
+
+
+def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
+    """Write the elements of the scene."""
+    lead = candidate if reference is None else reference
+    legend = [
+        words
+        for words, some in (
+            ("orange: positive", (lead.particles.charges > 0).any()),
+            ("blue: negative", (lead.particles.charges < 0).any()),
+        )
+        if some
+    ]
+    if reference is not None:
+        legend += [
+            f"solid: {reference.info.label} (reference)",
+            f"ring: {candidate.info.label}",
+            "line: error",
+        ]
+    name = f"{lead.info.system.get('system', '')} · {lead.x.shape[1]} particles"
+    return f"""<div class="scene" id="scene">
+<canvas role="img" aria-label="{escaped(name)}, in three dimensions"></canvas>
+<div class="words"><b>{escaped(name)}</b><span class="note"></span></div>
+<div class="bar"><button type="button" aria-label="Play">&#9654;</button>
+<input type="range" min="0" step="0.05" value="0" aria-label="Time"><output></output></div>
+</div>
+<p class="faint">{escaped("; ".join(legend))}. Drag to turn, pinch or wheel to zoom.</p>"""
+
+
+def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
+    """Write the script that draws the scene, with its data."""
+    data = json.dumps(_data(candidate, reference), allow_nan=False).replace("<", "\\u003c")
+    return f"{resource('scene.js')}\nnbodyScene(document.getElementById('scene'), {data});"
+
+
+def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]:
+    """Gather what the script takes; of a long run, frames at equal distances."""
+    runs = [candidate] if reference is None else [reference, candidate]
+    frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs))
+    tracks = [Track.of(run, "run") for run in runs]
+    shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, 1.3)
+    t = candidate.t[frames]
+    gap = float(t[1] - t[0]) if len(t) > 1 else 0.1
+    return {
+        "n": int(candidate.x.shape[1]),
+        "t": t.tolist(),
+        "digits": int(np.clip(np.ceil(-np.log10(gap)), 1, 6)),
+        "flat": candidate.x.shape[2] == 2,
+        "trail": TRAIL,
+        "fps": max(FPS, len(frames) / SECONDS),
+        "radii": [shot.radius for shot in shots],
+        "centres": np.array([shot.centre for shot in shots]).T.tolist(),
+        "sizes": tracks[0].sizes.tolist(),
+        "colours": np.round(255 * tracks[0].colours()).tolist(),
+        "tracks": [{"name": track.name, "x": _packed(track.x[frames])} for track in tracks],
+        "rmse": [] if reference is None else _errors(candidate, reference, frames),
+    }
+
+
+def _frames(frames: int, positions: int) -> np.ndarray:
+    most = max(MOST_NUMBERS // (3 * positions), 2)
+    return np.unique(np.linspace(0, frames - 1, min(frames, most)).round().astype(int))
+
+
+def _packed(x: np.ndarray) -> str:
+    """Write positions as little-endian float32 in base64; what cannot be drawn is far away."""
+    values = np.nan_to_num(x, nan=HUGE, posinf=HUGE, neginf=HUGE)
+    return base64.b64encode(np.clip(values, -1e35, 1e35).astype("<f4").tobytes()).decode()
+
+
+def _errors(candidate: Trajectory, reference: Trajectory, frames: np.ndarray) -> list[str]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = rmse(reference.x[None, frames], candidate.x[None, frames])[0]
+    return [f"{value:.2g}" for value in values]

@@ -1,0 +1,110 @@
+"""A small chart in the corner of a picture: the error of the energy over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.results.metrics import mean_kinetic
+from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.scene.overlay import MARGIN, Colour, Overlay
+
+__all__ = ["Inset", "energy_errors"]
+
+WIDTH, HEIGHT = 300.0, 92.0  # units
+FAINT: Colour = (0.66, 0.71, 0.80)
+DARK: Colour = (0.30, 0.34, 0.44)
+PANEL: Colour = (0.030, 0.038, 0.075)
+MOST_POINTS = 200
+SMALLEST = 1e-16
+
+
+@dataclass(frozen=True)
+class Inset:
+    """Curves of a chart.
+
+    Attributes
+    ----------
+    t : ndarray, shape (P,)
+    curves : tuple of ndarray, each of shape (P,)
+        Energy errors over the mean kinetic energy; the candidate's first.
+    """
+
+    t: Float64[np.ndarray, " P"]
+    curves: tuple[Float64[np.ndarray, " P"], ...]
+
+    def draw(self, overlay: Overlay, colours: tuple[Colour, ...]) -> Mark:
+        """Draw the chart at the lower right; return its mark of the time."""
+        unit, margin = overlay.unit, MARGIN * overlay.size[0]
+        left, bottom = overlay.size[0] - margin - WIDTH * unit, margin
+        low, high = self._decades()
+        span = max(float(self.t[-1] - self.t[0]), 1e-300)
+        corner = (left - 74 * unit, bottom - 18 * unit)
+        overlay.panel(corner, ((WIDTH + 92) * unit, (HEIGHT + 62) * unit), PANEL, 0.72)
+        x = left + WIDTH * unit * (self.t - self.t[0]) / span
+        frame = np.array([(left, bottom + HEIGHT * unit), (left, bottom), (x[-1], bottom)])
+        overlay.line(frame, DARK, 2.0)
+        for curve, colour in zip(self.curves, colours, strict=True):
+            y = np.clip((np.log10(np.maximum(curve, SMALLEST)) - low) / (high - low), 0.0, 1.0)
+            overlay.line(np.stack([x, bottom + HEIGHT * unit * y], axis=1), colour, 3.0)
+        top = bottom + (HEIGHT + 26) * unit
+        overlay.text("energy error / kinetic energy", (left, top), 20, FAINT)
+        for decade, y in ((low, bottom), (high, bottom + HEIGHT * unit)):
+            overlay.text(f"1e{decade:.0f}", (left - 10 * unit, y), 17, FAINT, right=True)
+        mark = overlay.line(np.array([(x[0], bottom), (x[0], bottom)]), FAINT, 2.0)
+        return Mark(mark, self.t, x, bottom, bottom + HEIGHT * unit)
+
+    def _decades(self) -> tuple[float, float]:
+        values = np.concatenate([curve[1:] for curve in self.curves])
+        values = values[np.isfinite(values) & (values > SMALLEST)]
+        if not len(values):
+            return -16.0, -15.0
+        low, high = np.floor(np.log10(values.min())), np.ceil(np.log10(values.max()))
+        return float(low), float(max(high, low + 1))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The upright line that says which time is shown."""
+
+    mesh: object
+    t: np.ndarray
+    x: np.ndarray
+    bottom: float
+    top: float
+
+    def move(self, time: float) -> None:
+        """Move it to a time."""
+        at = float(np.interp(time, self.t, self.x))
+        self.mesh.points = np.array([(at, self.bottom, 0.0), (at, self.top, 0.0)])  # type: ignore[attr-defined]
+
+
+def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset | None:
+    """Gather the curves, or return None where the system is not known or is one of no motion.
+
+    Of a long run 200 frames are taken.
+    """
+    runs = [candidate] if reference is None else [candidate, reference]
+    frames = np.unique(
+        np.linspace(0, len(candidate.t) - 1, min(len(candidate.t), MOST_POINTS)).astype(int)
+    )
+    if len(frames) < 2:
+        return None
+    try:
+        curves = tuple(_errors(run, frames, runs[-1]) for run in runs)
+    except (InputError, PluginError):
+        return None
+    return Inset(candidate.t[frames], curves)
+
+
+def _errors(run: Trajectory, frames: np.ndarray, scale: Trajectory) -> np.ndarray:
+    system = run.system()
+    unit = float(mean_kinetic(scale.v[None], scale.particles)[0]) or 1.0
+    energies = []
+    for frame in frames:
+        found = system.invariants(run.x[None, frame], run.v[None, frame], run.particles)
+        energies.append(float(found.energy[0]))
+    return np.abs(np.array(energies) - energies[0]) / unit

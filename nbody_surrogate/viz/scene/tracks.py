@@ -1,0 +1,104 @@
+"""Trajectories made ready to be drawn: in 3D, with colours, sizes and smooth paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from nbody_surrogate.results.trajectory import Trajectory
+
+__all__ = ["COOL", "INK", "NEUTRAL", "SUBFRAMES", "WARM", "Track", "finite", "mixed"]
+
+WARM, COOL, NEUTRAL = (1.00, 0.42, 0.20), (0.22, 0.62, 1.00), (0.70, 0.72, 0.76)
+INK = (0.96, 0.97, 1.00)
+SUBFRAMES = 6  # points of a path for each frame
+FEWER_SUBFRAMES, MANY = 2, 100  # of more particles than this
+HUGE = 1e100  # what is larger counts as not finite: its square may not be
+
+
+@dataclass(frozen=True)
+class Track:
+    """A trajectory made ready to be drawn.
+
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+    x, v : ndarray, shape (T, N, 3)
+        Flat ones have z = 0. Positions that are not finite are NaN.
+    dimensions : int
+        D of the trajectory.
+    charges : ndarray, shape (N,)
+    sizes : ndarray, shape (N,)
+        Radii relative to a particle of median mass.
+    last : int
+        The last frame that the run reached; it stands still from there on.
+    name : str
+        Of its method.
+    """
+
+    t: Float64[np.ndarray, " T"]
+    x: Float64[np.ndarray, "T N 3"]
+    v: Float64[np.ndarray, "T N 3"]
+    dimensions: int
+    charges: Float64[np.ndarray, " N"]
+    sizes: Float64[np.ndarray, " N"]
+    last: int
+    name: str
+
+    @classmethod
+    def of(cls, trajectory: Trajectory, name: str) -> Track:
+        """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
+        pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
+        masses, frames = trajectory.particles.masses[0], len(trajectory.t)
+        reached = trajectory.info.good[0] if trajectory.info.good else frames
+        return cls(
+            t=trajectory.t,
+            x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
+            v=np.pad(np.where(np.abs(trajectory.v) < HUGE, trajectory.v, 0.0), pad),
+            dimensions=trajectory.x.shape[2],
+            charges=trajectory.particles.charges[0],
+            sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
+            last=max(0, min(reached, frames) - 1),
+            name=str(trajectory.info.method.get("integrator", name)),
+        )
+
+    def colours(self, pale: float = 0.0) -> Float64[np.ndarray, "N 3"]:
+        """Warm for positive, cool for negative charges, greyer the weaker; `pale` adds white."""
+        strength = np.abs(self.charges) / (np.abs(self.charges).max() or 1.0)
+        share = np.where(strength > 0, 0.3 + 0.7 * strength, 0.0)
+        signed = np.where(self.charges[:, None] > 0, WARM, COOL)
+        return mixed(mixed(NEUTRAL, signed, share[:, None]), INK, pale)
+
+    @property
+    def subframes(self) -> int:
+        """Points of a path for each frame."""
+        return SUBFRAMES if len(self.sizes) <= MANY else FEWER_SUBFRAMES
+
+    def finite(self, frame: int) -> Bool[np.ndarray, " N"]:
+        """Which particles have a position at a frame."""
+        return finite(self.x[frame])
+
+    def path(self, frame: int, trail: int) -> Float64[np.ndarray, "P N 3"]:
+        """Return the way up to a frame, from `trail` frames before: cubic Hermite in x and v."""
+        end = min(frame, self.last)
+        window = slice(max(0, end - trail), end + 1)
+        x, v, h = self.x[window], self.v[window], np.diff(self.t[window])[:, None, None, None]
+        a, b, va, vb = x[:-1, None], x[1:, None], v[:-1, None], v[1:, None]
+        s = (np.arange(self.subframes) / self.subframes)[:, None, None]
+        way = a + (b - a) * s**2 * (3 - 2 * s) + h * s * (1 - s) * ((1 - s) * va - s * vb)
+        way[:, 0] = x[:-1]  # also where the next frame is not finite
+        return np.concatenate([way.reshape(-1, *x.shape[1:]), x[-1:]])
+
+
+def finite(x: Float64[np.ndarray, "*axes D"]) -> Bool[np.ndarray, "*axes"]:
+    """Tell which positions can be drawn."""
+    return np.asarray((np.abs(x) < HUGE).all(axis=-1))
+
+
+def mixed(first: Any, second: Any, share: float | np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
+    """Return colours `share` of the way from the first to the second."""
+    first, second = np.asarray(first), np.asarray(second)
+    return np.asarray(first + (second - first) * share)

@@ -1,0 +1,1 @@
+"""Classical integrators: adaptive solvers and fixed-step methods."""

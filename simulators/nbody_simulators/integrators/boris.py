@@ -1,0 +1,111 @@
+"""The Boris method for charges in a uniform magnetic field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from nbody_simulators.integrators.fixed_step import AbstractFixedStep
+from nbody_simulators.kernels.lanes import Block, lane_accelerations
+from nbody_simulators.kernels.laws import compiled
+from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts.system import AbstractSystem
+
+if TYPE_CHECKING:
+    from nbody_simulators.integrators.torch_steps import TorchProblem
+
+__all__ = ["Boris"]
+
+
+@compiled
+def _boris(
+    block: Block,
+    step: float,
+    substeps: int,
+    magnetic: tuple[float, float, float],
+    frames_x: np.ndarray,
+    frames_v: np.ndarray,
+) -> None:
+    x, v = block.x, block.v
+    scratch, e, rest = np.empty((3, x.shape[2])), np.empty_like(x), np.zeros_like(x)
+    flat_x, flat_v = x.ravel(), v.ravel()
+    n, width = block.charges.shape
+    size = frames_x.shape[1]  # in two dimensions without the third component
+    half = 0.5 * step
+    for f in range(frames_x.shape[0]):
+        for _ in range(substeps):
+            for k in range(size):
+                flat_x[k] += half * flat_v[k]
+            lane_accelerations(block, x, rest, scratch, e)
+            for i in range(n):
+                for w in range(width):
+                    turn = half * block.charges[i, w] / block.masses[i, w]
+                    tx, ty, tz = turn * magnetic[0], turn * magnetic[1], turn * magnetic[2]
+                    share = 2.0 / (1.0 + (tx * tx + ty * ty + tz * tz))
+                    vx = v[0, i, w] + half * e[0, i, w]
+                    vy = v[1, i, w] + half * e[1, i, w]
+                    vz = v[2, i, w] + half * e[2, i, w]
+                    ux = vx + (vy * tz - vz * ty)
+                    uy = vy + (vz * tx - vx * tz)
+                    uz = vz + (vx * ty - vy * tx)
+                    v[0, i, w] = vx + share * (uy * tz - uz * ty) + half * e[0, i, w]
+                    v[1, i, w] = vy + share * (uz * tx - ux * tz) + half * e[1, i, w]
+                    v[2, i, w] = vz + share * (ux * ty - uy * tx) + half * e[2, i, w]
+            for k in range(size):
+                flat_x[k] += half * flat_v[k]
+        for k in range(size):
+            frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
+
+
+@final
+class Boris(AbstractFixedStep):
+    """Half a drift, half a kick, a rotation, half a kick, half a drift: order 2.
+
+    The rotation by the magnetic field is that of Boris: u = v + v x t and v += s u x t with
+    t = (q B / m) h / 2 and s = 2 / (1 + t^2), which keeps |v| exactly. Time-reversible and
+    volume-preserving. J. P. Boris, Proc. 4th Conf. Num. Sim. Plasmas (1970) 3; Qin et al., Phys.
+    Plasmas 20 (2013) 084503.
+    """
+
+    name = "boris"
+    evaluations = 1
+    opening = 0
+
+    def _refuse(self, problem: Problem) -> str | None:
+        system = problem.system
+        if system.magnetic_field() is not None:
+            return None
+        fitting = "rk4" if system.velocity_dependent else "leapfrog"
+        return (
+            f"needs a uniform magnetic field, system {system.name!r} has none; "
+            f"use {fitting} or dop853"
+        )
+
+    def _march(
+        self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
+    ) -> None:
+        magnetic = _magnetic_field(problem.system, flat=x.shape[1] < block.x.size)
+        step = problem.dt / substeps
+        _boris(block.pair, block.field)(block, step, substeps, magnetic, x, v)
+
+    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+        import torch
+
+        x = x + (0.5 * step) * v
+        kick = (0.5 * step) * problem.acceleration(x, torch.zeros_like(v))
+        turn = (0.5 * step) * problem.charges / problem.masses
+        bx, by, bz = _magnetic_field(problem.system, flat=v.shape[2] == 2)
+        t = torch.stack([turn * bx, turn * by, turn * bz], dim=2)
+        before = torch.nn.functional.pad(v + kick, (0, 3 - v.shape[2]))
+        share = 2.0 / (1.0 + (t * t).sum(2, keepdim=True))
+        around = before + torch.linalg.cross(before, t)
+        v = (before + share * torch.linalg.cross(around, t))[..., : v.shape[2]] + kick
+        return x + (0.5 * step) * v, v, a
+
+
+def _magnetic_field(system: AbstractSystem, flat: bool) -> tuple[float, float, float]:
+    """Return the field, in two dimensions without what would turn velocities out of the plane."""
+    field = system.magnetic_field()
+    assert field is not None
+    return (0.0, 0.0, field[2]) if flat else field

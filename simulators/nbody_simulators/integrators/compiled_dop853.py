@@ -1,0 +1,102 @@
+"""DOP853 compiled: SciPy's method for ensembles, one trajectory after another or on threads."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import numpy as np
+from pydantic import Field
+
+from nbody_simulators.integrators import cyrk
+from nbody_simulators.integrators.right_hand_side import address_of, arguments_of
+from nbody_simulators.integrators.scipy_solvers import ToleranceOptions
+from nbody_simulators.integrators.threads import run_jobs
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.errors import InputError
+
+__all__ = ["CompiledDop853", "CompiledOptions"]
+
+SHARES = 8  # jobs per thread, so that a slow one does not leave the others idle
+
+
+class CompiledOptions(ToleranceOptions):
+    """Options of the compiled solver."""
+
+    threads: int = Field(default=1, ge=1, description="trajectories that run at a time")
+
+
+@final
+class CompiledDop853(AbstractIntegrator):
+    """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5).
+
+    The steps, the error control and the dense output are those of `scipy.integrate.DOP853`, in
+    C++ by CyRK with a compiled right-hand side. Each trajectory has its own step size, which a
+    segment starts anew. Results do not depend on the number of threads.
+    """
+
+    name = "dop853-compiled"
+    Options = CompiledOptions
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Each trajectory runs by itself."""
+        return True
+
+    def _check(self, problem: Problem, state: State) -> None:
+        cyrk.load()
+        if problem.system.force_laws() is None:
+            raise InputError(
+                f"`integrator` {self.name} needs forces that are written as laws, "
+                f"system {problem.system.name!r} has none; use dop853"
+            )
+
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]:
+        return {}
+
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        options, (batch, n, dimensions) = self.options, carry.arrays["x"].shape
+        assert isinstance(options, CompiledOptions)
+        solver = self._solver(carry, frames)
+        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
+        outcomes: dict[int, cyrk.Outcome] = {}
+
+        def job(part: slice) -> None:
+            outcomes.update({b: solver.run(b) for b in range(batch)[part]})
+            x[part], v[part] = halves[part, :, 0], halves[part, :, 1]
+
+        size = max(math.ceil(batch / options.threads / SHARES), 1)
+        parts = [slice(first, first + size) for first in range(0, batch, size)]
+        run_jobs(job, parts, options.threads, lambda done: tick(frames * done / len(parts)))
+        counters = {
+            "nfev": int(sum(each.counter for each in outcomes.values())),
+            "steps": sum(each.steps for each in outcomes.values()),
+        }
+        failures = {
+            b: (each.frames, f"{self.name}: {each.failure}")
+            for b, each in outcomes.items()
+            if each.failure is not None
+        }
+        return Frames(x, v, failures=failures, counters=counters)
+
+    def _solver(self, carry: Carry, frames: int) -> cyrk.Solver:
+        problem, options, (batch, _, dimensions) = (
+            carry.problem,
+            self.options,
+            carry.arrays["x"].shape,
+        )
+        assert isinstance(options, CompiledOptions)
+        begin = carry.frame
+        halves = [carry.arrays[key].swapaxes(1, 2).reshape(batch, -1) for key in ("x", "v")]
+        return cyrk.Solver(
+            address_of(problem, dimensions),
+            (problem.time(begin), problem.time(begin + options.segment)),
+            np.array([problem.time(begin + 1 + frame) for frame in range(frames)]),
+            np.concatenate(halves, axis=1),
+            arguments_of(problem),
+            options.rtol,
+            options.atol,
+        )

@@ -1,0 +1,109 @@
+"""The equations of motion as a C function y' = f(t, y), for compiled solvers.
+
+With y = (x, v), both by component: all first coordinates, then all second ones, and so on.
+What else it needs comes as one array of float64:
+
+====================  ==========================================================
+place                 what
+====================  ==========================================================
+0                     how often it was called; it counts there
+1                     N
+2                     clip
+then                  parameters of the pair law, then those of the field law
+then                  N charges, N masses
+then                  N zeros and N to write to, for the third component in 2D
+then                  N times N couplings, where there are any
+====================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from numba.np.unsafe import ndarray as unsafe
+
+from nbody_simulators.kernels.forces import add_field, rows
+from nbody_simulators.kernels.laws import is_own, parameters_of
+from nbody_surrogate.contracts.segment import Problem
+
+__all__ = ["address_of", "arguments_of"]
+
+CALLS, HEAD = 0, 3
+SIGNATURE = "void(CPointer(float64), float64, CPointer(float64), CPointer(float64))"
+carray: Any = numba.carray  # type: ignore[attr-defined]
+to_fixed_tuple: Any = unsafe.to_fixed_tuple
+
+
+def arguments_of(problem: Problem) -> np.ndarray:
+    """Lay out what the function needs, one row for each trajectory."""
+    laws = problem.system.force_laws()
+    assert laws is not None
+    particles = problem.particles
+    pair, field = parameters_of(laws)
+    head = np.array([0.0, particles.n, laws.clip, *(pair or ()), *(field or ())])
+    parts = [np.tile(head, (particles.batch, 1)), particles.charges, particles.masses]
+    parts.append(np.zeros((particles.batch, 2 * particles.n)))
+    if particles.couplings is not None:
+        parts.append(particles.couplings.reshape(particles.batch, -1))
+    return np.concatenate(parts, axis=1)
+
+
+def address_of(problem: Problem, dimensions: int) -> int:
+    """Compile the function for the problem's laws, or find it compiled."""
+    laws = problem.system.force_laws()
+    assert laws is not None
+    pair, field = parameters_of(laws)
+    coupled = problem.particles.couplings is not None
+    shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
+    callback = _compiled(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
+    return int(callback.address)
+
+
+@cache
+def _compiled(
+    pair_class: Any,
+    pair_size: int,
+    field_class: Any,
+    field_size: int,
+    coupled: bool,
+    dimensions: int,
+    own: bool,
+) -> Any:
+    """Compile the function for the classes of the laws' parameters."""
+    has_pair, has_field = pair_class is not None, field_class is not None
+    flat, matrices = dimensions == 2, int(coupled)
+    first = HEAD + pair_size
+    charge = first + field_size
+
+    def right_hand_side(dy: Any, t: float, y: Any, arguments: Any) -> None:
+        head = carray(arguments, HEAD)
+        head[CALLS] += 1.0
+        n, clip = int(head[1]), head[2]
+        given = carray(arguments, charge + 4 * n + matrices * n * n)
+        lists = given[charge : charge + 4 * n].reshape((4, n))
+        charges, masses, zeros, spare = lists[0], lists[1], lists[2], lists[3]
+        now, slope = carray(y, (2, dimensions, n)), carray(dy, (2, dimensions, n))
+        x = (now[0, 0], now[0, 1], zeros if flat else now[0, 2])
+        v = (now[1, 0], now[1, 1], zeros if flat else now[1, 2])
+        a = (slope[1, 0], slope[1, 1], spare if flat else slope[1, 2])
+        for d in range(dimensions):
+            for i in range(n):
+                slope[0, d, i] = now[1, d, i]
+                slope[1, d, i] = 0.0
+        if has_pair:
+            pair = pair_class(*to_fixed_tuple(given[HEAD:first], pair_size))
+            if coupled:
+                bonds = given[charge + 4 * n :].reshape((n, n))
+                rows(x, charges, masses, bonds, pair, clip, a)
+            else:
+                rows(x, charges, masses, None, pair, clip, a)
+        if has_field:
+            field = field_class(*to_fixed_tuple(given[first:charge], field_size))
+            add_field(x, v, charges, masses, field, a)
+
+    compile_it: Callable[..., Any] = numba.cfunc(SIGNATURE, cache=own, error_model="numpy")
+    return compile_it(right_hand_side)

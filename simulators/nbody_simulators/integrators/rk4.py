@@ -1,0 +1,82 @@
+"""The classical Runge-Kutta method with fixed steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from nbody_simulators.integrators.fixed_step import AbstractFixedStep
+from nbody_simulators.kernels.lanes import Block, lane_accelerations
+from nbody_simulators.kernels.laws import compiled
+from nbody_surrogate.contracts.segment import Problem
+
+if TYPE_CHECKING:
+    from nbody_simulators.integrators.torch_steps import TorchProblem
+
+__all__ = ["RK4"]
+
+
+@compiled
+def _runge_kutta(
+    block: Block,
+    step: float,
+    substeps: int,
+    frames_x: np.ndarray,
+    frames_v: np.ndarray,
+) -> None:
+    x, v = block.x, block.v
+    scratch, a, b = np.empty((3, x.shape[2])), np.empty_like(x), np.empty_like(x)
+    y, u = np.zeros_like(x), np.zeros_like(x)
+    flat_x, flat_v, flat_a, flat_b = x.ravel(), v.ravel(), a.ravel(), b.ravel()
+    flat_y, flat_u = y.ravel(), u.ravel()
+    sum_x, sum_v = np.empty_like(flat_x), np.empty_like(flat_x)
+    size = frames_x.shape[1]  # in two dimensions without the third component
+    lane_accelerations(block, x, v, scratch, a)
+    for f in range(frames_x.shape[0]):
+        for _ in range(substeps):
+            for k in range(size):
+                sum_x[k], flat_u[k] = flat_v[k], flat_v[k]
+                sum_v[k], flat_b[k] = flat_a[k], flat_a[k]
+            for stage in range(3):
+                part, weight = (step, 1.0) if stage == 2 else (0.5 * step, 2.0)
+                for k in range(size):
+                    flat_y[k] = flat_x[k] + part * flat_u[k]
+                    flat_u[k] = flat_v[k] + part * flat_b[k]
+                lane_accelerations(block, y, u, scratch, b)
+                for k in range(size):
+                    sum_x[k] += weight * flat_u[k]
+                    sum_v[k] += weight * flat_b[k]
+            for k in range(size):
+                flat_x[k] += (step / 6) * sum_x[k]
+                flat_v[k] += (step / 6) * sum_v[k]
+            lane_accelerations(block, x, v, scratch, a)
+        for k in range(size):
+            frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
+
+
+@final
+class RK4(AbstractFixedStep):
+    """Kutta's method of order 4 for y' = f(y) with y = (x, v).
+
+    y += (h / 6) (k_1 + 2 k_2 + 2 k_3 + k_4). Not symplectic: energies drift in long runs.
+    Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I" (1993), II.1.
+    """
+
+    name = "rk4"
+    evaluations = 4
+
+    def _march(
+        self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
+    ) -> None:
+        kernel = _runge_kutta(block.pair, block.field)
+        kernel(block, problem.dt / substeps, substeps, x, v)
+
+    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+        sum_x, sum_v, w, b = v, a, v, a
+        for part, weight in ((0.5 * step, 2.0), (0.5 * step, 2.0), (step, 1.0)):
+            u, w = x + part * w, v + part * b
+            b = problem.acceleration(u, w)
+            sum_x, sum_v = sum_x + weight * w, sum_v + weight * b
+        x, v = x + (step / 6) * sum_x, v + (step / 6) * sum_v
+        return x, v, problem.acceleration(x, v)

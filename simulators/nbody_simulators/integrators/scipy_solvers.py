@@ -1,0 +1,138 @@
+"""SciPy's adaptive Runge-Kutta solvers, stepped by hand.
+
+Stepping `scipy.integrate.OdeSolver` ourselves gives progress, cancellation and counters.
+Frames come from dense output, so the solver's steps do not depend on the frame spacing inside
+a segment. Each trajectory has its own step-size controller. A segment starts again from the
+last frame with the last step size: its result depends on nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, final
+
+import numpy as np
+from pydantic import Field
+from scipy import integrate
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
+from nbody_surrogate.contracts.state import Particles, State
+
+__all__ = ["RK45", "Dop853", "ToleranceOptions"]
+
+SMALLEST_RTOL = 3e-14  # SciPy raises anything below 100 machine epsilons, with a warning
+
+
+class ToleranceOptions(IntegratorOptions):
+    """Options of the adaptive solvers."""
+
+    rtol: float = Field(default=1e-9, ge=SMALLEST_RTOL, lt=1, allow_inf_nan=False)
+    atol: float = Field(default=1e-9, gt=0, lt=1, allow_inf_nan=False)
+
+
+class _SciPySolver(AbstractIntegrator):
+    """What `Dop853` and `RK45` share: everything but the method."""
+
+    Options = ToleranceOptions
+    solver: ClassVar[type[integrate.OdeSolver]]
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Each trajectory runs by itself."""
+        return True
+
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]:
+        del problem
+        return {"h": np.full(state.x.shape[0], np.nan)}  # NaN: let the solver choose
+
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        batch, n, dimensions = carry.arrays["x"].shape
+        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        result = Frames(x, v, {"h": np.empty(batch)}, counters={"nfev": 0, "steps": 0})
+        for b in range(batch):
+            self._advance_one(carry, b, result, partial(_tick_share, tick, b * frames, batch))
+        return result
+
+    def _advance_one(self, carry: Carry, b: int, result: Frames, tick: Tick) -> None:
+        """Fill in trajectory `b`."""
+        problem, frames = carry.problem, result.x.shape[1]
+        shape = result.x.shape[2:]
+        solver = self._solver(carry, b)
+        size, done, step = solver.n // 2, 0, solver.h_abs
+        failure = None if np.isfinite(solver.f).all() else "the force is not finite"  # or it hangs
+        while done < frames and failure is None:
+            step = solver.h_abs
+            failure = solver.step()
+            result.counters["steps"] += 1
+            reached = done
+            while reached < frames and problem.time(carry.frame + reached + 1) <= solver.t:
+                reached += 1
+            if reached > done:
+                times = [problem.time(carry.frame + f + 1) for f in range(done, reached)]
+                y = solver.dense_output()(np.array(times))
+                if times[-1] == solver.t:
+                    y[:, -1] = solver.y
+                result.x[b, done:reached] = y[:size].T.reshape(-1, *shape)
+                result.v[b, done:reached] = y[size:].T.reshape(-1, *shape)
+                done = reached
+                tick(done)
+        result.arrays["h"][b] = step
+        result.counters["nfev"] += solver.nfev
+        if failure is not None:
+            result.failures[b] = (done, f"{self.name}: {failure.rstrip('.').lower()}")
+
+    def _solver(self, carry: Carry, b: int) -> integrate.OdeSolver:
+        options = self.options
+        assert isinstance(options, ToleranceOptions)
+        problem = carry.problem
+        first_step = carry.arrays["h"][b]
+        begin, end = problem.time(carry.frame), problem.time(carry.frame + options.segment)
+        y = np.concatenate([carry.arrays["x"][b].ravel(), carry.arrays["v"][b].ravel()])
+        return self.solver(
+            first_order(problem, b, carry.arrays["x"].shape[1:]),
+            begin,
+            y,
+            end,
+            first_step=min(first_step, end - begin) if first_step > 0 else None,
+            rtol=options.rtol,
+            atol=options.atol,
+        )
+
+
+def _tick_share(tick: Tick, before: int, batch: int, done: float) -> None:
+    """Count a trajectory's frames as their share of the batch."""
+    tick((before + done) / batch)
+
+
+def first_order(
+    problem: Problem, b: int, shape: tuple[int, int]
+) -> Callable[[float, np.ndarray], np.ndarray]:
+    """Write trajectory `b` as y' = f(t, y) with y = (x, v) flattened."""
+    particles: Particles = problem.particles[b]
+    acceleration = problem.system.acceleration
+    half = shape[0] * shape[1]
+
+    def right_hand_side(t: float, y: np.ndarray) -> np.ndarray:
+        del t  # the systems are autonomous
+        x, v = y[:half].reshape(1, *shape), y[half:].reshape(1, *shape)
+        return np.concatenate([y[half:], acceleration(x, v, particles).ravel()])
+
+    return right_hand_side
+
+
+@final
+class Dop853(_SciPySolver):
+    """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5)."""
+
+    name = "dop853"
+    solver = integrate.DOP853
+
+
+@final
+class RK45(_SciPySolver):
+    """Dormand and Prince's method of order 5(4) (J. Comp. Appl. Math. 6, 1980)."""
+
+    name = "rk45"
+    solver = integrate.RK45

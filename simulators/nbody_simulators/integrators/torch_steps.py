@@ -1,0 +1,78 @@
+"""The forces of laws in torch, dense over pairs: batches on any device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.torch_laws import field_acceleration, pair_force
+from nbody_surrogate.environment.device import resolve_device
+from nbody_surrogate.errors import InputError
+
+__all__ = ["TorchProblem", "double_precision_device"]
+
+
+def double_precision_device(name: str) -> str:
+    """Resolve the name of a device that computes in float64.
+
+    Raises
+    ------
+    InputError
+        If the device is unknown, not available, or has no float64.
+    """
+    device = resolve_device(name).type
+    if device == "mps":
+        raise InputError("`device` mps has no float64, which this method needs; use cpu")
+    return device
+
+
+class TorchProblem(NamedTuple):
+    """A problem on a device; charges, masses (B, N), couplings (B, N, N) or None."""
+
+    system: AbstractSystem
+    laws: ForceLaws
+    charges: Tensor
+    masses: Tensor
+    couplings: Tensor | None
+
+    @classmethod
+    def of(cls, problem: Problem, device: str) -> TorchProblem:
+        """Bring a problem's particles to a device."""
+        laws, particles = problem.system.force_laws(), problem.particles
+        assert laws is not None
+        bonds = particles.couplings
+        return cls(
+            problem.system,
+            laws,
+            torch.tensor(particles.charges, device=device),
+            torch.tensor(particles.masses, device=device),
+            None if bonds is None else torch.tensor(bonds, device=device),
+        )
+
+    def acceleration(self, x: Tensor, v: Tensor) -> Tensor:
+        """Accelerations at x, v (B, N, D), shape (B, N, D)."""
+        return self._by_pairs(x) + self._by_field(x, v)
+
+    def _by_pairs(self, x: Tensor) -> Tensor:
+        if self.laws.pair is None:
+            return torch.zeros_like(x)
+        separation = x[:, :, None] - x[:, None]  # (B, N, N, D)
+        itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+        r2 = torch.where(itself, 1.0, (separation * separation).sum(3))
+        q, m = ((y[:, :, None], y[:, None]) for y in (self.charges, self.masses))
+        force = pair_force(
+            self.laws.pair, r2, q, m, 1.0 if self.couplings is None else self.couplings
+        )
+        force = torch.where(itself, torch.zeros_like(r2), force)
+        total = (force[..., None] * separation).sum(2)
+        return total.clamp(-self.laws.clip, self.laws.clip) / self.masses[..., None]
+
+    def _by_field(self, x: Tensor, v: Tensor) -> Tensor | float:
+        if self.laws.field is None:
+            return 0.0
+        return field_acceleration(self.laws.field, x, v, self.charges, self.masses)

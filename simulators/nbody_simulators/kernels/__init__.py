@@ -1,0 +1,1 @@
+"""Force laws and the compiled sums over them."""

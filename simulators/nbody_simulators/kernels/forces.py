@@ -1,0 +1,175 @@
+"""Forces and energies of one configuration at a time, in numba.
+
+Each particle's row of pairs is summed with the order of summation left to the compiler, so that
+it uses the full width of the processor's vectors. That takes each pair twice, and is still
+faster than taking it once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+from nbody_simulators.kernels.laws import compiled, field_force, pair_force, parameters_of
+from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.state import Particles
+
+__all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]
+
+REASSOCIATE = {"reassoc", "nsz"}
+
+
+@numba.extending.register_jitable(error_model="numpy", fastmath=REASSOCIATE)
+def rows(
+    x: Any,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    clip: float,
+    out: Any,
+) -> None:
+    """Write the pair accelerations of one configuration into `out`.
+
+    Both `x` and `out` are tuples of three components, arrays of shape (N,); couplings have
+    shape (N, N) or are None.
+    """
+    n = charges.size
+    for i in range(n):
+        xi, yi, zi, qi, mi = x[0][i], x[1][i], x[2][i], charges[i], masses[i]
+        fx, fy, fz = 0.0, 0.0, 0.0
+        for j in range(n):
+            dx, dy, dz = xi - x[0][j], yi - x[1][j], zi - x[2][j]
+            r2 = dx * dx + dy * dy + dz * dz
+            if couplings is None:
+                force, _ = pair_force(pair, r2, qi, charges[j], mi, masses[j], 1.0)
+            else:
+                force, _ = pair_force(pair, r2, qi, charges[j], mi, masses[j], couplings[i, j])
+            force = force if i != j else 0.0
+            fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
+        out[0][i] = min(max(fx, -clip), clip) / mi
+        out[1][i] = min(max(fy, -clip), clip) / mi
+        out[2][i] = min(max(fz, -clip), clip) / mi
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def add_field(
+    x: Any, v: Any, charges: np.ndarray, masses: np.ndarray, field: Any, out: Any
+) -> None:
+    """Add the accelerations of the field to `out`; the layout is that of `rows`."""
+    for i in range(charges.size):
+        place, velocity = (x[0][i], x[1][i], x[2][i]), (v[0][i], v[1][i], v[2][i])
+        a, _ = field_force(field, place, velocity, charges[i], masses[i])
+        out[0][i] += a[0]
+        out[1][i] += a[1]
+        out[2][i] += a[2]
+
+
+@compiled
+def _pair_accelerations(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    clip: float,
+    out: np.ndarray,
+) -> None:
+    for b in range(x.shape[0]):
+        bonds = None if couplings is None else couplings[b]
+        place, result = (x[b, 0], x[b, 1], x[b, 2]), (out[b, 0], out[b, 1], out[b, 2])
+        rows(place, charges[b], masses[b], bonds, pair, clip, result)
+
+
+@compiled
+def _field_accelerations(
+    x: np.ndarray,
+    v: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    field: Any,
+    out: np.ndarray,
+) -> None:
+    for b in range(x.shape[0]):
+        place, velocity = (x[b, 0], x[b, 1], x[b, 2]), (v[b, 0], v[b, 1], v[b, 2])
+        result = (out[b, 0], out[b, 1], out[b, 2])
+        add_field(place, velocity, charges[b], masses[b], field, result)
+
+
+@compiled
+def _potential_energies(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    field: Any,
+    out: np.ndarray,
+) -> None:
+    rest = (0.0, 0.0, 0.0)
+    for b in range(x.shape[0]):
+        total = 0.0
+        for i in range(x.shape[2]):
+            if field is not None:
+                place = (x[b, 0, i], x[b, 1, i], x[b, 2, i])
+                _, energy = field_force(field, place, rest, charges[b, i], masses[b, i])
+                total += energy
+            if pair is not None:
+                for j in range(i + 1, x.shape[2]):
+                    r2 = 0.0
+                    for d in range(3):
+                        r2 += (x[b, d, i] - x[b, d, j]) ** 2
+                    bond = 1.0 if couplings is None else couplings[b, i, j]
+                    qi, qj, mi, mj = charges[b, i], charges[b, j], masses[b, i], masses[b, j]
+                    _, energy = pair_force(pair, r2, qi, qj, mi, mj, bond)
+                    total += energy
+        out[b] = total
+
+
+def pair_accelerations(x: np.ndarray, particles: Particles, laws: ForceLaws) -> np.ndarray:
+    """Accelerations by the other particles: x (B, N, D) to (B, N, D)."""
+    pair, _ = parameters_of(laws)
+    if pair is None:
+        return np.zeros(x.shape)
+    place = by_component(x)
+    out = np.empty_like(place)
+    charges, masses, bonds = particles.charges, particles.masses, particles.couplings
+    _pair_accelerations(pair)(place, charges, masses, bonds, pair, laws.clip, out)
+    return by_particle(out, x.shape[2])
+
+
+def field_accelerations(
+    x: np.ndarray, v: np.ndarray, particles: Particles, laws: ForceLaws
+) -> np.ndarray | None:
+    """Accelerations by the field: x, v (B, N, D) to (B, N, D), or None where there is none."""
+    _, field = parameters_of(laws)
+    if field is None:
+        return None
+    place, velocity = by_component(x), by_component(v)
+    out = np.zeros_like(place)
+    charges, masses = particles.charges, particles.masses
+    _field_accelerations(field)(place, velocity, charges, masses, field, out)
+    return by_particle(out, x.shape[2])
+
+
+def potential_energies(x: np.ndarray, particles: Particles, laws: ForceLaws) -> np.ndarray:
+    """Potential energies of pairs and field: x (B, N, D) to (B,)."""
+    pair, field = parameters_of(laws)
+    out = np.empty(len(x))
+    charges, masses, bonds = particles.charges, particles.masses, particles.couplings
+    _potential_energies(pair, field)(by_component(x), charges, masses, bonds, pair, field, out)
+    return out
+
+
+def by_component(x: np.ndarray) -> np.ndarray:
+    """Bring (B, N, D) to (B, 3, N); in two dimensions the third component is zero."""
+    out = np.zeros((x.shape[0], 3, x.shape[1]))
+    out[:, : x.shape[2]] = x.transpose(0, 2, 1)
+    return out
+
+
+def by_particle(x: np.ndarray, dimensions: int) -> np.ndarray:
+    """Bring (B, 3, N) back to (B, N, D)."""
+    return np.ascontiguousarray(x[:, :dimensions].transpose(0, 2, 1))

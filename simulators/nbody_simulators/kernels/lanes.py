@@ -1,0 +1,208 @@
+"""Forces of many trajectories at once, in numba: one trajectory in each lane.
+
+The innermost loop runs over trajectories, so that the compiler uses the full width of the
+processor's vectors. Each lane goes through the same operations in the same order whatever its
+neighbours and however many there are: a trajectory is the same bits in any batch. Where one
+trajectory has particles enough to fill the vectors by itself, it makes a block of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from nbody_simulators.kernels.forces import rows
+from nbody_simulators.kernels.laws import field_force, pair_force
+
+__all__ = ["Block", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
+
+
+class Block(NamedTuple):
+    """W trajectories side by side, as the kernels take them.
+
+    Shapes: x, v (3, N, W); charges, masses (N, W); couplings (N, N, W) or None.
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    charges: np.ndarray
+    masses: np.ndarray
+    couplings: np.ndarray | None
+    pair: Any
+    field: Any
+    clip: float
+
+
+WIDTH = 64
+"""Most trajectories in a block."""
+
+
+NARROW = 8
+"""Below this width the lanes are taken one after the other."""
+
+MANY = 40
+"""Above this number of particles a block is one trajectory, summed row by row."""
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _wide_pairs(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Write the sums of pair forces into `out`."""
+    n, width = charges.shape
+    out[:] = 0.0
+    for i in range(n):
+        for j in range(i):
+            for w in range(width):
+                dx = x[0, i, w] - x[0, j, w]
+                dy = x[1, i, w] - x[1, j, w]
+                dz = x[2, i, w] - x[2, j, w]
+                r2 = dx * dx + dy * dy + dz * dz
+                qi, qj, mi, mj = charges[i, w], charges[j, w], masses[i, w], masses[j, w]
+                bond = 1.0 if couplings is None else couplings[i, j, w]
+                force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
+                scratch[0, w], scratch[1, w], scratch[2, w] = force * dx, force * dy, force * dz
+            for d in range(3):
+                for w in range(width):
+                    out[d, i, w] += scratch[d, w]
+            for d in range(3):
+                for w in range(width):
+                    out[d, j, w] -= scratch[d, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _narrow_pairs(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    out: np.ndarray,
+) -> None:
+    """Do what `_wide_pairs` does, in the same order, without vectors."""
+    n, width = charges.shape
+    for w in range(width):
+        for i in range(n):
+            fx, fy, fz = 0.0, 0.0, 0.0
+            for j in range(i):
+                dx = x[0, i, w] - x[0, j, w]
+                dy = x[1, i, w] - x[1, j, w]
+                dz = x[2, i, w] - x[2, j, w]
+                r2 = dx * dx + dy * dy + dz * dz
+                qi, qj, mi, mj = charges[i, w], charges[j, w], masses[i, w], masses[j, w]
+                bond = 1.0 if couplings is None else couplings[i, j, w]
+                force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
+                fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
+                out[0, j, w] -= force * dx
+                out[1, j, w] -= force * dy
+                out[2, j, w] -= force * dz
+            out[0, i, w], out[1, i, w], out[2, i, w] = fx, fy, fz
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _one_lane(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    couplings: Any,
+    pair: Any,
+    clip: float,
+    out: np.ndarray,
+) -> None:
+    """Write the pair accelerations of a block of width 1 into `out`."""
+    n = charges.size
+    place, result = x.reshape((3, n)), out.reshape((3, n))
+    q, m = charges.reshape(n), masses.reshape(n)
+    bonds = None if couplings is None else couplings.reshape((n, n))
+    axes, sums = (place[0], place[1], place[2]), (result[0], result[1], result[2])
+    rows(axes, q, m, bonds, pair, clip, sums)
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _add_field(
+    block: Block, x: np.ndarray, v: np.ndarray, field: Any, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    n, width = block.charges.shape
+    for i in range(n):
+        for w in range(width):
+            place = (x[0, i, w], x[1, i, w], x[2, i, w])
+            velocity = (v[0, i, w], v[1, i, w], v[2, i, w])
+            a, _ = field_force(field, place, velocity, block.charges[i, w], block.masses[i, w])
+            scratch[0, w], scratch[1, w], scratch[2, w] = a
+        for d in range(3):
+            for w in range(width):
+                out[d, i, w] += scratch[d, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _pairs(
+    block: Block, x: np.ndarray, couplings: Any, pair: Any, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    charges, masses, clip = block.charges, block.masses, block.clip
+    n, width = charges.shape
+    if n > MANY:
+        _one_lane(x, charges, masses, couplings, pair, clip, out)
+        return
+    if width < NARROW:
+        _narrow_pairs(x, charges, masses, couplings, pair, out)
+    else:
+        _wide_pairs(x, charges, masses, couplings, pair, scratch, out)
+    for d in range(3):
+        for i in range(n):
+            for w in range(width):
+                out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def _accelerations(
+    block: Block,
+    x: np.ndarray,
+    v: np.ndarray,
+    pair: Any,
+    field: Any,
+    scratch: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    if pair is None:
+        out[:] = 0.0
+    else:
+        _pairs(block, x, block.couplings, pair, scratch, out)
+    if field is not None:
+        _add_field(block, x, v, field, scratch, out)
+
+
+@numba.extending.register_jitable(error_model="numpy")
+def lane_accelerations(
+    block: Block, x: np.ndarray, v: np.ndarray, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    """Write the accelerations of the block's particles at x, v into `out`.
+
+    Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once.
+    """
+    # What is None must be an argument: only there numba leaves out what depends on it.
+    _accelerations(block, x, v, block.pair, block.field, scratch, out)
+
+
+def widest(n: int) -> int:
+    """Return how many trajectories of `n` particles a block may hold."""
+    return 1 if n > MANY else WIDTH
+
+
+def by_lane(values: np.ndarray) -> np.ndarray:
+    """Bring vectors (B, N, D) to (3, N, B); in two dimensions the third component is zero."""
+    out = np.zeros((3, values.shape[1], values.shape[0]))
+    out[: values.shape[2]] = values.transpose(2, 1, 0)
+    return out
+
+
+def by_trajectory(frames: np.ndarray) -> np.ndarray:
+    """Bring frames (F, D, N, B) to (B, F, N, D)."""
+    return frames.transpose(3, 0, 2, 1)

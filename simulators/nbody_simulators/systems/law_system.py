@@ -1,0 +1,48 @@
+"""Systems whose forces are laws: written once, they run everywhere."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import final
+
+import numpy as np
+
+from nbody_simulators.kernels.forces import (
+    field_accelerations,
+    pair_accelerations,
+    potential_energies,
+)
+from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
+
+__all__ = ["AbstractLawSystem"]
+
+
+class AbstractLawSystem(AbstractSystem):
+    """A system that is complete with its `force_laws` and its sampler.
+
+    To write one, see `AbstractSystem`, and in place of its duties 3, 4 and 6 implement
+    `force_laws`: accelerations and energies follow from them.
+    """
+
+    @abstractmethod
+    def force_laws(self) -> ForceLaws:
+        """Return all forces as laws."""
+
+    @final
+    def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
+        """Accelerations by the other particles, shape (B, N, D)."""
+        return pair_accelerations(x, particles, self.force_laws())
+
+    @final
+    def one_body_acceleration(
+        self, x: np.ndarray, v: np.ndarray, particles: Particles
+    ) -> np.ndarray | None:
+        """Accelerations by the field, shape (B, N, D), or None where there is none."""
+        return field_accelerations(x, v, particles, self.force_laws())
+
+    @final
+    def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
+        """Potential energy of pairs and field, shape (B,)."""
+        return potential_energies(x, particles, self.force_laws())
