@@ -12,7 +12,7 @@ slow *ARGS:
 
 # Many more damaged and hostile files of each kind than the tests read
 fuzz COUNT="20000" *ARGS:
-    NBODY_FUZZ={{COUNT}} pytest tests/test_hostile.py --timeout 3600 -k damaged {{ARGS}}
+    NBODY_FUZZ={{COUNT}} pytest tests/files/test_untrusted_files.py --timeout 3600 -k damaged {{ARGS}}
 
 lint:
     ruff check .

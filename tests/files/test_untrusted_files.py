@@ -45,7 +45,7 @@ from nbody_surrogate.surrogates.weights import load_weights, save_weights
 from nbody_surrogate.training.checkpoint import load_checkpoint, save_checkpoint
 from nbody_surrogate.training.recipe import read_recipe
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 SPEC = """
 preset = "charged"

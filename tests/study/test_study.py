@@ -165,7 +165,7 @@ def test_another_study_in_the_same_folder_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(__file__).parents[1].glob("studies/*.toml")), ids=lambda p: p.name
+    "path", sorted(Path(__file__).parents[2].glob("studies/*.toml")), ids=lambda p: p.name
 )
 def test_studies_that_ship_are_good(path):
     check_study(read_study(path), 2)

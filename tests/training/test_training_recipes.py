@@ -201,7 +201,7 @@ def test_who_applies_the_field_needs_forces_without_velocity(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "path", sorted(Path(__file__).parents[1].glob("plugins/*/recipes/*.toml")), ids=lambda p: p.name
+    "path", sorted(Path(__file__).parents[2].glob("plugins/*/recipes/*.toml")), ids=lambda p: p.name
 )
 def test_recipes_that_ship_are_good(path):
     assert read_recipe(path).steps > 0
