@@ -5,11 +5,13 @@ Public names are loaded when they are first used, so that importing the package 
 
 from __future__ import annotations
 
-import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.lazy import lazy_names
+
 if TYPE_CHECKING:
+    __version__: str
     from nbody_surrogate.comparison.comparison import Comparison, compare
     from nbody_surrogate.contracts.card import Card
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -39,37 +41,45 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
     from nbody_surrogate.viz.scene import render
+else:
+    _load, __dir__ = lazy_names(
+        __name__,
+        {
+            "nbody_surrogate.comparison.comparison": ["Comparison", "compare"],
+            "nbody_surrogate.contracts.card": ["Card"],
+            "nbody_surrogate.contracts.integrator": ["AbstractIntegrator"],
+            "nbody_surrogate.contracts.state": ["Particles", "State"],
+            "nbody_surrogate.contracts.surrogate": ["AbstractSurrogate"],
+            "nbody_surrogate.contracts.system": ["AbstractSystem"],
+            "nbody_surrogate.errors": [
+                "FileFormatError",
+                "InputError",
+                "NBodyError",
+                "NBodyWarning",
+                "PluginError",
+                "RunError",
+            ],
+            "nbody_surrogate.formats.h5md": ["read_h5md"],
+            "nbody_surrogate.formats.initial": ["read_initial"],
+            "nbody_surrogate.integrators.build": ["make_integrator"],
+            "nbody_surrogate.registry.registry": [
+                "make_system",
+                "register_integrator",
+                "register_surrogate",
+                "register_system",
+            ],
+            "nbody_surrogate.results.trajectory": ["Ensemble", "Trajectory"],
+            "nbody_surrogate.simulation.guard.options": ["Guard"],
+            "nbody_surrogate.simulation.resume": ["resume"],
+            "nbody_surrogate.simulation.simulate": ["simulate"],
+            "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],
+            "nbody_surrogate.viz.scene": ["render"],
+        },
+    )
 
-_HOMES = {
-    "AbstractIntegrator": "contracts.integrator",
-    "AbstractSurrogate": "contracts.surrogate",
-    "AbstractSystem": "contracts.system",
-    "Card": "contracts.card",
-    "Comparison": "comparison.comparison",
-    "Ensemble": "results.trajectory",
-    "FileFormatError": "errors",
-    "Guard": "simulation.guard.options",
-    "InputError": "errors",
-    "NBodyError": "errors",
-    "NBodyWarning": "errors",
-    "Particles": "contracts.state",
-    "PluginError": "errors",
-    "RunError": "errors",
-    "State": "contracts.state",
-    "SurrogateIntegrator": "surrogates.integrator",
-    "Trajectory": "results.trajectory",
-    "compare": "comparison.comparison",
-    "make_integrator": "integrators.build",
-    "make_system": "registry.registry",
-    "read_h5md": "formats.h5md",
-    "read_initial": "formats.initial",
-    "register_integrator": "registry.registry",
-    "register_surrogate": "registry.registry",
-    "register_system": "registry.registry",
-    "render": "viz.scene",
-    "resume": "simulation.resume",
-    "simulate": "simulation.simulate",
-}
+    def __getattr__(name: str) -> Any:
+        return version("nbody-surrogate") if name == "__version__" else _load(name)
+
 
 __all__ = [
     "AbstractIntegrator",
@@ -102,17 +112,3 @@ __all__ = [
     "resume",
     "simulate",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return version("nbody-surrogate")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

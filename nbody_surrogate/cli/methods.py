@@ -91,7 +91,7 @@ def _hardware(request: Request) -> dict[str, Any]:
 
         torch.set_num_threads(request.threads)
     elif request.device != "auto":
-        from nbody_surrogate.environment.device import resolve_device
+        from nbody_surrogate.contracts.device import resolve_device
 
         resolve_device(request.device)
     device = None if request.device == "auto" else request.device

@@ -26,7 +26,7 @@ from nbody_surrogate.contracts.surrogate import (
     excess_symmetries,
 )
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.environment.device import resolve_device, resolve_dtype
+from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry.registry import is_surrogate, surrogate_class
