@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     )
     from nbody_surrogate.results.trajectory import Ensemble, Trajectory
     from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.checkpoint import Checkpoint
+    from nbody_surrogate.simulation.observers import Observer, WarmUp
+    from nbody_surrogate.simulation.output import Output
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -45,6 +48,7 @@ _HOMES = {
     "AbstractSurrogate": "contracts.surrogate",
     "AbstractSystem": "contracts.system",
     "Card": "contracts.card",
+    "Checkpoint": "simulation.checkpoint",
     "Comparison": "comparison.comparison",
     "Ensemble": "results.trajectory",
     "FileFormatError": "errors",
@@ -52,12 +56,15 @@ _HOMES = {
     "InputError": "errors",
     "NBodyError": "errors",
     "NBodyWarning": "errors",
+    "Observer": "simulation.observers",
+    "Output": "simulation.output",
     "Particles": "contracts.state",
     "PluginError": "errors",
     "RunError": "errors",
     "State": "contracts.state",
     "SurrogateIntegrator": "surrogates.integrator",
     "Trajectory": "results.trajectory",
+    "WarmUp": "simulation.observers",
     "compare": "comparison.comparison",
     "make_integrator": "integrators.build",
     "make_system": "registry.registry",
@@ -76,6 +83,7 @@ __all__ = [
     "AbstractSurrogate",
     "AbstractSystem",
     "Card",
+    "Checkpoint",
     "Comparison",
     "Ensemble",
     "FileFormatError",
@@ -83,12 +91,15 @@ __all__ = [
     "InputError",
     "NBodyError",
     "NBodyWarning",
+    "Observer",
+    "Output",
     "Particles",
     "PluginError",
     "RunError",
     "State",
     "SurrogateIntegrator",
     "Trajectory",
+    "WarmUp",
     "__version__",
     "compare",
     "make_integrator",

@@ -141,7 +141,7 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
                 device=device,
             )
             system = with_numpy_force(task.system) if each.numpy_force else task.system
-            each.method.start(system, *task.some(0, 1), task.dt)
+            each.method.check(system, *task.some(0, 1), task.dt)
         except InputError:
             if asked:
                 raise

@@ -14,7 +14,6 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_whole
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     each beside its noise floor. The floor is what a true solution differs by, whose start is off
     by a thousandth of the cloud's spread.
     """
+    from nbody_surrogate.comparison.lyapunov import twins_or_why
+
     _check(files, options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
     warnings.simplefilter("ignore", NBodyWarning)
@@ -157,6 +158,7 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     from nbody_surrogate.integrators.method_text import contender, split
     from nbody_surrogate.integrators.reference import default_reference
     from nbody_surrogate.registry.registry import make_system
+    from nbody_surrogate.simulation.observers import WarmUp
     from nbody_surrogate.simulation.simulate import simulate
 
     torch.set_num_threads(options["threads"])
@@ -172,12 +174,12 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     methods = [first, *(contender(each, **shared) for each in split(options["integrators"]))]
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
     for each, its in zip(methods, physics, strict=True):
-        each.method.start(its, state, particles, dt)
+        each.method.check(its, state, particles, dt)
     runs = []
     hidden = options["quiet"] or options["as_json"]
     with progress_bar("compare", len(methods), hidden=hidden) as progress:
         for each, its in zip(methods, physics, strict=True):
-            run = simulate(its, state, particles, frames, each.method, seed=seed, warm_up=True)
+            run = simulate(its, state, particles, frames, each.method, observers=WarmUp())
             runs.append(_of_system(run, system))
             progress(len(runs), len(methods))
     return runs[0], {each.label: run for each, run in zip(methods[1:], runs[1:], strict=True)}
@@ -187,8 +189,7 @@ def _of_system(run: Ensemble, system: Any) -> Ensemble:
     """Name the system itself where its force was in NumPy."""
     from dataclasses import replace
 
-    named = {"system": system.name, **system.spec.model_dump(mode="json")}
-    return replace(run, info=replace(run.info, system=named))
+    return replace(run, info=replace(run.info, system=system.description))
 
 
 def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:

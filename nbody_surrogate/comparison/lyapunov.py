@@ -16,7 +16,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import NBodyError
-from nbody_surrogate.integrators.build import integrator_options, make_integrator
+from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.results.metrics import spread
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
@@ -100,10 +100,7 @@ def _twin(reference: Ensemble, offset: float) -> Ensemble:
     )
     moved = State(state.t, state.x + shift[0], state.v + shift[1])
     dt = (reference.t[-1] - reference.t[0]) / (len(reference.t) - 1)
-    method = dict(reference.info.method)
-    name = str(method.pop("integrator"))
-    known = integrator_options(name)
-    integrator = make_integrator(name, **{key: method[key] for key in method.keys() & known})
+    integrator = method_from(reference.info.method)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the reference itself has said it
         return simulate(

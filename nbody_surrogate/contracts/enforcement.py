@@ -1,4 +1,4 @@
-"""DOC."""
+"""What integrators are held to: frames as announced, problems that make sense, clean failures."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
-from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import breach, described
 from nbody_surrogate.errors import InputError
 
-__all__ = []
+__all__ = ["demand_frames", "freeze_failures", "refuse_coincidence", "refuse_misfits"]
 
 
-def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
+def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
     """Demand what an implementer must return, in arrays that may be written to."""
     if not isinstance(result, Frames):
         raise breach(origin, "_advance", f"must return `Frames`, got {described(result)}")
@@ -36,7 +36,29 @@ def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> No
             raise breach(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
 
 
-def _refuse_coincidence(problem: Problem, state: State) -> None:
+def refuse_misfits(state: State, particles: Particles, dt: float) -> None:
+    """Raise where state, particles and frame spacing do not make a problem.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or `dt` is not positive or too small for the time.
+    """
+    if not (np.isfinite(dt) and dt > 0):
+        raise InputError(f"`dt` must be finite and > 0, got {dt}")
+    if state.x.shape[:2] != particles.charges.shape:
+        raise InputError(
+            f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
+            f"got {particles.charges.shape}"
+        )
+    if state.t + dt == state.t:
+        raise InputError(
+            f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
+            "use a larger one, or start at t = 0"
+        )
+
+
+def refuse_coincidence(problem: Problem, state: State) -> None:
     """Raise where the forces are infinite because two particles are at the same place."""
     with np.errstate(all="ignore"):
         forces = problem.system.acceleration(state.x, state.v, problem.particles)
@@ -54,7 +76,7 @@ def _refuse_coincidence(problem: Problem, state: State) -> None:
             )
 
 
-def _freeze_failures(
+def freeze_failures(
     carry: Carry, result: Frames, whose_fault: Callable[..., str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Hold each failed or non-finite trajectory at its last good frame."""

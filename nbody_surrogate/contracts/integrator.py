@@ -12,9 +12,10 @@ from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 
 from nbody_surrogate.contracts.enforcement import (
-    _demand_frames,
-    _freeze_failures,
-    _refuse_coincidence,
+    demand_frames,
+    freeze_failures,
+    refuse_coincidence,
+    refuse_misfits,
 )
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
@@ -154,8 +155,10 @@ class AbstractIntegrator(ABC):
         return {"integrator": self.name, **self.options.model_dump()}
 
     @final
-    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
-        """Check the problem and return the carry of its first segment.
+    def check(
+        self, system: AbstractSystem, state: State, particles: Particles, dt: float
+    ) -> Problem:
+        """Refuse what the integrator cannot do; nothing is computed but one set of forces.
 
         Parameters
         ----------
@@ -165,6 +168,11 @@ class AbstractIntegrator(ABC):
         dt : float
             Time between frames.
 
+        Returns
+        -------
+        Problem
+            What `start` would begin with.
+
         Raises
         ------
         InputError
@@ -173,22 +181,20 @@ class AbstractIntegrator(ABC):
         PluginError
             If the integrator or the system breaks its contract.
         """
-        if not (np.isfinite(dt) and dt > 0):
-            raise InputError(f"`dt` must be finite and > 0, got {dt}")
-        if state.x.shape[:2] != particles.charges.shape:
-            raise InputError(
-                f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
-                f"got {particles.charges.shape}"
-            )
-        if state.t + dt == state.t:
-            raise InputError(
-                f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
-                "use a larger one, or start at t = 0"
-            )
+        refuse_misfits(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
         with held_to(self.origin, "_check"):
             self._check(problem, state)
-        _refuse_coincidence(problem, state)
+        refuse_coincidence(problem, state)
+        return problem
+
+    @final
+    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
+        """Check the problem and return the carry of its first segment.
+
+        Parameters and errors are those of `check`.
+        """
+        problem = self.check(system, state, particles, dt)
         with held_to(self.origin, "_start"):
             arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
         return Carry(problem, 0, _frozen(arrays))
@@ -244,7 +250,7 @@ class AbstractIntegrator(ABC):
         if not 1 <= frames <= length:
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
         result = self._frames(carry, frames, _Tick(tick or _no_tick))
-        status, message, good = _freeze_failures(carry, result, self._whose_fault)
+        status, message, good = freeze_failures(carry, result, self._whose_fault)
         result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
@@ -261,7 +267,7 @@ class AbstractIntegrator(ABC):
             if known or error is tick.raised:  # the caller cancels
                 raise
             raise raised(self.origin, "_advance", error) from error
-        _demand_frames(self.origin, carry, frames, result)
+        demand_frames(self.origin, carry, frames, result)
         return result
 
     def _whose_fault(

@@ -98,6 +98,8 @@ class State:
     t : float
     x, v : array_like, shape (B, N, D)
         Positions and velocities; D is 2 or 3.
+    seed : int, optional
+        That it was sampled with, which a run from it records.
 
     Raises
     ------
@@ -108,6 +110,7 @@ class State:
     t: float
     x: Float64[np.ndarray, "B N D"]
     v: Float64[np.ndarray, "B N D"]
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         x = frozen_array("x", self.x, "B N D")
@@ -122,4 +125,4 @@ class State:
 
     def __getitem__(self, b: int) -> State:
         """Return the state of trajectory `b`, with a batch axis of length 1."""
-        return State(self.t, self.x[b][None], self.v[b][None])
+        return State(self.t, self.x[b][None], self.v[b][None], self.seed)

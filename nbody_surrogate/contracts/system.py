@@ -178,6 +178,11 @@ class AbstractSystem(ABC):
         """Return the physics this system stands for: itself, unless forces are altered."""
         return self
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and parameters as JSON has them, as they are stored with a run."""
+        return {"system": self.name, **self.spec.model_dump(mode="json")}
+
     @final
     def acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors:
         """Total acceleration, shape (B, N, D).
@@ -241,6 +246,7 @@ class AbstractSystem(ABC):
         Returns
         -------
         state : State, shape (B, N, D)
+            With the seed, where there was one, so that a run can say it.
         particles : Particles
 
         Raises
@@ -260,7 +266,8 @@ class AbstractSystem(ABC):
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         generators = (_generator(rng, first + b) for b in range(trajectories))
-        return stacked([self._draw(each, n, dimensions) for each in generators])
+        seed = None if isinstance(rng, np.random.Generator) else int(rng)
+        return stacked([self._draw(each, n, dimensions) for each in generators], seed)
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""
@@ -279,12 +286,12 @@ class AbstractSystem(ABC):
         return draw
 
 
-def stacked(draws: list[Draw]) -> tuple[State, Particles]:
-    """Make one batch of draws, at t = 0."""
+def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particles]:
+    """Make one batch of draws, at t = 0; `seed` is that of the sampler."""
     rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
     x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
     bonds = [draw.couplings for draw in draws if draw.couplings is not None]
-    return State(0.0, x, v), Particles(charges, masses, np.stack(bonds) if bonds else None)
+    return State(0.0, x, v, seed), Particles(charges, masses, np.stack(bonds) if bonds else None)
 
 
 def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:

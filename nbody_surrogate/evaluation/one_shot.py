@@ -28,6 +28,7 @@ from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.results.statistics import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["Task", "TaskRow", "read_task", "score_model", "score_references"]
@@ -212,8 +213,15 @@ def _solved(label: str, solver: AbstractIntegrator, task: Task, v: np.ndarray) -
     run = simulate(task.system, state, task.particles, 1, solver, dt=task.horizon)
     spent = []
     for b in range(min(TIMED, len(task.x))):
+        first = [WarmUp()] if b == 0 else []
         alone = simulate(
-            task.system, state[b], task.particles[b], 1, solver, dt=task.horizon, warm_up=b == 0
+            task.system,
+            state[b],
+            task.particles[b],
+            1,
+            solver,
+            dt=task.horizon,
+            observers=first,
         )
         spent.append(alone.info.wall_time)
     return _row(label, task, (run.x[:, 1], run.v[:, 1]), statistics.median(spent), None)

@@ -31,6 +31,7 @@ from nbody_surrogate.evaluation.rollouts import (
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.results.statistics import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 
@@ -213,8 +214,9 @@ def _costs(
     for b in range(min(ROUNDS, len(truth.x))):
         state = State(0.0, truth.x[b : b + 1, 0], truth.v[b : b + 1, 0])
         for label, method in methods.items():
+            first = [WarmUp()] if b == 0 else []
             run = simulate(
-                truth.system, state, truth.particles[b], TIMED_FRAMES, method, warm_up=b == 0
+                truth.system, state, truth.particles[b], TIMED_FRAMES, method, observers=first
             )
             times[label].append(1e3 * run.info.wall_time / TIMED_FRAMES)
             evaluations[label] = _evaluations(method, run.info.counters)

@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.guard_report import GuardReport
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Trajectory:
 
     def system(self) -> AbstractSystem:
         """Build the system that the run was made with, as `Ensemble.system` does."""
-        return _system_of(self.info)
+        return system_from(self.info.system)
 
     def plot(self) -> Figure:
         """Draw the paths and what is conserved, as a matplotlib figure."""
@@ -175,20 +176,10 @@ class Ensemble:
         InputError
             If the run does not say, or its system is not installed.
         """
-        return _system_of(self.info)
+        return system_from(self.info.system)
 
     def _repr_html_(self) -> str:
         """Show a small picture of the first trajectory in a notebook."""
         from nbody_surrogate.results.thumbnail import ensemble_html
 
         return ensemble_html(self)
-
-
-def _system_of(info: RunInfo) -> AbstractSystem:
-    from nbody_surrogate.registry.registry import make_system
-
-    parameters = dict(info.system)
-    name = parameters.pop("system", None)
-    if name is None:
-        raise InputError("`info` of this run does not name its `system`")
-    return make_system(name, **parameters)

@@ -14,7 +14,7 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets.shard import Block, ShardData, write_shard
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.integrators.build import integrator_options, make_integrator
+from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.integrators.refine import SMALLEST_RTOL, sharper
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.simulation.simulate import simulate
@@ -98,10 +98,11 @@ class Maker:
         if "threads" in spec.options:
             raise InputError("`options.threads` is no part of a data set; use `workers`")
         self.spec, self.system = spec, spec.make_system()
-        self.threaded = "threads" in integrator_options(spec.integrator)
+        method = find_method(spec.integrator)
+        self.threaded = "threads" in method.options
         self.threads = threads if self.threaded else 1
         options = spec.options | ({"threads": self.threads} if self.threaded else {})
-        self.integrator = make_integrator(spec.integrator, **options)
+        self.integrator = method.build(**options)
         self.times = spec.numbers * self.system.spec.frame_dt
 
     def check(self) -> None:
@@ -109,7 +110,7 @@ class Maker:
         state, particles = self._trial()
         dt = self.system.spec.frame_dt
         for spacing, _ in self.spec.spans:
-            _over(self.integrator, spacing).start(self.system, state, particles, spacing * dt)
+            _over(self.integrator, spacing).check(self.system, state, particles, spacing * dt)
 
     def _trial(self) -> tuple[State, Particles]:
         spec, system = self.spec, self.system

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import final
 
@@ -26,7 +27,18 @@ from nbody_surrogate.formats.h5md.provenance import dump_info, room_for
 from nbody_surrogate.formats.h5md.structure import create_structure, find_structure
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["H5MDWriter"]
+__all__ = ["H5MDWriter", "check_room"]
+
+
+def check_room(
+    path: str | os.PathLike[str], shape: tuple[int, ...], label_error: bool, segments: int
+) -> None:
+    """Raise `InputError` where a run of shape (B, T, N, D) does not fit on the disk.
+
+    `label_error` and `segments` are as for `H5MDWriter`.
+    """
+    observables = 8 * math.prod(shape[:2]) if label_error else 0
+    check_space(Path(path), 16 * math.prod(shape) + observables + 2 * room_for(shape[0], segments))
 
 
 @final
@@ -93,10 +105,8 @@ class H5MDWriter:
         self._overwrite = overwrite
         self._verified = label_error
         self._room = room_for(particles.batch, segments)
-        observables = 8 * math.prod(self._shape[:2]) if label_error else 0
-        needed = 16 * math.prod(self._shape) + observables + 2 * self._room
         if not goes_on:
-            check_space(self.path, needed)
+            check_room(self.path, self._shape, label_error, segments)
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
             if goes_on:
