@@ -34,8 +34,8 @@ if TYPE_CHECKING:
         register_system,
     )
     from nbody_surrogate.results.trajectory import Ensemble, Trajectory
-    from nbody_surrogate.simulation.guard.options import Guard
     from nbody_surrogate.simulation.checkpoint import Checkpoint
+    from nbody_surrogate.simulation.guard.options import Guard
     from nbody_surrogate.simulation.observers import Observer, WarmUp
     from nbody_surrogate.simulation.output import Output
     from nbody_surrogate.simulation.resume import resume

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
-from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.request import InitialValueProblem, Request, given
+from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, NBodyWarning
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import rich_click as click
 
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.guards import guard_of
-from nbody_surrogate.cli.two_runs import TwoRuns
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.request import InitialValueProblem, Request
+from nbody_surrogate.cli.two_runs import TwoRuns
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["run"]

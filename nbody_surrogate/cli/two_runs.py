@@ -139,13 +139,20 @@ class TwoRuns:
 
             pair = [each[0] for each in runs]
             truth = pair[1] if len(pair) > 1 else None
-            render(pair[0], self.files.picture or request.render, reference=truth, overwrite=request.overwrite)
+            render(
+                pair[0],
+                request.render,
+                reference=truth,
+                overwrite=request.overwrite,
+            )
         if request.report is not None:
             from nbody_surrogate.viz.html.report import write_report_of
 
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
-            write_report_of(runs[0], against, self.files.report or request.report, command, request.overwrite)
+            write_report_of(
+                runs[0], against, request.report, command, request.overwrite
+            )
         _report(request, runs, self.files)
         _tell_failures(runs)
 

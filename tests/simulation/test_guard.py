@@ -478,7 +478,7 @@ def test_the_report_is_stored_with_the_run(tmp_path):
     guard = Guard("fallback", reference=Uniform())
     method = method_of(heated)
     run = simulate(
-        Free(), *start_of(), FRAMES, method, guard=guard, output=tmp_path / "run.h5", seed=1
+        Free(), *start_of(), FRAMES, method, guard=guard, output=tmp_path / "run.h5"
     )
     stored = read_h5md(tmp_path / "run.h5")
     assert stored.info == run.info

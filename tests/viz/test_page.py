@@ -34,9 +34,9 @@ def runs():
     """A coarse run and its reference, two trajectories of six charges."""
     system = make_system("charged")
     state, particles = system.sample(2, 6, 2)
-    truth = simulate(system, state, particles, 30, "dop853", seed=2)
+    truth = simulate(system, state, particles, 30, "dop853")
     method = make_integrator("leapfrog", substeps=2)
-    return truth, simulate(system, state, particles, 30, method, seed=2)
+    return truth, simulate(system, state, particles, 30, method)
 
 
 @pytest.fixture(scope="module")
