@@ -150,9 +150,7 @@ class TwoRuns:
 
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
-            write_report_of(
-                runs[0], against, request.report, command, request.overwrite
-            )
+            write_report_of(runs[0], against, request.report, command, request.overwrite)
         _report(request, runs, self.files)
         _tell_failures(runs)
 

@@ -55,6 +55,17 @@ def check_output_file(
     """
     if isinstance(path, CheckedPath):
         return path.path
+    _refuse(path, parameter, suffixes, overwrite, otherwise)
+    return Path(path)
+
+
+def _refuse(
+    path: str | os.PathLike[str],
+    parameter: str,
+    suffixes: tuple[str, ...],
+    overwrite: bool,
+    otherwise: str,
+) -> None:
     file, given = Path(path), f"got {os.fspath(path)!r}"
     try:
         if suffixes and file.suffix.lower() not in suffixes:
@@ -79,7 +90,6 @@ def check_output_file(
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"`{parameter}` must be a file name: {one_line(error)}, {given}") from None
-    return file
 
 
 def check_space(path: Path, needed: int) -> None:

@@ -220,7 +220,9 @@ def test_a_failed_trajectory_stays_frozen(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(system, *start, 40, method, output=Output("run.h5", checkpoint=RESTART), observers=stop)
+        simulate(
+            system, *start, 40, method, output=Output("run.h5", checkpoint=RESTART), observers=stop
+        )
     assert_same_run(resume(RESTART), replace(whole, info=replace(whole.info, seed=None)))
 
 
@@ -238,7 +240,9 @@ def interrupted(name="leapfrog", batch=2, frames=12, **options):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_of(name, batch, checkpoint=options.pop("checkpoint", RESTART), observers=stop, **options)
+        run_of(
+            name, batch, checkpoint=options.pop("checkpoint", RESTART), observers=stop, **options
+        )
     return read_restart(RESTART)
 
 
@@ -282,7 +286,14 @@ def test_couplings_are_kept(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(system, *start, FRAMES, method, output=Output("run.h5", checkpoint=RESTART), observers=stop)
+        simulate(
+            system,
+            *start,
+            FRAMES,
+            method,
+            output=Output("run.h5", checkpoint=RESTART),
+            observers=stop,
+        )
     np.testing.assert_array_equal(resume(RESTART).x, whole.x)
 
 
