@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,11 @@ from numpy.typing import ArrayLike
 
 from nbody_surrogate.errors import InputError
 
-__all__ = ["Particles", "State"]
+__all__ = ["Particles", "Selection", "State"]
+
+Selection = int | np.integer | slice | list[int] | list[bool] | np.ndarray
+"""Trajectories of a batch, as NumPy's indexing names them: one by its number, or several by a
+slice, a mask of shape (B,), or an array of numbers, which may repeat."""
 
 
 def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
@@ -83,10 +88,20 @@ class Particles:
         """Number of particles, N."""
         return int(self.charges.shape[1])
 
-    def __getitem__(self, b: int) -> Particles:
-        """Return the particles of trajectory `b`, with a batch axis of length 1."""
-        couplings = None if self.couplings is None else self.couplings[b][None]
-        return Particles(self.charges[b][None], self.masses[b][None], couplings)
+    def __getitem__(self, index: Selection) -> Particles:
+        """Return the particles of some trajectories; of a single one with a batch axis of length 1.
+
+        Raises
+        ------
+        InputError
+            If they are not there, there are none, or `index` is of another kind.
+        """
+        some = selected(index, self.batch)
+        couplings = None if self.couplings is None else self.couplings[some]
+        return Particles(self.charges[some], self.masses[some], couplings)
+
+    def __iter__(self) -> Iterator[Particles]:
+        return (self[b] for b in range(self.batch))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +138,68 @@ class State:
         if x.shape[2] not in (2, 3):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
 
-    def __getitem__(self, b: int) -> State:
-        """Return the state of trajectory `b`, with a batch axis of length 1."""
-        return State(self.t, self.x[b][None], self.v[b][None], self.seed)
+    def __getitem__(self, index: Selection) -> State:
+        """Return the state of some trajectories; of a single one with a batch axis of length 1.
+
+        The seed is forgotten: it would give the first ones.
+
+        Raises
+        ------
+        InputError
+            If they are not there, there are none, or `index` is of another kind.
+        """
+        some = selected(index, len(self.x))
+        return State(self.t, self.x[some], self.v[some])
+
+    def __iter__(self) -> Iterator[State]:
+        return (self[b] for b in range(len(self.x)))
+
+
+def selected(index: Selection, batch: int) -> slice | np.ndarray:
+    """Check what is to be taken of the axis of trajectories.
+
+    Returns
+    -------
+    slice or ndarray of int
+        It keeps the axis, also where `index` is a single number.
+
+    Raises
+    ------
+    InputError
+        If a trajectory is not there, none is taken, or `index` is of another kind.
+    """
+    some = _whole_numbered(index) if isinstance(index, slice) else _numbers(index, batch)
+    if not np.arange(batch)[some].size:
+        raise InputError(f"`index` must take at least one of the {batch} trajectories, got none")
+    return some
+
+
+def _whole_numbered(index: slice) -> slice:
+    try:
+        index.indices(0)
+    except (TypeError, ValueError) as error:  # of its ends, or of a step of 0
+        raise InputError(f"`index` must be a slice of whole numbers, got {index}: {error}") from None
+    return index
+
+
+def _numbers(index: Selection, batch: int) -> np.ndarray:
+    """Return the numbers of the trajectories that an index names, shape (S,)."""
+    given = np.asarray(index)
+    if given.dtype == bool and given.shape == (batch,):
+        return np.flatnonzero(given)
+    if isinstance(index, list) and not index:
+        return np.empty(0, int)  # NumPy would make it floats
+    # x[0, 1] would be a trajectory and a particle in NumPy: refused rather than taken for two.
+    if given.dtype.kind not in "iu" or given.ndim > 1 or isinstance(index, tuple):
+        raise InputError(
+            f"`index` must be the number of a trajectory, a slice, a mask of shape ({batch},) or "
+            f"an array of numbers, got {type(index).__name__} of {given.dtype} with shape "
+            f"{given.shape}"
+        )
+    numbers = np.atleast_1d(given)
+    outside = (numbers < -batch) | (numbers >= batch)
+    if outside.any():
+        raise InputError(
+            f"`index` must be one of the trajectories 0 to {batch - 1}, got {numbers[outside][0]}"
+        )
+    return numbers

@@ -246,7 +246,7 @@ class AbstractSystem(ABC):
         Returns
         -------
         state : State, shape (B, N, D)
-            With the seed, where there was one, so that a run can say it.
+            With the seed, where `rng` is one and `first` is 0, so that a run can say it.
         particles : Particles
 
         Raises
@@ -266,7 +266,7 @@ class AbstractSystem(ABC):
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         generators = (_generator(rng, first + b) for b in range(trajectories))
-        seed = None if isinstance(rng, np.random.Generator) else int(rng)
+        seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
         return stacked([self._draw(each, n, dimensions) for each in generators], seed)
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:

@@ -264,8 +264,7 @@ def clean_subset(task: Task) -> np.ndarray:
 def _some(task: Task, some: slice) -> Task:
     """Return some trajectories of a task."""
     x, v, end_x, end_v = (y[some] for y in (task.x, task.v, task.end_x, task.end_v))
-    particles = Particles(task.particles.charges[some], task.particles.masses[some])
-    return task._replace(x=x, v=v, particles=particles, end_x=end_x, end_v=end_v)
+    return task._replace(x=x, v=v, particles=task.particles[some], end_x=end_x, end_v=end_v)
 
 
 def _seconds(call: Callable[[], object]) -> float:

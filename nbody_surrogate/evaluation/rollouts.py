@@ -50,12 +50,7 @@ def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np
     batch, _, n, dims = truth.x.shape
     x, v = (y[:, first:-1].reshape(-1, n, dims) for y in (truth.x, truth.v))
     count = x.shape[0] // batch
-    bonds = truth.particles.couplings
-    particles = Particles(
-        np.repeat(truth.particles.charges, count, 0),
-        np.repeat(truth.particles.masses, count, 0),
-        None if bonds is None else np.repeat(bonds, count, 0),
-    )
+    particles = truth.particles[np.repeat(np.arange(batch), count)]
     made = simulate(truth.system, State(0.0, x, v), particles, 1, method)
     error = made.x[:, 1].reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
     return np.asarray((error**2).mean((2, 3)))
@@ -73,8 +68,9 @@ def one_step_of_model(
     for begin in range(0, len(truth.x), at_once):
         some = slice(begin, begin + at_once)
         x, v = (torch.tensor(y[some], device=device) for y in (truth.x, truth.v))
-        kept = Particles(truth.particles.charges[some], truth.particles.masses[some])
-        particles = ParticleTensors.from_particles(kept, device, model.dtype, truth.field_law)
+        particles = ParticleTensors.from_particles(
+            truth.particles[some], device, model.dtype, truth.field_law
+        )
         dx, dv = _answers(model, x[:, :-1], v[:, :-1], particles, first)
         before = max(first - (frames - 1 - dx.shape[1]), 0)  # answers to frames before the first
         errors.append([_mse(y, dy)[:, before:] for y, dy in ((x, dx), (v, dv))])

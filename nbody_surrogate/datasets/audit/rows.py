@@ -6,7 +6,6 @@ from typing import final
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets.audit.finding import Finding, Level
 from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.spec import DatasetSpec
@@ -94,12 +93,7 @@ class RowChecks:
 
     def _energy(self, block: Block, some: np.ndarray, row: int) -> np.ndarray:
         x, v = block.x[some, row], block.v[some, row]
-        bonds = block.particles.couplings
-        particles = Particles(
-            block.particles.charges[some],
-            block.particles.masses[some],
-            None if bonds is None else bonds[some],
-        )
+        particles = block.particles[some]
         v = velocities_in_step(self.system, self.spec.velocity_lag, x, v, particles)
         return self.system.invariants(x, v, particles).energy
 

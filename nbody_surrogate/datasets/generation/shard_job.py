@@ -146,9 +146,7 @@ class Maker:
         for begin in range(0, len(x), size):
             some = slice(begin, begin + size)
             start = State(0.0, state.x[some], state.v[some])
-            x[some], v[some] = self._rows(
-                self.integrator, start, _some(particles, some), first + begin
-            )
+            x[some], v[some] = self._rows(self.integrator, start, particles[some], first + begin)
             tick(len(x[some]))
         return Block(x, v, particles)
 
@@ -220,11 +218,6 @@ def _over(integrator: AbstractIntegrator, spacing: int) -> AbstractIntegrator:
     if spacing == 1 or options.get("substeps") is None:
         return integrator
     return type(integrator)(**(options | {"substeps": spacing * options["substeps"]}))
-
-
-def _some(particles: Particles, some: slice) -> Particles:
-    couplings = None if particles.couplings is None else particles.couplings[some]
-    return Particles(particles.charges[some], particles.masses[some], couplings)
 
 
 def sample_of(spec: DatasetSpec) -> list[int]:

@@ -70,12 +70,7 @@ class Task(NamedTuple):
     def some(self, first: int, count: int) -> tuple[State, Particles]:
         """Return some of the starts."""
         part = slice(first, first + count)
-        bonds = self.particles.couplings
-        return State(self.state.t, self.state.x[part], self.state.v[part]), Particles(
-            self.particles.charges[part],
-            self.particles.masses[part],
-            None if bonds is None else bonds[part],
-        )
+        return self.state[part], self.particles[part]
 
 
 def segment_for(frames: int) -> int:
