@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison, compare
+    from nbody_surrogate.comparison.lyapunov import Twins, twins_of
+    from nbody_surrogate.comparison.table import comparison_table, run_table
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.card import Card
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.contracts.state import Particles, State
@@ -41,6 +44,9 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+    from nbody_surrogate.viz.figures.plot import plot
+    from nbody_surrogate.viz.html.report import write_report
+    from nbody_surrogate.viz.html.thumbnail import thumbnail
     from nbody_surrogate.viz.scene import render
 
 _HOMES = {
@@ -63,11 +69,15 @@ _HOMES = {
     "RunError": "errors",
     "State": "contracts.state",
     "SurrogateIntegrator": "surrogates.integrator",
+    "TextTable": "comparison.text_table",
     "Trajectory": "results.trajectory",
     "WarmUp": "simulation.observers",
+    "Twins": "comparison.lyapunov",
     "compare": "comparison.comparison",
+    "comparison_table": "comparison.table",
     "make_integrator": "integrators.build",
     "make_system": "registry.registry",
+    "plot": "viz.figures.plot",
     "read_h5md": "formats.h5md",
     "read_initial": "formats.initial",
     "register_integrator": "registry.registry",
@@ -75,7 +85,11 @@ _HOMES = {
     "register_system": "registry.registry",
     "render": "viz.scene",
     "resume": "simulation.resume",
+    "run_table": "comparison.table",
     "simulate": "simulation.simulate",
+    "thumbnail": "viz.html.thumbnail",
+    "twins_of": "comparison.lyapunov",
+    "write_report": "viz.html.report",
 }
 
 __all__ = [
@@ -98,12 +112,16 @@ __all__ = [
     "RunError",
     "State",
     "SurrogateIntegrator",
+    "TextTable",
     "Trajectory",
     "WarmUp",
+    "Twins",
     "__version__",
     "compare",
+    "comparison_table",
     "make_integrator",
     "make_system",
+    "plot",
     "read_h5md",
     "read_initial",
     "register_integrator",
@@ -111,7 +129,11 @@ __all__ = [
     "register_system",
     "render",
     "resume",
+    "run_table",
     "simulate",
+    "thumbnail",
+    "twins_of",
+    "write_report",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.comparison.lyapunov import Twins
     from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = [
-    "compare",
-]
+__all__ = ["compare"]
 
 SILENT = ("output", "overwrite", "as_json", "quiet")
 SUFFIXES = (".json", ".png")
@@ -84,8 +82,6 @@ class _Found:
         twins: Twins | None,
         no_floor: str | None,
     ) -> _Found:
-        from dataclasses import replace
-
         from nbody_surrogate.comparison.comparison import compare as compared
 
         made = []
@@ -95,12 +91,7 @@ class _Found:
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
         runs = {reference.info.label: reference} | candidates
-        failures = [
-            f"{name}, trajectory {b} stopped: {message}"
-            for name, run in runs.items()
-            for b, message in enumerate(run.info.message)
-            if message
-        ]
+        failures = [line for name, run in runs.items() for line in run.info.failures(name)]
         return cls(made, no_floor, failures)
 
 
@@ -187,13 +178,12 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
 
 def _of_system(run: Ensemble, system: Any) -> Ensemble:
     """Name the system itself where its force was in NumPy."""
-    from dataclasses import replace
-
     return replace(run, info=replace(run.info, system=system.description))
 
 
 def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
-    from nbody_surrogate.cli.comparison_table import print_comparisons
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.table import comparison_table
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.comparison import draw_comparisons
 
@@ -204,7 +194,8 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
     if options["as_json"]:
         click.echo(text, nl=False)
     elif not options["quiet"]:
-        print_comparisons(found.comparisons, found.no_floor, found.failures, paths)
+        table = comparison_table(found.comparisons, found.no_floor)
+        print_table(replace(table, failures=tuple(found.failures)), paths, whole_lines=True)
 
 
 def _as_dict(found: _Found) -> dict[str, Any]:

@@ -146,11 +146,13 @@ class TwoRuns:
                 overwrite=request.overwrite,
             )
         if request.report is not None:
-            from nbody_surrogate.viz.html.report import write_report_of
+            from nbody_surrogate.viz.html.report import write_report
 
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
-            write_report_of(runs[0], against, request.report, command, request.overwrite)
+            write_report(
+                runs[0], against, request.report, command=command, overwrite=request.overwrite
+            )
         _report(request, runs, self.files)
         _tell_failures(runs)
 
@@ -183,7 +185,7 @@ def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
     from nbody_surrogate.results.label_error import label_errors
-    from nbody_surrogate.results.metrics import summary
+    from nbody_surrogate.results.metrics import median_drifts
 
     info, errors = runs[0].info, label_errors(runs[-1])
     return {
@@ -197,7 +199,7 @@ def _as_dict(
         "message": [list(run.info.message) for run in runs],
         "comparison": None if comparison is None else comparison.to_dict(),
         "guard": None if info.guard is None else {**asdict(info.guard), "share": info.guard.share},
-        "drift": None if comparison is not None else summary(runs[0]),
+        "drift": None if comparison is not None else median_drifts(runs[0]),
         "label_error": None if errors is None else errors.to_dict(),
         "wall_time": [run.info.wall_time for run in runs],
         "files": [str(path) for path in written],

@@ -35,7 +35,7 @@ def bound_pairs(
     bond = 1.0 if bonds is None else bonds[:, i, j]
     evaluate = law.factory(np.sqrt, np.where)
     counts = np.empty(x.shape[:2], dtype=np.int64)
-    for frame in range(x.shape[1]):
+    for frame in range(x.shape[1]):  # all pairs of all frames need not fit into memory
         r2 = ((x[:, frame, i] - x[:, frame, j]) ** 2).sum(2)
         u2 = ((v[:, frame, i] - v[:, frame, j]) ** 2).sum(2)
         with np.errstate(divide="ignore", invalid="ignore"):  # pairs at the same place

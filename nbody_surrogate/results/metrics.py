@@ -24,11 +24,11 @@ from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [
     "HORIZONS",
-    "SAME_TIME",
     "VALID_THRESHOLD",
     "Drift",
     "ade",
@@ -39,17 +39,21 @@ __all__ = [
     "fde",
     "horizon_frames",
     "mean_kinetic",
+    "median_drifts",
     "mse",
     "normalised_rmse",
     "rmse",
     "spread",
-    "summary",
     "valid_prediction_time",
 ]
 
-HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
-SAME_TIME = 1e-9  # relative difference of times that are the same
-VALID_THRESHOLD = 0.1  # of the reference's spread
+HORIZONS = (0.5, 1.0, 2.0, 5.0)
+"""Time units since the start: from early ones, where a method's order tells, to the end of the
+default run, where chaos has its say."""
+
+VALID_THRESHOLD = 0.1
+"""Of the reference's spread. Stricter than the 0.5 of the literature: half the spread is about the
+distance between neighbours in a cloud of 30, so that an error of it no longer tells them apart."""
 
 
 class Drift(NamedTuple):
@@ -88,6 +92,7 @@ def spread(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
 
     It is 1 where there is none, as for a single particle.
     """
+    # About the centroid of each frame: a cloud that drifts as a whole is not a larger one.
     centred = x - x.mean(2, keepdims=True)
     scale = np.sqrt((centred**2).mean((1, 2, 3)))
     return np.where(scale > 0, scale, 1.0)
@@ -104,6 +109,7 @@ def ade(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, " B"]:
     """Return the average displacement error: the mean distance over particles and frames."""
+    # Without the first frame, which is given and not predicted.
     return np.asarray(np.linalg.norm(candidate - reference, axis=3)[:, 1:].mean((1, 2)))
 
 
@@ -119,7 +125,7 @@ def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"
     i, j = np.triu_indices(x.shape[2], 1)
     smallest = np.full(x.shape[:2], np.inf)
     if i.size:
-        for frame in range(x.shape[1]):  # one at a time, for the memory
+        for frame in range(x.shape[1]):  # all pairs of all frames need not fit into memory
             apart = x[:, frame, i] - x[:, frame, j]
             smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
     return smallest
@@ -146,6 +152,7 @@ def valid_prediction_time(
         Time since the start of the last frame before the first excess; infinity where the
         whole run is valid.
     """
+    # Not `>`: errors that are NaN, of a candidate that blew up, count as an excess.
     excess = ~(normalised_rmse(reference, candidate) <= threshold)
     first = excess.argmax(1)
     return np.where(excess.any(1), t[np.maximum(first - 1, 0)] - t[0], np.inf)
@@ -170,9 +177,10 @@ def departures(
     Energy is over `energy_scale`, else over the run's own time-mean kinetic energy.
     """
     scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > 0, scale, 1.0)  # particles at rest have none to divide by
     start = system.invariants(x[:, 0], v[:, 0], particles)
     found = np.zeros((3, *x.shape[:2]))
+    # Frame by frame, since a system's energy makes all pairs: T times as many need not fit.
     for frame in range(1, x.shape[1]):
         now = system.invariants(x[:, frame], v[:, frame], particles)
         found[0, :, frame] = np.abs(now.energy - start.energy) / scale
@@ -193,7 +201,7 @@ def drift(
     return Drift(*departures(system, x, v, particles, energy_scale).max(2))
 
 
-def summary(run: Ensemble) -> dict[str, float]:
+def median_drifts(run: Ensemble) -> dict[str, float]:
     """Median drifts of a run by itself, energy over its own time-mean kinetic energy."""
     values = drift(run.system(), run.x, run.v, run.particles)
     return {key: float(np.median(value)) for key, value in values._asdict().items()}
@@ -202,5 +210,6 @@ def summary(run: Ensemble) -> dict[str, float]:
 def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
     """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
     since = t - t[0]
+    # A horizon that rounding puts at the end is the end, and is not given twice.
     horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
     return [int(np.abs(since - h).argmin()) for h in horizons]

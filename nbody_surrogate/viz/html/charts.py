@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-
-from nbody_surrogate.viz.html.document import escaped
 
 __all__ = ["Series", "line_chart"]
 
@@ -44,10 +43,10 @@ def line_chart(title: str, label: str, series: Sequence[Series], logarithmic: bo
     shapes = [axes.frame(), *axes.ticks()]
     for each in series:
         shapes += axes.curve(each)
-    words = f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escaped(label)}</text>'
+    words = f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
     return (
-        f"<figure><figcaption>{escaped(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escaped(title)}">'
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escape(title)}">'
         + "".join(shapes)
         + words
         + "</svg></figure>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,7 @@ import numpy as np
 
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Trajectory
-from nbody_surrogate.viz.html.document import (
-    check_page_path,
-    document,
-    escaped,
-    resource,
-    write_page,
-)
+from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.scene.camera import moving_cameras
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
@@ -46,7 +41,7 @@ def write_scene_page(
         If it cannot be written to its end.
     """
     path = check_page_path(path, overwrite, "render")
-    heading = f"<h1>{escaped(title)}</h1>" if title else ""
+    heading = f"<h1>{escape(title)}</h1>" if title else ""
     body = heading + scene_html(candidate, reference)
     script = scene_script(candidate, reference)
     return write_page(path, document(title or "Trajectory", body, script))
@@ -71,12 +66,12 @@ def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
         ]
     name = f"{lead.info.system.get('system', '')} · {lead.x.shape[1]} particles"
     return f"""<div class="scene" id="scene">
-<canvas role="img" aria-label="{escaped(name)}, in three dimensions"></canvas>
-<div class="words"><b>{escaped(name)}</b><span class="note"></span></div>
+<canvas role="img" aria-label="{escape(name)}, in three dimensions"></canvas>
+<div class="words"><b>{escape(name)}</b><span class="note"></span></div>
 <div class="bar"><button type="button" aria-label="Play">&#9654;</button>
 <input type="range" min="0" step="0.05" value="0" aria-label="Time"><output></output></div>
 </div>
-<p class="faint">{escaped("; ".join(legend))}. Drag to turn, pinch or wheel to zoom.</p>"""
+<p class="faint">{escape("; ".join(legend))}. Drag to turn, pinch or wheel to zoom.</p>"""
 
 
 def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
