@@ -5,11 +5,13 @@ Public names are loaded when they are first used, so that importing the package 
 
 from __future__ import annotations
 
-import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.lazy import lazy_names
+
 if TYPE_CHECKING:
+    __version__: str
     from nbody_surrogate.comparison.comparison import Comparison, compare
     from nbody_surrogate.comparison.lyapunov import Twins, twins_of
     from nbody_surrogate.comparison.table import comparison_table, run_table
@@ -48,49 +50,54 @@ if TYPE_CHECKING:
     from nbody_surrogate.viz.html.report import write_report
     from nbody_surrogate.viz.html.thumbnail import thumbnail
     from nbody_surrogate.viz.scene import render
+else:
+    _load, __dir__ = lazy_names(
+        __name__,
+        {
+            "nbody_surrogate.comparison.comparison": ["Comparison", "compare"],
+            "nbody_surrogate.comparison.lyapunov": ["Twins", "twins_of"],
+            "nbody_surrogate.comparison.table": ["comparison_table", "run_table"],
+            "nbody_surrogate.comparison.text_table": ["TextTable"],
+            "nbody_surrogate.contracts.card": ["Card"],
+            "nbody_surrogate.contracts.integrator": ["AbstractIntegrator"],
+            "nbody_surrogate.contracts.state": ["Particles", "State"],
+            "nbody_surrogate.contracts.surrogate": ["AbstractSurrogate"],
+            "nbody_surrogate.contracts.system": ["AbstractSystem"],
+            "nbody_surrogate.errors": [
+                "FileFormatError",
+                "InputError",
+                "NBodyError",
+                "NBodyWarning",
+                "PluginError",
+                "RunError",
+            ],
+            "nbody_surrogate.formats.h5md": ["read_h5md"],
+            "nbody_surrogate.formats.initial": ["read_initial"],
+            "nbody_surrogate.integrators.build": ["make_integrator"],
+            "nbody_surrogate.registry.registry": [
+                "make_system",
+                "register_integrator",
+                "register_surrogate",
+                "register_system",
+            ],
+            "nbody_surrogate.results.trajectory": ["Ensemble", "Trajectory"],
+            "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
+            "nbody_surrogate.simulation.guard.options": ["Guard"],
+            "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
+            "nbody_surrogate.simulation.output": ["Output"],
+            "nbody_surrogate.simulation.resume": ["resume"],
+            "nbody_surrogate.simulation.simulate": ["simulate"],
+            "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],
+            "nbody_surrogate.viz.figures.plot": ["plot"],
+            "nbody_surrogate.viz.html.report": ["write_report"],
+            "nbody_surrogate.viz.html.thumbnail": ["thumbnail"],
+            "nbody_surrogate.viz.scene": ["render"],
+        },
+    )
 
-_HOMES = {
-    "AbstractIntegrator": "contracts.integrator",
-    "AbstractSurrogate": "contracts.surrogate",
-    "AbstractSystem": "contracts.system",
-    "Card": "contracts.card",
-    "Checkpoint": "simulation.checkpoint",
-    "Comparison": "comparison.comparison",
-    "Ensemble": "results.trajectory",
-    "FileFormatError": "errors",
-    "Guard": "simulation.guard.options",
-    "InputError": "errors",
-    "NBodyError": "errors",
-    "NBodyWarning": "errors",
-    "Observer": "simulation.observers",
-    "Output": "simulation.output",
-    "Particles": "contracts.state",
-    "PluginError": "errors",
-    "RunError": "errors",
-    "State": "contracts.state",
-    "SurrogateIntegrator": "surrogates.integrator",
-    "TextTable": "comparison.text_table",
-    "Trajectory": "results.trajectory",
-    "WarmUp": "simulation.observers",
-    "Twins": "comparison.lyapunov",
-    "compare": "comparison.comparison",
-    "comparison_table": "comparison.table",
-    "make_integrator": "integrators.build",
-    "make_system": "registry.registry",
-    "plot": "viz.figures.plot",
-    "read_h5md": "formats.h5md",
-    "read_initial": "formats.initial",
-    "register_integrator": "registry.registry",
-    "register_surrogate": "registry.registry",
-    "register_system": "registry.registry",
-    "render": "viz.scene",
-    "resume": "simulation.resume",
-    "run_table": "comparison.table",
-    "simulate": "simulation.simulate",
-    "thumbnail": "viz.html.thumbnail",
-    "twins_of": "comparison.lyapunov",
-    "write_report": "viz.html.report",
-}
+    def __getattr__(name: str) -> Any:
+        return version("nbody-surrogate") if name == "__version__" else _load(name)
+
 
 __all__ = [
     "AbstractIntegrator",
@@ -114,8 +121,8 @@ __all__ = [
     "SurrogateIntegrator",
     "TextTable",
     "Trajectory",
-    "WarmUp",
     "Twins",
+    "WarmUp",
     "__version__",
     "compare",
     "comparison_table",
@@ -135,17 +142,3 @@ __all__ = [
     "twins_of",
     "write_report",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return version("nbody-surrogate")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

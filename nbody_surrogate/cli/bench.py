@@ -122,7 +122,7 @@ def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
     """Make the methods; those that were asked for must fit, the default ones may not."""
     import torch
 
-    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
     from nbody_surrogate.evaluation.work_precision.timing import segment_for
     from nbody_surrogate.integrators.method_text import contender, ladder, learned_names, split

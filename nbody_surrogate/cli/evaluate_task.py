@@ -74,7 +74,7 @@ def _check_task(
 def _prepared(network: AbstractSurrogate, options: dict[str, Any]) -> AbstractSurrogate:
     import torch
 
-    from nbody_surrogate.environment.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
 
     torch.set_num_threads(options["threads"])
     dtype = network.dtype if options["dtype"] is None else resolve_dtype(options["dtype"])

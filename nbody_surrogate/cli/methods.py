@@ -87,7 +87,7 @@ def _hardware(request: Request, found: Method) -> dict[str, Any]:
 
         torch.set_num_threads(request.threads)
     elif request.device != "auto":
-        from nbody_surrogate.environment.device import resolve_device
+        from nbody_surrogate.contracts.device import resolve_device
 
         resolve_device(request.device)
     device = None if request.device == "auto" else request.device

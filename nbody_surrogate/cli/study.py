@@ -39,7 +39,7 @@ def study(
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
-    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
     from nbody_surrogate.study.running import run_study
     from nbody_surrogate.study.spec import read_study, with_budget

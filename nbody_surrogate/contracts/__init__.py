@@ -1,1 +1,119 @@
-"""CONTRACTS"""
+"""The plugin door: all that the author of a system, an integrator or a surrogate needs.
+
+Import from here and, for surrogates, from `nbody_surrogate.layers`. The modules behind may be
+moved and split from release to release; these names stay. They are loaded when they are first
+used, so that a system without torch stays one.
+
+======================  ==========================================================================
+to write                begin with
+======================  ==========================================================================
+a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`
+an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
+a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`
+======================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbody_surrogate.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from nbody_surrogate.contracts.card import Card, CardSystem
+    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+    from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
+    from nbody_surrogate.contracts.state import Particles, State
+    from nbody_surrogate.contracts.surrogate import (
+        AbstractSurrogate,
+        Cache,
+        ParticleTensors,
+        SurrogateConfig,
+    )
+    from nbody_surrogate.contracts.system import (
+        AbstractSystem,
+        Draw,
+        Invariants,
+        SystemSpec,
+        stacked,
+    )
+    from nbody_surrogate.contracts.torch_laws import field_acceleration, pair_force
+    from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning, PluginError, RunError
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "nbody_surrogate.contracts.card": ["Card", "CardSystem"],
+            "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
+            "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
+            "nbody_surrogate.contracts.laws": ["FieldLaw", "ForceLaws", "PairLaw"],
+            "nbody_surrogate.contracts.segment": [
+                "Carry",
+                "Frames",
+                "Limits",
+                "Problem",
+                "Segment",
+                "Tick",
+            ],
+            "nbody_surrogate.contracts.state": ["Particles", "State"],
+            "nbody_surrogate.contracts.surrogate": [
+                "AbstractSurrogate",
+                "Cache",
+                "ParticleTensors",
+                "SurrogateConfig",
+            ],
+            "nbody_surrogate.contracts.system": [
+                "AbstractSystem",
+                "Draw",
+                "Invariants",
+                "SystemSpec",
+                "stacked",
+            ],
+            "nbody_surrogate.contracts.torch_laws": ["field_acceleration", "pair_force"],
+            "nbody_surrogate.errors": [
+                "InputError",
+                "NBodyError",
+                "NBodyWarning",
+                "PluginError",
+                "RunError",
+            ],
+        },
+    )
+
+__all__ = [
+    "AbstractIntegrator",
+    "AbstractSurrogate",
+    "AbstractSystem",
+    "Cache",
+    "Card",
+    "CardSystem",
+    "Carry",
+    "Draw",
+    "FieldLaw",
+    "ForceLaws",
+    "Frames",
+    "InputError",
+    "IntegratorOptions",
+    "Invariants",
+    "Limits",
+    "NBodyError",
+    "NBodyWarning",
+    "PairLaw",
+    "ParticleTensors",
+    "Particles",
+    "PluginError",
+    "Problem",
+    "RunError",
+    "Segment",
+    "State",
+    "SurrogateConfig",
+    "SystemSpec",
+    "Tick",
+    "field_acceleration",
+    "pair_force",
+    "resolve_device",
+    "resolve_dtype",
+    "stacked",
+]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Generic, final
 
 import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.enforcement import (
     demand_frames,
@@ -39,12 +40,18 @@ class IntegratorOptions(BaseModel):
     segment: int = Field(default=50, ge=1, description="frames between two boundaries")
 
 
-class AbstractIntegrator(ABC):
+Options_co = TypeVar(
+    "Options_co", bound=IntegratorOptions, default=IntegratorOptions, covariant=True
+)
+
+
+class AbstractIntegrator(ABC, Generic[Options_co]):
     """A method that turns a start into frames, trajectory by trajectory or in a batch.
 
     To write one:
 
-    1. set `name`, and `Options` to a subclass of `IntegratorOptions`;
+    1. set `name`, and `Options` to a subclass of `IntegratorOptions`; inherit from
+       ``AbstractIntegrator[YourOptions]``, so that type checkers know what `options` is;
     2. optionally check in `_check` that the system fits, and raise `InputError`;
     3. implement `_start`: the flat mapping of arrays that the first segment starts from,
        beyond ``x`` and ``v``, which are there already;
@@ -66,7 +73,7 @@ class AbstractIntegrator(ABC):
 
     api_version: ClassVar[int] = 1
     name: str
-    Options: ClassVar[type[IntegratorOptions]] = IntegratorOptions
+    Options: type[Options_co] = IntegratorOptions  # type: ignore[assignment]  # its default too
 
     def __init__(self, **options: Any) -> None:
         self.options = validated(self.Options, options, f"integrator {self.name!r}")

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Generic, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.origin import origin_of
@@ -82,13 +83,17 @@ def excess_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> list[
     return sorted(model.symmetries - held)
 
 
-class AbstractSurrogate(nn.Module, ABC):
+Config_co = TypeVar("Config_co", bound=SurrogateConfig, default=SurrogateConfig, covariant=True)
+
+
+class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     """A learned map from a window of frames to the increments of the next frame.
 
     To write one:
 
     1. set `Config` to a subclass of `SurrogateConfig` and take one instance in ``__init__``,
-       handing it to ``super().__init__(config)``;
+       handing it to ``super().__init__(config)``, which keeps it as `config`; inherit from
+       ``AbstractSurrogate[YourConfig]``, so that type checkers know what `config` is;
     2. set `min_history` above 1 if the model cannot start from a single frame: the reference
        integrator then supplies the first frames;
     3. declare `symmetries`: what holds exactly, whatever the weights. These two stand on the
@@ -111,14 +116,14 @@ class AbstractSurrogate(nn.Module, ABC):
     """
 
     api_version: ClassVar[int] = 1
-    Config: ClassVar[type[SurrogateConfig]]
+    Config: type[Config_co]
     min_history: int = 1
     symmetries: frozenset[str] = frozenset()
     one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
 
-    def __init__(self, config: SurrogateConfig) -> None:
+    def __init__(self, config: Config_co) -> None:
         super().__init__()
         self.config = config
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, Generic, NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.laws import ForceLaws
 from nbody_surrogate.contracts.origin import origin_of
@@ -81,12 +82,16 @@ class Draw(NamedTuple):
     couplings: np.ndarray | None = None
 
 
-class AbstractSystem(ABC):
+Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
+
+
+class AbstractSystem(ABC, Generic[Spec_co]):
     """A system of particles. All units are reduced (dimensionless).
 
     To write one:
 
-    1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters;
+    1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters; inherit from
+       ``AbstractSystem[YourSpec]``, so that type checkers know what `spec` is;
     2. declare `symmetries` (of the equations of motion), `conserved` (of ``energy``,
        ``momentum``, ``angular_momentum``) and `velocity_dependent`; where the first two depend
        on the parameters, as properties, else as plain class attributes;
@@ -107,7 +112,7 @@ class AbstractSystem(ABC):
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str]
-    Spec: ClassVar[type[SystemSpec]]
+    Spec: type[Spec_co]
     velocity_dependent: ClassVar[bool] = False
 
     @final

@@ -18,8 +18,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from nbody_surrogate.contracts.card import Card
+from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.environment.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.atomic import whole_file
 from nbody_surrogate.files.untrusted import read_bounded

@@ -12,8 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import ParticleTensors, SurrogateConfig
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import InputError, ParticleTensors, SurrogateConfig
 
 __all__ = ["Flattened", "FlattenedConfig"]
 

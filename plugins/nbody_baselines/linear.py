@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors, SurrogateConfig
 
 __all__ = ["Linear"]
 
@@ -17,7 +17,7 @@ class LinearConfig(SurrogateConfig):
 
 
 @final
-class Linear(AbstractSurrogate):
+class Linear(AbstractSurrogate[LinearConfig]):
     """dx = tau v and dv = g v, with tau and g fitted by least squares.
 
     As the linear model of Satorras et al., "E(n) Equivariant Graph Neural Networks", ICML 2021.

@@ -6,9 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts import AbstractIntegrator, Carry, Frames, Problem, State, Tick
 
 __all__ = ["Ballistic", "CopyLast"]
 

@@ -38,14 +38,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from nbody_surrogate.contracts.laws import FieldLaw
-from nbody_surrogate.contracts.surrogate import (
+from nbody_surrogate.contracts import (
     AbstractSurrogate,
     Cache,
+    FieldLaw,
     ParticleTensors,
     SurrogateConfig,
+    field_acceleration,
 )
-from nbody_surrogate.contracts.torch_laws import field_acceleration
 
 __all__ = ["SET", "SETConfig"]
 
@@ -335,7 +335,7 @@ class Motion(NamedTuple):
 
 
 @final
-class SET(AbstractSurrogate):
+class SET(AbstractSurrogate[SETConfig]):
     """The flagship surrogate: K learned kick-drift sub-steps with temporal attention."""
 
     Config = SETConfig
@@ -357,7 +357,6 @@ class SET(AbstractSurrogate):
 
     def __init__(self, config: SETConfig) -> None:
         super().__init__(config)
-        self.settings = config
         self.pair_features = PairFeatures(config)
         self.prior = Prior(config)
         self.initial_features = nn.Parameter(torch.randn(config.width))
@@ -375,7 +374,7 @@ class SET(AbstractSurrogate):
     @property
     def evaluations_per_frame(self) -> int:
         """See `AbstractSurrogate.evaluations_per_frame`."""
-        return self.settings.substeps
+        return self.config.substeps
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
@@ -389,10 +388,10 @@ class SET(AbstractSurrogate):
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Keys and values of the last L - 1 frames, and how many of them are real."""
         batch, frames, n, _ = x.shape
-        room = self.settings.history - 1
+        room = self.config.history - 1
         seen = min(frames, room)
         pairs_of(n, x.device, self.dtype)  # before a compiled step asks for them
-        past = self.kick.new_zeros((n, batch, room, 2 * self.settings.width))
+        past = self.kick.new_zeros((n, batch, room, 2 * self.config.width))
         if seen:
             motion, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
             h = self._substep(0, motion, constants).h.view(n, batch, seen, -1)
@@ -410,7 +409,7 @@ class SET(AbstractSurrogate):
         attended, past = self.attention.step(h, cache["past"], cache["filled"])
         motion = motion._replace(h=(h + attended)[:, :, 0])
         dx, dv = self._finish(motion, constants, (batch, 1))
-        filled = (cache["filled"] + 1).clamp(max=self.settings.history - 1)
+        filled = (cache["filled"] + 1).clamp(max=self.config.history - 1)
         return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
 
     def _begin(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
@@ -435,7 +434,7 @@ class SET(AbstractSurrogate):
     def _finish(
         self, motion: Motion, constants: Constants, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        for k in range(1, self.settings.substeps):
+        for k in range(1, self.config.substeps):
             motion = self._substep(k, motion, constants)
         n, _, dims = motion.dx.shape
         dx, dv = (y.reshape(n, *shape, dims).permute(1, 2, 0, 3) for y in (motion.dx, motion.dv))
@@ -445,7 +444,7 @@ class SET(AbstractSurrogate):
         """Kick by the central pair forces and the field, then drift."""
         pairs, charges = constants.pairs, constants.pair_charges
         r = motion.r
-        s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.settings.softening**2)
+        s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.config.softening**2)
         basis = self.pair_features.basis(s)
         c = self.prior(charges, basis, s)
         features = self.pair_features(
@@ -458,7 +457,7 @@ class SET(AbstractSurrogate):
         force = (c + correction) * r / s**3
         a = pairs.gather_signed(force) / constants.masses
         pair_a = pairs.difference(a)
-        tau = self.settings.frame_dt * _share(self.kick, k)
+        tau = self.config.frame_dt * _share(self.kick, k)
         w, dv = motion.w + tau * pair_a, motion.dv + tau * a
         if constants.field is not None:
             kick = tau * self._field(motion, constants)
@@ -474,7 +473,7 @@ class SET(AbstractSurrogate):
         return field_acceleration(constants.field, x, v, charges, masses)
 
     def _drift(self, k: int, motion: Motion, constants: Constants) -> Motion:
-        tau = self.settings.frame_dt * _share(self.drift, k)
+        tau = self.config.frame_dt * _share(self.drift, k)
         dx = motion.dx + tau * (constants.v + motion.dv)
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)
 

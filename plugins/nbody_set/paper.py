@@ -33,9 +33,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.errors import InputError
-from nbody_surrogate.layers.egcl import EGCL
+from nbody_surrogate.contracts import (
+    AbstractSurrogate,
+    InputError,
+    ParticleTensors,
+    SurrogateConfig,
+)
+from nbody_surrogate.layers import EGCL
 
 __all__ = ["SETPaper", "SETPaperConfig"]
 
@@ -270,7 +274,7 @@ class Block(nn.Module):
 
 
 @final
-class SETPaper(AbstractSurrogate):
+class SETPaper(AbstractSurrogate[SETPaperConfig]):
     """The paper's model: M blocks over a window, and the mean over its frames as the answer."""
 
     Config = SETPaperConfig
@@ -278,7 +282,6 @@ class SETPaper(AbstractSurrogate):
 
     def __init__(self, config: SETPaperConfig) -> None:
         super().__init__(config)
-        self.settings = config
         d = config.width
         self.symmetries = _symmetries(config)
         self.of_nodes = nn.Linear(2 + config.node_features, d)
@@ -297,7 +300,7 @@ class SETPaper(AbstractSurrogate):
     @property
     def evaluations_per_frame(self) -> int:
         """See `AbstractSurrogate.evaluations_per_frame`."""
-        return self.settings.blocks * self.settings.layers * self.settings.history
+        return self.config.blocks * self.config.layers * self.config.history
 
     def forward(
         self,
@@ -331,28 +334,28 @@ class SETPaper(AbstractSurrogate):
         tau = (missing * speed).sum() / speed.square().sum().clamp(min=1e-300)
         for block in self.blocks:
             assert isinstance(block, Block)
-            block.step.fill_(float(tau) / self.settings.blocks / self.settings.layers)
+            block.step.fill_(float(tau) / self.config.blocks / self.config.layers)
 
     def _check(self, frames: int, dims: int, features: Tensor | None) -> None:
-        settings = self.settings
-        if frames > settings.history:
+        config = self.config
+        if frames > config.history:
             raise InputError(
-                f"`x` must have at most the {settings.history} frames of `history` that set-paper "
+                f"`x` must have at most the {config.history} frames of `history` that set-paper "
                 f"was made for, got {frames}"
             )
-        bound = not settings.equivariant or settings.anchor != "none"
-        if bound and dims != settings.dimensions:
+        bound = not config.equivariant or config.anchor != "none"
+        if bound and dims != config.dimensions:
             raise InputError(
-                f"`dimensions` is {settings.dimensions} in this set-paper, got {dims}; only an "
+                f"`dimensions` is {config.dimensions} in this set-paper, got {dims}; only an "
                 "equivariant one without anchors takes both"
             )
         given = 0 if features is None else features.shape[-1]
-        if given != settings.node_features:
-            raise InputError(f"`features` must be {settings.node_features}, got {given}")
+        if given != config.node_features:
+            raise InputError(f"`features` must be {config.node_features}, got {given}")
 
     def _origin(self, x: Tensor) -> Tensor:
         """Return where positions are counted from: the last centre, where all places are alike."""
-        if self.settings.equivariant and self.settings.anchor == "none":
+        if self.config.equivariant and self.config.anchor == "none":
             return x[:, -1:].mean(2, keepdim=True)
         return torch.zeros_like(x[:1, :1, :1])
 

@@ -25,7 +25,7 @@ class NumpyForceSpec(SystemSpec):
 
 
 @final
-class NumpyForce(AbstractSystem):
+class NumpyForce(AbstractSystem[NumpyForceSpec]):
     """Another system's forces by NumPy's array operations, as most scripts would write them.
 
     All N x N pairs at a time, by the system's own laws. It offers no laws itself, so that no
@@ -38,7 +38,6 @@ class NumpyForce(AbstractSystem):
 
     @cached_property
     def _system(self) -> AbstractSystem:
-        assert isinstance(self.spec, NumpyForceSpec)
         return make_system(self.spec.of, **self.spec.parameters)
 
     @cached_property

@@ -12,10 +12,15 @@ from nbody_simulators.integrators import cyrk
 from nbody_simulators.integrators.right_hand_side import address_of, arguments_of
 from nbody_simulators.integrators.scipy_solvers import ToleranceOptions
 from nbody_simulators.integrators.threads import run_jobs
-from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    InputError,
+    Problem,
+    State,
+    Tick,
+)
 
 __all__ = ["CompiledDop853", "CompiledOptions"]
 
@@ -29,7 +34,7 @@ class CompiledOptions(ToleranceOptions):
 
 
 @final
-class CompiledDop853(AbstractIntegrator):
+class CompiledDop853(AbstractIntegrator[CompiledOptions]):
     """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5).
 
     The steps, the error control and the dense output are those of `scipy.integrate.DOP853`, in
@@ -58,7 +63,6 @@ class CompiledDop853(AbstractIntegrator):
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         options, (batch, n, dimensions) = self.options, carry.arrays["x"].shape
-        assert isinstance(options, CompiledOptions)
         solver = self._solver(carry, frames)
         x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
         halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
@@ -88,7 +92,6 @@ class CompiledDop853(AbstractIntegrator):
             self.options,
             carry.arrays["x"].shape,
         )
-        assert isinstance(options, CompiledOptions)
         begin = carry.frame
         halves = [carry.arrays[key].swapaxes(1, 2).reshape(batch, -1) for key in ("x", "v")]
         return cyrk.Solver(

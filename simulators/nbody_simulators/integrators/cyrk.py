@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import InputError
 
 __all__ = ["Outcome", "Solver", "load"]
 

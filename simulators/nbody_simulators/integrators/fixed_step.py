@@ -16,11 +16,17 @@ from pydantic import Field, model_validator
 from nbody_simulators.integrators.threads import run_jobs
 from nbody_simulators.kernels.lanes import Block, by_lane, by_trajectory, widest
 from nbody_simulators.kernels.laws import parameters_of
-from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    ForceLaws,
+    Frames,
+    InputError,
+    IntegratorOptions,
+    Problem,
+    State,
+    Tick,
+)
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
@@ -55,7 +61,7 @@ class SubstepOptions(IntegratorOptions):
         return self
 
 
-class AbstractFixedStep(AbstractIntegrator):
+class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
     """A method of equal steps, several to a frame.
 
     To write one:
@@ -110,7 +116,6 @@ class AbstractFixedStep(AbstractIntegrator):
     def _substeps(self, problem: Problem) -> int:
         """Count the steps of a frame."""
         options = self.options
-        assert isinstance(options, SubstepOptions)
         substeps, step = options.substeps, options.step
         size = step or problem.dt / (substeps or 1)
         if size < SMALLEST_STEP * max(1.0, abs(problem.t0)):
@@ -132,7 +137,6 @@ class AbstractFixedStep(AbstractIntegrator):
     def _backend(self) -> str:
         """Choose numba or torch."""
         options = self.options
-        assert isinstance(options, SubstepOptions)
         if options.device == "cpu" and options.backend != "torch":
             return "numba"
         from nbody_simulators.integrators.torch_steps import double_precision_device
@@ -158,7 +162,6 @@ class AbstractFixedStep(AbstractIntegrator):
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick
     ) -> None:
         options, (batch, frames, n, _) = self.options, x.shape
-        assert isinstance(options, SubstepOptions)
         width = min(widest(n), math.ceil(batch / options.threads))
         blocks = [slice(first, first + width) for first in range(0, batch, width)]
         run_jobs(
@@ -187,7 +190,6 @@ class AbstractFixedStep(AbstractIntegrator):
         from nbody_simulators.integrators.torch_steps import TorchProblem, double_precision_device
 
         options = self.options
-        assert isinstance(options, SubstepOptions)
         device = double_precision_device(options.device)
         problem = TorchProblem.of(carry.problem, device)
         now_x, now_v = (torch.tensor(carry.arrays[key], device=device) for key in ("x", "v"))

@@ -28,7 +28,7 @@ from numba.np.unsafe import ndarray as unsafe
 
 from nbody_simulators.kernels.forces import add_field, rows
 from nbody_simulators.kernels.laws import is_own, parameters_of
-from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts import Problem
 
 __all__ = ["address_of", "arguments_of"]
 

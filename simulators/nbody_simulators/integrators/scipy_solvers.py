@@ -16,9 +16,16 @@ import numpy as np
 from pydantic import Field
 from scipy import integrate
 
-from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    IntegratorOptions,
+    Particles,
+    Problem,
+    State,
+    Tick,
+)
 
 __all__ = ["RK45", "Dop853", "ToleranceOptions"]
 
@@ -32,7 +39,7 @@ class ToleranceOptions(IntegratorOptions):
     atol: float = Field(default=1e-9, gt=0, lt=1, allow_inf_nan=False)
 
 
-class _SciPySolver(AbstractIntegrator):
+class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
     """What `Dop853` and `RK45` share: everything but the method."""
 
     Options = ToleranceOptions
@@ -85,7 +92,6 @@ class _SciPySolver(AbstractIntegrator):
 
     def _solver(self, carry: Carry, b: int) -> integrate.OdeSolver:
         options = self.options
-        assert isinstance(options, ToleranceOptions)
         problem = carry.problem
         first_step = carry.arrays["h"][b]
         begin, end = problem.time(carry.frame), problem.time(carry.frame + options.segment)

@@ -13,7 +13,7 @@ import numpy as np
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep
 from nbody_simulators.kernels.lanes import Block, lane_accelerations
 from nbody_simulators.kernels.laws import compiled
-from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts import Problem
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem

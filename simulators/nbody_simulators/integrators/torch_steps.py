@@ -7,12 +7,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.segment import Problem
-from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.torch_laws import field_acceleration, pair_force
-from nbody_surrogate.environment.device import resolve_device
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import (
+    AbstractSystem,
+    ForceLaws,
+    InputError,
+    Problem,
+    field_acceleration,
+    pair_force,
+    resolve_device,
+)
 
 __all__ = ["TorchProblem", "double_precision_device"]
 

@@ -13,8 +13,7 @@ import numba
 import numpy as np
 
 from nbody_simulators.kernels.laws import compiled, field_force, pair_force, parameters_of
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts import ForceLaws, Particles
 
 __all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]
 

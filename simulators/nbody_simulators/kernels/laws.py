@@ -15,8 +15,7 @@ from typing import Any
 import numba
 from numba.extending import overload
 
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import FieldLaw, ForceLaws, InputError, PairLaw
 
 __all__ = ["compiled", "field_force", "is_own", "pair_force", "parameters_of", "register_law"]
 

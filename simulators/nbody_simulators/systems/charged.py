@@ -19,8 +19,7 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
 __all__ = ["Charged", "ChargedSpec", "CoulombParameters", "charged_cloud", "coulomb"]
 
@@ -70,7 +69,7 @@ register_law(coulomb(1.0, 0.1))
 
 
 @final
-class Charged(AbstractLawSystem):
+class Charged(AbstractLawSystem[ChargedSpec]):
     """An unconfined cloud of charges; it evaporates in the course of time.
 
     The equation of motion is m_i a_i = sum_j k q_i q_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with
@@ -88,11 +87,9 @@ class Charged(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law."""
         spec = self.spec
-        assert isinstance(spec, ChargedSpec)
         return ForceLaws(coulomb(spec.coupling, spec.softening))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, ChargedSpec)
         return charged_cloud(self.spec, rng, n, dimensions)
 
 

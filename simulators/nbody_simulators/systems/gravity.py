@@ -12,8 +12,7 @@ from nbody_simulators.kernels.laws import register_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import PositiveRange, isotropic, spread_of, uniform
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
 __all__ = ["Gravity", "GravityParameters", "GravitySpec"]
 
@@ -49,7 +48,7 @@ register_law(PairLaw(GravityParameters(1.0, 0.1), softened_gravity))
 
 
 @final
-class Gravity(AbstractLawSystem):
+class Gravity(AbstractLawSystem[GravitySpec]):
     """A self-gravitating cluster in its centre-of-mass frame.
 
     The equation of motion is a_i = -G sum_j m_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with Plummer
@@ -67,12 +66,10 @@ class Gravity(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the softened law of gravity."""
         spec = self.spec
-        assert isinstance(spec, GravitySpec)
         parameters = GravityParameters(spec.coupling, spec.softening)
         return ForceLaws(PairLaw(parameters, softened_gravity))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, GravitySpec)
         x = rng.normal(size=(n, dimensions)) * spread_of(n)
         v = isotropic(rng, n, dimensions)
         masses = uniform(rng, self.spec.mass_range, n)

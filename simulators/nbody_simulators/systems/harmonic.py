@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from nbody_simulators.kernels.laws import register_law
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts import FieldLaw
 
 __all__ = ["HarmonicParameters", "harmonic"]
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nbody_simulators.systems.sampling import SPEED, reflected, spread_of
-from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system import Draw, stacked
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import Draw, InputError, Particles, State, stacked
 
 __all__ = ["legacy_draw", "legacy_starts"]
 

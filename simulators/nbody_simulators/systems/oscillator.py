@@ -11,8 +11,7 @@ from nbody_simulators.systems.harmonic import harmonic
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic, mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, SystemSpec
 
 __all__ = ["Oscillator", "OscillatorSpec"]
 
@@ -29,7 +28,7 @@ class OscillatorSpec(SystemSpec):
 
 
 @final
-class Oscillator(AbstractLawSystem):
+class Oscillator(AbstractLawSystem[OscillatorSpec]):
     """Particles that swing about the origin and do not see each other.
 
     The equation of motion a = -w^2 x has the solution x(t) = x cos(w t) + (v / w) sin(w t). The
@@ -44,12 +43,10 @@ class Oscillator(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the harmonic law."""
         spec = self.spec
-        assert isinstance(spec, OscillatorSpec)
         return ForceLaws(field=harmonic((spec.frequency, spec.frequency, spec.frequency)))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
-        assert isinstance(spec, OscillatorSpec)
         x = rng.normal(size=(n, dimensions))
         v = isotropic(rng, n, dimensions)
         if spec.octant:

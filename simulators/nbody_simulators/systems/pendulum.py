@@ -13,8 +13,7 @@ from nbody_simulators.kernels.laws import register_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
 
 __all__ = ["Pendulum", "PendulumParameters", "PendulumSpec"]
 
@@ -64,7 +63,7 @@ register_law(FieldLaw(PendulumParameters(1.0), pendulum_law))
 
 
 @final
-class Pendulum(AbstractLawSystem):
+class Pendulum(AbstractLawSystem[PendulumSpec]):
     """Weights on rigid rods that all hang from the origin and do not see each other.
 
     Gravity g points along -y. The rod's force follows from |x| = l, which differentiated twice
@@ -93,12 +92,10 @@ class Pendulum(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the law of the rod and the weight."""
         spec = self.spec
-        assert isinstance(spec, PendulumSpec)
         return ForceLaws(field=FieldLaw(PendulumParameters(spec.gravity), pendulum_law))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
-        assert isinstance(spec, PendulumSpec)
         angle = rng.uniform(-spec.amplitude, spec.amplitude, size=n)
         if dimensions == 3:
             azimuth, heading = rng.uniform(0, 2 * math.pi, size=(2, n))

@@ -19,8 +19,7 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
 
 __all__ = ["Penning", "PenningParameters", "PenningSpec"]
 
@@ -66,7 +65,7 @@ register_law(FieldLaw(PenningParameters(1.0, 1.0), penning_law))
 
 
 @final
-class Penning(AbstractLawSystem):
+class Penning(AbstractLawSystem[PenningSpec]):
     """A plasma of one species in an ideal Penning trap; forces depend on velocities.
 
     To the softened Coulomb repulsion of `Charged` come a uniform magnetic field B along z and an
@@ -93,18 +92,15 @@ class Penning(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law and the trap's."""
         spec = self.spec
-        assert isinstance(spec, PenningSpec)
         parameters = PenningParameters(spec.magnetic_field, spec.quadrupole)
         field = FieldLaw(parameters, penning_law)
         return ForceLaws(coulomb(spec.coupling, spec.softening), field)
 
     def magnetic_field(self) -> tuple[float, float, float]:
         """Return (0, 0, B)."""
-        assert isinstance(self.spec, PenningSpec)
         return (0.0, 0.0, self.spec.magnetic_field)
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, PenningSpec)
         x = rng.normal(size=(n, dimensions)) * spread_of(n)
         v = isotropic(rng, n, dimensions)
         charges = uniform(rng, self.spec.charge_range, n)

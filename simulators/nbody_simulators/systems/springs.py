@@ -12,8 +12,7 @@ from nbody_simulators.kernels.laws import register_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
 __all__ = ["HookeParameters", "Springs", "SpringsSpec"]
 
@@ -50,7 +49,7 @@ register_law(PairLaw(HookeParameters(0.1), hooke))
 
 
 @final
-class Springs(AbstractLawSystem):
+class Springs(AbstractLawSystem[SpringsSpec]):
     """Particles joined by springs of no length at rest; there are no walls.
 
     The equation of motion is m_i a_i = -k sum_j c_ij (x_i - x_j). The preset has unit masses, no
@@ -68,7 +67,6 @@ class Springs(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return Hooke's law."""
         spec = self.spec
-        assert isinstance(spec, SpringsSpec)
         return ForceLaws(PairLaw(HookeParameters(spec.stiffness), hooke))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
