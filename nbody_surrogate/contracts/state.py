@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.history import Hidden
 from nbody_surrogate.errors import InputError
 
 __all__ = ["Particles", "State"]
@@ -97,7 +100,9 @@ class State:
     ----------
     t : float
     x, v : array_like, shape (B, N, D)
-        Positions and velocities; D is 2 or 3.
+        Positions and velocities; D is 2 or 3. In a periodic box positions are unwrapped.
+    hidden : mapping of str to array_like, shapes (B, N, ...), optional
+        The hidden variables of a system that has some; by default there are none.
 
     Raises
     ------
@@ -108,6 +113,7 @@ class State:
     t: float
     x: Float64[np.ndarray, "B N D"]
     v: Float64[np.ndarray, "B N D"]
+    hidden: Hidden = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         x = frozen_array("x", self.x, "B N D")
@@ -119,7 +125,29 @@ class State:
             raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
         if x.shape[2] not in (2, 3):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
+        hidden = {name: _frozen_hidden(name, y, x.shape[:2]) for name, y in self.hidden.items()}
+        object.__setattr__(self, "hidden", MappingProxyType(hidden))
 
     def __getitem__(self, b: int) -> State:
         """Return the state of trajectory `b`, with a batch axis of length 1."""
-        return State(self.t, self.x[b][None], self.v[b][None])
+        hidden = {name: values[b][None] for name, values in self.hidden.items()}
+        return State(self.t, self.x[b][None], self.v[b][None], hidden=hidden)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a read-only mapping can be neither copied deeply nor sent to another process
+        return {**vars(self), "hidden": dict(self.hidden)}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        vars(self).update(values, hidden=MappingProxyType(values["hidden"]))
+
+
+def _frozen_hidden(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Freeze a hidden variable of particles (B, N), with whatever axes come after."""
+    more = max(np.ndim(values) - 2, 0)
+    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more)
+    if array.shape[:2] != shape:
+        raise InputError(
+            f"`hidden[{name!r}]` must have shape (B, N, ...) with (B, N) = {shape}, "
+            f"got {array.shape}"
+        )
+    return array
