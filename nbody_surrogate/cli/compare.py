@@ -143,8 +143,8 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     """Run the reference and the methods on the same starts."""
     import torch
 
-    from nbody_surrogate.contracts.segment import whole_frames
     from nbody_surrogate.contracts.device import resolve_device
+    from nbody_surrogate.contracts.segment import whole_frames
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
     from nbody_surrogate.integrators.method_text import contender, split
     from nbody_surrogate.integrators.reference import default_reference

@@ -106,6 +106,6 @@ def _problem(restart: Restart) -> InitialValueProblem:
     from nbody_surrogate.registry.registry import system_from
 
     document, arrays = restart.document, restart.arrays
-    state = State(document.t0, arrays["carry.x"], arrays["carry.v"], document.seed)
+    state = State(document.t0, arrays["carry.x"], arrays["carry.v"], seed=document.seed)
     system = system_from(document.system)
     return InitialValueProblem(system, state, restart.particles, document.frames)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.history import Hidden
 from nbody_surrogate.errors import InputError
 
 __all__ = ["Particles", "Selection", "State"]
@@ -112,7 +115,9 @@ class State:
     ----------
     t : float
     x, v : array_like, shape (B, N, D)
-        Positions and velocities; D is 2 or 3.
+        Positions and velocities; D is 2 or 3. In a periodic box positions are unwrapped.
+    hidden : mapping of str to array_like, shapes (B, N, ...), optional
+        The hidden variables of a system that has some; by default there are none.
     seed : int, optional
         That it was sampled with, which a run from it records.
 
@@ -125,7 +130,8 @@ class State:
     t: float
     x: Float64[np.ndarray, "B N D"]
     v: Float64[np.ndarray, "B N D"]
-    seed: int | None = None
+    hidden: Hidden = field(default_factory=dict, kw_only=True)
+    seed: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         x = frozen_array("x", self.x, "B N D")
@@ -137,6 +143,8 @@ class State:
             raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
         if x.shape[2] not in (2, 3):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
+        hidden = {name: _frozen_hidden(name, y, x.shape[:2]) for name, y in self.hidden.items()}
+        object.__setattr__(self, "hidden", MappingProxyType(hidden))
 
     def __getitem__(self, index: Selection) -> State:
         """Return the state of some trajectories; of a single one with a batch axis of length 1.
@@ -149,10 +157,18 @@ class State:
             If they are not there, there are none, or `index` is of another kind.
         """
         some = selected(index, len(self.x))
-        return State(self.t, self.x[some], self.v[some])
+        hidden = {name: values[some] for name, values in self.hidden.items()}
+        return State(self.t, self.x[some], self.v[some], hidden=hidden)
 
     def __iter__(self) -> Iterator[State]:
         return (self[b] for b in range(len(self.x)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a read-only mapping can be neither copied deeply nor sent to another process
+        return {**vars(self), "hidden": dict(self.hidden)}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        vars(self).update(values, hidden=MappingProxyType(values["hidden"]))
 
 
 def selected(index: Selection, batch: int) -> slice | np.ndarray:
@@ -178,7 +194,9 @@ def _whole_numbered(index: slice) -> slice:
     try:
         index.indices(0)
     except (TypeError, ValueError) as error:  # of its ends, or of a step of 0
-        raise InputError(f"`index` must be a slice of whole numbers, got {index}: {error}") from None
+        raise InputError(
+            f"`index` must be a slice of whole numbers, got {index}: {error}"
+        ) from None
     return index
 
 
@@ -203,3 +221,15 @@ def _numbers(index: Selection, batch: int) -> np.ndarray:
             f"`index` must be one of the trajectories 0 to {batch - 1}, got {numbers[outside][0]}"
         )
     return numbers
+
+
+def _frozen_hidden(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Freeze a hidden variable of particles (B, N), with whatever axes come after."""
+    more = max(np.ndim(values) - 2, 0)
+    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more)
+    if array.shape[:2] != shape:
+        raise InputError(
+            f"`hidden[{name!r}]` must have shape (B, N, ...) with (B, N) = {shape}, "
+            f"got {array.shape}"
+        )
+    return array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, final
 
 import numpy as np
@@ -10,7 +11,17 @@ from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
+from nbody_surrogate.contracts.history import (
+    NOTHING_HIDDEN,
+    Hidden,
+    HiddenVariable,
+    demand_hidden,
+    refuse_wrong_hidden,
+)
 from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles, State
@@ -60,6 +71,7 @@ class Invariants(NamedTuple):
     Attributes
     ----------
     energy : ndarray, shape (B,)
+        NaN where the system has no potential energy.
     kinetic : ndarray, shape (B,)
     momentum : ndarray, shape (B, D)
     angular_momentum : ndarray, shape (B, 1) for D = 2, (B, 3) for D = 3
@@ -73,13 +85,17 @@ class Invariants(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N)."""
+    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N).
+
+    Hidden variables (N, ...) by their names, where the system has some.
+    """
 
     x: np.ndarray
     v: np.ndarray
     charges: np.ndarray
     masses: np.ndarray
     couplings: np.ndarray | None = None
+    hidden: Mapping[str, np.ndarray] = NOTHING_HIDDEN
 
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
@@ -97,7 +113,8 @@ class AbstractSystem(ABC, Generic[Spec_co]):
        on the parameters, as properties, else as plain class attributes;
     3. implement `pair_acceleration`, and `one_body_acceleration` where there is one,
        in NumPy or numba;
-    4. implement `potential_energy`;
+    4. implement `potential_energy`, where the forces have one: a system with drag has not, and
+       then it must not declare ``energy`` as conserved;
     5. implement `_sample`;
     6. optionally return the same forces as laws from `force_laws`: compiled and batched
        integrators need them, the SciPy solvers do not;
@@ -105,6 +122,19 @@ class AbstractSystem(ABC, Generic[Spec_co]):
     8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
        alters the physics it stands for, return that from `ideal`;
     9. set `api_version` to the version of these duties that the class is written for.
+
+    What follows is for systems that need more; whoever leaves it out has none of it. A method
+    that lacks what a system `needs` refuses it.
+
+    10. where space is not open, return the `box`. Positions stay unwrapped, so take differences
+        by `Box.displacement`, in forces and energies;
+    11. where forces end at a cut-off, return a request from `requested_neighbours` and implement
+        `neighbour_acceleration`, which then takes the place of `pair_acceleration`. That one
+        stays the definition, by all pairs: ``neighbour_acceleration(x, particles, every_pair(x))``
+        will do. An energy may take its list from `neighbours`;
+    12. where the state holds more than positions and velocities, declare `hidden_variables`,
+        draw them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they
+        do to the motion.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
@@ -114,11 +144,14 @@ class AbstractSystem(ABC, Generic[Spec_co]):
     name: ClassVar[str]
     Spec: type[Spec_co]
     velocity_dependent: ClassVar[bool] = False
+    hidden_variables: tuple[HiddenVariable, ...] = ()
 
     @final
     def __init__(self, /, **parameters: Any) -> None:
         self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
         self.origin = origin_of(type(self), "system", self.name)
+        if (request := self.requested_neighbours) is not None:
+            request.refuse_small_box(self.box)
 
     @property
     def symmetries(self) -> frozenset[str]:
@@ -140,17 +173,100 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         """Which of `invariants` are constants of motion."""
         return frozenset()
 
+    @property
+    def box(self) -> Box | None:
+        """The box that particles live in, or None where space is open."""
+        return None
+
+    @property
+    def requested_neighbours(self) -> NeighbourRequest | None:
+        """Which neighbours the forces look at, or None where they look at all pairs."""
+        return None
+
+    @property
+    def has_potential(self) -> bool:
+        """Whether `potential_energy` is defined; by default, whether it is implemented."""
+        return type(self).potential_energy is not AbstractSystem.potential_energy
+
+    @property
+    @final
+    def needs(self) -> frozenset[str]:
+        """What a method must be capable of, by the names of `contracts.capabilities`."""
+        box = self.box
+        needed = {
+            PERIODIC_BOX: box is not None and any(box.periodic),
+            NEIGHBOURS: self.requested_neighbours is not None,
+            HIDDEN_VARIABLES: bool(self.hidden_variables),
+        }
+        return frozenset(name for name, is_needed in needed.items() if is_needed)
+
     @abstractmethod
     def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
         """Accelerations by the other particles, shape (B, N, D)."""
+
+    def neighbour_acceleration(
+        self, x: Vectors, particles: Particles, neighbours: Neighbours
+    ) -> Vectors:
+        """Accelerations by the other particles, where `requested_neighbours` asks for a list.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+        neighbours : Neighbours
+            All pairs within the cut-off, and some beyond it, which must have no force.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
+        """
+        raise NotImplementedError("which `requested_neighbours` asks for")
 
     def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
         """Accelerations by external fields, or None where there are none."""
         return None
 
-    @abstractmethod
+    def hidden_acceleration(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Vectors | None:
+        """Accelerations that depend on hidden variables, or None where there are none.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+        hidden : mapping of str to ndarray, shapes (B, N, ...)
+        neighbours : Neighbours or None
+            As for `neighbour_acceleration`; None where there is no request.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D), or None
+        """
+        return None
+
+    def _hidden_rate(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Mapping[str, np.ndarray]:
+        """Time derivatives of all hidden variables, by name and of their shapes.
+
+        Parameters are those of `hidden_acceleration`.
+        """
+        raise NotImplementedError("which `hidden_variables` asks for")
+
     def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
-        """Total potential energy, pair and one-body part."""
+        """Total potential energy, pair and one-body part; NaN where it is not implemented."""
+        return np.full(len(x), np.nan)
 
     @abstractmethod
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
@@ -189,17 +305,84 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         return {"system": self.name, **self.spec.model_dump(mode="json")}
 
     @final
-    def acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors:
+    def neighbours(self, x: Vectors) -> Neighbours | None:
+        """List the neighbours that the system asks for, or return None where it asks for none."""
+        return self._near(x, None)
+
+    @final
+    def acceleration(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden = NOTHING_HIDDEN,
+        neighbours: Neighbours | None = None,
+    ) -> Vectors:
         """Total acceleration, shape (B, N, D).
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+        hidden : mapping of str to ndarray, shapes (B, N, ...)
+            All of the system's hidden variables, where it has some.
+        neighbours : Neighbours, optional
+            A list that covers `x`, of a system that asks for one; by default it is made anew.
 
         Raises
         ------
+        InputError
+            If hidden variables are missing.
         PluginError
             If the system's forces are not float64 arrays of that shape, or raise.
         """
-        pair = array_of(self.origin, self.pair_acceleration, x.shape, x, particles)
-        external = array_or_none(self.origin, self.one_body_acceleration, x.shape, x, v, particles)
-        return pair if external is None else pair + external
+        origin, shape, near = self.origin, x.shape, self._near(x, neighbours)
+        if near is None:
+            total = array_of(origin, self.pair_acceleration, shape, x, particles)
+        else:
+            total = array_of(origin, self.neighbour_acceleration, shape, x, particles, near)
+        external = array_or_none(origin, self.one_body_acceleration, shape, x, v, particles)
+        if external is not None:
+            total = total + external
+        if self.hidden_variables:
+            refuse_wrong_hidden(self.name, self.hidden_variables, hidden, shape)
+            everything = (x, v, particles, hidden, near)
+            behind = array_or_none(origin, self.hidden_acceleration, shape, *everything)
+            total = total if behind is None else total + behind
+        return total
+
+    def _near(self, x: Vectors, neighbours: Neighbours | None) -> Neighbours | None:
+        """Return the neighbours at x, where they are asked for: known ones, or a list made anew."""
+        if (request := self.requested_neighbours) is None:
+            return None
+        return neighbour_pairs(x, request, self.box) if neighbours is None else neighbours
+
+    @final
+    def hidden_rate(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None = None,
+    ) -> Hidden:
+        """Time derivatives of the hidden variables, by name, shapes (B, N, ...).
+
+        Parameters are those of `acceleration`.
+
+        Raises
+        ------
+        InputError
+            If hidden variables are missing.
+        PluginError
+            If the system's rates are not float64 arrays of those shapes, or raise.
+        """
+        variables = self.hidden_variables
+        refuse_wrong_hidden(self.name, variables, hidden, x.shape)
+        with held_to(self.origin, "_hidden_rate"):
+            made = self._hidden_rate(x, v, particles, hidden, self._near(x, neighbours))
+        demand_hidden(self.origin, "_hidden_rate", variables, made, x.shape[:1], x.shape[1:])
+        return made
 
     @final
     def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
@@ -228,7 +411,7 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         rng: int | np.random.Generator,
         n: int,
         trajectories: int = 1,
-        dimensions: int = 3,
+        dimensions: int | None = None,
         *,
         first: int = 0,
     ) -> tuple[State, Particles]:
@@ -243,8 +426,8 @@ class AbstractSystem(ABC, Generic[Spec_co]):
             Particles per trajectory, at least 1.
         trajectories : int
             At least 1.
-        dimensions : int
-            2 or 3.
+        dimensions : int, optional
+            2 or 3; by default those of the box, and 3 where there is none.
         first : int
             With a seed, the number i of the first trajectory.
 
@@ -264,8 +447,16 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         for parameter, value in (("particles", n), ("trajectories", trajectories)):
             if value < 1:
                 raise InputError(f"`{parameter}` must be at least 1, got {value}")
+        box = self.box
+        if dimensions is None:
+            dimensions = 3 if box is None else box.dimension
         if dimensions not in (2, 3):
             raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
+        if box is not None and dimensions != box.dimension:
+            raise InputError(
+                f"`dimensions` must be {box.dimension}, as many as the box of system "
+                f"{self.name!r} has, got {dimensions}"
+            )
         if not isinstance(rng, np.random.Generator) and rng < 0:
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
@@ -279,7 +470,7 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         with held_to(self.origin, "_sample"):
             draw = Draw(*self._sample(rng, n, dimensions))
         shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
-        for name, values, shape in zip(Draw._fields, draw, shapes, strict=True):
+        for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
             if values is None and name == "couplings":
                 continue
             if not (isinstance(values, np.ndarray) and values.shape == shape):
@@ -288,6 +479,8 @@ class AbstractSystem(ABC, Generic[Spec_co]):
             if not np.isfinite(values).all():
                 what = f"must draw finite `{name}`, got NaN or infinity"
                 raise breach(self.origin, "_sample", what)
+        variables = self.hidden_variables
+        demand_hidden(self.origin, "_sample", variables, draw.hidden, (), (n, dimensions))
         return draw
 
 
@@ -296,7 +489,9 @@ def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particle
     rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
     x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
     bonds = [draw.couplings for draw in draws if draw.couplings is not None]
-    return State(0.0, x, v, seed), Particles(charges, masses, np.stack(bonds) if bonds else None)
+    hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
+    couplings = np.stack(bonds) if bonds else None
+    return State(0.0, x, v, hidden=hidden, seed=seed), Particles(charges, masses, couplings)
 
 
 def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:

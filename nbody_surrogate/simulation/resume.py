@@ -163,7 +163,7 @@ class _Rest:
         document = restart.document
         self.output = Path(document.output)
         x, v = self._frames()
-        start = State(document.t0, x[:, 0], v[:, 0], document.seed)
+        start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
         self.monitor = self._monitor(start)
         carry = self._carry(start, x, v)
         info = RunInfo(

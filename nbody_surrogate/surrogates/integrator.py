@@ -94,7 +94,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if self.device.type == "mps" and dtype is torch.float64:
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
         self.model = copy.deepcopy(model).to(self.device, dtype).eval()  # the caller keeps theirs
-        self.card = card
+        self.card, self.capabilities = card, self.model.capabilities
         self._held = HeldStreaming(self.model, name)
         self.origin, self.stepper = self._held.origin, self._held.method
         self._fit = Applicability(self.model, card, name)
