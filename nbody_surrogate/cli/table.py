@@ -19,7 +19,8 @@ __all__ = ["print_report", "print_table"]
 def print_report(runs: list[Ensemble], comparison: Comparison | None, files: list[Path]) -> None:
     """Print what was run, the table, who was faster, failures, and where the files are."""
     reference = runs[1] if len(runs) > 1 else None
-    print_table(run_table(runs[0], reference, comparison=comparison), files)
+    start = "from a file" if runs[0].info.seed is None else None
+    print_table(run_table(runs[0], reference, comparison=comparison, start=start), files)
 
 
 def print_table(table: TextTable, files: list[Path], *, whole_lines: bool = False) -> None:

@@ -28,6 +28,7 @@ def run_table(
     reference: Trajectory | Ensemble | None = None,
     *,
     comparison: Comparison | None = None,
+    start: str | None = None,
 ) -> TextTable:
     """Return the table that `nbody-sim run` ends with: a run alone, or against its reference.
 
@@ -43,6 +44,8 @@ def run_table(
         Of the same starts.
     comparison : Comparison, optional
         Of the two, where it has been made already.
+    start : str, optional
+        Where the start comes from, in words; by default its seed, as far as the run knows it.
 
     Returns
     -------
@@ -57,11 +60,12 @@ def run_table(
     if reference is None:
         rows = [*_label_error_rows(run), *drift_rows(run)]
         heads = ("", run.info.label)
-        return TextTable(_headline(run), heads, tuple(rows), _guard_notes(run), _failures(run))
+        title = _headline(run, start)
+        return TextTable(title, heads, tuple(rows), _guard_notes(run), _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
     return TextTable(
-        _headline(run),
+        _headline(run, start),
         ("", comparison.candidate, f"{comparison.reference}\nthe reference"),
         tuple(_rows_against(comparison, reference)),
         (comparison.verdict, *_guard_notes(run)),
@@ -112,14 +116,19 @@ def comparison_table(
 # A run, alone or against its reference
 
 
-def _headline(run: Ensemble) -> str:
+def _headline(run: Ensemble, start: str | None) -> str:
     info = run.info
-    start = "from a file" if info.seed is None else f"seed {info.seed}"
-    batch = "" if len(run) == 1 else f"{len(run)} trajectories (medians), "
-    span = run.t[-1] - run.t[0]
-    return (
-        f"{info.system['system']}, {run.particles.n} particles, {batch}{start}, "
-        f"{span:g} time units, frames 0..{len(run.t) - 1}"
+    if start is None and info.seed is not None:
+        start = f"seed {info.seed}"
+    return ", ".join(
+        [
+            str(info.system["system"]),
+            f"{run.particles.n} particles",
+            *([] if len(run) == 1 else [f"{len(run)} trajectories (medians)"]),
+            *([] if start is None else [start]),
+            f"{run.t[-1] - run.t[0]:g} time units",
+            f"frames 0..{len(run.t) - 1}",
+        ]
     )
 
 

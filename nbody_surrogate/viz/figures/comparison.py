@@ -86,13 +86,13 @@ def _histograms(ax: Any, found: Sequence[Comparison], name: str) -> None:
 
 
 def _valid_times(ax: Any, found: Sequence[Comparison]) -> None:
-    duration, places = found[0].duration, np.arange(len(found))[::-1]
+    duration = found[0].duration
+    places = np.arange(len(found))[::-1]
     for number, (each, place) in enumerate(zip(found, places, strict=True)):
-        value, low, high = (
-            min(v, duration) for v in (each.valid.median, each.valid.low, each.valid.high)
-        )
+        interval = np.minimum([each.valid.low, each.valid.high], duration)
+        value = min(each.valid.median, duration)  # infinite where the whole run is valid
         ax.barh(place, value, color=COLOURS[number % len(COLOURS)], alpha=0.8)
-        ax.plot([low, high], [place, place], color=TRUTH)
+        ax.plot(interval, [place, place], color=TRUTH)
         if each.valid.median > duration:
             ax.text(0.98 * duration, place, "whole run", ha="right", va="center", color="w")
     ax.set_yticks(places, [each.candidate for each in found])

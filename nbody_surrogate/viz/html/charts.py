@@ -13,9 +13,9 @@ __all__ = ["Series", "line_chart"]
 
 WIDTH, HEIGHT = 400.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 34.0
-MOST_POINTS = 300
-SMALLEST = 1e-16
-TICKS = 5
+MOST_POINTS = 300  # of a curve: more than there are pixels to tell apart
+SMALLEST = 1e-16  # of a logarithmic axis: below it is rounding
+TICKS = 5  # at most, about, so that words do not touch
 
 
 class Series(NamedTuple):
@@ -68,7 +68,9 @@ class _Axes(NamedTuple):
         ys = ys[np.isfinite(ys) & ((ys > SMALLEST) | (not logarithmic))]
         if logarithmic:
             ys = np.log10(ys)
-        low, high = (float(ys.min()), float(ys.max())) if len(ys) else (0.0, 1.0)
+        low = float(ys.min()) if len(ys) else 0.0
+        high = float(ys.max()) if len(ys) else 1.0
+        # Whole decades, or from zero to a little above the highest.
         low = np.floor(low) if logarithmic else min(low, 0.0)
         high = np.ceil(high) if logarithmic else 1.05 * high
         high = high if high > low else low + 1

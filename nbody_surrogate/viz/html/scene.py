@@ -19,8 +19,9 @@ from nbody_surrogate.viz.scene.tracks import HUGE, Track
 __all__ = ["scene_html", "scene_script", "write_scene_page"]
 
 MOST_NUMBERS = 1_200_000  # positions in a page, which take 5.4 bytes each: 6.4 MB
-TRAIL, FPS = 24, 20.0
-SECONDS = 20.0  # the longest that a scene should play
+TRAIL, FPS = 24, 20.0  # frames, and frames per second, as in movies
+SECONDS = 20.0  # the longest that a scene should play; a longer run plays faster
+ASPECT = 1.3  # width over height that cameras are made for; the page's own may be another
 
 
 def write_scene_page(
@@ -50,14 +51,9 @@ def write_scene_page(
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
     """Write the elements of the scene."""
     lead = candidate if reference is None else reference
-    legend = [
-        words
-        for words, some in (
-            ("orange: positive", (lead.particles.charges > 0).any()),
-            ("blue: negative", (lead.particles.charges < 0).any()),
-        )
-        if some
-    ]
+    charges = lead.particles.charges
+    legend = ["orange: positive"] if (charges > 0).any() else []
+    legend += ["blue: negative"] if (charges < 0).any() else []
     if reference is not None:
         legend += [
             f"solid: {reference.info.label} (reference)",
@@ -85,7 +81,7 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
     runs = [candidate] if reference is None else [reference, candidate]
     frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs))
     tracks = [Track.of(run, "run") for run in runs]
-    shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, 1.3)
+    shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, ASPECT)
     t = candidate.t[frames]
     gap = float(t[1] - t[0]) if len(t) > 1 else 0.1
     return {

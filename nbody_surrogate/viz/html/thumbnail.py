@@ -16,7 +16,6 @@ WIDTH, HEIGHT = 320, 240
 BACK = (13, 17, 33)  # the mean of the scene's backdrop, of 255
 TRAIL = 24  # frames, as in the scene
 MOST = 300  # particles, beyond which trails are left out: they would hide one another
-BALL = 0.036  # radius over that of the cloud, as in the scene, of 30 particles
 
 
 def thumbnail(run: Trajectory | Ensemble) -> str:
@@ -61,10 +60,9 @@ def _drawn(track: Track, camera: Camera) -> list[str]:
     last, n = len(track.t) - 1, len(track.sizes)
     place, depth, scale = _projected(camera, track.x[last])
     path, _, _ = _projected(camera, track.path(last, TRAIL))
-    # Haze and sizes as in the scene: far things fade into the backdrop, many things are smaller.
-    haze = np.clip(0.05 + 0.3 * camera.depth(track.x[last]), 0.0, 0.45)
-    colours = mixed(255 * track.colours(), BACK, np.nan_to_num(haze)[:, None])
-    radius = BALL * min(30 / n, 4.0) ** 0.25 * camera.radius * track.sizes * scale
+    haze = np.nan_to_num(camera.haze(track.x[last]))
+    colours = mixed(255 * track.colours(), BACK, haze[:, None])
+    radius = camera.ball_radius(n) * track.sizes * scale
     drawn = []
     for i in np.argsort(-depth):
         if not (np.isfinite(place[i]).all() and camera.sees(track.x[last, i])):

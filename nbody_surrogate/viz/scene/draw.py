@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
@@ -23,8 +24,11 @@ from nbody_surrogate.viz.scene.writer import write
 
 __all__ = ["render"]
 
-SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels
-FASTEST = 60.0  # frames per second
+SMALLEST, LARGEST = (
+    64,
+    4096,
+)  # edges of a picture, in pixels; words need some, memory is not endless
+FASTEST = 60.0  # frames per second, as most screens have
 
 
 def render(
@@ -95,7 +99,7 @@ def render(
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))
     if reference is not None:
-        _check_twins(candidate, reference)
+        _check_same(candidate, reference)
     lead = candidate if reference is None else reference
     _check_drawable(lead)
     _check_options(size, trail, fps)
@@ -146,13 +150,13 @@ def _or(asked: bool | None, default: bool) -> bool:
     return default if asked is None else asked
 
 
-def _check_twins(candidate: Trajectory, reference: Trajectory) -> None:
+def _check_same(candidate: Trajectory, reference: Trajectory) -> None:
     if candidate.x.shape != reference.x.shape:
         raise InputError(
             "`reference` must have the frames, particles and dimensions of `candidate`, "
             f"{candidate.x.shape}; got {reference.x.shape}"
         )
-    if not np.allclose(candidate.t, reference.t, rtol=1e-9, atol=1e-9):
+    if not same_times(candidate.t, reference.t):
         raise InputError("`reference` must have the frame times of `candidate`, got others")
     ours, theirs = candidate.particles, reference.particles
     for name, one, other in (

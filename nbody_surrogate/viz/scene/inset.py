@@ -18,8 +18,8 @@ WIDTH, HEIGHT = 300.0, 92.0  # units
 FAINT: Colour = (0.66, 0.71, 0.80)
 DARK: Colour = (0.30, 0.34, 0.44)
 PANEL: Colour = (0.030, 0.038, 0.075)
-MOST_POINTS = 200
-SMALLEST = 1e-16
+MOST_POINTS = 200  # of a curve 300 units wide; each costs the energy of all pairs
+SMALLEST = 1e-16  # below it is rounding; in place of zero, which has no logarithm
 
 
 @dataclass(frozen=True)
