@@ -63,7 +63,8 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         batch, n, dimensions = carry.arrays["x"].shape
-        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        x = np.empty((batch, frames, n, dimensions))
+        v = np.empty_like(x)
         result = Frames(x, v, {"h": np.empty(batch)}, counters={"nfev": 0, "steps": 0})
         for name, values in carry.hidden.items():
             result.hidden[name] = np.empty((batch, frames, *values.shape[1:]))
@@ -78,9 +79,10 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         layout = {name: values.shape[2:] for name, values in wanted.items()}
         solver = self._solver(carry, b)
         done, step = 0, solver.h_abs
-        failure = None if np.isfinite(solver.f).all() else "the force is not finite"  # or it hangs
+        # From a force that is NaN, SciPy would choose a first step of NaN, and never end it.
+        failure = None if np.isfinite(solver.f).all() else "the force is not finite"
         while done < frames and failure is None:
-            step = solver.h_abs
+            step = solver.h_abs  # as proposed: the step itself may be cut short by the boundary
             failure = solver.step()
             result.counters["steps"] += 1
             reached = done
@@ -89,7 +91,7 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
             if reached > done:
                 times = [problem.time(carry.frame + f + 1) for f in range(done, reached)]
                 y = solver.dense_output()(np.array(times))
-                if times[-1] == solver.t:
+                if times[-1] == solver.t:  # the state itself, without the interpolant's rounding
                     y[:, -1] = solver.y
                 for name, values in _apart(y.T, layout).items():
                     wanted[name][b, done:reached] = values
@@ -101,8 +103,7 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
             result.failures[b] = (done, f"{self.name}: {failure.rstrip('.').lower()}")
 
     def _solver(self, carry: Carry, b: int) -> integrate.OdeSolver:
-        options = self.options
-        problem = carry.problem
+        options, problem = self.options, carry.problem
         first_step = carry.arrays["h"][b]
         begin, end = problem.time(carry.frame), problem.time(carry.frame + options.segment)
         state = {"x": carry.arrays["x"], "v": carry.arrays["v"], **carry.hidden}
@@ -111,7 +112,7 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
             begin,
             np.concatenate([values[b].ravel() for values in state.values()]),
             end,
-            first_step=min(first_step, end - begin) if first_step > 0 else None,
+            first_step=min(first_step, end - begin) if first_step > 0 else None,  # NaN > 0 is False
             rtol=options.rtol,
             atol=options.atol,
         )
@@ -156,7 +157,12 @@ def _apart(y: np.ndarray, layout: Mapping[str, tuple[int, ...]]) -> dict[str, np
 
 @final
 class Dop853(_SciPySolver):
-    """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5)."""
+    """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5).
+
+    References
+    ----------
+    Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I" (1993), II.5 and II.10.
+    """
 
     name = "dop853"
     solver = integrate.DOP853
@@ -164,7 +170,13 @@ class Dop853(_SciPySolver):
 
 @final
 class RK45(_SciPySolver):
-    """Dormand and Prince's method of order 5(4) (J. Comp. Appl. Math. 6, 1980)."""
+    """Dormand and Prince's method of order 5(4) (J. Comp. Appl. Math. 6, 1980).
+
+    References
+    ----------
+    Dormand and Prince, J. Comp. Appl. Math. 6 (1980) 19; Shampine, Math. Comp. 46 (1986) 135, for
+    its dense output.
+    """
 
     name = "rk45"
     solver = integrate.RK45

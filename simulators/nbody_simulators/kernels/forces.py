@@ -18,6 +18,9 @@ from nbody_surrogate.contracts import ForceLaws, Particles
 __all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]
 
 REASSOCIATE = {"reassoc", "nsz"}
+"""What the compiler may do to sums: take them in any order, without regard to the sign of zeros,
+which is what vectors take. Not all of ``fastmath``: NaN and infinity must stay what they are, since
+a trajectory that fails is found by them."""
 
 
 @numba.extending.register_jitable(error_model="numpy", fastmath=REASSOCIATE)
@@ -46,8 +49,11 @@ def rows(
                 force, _ = pair_force(pair, r2, qi, charges[j], mi, masses[j], 1.0)
             else:
                 force, _ = pair_force(pair, r2, qi, charges[j], mi, masses[j], couplings[i, j])
+            # Itself too goes through the law, and is left out by a choice of numbers: a branch in
+            # this loop would keep it from using vectors.
             force = force if i != j else 0.0
             fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
+        # The clip holds the sum and not each pair, as the published benchmarks have it.
         out[0][i] = min(max(fx, -clip), clip) / mi
         out[1][i] = min(max(fy, -clip), clip) / mi
         out[2][i] = min(max(fz, -clip), clip) / mi
@@ -107,7 +113,7 @@ def _potential_energies(
     field: Any,
     out: np.ndarray,
 ) -> None:
-    rest = (0.0, 0.0, 0.0)
+    rest = (0.0, 0.0, 0.0)  # laws take a velocity, on which no energy depends
     for b in range(x.shape[0]):
         total = 0.0
         for i in range(x.shape[2]):
@@ -116,7 +122,7 @@ def _potential_energies(
                 _, energy = field_force(field, place, rest, charges[b, i], masses[b, i])
                 total += energy
             if pair is not None:
-                for j in range(i + 1, x.shape[2]):
+                for j in range(i + 1, x.shape[2]):  # each pair has its energy once
                     r2 = 0.0
                     for d in range(3):
                         r2 += (x[b, d, i] - x[b, d, j]) ** 2
@@ -163,7 +169,10 @@ def potential_energies(x: np.ndarray, particles: Particles, laws: ForceLaws) -> 
 
 
 def by_component(x: np.ndarray) -> np.ndarray:
-    """Bring (B, N, D) to (B, 3, N); in two dimensions the third component is zero."""
+    """Bring (B, N, D) to (B, 3, N); in two dimensions the third component is zero.
+
+    So one compiled kernel serves both, and its innermost loop reads neighbouring numbers.
+    """
     out = np.zeros((x.shape[0], 3, x.shape[1]))
     out[:, : x.shape[2]] = x.transpose(0, 2, 1)
     return out

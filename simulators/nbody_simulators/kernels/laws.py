@@ -15,12 +15,22 @@ from typing import Any
 import numba
 from numba.extending import overload
 
-from nbody_surrogate.contracts import FieldLaw, ForceLaws, InputError, PairLaw
+from nbody_surrogate.contracts import FieldLaw, ForceLaws, InputError, PairLaw, Problem
 
-__all__ = ["compiled", "field_force", "is_own", "pair_force", "parameters_of", "register_law"]
+__all__ = [
+    "compiled",
+    "field_force",
+    "is_own",
+    "laws_of",
+    "pair_force",
+    "parameters_of",
+    "register_law",
+]
 
 _laws: dict[type, Callable[..., Any]] = {}
 _factories: dict[type, Callable[..., Any]] = {}
+"""What the laws were built by: a factory builds a new function each time, but is itself one thing,
+so that it tells whether a class stands for another law."""
 
 
 def register_law(law: PairLaw | FieldLaw) -> None:
@@ -39,13 +49,13 @@ def register_law(law: PairLaw | FieldLaw) -> None:
             f"`parameters` of a law are of class {kind.__name__}, which stands for another law; "
             "each needs a class of its own and one factory that depends on nothing else"
         )
-    if kind not in _laws:
+    if kind not in _laws:  # math.sqrt: numba has it for floats as one instruction
         _laws[kind] = law.factory(math.sqrt, _where)
 
 
 @numba.extending.register_jitable
 def _where(condition: bool, yes: float, no: float) -> float:
-    return yes if condition else no
+    return yes if condition else no  # both are numbers already, so that no branch is left to take
 
 
 def pair_force(
@@ -64,6 +74,7 @@ def field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) -> 
 def _pair_law_of(
     parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, coupling: Any
 ) -> Any:
+    # Numba's type of a named tuple knows its class; other types have none, and no law.
     return _laws.get(getattr(parameters, "instance_class", type(None)))
 
 
@@ -72,9 +83,16 @@ def _field_law_of(parameters: Any, x: Any, v: Any, charge: Any, mass: Any) -> An
     return _laws.get(getattr(parameters, "instance_class", type(None)))
 
 
+def laws_of(problem: Problem) -> ForceLaws:
+    """Return the laws of a system that was checked to have them."""
+    laws = problem.system.force_laws()
+    assert laws is not None
+    return laws
+
+
 def parameters_of(laws: ForceLaws) -> tuple[Any, Any]:
     """Return what the kernels know the laws by: their parameters, or None where there is none."""
-    for law in (laws.pair, laws.field):
+    for law in (laws.pair, laws.field):  # a stranger's law is met here for the first time
         if law is not None:
             register_law(law)
     pair = None if laws.pair is None else laws.pair.parameters
@@ -96,6 +114,8 @@ def compiled(kernel: Callable[..., None]) -> Callable[..., Callable[..., None]]:
     the cache names the class of the law's parameters, and could not be read any more, not even
     for other laws, once that class is gone.
     """
+    # As NumPy has it, 1 / 0 is infinite: an exception would cost a test in every division, and a
+    # trajectory that fails is found by its infinities. Without the lock, blocks run on threads.
     own = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
     strangers = numba.njit(error_model="numpy", nogil=True)(kernel)
     return lambda *parameters: own if is_own(*parameters) else strangers

@@ -53,6 +53,7 @@ def softened_coulomb(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Cal
     del where
 
     def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
+        # One division and one root: U = k q q / s, and F / r = U / s^2.
         inverse = 1.0 / (r2 + p.softening * p.softening)
         energy = p.coupling * (qi * qj) * sqrt(inverse)
         return energy * inverse, energy
@@ -65,7 +66,7 @@ def coulomb(coupling: float, softening: float) -> PairLaw:
     return PairLaw(CoulombParameters(coupling, softening), softened_coulomb)
 
 
-register_law(coulomb(1.0, 0.1))
+register_law(coulomb(1.0, 0.1))  # with any parameters: kernels know a law by their class
 
 
 @final
@@ -75,8 +76,13 @@ class Charged(AbstractLawSystem[ChargedSpec]):
     The equation of motion is m_i a_i = sum_j k q_i q_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with
     Plummer softening e. The preset has unit masses, q = +1 or -1 with equal probability,
     x ~ N(0, s^2) with s = (N / 5)^(1/3), and isotropic velocities with |v| = 0.5; it is that of
-    Kipf et al., "Neural Relational Inference", ICML 2018, with softening in place of clipping.
-    Other signs, charges and masses leave the positions and velocities of a seed as they are.
+    Kipf et al. with softening in place of clipping. Other signs, charges and masses leave the
+    positions and velocities of a seed as they are.
+
+    References
+    ----------
+    Kipf et al., "Neural Relational Inference", ICML 2018; Plummer, MNRAS 71 (1911) 460, for the
+    softening.
     """
 
     name = "charged"
@@ -86,8 +92,7 @@ class Charged(AbstractLawSystem[ChargedSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law."""
-        spec = self.spec
-        return ForceLaws(coulomb(spec.coupling, spec.softening))
+        return ForceLaws(coulomb(self.spec.coupling, self.spec.softening))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         return charged_cloud(self.spec, rng, n, dimensions)
@@ -95,6 +100,7 @@ class Charged(AbstractLawSystem[ChargedSpec]):
 
 def charged_cloud(spec: ChargedSpec, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
     """Draw a start of the preset: first what all specs share, then what the ranges ask for."""
+    # Drawn whatever the spec says, so that a seed has the same positions for all of them.
     signs = rng.choice([-1.0, 1.0], size=n)
     x = rng.normal(size=(n, dimensions)) * spread_of(n)
     v = isotropic(rng, n, dimensions)

@@ -46,9 +46,13 @@ class ChargedClipped(AbstractLawSystem[ChargedClippedSpec]):
 
     The preset is the distribution of the published starts: unit masses, q = +1 or -1 with equal
     probability, x ~ N(0, s^2) with s = spread (N / 5)^(1/3), isotropic velocities with |v| = 0.5;
-    positions beyond +5 or -5 are reflected there once and their velocities turned inwards. From
-    Kipf et al., "Neural Relational Inference", ICML 2018, and Satorras et al., "E(n) Equivariant
-    Graph Neural Networks", ICML 2021. The published starts themselves: `legacy_starts`.
+    positions beyond +5 or -5 are reflected there once and their velocities turned inwards. The
+    published starts themselves: `legacy_starts`.
+
+    References
+    ----------
+    Kipf et al., "Neural Relational Inference", ICML 2018; Satorras et al., "E(n) Equivariant Graph
+    Neural Networks", ICML 2021; Charles, arXiv 2408.06039 (2024).
     """
 
     name = "charged-clipped"
@@ -63,8 +67,7 @@ class ChargedClipped(AbstractLawSystem[ChargedClippedSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return Coulomb's law without softening, and the clip."""
-        spec = self.spec
-        return ForceLaws(coulomb(spec.coupling, 0.0), clip=spec.clip)
+        return ForceLaws(coulomb(self.spec.coupling, 0.0), clip=self.spec.clip)
 
     def ideal(self) -> Charged:
         """Return unsoftened charges whose forces are not clipped."""

@@ -37,7 +37,7 @@ def softened_gravity(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Cal
     del where
 
     def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        inverse = 1.0 / (r2 + p.softening * p.softening)
+        inverse = 1.0 / (r2 + p.softening * p.softening)  # one division and one root, as `coulomb`
         energy = -p.coupling * (mi * mj) * sqrt(inverse)
         return energy * inverse, energy
 
@@ -52,10 +52,14 @@ class Gravity(AbstractLawSystem[GravitySpec]):
     """A self-gravitating cluster in its centre-of-mass frame.
 
     The equation of motion is a_i = -G sum_j m_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with Plummer
-    softening e (Plummer, MNRAS 71, 1911). The preset has masses uniform in ``mass_range``, no
+    softening e. The preset has masses uniform in ``mass_range``, no
     charges, x ~ N(0, s^2) with s = (N / 5)^(1/3) and isotropic velocities with |v| = 0.5; the
     whole is then shifted so that the centre of mass rests at the origin. Large clusters start
     cold, and collapse first.
+
+    References
+    ----------
+    Plummer, MNRAS 71 (1911) 460; Aarseth, MNRAS 126 (1963) 223, for N-body forces softened by it.
     """
 
     name = "gravity"
@@ -73,5 +77,5 @@ class Gravity(AbstractLawSystem[GravitySpec]):
         x = rng.normal(size=(n, dimensions)) * spread_of(n)
         v = isotropic(rng, n, dimensions)
         masses = uniform(rng, self.spec.mass_range, n)
-        share = masses / masses.sum()
+        share = masses / masses.sum()  # a cluster that moves as a whole would leave its pictures
         return Draw(x - share @ x, v - share @ v, np.zeros(n), masses)

@@ -25,7 +25,7 @@ def harmonic_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callabl
 
     def law(p: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
         ax, ay, az = -p.x * p.x * x[0], -p.y * p.y * x[1], -p.z * p.z * x[2]
-        energy = -0.5 * mass * (ax * x[0] + ay * x[1] + az * x[2])
+        energy = -0.5 * mass * (ax * x[0] + ay * x[1] + az * x[2])  # as a_d x_d = -w_d^2 x_d^2
         return (ax, ay, az), energy
 
     return law

@@ -33,6 +33,10 @@ class Oscillator(AbstractLawSystem[OscillatorSpec]):
 
     The equation of motion a = -w^2 x has the solution x(t) = x cos(w t) + (v / w) sin(w t). The
     preset has unit masses, no charges, x ~ N(0, 1) and isotropic velocities with |v| = 0.5.
+
+    References
+    ----------
+    Landau and Lifshitz, "Mechanics" (1976), section 21.
     """
 
     name = "oscillator"
@@ -42,8 +46,8 @@ class Oscillator(AbstractLawSystem[OscillatorSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the harmonic law."""
-        spec = self.spec
-        return ForceLaws(field=harmonic((spec.frequency, spec.frequency, spec.frequency)))
+        w = self.spec.frequency
+        return ForceLaws(field=harmonic((w, w, w)))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec

@@ -52,6 +52,8 @@ def pendulum_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callabl
     def law(p: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
         speed2 = v[0] * v[0] + v[1] * v[1] + v[2] * v[2]
         length2 = x[0] * x[0] + x[1] * x[1] + x[2] * x[2]
+        # By the present |x|, not by a length: the law is then the same for all rods, and x.x
+        # stays as it is to the accuracy of the method.
         pull = (speed2 - p.gravity * x[1]) / length2
         a = (-pull * x[0], -pull * x[1] - p.gravity, -pull * x[2])
         return a, mass * p.gravity * x[1]
@@ -76,6 +78,10 @@ class Pendulum(AbstractLawSystem[PendulumSpec]):
     The preset has unit masses, no charges, angles from the lowest point uniform up to
     ``amplitude``, on either side or in three dimensions with any azimuth, and a tangential
     velocity of any direction and of length ``speed``.
+
+    References
+    ----------
+    Landau and Lifshitz, "Mechanics" (1976), sections 11 and 14.
     """
 
     name = "pendulum"
@@ -91,8 +97,7 @@ class Pendulum(AbstractLawSystem[PendulumSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the law of the rod and the weight."""
-        spec = self.spec
-        return ForceLaws(field=FieldLaw(PendulumParameters(spec.gravity), pendulum_law))
+        return ForceLaws(field=FieldLaw(PendulumParameters(self.spec.gravity), pendulum_law))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
@@ -102,6 +107,7 @@ class Pendulum(AbstractLawSystem[PendulumSpec]):
         else:
             azimuth, heading = np.zeros(n), rng.choice([0.0, math.pi], size=n)
         sine, cosine, zero = np.sin(angle), np.cos(angle), np.zeros(n)
+        # An orthonormal frame at each weight: along the rod, up the meridian, around the axis.
         along = np.stack([sine * np.cos(azimuth), -cosine, sine * np.sin(azimuth)], 1)
         upwards = np.stack([cosine * np.cos(azimuth), sine, cosine * np.sin(azimuth)], 1)
         sideways = np.stack([-np.sin(azimuth), zero, np.cos(azimuth)], 1)

@@ -70,8 +70,7 @@ class Penning(AbstractLawSystem[PenningSpec]):
 
     To the softened Coulomb repulsion of `Charged` come a uniform magnetic field B along z and an
     electric quadrupole: a = (q / m) [U (x / 2, y / 2, -z) + v x B]. The magnetic force does no
-    work, so the energy is conserved. A single particle has three frequencies (Brown and
-    Gabrielse, Rev. Mod. Phys. 58, 233, 1986),
+    work, so the energy is conserved. A single particle has three frequencies,
 
         w_z = sqrt(q U / m),    w_+- = w_c / 2 +- sqrt(w_c^2 / 4 - w_z^2 / 2),    w_c = q B / m,
 
@@ -81,6 +80,10 @@ class Penning(AbstractLawSystem[PenningSpec]):
     The preset has positive unit charges and unit masses, x ~ N(0, s^2) with s = (N / 5)^(1/3),
     and isotropic velocities with |v| = 0.5. With the default fields its rms radius stays within
     a third of that at the start, measured at N = 5 to 30 over 50 time units.
+
+    References
+    ----------
+    Brown and Gabrielse, Rev. Mod. Phys. 58 (1986) 233.
     """
 
     name = "penning"

@@ -54,9 +54,13 @@ class Springs(AbstractLawSystem[SpringsSpec]):
 
     The equation of motion is m_i a_i = -k sum_j c_ij (x_i - x_j). The preset has unit masses, no
     charges, couplings c_ij = c_ji of 0 or 1 with equal probability and c_ii = 0,
-    x ~ N(0, 0.5^2) and isotropic velocities with |v| = 0.5: that of Kipf et al., "Neural
-    Relational Inference", ICML 2018, who also put it in a box. Without the box, a particle or
-    group without a bond to the rest flies off. Particles without couplings are all bonded.
+    x ~ N(0, 0.5^2) and isotropic velocities with |v| = 0.5: that of Kipf et al., who also put it
+    in a box. Without the box, a particle or group without a bond to the rest flies off. Particles
+    without couplings are all bonded.
+
+    References
+    ----------
+    Kipf et al., "Neural Relational Inference", ICML 2018.
     """
 
     name = "springs"
@@ -66,11 +70,10 @@ class Springs(AbstractLawSystem[SpringsSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return Hooke's law."""
-        spec = self.spec
-        return ForceLaws(PairLaw(HookeParameters(spec.stiffness), hooke))
+        return ForceLaws(PairLaw(HookeParameters(self.spec.stiffness), hooke))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        above = np.triu(rng.choice([0.0, 1.0], size=(n, n)), 1)
+        above = np.triu(rng.choice([0.0, 1.0], size=(n, n)), 1)  # each pair once: bonds are mutual
         x = SPREAD * rng.normal(size=(n, dimensions))
         v = isotropic(rng, n, dimensions)
         return Draw(x, v, np.zeros(n), np.ones(n), above + above.T)

@@ -38,6 +38,10 @@ class Trap(AbstractLawSystem[TrapSpec]):
 
     The trap is isotropic where its three frequencies are equal. Where w_x = w_y alone, it has the
     axis z. ``reflection`` holds in the coordinate planes, and in the isotropic trap in all.
+
+    References
+    ----------
+    Dubin and O'Neil, Rev. Mod. Phys. 71 (1999) 87, for charges held by a harmonic potential.
     """
 
     name = "trap"
