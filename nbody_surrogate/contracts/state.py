@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from nbody_surrogate.errors import InputError
 
-__all__ = ["Particles", "Selection", "State"]
+__all__ = ["Particles", "Selection", "State", "selected"]
 
 Selection = int | np.integer | slice | list[int] | list[bool] | np.ndarray
 """Trajectories of a batch, as NumPy's indexing names them: one by its number, or several by a
@@ -98,7 +98,9 @@ class Particles:
         """
         some = selected(index, self.batch)
         couplings = None if self.couplings is None else self.couplings[some]
-        return Particles(self.charges[some], self.masses[some], couplings)
+        return replace(
+            self, charges=self.charges[some], masses=self.masses[some], couplings=couplings
+        )
 
     def __iter__(self) -> Iterator[Particles]:
         return (self[b] for b in range(self.batch))
@@ -144,7 +146,7 @@ class State:
             If they are not there, there are none, or `index` is of another kind.
         """
         some = selected(index, len(self.x))
-        return State(self.t, self.x[some], self.v[some])
+        return replace(self, x=self.x[some], v=self.v[some])
 
     def __iter__(self) -> Iterator[State]:
         return (self[b] for b in range(len(self.x)))
@@ -173,7 +175,7 @@ def _whole_numbered(index: slice) -> slice:
     try:
         index.indices(0)
     except (TypeError, ValueError) as error:  # of its ends, or of a step of 0
-        raise InputError(f"`index` must be a slice of whole numbers, got {index}: {error}") from None
+        raise InputError(f"`index` must be a slice of numbers, got {index}: {error}") from None
     return index
 
 

@@ -18,23 +18,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbody_surrogate.datasets.audit.audit import Audit, Finding, audit_dataset
-    from nbody_surrogate.datasets.dataset import Block, Dataset
+    from nbody_surrogate.datasets.block import TrajectoryBlock
+    from nbody_surrogate.datasets.dataset import Dataset
     from nbody_surrogate.datasets.exchange.exports import export_npz, export_nri
     from nbody_surrogate.datasets.exchange.imports import import_nri
     from nbody_surrogate.datasets.generation.generate import generate_dataset
-    from nbody_surrogate.datasets.generation.on_the_fly import LiveWindows
+    from nbody_surrogate.datasets.generation.live_windows import LiveWindows
     from nbody_surrogate.datasets.spec import DatasetSpec, read_spec
     from nbody_surrogate.datasets.verify import verify_dataset
     from nbody_surrogate.datasets.windows import DatasetWindows, Windows
 
 _HOMES = {
     "Audit": "audit.audit",
-    "Block": "dataset",
+    "TrajectoryBlock": "block",
     "Dataset": "dataset",
     "DatasetSpec": "spec",
     "DatasetWindows": "windows",
     "Finding": "audit.audit",
-    "LiveWindows": "generation.on_the_fly",
+    "LiveWindows": "generation.live_windows",
     "Windows": "windows",
     "audit_dataset": "audit.audit",
     "export_npz": "exchange.exports",
@@ -47,12 +48,12 @@ _HOMES = {
 
 __all__ = [
     "Audit",
-    "Block",
     "Dataset",
     "DatasetSpec",
     "DatasetWindows",
     "Finding",
     "LiveWindows",
+    "TrajectoryBlock",
     "Windows",
     "audit_dataset",
     "export_npz",
