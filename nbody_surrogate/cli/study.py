@@ -41,9 +41,10 @@ def study(
     """
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
+    from nbody_surrogate.study.markdown import to_markdown
     from nbody_surrogate.study.running import run_study
     from nbody_surrogate.study.spec import read_study, with_budget
-    from nbody_surrogate.study.summary import summarise, to_markdown
+    from nbody_surrogate.study.summary import summarise
 
     spec = with_budget(read_study(config), steps, minutes)
     where, command = str(resolve_device(device)), command_line(("quiet",))

@@ -181,8 +181,8 @@ WHOLE_FRAMES = 1e-6
 MOST_FRAMES = 1e9
 
 
-def whole_frames(duration: float, dt: float) -> int:
-    """Return how many frames a duration is.
+def whole_frames(duration: float, dt: float, parameter: str = "duration") -> int:
+    """Return how many frames a duration is; `parameter` is what messages call it.
 
     Raises
     ------
@@ -190,15 +190,16 @@ def whole_frames(duration: float, dt: float) -> int:
         If it is no whole number of frames.
     """
     if not (math.isfinite(duration) and duration > 0):
-        raise InputError(f"`duration` must be finite and > 0, got {duration}")
+        raise InputError(f"`{parameter}` must be finite and > 0, got {duration}")
     if not duration / dt <= MOST_FRAMES:
         raise InputError(
-            f"`duration` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
+            f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
         )
     frames = round(duration / dt)
     if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
         near = max(frames, 1) * dt
         raise InputError(
-            f"`duration` must be a whole number of frames of {dt:g}, got {duration:g}; use {near:g}"
+            f"`{parameter}` must be a whole number of frames of {dt:g}, got {duration:g}; "
+            f"use {near:g}"
         )
     return frames

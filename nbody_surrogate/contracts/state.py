@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from nbody_surrogate.contracts.history import Hidden
 from nbody_surrogate.errors import InputError
 
-__all__ = ["Particles", "Selection", "State"]
+__all__ = ["Particles", "Selection", "State", "selected"]
 
 Selection = int | np.integer | slice | list[int] | list[bool] | np.ndarray
 """Trajectories of a batch, as NumPy's indexing names them: one by its number, or several by a
@@ -101,7 +101,9 @@ class Particles:
         """
         some = selected(index, self.batch)
         couplings = None if self.couplings is None else self.couplings[some]
-        return Particles(self.charges[some], self.masses[some], couplings)
+        return replace(
+            self, charges=self.charges[some], masses=self.masses[some], couplings=couplings
+        )
 
     def __iter__(self) -> Iterator[Particles]:
         return (self[b] for b in range(self.batch))
@@ -158,7 +160,7 @@ class State:
         """
         some = selected(index, len(self.x))
         hidden = {name: values[some] for name, values in self.hidden.items()}
-        return State(self.t, self.x[some], self.v[some], hidden=hidden)
+        return replace(self, x=self.x[some], v=self.v[some], hidden=hidden, seed=None)
 
     def __iter__(self) -> Iterator[State]:
         return (self[b] for b in range(len(self.x)))

@@ -1,4 +1,4 @@
-"""The manifest of a data set: its recipe, versions, and what is known of each shard."""
+"""The manifest of a data set: its spec, versions, and what is known of each shard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.datasets.spec import DatasetSpec
@@ -166,16 +165,3 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         file.write(text.encode())
         file.flush()
         os.fsync(file.fileno())
-
-
-def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:
-    """Summarise the label errors (K, F) of a sample at some rows (F,); not finite becomes None."""
-    with np.errstate(all="ignore"):
-        median, largest = np.median(errors, axis=0), errors.max(axis=0)
-    return LabelError(
-        method=method,
-        sample=len(errors),
-        rows=tuple(int(row) for row in rows),
-        median=tuple(float(v) if np.isfinite(v) else None for v in median),
-        largest=tuple(float(v) if np.isfinite(v) else None for v in largest),
-    )

@@ -12,7 +12,7 @@ from nbody_surrogate.contracts.surrogate import (
 )
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.generation.shard_job import Maker
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
@@ -90,7 +90,7 @@ def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
         assert data.folder is not None
         dataset = Dataset(data.folder)
         return dataset.spec, dataset.system()
-    maker = Maker(spec)
+    maker = TrajectoryMaker(spec)
     maker.check()
     return spec, maker.system
 

@@ -14,11 +14,11 @@ from torch import Tensor
 from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation.generate import generate_dataset
-from nbody_surrogate.datasets.generation.on_the_fly import LiveWindows
+from nbody_surrogate.datasets.generation.live_windows import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
-from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
@@ -194,13 +194,15 @@ def _truth(dataset: Dataset, split: str, most: int, picked: tuple[int, ...] | No
     return _picked(dataset.system(), block, picked)
 
 
-def _picked(system: AbstractSystem, block: Block, picked: tuple[int, ...] | None) -> Truth:
+def _picked(
+    system: AbstractSystem, block: TrajectoryBlock, picked: tuple[int, ...] | None
+) -> Truth:
     """Keep the rows of a task, or all."""
     rows = slice(None) if picked is None else list(picked)
     return Truth(system, block.x[:, rows], block.v[:, rows], block.particles)
 
 
-def _extremes(block: Block) -> tuple[float, float]:
+def _extremes(block: TrajectoryBlock) -> tuple[float, float]:
     """Smallest distance of a pair and largest speed in a block."""
     return float(closest_pair(block.x).min()), float(fastest(block.v).max())
 

@@ -15,12 +15,8 @@ from nbody_surrogate.datasets import Dataset, DatasetSpec, DatasetWindows, gener
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.model_card import card_text
-from nbody_surrogate.evaluation.one_shot import (
-    clean_subset,
-    read_task,
-    score_model,
-    score_references,
-)
+from nbody_surrogate.evaluation.one_shot import score_model, score_references
+from nbody_surrogate.evaluation.one_shot_task import clean_subset, read_task
 from nbody_surrogate.surrogates.library import find_model
 from nbody_surrogate.training.losses import Loss, Passes
 from nbody_surrogate.training.recipe import Recipe
