@@ -98,12 +98,12 @@ class Neighbours:
     @cached_property
     def trajectory(self) -> Int64[np.ndarray, " P"]:
         """The trajectory b of each pair, shape (P,)."""
-        return self.owner // self.x.shape[1]
+        return np.asarray(self.owner // self.x.shape[1])
 
     @cached_property
     def i(self) -> Int64[np.ndarray, " P"]:
         """The first particle of each pair, 0 to N - 1, shape (P,)."""
-        return self.owner % self.x.shape[1]
+        return np.asarray(self.owner % self.x.shape[1])
 
     def sum(self, values: Float64[np.ndarray, "P ..."]) -> Float64[np.ndarray, "B N ..."]:
         """Add up values of pairs for the first particle of each, one pair after the other."""
