@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-__all__ = ["SAME_TIME", "same_times"]
+__all__ = ["SAME_TIME", "same_spacing", "same_times"]
 
 SAME_TIME = 1e-9
 """Relative, and absolute in time units. Far above rounding, also of a program that sums a million
@@ -27,3 +29,8 @@ def same_times(one: float | np.ndarray, other: float | np.ndarray) -> bool:
     if np.shape(one) != np.shape(other):
         return False
     return bool(np.allclose(one, other, rtol=SAME_TIME, atol=SAME_TIME))
+
+
+def same_spacing(one: float, other: float) -> bool:
+    """Tell whether two times between frames are the same, relative to their size."""
+    return math.isclose(one, other, rel_tol=SAME_TIME)
