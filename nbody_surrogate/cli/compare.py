@@ -126,7 +126,8 @@ def _from_files(
     from nbody_surrogate.comparison.alignment import interpolated
     from nbody_surrogate.formats.h5md import read_h5md
 
-    reference, *others = (read_h5md(path) for path in files)
+    reference = read_h5md(files[0])
+    others = [read_h5md(path) for path in files[1:]]
     if options["interpolate"]:
         others = [interpolated(run, reference) for run in others]
     labels = [run.info.label for run in others]

@@ -43,7 +43,8 @@ class Summary:
         with np.errstate(invalid="ignore"):  # a mean of infinities, which JSON gets as None
             # Quantiles are values of the sample: between a number and infinity there is none.
             quantiles = np.quantile(values, QUANTILES, method="closest_observation")
-            interval = bootstrap_median(values[:, None]) if len(values) > 1 else (values[0],) * 2
+            alone = (values[0], values[0])
+            interval = bootstrap_median(values[:, None]) if len(values) > 1 else alone
             numbers = (values.mean(), np.median(values), *quantiles, *interval)
         return cls(*(float(number) for number in numbers))
 

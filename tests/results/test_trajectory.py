@@ -33,7 +33,7 @@ def test_a_trajectory_is_an_ensemble_of_one(runs):
 
 
 def test_trajectories_are_compared_as_ensembles_of_one_are(runs):
-    truth, coarse = (run[1] for run in runs)
+    truth, coarse = runs[0][1], runs[1][1]
     alone = [as_ensemble(run) for run in (truth, coarse)]
     assert compare(truth, coarse).to_dict() == compare(*alone).to_dict()
     assert np.array_equal(twins_of(truth).far.x, twins_of(alone[0]).far.x)

@@ -62,18 +62,26 @@ def test_an_ensemble_is_drawn_with_medians_and_bands(runs):
 def test_comparisons_are_drawn_alone_or_together(runs):
     truth, coarse = runs
     found = compare(truth, coarse)
-    one, two = plot(found), plot([found, found])
+    one = plot(found)
+    two = plot([found, found])
     assert len(one.axes) == len(two.axes) == 6
     assert len(two.axes[0].lines) == len(one.axes[0].lines) + 1
     with pytest.raises(InputError, match="`result` must hold one comparison at least"):
         plot([])
 
 
+def lines_of(figure):
+    return [line.get_xydata() for ax in figure.axes for line in ax.lines]
+
+
 def test_results_plot_themselves_by_the_same_function(runs):
     truth, coarse = runs
     for result in (truth, truth[0], compare(truth, coarse)):
-        pictures = {figure._repr_png_() for figure in (result.plot(), plot(result))}
-        assert len(pictures) == 1
+        mine = lines_of(result.plot())
+        wanted = lines_of(plot(result))
+        assert len(mine) == len(wanted) >= 6
+        for line, same in zip(mine, wanted, strict=True):
+            np.testing.assert_array_equal(line, same)
 
 
 # Thumbnails
@@ -98,13 +106,8 @@ def test_a_report_of_a_run_and_its_reference_is_one_call(runs, tmp_path, monkeyp
     assert path.name == "report.html"
     text = path.read_text()
     assert compare(truth, coarse, twins_of(truth)).verdict in text
-    for words in (
-        "Errors against the reference",
-        "noise floor: a true solution",
-        "fine",
-        "Numbers",
-    ):
-        assert (words in text) == (words != "fine")
+    for words in ("Errors against the reference", "noise floor: a true solution", "Numbers"):
+        assert words in text
     assert "Repeat it" not in text
     with pytest.raises(InputError, match=r"`path` must not exist yet"):
         write_report(coarse, truth)

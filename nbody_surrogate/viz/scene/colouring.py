@@ -56,7 +56,7 @@ class Scale(NamedTuple):
 
     def _scaled(self, value: float | np.ndarray) -> np.ndarray:
         """Take logarithms where the scale has them; zero becomes very small."""
-        return np.log10(np.maximum(value, 1e-300)) if self.logarithmic else np.asarray(value)
+        return np.asarray(np.log10(np.maximum(value, 1e-300)) if self.logarithmic else value)
 
 
 def ramp(share: Float64[np.ndarray, "*axes"]) -> Float64[np.ndarray, "*axes 3"]:

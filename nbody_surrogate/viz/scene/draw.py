@@ -24,10 +24,7 @@ from nbody_surrogate.viz.scene.writer import write
 
 __all__ = ["render"]
 
-SMALLEST, LARGEST = (
-    64,
-    4096,
-)  # edges of a picture, in pixels; words need some, memory is not endless
+SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels: room for words, and for memory
 FASTEST = 60.0  # frames per second, as most screens have
 
 

@@ -87,7 +87,9 @@ class Track:
         """Return the way up to a frame, from `trail` frames before: cubic Hermite in x and v."""
         end = min(frame, self.last)
         window = slice(max(0, end - trail), end + 1)
-        x, v, h = self.x[window], self.v[window], np.diff(self.t[window])[:, None, None, None]
+        x = self.x[window]
+        v = self.v[window]
+        h = np.diff(self.t[window])[:, None, None, None]
         a, b, va, vb = x[:-1, None], x[1:, None], v[:-1, None], v[1:, None]
         s = (np.arange(self.subframes) / self.subframes)[:, None, None]
         way = a + (b - a) * s**2 * (3 - 2 * s) + h * s * (1 - s) * ((1 - s) * va - s * vb)
