@@ -194,7 +194,9 @@ def _truth(dataset: Dataset, split: str, most: int, picked: tuple[int, ...] | No
     return _picked(dataset.system(), block, picked)
 
 
-def _picked(system: AbstractSystem, block: TrajectoryBlock, picked: tuple[int, ...] | None) -> Truth:
+def _picked(
+    system: AbstractSystem, block: TrajectoryBlock, picked: tuple[int, ...] | None
+) -> Truth:
     """Keep the rows of a task, or all."""
     rows = slice(None) if picked is None else list(picked)
     return Truth(system, block.x[:, rows], block.v[:, rows], block.particles)

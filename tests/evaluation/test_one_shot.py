@@ -18,8 +18,9 @@ from nbody_surrogate.evaluation.model_card import card_text
 from nbody_surrogate.evaluation.one_shot import score_model, score_references
 from nbody_surrogate.evaluation.one_shot_task import clean_subset, read_task
 from nbody_surrogate.surrogates.library import find_model
-from nbody_surrogate.training.losses import Loss, Passes
+from nbody_surrogate.training.losses import Loss
 from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.schedule import Passes
 from nbody_surrogate.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
