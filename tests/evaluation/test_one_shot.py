@@ -182,6 +182,17 @@ def test_references_stand_beside(folder):
     assert rows["linear"].mean.value < rows["copy-last"].mean.value
 
 
+def test_some_trajectories_of_a_task_keep_their_couplings(tmp_path):
+    made = generate_dataset(spec(system="springs", dimensions=2, trajectories=10), tmp_path / "s")
+    task = read_task(made, None, 2)
+    assert task.particles.couplings is not None
+    for index, numbers in ((3, [3]), (slice(2, 4), [2, 3]), (np.array([5, 0]), [5, 0])):
+        some = task.subset(index)
+        np.testing.assert_array_equal(some.particles.couplings, task.particles.couplings[numbers])
+        for key in ("x", "v", "end_x", "end_v"):
+            np.testing.assert_array_equal(getattr(some, key), getattr(task, key)[numbers])
+
+
 def test_the_clean_subset_is_whose_labels_keep_their_energy(folder):
     task = read_task(Dataset(folder), None, 1)
     assert clean_subset(task).all()
