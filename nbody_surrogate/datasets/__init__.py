@@ -1,8 +1,8 @@
-"""Data sets that reproduce: a recipe, shards with their hashes, and what is known of their errors.
+"""Data sets that reproduce: a spec, shards with their hashes, and what is known of their errors.
 
 A data set is a folder::
 
-    manifest.json       the recipe, versions, and for each shard its name, size and SHA-256
+    manifest.json       the spec, versions, and for each shard its name, size and SHA-256
     shard-00000.h5      trajectories 0, 1, ... in plain HDF5, see `nbody_surrogate.datasets.shard`
     shard-00001.h5
 

@@ -111,7 +111,7 @@ class Dataset(AbstractTrajectories):
     ----------
     folder : Path
     manifest : Manifest
-        Its recipe, versions, shards, and the label error.
+        Its spec, versions, shards, and the label error.
     spec : DatasetSpec
     t : ndarray, shape (T,)
         Times of the rows.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, one_line
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = [
@@ -159,9 +158,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     RunError
         If it cannot be written.
     """
-    path = folder / NAME
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n"
-    with whole_file(path) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    write_json(folder / NAME, manifest.model_dump(mode="json"), indent=1, synced=True)

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -35,6 +35,7 @@ import numpy as np
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.errors import FileFormatError, RunError, one_line
+from nbody_surrogate.files.atomic import renamed_at_end
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     FLOAT,
@@ -95,24 +96,24 @@ def write_shard(path: Path, data: ShardData) -> None:
     RunError
         If it cannot be written; nothing is left of it.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        arrays = _arrays(data)
-        places = _lay_out(part, data, {key: array.shape for key, array in arrays.items()})
-        with part.open("r+b", buffering=0) as file:
-            for key, array in arrays.items():
-                file.seek(places[key])
-                rest = memoryview(np.ascontiguousarray(array, FLOAT).data).cast("B")
-                while rest:
-                    rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, RuntimeError) as error:
+        with renamed_at_end(path) as part:
+            part.unlink(missing_ok=True)  # of a writer that was killed
+            _fill(part, data)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either over a full disk
         raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+
+
+def _fill(path: Path, data: ShardData) -> None:
+    arrays = _arrays(data)
+    places = _lay_out(path, data, {key: array.shape for key, array in arrays.items()})
+    with path.open("r+b", buffering=0) as file:
+        for key, array in arrays.items():
+            file.seek(places[key])
+            rest = memoryview(np.ascontiguousarray(array, FLOAT).data).cast("B")
+            while rest:  # a raw write may take a part only
+                rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
 
 
 def _arrays(data: ShardData) -> dict[str, np.ndarray]:
@@ -214,8 +215,10 @@ class ShardReader:
             if not 0 <= start < stop <= size:
                 raise ValueError(f"it has trajectories 0 to {size}, not {start} to {stop}")
             rows = slice(start, stop)
-            x, v = (self._values(key, self.shape)[rows] for key in ("x", "v"))
-            charges, masses = (self._values(key, (size, n))[rows] for key in ("charges", "masses"))
+            x = self._values("x", self.shape)[rows]
+            v = self._values("v", self.shape)[rows]
+            charges = self._values("charges", (size, n))[rows]
+            masses = self._values("masses", (size, n))[rows]
             couplings = None
             if "couplings" in self._file:
                 couplings = self._values("couplings", (size, n, n))[rows]

@@ -1,4 +1,4 @@
-"""What a data set is made of: one validated recipe, from TOML, a preset or Python."""
+"""What a data set is made by: one validated spec, from TOML, a preset or Python."""
 
 from __future__ import annotations
 

@@ -18,12 +18,12 @@ from nbody_surrogate.files.sha256 import file_hash
 
 __all__ = ["Verification", "verify_dataset"]
 
-SAMPLE = 8
+SAMPLE = 8  # trajectories
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of `verify`.
+    """The outcome of `verify_dataset`.
 
     Attributes
     ----------
@@ -154,6 +154,7 @@ def _difference(stored: TrajectoryBlock, made: TrajectoryBlock) -> str | None:
     for key, (ours, theirs) in pairs.items():
         if ours is None or theirs is None:
             return f"{key} are missing on one side"
+        # As integers, so that -0.0 is not 0.0, and NaN is itself.
         if not np.array_equal(ours.view(np.int64), np.ascontiguousarray(theirs).view(np.int64)):
             return f"{key} by up to {np.abs(ours - theirs).max():.1e}"
     return None

@@ -17,7 +17,9 @@ from nbody_surrogate.errors import InputError
 
 __all__ = ["AbstractWindows", "DatasetWindows", "Windows"]
 
-MIXED = 4  # blocks that are shuffled together
+MIXED = 4
+"""Blocks that are shuffled together: more mix better and take more memory. Of one block alone, a
+batch would hold windows of few trajectories."""
 
 
 class Windows(NamedTuple):

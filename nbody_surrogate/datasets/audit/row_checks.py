@@ -182,6 +182,8 @@ def _hashes(block: TrajectoryBlock) -> np.ndarray:
     particle = np.zeros(block.x.shape[:3], np.uint64)
     for values in (block.x, block.v):
         bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+        # Each coordinate is mixed in by a bijection: what differs in one bit differs in half of
+        # them afterwards. Sums over particles do not depend on their order.
         for d in range(bits.shape[3]):
             particle ^= bits[..., d]
             for shift, factor in MIXING:

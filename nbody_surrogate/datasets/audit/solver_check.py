@@ -21,12 +21,15 @@ from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["SolverCheck"]
 
-TOLERANCE = 1e-10
+TOLERANCE = 1e-10  # of the solver, far below any error that is reported
 SMALL = 64  # trajectories of the checks that need few
 STEPS = 8  # pairs of neighbouring rows that are looked at without a task
 NUDGE = 1e-3  # time units, for how a lag of velocities shows
 LEAST_LAG = 1e-7  # that is reported
-DOUBTFUL, WRONG = 1e-4, 1e-2  # of the mean squared displacement: the mean, the median error
+DOUBTFUL, WRONG = 1e-4, 1e-2
+"""Shares of the mean squared displacement. Close encounters make the mean error of sound data, too:
+that is doubtful. Where half of all errors are large, it is not the encounters."""
+
 FAR = 1e100  # distances are told apart up to here, where squares can still be added up
 
 
@@ -101,7 +104,7 @@ class SolverCheck:
         """Return the solutions at a pair's target (G, N, D), and which trajectories they are of."""
         x, v = block.x[:, list(pair)], block.v[:, list(pair)]
         good = np.isfinite(x).all((1, 2, 3)) & np.isfinite(v).all((1, 2, 3))
-        good &= ((x[:, 0] != 0) | (v[:, 0] != 0)).any((1, 2))  # no motion from a zero row
+        good &= ((x[:, 0] != 0) | (v[:, 0] != 0)).any((1, 2))  # nothing follows from a zero row
         where = np.flatnonzero(good)
         if not where.size:
             return np.empty((0, *block.x.shape[2:])), where
@@ -174,6 +177,8 @@ class SolverCheck:
             nudged, also = self._solve(self._ideal, pair, few, said + NUDGE)
             if len(where) != len(also) or not where.size:
                 continue
+            # To first order, a lag of tau moves the solution by tau times this slope. Least squares
+            # over the coordinates of a trajectory give the tau that explains its error best.
             slope = ((nudged - solved) / NUDGE).reshape(len(where), -1)
             error = (few.x[where, pair.target] - solved).reshape(len(where), -1)
             with np.errstate(all="ignore"):
@@ -182,10 +187,11 @@ class SolverCheck:
         values = values[np.isfinite(values)]
         if values.size < 2:
             return []
-        lag, spread = float(np.median(values)), float(np.quantile(np.abs(values), 0.75))
+        lag = float(np.median(values))
+        upper = float(np.quantile(np.abs(values), 0.75))
         numbers = {"further_lag": lag, "said": said}
         # A real lag is the same for all; errors of other kinds scatter.
-        real = abs(lag) > LEAST_LAG and spread < 2 * abs(lag)
+        real = abs(lag) > LEAST_LAG and upper < 2 * abs(lag)
         if not real:
             return [Finding("velocities", "ok", "in step with positions, as far as said", numbers)]
         text = f"velocities are {lag + said:.2g} time units behind positions"

@@ -197,8 +197,12 @@ def _open(folder: Path, split: str, suffix: str) -> _Quadruple | None:
     for kind in ("loc", "vel", "edges"):
         if kind not in there:
             raise InputError(f"`files` must hold {paths[kind].name!r} beside {there[0]!r} of it")
-    loc, vel, edges = (NpyFile(paths[kind]) for kind in ("loc", "vel", "edges"))
-    return _Quadruple(loc, vel, edges, NpyFile(paths["charges"]) if "charges" in there else None)
+    return _Quadruple(
+        NpyFile(paths["loc"]),
+        NpyFile(paths["vel"]),
+        NpyFile(paths["edges"]),
+        NpyFile(paths["charges"]) if "charges" in there else None,
+    )
 
 
 def _checked(files: _Quadruple) -> tuple[int, int, int]:
@@ -224,7 +228,8 @@ def _checked(files: _Quadruple) -> tuple[int, int, int]:
 
 
 def _block(files: _Quadruple, start: int, stop: int) -> TrajectoryBlock:
-    x, v = (file.read(start, stop).swapaxes(2, 3) for file in (files.loc, files.vel))
+    x = files.loc.read(start, stop).swapaxes(2, 3)  # (S, T, D, N) to (S, T, N, D)
+    v = files.vel.read(start, stop).swapaxes(2, 3)
     edges = files.edges.read(start, stop)
     count, n = edges.shape[:2]
     apart = ~np.eye(n, dtype=bool)  # nothing is said of the diagonal

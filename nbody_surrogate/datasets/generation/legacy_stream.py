@@ -1,4 +1,8 @@
-"""Starts of published data sets: one stream for all trajectories, drawn in turn."""
+"""Starts of published data sets: one stream for all trajectories, drawn in turn.
+
+So that a data set can be made shard by shard and gone on with, each shard keeps the state of the
+stream after its last draw.
+"""
 
 from __future__ import annotations
 

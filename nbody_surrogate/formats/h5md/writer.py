@@ -19,7 +19,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.atomic import part_path, rename_part
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.output_path import check_output_path
@@ -209,7 +209,7 @@ class H5MDWriter:
         """Give the file its final name, in one step."""
         if self.path.exists() and not self._overwrite:
             raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
-        self.part.replace(self.path)
+        rename_part(self.path)
 
     def close(self) -> None:
         """Close the file without finishing it; harmless after `finish`."""
