@@ -11,7 +11,7 @@ from rich.table import Table
 
 from nbody_surrogate.cli.guards import guard_lines
 from nbody_surrogate.comparison.comparison import Comparison
-from nbody_surrogate.comparison.table import DRIFTS, drift_label, rows_alone
+from nbody_surrogate.comparison.table import drift_label, rows_alone
 from nbody_surrogate.results.label_error import LabelErrors, label_errors
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -66,7 +66,7 @@ def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset
     valid = comparison.valid_time
     whole = f"> {comparison.duration:g} (whole run)"
     table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
-    for key in DRIFTS:
+    for key in comparison.drifts["reference"]:
         cells = (comparison.drifts[role][key] for role in ("candidate", "reference"))
         table.add_row(drift_label(key, kept), *(f"{value:.1e}" for value in cells))
     times = (comparison.wall_time[role] for role in ("candidate", "reference"))

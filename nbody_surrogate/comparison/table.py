@@ -24,7 +24,7 @@ def comparison_rows(found: list[Comparison]) -> Iterator[list[str]]:
     yield ["valid prediction time", *(_valid(each) for each in found)]
     if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
         yield ["  in Lyapunov times", *(_valid_lyapunov(each) for each in found)]
-    for key in DRIFTS:
+    for key in first.drifts["reference"]:
         label = (
             f"{drift_label(key, first.conserved)}; reference {first.drifts['reference'][key]:.0e}"
         )

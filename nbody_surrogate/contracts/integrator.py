@@ -184,7 +184,8 @@ class AbstractIntegrator(ABC):
         ------
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
-            lacks a capability or does not fit otherwise, or particles are at the same place where forces have no limit.
+            lacks what the system needs or does not fit, or particles are at the same place where
+            forces have no limit.
         PluginError
             If the integrator or the system breaks its contract.
         """

@@ -262,6 +262,7 @@ class _Job:
             info=info,
             segments=0 if self.watch is None else self.watch.segments,
             goes_on=done + 1 if done else 0,
+            box=problem.system.box,
         ) as writer:
             keeper.writer = writer
             if done == 0:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.history import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -103,6 +105,8 @@ def simulate(
     tight = sharper(integrator) if verify else None
     carry = integrator.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
+    if output is not None:
+        refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
     watch = None
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard
@@ -124,7 +128,7 @@ def simulate(
         keeper = _keeper(checkpoint, integrator, info, output, overwrite, verify)
         keeper(Loop(state, frames, watch=watch), carry)  # before there is any output
     segments = 0 if watch is None else watch.segments
-    where = (output, overwrite, particles, state, frames, dt, info, verify, segments)
+    where = (output, overwrite, particles, state, frames, dt, info, verify, segments, system.box)
     with _writer(*where) as writer:
         truth = None
         if tight is not None:
@@ -185,6 +189,7 @@ def _writer(
     info: RunInfo,
     label_error: bool,
     segments: int,
+    box: Box | None,
 ) -> H5MDWriter | nullcontext[None]:
     if output is None:
         return nullcontext()
@@ -202,4 +207,5 @@ def _writer(
         info=info,
         label_error=label_error,
         segments=segments,
+        box=box,
     )

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -133,8 +134,10 @@ def _rows(recipe: Recipe, spec: DatasetSpec, history: int) -> _Rows:
 def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int, history: int) -> Source:
     window, picked, spacing, horizon = _rows(recipe, dataset.spec, history)
     windows = DatasetWindows(dataset, window=window, batch=data.batch, seed=seed, picked=picked)
+    box = dataset.system().box
     columns = [
-        (b.particles.charges, b.particles.masses, *_extremes(b)) for b in dataset.blocks("train")
+        (b.particles.charges, b.particles.masses, *_extremes(b, box))
+        for b in dataset.blocks("train")
     ]
     charges, masses, near, fast = zip(*columns, strict=True)
     return Source(
@@ -179,7 +182,7 @@ def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int, history: in
         spec_hash(spec),
         _range([abs(block.particles.charges)]),
         _range([block.particles.masses]),
-        *_extremes(block),
+        *_extremes(block, truth.system.box),
         truth,
         truth,
         lambda: truth,
@@ -200,9 +203,9 @@ def _picked(system: AbstractSystem, block: Block, picked: tuple[int, ...] | None
     return Truth(system, block.x[:, rows], block.v[:, rows], block.particles)
 
 
-def _extremes(block: Block) -> tuple[float, float]:
+def _extremes(block: Block, box: Box | None) -> tuple[float, float]:
     """Smallest distance of a pair and largest speed in a block."""
-    return float(closest_pair(block.x).min()), float(fastest(block.v).max())
+    return float(closest_pair(block.x, box).min()), float(fastest(block.v).max())
 
 
 def _range(columns: list[np.ndarray]) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from nbody_surrogate.contracts.history import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets.shard import Block, ShardData, write_shard
@@ -98,6 +99,7 @@ class Maker:
         if "threads" in spec.options:
             raise InputError("`options.threads` is no part of a data set; use `workers`")
         self.spec, self.system = spec, spec.make_system()
+        refuse_unstored(self.system.name, self.system.hidden_variables, "a data set")
         self.threaded = "threads" in integrator_options(spec.integrator)
         self.threads = threads if self.threaded else 1
         options = spec.options | ({"threads": self.threads} if self.threaded else {})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import departures
+from nbody_surrogate.results.metrics import Drift, defined_drifts, departures
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.tracks import Track
 
@@ -44,10 +44,13 @@ def _kept(ax: Any, run: Trajectory) -> None:
     ax.set(xlabel="time", ylabel="departure from the start", yscale="log")
     ax.spines[["top", "right"]].set_visible(False)
     try:
-        found = departures(run.system(), run.x[None], run.v[None], run.particles)[:, 0]
+        system = run.system()
+        found = departures(system, run.x[None], run.v[None], run.particles)[:, 0]
     except (InputError, PluginError):
         ax.set_title("its system is not installed", fontsize=10)
         return
-    for values, label in zip(found, KEPT, strict=True):
+    for values, label, key in zip(found, KEPT, Drift._fields, strict=True):
+        if key not in defined_drifts(system):
+            continue
         ax.plot(run.t[1:], np.maximum(values[1:], 1e-17), label=label)
     ax.legend(frameon=False)

@@ -12,7 +12,7 @@ import numpy as np
 from nbody_surrogate.comparison.comparison import Comparison
 from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import departures
+from nbody_surrogate.results.metrics import defined_drifts, departures
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.document import check_page_path, document, escaped, write_page
@@ -158,7 +158,9 @@ def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
         _over_time(words, curves.t, curves.bands[name], logarithmic=True) for name, words in ERRORS
     ]
     kept = [
-        _over_time(words, curves.t, curves.bands[name], logarithmic=True) for name, words in KEPT
+        _over_time(words, curves.t, curves.bands[name], logarithmic=True)
+        for name, words in KEPT
+        if name in curves.bands
     ]
     late = f"t = {comparison.window.begin:g} to {comparison.window.end:g}"
     spread = [
@@ -183,13 +185,15 @@ def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
 def _alone(run: Ensemble) -> list[str]:
     """Draw the drifts of a run that has no reference."""
     try:
-        found = departures(run.system(), run.x, run.v, run.particles)
+        system = run.system()
+        found = departures(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         return []
     t = run.t - run.t[0]
     charts = [
         _over_time(words, t, {"candidate": band(found[number])}, logarithmic=True)
-        for number, (_, words) in enumerate(KEPT)
+        for number, (name, words) in enumerate(KEPT)
+        if name in defined_drifts(system)
     ]
     return ["<h2>What should be conserved</h2>", _grid(charts)]
 
