@@ -53,7 +53,10 @@ class SoftSpheresSpec(SystemSpec):
 
 
 class SoftSpheres(AbstractSystem):
-    """Spheres that push each other apart by (1 - r / reach)^2, in a box, with neighbours."""
+    """Spheres that push each other apart, in a box, with neighbours.
+
+    The force between two is r (1 - r^2 / reach^2)^3: smooth where they touch, and at r = 0.
+    """
 
     name = "soft-spheres"
     Spec = SoftSpheresSpec
@@ -80,31 +83,31 @@ class SoftSpheres(AbstractSystem):
         assert isinstance(self.spec, SoftSpheresSpec)
         return self.spec
 
-    def _overlaps(self, x: np.ndarray, near: Neighbours) -> tuple[np.ndarray, ...]:
-        """Separations (P, D) of pairs, distances (P,) and 1 - r / reach (P,), at least 0."""
+    def _overlaps(self, x: np.ndarray, near: Neighbours) -> tuple[np.ndarray, np.ndarray]:
+        """Separations (P, D) of pairs, and 1 - r^2 / reach^2 (P, 1), at least 0."""
         b, i, j = near.trajectory, near.i, near.j
         r = x[b, i] - x[b, j]
         r = r if self.box is None else self.box.displacement(r)
-        distance = np.sqrt((r * r).sum(1))
-        return r, distance, np.maximum(1.0 - distance / self._given.reach, 0.0)
+        r2 = (r * r).sum(1, keepdims=True)
+        return r, np.maximum(1.0 - r2 / self._given.reach**2, 0.0)
 
     def neighbour_acceleration(
         self, x: np.ndarray, particles: Particles, neighbours: Neighbours
     ) -> np.ndarray:
         """Sum the pushes of those that touch."""
-        r, distance, overlap = self._overlaps(x, neighbours)
-        force = (overlap**2 / distance)[:, None] * r
-        return np.asarray(neighbours.sum(force) / particles.masses[..., None])
+        r, overlap = self._overlaps(x, neighbours)
+        return np.asarray(neighbours.sum(overlap**3 * r) / particles.masses[..., None])
 
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Look at all pairs."""
         return self.neighbour_acceleration(x, particles, every_pair(x))
 
     def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Return sum over pairs of reach / 3 (1 - r / reach)^3."""
+        """Return sum over pairs of reach^2 / 8 (1 - r^2 / reach^2)^4."""
         near = self.neighbours(x) or every_pair(x)
-        _, _, overlap = self._overlaps(x, near)
-        return np.asarray(near.sum(overlap**3).sum(1) * self._given.reach / 6)  # each pair twice
+        _, overlap = self._overlaps(x, near)
+        total = near.sum(overlap**4).sum((1, 2))
+        return np.asarray(total * self._given.reach**2 / 16)  # each pair is there twice
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         x = (self._given.period or 2.5) * rng.uniform(size=(n, dimensions))

@@ -227,9 +227,7 @@ def test_a_data_set_refuses_them(registered):
 
 
 def test_a_guard_watches_and_stops_but_does_not_replay(start):
-    with pytest.raises(
-        InputError, match=r"^`guard` fallback cannot replay system 'relaxing', whic"
-    ):
+    with pytest.raises(InputError, match=r"^`guard` fallback cannot replay system 'relaxing', wh"):
         simulate(Relaxing(), *start, 2, guard="fallback")
     run = simulate(Relaxing(), *start, 2, guard="stop")
     assert run.info.success

@@ -15,7 +15,7 @@ from small_methods import SmallRK4
 
 BOXES = [None, Box((3.0, 4.0, 5.0)), Box((3.0, None, 5.0)), Box((3.0, 4.0)), Box((None, 4.0))]
 FRAMES = 15
-SMOOTH = 1e-3  # what energy may drift by: the force turns round where two spheres pass each other
+SMALL = 1e-6  # relative drift of the energy, by steps of 0.01
 REQUEST = NeighbourRequest(cutoff=1.1, skin=0.3)
 
 
@@ -105,12 +105,10 @@ def test_no_pair_is_missed_while_a_list_covers_the_positions(box):
     assert 2 < made < 40
 
 
-@pytest.mark.parametrize(
-    "make", [lambda: NeighbourRequest(0.0), lambda: NeighbourRequest(math.nan)]
-)
-def test_a_cutoff_must_be_positive(make):
+@pytest.mark.parametrize("cutoff", [0.0, -1.0, math.nan, math.inf])
+def test_a_cutoff_must_be_positive(cutoff):
     with pytest.raises(InputError, match=r"^`cutoff` must be finite and > 0, got "):
-        make()
+        NeighbourRequest(cutoff)
 
 
 def test_a_skin_must_not_be_negative():
@@ -141,7 +139,7 @@ def test_a_run_does_not_depend_on_lists(axes):
         np.testing.assert_array_equal(runs[skin].x, runs[None].x)
     assert made[None] == 0 < made[0.5] < made[0.1] < made[0.0]
     first, last = (system.invariants(run.x[:, k], run.v[:, k], run.particles) for k in (0, -1))
-    np.testing.assert_allclose(last.energy, first.energy, rtol=SMOOTH)
+    np.testing.assert_allclose(last.energy, first.energy, rtol=SMALL)
     np.testing.assert_allclose(last.momentum, first.momentum, atol=1e-13)
     assert np.abs(run.x).max() > 2.5  # it left the box, and is unwrapped
 
