@@ -13,9 +13,9 @@ __all__ = ["bound_pairs", "pair_law_of"]
 
 
 def pair_law_of(system: AbstractSystem) -> PairLaw | None:
-    """Return the pair law of a system, where it is written as one."""
+    """Return the pair law of a system in open space, where it is written as one."""
     laws = system.force_laws()
-    return None if laws is None else laws.pair
+    return None if laws is None or system.needs else laws.pair
 
 
 def bound_pairs(

@@ -20,6 +20,7 @@ from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     Drift,
     ade,
+    defined_drifts,
     departures,
     fde,
     horizon_frames,
@@ -59,7 +60,8 @@ class Comparison:
     duration : float
     drifts : dict of str to dict
         For ``reference`` and ``candidate``: ``energy`` over the reference's time-mean kinetic
-        energy, ``momentum`` and ``angular_momentum`` in reduced units.
+        energy, where the system has a potential energy, ``momentum`` and ``angular_momentum`` in
+        reduced units.
     wall_time : dict of str to float
         Seconds for ``reference`` and ``candidate``.
     normalised_rmse : tuple of float
@@ -211,7 +213,8 @@ def compare(
         valid_time=float(np.median(valid)),
         duration=float(reference.t[-1] - reference.t[0]),
         drifts={
-            role: _medians(Drift(*departed[role].max(2))) for role in ("reference", "candidate")
+            role: _medians(Drift(*departed[role].max(2)), defined_drifts(system))
+            for role in ("reference", "candidate")
         },
         wall_time={role: runs[role].info.wall_time for role in ("reference", "candidate")},
         errors=_errors(reference, candidate),
@@ -221,7 +224,7 @@ def compare(
         distributions=compare_distributions(
             reference, candidate, None if twins is None else twins.far, window
         ),
-        curves=curves_of(runs, departed, window),
+        curves=curves_of(runs, departed, window, defined_drifts(system)),
         conserved=system.conserved,
     )
 
@@ -251,5 +254,5 @@ def _errors(reference: Ensemble, candidate: Ensemble) -> dict[str, Summary]:
     return found
 
 
-def _medians(values: Drift) -> dict[str, float]:
-    return {key: float(np.median(value)) for key, value in values._asdict().items()}
+def _medians(values: Drift, defined: tuple[str, ...]) -> dict[str, float]:
+    return {key: float(np.median(getattr(values, key))) for key in defined}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -49,8 +49,9 @@ class Curves(NamedTuple):
         Since the start.
     bands : dict of str to dict of str to Band
         ``position_rmse``, ``velocity_rmse``, ``normalised_rmse``, ``displacement`` (the mean
-        squared one) and the departures ``energy``, ``momentum``, ``angular_momentum``, each by
-        role: ``reference``, ``candidate`` and, where there is one, ``twin``.
+        squared one) and the departures ``energy``, ``momentum``, ``angular_momentum``, as far as
+        the system defines them, each by role: ``reference``, ``candidate`` and, where there is
+        one, ``twin``.
     histograms : dict of str to Histogram
         ``speeds`` and ``pair_distances`` of the window, pooled over trajectories.
     """
@@ -82,7 +83,10 @@ def band(values: Float64[np.ndarray, "B T"]) -> Band:
 
 
 def curves_of(
-    runs: Mapping[str, Ensemble], departed: Mapping[str, np.ndarray], window: LateWindow
+    runs: Mapping[str, Ensemble],
+    departed: Mapping[str, np.ndarray],
+    window: LateWindow,
+    defined: Sequence[str] = INVARIANTS,
 ) -> Curves:
     """Gather the curves.
 
@@ -94,6 +98,8 @@ def curves_of(
         Departures of energy, momentum and angular momentum.
     window : LateWindow
         Of the histograms.
+    defined : sequence of str
+        Which of the departures there are.
     """
     reference = runs["reference"]
     errors: dict[str, Callable[[Ensemble], np.ndarray]] = {
@@ -109,6 +115,7 @@ def curves_of(
     invariants = {
         name: {role: band(values[number]) for role, values in departed.items()}
         for number, name in enumerate(INVARIANTS)
+        if name in defined
     }
     histograms = {"speeds": _histogram(speeds, runs, window)}
     if reference.particles.n > 1:

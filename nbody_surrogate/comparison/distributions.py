@@ -134,10 +134,12 @@ def speeds(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
 
 
 def pair_distances(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
-    """Distances of all pairs in some frames; none for a single particle."""
+    """Distances of all pairs in some frames, in a box of the nearest images; none for N = 1."""
     i, j = np.triu_indices(run.particles.n, 1)
-    x = run.x[:, frames]
-    return np.asarray(np.linalg.norm(x[:, :, i] - x[:, :, j], axis=3).reshape(len(run), -1))
+    x, box = run.x[:, frames], run.system().box
+    apart = x[:, :, i] - x[:, :, j]
+    apart = apart if box is None else box.displacement(apart)
+    return np.asarray(np.linalg.norm(apart, axis=3).reshape(len(run), -1))
 
 
 def mean_squared_displacement(run: Ensemble) -> Float64[np.ndarray, "B T"]:

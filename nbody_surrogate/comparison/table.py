@@ -173,7 +173,7 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
     valid = comparison.valid_time
     whole = f"> {comparison.duration:g} (whole run)"
     yield "valid prediction time", whole if math.isinf(valid) else f"{valid:g}", ""
-    for key in DRIFTS:
+    for key in comparison.drifts["reference"]:
         candidate = comparison.drifts["candidate"][key]
         yield (
             _drift_label(key, comparison.conserved),
@@ -206,7 +206,7 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
     if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
         unit = first.lyapunov_time
         yield "  in Lyapunov times", *(_in_lyapunov_times(each, unit) for each in found)
-    for key in DRIFTS:
+    for key in first.drifts["reference"]:
         label = _drift_label(key, first.conserved)
         label = f"{label}; reference {first.drifts['reference'][key]:.0e}"
         yield label, *(f"{each.drifts['candidate'][key]:.1e}" for each in found)

@@ -199,7 +199,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         ------
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
-            lacks a capability or does not fit otherwise, or particles are at the same place where
+            lacks what the system needs or does not fit, or particles are at the same place where
             forces have no limit.
         PluginError
             If the integrator or the system breaks its contract.

@@ -111,7 +111,7 @@ class Neighbours:
         columns = values.reshape(len(values), math.prod(values.shape[1:])).T
         # bincount adds in order, where reduceat would group, and so depend on zeros in between
         sums = [np.bincount(self.owner, column, batch * n) for column in columns]
-        return np.stack(sums, axis=-1).reshape(batch, n, *values.shape[1:])
+        return np.stack(sums, axis=-1, dtype=np.float64).reshape(batch, n, *values.shape[1:])
 
     def cover(self, x: Float64[np.ndarray, "B N D"]) -> bool:
         """Whether all pairs within the cut-off at `x` are in the list."""

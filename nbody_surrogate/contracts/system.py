@@ -11,17 +11,10 @@ from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
-from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
-from nbody_surrogate.contracts.history import (
-    NOTHING_HIDDEN,
-    Hidden,
-    HiddenVariable,
-    demand_hidden,
-    refuse_wrong_hidden,
-)
+from nbody_surrogate.contracts.history import NOTHING_HIDDEN, Hidden, demand_hidden
 from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
+from nbody_surrogate.contracts.needs import SystemNeeds
+from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles, State
@@ -101,7 +94,7 @@ class Draw(NamedTuple):
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
 
-class AbstractSystem(ABC, Generic[Spec_co]):
+class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     """A system of particles. All units are reduced (dimensionless).
 
     To write one:
@@ -123,18 +116,7 @@ class AbstractSystem(ABC, Generic[Spec_co]):
        alters the physics it stands for, return that from `ideal`;
     9. set `api_version` to the version of these duties that the class is written for.
 
-    What follows is for systems that need more; whoever leaves it out has none of it. A method
-    that lacks what a system `needs` refuses it.
-
-    10. where space is not open, return the `box`. Positions stay unwrapped, so take differences
-        by `Box.displacement`, in forces and energies;
-    11. where forces end at a cut-off, return a request from `requested_neighbours` and implement
-        `neighbour_acceleration`, which then takes the place of `pair_acceleration`. That one
-        stays the definition, by all pairs: ``neighbour_acceleration(x, particles, every_pair(x))``
-        will do. An energy may take its list from `neighbours`;
-    12. where the state holds more than positions and velocities, declare `hidden_variables`,
-        draw them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they
-        do to the motion.
+    A system with a box, a cut-off or hidden variables has the duties of `SystemNeeds` too.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
@@ -144,7 +126,6 @@ class AbstractSystem(ABC, Generic[Spec_co]):
     name: ClassVar[str]
     Spec: type[Spec_co]
     velocity_dependent: ClassVar[bool] = False
-    hidden_variables: tuple[HiddenVariable, ...] = ()
 
     @final
     def __init__(self, /, **parameters: Any) -> None:
@@ -174,95 +155,17 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         return frozenset()
 
     @property
-    def box(self) -> Box | None:
-        """The box that particles live in, or None where space is open."""
-        return None
-
-    @property
-    def requested_neighbours(self) -> NeighbourRequest | None:
-        """Which neighbours the forces look at, or None where they look at all pairs."""
-        return None
-
-    @property
     def has_potential(self) -> bool:
         """Whether `potential_energy` is defined; by default, whether it is implemented."""
         return type(self).potential_energy is not AbstractSystem.potential_energy
-
-    @property
-    @final
-    def needs(self) -> frozenset[str]:
-        """What a method must be capable of, by the names of `contracts.capabilities`."""
-        box = self.box
-        needed = {
-            PERIODIC_BOX: box is not None and any(box.periodic),
-            NEIGHBOURS: self.requested_neighbours is not None,
-            HIDDEN_VARIABLES: bool(self.hidden_variables),
-        }
-        return frozenset(name for name, is_needed in needed.items() if is_needed)
 
     @abstractmethod
     def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
         """Accelerations by the other particles, shape (B, N, D)."""
 
-    def neighbour_acceleration(
-        self, x: Vectors, particles: Particles, neighbours: Neighbours
-    ) -> Vectors:
-        """Accelerations by the other particles, where `requested_neighbours` asks for a list.
-
-        Parameters
-        ----------
-        x : ndarray, shape (B, N, D)
-        particles : Particles
-        neighbours : Neighbours
-            All pairs within the cut-off, and some beyond it, which must have no force.
-
-        Returns
-        -------
-        ndarray, shape (B, N, D)
-        """
-        raise NotImplementedError("which `requested_neighbours` asks for")
-
     def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
         """Accelerations by external fields, or None where there are none."""
         return None
-
-    def hidden_acceleration(
-        self,
-        x: Vectors,
-        v: Vectors,
-        particles: Particles,
-        hidden: Hidden,
-        neighbours: Neighbours | None,
-    ) -> Vectors | None:
-        """Accelerations that depend on hidden variables, or None where there are none.
-
-        Parameters
-        ----------
-        x, v : ndarray, shape (B, N, D)
-        particles : Particles
-        hidden : mapping of str to ndarray, shapes (B, N, ...)
-        neighbours : Neighbours or None
-            As for `neighbour_acceleration`; None where there is no request.
-
-        Returns
-        -------
-        ndarray, shape (B, N, D), or None
-        """
-        return None
-
-    def _hidden_rate(
-        self,
-        x: Vectors,
-        v: Vectors,
-        particles: Particles,
-        hidden: Hidden,
-        neighbours: Neighbours | None,
-    ) -> Mapping[str, np.ndarray]:
-        """Time derivatives of all hidden variables, by name and of their shapes.
-
-        Parameters are those of `hidden_acceleration`.
-        """
-        raise NotImplementedError("which `hidden_variables` asks for")
 
     def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
         """Total potential energy, pair and one-body part; NaN where it is not implemented."""
@@ -305,11 +208,6 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         return {"system": self.name, **self.spec.model_dump(mode="json")}
 
     @final
-    def neighbours(self, x: Vectors) -> Neighbours | None:
-        """List the neighbours that the system asks for, or return None where it asks for none."""
-        return self._near(x, None)
-
-    @final
     def acceleration(
         self,
         x: Vectors,
@@ -344,45 +242,8 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         external = array_or_none(origin, self.one_body_acceleration, shape, x, v, particles)
         if external is not None:
             total = total + external
-        if self.hidden_variables:
-            refuse_wrong_hidden(self.name, self.hidden_variables, hidden, shape)
-            everything = (x, v, particles, hidden, near)
-            behind = array_or_none(origin, self.hidden_acceleration, shape, *everything)
-            total = total if behind is None else total + behind
-        return total
-
-    def _near(self, x: Vectors, neighbours: Neighbours | None) -> Neighbours | None:
-        """Return the neighbours at x, where they are asked for: known ones, or a list made anew."""
-        if (request := self.requested_neighbours) is None:
-            return None
-        return neighbour_pairs(x, request, self.box) if neighbours is None else neighbours
-
-    @final
-    def hidden_rate(
-        self,
-        x: Vectors,
-        v: Vectors,
-        particles: Particles,
-        hidden: Hidden,
-        neighbours: Neighbours | None = None,
-    ) -> Hidden:
-        """Time derivatives of the hidden variables, by name, shapes (B, N, ...).
-
-        Parameters are those of `acceleration`.
-
-        Raises
-        ------
-        InputError
-            If hidden variables are missing.
-        PluginError
-            If the system's rates are not float64 arrays of those shapes, or raise.
-        """
-        variables = self.hidden_variables
-        refuse_wrong_hidden(self.name, variables, hidden, x.shape)
-        with held_to(self.origin, "_hidden_rate"):
-            made = self._hidden_rate(x, v, particles, hidden, self._near(x, neighbours))
-        demand_hidden(self.origin, "_hidden_rate", variables, made, x.shape[:1], x.shape[1:])
-        return made
+        behind = self._hidden_part(x, v, particles, hidden, near)
+        return total if behind is None else total + behind
 
     @final
     def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
@@ -447,16 +308,7 @@ class AbstractSystem(ABC, Generic[Spec_co]):
         for parameter, value in (("particles", n), ("trajectories", trajectories)):
             if value < 1:
                 raise InputError(f"`{parameter}` must be at least 1, got {value}")
-        box = self.box
-        if dimensions is None:
-            dimensions = 3 if box is None else box.dimension
-        if dimensions not in (2, 3):
-            raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
-        if box is not None and dimensions != box.dimension:
-            raise InputError(
-                f"`dimensions` must be {box.dimension}, as many as the box of system "
-                f"{self.name!r} has, got {dimensions}"
-            )
+        dimensions = self._sampled_dimensions(dimensions)
         if not isinstance(rng, np.random.Generator) and rng < 0:
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
         if first < 0 or (first and isinstance(rng, np.random.Generator)):

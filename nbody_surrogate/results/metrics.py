@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME
@@ -33,6 +34,7 @@ __all__ = [
     "Drift",
     "ade",
     "closest_pair",
+    "defined_drifts",
     "departures",
     "drift",
     "fastest",
@@ -63,7 +65,8 @@ class Drift(NamedTuple):
     ----------
     energy : ndarray, shape (B,)
         Over the scale handed to `drift`, else over the run's own time-mean kinetic energy. The
-        total energy is near zero in a neutral cloud and useless as a scale.
+        total energy is near zero in a neutral cloud and useless as a scale. NaN where the system
+        has no potential energy.
     momentum, angular_momentum : ndarray, shape (B,)
         Euclidean norms, in reduced units.
     """
@@ -120,13 +123,19 @@ def fde(
     return np.asarray(np.linalg.norm(candidate[:, -1] - reference[:, -1], axis=2).mean(1))
 
 
-def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
-    """Smallest distance of a pair at each frame; infinity for a single particle."""
+def closest_pair(
+    x: Float64[np.ndarray, "B T N D"], box: Box | None = None
+) -> Float64[np.ndarray, "B T"]:
+    """Smallest distance of a pair at each frame; infinity for a single particle.
+
+    In a box it is that of the nearest images.
+    """
     i, j = np.triu_indices(x.shape[2], 1)
     smallest = np.full(x.shape[:2], np.inf)
     if i.size:
         for frame in range(x.shape[1]):  # all pairs of all frames need not fit into memory
             apart = x[:, frame, i] - x[:, frame, j]
+            apart = apart if box is None else box.displacement(apart)
             smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
     return smallest
 
@@ -190,6 +199,11 @@ def departures(
     return found
 
 
+def defined_drifts(system: AbstractSystem) -> tuple[str, ...]:
+    """Name the fields of `Drift` that a system has: energy only where there is a potential."""
+    return tuple(key for key in Drift._fields if key != "energy" or system.has_potential)
+
+
 def drift(
     system: AbstractSystem,
     x: Float64[np.ndarray, "B T N D"],
@@ -202,9 +216,13 @@ def drift(
 
 
 def median_drifts(run: Ensemble) -> dict[str, float]:
-    """Median drifts of a run by itself, energy over its own time-mean kinetic energy."""
-    values = drift(run.system(), run.x, run.v, run.particles)
-    return {key: float(np.median(value)) for key, value in values._asdict().items()}
+    """Median drifts of a run by itself, energy over its own time-mean kinetic energy.
+
+    Only those that its system defines.
+    """
+    system = run.system()
+    values = drift(system, run.x, run.v, run.particles)
+    return {key: float(np.median(getattr(values, key))) for key in defined_drifts(system)}
 
 
 def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:

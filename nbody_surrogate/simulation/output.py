@@ -71,6 +71,7 @@ class FileWriter(Observer):
             label_error=run.label_error is not None,
             segments=self._segments,
             goes_on=run.done + 1 if run.done else 0,
+            box=problem.system.box,
         )
         if run.done == 0:
             self.on_segment(run, slice(0, 1))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 
+from nbody_surrogate.contracts.history import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Segment, Tick
 from nbody_surrogate.contracts.state import Particles, State
@@ -95,6 +96,8 @@ def simulate(
     tight = sharper(integrator) if verify else None
     carry = integrator.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
+    if output is not None:
+        refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
     monitor = None
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard

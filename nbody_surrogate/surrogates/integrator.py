@@ -26,7 +26,14 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import integrator_class, is_surrogate, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.compiled_step import compiled_step
-from nbody_surrogate.surrogates.streaming import CACHE, HeldStreaming, HostFrames, StepCache, packed, unpacked
+from nbody_surrogate.surrogates.streaming import (
+    CACHE,
+    HeldStreaming,
+    HostFrames,
+    StepCache,
+    packed,
+    unpacked,
+)
 from nbody_surrogate.surrogates.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]

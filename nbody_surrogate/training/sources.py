@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -121,14 +122,14 @@ class _Extent(NamedTuple):
     fastest: float
 
     @classmethod
-    def of(cls, blocks: Iterable[TrajectoryBlock]) -> _Extent:
+    def of(cls, blocks: Iterable[TrajectoryBlock], box: Box | None) -> _Extent:
         """Look at all frames of some trajectories, block by block."""
         charges, masses, near, fast = [], [], [], []
         for block in blocks:
             sizes = abs(block.particles.charges)
             charges += [float(sizes.min()), float(sizes.max())]
             masses += [float(block.particles.masses.min()), float(block.particles.masses.max())]
-            near.append(float(closest_pair(block.x).min()))
+            near.append(float(closest_pair(block.x, box).min()))
             fast.append(float(fastest(block.v).max()))
         return cls((min(charges), max(charges)), (min(masses), max(masses)), min(near), max(fast))
 
@@ -153,11 +154,12 @@ def _rows(recipe: Recipe, spec: DatasetSpec, history: int) -> _Rows:
 def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int, history: int) -> Source:
     window, picked, spacing, horizon = _rows(recipe, dataset.spec, history)
     windows = DatasetWindows(dataset, window=window, batch=data.batch, seed=seed, picked=picked)
-    extent = _Extent.of(dataset.blocks("train"))
+    system = dataset.system()
+    extent = _Extent.of(dataset.blocks("train"), system.box)
     has_validation = dataset.spec.splits.get("validation", 0) > 0
     return Source(
         spec=dataset.spec,
-        system=dataset.system(),
+        system=system,
         windows=windows,
         digest=dataset.manifest.digest,
         charges=extent.charges,
@@ -190,7 +192,7 @@ def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int, history: in
     )
     block = windows.trajectories(0, count)
     truth = _picked(spec.make_system(), block, picked)
-    extent = _Extent.of([block])
+    extent = _Extent.of([block], truth.system.box)
     return Source(
         spec=spec,
         system=truth.system,

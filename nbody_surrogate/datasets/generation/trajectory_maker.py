@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.history import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets.block import TrajectoryBlock
@@ -54,6 +55,7 @@ class TrajectoryMaker:
         if "threads" in spec.options:
             raise InputError("`options.threads` is no part of a data set; use `workers`")
         self.spec, self.system = spec, spec.make_system()
+        refuse_unstored(self.system.name, self.system.hidden_variables, "a data set")
         method = find_method(spec.integrator)
         self.threaded = "threads" in method.options
         self.threads = threads if self.threaded else 1

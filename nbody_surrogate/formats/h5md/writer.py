@@ -17,6 +17,7 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
 from nbody_surrogate.files.atomic import part_path, rename_part
@@ -70,6 +71,8 @@ class H5MDWriter:
     goes_on : int
         Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
         is not looked at whether they are of the same run. With 0 the file is made anew.
+    box : Box, optional
+        By default open space.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class H5MDWriter:
         label_error: bool = False,
         segments: int = 0,
         goes_on: int = 0,
+        box: Box | None = None,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
@@ -103,7 +107,7 @@ class H5MDWriter:
         self.frames = frames
         self.written = goes_on
         self._overwrite = overwrite
-        self._verified = label_error
+        self._verified, self._box = label_error, box
         self._room = room_for(particles.batch, segments)
         if not goes_on:
             check_room(self.path, self._shape, label_error, segments)
@@ -121,7 +125,7 @@ class H5MDWriter:
         dimensions, room, verified = self._shape[3], self._room, self._verified
         try:
             self._offsets = create_structure(
-                self.part, particles, times, dimensions, start, room, verified
+                self.part, particles, times, dimensions, start, room, verified, self._box
             )
             self._file = self.part.open("r+b", buffering=0)
         except FileExistsError:

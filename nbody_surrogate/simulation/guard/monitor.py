@@ -172,8 +172,9 @@ class GuardMonitor(Observer):
         count = segment.x.shape[1]
         good = np.arange(count) < segment.good[:, None]
         faults = [_Fault("non-finite", ~good, lambda b, f: segment.message[b])]
+        box = carry.problem.system.box
         with np.errstate(all="ignore"):
-            closest, speed = closest_pair(segment.x), fastest(segment.v)
+            closest, speed = closest_pair(segment.x, box), fastest(segment.v)
         share = (carry.frame + count) / self.frames
         faults += [self._loss(key, now, carry.frame + 1, share) for key in self.budget.thresholds]
         low, high = self.limits.closest, self.limits.fastest

@@ -36,6 +36,10 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
         ("displacement", "mean squared displacement", "linear"),
     )
     for ax, (name, label, scale) in zip(axes[0], over_time, strict=True):
+        if name not in found[0].curves.bands:
+            ax.set_axis_off()
+            ax.text(0.5, 0.5, "the system has no potential energy", ha="center", va="center")
+            continue
         _bands(ax, found, name)
         ax.set(xlabel="time", ylabel=label, yscale=scale)
     for ax, name, label in (

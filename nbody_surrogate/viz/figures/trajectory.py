@@ -8,7 +8,7 @@ import numpy as np
 
 from nbody_surrogate.comparison.curves import band
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import departures
+from nbody_surrogate.results.metrics import Drift, defined_drifts, departures
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.scene.tracks import Track
 
@@ -49,11 +49,15 @@ def _departures(ax: Any, run: Ensemble) -> None:
     ax.set(xlabel="time", ylabel="departure from the start", yscale="log")
     ax.spines[["top", "right"]].set_visible(False)
     try:
-        found = departures(run.system(), run.x, run.v, run.particles)
+        system = run.system()
+        found = departures(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         ax.set_title("its system is not installed", fontsize=10)
         return
-    for values, label in zip(found, LABELS, strict=True):
+    defined = defined_drifts(system)
+    for values, label, key in zip(found, LABELS, Drift._fields, strict=True):
+        if key not in defined:
+            continue
         shown = band(np.maximum(values[:, 1:], SMALLEST))
         (line,) = ax.plot(run.t[1:], shown.median, label=label)
         if len(run) > 1:

@@ -16,7 +16,7 @@ from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import departures
+from nbody_surrogate.results.metrics import defined_drifts, departures
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.document import check_page_path, document, write_page
@@ -178,7 +178,11 @@ def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
         return _drift_charts(candidate)
     curves, key = comparison.curves, _key(comparison)
     errors = [_over_time(words, curves.t, curves.bands[name]) for name, words in ERRORS]
-    drifts = [_over_time(words, curves.t, curves.bands[name]) for name, words in INVARIANTS]
+    drifts = [
+        _over_time(words, curves.t, curves.bands[name])
+        for name, words in INVARIANTS
+        if name in curves.bands  # there is no energy without a potential
+    ]
     return [
         *("<h2>Errors against the reference</h2>", key, _grid(errors)),
         *("<h2>What should be conserved</h2>", key, _grid(drifts)),
@@ -205,13 +209,15 @@ def _distribution_charts(comparison: Comparison) -> list[str]:
 def _drift_charts(run: Ensemble) -> list[str]:
     """Draw the drifts of a run that has no reference."""
     try:
-        found = departures(run.system(), run.x, run.v, run.particles)
+        system = run.system()
+        found = departures(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         return []
     t = run.t - run.t[0]
     charts = [
         _over_time(words, t, {"candidate": band(found[number])})
-        for number, (_, words) in enumerate(INVARIANTS)
+        for number, (name, words) in enumerate(INVARIANTS)
+        if name in defined_drifts(system)
     ]
     return ["<h2>What should be conserved</h2>", _grid(charts)]
 

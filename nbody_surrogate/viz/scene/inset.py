@@ -83,8 +83,9 @@ class Mark:
 
 
 def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset | None:
-    """Gather the curves, or return None where the system is not known or is one of no motion.
+    """Gather the curves, or return None where there are none.
 
+    That is where the system is not known or has no potential energy, or the run is of one frame.
     Of a long run 200 frames are taken.
     """
     runs = [candidate] if reference is None else [candidate, reference]
@@ -94,6 +95,8 @@ def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset 
     if len(frames) < 2:
         return None
     try:
+        if not candidate.system().has_potential:
+            return None
         curves = tuple(_errors(run, frames, runs[-1]) for run in runs)
     except (InputError, PluginError):
         return None
