@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.viz.figures.plot import plot
     from nbody_surrogate.viz.html.report import write_report
     from nbody_surrogate.viz.html.thumbnail import thumbnail
-    from nbody_surrogate.viz.scene import render
+    from nbody_surrogate.viz.render import render
 else:
     _load, __dir__ = lazy_names(
         __name__,
@@ -91,7 +91,7 @@ else:
             "nbody_surrogate.viz.figures.plot": ["plot"],
             "nbody_surrogate.viz.html.report": ["write_report"],
             "nbody_surrogate.viz.html.thumbnail": ["thumbnail"],
-            "nbody_surrogate.viz.scene": ["render"],
+            "nbody_surrogate.viz.render": ["render"],
         },
     )
 

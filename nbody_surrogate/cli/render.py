@@ -38,13 +38,14 @@ def render(run: Path, **options: Any) -> None:
 
     The reference, drawn solid, is `RUN.reference.h5` beside it where `--against` names no other.
     """
+    from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.viz.render import render as drawn
     from nbody_surrogate.viz.scene import check_picture_path
-    from nbody_surrogate.viz.scene import render as drawn
 
     output = options["output"]
     if output is not None:
-        check_picture_path(output, options["overwrite"])
+        output = CheckedPath(check_picture_path(output, options["overwrite"]))
     against = reference_file(run, options["against"], options["no_against"])
     ensemble = read_h5md(run)
     which = options["trajectory"]

@@ -135,13 +135,13 @@ class TwoRuns:
         """
         request = self.request
         if request.render is not None:
-            from nbody_surrogate.viz.scene import render
+            from nbody_surrogate.viz.render import render
 
             pair = [each[0] for each in runs]
             truth = pair[1] if len(pair) > 1 else None
             render(
                 pair[0],
-                request.render,
+                self.files.picture or request.render,
                 reference=truth,
                 overwrite=request.overwrite,
             )
@@ -150,9 +150,8 @@ class TwoRuns:
 
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
-            write_report(
-                runs[0], against, request.report, command=command, overwrite=request.overwrite
-            )
+            page = self.files.report or request.report
+            write_report(runs[0], against, page, command=command, overwrite=request.overwrite)
         _report(request, runs, self.files)
         _tell_failures(runs)
 

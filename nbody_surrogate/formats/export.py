@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -23,7 +24,7 @@ ELEMENT = "X"  # extended XYZ needs one for each particle; this stands for none
 
 def export(
     candidate: Trajectory,
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     reference: Trajectory | None = None,
     overwrite: bool = False,
@@ -48,17 +49,17 @@ def export(
     RunError
         If it cannot be written to its end.
     """
-    path = check_exchange_path(path, overwrite)
+    file = check_exchange_path(path, overwrite)
     if reference is not None and reference.x.shape != candidate.x.shape:
         raise InputError(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
-    _WRITERS[path.suffix.lower()](path, candidate, reference)
-    return path
+    _WRITERS[file.suffix.lower()](file, candidate, reference)
+    return file
 
 
-def check_exchange_path(path: str | Path, overwrite: bool = False) -> Path:
+def check_exchange_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Refuse a file that `export` could not write.
 
     Raises

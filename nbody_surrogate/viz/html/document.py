@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -40,7 +41,9 @@ def document(title: str, body: str, scripts: str = "") -> str:
 """
 
 
-def check_page_path(path: str | Path, overwrite: bool, parameter: str = "report") -> Path:
+def check_page_path(
+    path: str | os.PathLike[str], overwrite: bool, parameter: str = "report"
+) -> Path:
     """Demand that a page can be written there.
 
     Raises

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -41,7 +42,7 @@ ORDER = ("twin", "reference", "candidate")  # the last is drawn on top
 def write_report(
     run: Trajectory | Ensemble,
     reference: Trajectory | Ensemble | None = None,
-    path: str | Path = "report.html",
+    path: str | os.PathLike[str] = "report.html",
     *,
     floor: bool = True,
     command: str | None = None,
@@ -80,16 +81,16 @@ def write_report(
     RunError
         If it cannot be written to its end.
     """
-    path = check_page_path(path, overwrite, "path")
+    file = check_page_path(path, overwrite, "path")
     candidate = as_ensemble(run)
     if reference is None:
         page = _page(candidate, None, None, drift_rows(candidate), command)
-        return write_page(path, page)
+        return write_page(file, page)
     truth = as_ensemble(reference, "reference")
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
     page = _page(candidate, truth, comparison, comparison_rows([comparison]), command)
-    return write_page(path, page)
+    return write_page(file, page)
 
 
 def _page(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ ASPECT = 1.3  # width over height that cameras are made for; the page's own may 
 
 def write_scene_page(
     candidate: Trajectory,
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     reference: Trajectory | None = None,
     title: str = "",
@@ -41,11 +42,11 @@ def write_scene_page(
     RunError
         If it cannot be written to its end.
     """
-    path = check_page_path(path, overwrite, "render")
+    file = check_page_path(path, overwrite, "render")
     heading = f"<h1>{escape(title)}</h1>" if title else ""
     body = heading + scene_html(candidate, reference)
     script = scene_script(candidate, reference)
-    return write_page(path, document(title or "Trajectory", body, script))
+    return write_page(file, document(title or "Trajectory", body, script))
 
 
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:

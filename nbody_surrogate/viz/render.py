@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import index
@@ -12,7 +13,10 @@ import numpy as np
 
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.output_path import CheckedPath
+from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.html.scene import write_scene_page
 from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
@@ -30,7 +34,7 @@ FASTEST = 60.0  # frames per second, as most screens have
 
 def render(
     candidate: Trajectory,
-    path: str | Path | None = None,
+    path: str | os.PathLike[str] | None = None,
     *,
     reference: Trajectory | None = None,
     frame: int = -1,
@@ -124,7 +128,7 @@ def render(
     return path
 
 
-def _checked_path(path: str | Path | None, overwrite: bool) -> Path | None:
+def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path | None:
     if path is not None:
         return check_picture_path(path, overwrite)
     check_display()
@@ -134,13 +138,12 @@ def _checked_path(path: str | Path | None, overwrite: bool) -> Path | None:
 def _write_other(
     path: Path, candidate: Trajectory, reference: Trajectory | None, title: str, overwrite: bool
 ) -> Path:
+    checked = CheckedPath(path)
     if is_data(path):
-        from nbody_surrogate.formats.export import export
-
-        return export(candidate, path, reference=reference, overwrite=overwrite)
-    from nbody_surrogate.viz.html.scene import write_scene_page
-
-    return write_scene_page(candidate, path, reference=reference, title=title, overwrite=overwrite)
+        return export(candidate, checked, reference=reference, overwrite=overwrite)
+    return write_scene_page(
+        candidate, checked, reference=reference, title=title, overwrite=overwrite
+    )
 
 
 def _or(asked: bool | None, default: bool) -> bool:
