@@ -13,6 +13,9 @@ from nbody_surrogate.lazy import lazy_names
 if TYPE_CHECKING:
     __version__: str
     from nbody_surrogate.comparison.comparison import Comparison, compare
+    from nbody_surrogate.comparison.lyapunov import Twins, twins_of
+    from nbody_surrogate.comparison.table import comparison_table, run_table
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.card import Card
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.contracts.state import Particles, State
@@ -36,16 +39,25 @@ if TYPE_CHECKING:
         register_system,
     )
     from nbody_surrogate.results.trajectory import Ensemble, Trajectory
+    from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.observers import Observer, WarmUp
+    from nbody_surrogate.simulation.output import Output
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-    from nbody_surrogate.viz.scene import render
+    from nbody_surrogate.viz.figures.plot import plot
+    from nbody_surrogate.viz.html.report import write_report
+    from nbody_surrogate.viz.html.thumbnail import thumbnail
+    from nbody_surrogate.viz.render import render
 else:
     _load, __dir__ = lazy_names(
         __name__,
         {
             "nbody_surrogate.comparison.comparison": ["Comparison", "compare"],
+            "nbody_surrogate.comparison.lyapunov": ["Twins", "twins_of"],
+            "nbody_surrogate.comparison.table": ["comparison_table", "run_table"],
+            "nbody_surrogate.comparison.text_table": ["TextTable"],
             "nbody_surrogate.contracts.card": ["Card"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator"],
             "nbody_surrogate.contracts.state": ["Particles", "State"],
@@ -69,11 +81,17 @@ else:
                 "register_system",
             ],
             "nbody_surrogate.results.trajectory": ["Ensemble", "Trajectory"],
+            "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
             "nbody_surrogate.simulation.guard.options": ["Guard"],
+            "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
+            "nbody_surrogate.simulation.output": ["Output"],
             "nbody_surrogate.simulation.resume": ["resume"],
             "nbody_surrogate.simulation.simulate": ["simulate"],
             "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],
-            "nbody_surrogate.viz.scene": ["render"],
+            "nbody_surrogate.viz.figures.plot": ["plot"],
+            "nbody_surrogate.viz.html.report": ["write_report"],
+            "nbody_surrogate.viz.html.thumbnail": ["thumbnail"],
+            "nbody_surrogate.viz.render": ["render"],
         },
     )
 
@@ -86,6 +104,7 @@ __all__ = [
     "AbstractSurrogate",
     "AbstractSystem",
     "Card",
+    "Checkpoint",
     "Comparison",
     "Ensemble",
     "FileFormatError",
@@ -93,16 +112,23 @@ __all__ = [
     "InputError",
     "NBodyError",
     "NBodyWarning",
+    "Observer",
+    "Output",
     "Particles",
     "PluginError",
     "RunError",
     "State",
     "SurrogateIntegrator",
+    "TextTable",
     "Trajectory",
+    "Twins",
+    "WarmUp",
     "__version__",
     "compare",
+    "comparison_table",
     "make_integrator",
     "make_system",
+    "plot",
     "read_h5md",
     "read_initial",
     "register_integrator",
@@ -110,5 +136,9 @@ __all__ = [
     "register_system",
     "render",
     "resume",
+    "run_table",
     "simulate",
+    "thumbnail",
+    "twins_of",
+    "write_report",
 ]

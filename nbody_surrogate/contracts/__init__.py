@@ -20,10 +20,19 @@ from typing import TYPE_CHECKING
 from nbody_surrogate.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from nbody_surrogate.contracts.box import Box
+    from nbody_surrogate.contracts.capabilities import (
+        CAPABILITIES,
+        HIDDEN_VARIABLES,
+        NEIGHBOURS,
+        PERIODIC_BOX,
+    )
     from nbody_surrogate.contracts.card import Card, CardSystem
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.history import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
     from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
     from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
     from nbody_surrogate.contracts.state import Particles, State
     from nbody_surrogate.contracts.surrogate import (
@@ -45,10 +54,23 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "nbody_surrogate.contracts.box": ["Box"],
+            "nbody_surrogate.contracts.capabilities": [
+                "CAPABILITIES",
+                "HIDDEN_VARIABLES",
+                "NEIGHBOURS",
+                "PERIODIC_BOX",
+            ],
             "nbody_surrogate.contracts.card": ["Card", "CardSystem"],
             "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
+            "nbody_surrogate.contracts.history": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
             "nbody_surrogate.contracts.laws": ["FieldLaw", "ForceLaws", "PairLaw"],
+            "nbody_surrogate.contracts.neighbours": [
+                "NeighbourRequest",
+                "Neighbours",
+                "neighbour_pairs",
+            ],
             "nbody_surrogate.contracts.segment": [
                 "Carry",
                 "Frames",
@@ -83,9 +105,14 @@ else:
     )
 
 __all__ = [
+    "CAPABILITIES",
+    "HIDDEN_VARIABLES",
+    "NEIGHBOURS",
+    "PERIODIC_BOX",
     "AbstractIntegrator",
     "AbstractSurrogate",
     "AbstractSystem",
+    "Box",
     "Cache",
     "Card",
     "CardSystem",
@@ -94,12 +121,16 @@ __all__ = [
     "FieldLaw",
     "ForceLaws",
     "Frames",
+    "Hidden",
+    "HiddenVariable",
     "InputError",
     "IntegratorOptions",
     "Invariants",
     "Limits",
     "NBodyError",
     "NBodyWarning",
+    "NeighbourRequest",
+    "Neighbours",
     "PairLaw",
     "ParticleTensors",
     "Particles",
@@ -112,6 +143,7 @@ __all__ = [
     "SystemSpec",
     "Tick",
     "field_acceleration",
+    "neighbour_pairs",
     "pair_force",
     "resolve_device",
     "resolve_dtype",

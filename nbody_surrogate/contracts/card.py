@@ -15,7 +15,7 @@ class CardSystem(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     system: str
-    spec: dict[str, float | int | str | bool | list[float]] = Field(
+    spec: dict[str, float | int | str | bool | list[float | None] | None] = Field(
         description="the parameters that the motion depends on"
     )
     time_range: tuple[float, float]

@@ -13,13 +13,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.enforcement import (
-    _demand_frames,
-    _freeze_failures,
-    _refuse_coincidence,
+    demand_frames,
+    freeze_failures,
+    refuse_coincidence,
+    refuse_mismatch,
+    refuse_unfit,
 )
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
-from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
+from nbody_surrogate.contracts.segment import (
+    HIDDEN,
+    Carry,
+    Frames,
+    Limits,
+    Problem,
+    Segment,
+    Tick,
+)
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.violations import held_to, raised
@@ -65,7 +75,12 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
     7. where a carry remembers more than its newest frame, implement `_restart`, and say in
        `history` how many frames that takes. Each array of a carry has an axis of length B.
        Where they are not NumPy's, implement `_stored` and `_restored` too;
-    8. set `api_version` to the version of these duties that the class is written for.
+    8. set `api_version` to the version of these duties that the class is written for;
+    9. name in `capabilities` what of `contracts.capabilities` the method can do: a system that
+       needs more is refused before `_check`. Hidden variables come in ``carry.hidden``, shape
+       (B, N, ...), and go in `Frames.hidden`, shape (B, F, N, ...). A list of neighbours is made
+       by ``system.neighbours(x)`` at the start of each `_advance`, since a carry holds none, and
+       anew when it does not `cover` the positions any more.
 
     `nbody_surrogate.testing` checks all of this.
     """
@@ -73,6 +88,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
     api_version: ClassVar[int] = 1
     name: str
     Options: type[Options_co] = IntegratorOptions  # type: ignore[assignment]  # its default too
+    capabilities: frozenset[str] = frozenset()
 
     def __init__(self, **options: Any) -> None:
         self.options = validated(self.Options, options, f"integrator {self.name!r}")
@@ -161,8 +177,10 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         return {"integrator": self.name, **self.options.model_dump()}
 
     @final
-    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
-        """Check the problem and return the carry of its first segment.
+    def check(
+        self, system: AbstractSystem, state: State, particles: Particles, dt: float
+    ) -> Problem:
+        """Refuse what the integrator cannot do; nothing is computed but one set of forces.
 
         Parameters
         ----------
@@ -172,32 +190,38 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         dt : float
             Time between frames.
 
+        Returns
+        -------
+        Problem
+            What `start` would begin with.
+
         Raises
         ------
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
-            does not fit, or particles are at the same place where forces have no limit.
+            lacks what the system needs or does not fit, or particles are at the same place where
+            forces have no limit.
         PluginError
             If the integrator or the system breaks its contract.
         """
-        if not (np.isfinite(dt) and dt > 0):
-            raise InputError(f"`dt` must be finite and > 0, got {dt}")
-        if state.x.shape[:2] != particles.charges.shape:
-            raise InputError(
-                f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
-                f"got {particles.charges.shape}"
-            )
-        if state.t + dt == state.t:
-            raise InputError(
-                f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
-                "use a larger one, or start at t = 0"
-            )
+        refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
+        refuse_unfit(self.name, self.capabilities, system, state)
         with held_to(self.origin, "_check"):
             self._check(problem, state)
-        _refuse_coincidence(problem, state)
+        refuse_coincidence(problem, state)
+        return problem
+
+    @final
+    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
+        """Check the problem and return the carry of its first segment.
+
+        Parameters and errors are those of `check`.
+        """
+        problem = self.check(system, state, particles, dt)
         with held_to(self.origin, "_start"):
-            arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
+            hidden = {HIDDEN + name: values for name, values in state.hidden.items()}
+            arrays = {"x": state.x, "v": state.v, **hidden, **self._start(problem, state)}
         return Carry(problem, 0, _frozen(arrays))
 
     @final
@@ -251,13 +275,16 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         if not 1 <= frames <= length:
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
         result = self._frames(carry, frames, _Tick(tick or _no_tick))
-        status, message, good = _freeze_failures(carry, result, self._whose_fault)
-        result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
+        status, message, good = freeze_failures(carry, result, self._whose_fault)
+        for values in (result.x, result.v, *result.hidden.values()):
+            values.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
-            arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}
+            hidden = {HIDDEN + name: values[:, -1] for name, values in result.hidden.items()}
+            arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **hidden, **result.arrays}
             following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
-        return Segment(result.x, result.v, following, status, message, good, result.counters)
+        made = (result.x, result.v, following, status, message, good, result.counters)
+        return Segment(*made, result.hidden)
 
     def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
         """Call `_advance`, and hold it to its contract."""
@@ -268,19 +295,18 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
             if known or error is tick.raised:  # the caller cancels
                 raise
             raise raised(self.origin, "_advance", error) from error
-        _demand_frames(self.origin, carry, frames, result)
+        demand_frames(self.origin, carry, frames, result)
         return result
 
-    def _whose_fault(
-        self, problem: Problem, b: int, x: np.ndarray, v: np.ndarray, finite: bool
-    ) -> str:
-        """Name a plugin that gave NaN or infinity, after the last good state x, v (1, N, D)."""
+    def _whose_fault(self, problem: Problem, b: int, held: State, finite: bool) -> str:
+        """Name a plugin that gave NaN or infinity, after the last good state of trajectory `b`."""
         said, system = "", problem.system
         if not (finite or self.origin.built_in):
             said = f": `{self.stepper}` of {self.origin} must return finite numbers"
         if not system.origin.built_in:
             with np.errstate(all="ignore"):
-                forces = system.acceleration(x, v, problem.particles[b])
+                few = problem.particles[b]
+                forces = system.acceleration(held.x, held.v, few, held.hidden)
             if not np.isfinite(forces).all():
                 said = f": `pair_acceleration` of {system.origin} must return finite numbers"
         return said

@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from nbody_surrogate.contracts.history import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
 
-__all__ = ["Carry", "Limits", "Problem", "Segment", "Tick", "whole_frames"]
+__all__ = ["HIDDEN", "Carry", "Limits", "Problem", "Segment", "Tick", "whole_frames"]
+
+HIDDEN = "hidden."
+"""Begins the names of a carry's arrays that are hidden variables."""
 
 
 Tick = Callable[[float], None]
@@ -51,12 +55,19 @@ class Carry:
         Frames since the start, a multiple of the segment.
     arrays : mapping
         A flat mapping of names to arrays and scalars, the integrator's own. It always holds
-        ``x`` and ``v``, shape (B, N, D).
+        ``x`` and ``v``, shape (B, N, D), and ``hidden.NAME``, shape (B, N, ...), for each
+        hidden variable that the integrator keeps.
     """
 
     problem: Problem
     frame: int
     arrays: MappingProxyType[str, Any]
+
+    @property
+    def hidden(self) -> Hidden:
+        """The hidden variables by their names, arrays of shape (B, N, ...)."""
+        names = [each.name for each in self.problem.system.hidden_variables]
+        return {name: self.arrays[HIDDEN + name] for name in names if HIDDEN + name in self.arrays}
 
     def with_row(self, b: int, other: Carry) -> Carry:
         """Return this carry with trajectory `b` replaced by the only one of `other`.
@@ -115,6 +126,8 @@ class Segment:
         Valid frames of each trajectory, F for success.
     counters : dict
         Such as ``nfev``, force evaluations summed over trajectories.
+    hidden : mapping of str to ndarray, shapes (B, F, N, ...)
+        The hidden variables, where the system has some and the method keeps them.
     """
 
     x: Float64[np.ndarray, "B F N D"]
@@ -124,13 +137,15 @@ class Segment:
     message: tuple[str, ...]
     good: Int64[np.ndarray, " B"]
     counters: dict[str, int]
+    hidden: Hidden = field(default_factory=dict)
 
 
 @dataclass
 class Frames:
     """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong.
 
-    `x` and `v` are float64 arrays of shape (B, F, N, D); `AbstractIntegrator.advance` checks that.
+    `x` and `v` are float64 arrays of shape (B, F, N, D), `hidden` holds one of shape (B, F, N, ...)
+    for each hidden variable of the system; `AbstractIntegrator.advance` checks that.
     """
 
     x: np.ndarray
@@ -139,6 +154,7 @@ class Frames:
     failures: dict[int, tuple[int, str]] = field(default_factory=dict)
     """Trajectory to (its valid frames, why it failed)."""
     counters: dict[str, int] = field(default_factory=dict)
+    hidden: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
@@ -165,8 +181,8 @@ WHOLE_FRAMES = 1e-6
 MOST_FRAMES = 1e9
 
 
-def whole_frames(duration: float, dt: float) -> int:
-    """Return how many frames a duration is.
+def whole_frames(duration: float, dt: float, parameter: str = "duration") -> int:
+    """Return how many frames a duration is; `parameter` is what messages call it.
 
     Raises
     ------
@@ -174,15 +190,16 @@ def whole_frames(duration: float, dt: float) -> int:
         If it is no whole number of frames.
     """
     if not (math.isfinite(duration) and duration > 0):
-        raise InputError(f"`duration` must be finite and > 0, got {duration}")
+        raise InputError(f"`{parameter}` must be finite and > 0, got {duration}")
     if not duration / dt <= MOST_FRAMES:
         raise InputError(
-            f"`duration` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
+            f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
         )
     frames = round(duration / dt)
     if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
         near = max(frames, 1) * dt
         raise InputError(
-            f"`duration` must be a whole number of frames of {dt:g}, got {duration:g}; use {near:g}"
+            f"`{parameter}` must be a whole number of frames of {dt:g}, got {duration:g}; "
+            f"use {near:g}"
         )
     return frames

@@ -110,7 +110,9 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
        is what runs by default;
     8. optionally implement `initialise`: what data give in closed form, before the first step
        of a training;
-    9. set `api_version` to the version of these duties that the class is written for.
+    9. set `api_version` to the version of these duties that the class is written for;
+    10. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
+        class or on the instance: a system that needs more is refused.
 
     `nbody_surrogate.testing` checks all of this.
     """
@@ -119,6 +121,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     Config: type[Config_co]
     min_history: int = 1
     symmetries: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
     one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})

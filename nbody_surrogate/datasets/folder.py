@@ -20,11 +20,12 @@ from nbody_surrogate.datasets.manifest import (
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError, one_line
+from nbody_surrogate.files.atomic import PART
 
 __all__ = ["claim", "is_finished", "is_whole", "made_by", "remove_parts", "sole_writer"]
 
 LOCK = ".lock"
-PARTS = ("shard-*.h5.part", f"{NAME}.part")
+PARTS = (f"shard-*.h5{PART}", f"{NAME}{PART}")
 """What killed writers leave."""
 
 NUMERICAL = ("nbody-surrogate", "numpy", "scipy", "numba", "CyRK")

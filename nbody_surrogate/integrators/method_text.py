@@ -7,7 +7,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.integrators.build import integrator_options, make_integrator
+from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.registry.registry import names
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.surrogates.library import find_model, shipped_models
@@ -113,15 +113,16 @@ def contender(text: str, **shared: Any) -> Contender:
     name, value = _apart(text)
     numpy_force, compiled = name.endswith(NUMPY), name.endswith(COMPILED)
     surrogate, options = _resolved(_plain(name))
-    known = integrator_options(surrogate, "integrators")
+    method = find_method(surrogate, "integrators")
+    known = method.options
     if numpy_force and not _adaptive(known):
         raise InputError(f"`integrators` {text!r}: only the adaptive solvers run with {NUMPY}")
     if compiled and "compile" not in known:
         raise InputError(f"`integrators` {text!r}: only models run with {COMPILED}")
     options |= {"compile": True} if compiled else {}
-    options |= {key: shared[key] for key in shared.keys() & known}
+    options |= method.applying(shared)
     options |= _parameter(text, known, value)
-    return Contender(text, name, value, make_integrator(surrogate, **options), numpy_force)
+    return Contender(text, name, value, method.build(**options), numpy_force)
 
 
 def ladder(text: str) -> list[str]:
@@ -136,7 +137,7 @@ def ladder(text: str) -> list[str]:
     if value is not None:
         return [text]
     plain = _plain(name)
-    known = integrator_options(_resolved(plain)[0], "integrators")
+    known = find_method(_resolved(plain)[0], "integrators").options
     usual = TOLERANCES if _adaptive(known) else SUBSTEPS if "substeps" in known else ()
     rungs = LADDERS.get(plain, usual) if usual else ()
     return [f"{name}:{_short(rung)}" for rung in rungs] or [text]

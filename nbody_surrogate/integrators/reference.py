@@ -26,7 +26,7 @@ def _takes(name: str, system: AbstractSystem) -> bool:
     """Whether an integrator can be made and starts from a small sample of the system."""
     try:
         state, particles = system.sample(0, 2)
-        make_integrator(name).start(system, state, particles, system.spec.frame_dt)
+        make_integrator(name).check(system, state, particles, system.spec.frame_dt)
     except (InputError, PluginError):
         return False
     return True

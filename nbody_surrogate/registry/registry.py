@@ -26,6 +26,7 @@ from nbody_surrogate.registry.entry_points import (
     installed,
     is_hidden,
     is_there,
+    look_again,
     normal,
 )
 
@@ -47,6 +48,7 @@ __all__ = [
     "surrogate_class",
     "surrogate_classes",
     "system_class",
+    "system_from",
 ]
 
 Class = TypeVar("Class", bound=type)
@@ -97,6 +99,23 @@ def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
         If its plugin cannot be imported.
     """
     return system_class(name)(**parameters)
+
+
+def system_from(description: Mapping[str, Any]) -> AbstractSystem:
+    """Build a system from the description that is stored with a run.
+
+    Raises
+    ------
+    InputError
+        If it does not name its system, that is not installed, or a parameter does not fit.
+    PluginError
+        If its plugin cannot be imported.
+    """
+    parameters = dict(description)
+    name = parameters.pop("system", None)
+    if not isinstance(name, str):
+        raise InputError("the description of this run does not name its `system`")
+    return make_system(name, **parameters)
 
 
 def system_class(name: str) -> type[AbstractSystem]:
@@ -182,6 +201,7 @@ def is_local(kind: Kind, name: str) -> bool:
 
 def is_surrogate(name: str) -> bool:
     """Whether a name is a surrogate's. A name that is both is an error."""
+    _look_again_for("integrators", name)
     surrogates, integrators = (_owners(kind, name) for kind in ("surrogates", "integrators"))
     if surrogates and integrators:
         raise PluginError(
@@ -198,6 +218,7 @@ def short_name(name: str) -> str:
 
 def entries() -> list[Entry]:
     """All that is provided, by kind and name, hidden names too. Nothing is imported."""
+    look_again()
     found = []
     points = {kind: installed(kind) for kind in KINDS}
     for kind in KINDS:
@@ -277,6 +298,12 @@ def _matching(kind: Kind, name: str) -> list[EntryPoint]:
     ]
 
 
+def _look_again_for(kind: Kind, name: str) -> None:
+    """Look for what was installed since, where nobody provides a name; one look is expensive."""
+    if not any(_owners(each, name) for each in _rivals(kind)):
+        look_again()
+
+
 def _advice(owners: list[str]) -> str:
     """Say how to choose between owners, where that can be said."""
     return f"; choose one of {', '.join(owners)}" if len(set(owners)) > 1 else ""
@@ -285,6 +312,7 @@ def _advice(owners: list[str]) -> str:
 def _load(kind: Kind, name: str, label: str) -> Any:
     if (kind, name) in _registered:
         return _registered[kind, name]
+    _look_again_for(kind, name)
     points = _matching(kind, name)
     if not points:
         raise InputError(_unknown(label, name, kind))

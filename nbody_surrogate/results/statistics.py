@@ -9,9 +9,9 @@ from jaxtyping import Float64
 
 __all__ = ["Interval", "Summary", "bootstrap_mean", "bootstrap_median", "finite_or_none"]
 
-RESAMPLES = 2000
+RESAMPLES = 2000  # 50 beyond each end of the interval: its ends are steady to some percent
 CONFIDENCE = 0.95
-CHUNK = 1 << 20  # numbers that are drawn at a time
+CHUNK = 1 << 20  # numbers that are drawn at a time: 8 MB, whatever the sample
 QUANTILES = (0.05, 0.25, 0.75, 0.95)
 
 
@@ -40,9 +40,11 @@ class Summary:
     @classmethod
     def of(cls, values: Float64[np.ndarray, " S"]) -> Summary:
         """Summarise a value of each trajectory; infinities count, at their end."""
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore"):  # a mean of infinities, which JSON gets as None
+            # Quantiles are values of the sample: between a number and infinity there is none.
             quantiles = np.quantile(values, QUANTILES, method="closest_observation")
-            interval = bootstrap_median(values[:, None]) if len(values) > 1 else (values[0],) * 2
+            alone = (values[0], values[0])
+            interval = bootstrap_median(values[:, None]) if len(values) > 1 else alone
             numbers = (values.mean(), np.median(values), *quantiles, *interval)
         return cls(*(float(number) for number in numbers))
 
@@ -74,6 +76,7 @@ def bootstrap_median(values: Float64[np.ndarray, "S F"], seed: int = 0) -> tuple
     """Percentile bootstrap interval of 95 % for the median of all values, over the S samples."""
     rng = np.random.default_rng(seed)
     size = len(values)
+    # The same draws both ways: all at once is faster, one by one fits into memory.
     if values.size * RESAMPLES <= CHUNK:
         draws = rng.integers(size, size=(RESAMPLES, size))
         medians = np.median(values[draws].reshape(RESAMPLES, -1), axis=1)

@@ -12,12 +12,13 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.guard_report import GuardReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Ensemble", "RunInfo", "Trajectory"]
+__all__ = ["Ensemble", "RunInfo", "Trajectory", "as_ensemble"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class RunInfo:
         """The method's name with its tolerance, step or sub-steps, and its guard."""
         return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
 
+    def failures(self, name: str) -> list[str]:
+        """Say, a line each, which trajectories of the run called `name` stopped, and why."""
+        return [
+            f"{name}, trajectory {b} stopped: {why}" for b, why in enumerate(self.message) if why
+        ]
+
     @property
     def _method(self) -> str:
         name = str(self.method["integrator"])
@@ -101,19 +108,19 @@ class Trajectory:
 
     def system(self) -> AbstractSystem:
         """Build the system that the run was made with, as `Ensemble.system` does."""
-        return _system_of(self.info)
+        return system_from(self.info.system)
 
     def plot(self) -> Figure:
-        """Draw the paths and what is conserved, as a matplotlib figure."""
-        from nbody_surrogate.viz.figures.trajectory import draw_trajectory
+        """Draw the paths and what is conserved, as `nbody_surrogate.plot` does."""
+        from nbody_surrogate import plot
 
-        return draw_trajectory(self)
+        return plot(self)
 
     def _repr_html_(self) -> str:
         """Show a small picture in a notebook."""
-        from nbody_surrogate.results.thumbnail import trajectory_html
+        from nbody_surrogate import thumbnail
 
-        return trajectory_html(self)
+        return thumbnail(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,20 +182,39 @@ class Ensemble:
         InputError
             If the run does not say, or its system is not installed.
         """
-        return _system_of(self.info)
+        return system_from(self.info.system)
+
+    def plot(self) -> Figure:
+        """Draw the first trajectory and what all conserve, as `nbody_surrogate.plot` does."""
+        from nbody_surrogate import plot
+
+        return plot(self)
 
     def _repr_html_(self) -> str:
         """Show a small picture of the first trajectory in a notebook."""
-        from nbody_surrogate.results.thumbnail import ensemble_html
+        from nbody_surrogate import thumbnail
 
-        return ensemble_html(self)
+        return thumbnail(self)
 
 
-def _system_of(info: RunInfo) -> AbstractSystem:
-    from nbody_surrogate.registry.registry import make_system
+def as_ensemble(run: Trajectory | Ensemble, parameter: str = "run") -> Ensemble:
+    """Return a trajectory as an ensemble of one (B = 1), and an ensemble as it is.
 
-    parameters = dict(info.system)
-    name = parameters.pop("system", None)
-    if name is None:
-        raise InputError("`info` of this run does not name its `system`")
-    return make_system(name, **parameters)
+    Parameters
+    ----------
+    run : Trajectory or Ensemble
+    parameter : str
+        What the caller's user calls it.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(run, Ensemble):
+        return run
+    if not isinstance(run, Trajectory):
+        kind = type(run).__name__
+        raise InputError(f"`{parameter}` must be a Trajectory or an Ensemble, got {kind}")
+    label_error = None if run.label_error is None else run.label_error[None]
+    return Ensemble(run.t, run.x[None], run.v[None], run.particles, run.info, label_error)

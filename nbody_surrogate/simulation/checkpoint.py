@@ -46,8 +46,8 @@ __all__ = [
     "Checkpoint",
     "Document",
     "GuardState",
-    "Maker",
     "Restart",
+    "Setup",
     "check_restart_path",
     "read_restart",
 ]
@@ -80,7 +80,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class Maker(_Section):
+class Setup(_Section):
     """What the bits of a run depend on, beside its specification."""
 
     plugin: str = Field(description="the distribution that the method comes from, its version")
@@ -90,7 +90,7 @@ class Maker(_Section):
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, method: AbstractIntegrator) -> Maker:
+    def of(cls, method: AbstractIntegrator) -> Setup:
         """Return that of this process."""
         return cls(
             plugin=plugin_of(method.name),
@@ -100,7 +100,7 @@ class Maker(_Section):
             versions=versions(),
         )
 
-    def differences(self, now: Maker) -> list[str]:
+    def differences(self, now: Setup) -> list[str]:
         """Say what is different now."""
         named = {
             "weights": (self.fingerprint[:12], now.fingerprint[:12]),
@@ -129,7 +129,7 @@ class Document(_Section):
     format_version: int = FORMAT_VERSION
     system: dict[str, Any]
     method: dict[str, Any]
-    made_by: Maker
+    made_by: Setup
     t0: float = Field(allow_inf_nan=False)
     dt: float = Field(gt=0, allow_inf_nan=False)
     frames: int = Field(ge=1, le=10**9, description="of the whole run, the start not counted")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from nbody_surrogate.datasets.generation.generate import generate_dataset
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.json_file import read_json, write_json
-from nbody_surrogate.parallel.processes import begin_worker
+from nbody_surrogate.parallel.processes import Tick, run_here, run_on_workers
 from nbody_surrogate.registry.registry import is_local, surrogate_class
 from nbody_surrogate.study.grid import Cell, cells, places, recipe_of
-from nbody_surrogate.study.jobs import Job, data_folder, do, result_path
+from nbody_surrogate.study.jobs import StudyJob, data_folder, do, result_path
 from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.training.checks import check_device, check_fit
 
@@ -26,7 +24,9 @@ __all__ = ["run_study"]
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
-Work = Callable[[Job], None]
+Work = Callable[[StudyJob, Tick], None]
+
+DIED = "a process of the study died, perhaps for want of memory; use fewer `workers`"
 
 
 def run_study(
@@ -49,14 +49,15 @@ def run_study(
         progress("data", done, len(there))
         generate_dataset(place.spec(), data_folder(folder, place), workers=workers)
     progress("data", len(there), len(there))
-    references = [Job(study, folder, place, None, None) for place in there]
+    references = [StudyJob(study, folder, place, None, None) for place in there]
     _run(do_here, references, workers, lambda done, total: progress("references", done, total))
     if study.minutes is not None:  # all trainings are timed beside one another, as they will run
-        timings = [Job(study, folder, cell.place, cell, None) for cell in cells(study)
+        timings = [StudyJob(study, folder, cell.place, cell, None) for cell in cells(study)
                    if cell.seed == study.seeds[0] and cell.model.steps is None]  # fmt: skip
         _run(do_here, timings, workers, lambda done, total: progress("timings", done, total))
     trainings = [
-        Job(study, folder, cell.place, cell, _steps(study, folder, cell)) for cell in cells(study)
+        StudyJob(study, folder, cell.place, cell, _steps(study, folder, cell))
+        for cell in cells(study)
     ]
     _run(do_here, trainings, workers, lambda done, total: progress("trainings", done, total))
 
@@ -106,36 +107,17 @@ def _steps(study: StudySpec, folder: Path, cell: Cell) -> int:
     return steps
 
 
-def _run(work: Work, jobs: list[Job], workers: int, tick: Callable[[int, int], None]) -> None:
+def _run(work: Work, jobs: list[StudyJob], workers: int, tick: Callable[[int, int], None]) -> None:
     """Do the jobs that have no result yet."""
     missing = [job for job in jobs if not result_path(job).is_file()]
     done = len(jobs) - len(missing)
     tick(done, len(jobs))
-    for _ in _here(work, missing) if workers == 1 else _on_workers(work, missing, workers):
-        done += 1
-        tick(done, len(jobs))
-
-
-def _here(work: Work, jobs: list[Job]) -> Iterator[None]:
-    for job in jobs:
-        work(job)
-        yield
-
-
-def _on_workers(work: Work, jobs: list[Job], workers: int) -> Iterator[None]:
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads' locks
-    made, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(workers, context, begin_worker, (made, stop))
-    try:
-        for future in as_completed([pool.submit(work, job) for job in jobs]):
-            future.result()
-            yield
-    except BrokenProcessPool:
-        raise RunError(
-            "a process of the study died, perhaps for want of memory; use fewer `workers`"
-        ) from None
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    if workers == 1:
+        finished = run_here(work, missing)
+    else:
+        # A training may take an hour, and goes on from its checkpoint: none is waited for.
+        finished = run_on_workers(work, missing, workers, died=DIED, finish=False)
+    with closing(finished):
+        for _ in finished:
+            done += 1
+            tick(done, len(jobs))

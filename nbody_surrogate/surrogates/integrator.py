@@ -26,7 +26,14 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import integrator_class, is_surrogate, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.compiled_step import compiled_step
-from nbody_surrogate.surrogates.streaming import CACHE, HeldStreaming, HostFrames, packed, unpacked
+from nbody_surrogate.surrogates.streaming import (
+    CACHE,
+    HeldStreaming,
+    HostFrames,
+    StepCache,
+    packed,
+    unpacked,
+)
 from nbody_surrogate.surrogates.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
@@ -94,11 +101,11 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if self.device.type == "mps" and dtype is torch.float64:
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
         self.model = copy.deepcopy(model).to(self.device, dtype).eval()  # the caller keeps theirs
-        self.card = card
+        self.card, self.capabilities = card, self.model.capabilities
         self._held = HeldStreaming(self.model, name)
         self.origin, self.stepper = self._held.origin, self._held.method
         self._fit = Applicability(self.model, card, name)
-        self._step = self.model.step_cache
+        self._step: StepCache = self.model.step_cache
         if self.options.compile:
             self._step = compiled_step(self.model.step_cache, name, self.device)
         # MPS has no float64: there the state is summed on the host.

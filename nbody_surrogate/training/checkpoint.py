@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nbody_surrogate.errors import FileFormatError
 from nbody_surrogate.files.atomic import whole_file
-from nbody_surrogate.files.json_file import DAMAGE, LARGEST, read_json, write_json
+from nbody_surrogate.files.json_file import DAMAGE, read_json, write_json
 from nbody_surrogate.files.untrusted import read_bounded
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 NAME = "checkpoint.json"
+LARGEST = 8 * 2**30  # bytes of tensors
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from nbody_surrogate.files.atomic import whole_file
 
-__all__ = ["append_log", "cut_log", "read_log"]
+__all__ = ["append_log", "cut_log", "forget_log", "read_log"]
 
 NAME = "log.jsonl"
 
@@ -39,3 +39,8 @@ def cut_log(folder: Path, step: int) -> None:
     kept = [entry for entry in read_log(folder) if entry["step"] <= step]
     with whole_file(folder / NAME) as stream:
         stream.write("".join(json.dumps(entry) + "\n" for entry in kept).encode())
+
+
+def forget_log(folder: Path) -> None:
+    """Remove the log of a run that begins anew."""
+    (folder / NAME).unlink(missing_ok=True)

@@ -15,9 +15,10 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets import DatasetSpec, audit_dataset, export_nri, generate_dataset
 from nbody_surrogate.datasets import dataset as dataset_module
 from nbody_surrogate.datasets.audit.audit import Audit, Finding
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.datasets.exchange.nri import NriFiles
-from nbody_surrogate.datasets.shard import Block, shard_name
+from nbody_surrogate.datasets.shard import shard_name
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry import registry
@@ -60,7 +61,7 @@ class Rows(AbstractTrajectories):
     def _read(self, start, stop):
         charges = self.charges[start:stop]
         particles = Particles(charges, np.ones_like(charges))
-        return Block(self.x[start:stop], self.v[start:stop], particles)
+        return TrajectoryBlock(self.x[start:stop], self.v[start:stop], particles)
 
 
 def audited(trajectories, **options):
@@ -270,7 +271,7 @@ def test_a_duplicate_is_found_in_any_order_of_its_particles(rows, copies, leaks,
 def test_a_piece_of_a_trajectory_from_a_later_time_on_is_a_duplicate(sound):
     whole, later = sound.read(0, SIZE), 5
     length = ROWS - later
-    some = Block(whole.x[:, :length], whole.v[:, :length], whole.particles)
+    some = TrajectoryBlock(whole.x[:, :length], whole.v[:, :length], whole.particles)
     data = Rows(some, RECIPE | {"frames": length - 1})
     assert levels(audited(data)) == {}
     data.x[7], data.v[7] = whole.x[2, later:], whole.v[2, later:]
@@ -515,7 +516,7 @@ def linear_fit(data):
     """MSE over the test split of x + t v, with the time t fitted to the train split."""
     task, parts = data.spec.task, {}
     for split in ("train", "test"):
-        x, v, _ = Block.joined(list(data.blocks(split)))
+        x, v, _ = TrajectoryBlock.joined(list(data.blocks(split)))
         parts[split] = x[:, task.target] - x[:, task.input], v[:, task.input]
     moved, v = parts["train"]
     time = (moved * v).sum() / (v * v).sum()

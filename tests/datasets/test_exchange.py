@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.exports import export_npz, export_nri
 from nbody_surrogate.datasets.exchange.imports import import_nri
 from nbody_surrogate.datasets.exchange.nri import NriFiles, has_nri_files
 from nbody_surrogate.datasets.generation.generate import generate_dataset
-from nbody_surrogate.datasets.shard import Block, shard_name
-from nbody_surrogate.datasets.spec import DatasetSpec, Task
+from nbody_surrogate.datasets.shard import shard_name
+from nbody_surrogate.datasets.spec import DatasetSpec, TaskSpec
 from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.files.atomic import whole_file
@@ -390,7 +391,7 @@ def test_exported_files_have_the_published_layout(charged_set, tmp_path):
 def charged_springs(self, start, stop):
     x = np.ones((stop - start, T, N, 3))
     charges = np.ones((stop - start, N))
-    return Block(x, x, Particles(charges, charges, np.ones((stop - start, N, N))))
+    return TrajectoryBlock(x, x, Particles(charges, charges, np.ones((stop - start, N, N))))
 
 
 @pytest.mark.parametrize("word", ["masses", "charges beside couplings"])
@@ -446,13 +447,13 @@ def nri(tmp_path):
 
 def test_the_recipe_is_what_was_given_and_what_the_files_say(nri, tmp_path):
     given = {"system": "charged", "parameters": {"frame_dt": 0.3}, "first": 7}
-    files = NriFiles(nri, **given, velocity_lag=0.125, task=Task(input=0, target=2))
+    files = NriFiles(nri, **given, velocity_lag=0.125, task=TaskSpec(input=0, target=2))
     spec = files.spec
     assert given == {key: getattr(spec, key) for key in given}
     assert spec.velocity_lag == 0.125
     assert spec.splits == {"train": 3, "validation": 2, "test": 2}
     assert (spec.trajectories, spec.rows, spec.particles, spec.dimensions) == (7, T, N, 3)
-    assert spec.task == Task(input=0, target=2)
+    assert spec.task == TaskSpec(input=0, target=2)
     assert spec.integrator is None
     assert import_nri(files, tmp_path / "set").t.tolist() == [(7 + row) * 0.3 for row in range(T)]
 
@@ -462,7 +463,7 @@ def test_the_recipe_is_what_was_given_and_what_the_files_say(nri, tmp_path):
     [
         ({"system": "unheard-of"}, "unheard-of"),
         ({"parameters": {"frame_dt": -1.0}}, "frame_dt"),
-        ({"task": Task(input=0, target=T)}, "task"),
+        ({"task": TaskSpec(input=0, target=T)}, "task"),
     ],
 )
 def test_a_recipe_that_does_not_fit_is_refused(nri, options, word):

@@ -20,9 +20,11 @@ import pytest
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets import shard as shard_module
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import BLOCK_BYTES, Dataset
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.generation.generate import generate_dataset
+from nbody_surrogate.datasets.generation.label_error import summarised
 from nbody_surrogate.datasets.manifest import (
     LARGEST,
     LabelError,
@@ -31,20 +33,13 @@ from nbody_surrogate.datasets.manifest import (
     SourceFile,
     read_manifest,
     spec_hash,
-    summarised,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import (
-    Block,
-    ShardData,
-    ShardReader,
-    file_hash,
-    shard_name,
-    write_shard,
-)
+from nbody_surrogate.datasets.shard import ShardData, ShardReader, shard_name, write_shard
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.files.sha256 import file_hash
 
 S, T, N = 4, 5, 3
 SPEC = "0123456789abcdef" * 4
@@ -79,14 +74,14 @@ def make_block(count=S, dimensions=3, couplings=False, rows=T, seed=0):
         rng.uniform(0.5, 2.0, size=(count, N)),
         bonds + bonds.swapaxes(1, 2) if couplings else None,
     )
-    return Block(x, v, particles)
+    return TrajectoryBlock(x, v, particles)
 
 
 def some(block, rows):
     """Cut trajectories out of a block."""
     given = (block.particles.charges, block.particles.masses, block.particles.couplings)
     particles = Particles(*(each if each is None else each[rows] for each in given))
-    return Block(block.x[rows], block.v[rows], particles)
+    return TrajectoryBlock(block.x[rows], block.v[rows], particles)
 
 
 def make_data(block, first=0, spec=SPEC, t=None, stream=None, verified=False):
@@ -156,7 +151,9 @@ def test_special_values_and_strides_change_no_bits(tmp_path):
     block.x[1, 3, 0] = [np.nan, -np.inf, -0.0]
     block.v[1, 3, 0] = [5e-324, np.finfo(float).max, np.inf]
     block.v.view(np.uint64)[0, 0, 0, 0] = 0x7FF8_0000_0000_0BAD  # a NaN with a payload
-    strided = Block(np.asfortranarray(block.x), block.v[..., ::-1][..., ::-1], block.particles)
+    strided = TrajectoryBlock(
+        np.asfortranarray(block.x), block.v[..., ::-1][..., ::-1], block.particles
+    )
     write_shard(tmp_path / "a.h5", make_data(strided))
     with ShardReader(tmp_path / "a.h5") as shard:
         assert_same_block(shard.read(0, S), block)
@@ -648,7 +645,7 @@ def test_blocks_cover_a_split_in_order_and_once(written, split, size):
     blocks = list(dataset.blocks(split, size))
     part = {"train": range(6), "test": range(6, TOTAL), None: range(TOTAL)}[split]
     assert dataset.part(split) == part
-    assert_same_block(Block.joined(blocks), some(block, slice(part.start, part.stop)))
+    assert_same_block(TrajectoryBlock.joined(blocks), some(block, slice(part.start, part.stop)))
     if size is not None:
         assert {len(each.x) for each in blocks[:-1]} <= {size}
         assert len(blocks[-1].x) <= size
@@ -672,7 +669,9 @@ def test_a_trajectory_is_one_of_the_block(written, i):
     dataset, block = Dataset(written[0]), written[1]
     trajectory = dataset[i]
     one = some(block, slice(i % TOTAL, i % TOTAL + 1))
-    assert_same_block(Block(trajectory.x[None], trajectory.v[None], trajectory.particles), one)
+    assert_same_block(
+        TrajectoryBlock(trajectory.x[None], trajectory.v[None], trajectory.particles), one
+    )
     np.testing.assert_array_equal(trajectory.t, dataset.t)
     state = trajectory.state(2)
     assert state.t == dataset.t[2]

@@ -24,7 +24,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorO
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.datasets import Dataset, generate_dataset
 from nbody_surrogate.datasets.folder import sole_writer
-from nbody_surrogate.datasets.generation.shard_job import sample_of
+from nbody_surrogate.datasets.generation.label_error import label_error_sample
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.errors import InputError, RunError
@@ -332,7 +332,7 @@ def test_the_label_error_is_about_the_difference_to_a_far_sharper_run(made, chan
     x = arrays(data)[0]
     sharp = make_integrator("dop853", rtol=1e-12, atol=1e-12)
     truth = simulate(system, *system.sample(0, 3, 7), 30, sharp).x
-    measured = rmse(truth, x)[sample_of(data.spec)]
+    measured = rmse(truth, x)[label_error_sample(data.spec)]
     assert error.method == method
     assert error.sample == 4
     assert (error.rows[0], error.rows[-1], len(error.rows)) == (0, 30, 12)
@@ -735,7 +735,7 @@ def test_a_failing_trajectory_is_named_and_finished_shards_are_kept(
 
 def test_a_trajectory_that_only_a_sharper_run_fails_is_named_too(fragile, folder):
     spec = fragile(4, largest=0.05)
-    assert 4 in sample_of(spec)
+    assert 4 in label_error_sample(spec)
     message = refused(RunError, spec, folder)
     assert message.startswith("trajectory 4 failed: it broke")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbody_surrogate.datasets.generation.shard_job import Maker
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import (
     SHARD_BYTES,
@@ -264,7 +264,7 @@ def test_a_shard_that_makes_too_many_of_them_is_refused_with_what_would_do():
 def test_a_system_and_solver_that_do_not_fit_are_found_before_anything_is_made(changes, words):
     spec = resolve({"frames": 3} | changes)
     with pytest.raises(InputError) as caught:
-        Maker(spec).check()
+        TrajectoryMaker(spec).check()
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
@@ -391,7 +391,7 @@ def test_a_preset_survives_being_stored(name):
 def test_a_preset_has_a_system_and_a_solver_that_fits(name):
     spec = resolve({"preset": name})
     assert spec.make_system().name == spec.system
-    maker = Maker(spec)
+    maker = TrajectoryMaker(spec)
     maker.check()
     np.testing.assert_allclose(
         maker.times, spec.numbers * spec.make_system().spec.frame_dt, rtol=ROUNDING
@@ -411,7 +411,7 @@ def test_nbody_small_is_the_set_of_satorras_et_al():
     }
     assert spec.rows == spec.legacy.rows == 49
     wanted = [0.1 * (row + 1) for row in range(49)]
-    np.testing.assert_allclose(Maker(spec).times, wanted, rtol=ROUNDING)
+    np.testing.assert_allclose(TrajectoryMaker(spec).times, wanted, rtol=ROUNDING)
     assert (spec.task.input, spec.task.target) == (30, 40)
     assert (spec.integrator, spec.options) == ("symplectic-euler", {"step": 0.001})
     assert spec.velocity_lag == 0.0005

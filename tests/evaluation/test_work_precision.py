@@ -12,10 +12,10 @@ import pytest
 
 from commands import MISUSE, bad, good, no_constant
 from nbody_surrogate import InputError, make_system
+from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
 from nbody_surrogate.evaluation.work_precision.measure import measure
 from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
-from nbody_surrogate.evaluation.work_precision.timing import Task
 from nbody_surrogate.evaluation.work_precision.verdict import break_even, busy, fronts, sentences
 from nbody_surrogate.integrators.method_text import contender, ladder, split
 from nbody_surrogate.results.statistics import Interval
@@ -100,9 +100,11 @@ def test_the_force_in_numpy_is_the_compiled_one(name, dimensions):
 
 def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
     state, particles = make_system("charged", softening=0.5).sample(1, 3, 4)
-    task = Task(make_system("charged", softening=0.5), state, particles, (0.5, 1.0), (1, 3))
+    benchmark = Benchmark(
+        make_system("charged", softening=0.5), state, particles, (0.5, 1.0), (1, 3)
+    )
     made = [contender(f"leapfrog:{k}") for k in (8, 16)]
-    found = measure(made, task, seconds=0.001)
+    found = measure(made, benchmark, seconds=0.001)
     assert found.groups == [(0.5, 1), (1.0, 1), (0.5, 3), (1.0, 3)]
     coarse, fine = found.group(1.0, 3)
     assert coarse.error.value / fine.error.value == pytest.approx(4, rel=0.05)
@@ -115,7 +117,7 @@ def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
         assert point.trajectory_milliseconds == pytest.approx(point.milliseconds)
     assert max(found.reference_errors.values()) < 1e-9
     assert found.conditions["threads"] == 1
-    by_processor = measure(made, task, seconds=0.001, clock="processor")
+    by_processor = measure(made, benchmark, seconds=0.001, clock="processor")
     assert by_processor.conditions["clock"] == "processor"
     for one, other in zip(by_processor.points, found.points, strict=True):
         assert one.error == other.error

@@ -189,7 +189,7 @@ def test_weights_that_vanish_during_a_run_are_not_missed(folder, one_thread):
     def vanish(done, total):
         shutil.rmtree(weights, ignore_errors=True)
 
-    run = simulate(system, *start, 4, method, progress=vanish, output="run.h5")
+    run = simulate(system, *start, 4, method, observers=vanish, output="run.h5")
     assert not weights.exists()
     np.testing.assert_array_equal(run.x, whole.x)
 

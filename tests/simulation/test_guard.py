@@ -477,9 +477,7 @@ def test_where_the_replay_fails_too_the_trajectory_fails():
 def test_the_report_is_stored_with_the_run(tmp_path):
     guard = Guard("fallback", reference=Uniform())
     method = method_of(heated)
-    run = simulate(
-        Free(), *start_of(), FRAMES, method, guard=guard, output=tmp_path / "run.h5", seed=1
-    )
+    run = simulate(Free(), *start_of(), FRAMES, method, guard=guard, output=tmp_path / "run.h5")
     stored = read_h5md(tmp_path / "run.h5")
     assert stored.info == run.info
     assert stored[1].info.guard.fallen_back == (15,)

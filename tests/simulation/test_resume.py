@@ -35,6 +35,7 @@ from nbody_surrogate import (
 from nbody_surrogate.formats.h5md import H5MDWriter, part_path
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.simulation.checkpoint import Checkpoint, read_restart
+from nbody_surrogate.simulation.output import Output
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 
 pytestmark = [
@@ -64,14 +65,13 @@ def guard_of(name):
     return None if thresholds is None else Guard("fallback", reference="dop853", **thresholds)
 
 
-def run_of(name, batch=1, output="run.h5", frames=FRAMES, **options):
+def run_of(name, batch=1, output="run.h5", frames=FRAMES, checkpoint=None, **options):
     """Run from the start, in the working directory."""
     system = make_system("charged")
     start = system.sample(3, 5, batch)
-    guard = guard_of(name)
-    return simulate(
-        system, *start, frames, method_of(name), guard=guard, output=output, seed=3, **options
-    )
+    place = Output(output, checkpoint=checkpoint)
+    method, guard = method_of(name), guard_of(name)
+    return simulate(system, *start, frames, method, guard=guard, output=place, **options)
 
 
 def arrays_of(path):
@@ -139,7 +139,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(folder, name, batch):
         if done > 2.5 * SEGMENT:
             die()
 
-    killed = in_a_process(lambda: run_of(name, batch, checkpoint=RESTART, progress=die_late))
+    killed = in_a_process(lambda: run_of(name, batch, checkpoint=RESTART, observers=die_late))
     assert killed == signal.SIGKILL
     assert read_restart(RESTART).document.frame == 2 * SEGMENT
     assert len(read_h5md("run.h5.part").t) == 1 + 2 * SEGMENT
@@ -197,9 +197,9 @@ def test_a_run_that_is_killed_again_and_again(folder):
 
         return progress
 
-    assert in_a_process(lambda: run_of("dop853", 2, checkpoint=RESTART, progress=dying(3)))
+    assert in_a_process(lambda: run_of("dop853", 2, checkpoint=RESTART, observers=dying(3)))
     for progress in map(dying, (8, 13, 18)):
-        assert in_a_process(partial(resume, RESTART, progress=progress))
+        assert in_a_process(partial(resume, RESTART, observers=progress))
     assert_same_run(resume(RESTART), whole)
     assert_same_run(resume(RESTART), whole)  # it is finished, and is read again
 
@@ -220,7 +220,9 @@ def test_a_failed_trajectory_stays_frozen(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(system, *start, 40, method, output="run.h5", checkpoint=RESTART, progress=stop)
+        simulate(
+            system, *start, 40, method, output=Output("run.h5", checkpoint=RESTART), observers=stop
+        )
     assert_same_run(resume(RESTART), replace(whole, info=replace(whole.info, seed=None)))
 
 
@@ -238,7 +240,9 @@ def interrupted(name="leapfrog", batch=2, frames=12, **options):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_of(name, batch, checkpoint=options.pop("checkpoint", RESTART), progress=stop, **options)
+        run_of(
+            name, batch, checkpoint=options.pop("checkpoint", RESTART), observers=stop, **options
+        )
     return read_restart(RESTART)
 
 
@@ -282,7 +286,14 @@ def test_couplings_are_kept(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(system, *start, FRAMES, method, output="run.h5", checkpoint=RESTART, progress=stop)
+        simulate(
+            system,
+            *start,
+            FRAMES,
+            method,
+            output=Output("run.h5", checkpoint=RESTART),
+            observers=stop,
+        )
     np.testing.assert_array_equal(resume(RESTART).x, whole.x)
 
 
@@ -410,7 +421,6 @@ def test_an_existing_output_is_replaced_only_when_asked(folder):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"output": None}, "`checkpoint` needs an `output`"),
         ({"verify": True}, "`verify`"),
         ({"checkpoint": "missing/a"}, "existing folder"),
         ({"checkpoint": "a.h5"}, "'.h5'"),

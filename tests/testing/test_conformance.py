@@ -13,8 +13,12 @@ import torch
 from pydantic import field_validator
 
 from examples import Pairnet, Verlet, Yukawa
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.history import HiddenVariable
 from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
+from nbody_surrogate.contracts.neighbours import NeighbourRequest
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import (
     entries,
@@ -128,6 +132,18 @@ class Careless(Verlet):
             object.__delattr__(system, "acceleration")
 
 
+class Folding(Verlet):
+    """Folds particles back into a box of its own."""
+
+    capabilities = frozenset({"periodic-box"})
+
+    def _advance(self, carry, frames, tick):
+        made = super()._advance(carry, frames, tick)
+        if carry.problem.system.needs:
+            made.x = Box((2.5, 2.5, 2.5)).wrap(made.x)
+        return made
+
+
 class Mute(Verlet):
     def _check(self, problem, state):
         if problem.system.velocity_dependent:
@@ -176,6 +192,7 @@ INTEGRATORS = {
     "unequal-masses": (Massless, "_advance", "own mass"),
     "nonfinite": (spoilt(contagious), "_advance", "leave the others alone"),
     "refusals": (Careless, "_check", "'penning', whose forces depend on velocity"),
+    "capabilities": (Folding, "capabilities", "'soft-spheres', which needs periodic-box"),
 }
 
 
@@ -207,6 +224,12 @@ def test_a_broken_integrator_fails(registered, check):
 def test_a_refusal_has_to_name_the_integrator(registered):
     register_integrator("broken")(type("Broken", (Mute,), {"name": "broken"}))
     assert "'no'" in failure("integrator", "refusals", "_check")
+
+
+def test_a_capability_has_a_name_that_systems_need(registered):
+    cls = type("Broken", (Verlet,), {"name": "broken", "capabilities": frozenset({"neighbors"})})
+    register_integrator("broken")(cls)
+    assert "it holds ['neighbors']" in failure("integrator", "capabilities", "capabilities")
 
 
 # Surrogates
@@ -463,6 +486,19 @@ def cubes(self, x, v, particles):
     return -(x**3)
 
 
+def careless(self, x, particles, neighbours):
+    """Takes what is listed beyond the cut-off for neighbours."""
+    return neighbours.sum(np.ones((len(neighbours.j), x.shape[2])))
+
+
+def guesses(self, x, v, particles, hidden, neighbours):
+    return {"charge": np.random.default_rng().normal(size=x.shape[:2])}
+
+
+def with_charge(self, rng, n, dimensions):
+    return Yukawa._sample(self, rng, n, dimensions)._replace(hidden={"charge": np.ones(n)})
+
+
 class Doubling(Yukawa.Spec):
     @field_validator("coupling")
     @classmethod
@@ -493,6 +529,26 @@ SYSTEMS = {
         },
         "symmetries",
         "must not hold 'axial-rotation'",
+    ),
+    "potential": (
+        {"potential_energy": AbstractSystem.potential_energy},
+        "conserved",
+        "must not hold 'energy'",
+    ),
+    "box": ({"box": Box((4.0, None, 5.0))}, "pair_acceleration", "every image of a particle"),
+    "neighbours": (
+        {"requested_neighbours": NeighbourRequest(1.0), "neighbour_acceleration": careless},
+        "neighbour_acceleration",
+        "must be the forces of `pair_acceleration`, by ",
+    ),
+    "hidden": (
+        {
+            "hidden_variables": (HiddenVariable("charge"),),
+            "_hidden_rate": guesses,
+            "_sample": with_charge,
+        },
+        "_hidden_rate",
+        "same bits of `charge` each time",
     ),
 }
 

@@ -17,7 +17,8 @@ from PIL import Image
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.results.trajectory import RunInfo, Trajectory
-from nbody_surrogate.viz.scene import check_picture_path, render
+from nbody_surrogate.viz.render import render
+from nbody_surrogate.viz.scene import check_picture_path
 from nbody_surrogate.viz.scene.camera import REACH, moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import RAMP, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
@@ -481,7 +482,8 @@ def python(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
 
 def test_checking_a_path_loads_neither_pyvista_nor_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from nbody_surrogate.viz.scene import check_picture_path, render\n"
+        "import sys; from nbody_surrogate.viz.scene import check_picture_path\n"
+        "from nbody_surrogate.viz.render import render\n"
         "check_picture_path(sys.argv[1])\n"
         "print([name for name in ('pyvista', 'vtkmodules', 'torch') if name in sys.modules])"
     )

@@ -95,14 +95,14 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
 
 def _task(text: str | None) -> Any:
     from nbody_surrogate.contracts.parameters import validated
-    from nbody_surrogate.datasets.spec import Task
+    from nbody_surrogate.datasets.spec import TaskSpec
 
     if text is None:
         return None
     first, colon, last = text.partition(":")
     if not (colon and first.strip().isdecimal() and last.strip().isdecimal()):
         raise InputError(f"`task` must be INPUT:TARGET, such as 30:40, got {text!r}")
-    return validated(Task, {"input": int(first), "target": int(last)}, "`--task`")
+    return validated(TaskSpec, {"input": int(first), "target": int(last)}, "`--task`")
 
 
 @click.command("import")

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import SPLITS, check_suffix
-from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.atomic import whole_file
 from nbody_surrogate.files.npy import write_npy
@@ -23,7 +23,7 @@ class _Column(NamedTuple):
     """An array of a split: its shape without the first axis, and how a block gives it."""
 
     shape: tuple[int, ...]
-    take: Callable[[Block], np.ndarray]
+    take: Callable[[TrajectoryBlock], np.ndarray]
 
 
 def export_npz(dataset: Dataset, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -145,13 +145,13 @@ def _nri_columns(dataset: Dataset) -> dict[str, _Column]:
     return columns
 
 
-def _products(block: Block) -> np.ndarray:
+def _products(block: TrajectoryBlock) -> np.ndarray:
     charges = block.particles.charges
     products: np.ndarray = charges[:, :, None] * charges[:, None, :]
     return products
 
 
-def _couplings(block: Block) -> np.ndarray:
+def _couplings(block: TrajectoryBlock) -> np.ndarray:
     assert block.particles.couplings is not None
     return block.particles.couplings
 
@@ -171,7 +171,7 @@ def _check_fitting(dataset: Dataset) -> None:
 
 
 def _parts(
-    dataset: Dataset, split: str, take: Callable[[Block], np.ndarray]
+    dataset: Dataset, split: str, take: Callable[[TrajectoryBlock], np.ndarray]
 ) -> Iterator[np.ndarray]:
     return (take(block) for block in dataset.blocks(split))
 

@@ -50,6 +50,11 @@ class NumpyForce(AbstractSystem[NumpyForceSpec]):
             )
         return laws
 
+    @property
+    def has_potential(self) -> bool:
+        """Whether the system itself has one."""
+        return self._system.has_potential
+
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Accelerations by the other particles, shape (B, N, D)."""
         pair = self._laws.pair

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from nbody_surrogate.files.atomic import part_path
-from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
+from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file
 
 __all__ = [
     "check_output_path",
@@ -24,6 +24,8 @@ def check_output_path(path: str | os.PathLike[str], overwrite: bool, goes_on: bo
         If the name does not end in ``.h5``, its folder is missing or not writable, or the file
         or what an unfinished run left beside it is there and `overwrite` is not given.
     """
+    if isinstance(path, CheckedPath):
+        return path.path
     target = check_output_file(path, "output", (".h5",), overwrite)
     check_output_file(
         part_path(target),

@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.files.hdf5 import (
     FLOAT,
@@ -58,6 +59,7 @@ def create_structure(
     start: bytes,
     room: int,
     label_error: bool = False,
+    box: Box | None = None,
 ) -> Structure:
     """Create a file that holds everything but the frames.
 
@@ -74,6 +76,8 @@ def create_structure(
         Bytes to keep for the provenance.
     label_error : bool
         Whether the run is verified.
+    box : Box, optional
+        By default open space.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
     # The earliest version of the format is the one that every reader knows.
@@ -88,7 +92,7 @@ def create_structure(
         counter = allocate(root, FRAMES_WRITTEN, 0, INTEGER)
         provenance = allocate(ours, "provenance", b"", text_type(room))
         clock = _create_clock(root, times)
-        values = _create_trajectories(root, particles, clock, shape[1:])
+        values = _create_trajectories(root, particles, clock, shape[1:], box)
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
         return Structure(
             offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
@@ -146,13 +150,17 @@ def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
 
 
 def _create_trajectories(
-    root: Any, particles: Particles, clock: dict[str, Any], shape: tuple[int, ...]
+    root: Any,
+    particles: Particles,
+    clock: dict[str, Any],
+    shape: tuple[int, ...],
+    box: Box | None,
 ) -> tuple[tuple[int, int], ...]:
     """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
     values = []
     for b in range(particles.batch):
         group = root.create_group(f"particles/{trajectory_name(b)}")
-        _write_box(group, shape[-1])
+        _write_box(group, box or Box((None,) * shape[-1]))
         _write_particles(group, particles, b)
         values.append(
             (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
@@ -191,10 +199,13 @@ def _write_metadata(root: Any) -> None:
     units.attrs["system"] = np.bytes_("reduced")
 
 
-def _write_box(group: Any, dimensions: int) -> None:
-    box = group.create_group("box")
-    box.attrs["dimension"] = INTEGER.type(dimensions)
-    box.attrs["boundary"] = np.array([b"none"] * dimensions)
+def _write_box(parent: Any, box: Box) -> None:
+    """Write the box; H5MD asks for all edges where one axis is periodic, an open one has 0."""
+    group = parent.create_group("box")
+    group.attrs["dimension"] = INTEGER.type(box.dimension)
+    group.attrs["boundary"] = np.array([b"periodic" if each else b"none" for each in box.periodic])
+    if any(box.periodic):
+        allocate(group, "edges", [length or 0.0 for length in box.lengths], FLOAT)
 
 
 def _write_particles(group: Any, particles: Particles, b: int) -> None:

@@ -11,14 +11,16 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.atomic import part_path, rename_part
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.output_path import check_output_path
@@ -26,7 +28,18 @@ from nbody_surrogate.formats.h5md.provenance import dump_info, room_for
 from nbody_surrogate.formats.h5md.structure import create_structure, find_structure
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["H5MDWriter"]
+__all__ = ["H5MDWriter", "check_room"]
+
+
+def check_room(
+    path: str | os.PathLike[str], shape: tuple[int, ...], label_error: bool, segments: int
+) -> None:
+    """Raise `InputError` where a run of shape (B, T, N, D) does not fit on the disk.
+
+    `label_error` and `segments` are as for `H5MDWriter`.
+    """
+    observables = 8 * math.prod(shape[:2]) if label_error else 0
+    check_space(Path(path), 16 * math.prod(shape) + observables + 2 * room_for(shape[0], segments))
 
 
 @final
@@ -58,6 +71,8 @@ class H5MDWriter:
     goes_on : int
         Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
         is not looked at whether they are of the same run. With 0 the file is made anew.
+    box : Box, optional
+        By default open space.
 
     Raises
     ------
@@ -83,6 +98,7 @@ class H5MDWriter:
         label_error: bool = False,
         segments: int = 0,
         goes_on: int = 0,
+        box: Box | None = None,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
@@ -91,12 +107,10 @@ class H5MDWriter:
         self.frames = frames
         self.written = goes_on
         self._overwrite = overwrite
-        self._verified = label_error
+        self._verified, self._box = label_error, box
         self._room = room_for(particles.batch, segments)
-        observables = 8 * math.prod(self._shape[:2]) if label_error else 0
-        needed = 16 * math.prod(self._shape) + observables + 2 * self._room
         if not goes_on:
-            check_space(self.path, needed)
+            check_room(self.path, self._shape, label_error, segments)
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
             if goes_on:
@@ -111,7 +125,7 @@ class H5MDWriter:
         dimensions, room, verified = self._shape[3], self._room, self._verified
         try:
             self._offsets = create_structure(
-                self.part, particles, times, dimensions, start, room, verified
+                self.part, particles, times, dimensions, start, room, verified, self._box
             )
             self._file = self.part.open("r+b", buffering=0)
         except FileExistsError:
@@ -199,7 +213,7 @@ class H5MDWriter:
         """Give the file its final name, in one step."""
         if self.path.exists() and not self._overwrite:
             raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
-        self.part.replace(self.path)
+        rename_part(self.path)
 
     def close(self) -> None:
         """Close the file without finishing it; harmless after `finish`."""

@@ -13,16 +13,18 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment, Tick
+from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
 from nbody_surrogate.simulation.guard.drift_budget import Budget, Readings
 from nbody_surrogate.simulation.guard.options import Guard
-from nbody_surrogate.simulation.guard.replay import _Edit, _standstill
+from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
+from nbody_surrogate.simulation.observers import Observer
+from nbody_surrogate.simulation.recorder import Recorder
 
-__all__ = ["Watch"]
+__all__ = ["GuardMonitor"]
 
 SLACK = 1e-9  # relative, of times
 
@@ -36,8 +38,8 @@ class _Fault(NamedTuple):
 
 
 @final
-class Watch:
-    """The guard of one run.
+class GuardMonitor(Observer):
+    """The guard of one run: it takes the place of each segment's computation.
 
     Parameters
     ----------
@@ -66,7 +68,7 @@ class Watch:
         self.limits = guard.limits(method, problem.system)
         self.solver = guard.solver(problem.system, batch, method.options.segment)
         if self.solver is not None:  # what does not fit is said before the run
-            self.solver.start(problem.system, start, problem.particles, problem.dt)
+            self.solver.check(problem.system, start, problem.particles, problem.dt)
         now = Readings.of(problem.system, start.x[:, None], start.v[:, None], problem.particles)
         shares = guard.shares(problem.system)
         self.budget = Budget(shares, now)
@@ -106,34 +108,40 @@ class Watch:
         self.stopped = np.array([bool(why) for why in message])
         self._warned = {event.reason for event in report.events}
 
-    def warm_up(self, problem: Problem, state: State) -> None:
-        """Compute one frame by the reference, so that nothing is compiled during the run."""
-        if self.solver is not None:
-            start = self.solver.start(problem.system, state[0], problem.particles[0], problem.dt)
-            self.solver.advance(start, 1)
+    def on_start(self, run: Recorder) -> None:
+        """Announce the guard, and the reference among what may be warmed up."""
+        run.info = replace(run.info, guard=self.report)
+        if self.solver is not None and run.carry is not None:
+            arrays = run.carry.arrays
+            state = State(run.problem.t0, arrays["x"], arrays["v"])
+            run.warm_ups.append(lambda: self._warm_up(run.problem, state))
 
-    def advance(
+    def _warm_up(self, problem: Problem, state: State) -> None:
+        """Compute one frame by the reference, so that nothing is compiled during the run."""
+        assert self.solver is not None
+        start = self.solver.start(problem.system, state[0], problem.particles[0], problem.dt)
+        self.solver.advance(start, 1)
+
+    def on_advance(self, run: Recorder, frames: int, advance: Callable[[], Segment]) -> Segment:
+        """Let the method advance, and do to the frames what the guard does."""
+        assert run.carry is not None
+        past_x, past_v = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
+        segment = self._guarded(run.carry, frames, advance, past_x, past_v)
+        run.info = replace(run.info, guard=self.report)
+        return segment
+
+    def _guarded(
         self,
         carry: Carry,
         frames: int,
-        tick: Tick | None,
+        advance: Callable[[], Segment],
         past_x: Float64[np.ndarray, "B T N D"],
         past_v: Float64[np.ndarray, "B T N D"],
     ) -> Segment:
-        """Advance as the integrator does; what the guard does to the frames is done.
-
-        Parameters
-        ----------
-        carry, frames, tick
-            As for `AbstractIntegrator.advance`.
-        past_x, past_v : ndarray, shape (B, T, N, D)
-            The run up to the frame of the carry.
-        """
+        """Advance, look, and act; the past is the run up to the frame of the carry."""
         outside = self._outside(carry, frames)
         hopeless = outside and self.guard.policy == "fallback"  # the method need not even try
-        segment = (
-            _standstill(carry, frames) if hopeless else self.method.advance(carry, frames, tick)
-        )
+        segment = standstill(carry, frames) if hopeless else advance()
         began = time.perf_counter()
         with np.errstate(all="ignore"):
             now = Readings.of(carry.problem.system, segment.x, segment.v, carry.problem.particles)
@@ -164,8 +172,9 @@ class Watch:
         count = segment.x.shape[1]
         good = np.arange(count) < segment.good[:, None]
         faults = [_Fault("non-finite", ~good, lambda b, f: segment.message[b])]
+        box = carry.problem.system.box
         with np.errstate(all="ignore"):
-            closest, speed = closest_pair(segment.x), fastest(segment.v)
+            closest, speed = closest_pair(segment.x, box), fastest(segment.v)
         share = (carry.frame + count) / self.frames
         faults += [self._loss(key, now, carry.frame + 1, share) for key in self.budget.thresholds]
         low, high = self.limits.closest, self.limits.fastest
@@ -240,7 +249,7 @@ class Watch:
             self.stopped = self.stopped | (segment.status != OK)
             self.budget.settle(now)
             return segment
-        edit = _Edit(carry, segment)
+        edit = SegmentEdit(carry, segment)
         for event in events:
             b, valid = event.trajectory, event.frame - carry.frame - 1
             if self.guard.policy == "stop":
@@ -256,7 +265,7 @@ class Watch:
         self._note(time.perf_counter() - began, [])
         return changed
 
-    def _replay(self, edit: _Edit, b: int) -> None:
+    def _replay(self, edit: SegmentEdit, b: int) -> None:
         """Replay a trajectory's segment by the reference."""
         assert self.solver is not None
         began, carry, problem = time.perf_counter(), edit.carry, edit.carry.problem

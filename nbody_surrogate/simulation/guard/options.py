@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nbody_surrogate.contracts.history import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import Limits
@@ -98,9 +99,21 @@ class Guard:
         return {key: shares[key] for key in sorted(shares)}
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
-        """Build what replays segments of so many frames, or return None where nothing does."""
+        """Build what replays segments of so many frames, or return None where nothing does.
+
+        Raises
+        ------
+        InputError
+            If the system has hidden variables.
+        """
         if self.policy != "fallback":
             return None
+        if system.hidden_variables:  # frames, from which a replay starts, do not hold them
+            raise InputError(
+                f"`guard` fallback cannot replay system {system.name!r}, which has hidden "
+                f"variables, {listed([each.name for each in system.hidden_variables])}; "
+                "use warn or stop"
+            )
         reference = self.reference
         if isinstance(reference, AbstractIntegrator):
             return type(reference)(**(dict(reference.options) | {"segment": segment}))

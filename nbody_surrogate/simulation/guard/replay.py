@@ -1,4 +1,4 @@
-"""DOC."""
+"""Segments of which some trajectories are not what the method gave: frozen, or replayed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Segment
 
-__all__ = []
+__all__ = ["SegmentEdit", "standstill"]
 
 
 @final
-class _Edit:
+class SegmentEdit:
     """A segment in the making, of which some trajectories are not what the method gave."""
 
     def __init__(self, carry: Carry, segment: Segment) -> None:
@@ -69,7 +69,7 @@ class _Edit:
         return carry
 
 
-def _standstill(carry: Carry, frames: int) -> Segment:
+def standstill(carry: Carry, frames: int) -> Segment:
     """Return a segment in which nothing has happened yet."""
     x, v = (np.repeat(carry.arrays[key][:, None], frames, axis=1) for key in ("x", "v"))
     batch = len(x)

@@ -8,8 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import count, islice
 from typing import final
 
-from nbody_surrogate.datasets.generation.shard_job import Maker
-from nbody_surrogate.datasets.shard import Block
+from nbody_surrogate.datasets.block import TrajectoryBlock
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.windows import AbstractWindows, Windows
 from nbody_surrogate.errors import InputError
@@ -76,7 +76,7 @@ class LiveWindows(AbstractWindows):
                 raise InputError(f"`{name}` must be at least {least}, got {value}")
         if spec.legacy is not None:
             raise InputError("`legacy` starts come from one stream; generate the data set first")
-        self._maker = Maker(spec)
+        self._maker = TrajectoryMaker(spec)
         self._maker.check()
         self._block, self._threads, self._first = block, threads, first
 
@@ -84,7 +84,7 @@ class LiveWindows(AbstractWindows):
         before, skip = divmod(self.position, self._block * len(self.firsts))
         numbers = count(share + before * workers, workers)
         pool = ThreadPoolExecutor(self._threads, "live-windows")
-        queue: deque[tuple[int, Future[Block]]] = deque()
+        queue: deque[tuple[int, Future[TrajectoryBlock]]] = deque()
         try:
             while True:
                 for number in islice(numbers, AHEAD * self._threads - len(queue)):
@@ -95,11 +95,11 @@ class LiveWindows(AbstractWindows):
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _make(self, number: int) -> Block:
+    def _make(self, number: int) -> TrajectoryBlock:
         begin = self._first + number * self._block
         return self.trajectories(begin, begin + self._block)
 
-    def trajectories(self, start: int, stop: int) -> Block:
+    def trajectories(self, start: int, stop: int) -> TrajectoryBlock:
         """Make the trajectories from `start` up to, not including, `stop`, whole."""
         part = range(start, stop)
         state, particles = self._maker.starts(part)

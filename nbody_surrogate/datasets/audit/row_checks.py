@@ -6,11 +6,10 @@ from typing import final
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets.audit.finding import Finding, Level
-from nbody_surrogate.datasets.shard import Block
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.datasets.task_rows import velocities_in_step
+from nbody_surrogate.datasets.velocity_lag import velocities_in_step
 
 __all__ = [
     "RowChecks",
@@ -59,7 +58,7 @@ class RowChecks:
         several = self.spec.trajectories > 1
         return np.asarray((self._zero == self.spec.trajectories) | (self._constant & several))
 
-    def add(self, first: int, block: Block) -> None:
+    def add(self, first: int, block: TrajectoryBlock) -> None:
         """Take in a block, whose first trajectory has number `first`."""
         x, v = block.x, block.v
         finite = np.isfinite(x).all((2, 3)) & np.isfinite(v).all((2, 3))
@@ -78,7 +77,7 @@ class RowChecks:
         self._hashes[first : first + len(x)] = np.where(usable, _hashes(block), 0)
         self.jumps[first : first + len(x)] = self._jumps(block, usable)
 
-    def _jumps(self, block: Block, usable: np.ndarray) -> np.ndarray:
+    def _jumps(self, block: TrajectoryBlock, usable: np.ndarray) -> np.ndarray:
         """Say which trajectories change their energy by more than the limit."""
         task = self.spec.task
         if "energy" not in self.system.conserved:
@@ -92,14 +91,9 @@ class RowChecks:
         span = np.fmax.reduce(energies, axis=1) - np.fmin.reduce(energies, axis=1)
         return np.asarray(span > self._limit)
 
-    def _energy(self, block: Block, some: np.ndarray, row: int) -> np.ndarray:
+    def _energy(self, block: TrajectoryBlock, some: np.ndarray, row: int) -> np.ndarray:
         x, v = block.x[some, row], block.v[some, row]
-        bonds = block.particles.couplings
-        particles = Particles(
-            block.particles.charges[some],
-            block.particles.masses[some],
-            None if bonds is None else bonds[some],
-        )
+        particles = block.particles[some]
         v = velocities_in_step(self.system, self.spec.velocity_lag, x, v, particles)
         return self.system.invariants(x, v, particles).energy
 
@@ -183,11 +177,13 @@ class RowChecks:
         return Finding("energy", "doubtful" if share > 0 else "ok", text, numbers)
 
 
-def _hashes(block: Block) -> np.ndarray:
+def _hashes(block: TrajectoryBlock) -> np.ndarray:
     """Hash the rows to (B, T), whatever the order of particles."""
     particle = np.zeros(block.x.shape[:3], np.uint64)
     for values in (block.x, block.v):
         bits = np.ascontiguousarray(values + 0.0).view(np.uint64)  # -0.0 becomes 0.0
+        # Each coordinate is mixed in by a bijection: what differs in one bit differs in half of
+        # them afterwards. Sums over particles do not depend on their order.
         for d in range(bits.shape[3]):
             particle ^= bits[..., d]
             for shift, factor in MIXING:

@@ -9,10 +9,10 @@ import numpy as np
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.audit.finding import Finding, Level
-from nbody_surrogate.datasets.audit.rows import RowChecks
+from nbody_surrogate.datasets.audit.row_checks import RowChecks
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
-from nbody_surrogate.datasets.shard import Block
-from nbody_surrogate.datasets.task_rows import velocities_in_step
+from nbody_surrogate.datasets.velocity_lag import velocities_in_step
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
@@ -21,12 +21,15 @@ from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["SolverCheck"]
 
-TOLERANCE = 1e-10
+TOLERANCE = 1e-10  # of the solver, far below any error that is reported
 SMALL = 64  # trajectories of the checks that need few
 STEPS = 8  # pairs of neighbouring rows that are looked at without a task
 NUDGE = 1e-3  # time units, for how a lag of velocities shows
 LEAST_LAG = 1e-7  # that is reported
-DOUBTFUL, WRONG = 1e-4, 1e-2  # of the mean squared displacement: the mean, the median error
+DOUBTFUL, WRONG = 1e-4, 1e-2
+"""Shares of the mean squared displacement. Close encounters make the mean error of sound data, too:
+that is doubtful. Where half of all errors are large, it is not the encounters."""
+
 FAR = 1e100  # distances are told apart up to here, where squares can still be added up
 
 
@@ -63,7 +66,7 @@ class SolverCheck:
         self._jumps = rows.jumps[self._numbers]
         self._block = self._sampled(self._numbers)
 
-    def _sampled(self, numbers: list[int]) -> Block:
+    def _sampled(self, numbers: list[int]) -> TrajectoryBlock:
         """Read some trajectories; neighbours are read together."""
         size = self._trajectories.block_size
         pieces, begin = [], 0
@@ -73,9 +76,9 @@ class SolverCheck:
             while end < len(numbers) and numbers[end] < first + size:
                 end += 1
             block = self._trajectories.read(first, numbers[end - 1] + 1)
-            pieces.append(_picked(block, np.array(numbers[begin:end]) - first))
+            pieces.append(block.subset(np.array(numbers[begin:end]) - first))
             begin = end
-        return Block.joined(pieces)
+        return TrajectoryBlock.joined(pieces)
 
     def findings(self) -> list[Finding]:
         """Say how far the rows are from the physics."""
@@ -96,16 +99,16 @@ class SolverCheck:
         return [pair for pair in pairs if not bad[list(pair)].any()]
 
     def _solve(
-        self, system: AbstractSystem, pair: _Pair, block: Block, lag: float
+        self, system: AbstractSystem, pair: _Pair, block: TrajectoryBlock, lag: float
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the solutions at a pair's target (G, N, D), and which trajectories they are of."""
         x, v = block.x[:, list(pair)], block.v[:, list(pair)]
         good = np.isfinite(x).all((1, 2, 3)) & np.isfinite(v).all((1, 2, 3))
-        good &= ((x[:, 0] != 0) | (v[:, 0] != 0)).any((1, 2))  # no motion from a zero row
+        good &= ((x[:, 0] != 0) | (v[:, 0] != 0)).any((1, 2))  # nothing follows from a zero row
         where = np.flatnonzero(good)
         if not where.size:
             return np.empty((0, *block.x.shape[2:])), where
-        some = _picked(block, where)
+        some = block.subset(where)
         x, v = some.x[:, pair.input], some.v[:, pair.input]
         v = velocities_in_step(system, lag, x, v, some.particles)
         name = default_reference(system, len(x))
@@ -166,11 +169,7 @@ class SolverCheck:
         pairs = [pair for pair in pairs if not self._rows.unusable[list(pair)].any()]
         if not pairs:
             return []
-        few = Block(
-            self._block.x[:SMALL],
-            self._block.v[:SMALL],
-            _picked(self._block, np.arange(min(SMALL, len(self._block.x)))).particles,
-        )
+        few = self._block.subset(slice(SMALL))
         said = self._spec.velocity_lag
         estimates = []
         for pair in pairs:
@@ -178,6 +177,8 @@ class SolverCheck:
             nudged, also = self._solve(self._ideal, pair, few, said + NUDGE)
             if len(where) != len(also) or not where.size:
                 continue
+            # To first order, a lag of tau moves the solution by tau times this slope. Least squares
+            # over the coordinates of a trajectory give the tau that explains its error best.
             slope = ((nudged - solved) / NUDGE).reshape(len(where), -1)
             error = (few.x[where, pair.target] - solved).reshape(len(where), -1)
             with np.errstate(all="ignore"):
@@ -186,22 +187,16 @@ class SolverCheck:
         values = values[np.isfinite(values)]
         if values.size < 2:
             return []
-        lag, spread = float(np.median(values)), float(np.quantile(np.abs(values), 0.75))
+        lag = float(np.median(values))
+        upper = float(np.quantile(np.abs(values), 0.75))
         numbers = {"further_lag": lag, "said": said}
         # A real lag is the same for all; errors of other kinds scatter.
-        real = abs(lag) > LEAST_LAG and spread < 2 * abs(lag)
+        real = abs(lag) > LEAST_LAG and upper < 2 * abs(lag)
         if not real:
             return [Finding("velocities", "ok", "in step with positions, as far as said", numbers)]
         text = f"velocities are {lag + said:.2g} time units behind positions"
         text += f", not {said:g}: say so by `velocity_lag`"
         return [Finding("velocities", "doubtful", text, numbers)]
-
-
-def _picked(block: Block, some: np.ndarray) -> Block:
-    particles = block.particles
-    bonds = None if particles.couplings is None else particles.couplings[some]
-    taken = type(particles)(particles.charges[some], particles.masses[some], bonds)
-    return Block(block.x[some], block.v[some], taken)
 
 
 def _mean_square(distances: np.ndarray) -> np.ndarray:

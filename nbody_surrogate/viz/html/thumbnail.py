@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
+from html import escape
+
 import numpy as np
 
-from nbody_surrogate.results.trajectory import Ensemble, RunInfo, Trajectory
-from nbody_surrogate.viz.html.document import escaped
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera, still_camera
 from nbody_surrogate.viz.scene.tracks import Track, finite, mixed
 
-__all__ = ["ensemble_html", "thumbnail", "trajectory_html"]
+__all__ = ["thumbnail"]
 
 WIDTH, HEIGHT = 320, 240
-BACK = (13, 17, 33)
-TRAIL, MOST = 24, 300  # frames; particles, beyond which trails are left out
-BALL = 0.036
+BACK = (13, 17, 33)  # the mean of the scene's backdrop, of 255
+TRAIL = 24  # frames, as in the scene
+MOST = 300  # particles, beyond which trails are left out: they would hide one another
 
 
-def trajectory_html(run: Trajectory) -> str:
-    """Write a picture of the last frame beside what the run is."""
-    return _beside(thumbnail(run), _facts(run.info, run.x.shape, run.t))
+def thumbnail(run: Trajectory | Ensemble) -> str:
+    """Draw a run's last frame, small, beside what the run is; notebooks show it by themselves.
+
+    Parameters
+    ----------
+    run : Trajectory or Ensemble
+        Positions of shape (T, N, D) or (B, T, N, D), D = 2 or 3; of several trajectories the first
+        is drawn.
+
+    Returns
+    -------
+    str
+        A piece of HTML: the picture as SVG, which needs no script, and a table.
+
+    Raises
+    ------
+    InputError
+        If `run` is neither.
+    """
+    return _beside(_picture(as_ensemble(run)[0]), _facts(run))
 
 
-def ensemble_html(run: Ensemble) -> str:
-    """Write a picture of the first trajectory beside what the ensemble is."""
-    return _beside(thumbnail(run[0]), _facts(run.info, run.x.shape[1:], run.t, len(run)))
-
-
-def thumbnail(run: Trajectory) -> str:
-    """Draw the last frame as SVG."""
+def _picture(run: Trajectory) -> str:
+    """Draw the last frame as SVG; where nothing is finite, the backdrop alone."""
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{_css(np.array(BACK))}"/>']
     if finite(run.x).any():
         track = Track.of(run, "run")
@@ -46,10 +59,10 @@ def _drawn(track: Track, camera: Camera) -> list[str]:
     """Draw trails and balls, the far ones first and hazier."""
     last, n = len(track.t) - 1, len(track.sizes)
     place, depth, scale = _projected(camera, track.x[last])
-    path = _projected(camera, track.path(last, TRAIL))[0]
-    haze = np.clip(0.05 + 0.3 * camera.depth(track.x[last]), 0.0, 0.45)
-    colours = mixed(255 * track.colours(), BACK, np.nan_to_num(haze)[:, None])
-    radius = BALL * min(30 / n, 4.0) ** 0.25 * camera.radius * track.sizes * scale
+    path, _, _ = _projected(camera, track.path(last, TRAIL))
+    haze = np.nan_to_num(camera.haze(track.x[last]))
+    colours = mixed(255 * track.colours(), BACK, haze[:, None])
+    radius = camera.ball_radius(n) * track.sizes * scale
     drawn = []
     for i in np.argsort(-depth):
         if not (np.isfinite(place[i]).all() and camera.sees(track.x[last, i])):
@@ -62,7 +75,8 @@ def _drawn(track: Track, camera: Camera) -> list[str]:
                 f'<polyline points="{line}" fill="none" stroke="{colour}" '
                 f'stroke-width="{max(0.6, 0.6 * radius[i]):.1f}" stroke-opacity="0.55"/>'
             )
-        (x, y), r = place[i], max(1.0, radius[i])
+        x, y = place[i]
+        r = max(1.0, radius[i])  # a pixel, below which it could not be seen
         drawn.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}" fill="{colour}"/>')
     return drawn
 
@@ -70,11 +84,12 @@ def _drawn(track: Track, camera: Camera) -> list[str]:
 def _projected(camera: Camera, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Map points (..., 3) to the picture (..., 2), with their depths and scales (...)."""
     seen = (x - camera.position) @ camera.facing.T
-    depth = -seen[..., 2]
+    depth = -seen[..., 2]  # the third axis points towards the camera
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = HEIGHT / 2 / np.tan(np.radians(VIEW_ANGLE / 2)) / depth
-        scale = np.where(depth > 0, scale, np.nan)
-        across, upward = seen[..., 0] * scale, seen[..., 1] * scale
+        scale = np.where(depth > 0, scale, np.nan)  # what is behind the camera has no place
+        across = seen[..., 0] * scale
+        upward = seen[..., 1] * scale
     return np.stack([WIDTH / 2 + across, HEIGHT / 2 - upward], axis=-1), depth, scale
 
 
@@ -82,11 +97,10 @@ def _css(colour: np.ndarray) -> str:
     return "rgb({},{},{})".format(*(round(float(part)) for part in colour))
 
 
-def _facts(
-    info: RunInfo, shape: tuple[int, ...], t: np.ndarray, trajectories: int | None = None
-) -> dict[str, str]:
-    frames, n, dimensions = shape
-    batch = {} if trajectories is None else {"trajectories": str(trajectories)}
+def _facts(run: Trajectory | Ensemble) -> dict[str, str]:
+    info, t = run.info, run.t
+    frames, n, dimensions = run.x.shape[-3:]
+    batch = {"trajectories": str(len(run))} if isinstance(run, Ensemble) else {}
     stopped = [why for why in info.message if why]
     end = {"stopped": stopped[0]} if stopped else {}
     return {
@@ -103,8 +117,8 @@ def _facts(
 
 def _beside(picture: str, facts: dict[str, str]) -> str:
     rows = "".join(
-        f'<tr><th style="text-align:left">{escaped(key)}</th>'
-        f'<td style="text-align:left">{escaped(value)}</td></tr>'
+        f'<tr><th style="text-align:left">{escape(key)}</th>'
+        f'<td style="text-align:left">{escape(value)}</td></tr>'
         for key, value in facts.items()
     )
     style = "display:flex;flex-wrap:wrap;gap:1em;align-items:center"

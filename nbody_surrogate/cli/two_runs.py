@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +16,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.request import Problem, Request
+from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.errors import RunError
 
 if TYPE_CHECKING:
@@ -24,23 +25,23 @@ if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
     from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.guard.options import Guard
-    from nbody_surrogate.simulation.recorder import Progress
+    from nbody_surrogate.simulation.observers import Progress
 
-__all__ = ["Job", "Stage"]
+__all__ = ["Stage", "TwoRuns"]
 
 Stage = Literal["method", "reference"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """What was asked for, and the files it is written to."""
+class TwoRuns:
+    """A method and its reference from one start: what was asked for, and the files it goes to."""
 
     request: Request
     files: Files
 
     def simulate(
         self,
-        problem: Problem,
+        problem: InitialValueProblem,
         method: AbstractIntegrator,
         stage: Stage,
         *,
@@ -48,8 +49,11 @@ class Job:
         verify: bool = False,
     ) -> Ensemble:
         """Run one of the two methods from its start."""
+        from nbody_surrogate.simulation.observers import WarmUp
+        from nbody_surrogate.simulation.output import Output
         from nbody_surrogate.simulation.simulate import simulate
 
+        output = Output(self._output(stage), self.request.overwrite, self._checkpoint(stage))
         with ExitStack() as stack:
             return simulate(
                 problem.system,
@@ -58,20 +62,16 @@ class Job:
                 problem.frames,
                 method,
                 guard=guard,
-                dt=problem.dt,
-                seed=problem.seed,
-                progress=self._progress(stack, method, problem.frames, stage),
-                output=self._output(stage),
-                overwrite=self.request.overwrite,
-                warm_up=True,
                 verify=verify,
-                checkpoint=self._checkpoint(stage),
+                output=output,
+                observers=[WarmUp(), self._progress(stack, method, problem.frames, stage)],
             )
 
     def resume(
         self, method: AbstractIntegrator, frames: int, stage: Stage, allow_inexact: bool
     ) -> Ensemble:
         """Go on with one of the two runs."""
+        from nbody_surrogate.simulation.observers import WarmUp
         from nbody_surrogate.simulation.resume import resume
 
         checkpoint = self.request.checkpoint
@@ -81,12 +81,11 @@ class Job:
                 checkpoint,
                 method,
                 allow_inexact=allow_inexact,
-                progress=self._progress(stack, method, frames, stage),
                 overwrite=self.request.overwrite,
-                warm_up=True,
+                observers=[WarmUp(), self._progress(stack, method, frames, stage)],
             )
 
-    def _output(self, stage: Stage) -> Path:
+    def _output(self, stage: Stage) -> os.PathLike[str]:
         if stage == "method":
             return self.files.output
         assert self.files.reference is not None
@@ -96,7 +95,7 @@ class Job:
         self, stack: ExitStack, method: AbstractIntegrator, frames: int, stage: Stage
     ) -> Progress:
         """Show a bar, and end soon where the user says so."""
-        part = repr(f"{self._output(stage)}.part")
+        part = repr(f"{os.fspath(self._output(stage))}.part")
         if self.request.checkpoint is None:
             hint = f"frames of finished segments stay readable in {part}"
         else:
@@ -112,16 +111,19 @@ class Job:
         from nbody_surrogate.simulation.checkpoint import Checkpoint
 
         files = {
-            key: None if path is None else str(path.absolute())
-            for key, path in asdict(self.files).items()
+            each.name: None if path is None else str(Path(path).absolute())
+            for each in fields(self.files)
+            if each.name != "checkpoint"  # it may be moved
+            for path in [getattr(self.files, each.name)]
         }
         plain = {
             key: str(value.absolute()) if isinstance(value, Path) else value
             for key, value in asdict(self.request).items()
         }
         note = {"stage": stage, "request": plain, "files": files}
+        path = self.files.checkpoint or self.request.checkpoint
         mine = self.request.overwrite or stage == "reference"  # the file is there by then
-        return Checkpoint(self.request.checkpoint, note, mine)
+        return Checkpoint(path, note, mine)
 
     def conclude(self, runs: list[Ensemble]) -> None:
         """Draw the picture, write the page, print the table and tell failures.
@@ -133,17 +135,23 @@ class Job:
         """
         request = self.request
         if request.render is not None:
-            from nbody_surrogate.viz.scene import render
+            from nbody_surrogate.viz.render import render
 
             pair = [each[0] for each in runs]
             truth = pair[1] if len(pair) > 1 else None
-            render(pair[0], request.render, reference=truth, overwrite=request.overwrite)
+            render(
+                pair[0],
+                self.files.picture or request.render,
+                reference=truth,
+                overwrite=request.overwrite,
+            )
         if request.report is not None:
-            from nbody_surrogate.viz.html.report import write_report_of
+            from nbody_surrogate.viz.html.report import write_report
 
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
-            write_report_of(runs[0], against, request.report, command, request.overwrite)
+            page = self.files.report or request.report
+            write_report(runs[0], against, page, command=command, overwrite=request.overwrite)
         _report(request, runs, self.files)
         _tell_failures(runs)
 
@@ -176,7 +184,7 @@ def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
     from nbody_surrogate.results.label_error import label_errors
-    from nbody_surrogate.results.metrics import summary
+    from nbody_surrogate.results.metrics import median_drifts
 
     info, errors = runs[0].info, label_errors(runs[-1])
     return {
@@ -190,7 +198,7 @@ def _as_dict(
         "message": [list(run.info.message) for run in runs],
         "comparison": None if comparison is None else comparison.to_dict(),
         "guard": None if info.guard is None else {**asdict(info.guard), "share": info.guard.share},
-        "drift": None if comparison is not None else summary(runs[0]),
+        "drift": None if comparison is not None else median_drifts(runs[0]),
         "label_error": None if errors is None else errors.to_dict(),
         "wall_time": [run.info.wall_time for run in runs],
         "files": [str(path) for path in written],

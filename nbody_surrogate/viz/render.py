@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import index
@@ -10,8 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.output_path import CheckedPath
+from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.html.scene import write_scene_page
 from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
@@ -23,13 +28,13 @@ from nbody_surrogate.viz.scene.writer import write
 
 __all__ = ["render"]
 
-SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels
-FASTEST = 60.0  # frames per second
+SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels: room for words, and for memory
+FASTEST = 60.0  # frames per second, as most screens have
 
 
 def render(
     candidate: Trajectory,
-    path: str | Path | None = None,
+    path: str | os.PathLike[str] | None = None,
     *,
     reference: Trajectory | None = None,
     frame: int = -1,
@@ -95,7 +100,7 @@ def render(
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))
     if reference is not None:
-        _check_twins(candidate, reference)
+        _check_same(candidate, reference)
     lead = candidate if reference is None else reference
     _check_drawable(lead)
     _check_options(size, trail, fps)
@@ -123,7 +128,7 @@ def render(
     return path
 
 
-def _checked_path(path: str | Path | None, overwrite: bool) -> Path | None:
+def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path | None:
     if path is not None:
         return check_picture_path(path, overwrite)
     check_display()
@@ -133,26 +138,25 @@ def _checked_path(path: str | Path | None, overwrite: bool) -> Path | None:
 def _write_other(
     path: Path, candidate: Trajectory, reference: Trajectory | None, title: str, overwrite: bool
 ) -> Path:
+    checked = CheckedPath(path)
     if is_data(path):
-        from nbody_surrogate.formats.export import export
-
-        return export(candidate, path, reference=reference, overwrite=overwrite)
-    from nbody_surrogate.viz.html.scene import write_scene_page
-
-    return write_scene_page(candidate, path, reference=reference, title=title, overwrite=overwrite)
+        return export(candidate, checked, reference=reference, overwrite=overwrite)
+    return write_scene_page(
+        candidate, checked, reference=reference, title=title, overwrite=overwrite
+    )
 
 
 def _or(asked: bool | None, default: bool) -> bool:
     return default if asked is None else asked
 
 
-def _check_twins(candidate: Trajectory, reference: Trajectory) -> None:
+def _check_same(candidate: Trajectory, reference: Trajectory) -> None:
     if candidate.x.shape != reference.x.shape:
         raise InputError(
             "`reference` must have the frames, particles and dimensions of `candidate`, "
             f"{candidate.x.shape}; got {reference.x.shape}"
         )
-    if not np.allclose(candidate.t, reference.t, rtol=1e-9, atol=1e-9):
+    if not same_times(candidate.t, reference.t):
         raise InputError("`reference` must have the frame times of `candidate`, got others")
     ours, theirs = candidate.particles, reference.particles
     for name, one, other in (
