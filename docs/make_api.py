@@ -21,8 +21,8 @@ HEAD = """\
 # Public names
 
 What is listed here stays from release to release; the modules behind it may move. Quantities are in
-reduced units, arrays of float64, and axes are called B (trajectories), F or T (frames), N (particles)
-and D (space). `help(name)` has the rest: parameters, shapes, errors and sources.
+reduced units, arrays of float64, and axes are called B (trajectories), F or T (frames),
+N (particles) and D (space). `help(name)` has the rest: parameters, shapes, errors and sources.
 
 This page is made from the code by `python docs/make_api.py`.
 """
@@ -52,7 +52,8 @@ def kind(value: Any) -> str:
         return "exception" if exception else "abstract class" if abstract(value) else "class"
     if inspect.isfunction(value):
         return "function"
-    return "text" if isinstance(value, str) else "type"
+    kinds = {str: "text", dict: "mapping"}
+    return kinds.get(type(value), "type")
 
 
 def abstract(cls: type) -> bool:

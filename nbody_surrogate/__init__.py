@@ -12,6 +12,8 @@ from nbody_surrogate.lazy import lazy_names
 
 if TYPE_CHECKING:
     __version__: str
+    """That of the installed distribution."""
+
     from nbody_surrogate.comparison.comparison import Comparison, compare
     from nbody_surrogate.comparison.lyapunov import Twins, twins_of
     from nbody_surrogate.comparison.table import comparison_table, run_table

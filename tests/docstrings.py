@@ -8,7 +8,6 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -22,6 +21,7 @@ DIMENSIONAL = {
 }
 """Names of what has a unit."""
 
+LIKE = re.compile(r"Parameters (and errors )?are those of `\w+`")
 HEADING = re.compile(r"^([A-Z][A-Za-z ]+)\n-{3,}\n", re.MULTILINE)
 ENTRY = re.compile(r"^(\S.*?)(?: : (.*))?$", re.MULTILINE)
 
@@ -58,7 +58,7 @@ def lacking(name: str, value: Any) -> list[str]:
     if not inspect.isclass(value):
         return [f"{name}: {what}" for what in _of_function(value, Docstring.of(value))]
     found = [f"{name}: {what}" for what in _of_class(value)]
-    whole = Docstring.of(value).text
+    whole = "\n".join(base.__doc__ or "" for base in value.__mro__ if "nbody" in base.__module__)
     for member, function in _members(value):
         if _documented_above(value, member):
             continue
@@ -68,8 +68,9 @@ def lacking(name: str, value: Any) -> list[str]:
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that a class defines itself."""
-    for name, value in vars(cls).items():
+    """Public methods and properties that a class, or one of ours above it, defines."""
+    ours = [base for base in reversed(cls.__mro__) if base.__module__.startswith("nbody")]
+    for name, value in {k: v for base in ours for k, v in vars(base).items()}.items():
         plain = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         if not name.startswith("_") and (inspect.isfunction(plain) or isinstance(plain, property)):
             yield name, plain
@@ -77,7 +78,8 @@ def _members(cls: type) -> Iterator[tuple[str, Any]]:
 
 def _documented_above(cls: type, member: str) -> bool:
     """Whether a method fulfils the contract of a class above, where it is documented."""
-    return any(member in vars(base) for base in cls.__mro__[1:] if "nbody" in base.__module__)
+    above = [base for base in cls.__mro__ if "nbody" in base.__module__ and member in vars(base)]
+    return len(above) > 1
 
 
 def _of_class(cls: type) -> list[str]:
@@ -90,21 +92,21 @@ def _of_class(cls: type) -> list[str]:
     found = list(_of_arguments(said, fields))
     if not UNITS.search(said.text) and DIMENSIONAL & fields.keys():
         found.append("does not say in which units")
-    makers = [vars(cls)[name] for name in ("__init__", "__post_init__") if name in vars(cls)]
-    own = [each for each in makers if Path(inspect.getfile(each)).is_file()]  # not a dataclass's
-    return found + [what for each in own for what in _of_errors(each, said)]
+    made = "__post_init__" if dataclasses.is_dataclass(cls) else "__init__"
+    makers = [value for name, value in vars(cls).items() if name == made]
+    return found + [what for each in makers for what in _of_errors(each, said)]
 
 
 def _fields(cls: type) -> dict[str, tuple[str, str]]:
     """What a class is made of: annotations, and what is said of them beside their names."""
     if issubclass(cls, BaseModel):
-        own = {name: field for name, field in cls.model_fields.items()}
-        return {name: (str(f.annotation), f.description or "") for name, f in own.items()}
+        own = cls.model_fields.items()
+        return {name: (str(field.annotation), field.description or "") for name, field in own}
     if dataclasses.is_dataclass(cls):
         return {field.name: (str(field.type), "") for field in dataclasses.fields(cls)}
     if hasattr(cls, "_fields"):
         return {name: (str(cls.__annotations__[name]), "") for name in cls._fields}
-    return _parameters(cls.__init__)
+    return {} if cls.__init__ is object.__init__ else _parameters(cls.__init__)
 
 
 def _parameters(function: Any) -> dict[str, tuple[str, str]]:
@@ -113,9 +115,7 @@ def _parameters(function: Any) -> dict[str, tuple[str, str]]:
     return {each.name: (str(each.annotation), "") for each in kept}
 
 
-def _of_arguments(
-    said: Docstring, arguments: dict[str, tuple[str, str]]
-) -> Iterator[str]:
+def _of_arguments(said: Docstring, arguments: dict[str, tuple[str, str]]) -> Iterator[str]:
     """What a docstring lacks of arguments: all must be there, arrays with their shapes."""
     entries = said.entries("Parameters", "Attributes")
     for name, (annotation, beside) in arguments.items():
@@ -132,9 +132,10 @@ def _of_function(function: Any, said: Docstring, above: str = "") -> list[str]:
         return ["has no docstring"]
     plain = function.fget if isinstance(function, property) else inspect.unwrap(function)
     returned = str(inspect.signature(plain).return_annotation)
-    found = list(_of_arguments(said, {} if plain is not function else _parameters(plain)))
+    elsewhere = plain is not function or LIKE.search(said.text)
+    found = list(_of_arguments(said, {} if elsewhere else _parameters(plain)))
     answer = said.sections.get("Returns", "")
-    if not _parameters(plain) and re.match("Return|Whether", said.text) or plain is not function:
+    if (not _parameters(plain) and re.match("Return|Whether", said.text)) or plain is not function:
         answer = said.text  # of what takes nothing, one sentence may say all
     if returned not in ("None", "NoReturn") and not answer.strip():
         found.append("does not say what it returns")

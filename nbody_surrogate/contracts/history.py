@@ -73,7 +73,18 @@ class HiddenVariable:
                 )
 
     def axes(self, n: int, dimensions: int) -> tuple[int, ...]:
-        """Return its shape for one trajectory, (N, ...)."""
+        """Return its shape for one trajectory.
+
+        Parameters
+        ----------
+        n, dimensions : int
+            N and D.
+
+        Returns
+        -------
+        tuple of int
+            (N, ...).
+        """
         known = {"N": n, "D": dimensions}
         return (n, *(axis if isinstance(axis, int) else known[axis] for axis in self.shape))
 

@@ -35,7 +35,7 @@ Cache = dict[str, Tensor]
 
 
 class ParticleTensors(NamedTuple):
-    """The constant properties of particles as tensors.
+    """The constant properties of particles as tensors, in reduced units.
 
     Attributes
     ----------
@@ -57,7 +57,20 @@ class ParticleTensors(NamedTuple):
         dtype: torch.dtype,
         field: FieldLaw | None = None,
     ) -> ParticleTensors:
-        """Copy `particles` to a device and dtype."""
+        """Copy particles to a device and dtype.
+
+        Parameters
+        ----------
+        particles : Particles, shape (B, N)
+        device : torch.device or str
+        dtype : torch.dtype
+        field : FieldLaw, optional
+            The law of the external field, for a model that applies it.
+
+        Returns
+        -------
+        ParticleTensors
+        """
         return cls(
             torch.tensor(particles.charges, device=device, dtype=dtype),
             torch.tensor(particles.masses, device=device, dtype=dtype),
@@ -114,7 +127,12 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     10. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
         class or on the instance: a system that needs more is refused.
 
-    `nbody_surrogate.testing` checks all of this.
+    All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    config : SurrogateConfig
+        An instance of `Config`.
     """
 
     api_version: ClassVar[int] = 1
@@ -185,6 +203,11 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
         ----------
         x, v : Tensor, shape (B, T, N, D)
             The frames before the one that `step_cache` is given next; T may be 0.
+        particles : ParticleTensors
+
+        Returns
+        -------
+        Cache
         """
         first = max(x.shape[1] - self.config.history + 1, 0)
         return {"x": x[:, first:], "v": v[:, first:]}
@@ -200,6 +223,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
             Never changed in place.
         x, v : Tensor, shape (B, N, D)
             The newest frame.
+        particles : ParticleTensors
 
         Returns
         -------

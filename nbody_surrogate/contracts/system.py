@@ -35,7 +35,7 @@ SAMPLER = "sampler: "
 
 
 class SystemSpec(BaseModel):
-    """Base of every system's parameters: unknown keys are refused, values are checked.
+    """Base of every system's parameters, in reduced units: unknown keys are refused.
 
     A parameter that shapes the sampled starts only, and no force, has a description that begins
     with ``sampler: ``.
@@ -59,7 +59,7 @@ class SystemSpec(BaseModel):
 
 
 class Invariants(NamedTuple):
-    """Quantities of motion, one row per trajectory.
+    """Quantities of motion in reduced units, one row per trajectory.
 
     Attributes
     ----------
@@ -78,9 +78,15 @@ class Invariants(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N).
+    """One start, as a system draws it, in reduced units.
 
-    Hidden variables (N, ...) by their names, where the system has some.
+    Attributes
+    ----------
+    x, v : ndarray, shape (N, D)
+    charges, masses : ndarray, shape (N,)
+    couplings : ndarray, shape (N, N), or None
+    hidden : mapping of str to ndarray, shapes (N, ...)
+        Hidden variables by their names, where the system has some.
     """
 
     x: np.ndarray
@@ -120,6 +126,16 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    **parameters
+        Those of `Spec`.
+
+    Raises
+    ------
+    InputError
+        If one is unknown or out of range.
     """
 
     api_version: ClassVar[int] = 1
@@ -161,14 +177,44 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
     @abstractmethod
     def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
-        """Accelerations by the other particles, shape (B, N, D)."""
+        """Accelerations by the other particles.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
+        """
 
     def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
-        """Accelerations by external fields, or None where there are none."""
+        """Accelerations by external fields, or None where there are none.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B, N, D), or None
+        """
         return None
 
     def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
-        """Total potential energy, pair and one-body part; NaN where it is not implemented."""
+        """Total potential energy, pair and one-body part; NaN where it is not implemented.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B,)
+        """
         return np.full(len(x), np.nan)
 
     @abstractmethod
@@ -195,6 +241,10 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         n, dimensions : int
         rows : int
             How many rows the program stores; what it draws may depend on it.
+
+        Returns
+        -------
+        Draw or None
         """
         return None
 
@@ -216,7 +266,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         hidden: Hidden = NOTHING_HIDDEN,
         neighbours: Neighbours | None = None,
     ) -> Vectors:
-        """Total acceleration, shape (B, N, D).
+        """Total acceleration.
 
         Parameters
         ----------
@@ -226,6 +276,10 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
             All of the system's hidden variables, where it has some.
         neighbours : Neighbours, optional
             A list that covers `x`, of a system that asks for one; by default it is made anew.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
 
         Raises
         ------
@@ -248,6 +302,15 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     @final
     def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
         """Energy, kinetic energy, momentum and angular momentum of each trajectory.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        Invariants
 
         Raises
         ------
@@ -337,7 +400,20 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
 
 def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particles]:
-    """Make one batch of draws, at t = 0; `seed` is that of the sampler."""
+    """Make one batch of draws, at t = 0.
+
+    Parameters
+    ----------
+    draws : list of Draw
+        One for each trajectory, all of the same N and D.
+    seed : int, optional
+        That of the sampler, which the state keeps.
+
+    Returns
+    -------
+    state : State, shape (B, N, D)
+    particles : Particles
+    """
     rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
     x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
     bonds = [draw.couplings for draw in draws if draw.couplings is not None]

@@ -19,7 +19,23 @@ def pair_force(
     masses: tuple[Tensor, Tensor],
     coupling: Tensor | float,
 ) -> Tensor:
-    """Force over distance of pairs, by their squared distances."""
+    """Force over distance of pairs, in reduced units.
+
+    Parameters
+    ----------
+    law : PairLaw
+    r2 : Tensor, shape (...)
+        Squared distances.
+    charges, masses : pair of Tensor, shapes that broadcast with (...)
+        Of the first and of the second particle of each pair.
+    coupling : Tensor, shape (...), or float
+        Of the pair, and 1 where there are none.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        Of the dtype and on the device of `r2`.
+    """
     force, _ = law.factory(_sqrt, _where)(law.parameters, r2, *charges, *masses, coupling)
     return torch.as_tensor(force, dtype=r2.dtype, device=r2.device)
 
@@ -27,7 +43,19 @@ def pair_force(
 def field_acceleration(
     law: FieldLaw, x: Tensor, v: Tensor, charges: Tensor, masses: Tensor
 ) -> Tensor:
-    """Accelerations (..., D) at x, v (..., D), of particles with charges and masses (...)."""
+    """Accelerations by an external field, in reduced units.
+
+    Parameters
+    ----------
+    law : FieldLaw
+    x, v : Tensor, shape (..., D)
+    charges, masses : Tensor, shape (...)
+
+    Returns
+    -------
+    Tensor, shape (..., D)
+        Of the dtype and on the device of `x`.
+    """
     a, _ = law.factory(_sqrt, _where)(
         law.parameters, _components(x), _components(v), charges, masses
     )

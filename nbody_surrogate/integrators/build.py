@@ -81,6 +81,17 @@ def find_method(name: str, label: str = "integrator") -> Method:
 def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
     """Build an integrator by name; a surrogate's name gives a `SurrogateIntegrator`.
 
+    Parameters
+    ----------
+    name : str
+        Of an integrator or a surrogate; ``distribution:name`` where two distributions have it.
+    **options
+        Those of the integrator, or of `SurrogateIntegrator`.
+
+    Returns
+    -------
+    AbstractIntegrator
+
     Raises
     ------
     InputError

@@ -74,6 +74,8 @@ def edge_sums(
 ) -> tuple[Tensor, Tensor]:
     """Sum messages and weighted separations over each particle's pairs.
 
+    Positions are in reduced units, or in any others that the weights were made for.
+
     Parameters
     ----------
     of_i, of_j : Tensor, shape (S, N, d)
@@ -271,7 +273,7 @@ def _pieces(h: Tensor) -> list[slice]:
 
 @final
 class EGCL(nn.Module):
-    """One layer: changes of the features, and W vectors of each particle.
+    """One layer: changes of the features, and W vectors of each particle, in reduced units.
 
     Parameters
     ----------
@@ -302,13 +304,20 @@ class EGCL(nn.Module):
         nn.init.zeros_(self.share.bias)
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Return phi_h, (S, N, d), and phi_v v + mean_j phi_x (x_i - x_j), (S, N, W, D).
+        """Look at each sample by itself.
 
         Parameters
         ----------
         h : Tensor, shape (S, N, d)
         x, v : Tensor, shape (S, N, D)
         edges : Tensor, shape (S, N, N, E)
+
+        Returns
+        -------
+        change : Tensor, shape (S, N, d)
+            phi_h, to be added to the features.
+        vectors : Tensor, shape (S, N, W, D)
+            phi_v v + mean_j phi_x (x_i - x_j).
         """
         received, pull = edge_sums(self.of_i(h), self.of_j(h), x, edges, self._weights())
         pull = pull / max(x.shape[1] - 1, 1)  # a mean, which keeps its size whatever N is

@@ -29,6 +29,7 @@ from nbody_surrogate.registry.entry_points import (
     look_again,
     normal,
 )
+from nbody_surrogate.registry.requirements import admit
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -90,6 +91,17 @@ def names(*kinds: Kind) -> list[str]:
 
 def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
     """Build a system by name.
+
+    Parameters
+    ----------
+    name : str
+        ``distribution:name`` where two distributions have it.
+    **parameters
+        Those of the system, in reduced units.
+
+    Returns
+    -------
+    AbstractSystem
 
     Raises
     ------
@@ -236,17 +248,68 @@ def entries() -> list[Entry]:
 
 
 def register_system(name: str) -> Callable[[Class], Class]:
-    """Register a system class under a name, for this process."""
+    """Register a system class under a name, for this process.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorates the class, and returns it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    PluginError
+        If the class lacks what its contract asks for.
+    """
     return _register("systems", name)
 
 
 def register_integrator(name: str) -> Callable[[Class], Class]:
-    """Register an integrator class under a name, for this process."""
+    """Register an integrator class under a name, for this process.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorates the class, and returns it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    PluginError
+        If the class lacks what its contract asks for.
+    """
     return _register("integrators", name)
 
 
 def register_surrogate(name: str) -> Callable[[Class], Class]:
-    """Register a surrogate class under a name, for this process."""
+    """Register a surrogate class under a name, for this process.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorates the class, and returns it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    PluginError
+        If the class lacks what its contract asks for.
+    """
     return _register("surrogates", name)
 
 
@@ -336,8 +399,6 @@ def _load(kind: Kind, name: str, label: str) -> Any:
 
 def _admit(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
-    from nbody_surrogate.registry.requirements import admit
-
     admit(cls, origin)
     note_origin(cls, origin)
 

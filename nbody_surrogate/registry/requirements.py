@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from nbody_surrogate import contracts  # whose names load when used: torch for surrogates alone
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.errors import PluginError
 
@@ -65,13 +66,7 @@ def _is_subclass(value: object, kind: type) -> bool:
 def _contract(kind: str) -> tuple[Any, dict[str, type]]:
     """Return the abstract class of a kind, and the class attributes that it asks for."""
     if kind == "system":
-        from nbody_surrogate.contracts.system import AbstractSystem, SystemSpec
-
-        return AbstractSystem, {"name": str, "Spec": SystemSpec}
+        return contracts.AbstractSystem, {"name": str, "Spec": contracts.SystemSpec}
     if kind == "integrator":
-        from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-
-        return AbstractIntegrator, {"Options": IntegratorOptions}
-    from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
-
-    return AbstractSurrogate, {"Config": SurrogateConfig}
+        return contracts.AbstractIntegrator, {"Options": contracts.IntegratorOptions}
+    return contracts.AbstractSurrogate, {"Config": contracts.SurrogateConfig}

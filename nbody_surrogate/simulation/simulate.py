@@ -59,7 +59,7 @@ def simulate(
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.
     dt : float, optional
-        Time between frames; by default the system's ``frame_dt``.
+        Time between frames, in reduced units; by default the system's ``frame_dt``.
     verify : bool
         First run the same start by a sharper integrator: 100 times tighter tolerances, or 4
         times the sub-steps. The position RMSE between the two becomes the result's

@@ -88,18 +88,51 @@ class Guard:
         self.thresholds = validated(Thresholds, thresholds, "the guard")
 
     def limits(self, method: AbstractIntegrator, system: AbstractSystem) -> Limits:
-        """Return the limits that hold: the guard's own, else the method's."""
+        """Return the limits that hold: the guard's own, else the method's.
+
+        Parameters
+        ----------
+        method : AbstractIntegrator
+        system : AbstractSystem
+
+        Returns
+        -------
+        Limits
+        """
         given = {key: getattr(self.thresholds, key) for key in Limits._fields}
         own = {key: value for key, value in given.items() if value is not None}
         return method.limits(system)._replace(**own)
 
     def shares(self, system: AbstractSystem) -> dict[str, float]:
-        """Return the thresholds of what the system keeps."""
+        """Return the thresholds of what the system keeps.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+
+        Returns
+        -------
+        dict of str to float
+            By the names of `AbstractSystem.conserved`.
+        """
         shares = self.thresholds.model_dump(include=set(system.conserved))
         return {key: shares[key] for key in sorted(shares)}
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
-        """Build what replays segments of so many frames, or return None where nothing does.
+        """Build what replays segments.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+        batch : int
+            Trajectories, which the default reference depends on.
+        segment : int
+            Frames of a segment.
+
+        Returns
+        -------
+        AbstractIntegrator or None
+            None where the policy replays nothing.
 
         Raises
         ------
