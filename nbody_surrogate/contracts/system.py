@@ -414,8 +414,10 @@ def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particle
     state : State, shape (B, N, D)
     particles : Particles
     """
-    rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
-    x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
+    x = np.stack([draw.x for draw in draws])
+    v = np.stack([draw.v for draw in draws])
+    charges = np.stack([draw.charges for draw in draws])
+    masses = np.stack([draw.masses for draw in draws])
     bonds = [draw.couplings for draw in draws if draw.couplings is not None]
     hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
     couplings = np.stack(bonds) if bonds else None

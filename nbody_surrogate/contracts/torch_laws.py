@@ -78,10 +78,11 @@ def _where(condition: Tensor | bool, yes: Tensor | float, no: Tensor | float) ->
     """Choose between floats in double precision, where torch.where would take single."""
     if not isinstance(condition, Tensor):
         return yes if condition else no
-    yes, no = (
-        value
-        if isinstance(value, Tensor)
-        else torch.tensor(value, dtype=torch.float64, device=condition.device)
-        for value in (yes, no)
-    )
-    return torch.where(condition, yes, no)
+    device = condition.device
+    return torch.where(condition, _as_tensor(yes, device), _as_tensor(no, device))
+
+
+def _as_tensor(value: Tensor | float, device: torch.device) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    return torch.tensor(value, dtype=torch.float64, device=device)

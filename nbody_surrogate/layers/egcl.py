@@ -132,7 +132,8 @@ def _on_pairs(
     shape = difference.shape[:3]
     squared = difference.square().sum(-1, keepdim=True)  # no root: its slope at 0 is infinite
     geometry = torch.cat([squared, edges], dim=-1).flatten(0, 2)
-    z1, a1, z2, message, gated, z3, a3 = (array[: len(x)].flatten(0, 2) for array in room)
+    rows = [array[: len(x)].flatten(0, 2) for array in room]  # the last piece may be shorter
+    z1, a1, z2, message, gated, z3, a3 = rows
     # The first layer on [h_i, h_j, geometry], as a sum of three products: those with h cost N rows
     # and not N^2.
     torch.add(of_i[:, :, None], of_j[:, None], out=z1.view(*shape, -1))

@@ -270,7 +270,8 @@ class Block(nn.Module):
 
     def _over_frames(self, graphs: Graphs, batch: int) -> Graphs:
         """Attend over frames, which are brought next to the last axis: (B, N, T, d)."""
-        h, x, v, edges = (y.view(batch, -1, *y.shape[1:]).movedim(1, -2) for y in graphs)
+        by_frame = [y.view(batch, -1, *y.shape[1:]).movedim(1, -2) for y in graphs]
+        h, x, v, edges = by_frame
         x, v = self.vectors(h, x, v)  # by the features before their own attention
         h = h + self.dropout(self.attention(self.normal(h)))
         if self.edge_attention is not None:
@@ -316,7 +317,8 @@ class SETPaper(AbstractSurrogate[SETPaperConfig]):
         batch, frames, n, dims = x.shape
         self._check(frames, dims, features)
         origin = self._origin(x)
-        x, v = (x - origin).to(self.dtype), v.to(self.dtype)  # (B, T, N, D)
+        x = (x - origin).to(self.dtype)  # (B, T, N, D)
+        v = v.to(self.dtype)
         graphs = self._begin(x, v, particles, features)
         for block in self.blocks:
             graphs = self._held(block(graphs, batch), graphs)

@@ -98,7 +98,8 @@ class SymplecticEuler(_Splitting):
     """
 
     name = "symplectic-euler"
-    kicks, drifts = (1.0,), (1.0,)
+    kicks = (1.0,)
+    drifts = (1.0,)
     evaluations = 1
 
 
@@ -112,7 +113,8 @@ class Leapfrog(_Splitting):
     """
 
     name = "leapfrog"
-    kicks, drifts = (0.5, 0.5), (1.0, 0.0)
+    kicks = (0.5, 0.5)
+    drifts = (1.0, 0.0)
     evaluations = 1
 
 
