@@ -23,7 +23,7 @@ from nbody_simulators.systems.legacy import legacy_starts
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.datasets import Dataset, generate_dataset
-from nbody_surrogate.datasets.folder import sole_writer
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.datasets.generation.label_error import label_error_sample
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import read_spec, resolve
