@@ -338,8 +338,9 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
 def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particles]:
     """Make one batch of draws, at t = 0; `seed` is that of the sampler."""
-    rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
-    x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
+    x, v = np.stack([draw.x for draw in draws]), np.stack([draw.v for draw in draws])
+    charges = np.stack([draw.charges for draw in draws])
+    masses = np.stack([draw.masses for draw in draws])
     bonds = [draw.couplings for draw in draws if draw.couplings is not None]
     hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
     couplings = np.stack(bonds) if bonds else None
