@@ -20,9 +20,9 @@ PACKAGES = {
 HEAD = """\
 # Public names
 
-What is listed here stays from release to release; the modules behind it may move. Quantities are in
-reduced units, arrays of float64, and axes are called B (trajectories), F or T (frames), N (particles)
-and D (space). `help(name)` has the rest: parameters, shapes, errors and sources.
+What is listed here stays from release to release; the modules behind it may move. Quantities are
+in reduced units, arrays of float64, and axes are called B (trajectories), F or T (frames), N
+(particles) and D (space). `help(name)` has the rest: parameters, shapes, errors and sources.
 
 This page is made from the code by `python docs/make_api.py`.
 """

@@ -98,8 +98,8 @@ def _of_class(cls: type) -> list[str]:
 def _fields(cls: type) -> dict[str, tuple[str, str]]:
     """What a class is made of: annotations, and what is said of them beside their names."""
     if issubclass(cls, BaseModel):
-        own = {name: field for name, field in cls.model_fields.items()}
-        return {name: (str(f.annotation), f.description or "") for name, f in own.items()}
+        own = cls.model_fields.items()
+        return {name: (str(f.annotation), f.description or "") for name, f in own}
     if dataclasses.is_dataclass(cls):
         return {field.name: (str(field.type), "") for field in dataclasses.fields(cls)}
     if hasattr(cls, "_fields"):
@@ -113,9 +113,7 @@ def _parameters(function: Any) -> dict[str, tuple[str, str]]:
     return {each.name: (str(each.annotation), "") for each in kept}
 
 
-def _of_arguments(
-    said: Docstring, arguments: dict[str, tuple[str, str]]
-) -> Iterator[str]:
+def _of_arguments(said: Docstring, arguments: dict[str, tuple[str, str]]) -> Iterator[str]:
     """What a docstring lacks of arguments: all must be there, arrays with their shapes."""
     entries = said.entries("Parameters", "Attributes")
     for name, (annotation, beside) in arguments.items():
@@ -134,7 +132,8 @@ def _of_function(function: Any, said: Docstring, above: str = "") -> list[str]:
     returned = str(inspect.signature(plain).return_annotation)
     found = list(_of_arguments(said, {} if plain is not function else _parameters(plain)))
     answer = said.sections.get("Returns", "")
-    if not _parameters(plain) and re.match("Return|Whether", said.text) or plain is not function:
+    takes_nothing = not _parameters(plain) and re.match("Return|Whether", said.text)
+    if takes_nothing or plain is not function:
         answer = said.text  # of what takes nothing, one sentence may say all
     if returned not in ("None", "NoReturn") and not answer.strip():
         found.append("does not say what it returns")
