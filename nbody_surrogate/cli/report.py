@@ -33,18 +33,19 @@ def report(
 
     The reference is `RUN.reference.h5` beside it where `--against` names no other.
     """
+    from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.viz.html.document import check_page_path
     from nbody_surrogate.viz.html.report import write_report
 
     output = run.with_suffix(".html") if output is None else output
-    check_page_path(output, overwrite, "output")
+    checked = CheckedPath(check_page_path(output, overwrite, "output"))
     against = reference_file(run, against, no_against)
     candidate = read_h5md(run)
     reference = None if against is None else read_h5md(against)
     command = command_line(("quiet", "overwrite"))
     write_report(
-        candidate, reference, output, floor=not no_floor, command=command, overwrite=overwrite
+        candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
     )
     if not quiet:
         click.echo(f"Report: {output}")

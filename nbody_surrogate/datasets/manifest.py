@@ -15,6 +15,7 @@ from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = [
+    "MANIFEST",
     "LabelError",
     "Manifest",
     "ShardRecord",
@@ -24,7 +25,7 @@ __all__ = [
     "write_manifest",
 ]
 
-NAME = "manifest.json"
+MANIFEST = "manifest.json"
 FORMAT = "nbody-surrogate data set"
 FORMAT_VERSION = 1
 LARGEST = 1 << 28  # bytes
@@ -101,7 +102,7 @@ def read_manifest(folder: Path) -> Manifest:
     FileFormatError
         If it is missing, damaged or of a newer format.
     """
-    path = folder / NAME
+    path = folder / MANIFEST
     try:
         if path.is_symlink():
             raise ValueError("it is a symbolic link, which is not followed")
@@ -113,7 +114,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(**content)
         _check_shards(manifest)
     except FileNotFoundError:
-        raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {NAME}") from None
+        raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {MANIFEST}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -158,4 +159,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     RunError
         If it cannot be written.
     """
-    write_json(folder / NAME, manifest.model_dump(mode="json"), indent=1, synced=True)
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"), indent=1, synced=True)

@@ -50,7 +50,7 @@ from nbody_surrogate.files.hdf5 import (
     text_type,
 )
 
-__all__ = ["ShardData", "ShardReader", "shard_name", "write_shard"]
+__all__ = ["ShardData", "ShardReader", "reported", "shard_name", "write_shard"]
 
 FORMAT = 1
 STREAM = 627  # numbers of a legacy stream's state

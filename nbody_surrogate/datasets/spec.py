@@ -25,7 +25,16 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.toml import read_toml
 from nbody_surrogate.registry.registry import make_system, names, preset
 
-__all__ = ["DatasetSpec", "Legacy", "Span", "TaskSpec", "WindowSpec", "read_spec", "resolve"]
+__all__ = [
+    "DatasetSpec",
+    "Legacy",
+    "Span",
+    "TaskSpec",
+    "WindowSpec",
+    "preset_names",
+    "read_spec",
+    "resolve",
+]
 
 SHARD_BYTES = 16 * 2**20  # of positions and velocities, unless the size is given
 SMALLEST_SHARE = 10  # of the trajectories, one in so many for validation and one for testing

@@ -16,7 +16,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.atomic import whole_file
 from nbody_surrogate.files.untrusted import require_regular
 
-__all__ = ["NpyFile", "save_npy", "write_npy"]
+__all__ = ["DAMAGE", "HEADERS", "NpyFile", "save_npy", "write_npy"]
 
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

@@ -214,7 +214,8 @@ def is_local(kind: Kind, name: str) -> bool:
 def is_surrogate(name: str) -> bool:
     """Whether a name is a surrogate's. A name that is both is an error."""
     _look_again_for("integrators", name)
-    surrogates, integrators = (_owners(kind, name) for kind in ("surrogates", "integrators"))
+    surrogates = _owners("surrogates", name)
+    integrators = _owners("integrators", name)
     if surrogates and integrators:
         raise PluginError(
             f"{name!r} is provided both as a surrogate, by {' and '.join(surrogates)}, and as an "

@@ -180,8 +180,8 @@ class _Rest:
         """Read what there is of the run."""
         document, part = self.restart.document, part_path(self.output)
         if document.frame == 0:  # all is made anew
-            x, v = (self.restart.arrays[key][:, None] for key in ("carry.x", "carry.v"))
-            return x, v
+            start = self.restart.arrays
+            return start["carry.x"][:, None], start["carry.v"][:, None]
         limit = 16 * (document.frame + 1) * self.restart.arrays["carry.x"].size
         with H5MDReader(part, limit=limit) as file:
             x, v = file.read(0, min(document.frame + 1, file.frames))
@@ -220,7 +220,7 @@ class _Rest:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
 
     def observers(self, path: Path, overwrite: bool) -> list[Observer]:
-        """What keeps the restart file at `path` up to date, and the output."""
+        """Make what keeps the restart file at `path` and the output up to date."""
         segments = 0 if self.monitor is None else self.monitor.segments
         if self.run.done == 0:  # all is made anew
             part_path(self.output).unlink(missing_ok=True)

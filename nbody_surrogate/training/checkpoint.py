@@ -16,12 +16,17 @@ from nbody_surrogate.files.json_file import DAMAGE, read_json, write_json
 from nbody_surrogate.files.untrusted import read_bounded
 
 __all__ = [
+    "damaged",
     "load_checkpoint",
+    "optimizer_tensors",
+    "part_of",
+    "restore_optimizer",
     "save_checkpoint",
 ]
 
 NAME = "checkpoint.json"
 LARGEST = 8 * 2**30  # bytes of tensors
+MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "step"})  # of AdamW; steps that had a gradient
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
@@ -79,9 +84,6 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[str, Any]) -
         for moment in MOMENTS & optimizer.state[parameter].keys():
             found[f"{moment}.{key}"] = torch.as_tensor(optimizer.state[parameter][moment])
     return found
-
-
-MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "step"})  # steps that had a gradient
 
 
 def restore_optimizer(

@@ -23,7 +23,7 @@ from nbody_surrogate.comparison.comparison import compare
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
-from nbody_surrogate.datasets.folder import sole_writer
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.formats.h5md import read_h5md
 from nbody_surrogate.registry import registry
 from nbody_surrogate.registry.registry import make_system, register_integrator, register_system

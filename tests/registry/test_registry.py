@@ -372,7 +372,8 @@ def test_a_cell_of_a_notebook_can_be_run_again(registered):
     [
         "import nbody_surrogate",
         "import nbody_surrogate; nbody_surrogate.__version__; dir(nbody_surrogate)",
-        "from nbody_surrogate.registry.registry import names; names('systems', 'integrators', 'surrogates')",
+        "from nbody_surrogate.registry.registry import names; "
+        "names('systems', 'integrators', 'surrogates')",
     ],
 )
 def test_importing_the_package_imports_nothing_heavy(statement):

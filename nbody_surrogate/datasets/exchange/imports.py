@@ -10,7 +10,7 @@ import numpy as np
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import NriFiles
-from nbody_surrogate.datasets.folder import LOCK, check_space, made_by, remove_parts, sole_writer
+from nbody_surrogate.datasets.folder import check_space, made_by, remove_parts
 from nbody_surrogate.datasets.manifest import (
     Manifest,
     ShardRecord,
@@ -20,6 +20,7 @@ from nbody_surrogate.datasets.manifest import (
 )
 from nbody_surrogate.datasets.shard import ShardData, shard_name, write_shard
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.folder_lock import LOCK, sole_writer
 from nbody_surrogate.files.sha256 import file_hash
 
 __all__ = ["import_nri"]

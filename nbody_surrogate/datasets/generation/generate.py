@@ -16,7 +16,6 @@ from nbody_surrogate.datasets.folder import (
     is_finished,
     is_whole,
     remove_parts,
-    sole_writer,
 )
 from nbody_surrogate.datasets.generation.label_error import (
     label_error_rows,
@@ -36,6 +35,7 @@ from nbody_surrogate.datasets.manifest import (
 from nbody_surrogate.datasets.shard import ShardReader, shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.sha256 import file_hash
 from nbody_surrogate.parallel.processes import run_here, run_on_workers
 from nbody_surrogate.registry.registry import is_local

@@ -54,8 +54,10 @@ class Readings(NamedTuple):
     def row(self, b: int) -> Readings:
         """Return trajectory `b` alone."""
         rows = slice(b, b + 1)
-        values, scales = ({k: y[rows] for k, y in each.items()} for each in self)
-        return Readings(values, scales)
+        return Readings(
+            {key: values[rows] for key, values in self.values.items()},
+            {key: scales[rows] for key, scales in self.scales.items()},
+        )
 
 
 @final
@@ -113,7 +115,8 @@ class Budget:
         and so does what the replay lost. Both are readings of the trajectory alone.
         """
         for key in self.thresholds:
-            base, spent = (self.arrays[f"{key}.{part}"].copy() for part in ("base", "spent"))
+            base = self.arrays[f"{key}.base"].copy()
+            spent = self.arrays[f"{key}.spent"].copy()
             first, last = before.values[key][:, :1], now.values[key][:, -1:]
             spent[b] += (_size(first - base[b]) + _size(last - first)).item()
             base[b] = last[0, 0]

@@ -270,7 +270,8 @@ class GuardMonitor(Observer):
         assert self.solver is not None
         began, carry, problem = time.perf_counter(), edit.carry, edit.carry.problem
         frames = edit.x.shape[1]
-        x, v = (carry.arrays[key][b : b + 1] for key in ("x", "v"))
+        x = carry.arrays["x"][b : b + 1]
+        v = carry.arrays["v"][b : b + 1]
         try:
             state = State(problem.time(carry.frame), x, v)
             start = self.solver.start(problem.system, state, problem.particles[b], problem.dt)
@@ -292,7 +293,8 @@ class GuardMonitor(Observer):
         for event in events:
             b = event.trajectory
             if not self.stopped[b]:
-                x, v = (carry.arrays[key][b : b + 1, None] for key in ("x", "v"))
+                x = carry.arrays["x"][b : b + 1, None]
+                v = carry.arrays["v"][b : b + 1, None]
                 self.budget.reopen(b, Readings.of(system, x, v, particles[b]), now.row(b))
 
 
