@@ -12,7 +12,10 @@ from nbody_surrogate.errors import PluginError
 __all__ = ["API_VERSION", "admit"]
 
 API_VERSION = 1
-"""Of the contracts that plugins implement; it rises when they have to change."""
+"""Of the contracts that plugins implement; it rises when they have to change.
+
+What is added with a default, such as a capability, does not change them.
+"""
 
 
 def admit(cls: Any, origin: Origin) -> None:

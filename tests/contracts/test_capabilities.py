@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from commands import good
 from examples import Verlet, Yukawa
 from nbody_surrogate import InputError, make_integrator, make_system, simulate
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
 from nbody_surrogate.registry.registry import (
     names,
     register_integrator,
@@ -34,6 +36,7 @@ NEEDS = {
     ),
     "hidden variables in its state": (Relaxing(), {"hidden-variables"}),
 }
+BOX = Box((5.0, 5.0, 5.0))
 ABLE = {"dop853", "rk45"}
 SOLVERS = sorted(set(names("integrators")) - ABLE)
 
@@ -48,6 +51,24 @@ def test_systems_without_declarations_need_nothing():
     assert all(make_system(name).needs == frozenset() for name in names("systems"))
     assert Yukawa().needs == Dragged().needs == frozenset()
     assert type("Open", (Yukawa,), {"box": Box((None, None, None))})().needs == frozenset()
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_force_in_plain_numpy_knows_no_box():
+    boxed = type("Boxed", (make_system("charged").__class__,), {"name": "boxed", "box": BOX})
+    register_system("boxed")(boxed)
+    with pytest.raises(InputError, match=r"^`system` 'boxed' has no laws to be written in NumPy"):
+        with_numpy_force(boxed())
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_is_needed_and_can_be_done_is_shown():
+    register_system("soft-spheres")(SoftSpheres)
+    printed = good("plugins", "show", "soft-spheres")
+    assert "needs: neighbours, periodic-box\n" in printed
+    assert "potential energy: yes\n" in printed
+    for name, can in (("dop853", "hidden-variables, neighbours, periodic-box"), ("rk4", "none")):
+        assert f"capabilities: {can}\n" in good("plugins", "show", name)
 
 
 @pytest.mark.parametrize("name", SOLVERS)

@@ -37,10 +37,20 @@ def test_a_file_names_the_box_as_h5md_does(tmp_path, axes):
     with h5py.File(tmp_path / "run.h5") as file:
         box = file["particles/trajectory_0001/box"]
         assert box.attrs["boundary"].tolist() == [b"periodic"] * axes
-        assert box["edges"][()].tolist() == [2.5] * axes
+        assert box["edges/value"][()].tolist() == [[2.5] * axes] * 13
+        assert box["edges/time"] == file["particles/trajectory_0001/position/time"]
     read = read_h5md(tmp_path / "run.h5")
     assert read.system().box == Box((2.5,) * axes)
     np.testing.assert_array_equal(read.x, made.x)  # unwrapped
+
+
+def test_mdanalysis_reads_the_box(tmp_path):
+    mda = pytest.importorskip("MDAnalysis")
+    run(tmp_path / "run.h5")
+    universe = mda.Universe.empty(5, trajectory=True)
+    universe.load_new(str(tmp_path / "run.h5"), format="H5MD", convert_units=False)
+    assert universe.dimensions.tolist() == [2.5, 2.5, 2.5, 90, 90, 90]
+    universe.trajectory.close()  # while it is open, HDF5 refuses readers with other locks
 
 
 def test_a_box_that_is_open_along_an_axis(tmp_path):
@@ -52,7 +62,7 @@ def test_a_box_that_is_open_along_an_axis(tmp_path):
     with h5py.File(tmp_path / "run.h5") as file:
         group = file["particles/trajectory_0000/box"]
         assert group.attrs["boundary"].tolist() == [b"periodic", b"none", b"periodic"]
-        assert group["edges"][()].tolist() == [2.5, 0.0, 4.0]
+        assert group["edges/value"][-1].tolist() == [2.5, 0.0, 4.0]
 
 
 def test_a_file_of_open_space_has_no_edges(tmp_path):

@@ -43,7 +43,7 @@ class NumpyForce(AbstractSystem[NumpyForceSpec]):
     @cached_property
     def _laws(self) -> ForceLaws:
         laws = self._system.force_laws()
-        if laws is None:
+        if laws is None or self._system.needs:  # laws are of pairs in open space
             raise InputError(
                 f"`system` {self._system.name!r} has no laws to be written in NumPy; "
                 "its own force is the only one"
