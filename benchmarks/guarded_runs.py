@@ -47,7 +47,7 @@ def row(name: str, label: str, run: Ensemble, frames: int, budget: float) -> str
     return (
         f"| {name} | {frames} | {label} | {np.median(largest):.2%} | {largest.max():.2%} | "
         f"{(ends <= budget).sum()} of {len(run)} | "
-        f"{'' if report is None else format(report.share, '.1%')} | "
+        f"{'' if report is None else format(report.fallback_share, '.1%')} | "
         f"{' | '.join(f'{value:.3g}' for value in milliseconds)}{' |' * (3 - len(milliseconds))} |"
     )
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 import nbody_set.model as set_model
 from nbody_surrogate import make_integrator, make_system, simulate
-from nbody_surrogate.cli.files import write_whole
+from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.spec import resolve
@@ -139,7 +139,7 @@ def cell(name: str, seed: int, place: Path, truths: dict[int, Truth]) -> dict[st
     finally:
         set_model._share = palindromic
     found["milliseconds"] = milliseconds  # type: ignore[assignment]
-    write_whole(done, json.dumps(found, indent=1))
+    write_text(done, json.dumps(found, indent=1))
     return found
 
 

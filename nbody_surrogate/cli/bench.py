@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.files import free_base, write_whole
+from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -124,14 +124,21 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
 
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.evaluation.work_precision.benchmark import segment_for
-    from nbody_surrogate.integrators.method_text import contender, ladder, learned_names, split
+    from nbody_surrogate.integrators.method_text import (
+        contender,
+        learned_names,
+        split_methods,
+        sweep,
+    )
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
     asked = options["integrators"] is not None
-    names = split(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
+    names = (
+        split_methods(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
+    )
     made = []
-    for text in dict.fromkeys(rung for name in names for rung in ladder(name)):
+    for text in dict.fromkeys(rung for name in names for rung in sweep(name)):
         try:
             each = contender(
                 text,
@@ -157,8 +164,8 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     said, front = sentences(found), fronts(found)
     said += [warning] if (warning := busy(found)) else []
     text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
-    write_whole(base.with_name(base.name + ".csv"), _as_csv(found.points))
-    write_whole(base.with_name(base.name + ".json"), text)
+    write_text(base.with_name(base.name + ".csv"), _as_csv(found.points))
+    write_text(base.with_name(base.name + ".json"), text)
     figure = draw_work_precision(found)
     for suffix in (".png", ".svg"):
         save(figure, base.with_name(base.name + suffix))

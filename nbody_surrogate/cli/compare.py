@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.files import free_base, write_whole
+from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -145,9 +145,9 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     import torch
 
     from nbody_surrogate.contracts.device import resolve_device
-    from nbody_surrogate.contracts.segment import whole_frames
+    from nbody_surrogate.contracts.segment import frame_count
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
-    from nbody_surrogate.integrators.method_text import contender, split
+    from nbody_surrogate.integrators.method_text import contender, split_methods
     from nbody_surrogate.integrators.reference import default_reference
     from nbody_surrogate.registry.registry import make_system
     from nbody_surrogate.simulation.observers import WarmUp
@@ -160,10 +160,13 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     state, particles = system.sample(seed, options["particles"] or DEFAULT_PARTICLES, batch)
     dt = system.spec.frame_dt
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
-    frames = whole_frames(duration, dt)
+    frames = frame_count(duration, dt)
     shared = {"threads": options["threads"], "device": device}
     first = contender(options["reference"] or default_reference(system, batch), **shared)
-    methods = [first, *(contender(each, **shared) for each in split(options["integrators"]))]
+    methods = [
+        first,
+        *(contender(each, **shared) for each in split_methods(options["integrators"])),
+    ]
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
     for each, its in zip(methods, physics, strict=True):
         each.method.check(its, state, particles, dt)
@@ -190,7 +193,7 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
 
     text = json.dumps(_as_dict(found), indent=1, allow_nan=False) + "\n"
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
-    write_whole(paths[0], text)
+    write_text(paths[0], text)
     save(draw_comparisons(found.comparisons), paths[1])
     if options["as_json"]:
         click.echo(text, nl=False)

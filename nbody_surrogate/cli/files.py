@@ -11,7 +11,7 @@ from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.output_path import CheckedPath, check_output_file
 
-__all__ = ["Files", "free_base", "write_whole"]
+__all__ = ["Files", "free_base", "write_text"]
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     return output
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file of text in one step.
 
     Raises
@@ -120,7 +120,7 @@ def write_whole(path: Path, text: str) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.files.atomic import whole_file
+    from nbody_surrogate.files.atomic import atomic_file
 
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(text.encode())

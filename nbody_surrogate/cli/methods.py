@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.cli.request import InitialValueProblem, Request, given
+from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,11 +48,15 @@ def _reference_name(request: Request, problem: InitialValueProblem) -> str:
     The two forms of one method are not held against each other at equal tolerance: they make
     almost the same errors.
     """
-    from nbody_surrogate.integrators.reference import COMPILED, EVERYWHERE, default_reference
+    from nbody_surrogate.integrators.reference import (
+        COMPILED_SOLVER,
+        SCIPY_SOLVER,
+        default_reference,
+    )
 
     if request.reference is not None:
         return request.reference
-    if request.integrator.rpartition(":")[2] in (COMPILED, EVERYWHERE):
+    if request.integrator.rpartition(":")[2] in (COMPILED_SOLVER, SCIPY_SOLVER):
         return request.integrator
     return default_reference(problem.system, len(problem.state.x))
 
@@ -62,9 +66,9 @@ def _build(
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     known = found.options
     for_truth = frozenset() if reference is None else reference.options
-    tolerances = given(rtol=request.rtol, atol=request.atol)
-    steps = given(substeps=request.substeps, step=request.step)
-    special = steps | given(
+    tolerances = not_none(rtol=request.rtol, atol=request.atol)
+    steps = not_none(substeps=request.substeps, step=request.step)
+    special = steps | not_none(
         dtype=request.dtype, weights=request.weights, compile=request.compiled or None
     )
     for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
@@ -91,7 +95,7 @@ def _hardware(request: Request, found: Method) -> dict[str, Any]:
 
         resolve_device(request.device)
     device = None if request.device == "auto" else request.device
-    return given(threads=request.threads, device=device)
+    return not_none(threads=request.threads, device=device)
 
 
 def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:

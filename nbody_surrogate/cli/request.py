@@ -20,7 +20,7 @@ __all__ = [
     "DEFAULT_PARTICLES",
     "InitialValueProblem",
     "Request",
-    "given",
+    "not_none",
 ]
 
 DEFAULT_PARTICLES = 30
@@ -154,10 +154,10 @@ class InitialValueProblem:
         FileFormatError
             If the file of the start is damaged.
         """
-        from nbody_surrogate.contracts.segment import whole_frames
+        from nbody_surrogate.contracts.segment import frame_count
 
         system = _system(request)
-        frames = whole_frames(request.duration, system.spec.frame_dt)
+        frames = frame_count(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
         return cls(system, state, particles, frames)
 
@@ -167,7 +167,7 @@ class InitialValueProblem:
         return self.system.spec.frame_dt
 
 
-def given(**options: Any) -> dict[str, Any]:
+def not_none(**options: Any) -> dict[str, Any]:
     """Return the options that are not None."""
     return {key: value for key, value in options.items() if value is not None}
 
@@ -175,7 +175,7 @@ def given(**options: Any) -> dict[str, Any]:
 def _system(request: Request) -> AbstractSystem:
     from nbody_surrogate.registry.registry import make_system
 
-    settled = given(frame_dt=request.frame_dt, softening=request.softening)
+    settled = not_none(frame_dt=request.frame_dt, softening=request.softening)
     return make_system(request.system, **parameters_of(request.parameter, settled))
 
 
@@ -189,7 +189,7 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
         n = DEFAULT_PARTICLES if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
         return system.sample(seed, n, trajectories)
-    settled = given(
+    settled = not_none(
         particles=request.particles, trajectories=request.trajectories, seed=request.seed
     )
     for name, value in settled.items():

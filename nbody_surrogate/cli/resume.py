@@ -11,7 +11,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.methods import methods
-from nbody_surrogate.cli.request import InitialValueProblem, Request, given
+from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, NBodyWarning
 
@@ -59,7 +59,7 @@ def resume(
         overwrite=overwrite,  # no file says what may be replaced
         as_json=as_json or note.request.as_json,
         quiet=quiet or note.request.quiet,
-        **given(weights=weights, threads=threads),
+        **not_none(weights=weights, threads=threads),
     )
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)

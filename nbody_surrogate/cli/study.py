@@ -8,7 +8,7 @@ from pathlib import Path
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.files import write_whole
+from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.files.json_file import write_json
 
@@ -63,7 +63,7 @@ def study(
         "tables": [asdict(table) for table in tables],
     }
     write_json(output / "results.json", found, indent=1)
-    write_whole(output / "table.md", text)
+    write_text(output / "table.md", text)
     draw_study(tables, output / "figure.png")
     if not quiet:
         click.echo(text, nl=False)

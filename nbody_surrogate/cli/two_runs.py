@@ -22,6 +22,7 @@ from nbody_surrogate.errors import RunError
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.results.guard_report import GuardReport
     from nbody_surrogate.results.trajectory import Ensemble
     from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.guard.options import Guard
@@ -180,6 +181,10 @@ def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
         print_report(runs, comparison, files.written)
 
 
+def _guard_as_dict(report: GuardReport) -> dict[str, Any]:
+    return {**asdict(report), "share": report.fallback_share}
+
+
 def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def _as_dict(
         "status": [list(run.info.status) for run in runs],
         "message": [list(run.info.message) for run in runs],
         "comparison": None if comparison is None else comparison.to_dict(),
-        "guard": None if info.guard is None else {**asdict(info.guard), "share": info.guard.share},
+        "guard": None if info.guard is None else _guard_as_dict(info.guard),
         "drift": None if comparison is not None else median_drifts(runs[0]),
         "label_error": None if errors is None else errors.to_dict(),
         "wall_time": [run.info.wall_time for run in runs],

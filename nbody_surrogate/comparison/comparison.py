@@ -21,7 +21,7 @@ from nbody_surrogate.results.metrics import (
     Drift,
     ade,
     defined_drifts,
-    departures,
+    drift_curves,
     fde,
     horizon_frames,
     mean_kinetic,
@@ -210,7 +210,7 @@ def compare(
     # One scale for all, the reference's: a candidate that heats up must not lower its own drift.
     scale = mean_kinetic(reference.v, reference.particles)
     departed = {
-        role: departures(system, run.x, run.v, run.particles, scale) for role, run in runs.items()
+        role: drift_curves(system, run.x, run.v, run.particles, scale) for role, run in runs.items()
     }
     window = late_window(reference.t, None if twins is None else twins.lyapunov_time)
     valid = valid_prediction_time(reference.t, reference.x, candidate.x)

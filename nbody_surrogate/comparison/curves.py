@@ -22,7 +22,7 @@ __all__ = ["Band", "Curves", "Histogram", "band", "curves_of"]
 
 BINS = 40  # fine enough for the shape, coarse enough for the few hundred values of a short run
 HELD = 99.5  # percent of the reference's values in a histogram, whose tail would flatten the rest
-INVARIANTS = ("energy", "momentum", "angular_momentum")  # in the order of `metrics.departures`
+INVARIANTS = ("energy", "momentum", "angular_momentum")  # in the order of `metrics.drift_curves`
 
 
 class Band(NamedTuple):
@@ -49,7 +49,7 @@ class Curves(NamedTuple):
         Since the start.
     bands : dict of str to dict of str to Band
         ``position_rmse``, ``velocity_rmse``, ``normalised_rmse``, ``displacement`` (the mean
-        squared one) and the departures ``energy``, ``momentum``, ``angular_momentum``, as far as
+        squared one) and the drift_curves ``energy``, ``momentum``, ``angular_momentum``, as far as
         the system defines them, each by role: ``reference``, ``candidate`` and, where there is
         one, ``twin``.
     histograms : dict of str to Histogram
@@ -99,7 +99,7 @@ def curves_of(
     window : LateWindow
         Of the histograms.
     defined : sequence of str
-        Which of the departures there are.
+        Which of the drift_curves there are.
     """
     reference = runs["reference"]
     errors: dict[str, Callable[[Ensemble], np.ndarray]] = {

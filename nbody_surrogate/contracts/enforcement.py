@@ -13,7 +13,7 @@ from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import breach, described
+from nbody_surrogate.contracts.violations import described, violation
 from nbody_surrogate.errors import InputError
 
 __all__ = ["demand_frames", "freeze_failures", "refuse_coincidence", "refuse_mismatch"]
@@ -22,7 +22,7 @@ __all__ = ["demand_frames", "freeze_failures", "refuse_coincidence", "refuse_mis
 def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
     """Demand what an implementer must return, in arrays that may be written to."""
     if not isinstance(result, Frames):
-        raise breach(origin, "_advance", f"must return `Frames`, got {described(result)}")
+        raise violation(origin, "_advance", f"must return `Frames`, got {described(result)}")
     batch, *rest = carry.arrays["x"].shape
     shape = (batch, frames, *rest)
     for name in ("x", "v"):
@@ -30,13 +30,13 @@ def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> Non
         fits = isinstance(values, np.ndarray) and values.dtype == np.float64
         if not (fits and values.shape == shape):
             wanted = f"`{name}` as a float64 array of shape (B, F, N, D) = {shape}"
-            raise breach(origin, "_advance", f"must return {wanted}, got {described(values)}")
+            raise violation(origin, "_advance", f"must return {wanted}, got {described(values)}")
         if not values.flags.writeable:
             setattr(result, name, values.copy())
     for failed, (valid, _) in result.failures.items():
         if not (0 <= failed < batch and 0 <= valid <= frames):
             what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
-            raise breach(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+            raise violation(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
     variables = carry.problem.system.hidden_variables
     if origin.kind == "surrogate":  # which is never shown them
         variables = ()

@@ -17,7 +17,7 @@ from typing import Literal, final
 import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.violations import breach, described
+from nbody_surrogate.contracts.violations import described, violation
 from nbody_surrogate.errors import InputError
 
 __all__ = [
@@ -165,10 +165,10 @@ def demand_hidden(
     if not isinstance(values, Mapping) or sorted(values) != sorted(names):
         given = listed(values) if isinstance(values, Mapping) else described(values)
         what = f"must give the hidden variables {listed(names)}, got {given}"
-        raise breach(origin, method, what)
+        raise violation(origin, method, what)
     for each in variables:
         array, wanted = values[each.name], (*lead, *each.axes(*shape))
         fits = isinstance(array, np.ndarray) and array.dtype == np.float64
         if not (fits and array.shape == wanted):
             what = f"must give `{each.name}` as a float64 array of shape {wanted}"
-            raise breach(origin, method, f"{what}, got {described(array)}")
+            raise violation(origin, method, f"{what}, got {described(array)}")

@@ -22,7 +22,7 @@ from nbody_surrogate.contracts.enforcement import (
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import (
-    HIDDEN,
+    HIDDEN_PREFIX,
     Carry,
     Frames,
     Limits,
@@ -32,7 +32,7 @@ from nbody_surrogate.contracts.segment import (
 )
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import held_to, raised
+from nbody_surrogate.contracts.violations import plugin_errors, violation_from
 from nbody_surrogate.errors import InputError, NBodyError, is_out_of_memory
 
 __all__ = [
@@ -244,7 +244,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
         refuse_unfit(self.name, self.capabilities, system, state)
-        with held_to(self.origin, "_check"):
+        with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)
         return problem
@@ -260,8 +260,8 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         Carry
         """
         problem = self.check(system, state, particles, dt)
-        with held_to(self.origin, "_start"):
-            hidden = {HIDDEN + name: values for name, values in state.hidden.items()}
+        with plugin_errors(self.origin, "_start"):
+            hidden = {HIDDEN_PREFIX + name: values for name, values in state.hidden.items()}
             arrays = {"x": state.x, "v": state.v, **hidden, **self._start(problem, state)}
         return Carry(problem, 0, _frozen(arrays))
 
@@ -288,7 +288,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         -------
         Carry
         """
-        with held_to(self.origin, "_restart"):
+        with plugin_errors(self.origin, "_restart"):
             arrays = self._restart(problem, problem.time(frame), x, v)
         return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))
 
@@ -325,7 +325,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
             values.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
-            hidden = {HIDDEN + name: values[:, -1] for name, values in result.hidden.items()}
+            hidden = {HIDDEN_PREFIX + name: values[:, -1] for name, values in result.hidden.items()}
             arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **hidden, **result.arrays}
             following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
         made = (result.x, result.v, following, status, message, good, result.counters)
@@ -339,7 +339,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
             known = isinstance(error, NBodyError) or is_out_of_memory(error)
             if known or error is tick.raised:  # the caller cancels
                 raise
-            raise raised(self.origin, "_advance", error) from error
+            raise violation_from(self.origin, "_advance", error) from error
         demand_frames(self.origin, carry, frames, result)
         return result
 

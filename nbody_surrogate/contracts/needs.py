@@ -19,7 +19,7 @@ from nbody_surrogate.contracts.history import (
 from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.violations import array_or_none, held_to
+from nbody_surrogate.contracts.violations import array_or_none, plugin_errors
 from nbody_surrogate.errors import InputError
 
 __all__ = ["SystemNeeds"]
@@ -214,7 +214,7 @@ class SystemNeeds:
         """
         variables = self.hidden_variables
         refuse_wrong_hidden(self.name, variables, hidden, x.shape)
-        with held_to(self.origin, "_hidden_rate"):
+        with plugin_errors(self.origin, "_hidden_rate"):
             made = self._hidden_rate(x, v, particles, hidden, self._near(x, neighbours))
         demand_hidden(self.origin, "_hidden_rate", variables, made, x.shape[:1], x.shape[1:])
         return made

@@ -17,9 +17,9 @@ from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
 
-__all__ = ["HIDDEN", "Carry", "Limits", "Problem", "Segment", "Tick", "whole_frames"]
+__all__ = ["HIDDEN_PREFIX", "Carry", "Limits", "Problem", "Segment", "Tick", "frame_count"]
 
-HIDDEN = "hidden."
+HIDDEN_PREFIX = "hidden."
 """Begins the names of a carry's arrays that are hidden variables."""
 
 
@@ -84,8 +84,11 @@ class Carry:
     @property
     def hidden(self) -> Hidden:
         """The hidden variables by their names, arrays of shape (B, N, ...)."""
-        names = [each.name for each in self.problem.system.hidden_variables]
-        return {name: self.arrays[HIDDEN + name] for name in names if HIDDEN + name in self.arrays}
+        found = {}
+        for each in self.problem.system.hidden_variables:
+            if HIDDEN_PREFIX + each.name in self.arrays:  # a surrogate keeps none of them
+                found[each.name] = self.arrays[HIDDEN_PREFIX + each.name]
+        return found
 
     def with_row(self, b: int, other: Carry) -> Carry:
         """Return this carry with trajectory `b` replaced by the only one of `other`.
@@ -213,13 +216,13 @@ def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
     return copied
 
 
-WHOLE_FRAMES = 1e-6
+FRAME_TOLERANCE = 1e-6
 
 
 MOST_FRAMES = 1e9
 
 
-def whole_frames(duration: float, dt: float, parameter: str = "duration") -> int:
+def frame_count(duration: float, dt: float, parameter: str = "duration") -> int:
     """Return how many frames a duration is; `parameter` is what messages call it.
 
     Raises
@@ -234,7 +237,7 @@ def whole_frames(duration: float, dt: float, parameter: str = "duration") -> int
             f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
         )
     frames = round(duration / dt)
-    if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
+    if frames < 1 or abs(duration / dt - frames) > FRAME_TOLERANCE * frames:
         near = max(frames, 1) * dt
         raise InputError(
             f"`{parameter}` must be a whole number of frames of {dt:g}, got {duration:g}; "

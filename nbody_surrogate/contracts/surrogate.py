@@ -17,7 +17,7 @@ from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import breach, described, held_to
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 
 __all__ = [
     "AbstractSurrogate",
@@ -250,7 +250,7 @@ def increments(
     PluginError
         If it raises, or returns anything else.
     """
-    with held_to(origin_of(type(model), "surrogate"), "forward"):
+    with plugin_errors(origin_of(type(model), "surrogate"), "forward"):
         made = model(x, v, particles)
     return checked_increments(model, made, x.shape)
 
@@ -279,7 +279,7 @@ def checked_increments(
         wanted = f"dx and dv, both {dtype} of shape (B, T, N, D) = {tuple(shape)}"
         wanted += f", or {one_shot} for its last frame only"
         what = f"must return {wanted}, got {tensors_described(made)}"
-        raise breach(origin_of(type(model), "surrogate"), "forward", what)
+        raise violation(origin_of(type(model), "surrogate"), "forward", what)
     return made  # type: ignore[return-value]
 
 

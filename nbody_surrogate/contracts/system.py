@@ -18,7 +18,13 @@ from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.violations import array_of, array_or_none, breach, described, held_to
+from nbody_surrogate.contracts.violations import (
+    array_of,
+    array_or_none,
+    described,
+    plugin_errors,
+    violation,
+)
 from nbody_surrogate.errors import InputError
 
 __all__ = [
@@ -382,7 +388,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""
-        with held_to(self.origin, "_sample"):
+        with plugin_errors(self.origin, "_sample"):
             draw = Draw(*self._sample(rng, n, dimensions))
         shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
         for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
@@ -390,10 +396,10 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
                 continue
             if not (isinstance(values, np.ndarray) and values.shape == shape):
                 what = f"must draw `{name}` of shape {shape}, got {described(values)}"
-                raise breach(self.origin, "_sample", what)
+                raise violation(self.origin, "_sample", what)
             if not np.isfinite(values).all():
                 what = f"must draw finite `{name}`, got NaN or infinity"
-                raise breach(self.origin, "_sample", what)
+                raise violation(self.origin, "_sample", what)
         variables = self.hidden_variables
         demand_hidden(self.origin, "_sample", variables, draw.hidden, (), (n, dimensions))
         return draw

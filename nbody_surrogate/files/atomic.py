@@ -18,12 +18,12 @@ from nbody_surrogate.errors import RunError, one_line
 
 __all__ = [
     "PART",
+    "atomic_file",
+    "atomic_folder",
+    "atomic_path",
     "part_path",
     "rename_part",
     "renamed_at_end",
-    "whole_file",
-    "whole_folder",
-    "whole_path",
 ]
 
 PART = ".part"
@@ -54,7 +54,7 @@ def rename_part(path: Path) -> None:
 def renamed_at_end(path: Path, *, keep_suffix: bool = False) -> Iterator[Path]:
     """Give the path to write to; it becomes `path` when the block has ended well.
 
-    For a caller that words its errors itself; others use `whole_path`.
+    For a caller that words its errors itself; others use `atomic_path`.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def renamed_at_end(path: Path, *, keep_suffix: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_path(path: Path, parameter: str = "output") -> Iterator[Path]:
+def atomic_path(path: Path, parameter: str = "output") -> Iterator[Path]:
     """Give the path to write to; it becomes `path` when the block has ended well.
 
     Parameters
@@ -101,10 +101,10 @@ def whole_path(path: Path, parameter: str = "output") -> Iterator[Path]:
 
 
 @contextmanager
-def whole_file(
+def atomic_file(
     path: Path, parameter: str = "output", *, synced: bool = False
 ) -> Iterator[IO[bytes]]:
-    """Open a file to write to, as `whole_path` does.
+    """Open a file to write to, as `atomic_path` does.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def whole_file(
     RunError
         If it cannot be written; nothing is left of it.
     """
-    with whole_path(path, parameter) as part, part.open("wb") as stream:
+    with atomic_path(path, parameter) as part, part.open("wb") as stream:
         yield stream
         if synced:
             stream.flush()
@@ -128,7 +128,7 @@ def whole_file(
 
 
 @contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Give a new folder to fill; it becomes `folder` when the block has ended well.
 
     Raises

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.untrusted import MIB, read_bounded
 
 __all__ = ["DAMAGE", "read_json", "write_json"]
@@ -31,7 +31,7 @@ def write_json(
     indent : int, optional
         Spaces for each level; by default all is one line.
     synced : bool
-        Whether it is on the disk when it has its name, see `whole_file`.
+        Whether it is on the disk when it has its name, see `atomic_file`.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def write_json(
         If it cannot be written.
     """
     text = f"{json.dumps(content, indent=indent)}\n"
-    with whole_file(path, synced=synced) as stream:
+    with atomic_file(path, synced=synced) as stream:
         stream.write(text.encode())
 
 

@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = ["DAMAGE", "HEADERS", "NpyFile", "save_npy", "write_npy"]
@@ -115,7 +115,7 @@ def save_npy(path: Path, array: np.ndarray) -> None:
     RunError
         If it cannot be written.
     """
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         write_npy(stream, array.shape, [array])
 
 

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.files.atomic import whole_file, whole_path
+from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
 from nbody_surrogate.results.trajectory import Trajectory
 
-__all__ = ["EXCHANGED", "check_exchange_path", "export"]
+__all__ = ["EXPORT_SUFFIXES", "check_export_path", "export"]
 
 ELEMENT = "X"  # extended XYZ needs one for each particle; this stands for none
 
@@ -49,7 +49,7 @@ def export(
     RunError
         If it cannot be written to its end.
     """
-    file = check_exchange_path(path, overwrite)
+    file = check_export_path(path, overwrite)
     if reference is not None and reference.x.shape != candidate.x.shape:
         raise InputError(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
@@ -59,7 +59,7 @@ def export(
     return file
 
 
-def check_exchange_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check_export_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Refuse a file that `export` could not write.
 
     Raises
@@ -67,7 +67,7 @@ def check_exchange_path(path: str | os.PathLike[str], overwrite: bool = False) -
     InputError
         If the extension is unknown, the folder missing, or the file there already.
     """
-    return check_output_file(path, "output", EXCHANGED, overwrite)
+    return check_output_file(path, "output", EXPORT_SUFFIXES, overwrite)
 
 
 def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
@@ -76,7 +76,7 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     charges, masses = run.particles.charges[0], run.particles.masses[0]
     columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
             stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())
             velocities = np.pad(v, pad)
@@ -115,7 +115,7 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> Non
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
-    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, values in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, values.shape, [values])
@@ -125,7 +125,7 @@ def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
     import h5py
 
-    with whole_path(path) as part, h5py.File(part, "w", locking=False) as file:
+    with atomic_path(path) as part, h5py.File(part, "w", locking=False) as file:
         _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
 
 
@@ -183,5 +183,5 @@ _WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None], None]] = {
     ".npz": _write_npz,
     ".vtkhdf": _write_vtkhdf,
 }
-EXCHANGED = tuple(_WRITERS)
+EXPORT_SUFFIXES = tuple(_WRITERS)
 """Extensions that `export` knows."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.contracts.origin import origin_of
-from nbody_surrogate.contracts.violations import held_to
+from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import FileFormatError
 from nbody_surrogate.registry.registry import integrator_class, is_surrogate
 
@@ -49,7 +49,7 @@ class Method:
         """
         if self.learned:
             return self._cls(self.name, **options)  # type: ignore[call-arg]
-        with held_to(origin_of(self._cls, "integrator", self.name), "__init__"):
+        with plugin_errors(origin_of(self._cls, "integrator", self.name), "__init__"):
             return self._cls(**options)
 
     def applying(self, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ __all__ = [
     "distribution_of",
     "installed",
     "is_hidden",
-    "is_there",
-    "look_again",
-    "normal",
+    "normalised",
+    "package_exists",
+    "rescan_if_changed",
 ]
 
 Kind = Literal["systems", "integrators", "surrogates", "presets"]
@@ -39,7 +39,7 @@ def installed(kind: Kind) -> list[EntryPoint]:
     return [point for point in _scan(tuple(sys.path)).points if point.group == _group(kind)]
 
 
-def look_again() -> None:
+def rescan_if_changed() -> None:
     """Forget what was read if something was installed or removed since, as from a notebook."""
     places = tuple(sys.path)
     if _scan(places).stamps != _stamps(places):
@@ -99,11 +99,11 @@ def is_hidden(point: EntryPoint) -> bool:
     allowed = os.environ.get(VARIABLE)
     if allowed is None:
         return False
-    kept = {normal(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
-    return normal(distribution_of(point)[0]) not in kept
+    kept = {normalised(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
+    return normalised(distribution_of(point)[0]) not in kept
 
 
-def normal(distribution: str) -> str:
+def normalised(distribution: str) -> str:
     """Spell a distribution's name as package indexes do."""
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
@@ -118,7 +118,7 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     return distribution.name, distribution.version
 
 
-def is_there(module: str) -> bool:
+def package_exists(module: str) -> bool:
     """Whether the package of a module can be found; it is not imported."""
     with suppress(ValueError, ImportError):
         return find_spec(module.partition(".")[0].strip()) is not None

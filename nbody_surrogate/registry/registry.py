@@ -25,11 +25,11 @@ from nbody_surrogate.registry.entry_points import (
     distribution_of,
     installed,
     is_hidden,
-    is_there,
-    look_again,
-    normal,
+    normalised,
+    package_exists,
+    rescan_if_changed,
 )
-from nbody_surrogate.registry.requirements import admit
+from nbody_surrogate.registry.requirements import check_plugin_class
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -201,7 +201,7 @@ def preset(name: str) -> Mapping[str, Any]:
 
 def plugin_of(name: str) -> str:
     """Name the distribution that an integrator or surrogate comes from, and its version."""
-    points = [point for kind in _rivals("integrators") for point in _matching(kind, name)]
+    points = [point for kind in _same_namespace("integrators") for point in _matching(kind, name)]
     found = sorted(" ".join(distribution_of(point)) for point in points)
     return ", ".join(found) or "this process"
 
@@ -213,7 +213,7 @@ def is_local(kind: Kind, name: str) -> bool:
 
 def is_surrogate(name: str) -> bool:
     """Whether a name is a surrogate's. A name that is both is an error."""
-    _look_again_for("integrators", name)
+    _rescan_for("integrators", name)
     surrogates = _owners("surrogates", name)
     integrators = _owners("integrators", name)
     if surrogates and integrators:
@@ -231,13 +231,13 @@ def short_name(name: str) -> str:
 
 def entries() -> list[Entry]:
     """All that is provided, by kind and name, hidden names too. Nothing is imported."""
-    look_again()
+    rescan_if_changed()
     found = []
     points = {kind: installed(kind) for kind in KINDS}
     for kind in KINDS:
-        rivals = [(each, point) for each in _rivals(kind) for point in points[each]]
+        rivals = [(each, point) for each in _same_namespace(kind) for point in points[each]]
         visible = Counter(point.name for _, point in rivals if not is_hidden(point))
-        visible.update(name for each, name in _registered if each in _rivals(kind))
+        visible.update(name for each, name in _registered if each in _same_namespace(kind))
         for point in points[kind]:
             status = _status(point, visible[point.name] > 1)
             found.append(Entry(point.name, kind[:-1], *distribution_of(point), point.value, status))
@@ -315,7 +315,7 @@ def register_surrogate(name: str) -> Callable[[Class], Class]:
 
 
 def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
-    kinds = _rivals(kind)
+    kinds = _same_namespace(kind)
 
     def decorate(cls: Class) -> Class:
         taken = [owner for each in kinds for owner in _owners(each, name)]
@@ -324,7 +324,7 @@ def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
                 f"`name` {name!r} is taken among the {' and '.join(kinds)}, "
                 f"by {' and '.join(taken)}"
             )
-        _admit(kind, cls, Origin(kind[:-1], name, "this session"))
+        _accept(kind, cls, Origin(kind[:-1], name, "this session"))
         _registered[kind, name] = cls
         return cls
 
@@ -340,7 +340,7 @@ def _is_new_edition(before: type | None, cls: type) -> bool:
     )
 
 
-def _rivals(kind: Kind) -> tuple[Kind, ...]:
+def _same_namespace(kind: Kind) -> tuple[Kind, ...]:
     """Return the kinds that share their names with this one."""
     steppers: tuple[Kind, ...] = ("integrators", "surrogates")
     return steppers if kind in steppers else (kind,)
@@ -358,14 +358,14 @@ def _matching(kind: Kind, name: str) -> list[EntryPoint]:
         point
         for point in _entry_points(kind)
         if point.name == short
-        and (not distribution or normal(distribution) == normal(distribution_of(point)[0]))
+        and (not distribution or normalised(distribution) == normalised(distribution_of(point)[0]))
     ]
 
 
-def _look_again_for(kind: Kind, name: str) -> None:
+def _rescan_for(kind: Kind, name: str) -> None:
     """Look for what was installed since, where nobody provides a name; one look is expensive."""
-    if not any(_owners(each, name) for each in _rivals(kind)):
-        look_again()
+    if not any(_owners(each, name) for each in _same_namespace(kind)):
+        rescan_if_changed()
 
 
 def _advice(owners: list[str]) -> str:
@@ -376,7 +376,7 @@ def _advice(owners: list[str]) -> str:
 def _load(kind: Kind, name: str, label: str) -> Any:
     if (kind, name) in _registered:
         return _registered[kind, name]
-    _look_again_for(kind, name)
+    _rescan_for(kind, name)
     points = _matching(kind, name)
     if not points:
         raise InputError(_unknown(label, name, kind))
@@ -394,13 +394,13 @@ def _load(kind: Kind, name: str, label: str) -> Any:
             f"{origin} cannot be imported: {type(error).__name__}: {reason}"
         ) from error
     if kind != "presets":
-        _admit(kind, found, origin)
+        _accept(kind, found, origin)
     return found
 
 
-def _admit(kind: Kind, cls: Any, origin: Origin) -> None:
+def _accept(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
-    admit(cls, origin)
+    check_plugin_class(cls, origin)
     note_origin(cls, origin)
 
 
@@ -415,11 +415,11 @@ def _status(point: EntryPoint, duplicate: bool) -> str:
         return "duplicate"
     if distribution_of(point)[0] == OWN_DISTRIBUTION:
         return "built-in"
-    return "installed" if is_there(point.value.partition(":")[0]) else "missing"
+    return "installed" if package_exists(point.value.partition(":")[0]) else "missing"
 
 
 def _unknown(label: str, name: str, kind: Kind) -> str:
-    known = names(*_rivals(kind))
+    known = names(*_same_namespace(kind))
     hidden = [point for point in installed(kind) if point.name == short_name(name)]
     if hidden:
         owners = " and ".join(distribution_of(point)[0] for point in hidden)

@@ -9,7 +9,7 @@ from nbody_surrogate import contracts  # whose names load when used: torch for s
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.errors import PluginError
 
-__all__ = ["API_VERSION", "admit"]
+__all__ = ["API_VERSION", "check_plugin_class"]
 
 API_VERSION = 1
 """Of the contracts that plugins implement; it rises when they have to change.
@@ -18,7 +18,7 @@ What is added with a default, such as a capability, does not change them.
 """
 
 
-def admit(cls: Any, origin: Origin) -> None:
+def check_plugin_class(cls: Any, origin: Origin) -> None:
     """Demand a complete subclass of the contract, written for this version of it.
 
     Raises

@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.files.atomic import whole_folder
+from nbody_surrogate.files.atomic import atomic_folder
 from nbody_surrogate.registry.registry import entries
 
 __all__ = ["write_package"]
@@ -47,7 +47,7 @@ def write_package(name: str, kind: str, folder: str | Path) -> list[Path]:
     folder = Path(folder)
     _check(name, kind, folder)
     try:
-        with whole_folder(folder) as unfinished:
+        with atomic_folder(folder) as unfinished:
             _fill(unfinished, name, kind)
     except OSError as error:
         raise RunError(f"{str(folder)!r} cannot be written: {error.strerror}") from None

@@ -70,7 +70,7 @@ class GuardReport:
     replay_time: float = 0.0
 
     @property
-    def share(self) -> float:
+    def fallback_share(self) -> float:
         """Share of all frames that fell back."""
         return sum(self.fallen_back) / max(self.frames * len(self.fallen_back), 1)
 
@@ -78,7 +78,7 @@ class GuardReport:
         """Say in some lines what tripped, what became of it, and what the guard cost."""
         if self.policy == "fallback":
             name = "nothing" if self.reference is None else str(self.reference["integrator"])
-            done = f"{self.share:.3g} of all frames fell back on {name}"
+            done = f"{self.fallback_share:.3g} of all frames fell back on {name}"
         else:
             tripped = {event.trajectory for event in self.events}
             done = f"{len(tripped)} of {len(self.fallen_back)} tripped"

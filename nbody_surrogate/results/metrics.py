@@ -35,8 +35,8 @@ __all__ = [
     "ade",
     "closest_pair",
     "defined_drifts",
-    "departures",
     "drift",
+    "drift_curves",
     "fastest",
     "fde",
     "horizon_frames",
@@ -174,7 +174,7 @@ def mean_kinetic(
     return np.asarray(0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1))
 
 
-def departures(
+def drift_curves(
     system: AbstractSystem,
     x: Float64[np.ndarray, "B T N D"],
     v: Float64[np.ndarray, "B T N D"],
@@ -212,7 +212,7 @@ def drift(
     energy_scale: Float64[np.ndarray, " B"] | None = None,
 ) -> Drift:
     """Largest drift of energy, momentum and angular momentum over the frames of a run."""
-    return Drift(*departures(system, x, v, particles, energy_scale).max(2))
+    return Drift(*drift_curves(system, x, v, particles, energy_scale).max(2))
 
 
 def median_drifts(run: Ensemble) -> dict[str, float]:

@@ -47,7 +47,7 @@ __all__ = [
     "Document",
     "GuardState",
     "Restart",
-    "Setup",
+    "RuntimeEnvironment",
     "check_restart_path",
     "read_restart",
 ]
@@ -80,7 +80,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class Setup(_Section):
+class RuntimeEnvironment(_Section):
     """What the bits of a run depend on, beside its specification."""
 
     plugin: str = Field(description="the distribution that the method comes from, its version")
@@ -90,7 +90,7 @@ class Setup(_Section):
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, method: AbstractIntegrator) -> Setup:
+    def of(cls, method: AbstractIntegrator) -> RuntimeEnvironment:
         """Return that of this process."""
         return cls(
             plugin=plugin_of(method.name),
@@ -100,7 +100,7 @@ class Setup(_Section):
             versions=versions(),
         )
 
-    def differences(self, now: Setup) -> list[str]:
+    def differences(self, now: RuntimeEnvironment) -> list[str]:
         """Say what is different now."""
         named = {
             "weights": (self.fingerprint[:12], now.fingerprint[:12]),
@@ -129,7 +129,7 @@ class Document(_Section):
     format_version: int = FORMAT_VERSION
     system: dict[str, Any]
     method: dict[str, Any]
-    made_by: Setup
+    made_by: RuntimeEnvironment
     t0: float = Field(allow_inf_nan=False)
     dt: float = Field(gt=0, allow_inf_nan=False)
     frames: int = Field(ge=1, le=10**9, description="of the whole run, the start not counted")
@@ -157,7 +157,7 @@ class Restart(NamedTuple):
             self.arrays["charges"], self.arrays["masses"], self.arrays.get("couplings")
         )
 
-    def part(self, prefix: str) -> dict[str, np.ndarray]:
+    def arrays_under(self, prefix: str) -> dict[str, np.ndarray]:
         """Return the arrays below a prefix."""
         found = {k: y for k, y in self.arrays.items() if k.startswith(prefix)}
         return {key.removeprefix(prefix): value for key, value in found.items()}

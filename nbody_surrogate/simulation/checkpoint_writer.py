@@ -14,7 +14,7 @@ from nbody_surrogate.simulation.checkpoint import (
     Document,
     GuardState,
     Restart,
-    Setup,
+    RuntimeEnvironment,
 )
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.observers import Observer
@@ -51,7 +51,7 @@ class CheckpointWriter(Observer):
         self._path, self._note = Path(checkpoint.path), dict(checkpoint.note)
         self._output, self._method = str(Path(output).absolute()), method
         self._file, self._monitor = file, monitor
-        self._made_by = Setup.of(method)
+        self._made_by = RuntimeEnvironment.of(method)
 
     def on_start(self, run: Recorder) -> None:
         """Write the start, before there is any output."""

@@ -70,7 +70,7 @@ class FileWriter(Observer):
             info=run.info,
             label_error=run.label_error is not None,
             segments=self._segments,
-            goes_on=run.done + 1 if run.done else 0,
+            kept_frames=run.done + 1 if run.done else 0,
             box=problem.system.box,
         )
         if run.done == 0:

@@ -79,7 +79,7 @@ class Recorder:
         self.counters: dict[str, int] = {}
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
 
-    def go_to(
+    def restore(
         self,
         frame: int,
         x: Float64[np.ndarray, "B F N D"],

@@ -24,7 +24,7 @@ from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
     Document,
     Restart,
-    Setup,
+    RuntimeEnvironment,
     read_restart,
 )
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
@@ -112,7 +112,7 @@ def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
         for key in sorted((was.keys() | now.keys()) - NO_MATTER)
         if was.get(key) != now.get(key)
     ]
-    return changed + document.made_by.differences(Setup.of(method))
+    return changed + document.made_by.differences(RuntimeEnvironment.of(method))
 
 
 def _problem(restart: Restart, method: AbstractIntegrator) -> Problem:
@@ -173,7 +173,7 @@ class _Rest:
             seed=document.seed,
         )
         self.run = Recorder(method, carry, start, document.frames, info)
-        self.run.go_to(document.frame, x, v, document.good, document.message)
+        self.run.restore(document.frame, x, v, document.good, document.message)
         self.run.counters, self.run.wall_time = dict(document.counters), document.wall_time
 
     def _frames(self) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +200,9 @@ class _Rest:
         frames = self.restart.document.frames
         monitor = GuardMonitor(guard, self.method, self.problem, start, frames)
         try:
-            monitor.go_to(state.report, self.restart.part("guard."), self.restart.document.message)
+            monitor.restore(
+                state.report, self.restart.arrays_under("guard."), self.restart.document.message
+            )
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
         return monitor
@@ -215,7 +217,7 @@ class _Rest:
         if document.made_by.fingerprint != method.fingerprint:
             return like
         try:
-            return method.restored(like, self.restart.part("carry."))
+            return method.restored(like, self.restart.arrays_under("carry."))
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
 

@@ -15,7 +15,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.output_path import CheckedPath
-from nbody_surrogate.formats.h5md import check_output_path, check_room
+from nbody_surrogate.formats.h5md import check_disk_space, check_output_path
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
@@ -205,7 +205,7 @@ def _writers(
     path = CheckedPath(check_output_path(output.path, output.overwrite))
     segments = 0 if monitor is None else monitor.segments
     shape = (len(carry.arrays["x"]), frames + 1, *carry.arrays["x"].shape[1:])
-    check_room(path, shape, verify, segments)
+    check_disk_space(path, shape, verify, segments)
     file = FileWriter(path, output.overwrite, segments)
     if checkpoint is None:
         return [file]

@@ -21,7 +21,7 @@ from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Ti
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import held_to
+from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import integrator_class, is_surrogate, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
@@ -247,7 +247,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         """Build the solver that makes the first frames; `_check_warm_up` has refused surrogates."""
         name = self.options.warm_up
         cls = integrator_class(name)
-        with held_to(origin_of(cls, "integrator", name), "__init__"):
+        with plugin_errors(origin_of(cls, "integrator", name), "__init__"):
             return cls(segment=self.options.segment)
 
     def _tensor(self, array: Any) -> Tensor:

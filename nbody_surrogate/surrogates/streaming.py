@@ -16,7 +16,7 @@ from nbody_surrogate.contracts.surrogate import (
     ParticleTensors,
     tensors_described,
 )
-from nbody_surrogate.contracts.violations import breach, described, held_to
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 
 __all__ = ["CACHE", "HeldStreaming", "HostFrames", "StepCache", "packed", "unpacked"]
 
@@ -52,7 +52,7 @@ class HeldStreaming:
 
     def start(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Return the cache after frames x, v (B, T, N, D)."""
-        with held_to(self.origin, "start_cache"):
+        with plugin_errors(self.origin, "start_cache"):
             cache = self._model.start_cache(x, v, particles)
         self._demand_cache("start_cache", cache)
         return cache
@@ -72,17 +72,17 @@ class HeldStreaming:
         copies, and on a GPU makes the host wait, so once in a segment is enough.
         """
         kept = _Kept.of(cache, x, v, particles) if check_inputs else None
-        with held_to(self.origin, self.method):
+        with plugin_errors(self.origin, self.method):
             made = step_cache(cache, x, v, particles)
         if not (isinstance(made, tuple) and len(made) == 3):
             what = f"must return dx, dv and the cache, got {described(made)}"
-            raise breach(self.origin, self.method, what)
+            raise violation(self.origin, self.method, what)
         dx, dv, following = made
         self._demand_increments(dx, dv, x.shape)
         self._demand_cache("step_cache", following)
         if kept is not None and (changed := kept.changed(cache, x, v, particles)):
             what = f"must leave its input as it is, it changed `{changed}`"
-            raise breach(self.origin, self.method, what)
+            raise violation(self.origin, self.method, what)
         return dx, dv, following
 
     def _demand_increments(self, dx: Tensor, dv: Tensor, shape: torch.Size) -> None:
@@ -92,13 +92,13 @@ class HeldStreaming:
                 name = str(dtype).removeprefix("torch.")
                 wanted = f"dx and dv, both {name} of shape (B, N, D) = {tuple(shape)}"
                 what = f"must return {wanted}, got {tensors_described((dx, dv))}"
-                raise breach(self.origin, self.method, what)
+                raise violation(self.origin, self.method, what)
 
     def _demand_cache(self, method: str, cache: object) -> None:
         fits = isinstance(cache, dict) and all(isinstance(y, Tensor) for y in cache.values())
         if not fits:
             what = f"must return a cache that is a flat dict of tensors, got {described(cache)}"
-            raise breach(self.origin, method, what)
+            raise violation(self.origin, method, what)
 
 
 class _Kept(NamedTuple):

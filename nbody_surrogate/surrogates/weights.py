@@ -21,7 +21,7 @@ from nbody_surrogate.contracts.card import Card
 from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.registry import short_name
@@ -46,7 +46,7 @@ def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: 
         "card": {**card.model_dump(mode="json"), "dtype": str(model.dtype).removeprefix("torch.")},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    with whole_file(folder / "model.safetensors") as stream:
+    with atomic_file(folder / "model.safetensors") as stream:
         stream.write(save_tensors(state))
     write_json(folder / "config.json", config, indent=2)
 

@@ -11,7 +11,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import DAMAGE, read_json, write_json
 from nbody_surrogate.files.untrusted import read_bounded
 
@@ -38,7 +38,7 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: A
         If it cannot be written.
     """
     path = folder / f"checkpoint-{step}.safetensors"
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         stream.write(save({k: v.detach().contiguous() for k, v in tensors.items()}))
     write_json(folder / NAME, {"step": step, **rest})
     for old in folder.glob("checkpoint-*.safetensors"):

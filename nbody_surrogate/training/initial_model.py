@@ -9,7 +9,7 @@ import torch
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
-from nbody_surrogate.contracts.violations import held_to
+from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.surrogates.library import find_model
@@ -44,7 +44,7 @@ def initial_model(recipe: Recipe) -> InitialModel:
     config = validated(cls.Config, recipe.model, f"surrogate {recipe.surrogate!r}")
     torch.manual_seed(recipe.seed)
     if recipe.initial is None:
-        with held_to(origin_of(cls, "surrogate"), "__init__"):
+        with plugin_errors(origin_of(cls, "surrogate"), "__init__"):
             return InitialModel(cls(config), 0.0)
     return _trained(recipe, recipe.initial, cls, config)
 

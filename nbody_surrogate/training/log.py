@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 
 __all__ = ["append_log", "cut_log", "forget_log", "read_log"]
 
@@ -37,7 +37,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def cut_log(folder: Path, step: int) -> None:
     """Forget what the log says of steps that are made again."""
     kept = [entry for entry in read_log(folder) if entry["step"] <= step]
-    with whole_file(folder / NAME) as stream:
+    with atomic_file(folder / NAME) as stream:
         stream.write("".join(json.dumps(entry) + "\n" for entry in kept).encode())
 
 

@@ -17,7 +17,7 @@ from nbody_surrogate.evaluation.work_precision.measure import measure
 from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
 from nbody_surrogate.evaluation.work_precision.verdict import break_even, busy, fronts, sentences
-from nbody_surrogate.integrators.method_text import contender, ladder, split
+from nbody_surrogate.integrators.method_text import contender, split_methods, sweep
 from nbody_surrogate.results.statistics import Interval
 
 ROUNDING = 1e-12  # relative, of sums of some terms
@@ -53,11 +53,11 @@ def test_a_text_names_a_method_its_number_and_its_force():
 
 
 def test_a_name_alone_is_taken_over_its_parameters():
-    assert ladder("rk45")[:2] == ["rk45:1e-3", "rk45:1e-5"]
-    assert ladder("leapfrog")[:3] == ["leapfrog:1", "leapfrog:2", "leapfrog:4"]
-    assert ladder("leapfrog:6") == ["leapfrog:6"]
-    assert ladder("set") == ["set"]
-    assert ladder("ballistic") == ["ballistic"]
+    assert sweep("rk45")[:2] == ["rk45:1e-3", "rk45:1e-5"]
+    assert sweep("leapfrog")[:3] == ["leapfrog:1", "leapfrog:2", "leapfrog:4"]
+    assert sweep("leapfrog:6") == ["leapfrog:6"]
+    assert sweep("set") == ["set"]
+    assert sweep("ballistic") == ["ballistic"]
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_a_text_that_names_nothing_is_refused(text, words):
 
 
 def test_a_list_of_methods_is_not_empty_and_has_no_twins():
-    assert split(" set, leapfrog:4,") == ["set", "leapfrog:4"]
+    assert split_methods(" set, leapfrog:4,") == ["set", "leapfrog:4"]
     for texts in ("", " , ", "set,rk4,set"):
         with pytest.raises(InputError, match="`integrators`"):
-            split(texts)
+            split_methods(texts)
 
 
 @pytest.mark.parametrize("name", ["charged", "charged-clipped", "springs", "penning", "oscillator"])

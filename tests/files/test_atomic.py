@@ -11,12 +11,12 @@ import pytest
 
 from nbody_surrogate.errors import FileFormatError, RunError
 from nbody_surrogate.files.atomic import (
+    atomic_file,
+    atomic_folder,
+    atomic_path,
     part_path,
     rename_part,
     renamed_at_end,
-    whole_file,
-    whole_folder,
-    whole_path,
 )
 from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.files.npy import NpyFile, save_npy
@@ -28,7 +28,7 @@ def names(folder):
 
 def test_until_it_is_whole_a_file_is_a_part(tmp_path):
     path = tmp_path / "run.h5"
-    with whole_path(path) as part:
+    with atomic_path(path) as part:
         assert part == part_path(path) == tmp_path / "run.h5.part"
         part.write_bytes(b"half")
         assert names(tmp_path) == ["run.h5.part"]
@@ -58,7 +58,7 @@ def test_an_error_leaves_nothing_and_is_the_caller_s(tmp_path, keep_suffix):
 def test_a_failure_to_write_is_one_line_that_names_the_parameter(tmp_path):
     for parameter in ("output", "checkpoint"):
         said = f"^`{parameter}` .*cannot be written: no space$"
-        with pytest.raises(RunError, match=said), whole_file(tmp_path / "a", parameter):
+        with pytest.raises(RunError, match=said), atomic_file(tmp_path / "a", parameter):
             raise OSError("no space")
     assert names(tmp_path) == []
 
@@ -66,7 +66,7 @@ def test_a_failure_to_write_is_one_line_that_names_the_parameter(tmp_path):
 def test_what_is_synced_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(os, "fsync", lambda _: seen.append(names(tmp_path)))
-    with whole_file(tmp_path / "a", synced=True) as stream:
+    with atomic_file(tmp_path / "a", synced=True) as stream:
         stream.write(b"all")
     write_json(tmp_path / "b", 1)
     assert seen == [["a.part"]]
@@ -82,7 +82,7 @@ def test_a_part_that_was_kept_gets_its_name_later(tmp_path):
 
 
 def test_a_folder_appears_whole(tmp_path):
-    with whole_folder(tmp_path / "deep" / "made") as part:
+    with atomic_folder(tmp_path / "deep" / "made") as part:
         (part / "a").write_text("x")
         assert not (tmp_path / "deep" / "made").exists()
     assert names(tmp_path / "deep") == ["made"]
@@ -91,7 +91,7 @@ def test_a_folder_appears_whole(tmp_path):
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])
 def test_a_folder_that_fails_leaves_nothing(tmp_path, error):
-    with pytest.raises(type(error)), whole_folder(tmp_path / "made") as part:
+    with pytest.raises(type(error)), atomic_folder(tmp_path / "made") as part:
         (part / "a").write_text("x")
         raise error
     assert names(tmp_path) == []

@@ -36,7 +36,7 @@ from nbody_surrogate.contracts.surrogate import SurrogateConfig
 from nbody_surrogate.contracts.system import Draw, SystemSpec
 from nbody_surrogate.errors import PluginError
 from nbody_surrogate.results.metrics import closest_pair, fastest, mean_kinetic
-from nbody_surrogate.simulation.guard.drift_budget import Budget, Readings
+from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -215,7 +215,7 @@ def test_a_tripped_segment_is_replayed_by_the_reference(reason):
     # it is wrong from there on: every segment that follows trips and is replayed
     assert [event.segment for event in report.events] == [2, 3, 4]
     assert report.fallen_back == (0, 15, 0)
-    assert report.share == 15 / 75
+    assert report.fallback_share == 15 / 75
     assert report.reference["integrator"] == "uniform"
     np.testing.assert_allclose(run.x, truth(), atol=1e-9)
     assert_the_others_are_untouched(run)
@@ -258,7 +258,7 @@ def test_nothing_happens_to_a_run_that_behaves(policy):
     plain = run_of("energy", None, marked=False)
     np.testing.assert_array_equal(run.x, plain.x)
     assert run.info.guard.events == ()
-    assert run.info.guard.share == 0
+    assert run.info.guard.fallback_share == 0
 
 
 @pytest.mark.parametrize("limit", [{"particles": (1, 1)}, {"particles": (1, 8)}])
@@ -275,7 +275,7 @@ def test_more_particles_or_a_longer_time_than_the_card_allows(policy, limit):
     assert report.events[0].frame == frame
     if policy == "fallback":
         assert run.info.success
-        assert report.share == (10 / 25 if reason == "time" else 1)
+        assert report.fallback_share == (10 / 25 if reason == "time" else 1)
         calls = run.info.counters.get("model_calls", 0)  # the model does not even try
         assert calls == (3 * 15 if reason == "time" else 0)
         np.testing.assert_allclose(run.x, truth(), atol=1e-9)
@@ -312,11 +312,11 @@ def test_what_the_system_does_not_keep_is_not_watched():
 def readings(energies):
     """Energies (B, F) of unit kinetic energy."""
     values = np.array(energies, dtype=float)
-    return Readings({"energy": values}, {"energy": np.ones_like(values)})
+    return ConservedQuantities({"energy": values}, {"energy": np.ones_like(values)})
 
 
 def test_an_error_that_was_made_stays_counted_after_a_replay():
-    budget = Budget({"energy": 1.0}, readings([[0.0], [0.0]]))
+    budget = DriftBudget({"energy": 1.0}, readings([[0.0], [0.0]]))
     assert budget.errors("energy", readings([[0.25, -0.5], [0.0, 1.0]])).tolist() == [
         [0.25, 0.5],
         [0.0, 1.0],
@@ -365,7 +365,7 @@ def test_a_guarded_surrogate_ends_within_its_budget(charged):
     first, last = (charged.invariants(run.x[:, f], run.v[:, f], particles) for f in (0, -1))
     lost = abs(last.energy - first.energy) / mean_kinetic(run.v, particles)
     assert (lost <= 0.01).all()
-    assert 0 < run.info.guard.share < 1
+    assert 0 < run.info.guard.fallback_share < 1
     plain = simulate(charged, state, particles, 40, method)
     tripped = {event.trajectory for event in run.info.guard.events}
     assert 0 < len(tripped) < 4

@@ -146,7 +146,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(folder, name, batch):
     assert_same_run(resume(RESTART), whole)
     assert_same_file("run.h5", "whole.h5")
     if name == "guarded set":
-        assert 0 < whole.info.guard.share < 1
+        assert 0 < whole.info.guard.fallback_share < 1
     assert not list(folder.glob("*.part"))
 
 

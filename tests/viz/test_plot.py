@@ -20,7 +20,7 @@ from nbody_surrogate import (
     twins_of,
     write_report,
 )
-from nbody_surrogate.results.metrics import departures
+from nbody_surrogate.results.metrics import drift_curves
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_trajectory_is_drawn_with_what_it_conserves(runs):
         "angular momentum",
     ]
     assert not lines.collections
-    wanted = departures(run.system(), run.x[None], run.v[None], run.particles)[0, 0, 1:]
+    wanted = drift_curves(run.system(), run.x[None], run.v[None], run.particles)[0, 0, 1:]
     np.testing.assert_array_equal(lines.lines[0].get_ydata(), wanted)
 
 
@@ -54,7 +54,7 @@ def test_an_ensemble_is_drawn_with_medians_and_bands(runs):
     _, coarse = runs
     paths, lines = plot(coarse).axes
     np.testing.assert_array_equal(paths.lines[0].get_data_3d()[0], coarse.x[0, :, 0, 0])
-    wanted = departures(coarse.system(), coarse.x, coarse.v, coarse.particles)[0, :, 1:]
+    wanted = drift_curves(coarse.system(), coarse.x, coarse.v, coarse.particles)[0, :, 1:]
     np.testing.assert_array_equal(lines.lines[0].get_ydata(), np.median(wanted, axis=0))
     assert len(lines.collections) == 3
 

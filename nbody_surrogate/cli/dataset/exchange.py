@@ -78,7 +78,7 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
     FileFormatError
         If a file is damaged.
     """
-    from nbody_surrogate.cli.request import given
+    from nbody_surrogate.cli.request import not_none
     from nbody_surrogate.datasets.exchange.nri import NriFiles
 
     frame_dt = 0.1 if options["frame_dt"] is None else options["frame_dt"]
@@ -89,7 +89,7 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
         options["suffix"],
         parameters=parameters,
         task=_task(options["task"]),
-        **given(**{key: options[key] for key in keys}),
+        **not_none(**{key: options[key] for key in keys}),
     )
 
 

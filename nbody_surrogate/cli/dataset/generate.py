@@ -11,7 +11,7 @@ import rich_click as click
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.request import given
+from nbody_surrogate.cli.request import not_none
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def generate(
 
     if quiet:
         warnings.simplefilter("ignore", NBodyWarning)
-    changes = given(preset=preset, **{key: options[key] for key in CHANGES})
+    changes = not_none(preset=preset, **{key: options[key] for key in CHANGES})
     if parameter:
         changes["parameters"] = parameters_of(parameter)
     resolved = _resolved(spec, changes)

@@ -13,7 +13,7 @@ from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import SPLITS, check_suffix
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.npy import write_npy
 
 __all__ = ["export_npz", "export_nri"]
@@ -72,7 +72,7 @@ def _npz_columns(dataset: Dataset) -> dict[str, _Column]:
 
 def _write_archive(path: Path, dataset: Dataset, split: str, columns: dict[str, _Column]) -> None:
     size = len(dataset.part(split))
-    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, column in columns.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
@@ -125,7 +125,7 @@ def export_nri(
     _check_targets(Path(folder), list(targets.values()), overwrite)
     for (split, kind), path in targets.items():
         column, size = columns[kind], len(dataset.part(split))
-        with whole_file(path) as stream:
+        with atomic_file(path) as stream:
             write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
     return list(targets.values())
 

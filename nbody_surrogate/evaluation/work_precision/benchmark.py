@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nbody_surrogate.contracts.segment import whole_frames
+from nbody_surrogate.contracts.segment import frame_count
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
@@ -76,4 +76,4 @@ def check_horizons(horizons: Sequence[float], dt: float) -> None:
         If one is not.
     """
     for horizon in horizons:
-        whole_frames(horizon, dt, "horizon")
+        frame_count(horizon, dt, "horizon")

@@ -36,14 +36,14 @@ from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md.layout import MAX_BYTES
 from nbody_surrogate.formats.h5md.output_path import check_output_path
 from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_room
+from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_disk_space
 
 __all__ = [
     "MAX_BYTES",
     "H5MDReader",
     "H5MDWriter",
+    "check_disk_space",
     "check_output_path",
-    "check_room",
     "part_path",
     "read_h5md",
 ]

@@ -13,7 +13,9 @@ __all__ = [
 ]
 
 
-def check_output_path(path: str | os.PathLike[str], overwrite: bool, goes_on: bool = False) -> Path:
+def check_output_path(
+    path: str | os.PathLike[str], overwrite: bool, resuming: bool = False
+) -> Path:
     """Check, before a long run, that its result can be written to `path`.
 
     Where a run goes on, what it left beside the file is to be there.
@@ -30,7 +32,7 @@ def check_output_path(path: str | os.PathLike[str], overwrite: bool, goes_on: bo
     check_output_file(
         part_path(target),
         "output",
-        overwrite=overwrite or goes_on,
+        overwrite=overwrite or resuming,
         otherwise=f"an unfinished run left it; {OTHERWISE}",
     )
     return target

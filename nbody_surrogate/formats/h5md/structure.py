@@ -33,13 +33,13 @@ from nbody_surrogate.formats.h5md.layout import (
 )
 from nbody_surrogate.formats.h5md.reader import reported
 
-__all__ = ["Structure", "create_structure", "find_structure"]
+__all__ = ["DataOffsets", "create_structure", "find_offsets"]
 
 UNIT = np.bytes_("1")
 
 
 @dataclass(frozen=True)
-class Structure:
+class DataOffsets:
     """Where in the file the data stand that change while a run is written, in bytes."""
 
     complete: int
@@ -60,7 +60,7 @@ def create_structure(
     room: int,
     label_error: bool = False,
     box: Box | None = None,
-) -> Structure:
+) -> DataOffsets:
     """Create a file that holds everything but the frames.
 
     Parameters
@@ -94,12 +94,12 @@ def create_structure(
         clock = _create_clock(root, times)
         values = _create_trajectories(root, particles, clock, shape[1:], box)
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
-        return Structure(
+        return DataOffsets(
             offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
         )
 
 
-def find_structure(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
     """Find where the data of an unfinished file stand, which is not trusted.
 
     Parameters
@@ -121,7 +121,7 @@ def find_structure(path: Path, shape: tuple[int, int, int, int], room: int) -> S
         return _find(path, shape, room)
 
 
-def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
     with h5py.File(path, "r", locking=False) as root:
         ours = group_at(root, OURS)
         places = [trajectory_name(b) for b in range(shape[0])]
@@ -132,7 +132,7 @@ def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
             )
             for place in places
         ]
-        return Structure(
+        return DataOffsets(
             offset_of(open_integer(ours, "complete")),
             offset_of(open_integer(root, FRAMES_WRITTEN)),
             offset_of(open_text(ours, "provenance", room)),

@@ -24,14 +24,14 @@ from nbody_surrogate.files.atomic import part_path, rename_part
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.output_path import check_output_path
-from nbody_surrogate.formats.h5md.provenance import dump_info, room_for
-from nbody_surrogate.formats.h5md.structure import create_structure, find_structure
+from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
+from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["H5MDWriter", "check_room"]
+__all__ = ["H5MDWriter", "check_disk_space"]
 
 
-def check_room(
+def check_disk_space(
     path: str | os.PathLike[str], shape: tuple[int, ...], label_error: bool, segments: int
 ) -> None:
     """Raise `InputError` where a run of shape (B, T, N, D) does not fit on the disk.
@@ -39,7 +39,8 @@ def check_room(
     `label_error` and `segments` are as for `H5MDWriter`.
     """
     observables = 8 * math.prod(shape[:2]) if label_error else 0
-    check_space(Path(path), 16 * math.prod(shape) + observables + 2 * room_for(shape[0], segments))
+    provenance = 2 * provenance_bytes(shape[0], segments)
+    check_space(Path(path), 16 * math.prod(shape) + observables + provenance)
 
 
 @final
@@ -68,7 +69,7 @@ class H5MDWriter:
         Whether the run is verified: each call of `write` then brings its label errors.
     segments : int
         Those that a guard watches, of which the provenance may have to tell.
-    goes_on : int
+    kept_frames : int
         Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
         is not looked at whether they are of the same run. With 0 the file is made anew.
     box : Box, optional
@@ -97,24 +98,24 @@ class H5MDWriter:
         info: RunInfo | None = None,
         label_error: bool = False,
         segments: int = 0,
-        goes_on: int = 0,
+        kept_frames: int = 0,
         box: Box | None = None,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
-        self.path = check_output_path(path, overwrite, goes_on > 0)
+        self.path = check_output_path(path, overwrite, kept_frames > 0)
         self.part = part_path(self.path)
         self.frames = frames
-        self.written = goes_on
+        self.written = kept_frames
         self._overwrite = overwrite
         self._verified, self._box = label_error, box
-        self._room = room_for(particles.batch, segments)
-        if not goes_on:
-            check_room(self.path, self._shape, label_error, segments)
+        self._room = provenance_bytes(particles.batch, segments)
+        if not kept_frames:
+            check_disk_space(self.path, self._shape, label_error, segments)
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
-            if goes_on:
-                self._offsets = find_structure(self.part, self._shape, self._room)
+            if kept_frames:
+                self._offsets = find_offsets(self.part, self._shape, self._room)
                 self._file = self.part.open("r+b", buffering=0)
             else:
                 self._create(particles, t0 + np.arange(frames) * dt, start)

@@ -18,7 +18,7 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
-from nbody_surrogate.simulation.guard.drift_budget import Budget, Readings
+from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
 from nbody_surrogate.simulation.observers import Observer
@@ -57,7 +57,7 @@ class GuardMonitor(Observer):
         What happened by now.
     stopped : ndarray, shape (B,)
         Trajectories that are not watched any more.
-    budget : Budget
+    budget : DriftBudget
     """
 
     def __init__(
@@ -69,12 +69,14 @@ class GuardMonitor(Observer):
         self.solver = guard.solver(problem.system, batch, method.options.segment)
         if self.solver is not None:  # what does not fit is said before the run
             self.solver.check(problem.system, start, problem.particles, problem.dt)
-        now = Readings.of(problem.system, start.x[:, None], start.v[:, None], problem.particles)
-        shares = guard.shares(problem.system)
-        self.budget = Budget(shares, now)
+        now = ConservedQuantities.of(
+            problem.system, start.x[:, None], start.v[:, None], problem.particles
+        )
+        drifts = guard.drift_thresholds(problem.system)
+        self.budget = DriftBudget(drifts, now)
         self.stopped = np.zeros(batch, dtype=bool)
         self._warned: set[str] = set()
-        thresholds = shares | self.limits._asdict()
+        thresholds = drifts | self.limits._asdict()
         self.report = GuardReport(
             guard.policy,
             {key: float(value) for key, value in thresholds.items() if 0 < value < np.inf},
@@ -88,7 +90,7 @@ class GuardMonitor(Observer):
         """Segments of the whole run."""
         return math.ceil(self.frames / self.method.options.segment)
 
-    def go_to(
+    def restore(
         self, report: GuardReport, account: Mapping[str, np.ndarray], message: Sequence[str]
     ) -> None:
         """Take over what an interrupted run found, of which some trajectories have stopped.
@@ -144,7 +146,9 @@ class GuardMonitor(Observer):
         segment = standstill(carry, frames) if hopeless else advance()
         began = time.perf_counter()
         with np.errstate(all="ignore"):
-            now = Readings.of(carry.problem.system, segment.x, segment.v, carry.problem.particles)
+            now = ConservedQuantities.of(
+                carry.problem.system, segment.x, segment.v, carry.problem.particles
+            )
         faults = self._known(carry, frames) if outside else []
         if not hopeless:
             faults = [*self._faults(carry, segment, now), *faults]
@@ -167,7 +171,7 @@ class GuardMonitor(Observer):
     def _latest(self) -> float:
         return self.limits.longest + SLACK * abs(self.limits.longest)
 
-    def _faults(self, carry: Carry, segment: Segment, now: Readings) -> list[_Fault]:
+    def _faults(self, carry: Carry, segment: Segment, now: ConservedQuantities) -> list[_Fault]:
         """Look for all that can be wrong with frames."""
         count = segment.x.shape[1]
         good = np.arange(count) < segment.good[:, None]
@@ -192,7 +196,7 @@ class GuardMonitor(Observer):
             ),
         ]
 
-    def _loss(self, key: str, now: Readings, before: int, share: float) -> _Fault:
+    def _loss(self, key: str, now: ConservedQuantities, before: int, share: float) -> _Fault:
         """Compare what was lost of a quantity with its budget at the end of the segment."""
         with np.errstate(all="ignore"):
             errors, scale = self.budget.errors(key, now), self.budget.scale(key, now, before)
@@ -242,7 +246,7 @@ class GuardMonitor(Observer):
         segment: Segment,
         events: list[GuardEvent],
         past: tuple[np.ndarray, np.ndarray],
-        now: Readings,
+        now: ConservedQuantities,
     ) -> Segment:
         """Do what the policy says to the trajectories that tripped."""
         if self.guard.policy == "warn":
@@ -288,14 +292,16 @@ class GuardMonitor(Observer):
         """Bring the account up to date with the frames that stay."""
         problem = carry.problem
         system, particles = problem.system, problem.particles
-        now = Readings.of(system, segment.x, segment.v, particles)
+        now = ConservedQuantities.of(system, segment.x, segment.v, particles)
         self.budget.settle(now)
         for event in events:
             b = event.trajectory
             if not self.stopped[b]:
                 x = carry.arrays["x"][b : b + 1, None]
                 v = carry.arrays["v"][b : b + 1, None]
-                self.budget.reopen(b, Readings.of(system, x, v, particles[b]), now.row(b))
+                self.budget.reopen(
+                    b, ConservedQuantities.of(system, x, v, particles[b]), now.row(b)
+                )
 
 
 def _events(frame: int, length: int, faults: list[_Fault], at: np.ndarray) -> list[GuardEvent]:

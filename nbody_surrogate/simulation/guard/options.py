@@ -103,7 +103,7 @@ class Guard:
         own = {key: value for key, value in given.items() if value is not None}
         return method.limits(system)._replace(**own)
 
-    def shares(self, system: AbstractSystem) -> dict[str, float]:
+    def drift_thresholds(self, system: AbstractSystem) -> dict[str, float]:
         """Return the thresholds of what the system keeps.
 
         Parameters
@@ -115,8 +115,8 @@ class Guard:
         dict of str to float
             By the names of `AbstractSystem.conserved`.
         """
-        shares = self.thresholds.model_dump(include=set(system.conserved))
-        return {key: shares[key] for key in sorted(shares)}
+        drifts = self.thresholds.model_dump(include=set(system.conserved))
+        return {key: drifts[key] for key in sorted(drifts)}
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
         """Build what replays segments.

@@ -20,7 +20,7 @@ __all__ = ["plot"]
 def plot(result: Trajectory | Ensemble | Comparison | Sequence[Comparison]) -> Figure:
     """Draw a result with matplotlib; it is a figure to show, change or save.
 
-    Of a run: the paths of its first trajectory, and over time the departures from the start's
+    Of a run: the paths of its first trajectory, and over time the drift_curves from the start's
     energy, momentum and angular momentum, of several trajectories the medians with their quartiles.
     Of comparisons: errors, energies, displacements, distributions and valid prediction times of the
     candidates beside their reference.

@@ -8,7 +8,7 @@ import numpy as np
 
 from nbody_surrogate.comparison.curves import band
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import Drift, defined_drifts, departures
+from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.scene.tracks import Track
 
@@ -24,7 +24,7 @@ SMALLEST = 1e-17  # below rounding; in place of zero, which has no logarithm
 def draw_run(run: Ensemble) -> Figure:
     """Draw the first trajectory's paths in space, and what departs from the start over time.
 
-    Of several trajectories, departures are medians in bands between the quartiles.
+    Of several trajectories, drift_curves are medians in bands between the quartiles.
     """
     from nbody_surrogate.viz.figures.canvas import Canvas
 
@@ -50,7 +50,7 @@ def _departures(ax: Any, run: Ensemble) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     try:
         system = run.system()
-        found = departures(system, run.x, run.v, run.particles)
+        found = drift_curves(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         ax.set_title("its system is not installed", fontsize=10)
         return

@@ -7,7 +7,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.output_path import check_output_file
 
 __all__ = ["check_page_path", "document", "resource", "write_page"]
@@ -62,6 +62,6 @@ def write_page(path: Path, text: str) -> Path:
     RunError
         If it cannot be written.
     """
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         stream.write(text.encode())
     return path

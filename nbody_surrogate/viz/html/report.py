@@ -17,7 +17,7 @@ from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import defined_drifts, departures
+from nbody_surrogate.results.metrics import defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.document import check_page_path, document, write_page
@@ -211,7 +211,7 @@ def _drift_charts(run: Ensemble) -> list[str]:
     """Draw the drifts of a run that has no reference."""
     try:
         system = run.system()
-        found = departures(system, run.x, run.v, run.particles)
+        found = drift_curves(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         return []
     t = run.t - run.t[0]
