@@ -16,6 +16,7 @@ from nbody_surrogate.comparison.distributions import (
     late_window,
 )
 from nbody_surrogate.comparison.lyapunov import Twins
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     Drift,
@@ -30,7 +31,6 @@ from nbody_surrogate.results.metrics import (
     rmse,
     valid_prediction_time,
 )
-from nbody_surrogate.results.statistics import Summary, finite_or_none
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -42,7 +42,7 @@ class ParticleTensors(NamedTuple):
     charges, masses : Tensor, shape (B, N)
     field : FieldLaw or None
         The law of the external field of a system that has one: handed to surrogates that apply
-        it, see `nbody_surrogate.contracts.torch_laws.field_acceleration`.
+        it, see `nbody_surrogate.contracts.torch_force_laws.field_acceleration`.
     """
 
     charges: Tensor

@@ -10,7 +10,7 @@ from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.registry.registry import names
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.library import find_model, shipped_models
+from nbody_surrogate.surrogates.trained_models import find_model, shipped_models
 
 __all__ = [
     "COMPILED_SUFFIX",

@@ -13,9 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nbody_surrogate.contracts.card import Card
 from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Tick
 from nbody_surrogate.contracts.state import State

@@ -17,8 +17,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from nbody_surrogate.contracts.card import Card
 from nbody_surrogate.contracts.device import DTYPES
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.atomic import atomic_file

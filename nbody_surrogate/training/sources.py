@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.block import TrajectoryBlock

@@ -16,13 +16,14 @@ import torch
 
 from commands import FAILURE, INTERRUPTED, MISUSE, bad, contents, good, nbody_sim, no_constant
 from nbody_set.model import SET
-from nbody_surrogate.cli.request import Problem
+from nbody_surrogate.cli.request import InitialValueProblem
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
 from nbody_surrogate.comparison.comparison import compare
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.segment import Frames
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.formats.h5md import read_h5md
 from nbody_surrogate.registry import registry
@@ -751,7 +752,7 @@ def divide_by_zero(segment):
 
 
 def test_a_fault_is_one_line_unless_a_traceback_is_asked_for(monkeypatch):
-    monkeypatch.setattr(Problem, "of", divide_by_zero)
+    monkeypatch.setattr(InitialValueProblem, "of", divide_by_zero)
     result = nbody_sim("run", *SHORT)
     assert result.exit_code == FAILURE
     assert result.stderr == "Error: unexpected ZeroDivisionError: a fault of the method\n"

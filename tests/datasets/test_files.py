@@ -24,7 +24,7 @@ from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import BLOCK_BYTES, Dataset
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.generation.generate import generate_dataset
-from nbody_surrogate.datasets.generation.label_error import summarised
+from nbody_surrogate.datasets.generation.measure_label_error import summarised
 from nbody_surrogate.datasets.manifest import (
     LARGEST,
     LabelError,

@@ -11,7 +11,7 @@ import pytest
 from nbody_surrogate import make_integrator, make_system, read_h5md, simulate
 from nbody_surrogate.comparison.distributions import pair_distances
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.card import CardSystem
+from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.formats.h5md import H5MDWriter
 from nbody_surrogate.results.metrics import closest_pair

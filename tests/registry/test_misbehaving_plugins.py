@@ -12,7 +12,7 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.surrogates.weights import save_weights
 

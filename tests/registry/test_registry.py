@@ -21,7 +21,7 @@ from nbody_surrogate import (
 )
 from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.registry.registry import is_surrogate, names, surrogate_class
-from nbody_surrogate.surrogates.library import shipped_models
+from nbody_surrogate.surrogates.trained_models import shipped_models
 
 BUILT_IN = {
     "systems": {

@@ -30,10 +30,10 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.contracts.card import CardSystem
+from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.contracts.segment import Carry, Frames
 from nbody_surrogate.contracts.surrogate import SurrogateConfig
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.errors import PluginError
 from nbody_surrogate.results.metrics import closest_pair, fastest, mean_kinetic
 from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget

@@ -35,7 +35,7 @@ from nbody_surrogate import (
 from nbody_surrogate.formats.h5md import H5MDWriter, part_path
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.simulation.checkpoint import Checkpoint, read_restart
-from nbody_surrogate.simulation.output import Output
+from nbody_surrogate.simulation.file_writer import Output
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 
 pytestmark = [

@@ -22,8 +22,8 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
 SPLITTING = ["symplectic-euler", "leapfrog", "yoshida4"]
 METHODS = [*SPLITTING, "rk4", "boris"]

@@ -23,7 +23,7 @@ from nbody_surrogate import (
     simulate,
 )
 from nbody_surrogate.contracts.segment import Problem
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
 SCIPY = ["dop853", "rk45"]
 ADAPTIVE = [*SCIPY, "dop853-compiled"]

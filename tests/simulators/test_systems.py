@@ -19,8 +19,8 @@ from scipy.integrate import solve_ivp
 from scipy.special import ellipk
 
 from nbody_surrogate import InputError, Particles, State, make_system
-from nbody_surrogate.contracts.system import SystemSpec
-from nbody_surrogate.testing.symmetries import IMPLIED, maps
+from nbody_surrogate.contracts.system_spec import SystemSpec
+from nbody_surrogate.testing.system_symmetries import IMPLIED, maps
 
 ROUNDING = 1e-12  # of the largest acceleration: a few terms, but of near particles 0.03 apart
 GRADIENT = 1e-9  # of the largest force: fourth-order differences with step 1e-3 at distances > 0.8
@@ -454,7 +454,7 @@ def test_the_law_is_the_same_in_python_numpy_torch_and_numba(name, parameters, d
 
 @every_system
 def test_own_laws_are_known_to_compiled_code_and_can_be_cached(name):
-    from nbody_simulators.kernels.laws import _laws, is_own
+    from nbody_simulators.kernels.compiled_laws import _laws, is_own
 
     laws = build(name).force_laws()
     parts = [law.parameters for law in (laws.pair, laws.field) if law is not None]

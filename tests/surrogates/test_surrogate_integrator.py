@@ -15,12 +15,13 @@ import torch
 from torch import nn
 
 from nbody_set.model import SET, SETConfig
-from nbody_surrogate.contracts.card import Card, CardSystem
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.segment import Carry, Frames
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.contracts.system import AbstractSystem, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import SystemSpec
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry import registry

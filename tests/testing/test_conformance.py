@@ -14,8 +14,8 @@ from pydantic import field_validator
 
 from examples import Pairnet, Verlet, Yukawa
 from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.force_laws import ForceLaws, PairLaw
 from nbody_surrogate.contracts.history import HiddenVariable
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
 from nbody_surrogate.contracts.neighbours import NeighbourRequest
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -28,7 +28,7 @@ from nbody_surrogate.registry.registry import (
 )
 from nbody_surrogate.testing import Check, ConformanceError, checks
 from nbody_surrogate.testing.suite import kind_of
-from nbody_surrogate.testing.symmetries import SYMMETRIES
+from nbody_surrogate.testing.system_symmetries import SYMMETRIES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

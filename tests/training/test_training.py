@@ -28,7 +28,7 @@ from nbody_surrogate.registry import registry
 from nbody_surrogate.registry.registry import make_system, register_surrogate
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.training.log import read_log
 from nbody_surrogate.training.recipe import Recipe, read_recipe, recipe_of_run

@@ -17,13 +17,13 @@ from nbody_surrogate.datasets.folder import (
     is_whole,
     remove_parts,
 )
-from nbody_surrogate.datasets.generation.label_error import (
+from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
+from nbody_surrogate.datasets.generation.measure_label_error import (
     label_error_rows,
     sharper_solver,
     solver_text,
     summarised,
 )
-from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
 from nbody_surrogate.datasets.generation.shard_job import ShardJob, make_shard
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import (

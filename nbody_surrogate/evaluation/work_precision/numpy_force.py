@@ -8,9 +8,10 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import make_system
 

@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from nbody_simulators.kernels.laws import compiled, field_force, pair_force, parameters_of
+from nbody_simulators.kernels.compiled_laws import compiled, field_force, pair_force, parameters_of
 from nbody_surrogate.contracts import ForceLaws, Particles
 
 __all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]

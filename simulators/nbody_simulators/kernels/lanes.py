@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from nbody_simulators.kernels.compiled_laws import field_force, pair_force
 from nbody_simulators.kernels.forces import rows
-from nbody_simulators.kernels.laws import field_force, pair_force
 
 __all__ = ["Lanes", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
 

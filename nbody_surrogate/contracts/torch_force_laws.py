@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from nbody_surrogate.contracts.laws import FieldLaw, PairLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw, PairLaw
 
 __all__ = ["field_acceleration", "pair_force"]
 

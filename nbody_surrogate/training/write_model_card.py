@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.training.initial_model import InitialModel

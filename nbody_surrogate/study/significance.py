@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.results.bootstrap import Interval
 
 __all__ = ["LEVEL", "over_seeds", "p_of_pairs", "verdict"]
 

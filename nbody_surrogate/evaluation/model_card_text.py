@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbody_surrogate.contracts.card import Card
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
-from nbody_surrogate.surrogates.library import Model
+from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["card_text"]
 

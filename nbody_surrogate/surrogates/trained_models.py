@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nbody_surrogate.contracts.card import Card
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.untrusted import MIB, read_bounded
