@@ -110,9 +110,9 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    from nbody_surrogate.registry import registry
+    from nbody_surrogate.registry import lookup
 
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.lookup import Entry, entries, short_name
 from nbody_surrogate.registry.registry import (
-    Entry,
-    entries,
     integrator_class,
     preset,
-    short_name,
     surrogate_class,
     system_class,
 )

@@ -39,7 +39,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_li
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.registry import plugin_of
+from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
 
 __all__ = [

@@ -13,7 +13,8 @@ from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.parallel.processes import Tick, run_here, run_on_workers
-from nbody_surrogate.registry.registry import is_local, surrogate_class
+from nbody_surrogate.registry.lookup import is_local
+from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.study.grid import Cell, cells, places, recipe_of
 from nbody_surrogate.study.jobs import StudyJob, data_folder, do, result_path
 from nbody_surrogate.study.spec import StudySpec

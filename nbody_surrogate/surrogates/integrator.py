@@ -23,7 +23,8 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import integrator_class, is_surrogate, surrogate_class
+from nbody_surrogate.registry.lookup import is_surrogate
+from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.compiled_step import compiled_step
 from nbody_surrogate.surrogates.streaming import (

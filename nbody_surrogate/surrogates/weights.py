@@ -24,7 +24,7 @@ from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.registry import short_name
+from nbody_surrogate.registry.lookup import short_name
 
 __all__ = ["load_weights", "save_weights"]
 

@@ -25,7 +25,7 @@ from commands import (
     no_constant,
 )
 from nbody_surrogate.datasets import Dataset
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 
 SMALL = ("--preset", "charged", "-n", 2, "--trajectories", 20, "--frames", 4)
 
@@ -47,7 +47,7 @@ ENDS_WITHIN = 60.0  # seconds; two are the aim, but the machine may be loaded
 def folder(tmp_path, monkeypatch):
     """The working directory, empty, and a registry of the test's own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     return tmp_path
 
 

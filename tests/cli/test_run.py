@@ -26,7 +26,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.formats.h5md import read_h5md
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system, register_integrator, register_system
 from nbody_surrogate.training.trainer import Trainer
 
@@ -89,7 +89,7 @@ spec = { particles = 2, trajectories = 10, frames = 6 }
 def folder(tmp_path, monkeypatch):
     """The working directory, empty, and a registry of the test's own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     return tmp_path
 
 
@@ -330,9 +330,9 @@ def register_still(name, options=IntegratorOptions):
 def compiled(monkeypatch):
     """In place of the compiled solver, whether it is there or not."""
     register_still("stand-in", ToleranceOptions)
-    cls = registry._registered["integrators", "stand-in"]
+    cls = lookup.registered["integrators", "stand-in"]
     monkeypatch.setattr(cls, "name", "dop853-compiled")
-    monkeypatch.setitem(registry._registered, ("integrators", "dop853-compiled"), cls)
+    monkeypatch.setitem(lookup.registered, ("integrators", "dop853-compiled"), cls)
 
 
 @pytest.mark.parametrize(

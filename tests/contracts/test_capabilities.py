@@ -15,8 +15,8 @@ from nbody_surrogate import InputError, make_integrator, make_system, simulate
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
+from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.registry.registry import (
-    names,
     register_integrator,
     register_surrogate,
     register_system,

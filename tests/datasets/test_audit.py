@@ -21,7 +21,7 @@ from nbody_surrogate.datasets.exchange.nri import NriFiles
 from nbody_surrogate.datasets.shard import shard_name
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 
 CONVERGED = 1e-17
 """Mean MSE of two solutions at tolerances of 1e-9 and 1e-10 one frame apart; 4e-20 is measured."""
@@ -84,7 +84,7 @@ def levels(found):
 def one_look_at_what_is_installed():
     """It would take most of the time of these tests, which ask for solvers over and over."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_entry_points", functools.cache(registry._entry_points))
+        patch.setattr(lookup, "_entry_points", functools.cache(lookup._entry_points))
         yield
 
 

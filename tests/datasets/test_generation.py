@@ -29,7 +29,7 @@ from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.integrators.build import make_integrator
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system, register_integrator
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.simulation.simulate import simulate
@@ -164,7 +164,7 @@ def finished(made, folder):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
 
 
 # Trajectory i depends on the spec and i alone

@@ -17,7 +17,7 @@ from nbody_surrogate.datasets.spec import (
     resolve,
 )
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import preset
 
 OURS = ["charged", "gravity", "springs", "trap"]
@@ -47,7 +47,7 @@ def refused(values, *words):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
 
 
 @pytest.fixture
@@ -464,7 +464,7 @@ def test_an_unknown_preset_lists_what_there_is():
 
 
 def test_a_preset_that_is_no_mapping_is_its_plugins_fault(registered):
-    registry._registered["presets", "mine"] = int
+    lookup.registered["presets", "mine"] = int
     with pytest.raises(PluginError, match="preset 'mine' must be a mapping") as caught:
         preset("mine")
     assert "\n" not in str(caught.value)

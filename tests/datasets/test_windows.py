@@ -30,7 +30,7 @@ from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.datasets.windows import MIXED
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup, registry
 
 BOUNDED = 1.2
 """Memory of a pass over six times the trajectories, over that of one; a list of blocks grows."""
@@ -507,7 +507,7 @@ class LosesSixth(AbstractIntegrator):
 @pytest.fixture
 def failing(monkeypatch):
     """An integrator that fails, until the end of the test."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
     registry.register_integrator(LosesSixth.name)(LosesSixth)
 
 

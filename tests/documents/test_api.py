@@ -12,7 +12,8 @@ import pytest
 
 from docstrings import Docstring, lacking
 from nbody_surrogate.registry.entry_points import installed
-from nbody_surrogate.registry.registry import integrator_class, names, system_class
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import integrator_class, system_class
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -15,7 +15,7 @@ from commands import FAILURE, MISUSE, nbody_sim
 from nbody_surrogate import read_h5md, register_integrator, simulate
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Frames
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system
 
 AT = 100
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def disturbed(monkeypatch):
     """Register uniform motion, during which something happens once."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     actions = []
 
     @register_integrator("disturbed")

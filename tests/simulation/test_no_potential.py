@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from commands import good, no_constant
-from nbody_surrogate import make_integrator, make_system, read_h5md, simulate
+from nbody_surrogate import make_integrator, make_system, plot, read_h5md, simulate
 from nbody_surrogate.comparison.comparison import compare
 from nbody_surrogate.results.metrics import defined_drifts, median_drifts
 from nbody_surrogate.viz.figures.comparison import draw_comparisons
-from nbody_surrogate import plot
 from nbody_surrogate.viz.scene.inset import energy_errors
 from small_systems import Dragged
 

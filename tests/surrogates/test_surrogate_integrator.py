@@ -24,7 +24,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.system_spec import SystemSpec
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.integrators.build import make_integrator
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system, register_integrator, register_surrogate
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -208,7 +208,7 @@ def set_of(model, **options):
 @pytest.fixture
 def own_registry(monkeypatch):
     """What a test registers is forgotten after it."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
 
 
 @pytest.fixture

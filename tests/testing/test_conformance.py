@@ -20,8 +20,8 @@ from nbody_surrogate.contracts.neighbours import NeighbourRequest
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.lookup import entries
 from nbody_surrogate.registry.registry import (
-    entries,
     register_integrator,
     register_surrogate,
     register_system,

@@ -24,7 +24,7 @@ from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, PluginError, RunError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system, register_surrogate
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -109,7 +109,7 @@ def unchecked(monkeypatch):
 @pytest.fixture
 def toy(monkeypatch):
     """The name of a stranger's surrogate."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     register_surrogate("toy")(Toy)
     return {"surrogate": "toy", "model": {}}
 

@@ -38,7 +38,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.sha256 import file_hash
 from nbody_surrogate.parallel.processes import run_here, run_on_workers
-from nbody_surrogate.registry.registry import is_local
+from nbody_surrogate.registry.lookup import is_local
 
 __all__ = ["generate_dataset"]
 

@@ -14,7 +14,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.registry.registry import is_surrogate
+from nbody_surrogate.registry.lookup import is_surrogate
 
 __all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
 
