@@ -23,11 +23,11 @@ from nbody_simulators.systems.legacy import legacy_starts
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.datasets import Dataset, generate_dataset
-from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.datasets.generation.label_error import label_error_sample
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry import registry
 from nbody_surrogate.registry.registry import make_system, register_integrator
