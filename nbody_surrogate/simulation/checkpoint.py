@@ -21,7 +21,6 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,8 +34,8 @@ from safetensors.numpy import save as save_arrays
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.files.atomic import whole_file
 from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import plugin_of
@@ -172,20 +171,9 @@ class Restart(NamedTuple):
         """
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
-        part = part_path(path)
-        try:
-            with part.open("wb") as file:
-                file.write(save_arrays(self.arrays, metadata))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except OSError as error:
-            raise RunError(
-                f"`checkpoint` {str(path)!r} cannot be written: {one_line(error)}"
-            ) from None
-        finally:
-            with suppress(OSError):
-                part.unlink()
+        # synced, since the frames that it stands for are on the disk by then
+        with whole_file(path, "checkpoint", synced=True) as file:
+            file.write(save_arrays(self.arrays, metadata))
 
 
 def _plain(document: Document) -> dict[str, Any]:
