@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.history import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
     from nbody_surrogate.contracts.model_card import Card, CardSystem
-    from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
+    from nbody_surrogate.contracts.needs import SystemNeeds
+    from nbody_surrogate.contracts.neighbours import (
+        NeighbourRequest,
+        Neighbours,
+        every_pair,
+        neighbour_pairs,
+    )
     from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
     from nbody_surrogate.contracts.state import Particles, State
     from nbody_surrogate.contracts.surrogate import (
@@ -61,9 +67,11 @@ else:
             "nbody_surrogate.contracts.history": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
             "nbody_surrogate.contracts.model_card": ["Card", "CardSystem"],
+            "nbody_surrogate.contracts.needs": ["SystemNeeds"],
             "nbody_surrogate.contracts.neighbours": [
                 "NeighbourRequest",
                 "Neighbours",
+                "every_pair",
                 "neighbour_pairs",
             ],
             "nbody_surrogate.contracts.segment": [
@@ -135,8 +143,10 @@ __all__ = [
     "Segment",
     "State",
     "SurrogateConfig",
+    "SystemNeeds",
     "SystemSpec",
     "Tick",
+    "every_pair",
     "field_acceleration",
     "neighbour_pairs",
     "pair_force",

@@ -35,7 +35,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import plugin_of
@@ -172,7 +172,7 @@ class Restart(NamedTuple):
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
         # synced, since the frames that it stands for are on the disk by then
-        with whole_file(path, "checkpoint", synced=True) as file:
+        with atomic_file(path, "checkpoint", synced=True) as file:
             file.write(save_arrays(self.arrays, metadata))
 
 

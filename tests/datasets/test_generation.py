@@ -23,11 +23,7 @@ from nbody_simulators.systems.legacy import legacy_starts
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.datasets import Dataset, generate_dataset
-<<<<<<< HEAD
 from nbody_surrogate.datasets.generation.measure_label_error import label_error_sample
-=======
-from nbody_surrogate.datasets.generation.label_error import label_error_sample
->>>>>>> data
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.errors import InputError, RunError
