@@ -25,7 +25,6 @@ from commands import (
     no_constant,
 )
 from nbody_surrogate.datasets import Dataset
-from nbody_surrogate.registry import registry
 
 SMALL = ("--preset", "charged", "-n", 2, "--trajectories", 20, "--frames", 4)
 
@@ -41,14 +40,6 @@ rtol = 1e-8
 """
 
 ENDS_WITHIN = 60.0  # seconds; two are the aim, but the machine may be loaded
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    """The working directory, empty, and a registry of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    return tmp_path
 
 
 @pytest.fixture
