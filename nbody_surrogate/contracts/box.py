@@ -75,6 +75,7 @@ class Box:
 
         Along open axes they stay as they are.
         """
+        # a copy: positions come from states and carries, which are read-only
         inside = np.array(x)
         for axis, length in enumerate(self.lengths):
             if length is not None:
@@ -91,6 +92,8 @@ class Box:
         along each periodic axis. It changes its sign with `dx`, to the bit, so that forces that
         depend on it are equal and opposite.
         """
+        # rint is odd, as it rounds halves to even; floor(x + 1/2) is not, and forces of two
+        # particles half a period apart would not be opposite
         nearest = np.array(dx)
         for axis, length in enumerate(self.lengths):
             if length is not None:

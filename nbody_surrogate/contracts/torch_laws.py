@@ -21,6 +21,7 @@ def pair_force(
 ) -> Tensor:
     """Force over distance of pairs, by their squared distances."""
     force, _ = law.factory(_sqrt, _where)(law.parameters, r2, *charges, *masses, coupling)
+    # a law may give a plain number, as that of springs does where there are no couplings
     return torch.as_tensor(force, dtype=r2.dtype, device=r2.device)
 
 
@@ -31,6 +32,7 @@ def field_acceleration(
     a, _ = law.factory(_sqrt, _where)(
         law.parameters, _components(x), _components(v), charges, masses
     )
+    # a component may be a plain number, such as the 0 of a field along one axis
     parts = [torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in a]
     return torch.stack([part.expand(x.shape[:-1]) for part in parts[: x.shape[-1]]], dim=-1)
 
@@ -50,10 +52,11 @@ def _where(condition: Tensor | bool, yes: Tensor | float, no: Tensor | float) ->
     """Choose between floats in double precision, where torch.where would take single."""
     if not isinstance(condition, Tensor):
         return yes if condition else no
-    yes, no = (
-        value
-        if isinstance(value, Tensor)
-        else torch.tensor(value, dtype=torch.float64, device=condition.device)
-        for value in (yes, no)
-    )
-    return torch.where(condition, yes, no)
+    return torch.where(condition, _tensor(yes, condition), _tensor(no, condition))
+
+
+def _tensor(value: Tensor | float, like: Tensor) -> Tensor:
+    """Put a number on the device of a tensor, in double precision."""
+    if isinstance(value, Tensor):
+        return value
+    return torch.tensor(value, dtype=torch.float64, device=like.device)
