@@ -83,6 +83,7 @@ class Box:
         -------
         ndarray, shape (..., D)
         """
+        # a copy: positions come from states and carries, which are read-only
         inside = np.array(x)
         for axis, length in enumerate(self.lengths):
             if length is not None:
@@ -110,6 +111,8 @@ class Box:
         Metropolis et al., J. Chem. Phys. 21 (1953) 1087; Allen and Tildesley, "Computer Simulation
         of Liquids" (2017), section 1.6.
         """
+        # rint is odd, as it rounds halves to even; floor(x + 1/2) is not, and forces of two
+        # particles half a period apart would not be opposite
         nearest = np.array(dx)
         for axis, length in enumerate(self.lengths):
             if length is not None:

@@ -34,6 +34,7 @@ def resolve_device(name: str) -> torch.device:
         available.insert(0, "cuda")
     if torch.backends.mps.is_available():
         available.insert(0, "mps")
+    # MPS has no float64, which training refuses and runs make up for on the host: only on request
     if name == "auto":
         return torch.device("cuda" if "cuda" in available else "cpu")
     if name not in DEVICES:

@@ -31,8 +31,10 @@ def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> Non
         if not (fits and values.shape == shape):
             wanted = f"`{name}` as a float64 array of shape (B, F, N, D) = {shape}"
             raise violation(origin, "_advance", f"must return {wanted}, got {described(values)}")
+        # `freeze_failures` writes into it, and a plugin may return a broadcast view of its input
         if not values.flags.writeable:
             setattr(result, name, values.copy())
+    # a wrong number would freeze the frames of a trajectory that is well
     for failed, (valid, _) in result.failures.items():
         if not (0 <= failed < batch and 0 <= valid <= frames):
             what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
@@ -89,13 +91,17 @@ def refuse_mismatch(state: State, particles: Particles, dt: float) -> None:
 
 def refuse_coincidence(problem: Problem, state: State) -> None:
     """Raise where the forces are infinite because two particles are at the same place."""
+    # dividing by zero is what is looked for here, so NumPy need not warn of it
     with np.errstate(all="ignore"):
         forces = problem.system.acceleration(state.x, state.v, problem.particles, state.hidden)
     for b in np.flatnonzero(~np.isfinite(forces).all((1, 2))):
+        # equal positions are neighbours once sorted, so that not all pairs need comparing
         order = np.lexsort(state.x[b].T)
         same = (np.diff(state.x[b][order], axis=0) == 0).all(1)
+        # else the forces are infinite for a reason of their own: the run then fails, and says when
         if same.any():
             i, j = sorted(order[same.argmax() :][:2].tolist())
+            # no advice to set a parameter that the system lacks
             softened = "softening" in type(problem.system.spec).model_fields
             hint = ", or use a softening > 0" if softened else ""
             raise InputError(
@@ -121,14 +127,18 @@ def freeze_failures(
         good[b] = int(np.argmin(finite[b]))
         message[b] = "the state became non-finite"
     for failed, (valid, why) in result.failures.items():
+        # where both are at the same frame, the method knows better why than NaN does
         if valid <= good[failed]:
             good[failed], message[failed] = valid, why
     for b in np.flatnonzero(good < frames):
         time = carry.problem.time(carry.frame + int(good[b]))
+        # in its first frame of all, a trajectory is held where the boundary had it
         for values, before in parts:
             values[b, good[b] :] = values[b, good[b] - 1] if good[b] else before[b]
-        x, v, *hidden = (values[b, -1:] for values, _ in parts)
-        held = State(time, x, v, hidden=dict(zip(result.hidden, hidden, strict=True)))
+        last = [values[b, -1:] for values, _ in parts]
+        hidden = dict(zip(result.hidden, last[2:], strict=True))
+        # the forces at the last good state tell whether the system is to blame
+        held = State(time, last[0], last[1], hidden=hidden)
         whose = whose_fault(carry.problem, int(b), held, bool(finite[b].all()))
         message[b] = f"{message[b]} after t = {time:g}{whose}"
     status = np.where(good < frames, FAILED, OK)

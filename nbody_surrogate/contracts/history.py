@@ -63,6 +63,7 @@ class HiddenVariable:
     description: str = ""
 
     def __post_init__(self) -> None:
+        # it ends the name of a carry's array, as in `hidden.charge`
         if not self.name.isidentifier() or self.name in ("x", "v"):
             raise InputError(
                 f"`name` of a hidden variable must be a word, and neither x nor v, "
@@ -109,6 +110,7 @@ def refuse_wrong_hidden(
     """
     batch, n, dimensions = shape
     wanted = {each.name: (batch, *each.axes(n, dimensions)) for each in variables}
+    # too many are refused as well: they would be dropped without a word
     if wanted.keys() != hidden.keys():
         raise InputError(
             f"`state` must hold the hidden variables of system {system!r}, {listed(wanted)}, got "

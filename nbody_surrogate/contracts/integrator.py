@@ -198,6 +198,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         ValueError
             If names, shapes or types are not those of `like`.
         """
+        # a file is not trusted: a carry of our own making says what it must hold
         wanted = self.stored(like)
         for key in sorted(wanted.keys() | arrays.keys()):
             kinds = [
@@ -241,6 +242,8 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         PluginError
             If the integrator or the system breaks its contract.
         """
+        # in this order, so that nothing is computed of arrays that do not fit, and the forces only
+        # for a method that can do what the system needs
         refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
         refuse_unfit(self.name, self.capabilities, system, state)
@@ -324,18 +327,30 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         for values in (result.x, result.v, *result.hidden.values()):
             values.flags.writeable = False  # the next carry shares them
         following = None
+        # inside a segment there is nothing to go on from: step sizes and histories are those of
+        # a boundary, and a shorter call need not give them
         if frames == length:
             hidden = {HIDDEN_PREFIX + name: values[:, -1] for name, values in result.hidden.items()}
             arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **hidden, **result.arrays}
             following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
-        made = (result.x, result.v, following, status, message, good, result.counters)
-        return Segment(*made, result.hidden)
+        return Segment(
+            x=result.x,
+            v=result.v,
+            carry=following,
+            status=status,
+            message=message,
+            good=good,
+            counters=result.counters,
+            hidden=result.hidden,
+        )
 
     def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
         """Call `_advance`, and hold it to its contract."""
         try:
             result = self._advance(carry, frames, tick)
+        # Ctrl-C is no Exception, and passes
         except Exception as error:
+            # memory runs out because a run is large, which is no fault of the plugin
             known = isinstance(error, NBodyError) or is_out_of_memory(error)
             if known or error is tick.raised:  # the caller cancels
                 raise
@@ -346,8 +361,10 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
     def _whose_fault(self, problem: Problem, b: int, held: State, finite: bool) -> str:
         """Name a plugin that gave NaN or infinity, after the last good state of trajectory `b`."""
         said, system = "", problem.system
+        # built-in ones are not named: what is not finite then comes of the physics
         if not (finite or self.origin.built_in):
             said = f": `{self.stepper}` of {self.origin} must return finite numbers"
+        # last, as it outranks: of forces that are NaN every method makes NaN
         if not system.origin.built_in:
             with np.errstate(all="ignore"):
                 few = problem.particles[b]
@@ -368,6 +385,7 @@ class _Tick:
         try:
             self.tick(done)
         except Exception as error:
+            # by which `_frames` tells the caller's error from one of the plugin's
             self.raised = error
             raise
 

@@ -53,6 +53,7 @@ class Card(BaseModel):
     @property
     def training_minutes(self) -> float | None:
         """What the training took, with that of the weights it began with; None if not known."""
+        # weights that it began with took time of their own; not known where no card said how much
         known = 0.0 if "initial" not in self.training else None
         parts = self.training.get("minutes"), self.training.get("minutes_before", known)
         numbers = [part for part in parts if isinstance(part, int | float)]

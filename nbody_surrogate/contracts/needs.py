@@ -68,6 +68,7 @@ class SystemNeeds:
     def needs(self) -> frozenset[str]:
         """What a method must be capable of, by the names of `contracts.capabilities`."""
         box = self.box
+        # a box without a periodic axis is open space, in which every method is at home
         needed = {
             PERIODIC_BOX: box is not None and any(box.periodic),
             NEIGHBOURS: self.requested_neighbours is not None,
@@ -96,6 +97,7 @@ class SystemNeeds:
         NotImplementedError
             If the system asks for a list and does not implement this.
         """
+        # ends the line "`neighbour_acceleration` raised NotImplementedError: ..."
         raise NotImplementedError("which `requested_neighbours` asks for")
 
     def hidden_acceleration(
@@ -170,6 +172,8 @@ class SystemNeeds:
         """Return the neighbours at x, where they are asked for: known ones, or a list made anew."""
         if (request := self.requested_neighbours) is None:
             return None
+        # whether a list that was handed in covers x is not asked here, in the innermost loop:
+        # the method knows when to ask
         return neighbour_pairs(x, request, self.box) if neighbours is None else neighbours
 
     @final
@@ -184,6 +188,7 @@ class SystemNeeds:
         """Return `hidden_acceleration`, checked, or None where nothing is hidden."""
         if not self.hidden_variables:
             return None
+        # nothing is hidden by default in `acceleration`, so whoever calls it may have left them out
         refuse_wrong_hidden(self.name, self.hidden_variables, hidden, x.shape)
         given = (x, v, particles, hidden, neighbours)
         return array_or_none(self.origin, self.hidden_acceleration, x.shape, *given)

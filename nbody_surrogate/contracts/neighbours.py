@@ -122,6 +122,7 @@ class Neighbours:
         ndarray, shape (B, N, ...)
         """
         batch, n, _ = self.x.shape
+        # not -1 for the last axis, which NumPy cannot tell where there are no pairs
         columns = values.reshape(len(values), math.prod(values.shape[1:])).T
         # bincount adds in order, where reduceat would group, and so depend on zeros in between
         sums = [np.bincount(self.owner, column, batch * n) for column in columns]
@@ -141,6 +142,7 @@ class Neighbours:
         """
         if self.request is None:
             return True
+        # half the skin each, since two particles may come towards one another
         moved = np.linalg.norm(x - self.x, axis=2)
         return bool((moved <= self.request.skin / 2).all())
 
@@ -181,11 +183,13 @@ def _near(x: np.ndarray, request: NeighbourRequest, box: Box | None) -> np.ndarr
     """Pairs i < j of one trajectory, shape (P, 2); x is (N, D)."""
     from scipy.spatial import cKDTree  # here, for the time that a program takes to start
 
+    # cKDTree refuses such positions; the method's frames will say that the trajectory failed
     if not np.isfinite(x).all():
         return np.empty((0, 2), dtype=np.int64)
     # a pair at the very cut-off is listed, whatever the rounding of differences elsewhere
     reach = (request.cutoff + request.skin) * (1 + ROUNDING) + ROUNDING * float(np.abs(x).max())
     periods = None if box is None else [length or 0.0 for length in box.lengths]  # 0: open
+    # cKDTree wants positions folded into the box, where a state has them unwrapped
     tree = cKDTree(x if box is None else box.wrap(x), boxsize=periods)
     return np.asarray(tree.query_pairs(reach, output_type="ndarray"), dtype=np.int64)
 
@@ -197,7 +201,9 @@ def _listed(
     n, seconds, counts = x.shape[1], [], [np.zeros(1, dtype=np.int64)]
     for each in pairs:
         both = np.concatenate([each, each[:, ::-1]])
+        # lexsort goes by its last key first: by i, then by j
         order = np.lexsort((both[:, 1], both[:, 0]))
         seconds.append(both[order, 1])
         counts.append(np.bincount(both[:, 0], minlength=n))
+    # a copy, as `cover` asks how far x has moved since, also where a method moves it in place
     return Neighbours(request, x.copy(), np.concatenate(seconds), np.concatenate(counts).cumsum())

@@ -38,6 +38,7 @@ _origins: dict[type, Origin] = {}
 
 def note_origin(cls: type, origin: Origin) -> None:
     """Remember where a class was found."""
+    # by class, since two distributions may provide one name
     _origins[cls] = origin
 
 
@@ -45,5 +46,6 @@ def origin_of(cls: type, kind: str, name: str | None = None) -> Origin:
     """Say where a class comes from: what the registry knows, or else its module."""
     if cls in _origins:
         return _origins[cls]
+    # a class of ours that did not come by its entry point, such as one built directly
     own = cls.__module__.partition(".")[0] == OWN_DISTRIBUTION.replace("-", "_")
     return Origin(kind, name or cls.__qualname__, f"module {cls.__module__}", own)

@@ -27,6 +27,7 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
     try:
         return model(**values)
     except ValidationError as error:
+        # pydantic tells every error in several lines; one line is for one error
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":

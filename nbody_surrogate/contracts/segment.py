@@ -200,23 +200,23 @@ class Frames:
 
 def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
     """Copy an array, or a tensor, with its part for trajectory `b` replaced."""
-    if batch == 1:
+    if batch == 1:  # no axis tells the two apart
         return row
-    shapes = tuple(values.shape), tuple(row.shape)
-    pairs = list(zip(*shapes, strict=False))
-    axes = [axis for axis, (many, one) in enumerate(pairs) if many != one]
-    if len(shapes[0]) != len(shapes[1]) or len(axes) != 1 or pairs[axes[0]] != (batch, 1):
+    shape, single = tuple(values.shape), tuple(row.shape)
+    unequal = [axis for axis in range(min(len(shape), len(single))) if shape[axis] != single[axis]]
+    fits = len(shape) == len(single) and len(unequal) == 1
+    if not fits or (shape[unequal[0]], single[unequal[0]]) != (batch, 1):
         raise PluginError(
             f"the carry's {key!r} must have one axis of length {batch}, that of trajectories; "
-            f"its shape is {shapes[0]}, and {shapes[1]} for a single one"
+            f"its shape is {shape}, and {single} for a single one"
         )
-    before = (slice(None),) * axes[0]
-    copied = copy.deepcopy(values)
+    before = (slice(None),) * unequal[0]  # a cache may have other axes in front of it
+    copied = copy.deepcopy(values)  # which arrays and tensors have alike
     copied[(*before, b)] = row[(*before, 0)]
     return copied
 
 
-FRAME_TOLERANCE = 1e-6
+FRAME_TOLERANCE = 1e-6  # relative
 
 
 MOST_FRAMES = 1e9
@@ -236,6 +236,7 @@ def frame_count(duration: float, dt: float, parameter: str = "duration") -> int:
         raise InputError(
             f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
         )
+    # rounded, as 0.3 / 0.1 is 2.9999999999999996
     frames = round(duration / dt)
     if frames < 1 or abs(duration / dt - frames) > FRAME_TOLERANCE * frames:
         near = max(frames, 1) * dt

@@ -24,6 +24,8 @@ slice, a mask of shape (B,), or an array of numbers, which may repeat."""
 def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
     """Copy `values` to a read-only, C-contiguous, finite float64 array with the named axes."""
     try:
+        # same_kind takes integers and single precision, and refuses text and complex numbers;
+        # astype copies, so that the caller may go on changing what was handed in
         array = np.asarray(values).astype(np.float64, order="C", casting="same_kind")
     except (TypeError, ValueError) as error:
         raise InputError(f"`{name}` must hold real numbers: {error}") from None
@@ -77,6 +79,7 @@ class Particles:
                     f"`couplings` must have shape (B, N, N) with (B, N) = {charges.shape}, "
                     f"got {couplings.shape}"
                 )
+            # to the bit: opposite forces of a pair are what the momentum rests on
             if not np.array_equal(couplings, couplings.swapaxes(1, 2)):
                 raise InputError("`couplings` must be symmetric in the two particles, they are not")
             object.__setattr__(self, "couplings", couplings)
@@ -187,6 +190,7 @@ def selected(index: Selection, batch: int) -> slice | np.ndarray:
         If a trajectory is not there, none is taken, or `index` is of another kind.
     """
     some = _whole_numbered(index) if isinstance(index, slice) else _numbers(index, batch)
+    # NumPy takes a slice or a mask without anything in it; a run of no trajectories is a mistake
     if not np.arange(batch)[some].size:
         raise InputError(f"`index` must take at least one of the {batch} trajectories, got none")
     return some
@@ -194,7 +198,7 @@ def selected(index: Selection, batch: int) -> slice | np.ndarray:
 
 def _whole_numbered(index: slice) -> slice:
     try:
-        index.indices(0)
+        index.indices(0)  # raises for what is no slice of numbers, whatever the length
     except (TypeError, ValueError) as error:  # of its ends, or of a step of 0
         raise InputError(
             f"`index` must be a slice of whole numbers, got {index}: {error}"
@@ -227,6 +231,7 @@ def _numbers(index: Selection, batch: int) -> np.ndarray:
 
 def _frozen_hidden(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     """Freeze a hidden variable of particles (B, N), with whatever axes come after."""
+    # any axes will do here: what shape it must have, the system knows, and a run asks it
     more = max(np.ndim(values) - 2, 0)
     array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more)
     if array.shape[:2] != shape:

@@ -92,6 +92,7 @@ def excess_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> list[
     Where a system alters forces, as by clipping them, those of the physics it stands for count.
     """
     ideal = system.ideal()
+    # a model that applies the field itself stands for the forces of pairs alone
     held = ideal.pair_symmetries if model.applies_field else ideal.symmetries
     return sorted(model.symmetries - held)
 
@@ -209,6 +210,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
         -------
         Cache
         """
+        # one less than the history: `step_cache` brings the newest frame of the window
         first = max(x.shape[1] - self.config.history + 1, 0)
         return {"x": x[:, first:], "v": v[:, first:]}
 
@@ -230,6 +232,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
         dx, dv : Tensor, shape (B, N, D)
         cache : Cache
         """
+        # the empty cache of a start is in torch's default dtype, frames come in float64
         window_x = torch.cat([cache["x"].to(x.dtype), x[:, None]], dim=1)
         window_v = torch.cat([cache["v"].to(v.dtype), v[:, None]], dim=1)
         dx, dv = checked_increments(self, self(window_x, window_v, particles), window_x.shape)

@@ -83,6 +83,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     def __init__(self, /, **parameters: Any) -> None:
         self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
         self.origin = origin_of(type(self), "system", self.name)
+        # parameters alone decide it, so it is told before there are any particles
         if (request := self.requested_neighbours) is not None:
             request.refuse_small_box(self.box)
 
@@ -151,6 +152,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         -------
         ndarray, shape (B,)
         """
+        # not 0, by which a system without a potential would seem to keep its energy
         return np.full(len(x), np.nan)
 
     @abstractmethod
@@ -231,6 +233,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
             total = array_of(origin, self.neighbour_acceleration, shape, x, particles, near)
         external = array_or_none(origin, self.one_body_acceleration, shape, x, v, particles)
         if external is not None:
+            # not in place, here and below: a plugin may have returned an array that it keeps
             total = total + external
         behind = self._hidden_part(x, v, particles, hidden, near)
         return total if behind is None else total + behind
@@ -256,6 +259,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         potential = array_of(self.origin, self.potential_energy, x.shape[:1], x, particles)
         masses = particles.masses[..., None]
         kinetic = 0.5 * (masses * v * v).sum((1, 2))
+        # np.cross takes vectors of space only; those of the plane are deprecated since NumPy 2.0
         axial = x[..., 0] * v[..., 1] - x[..., 1] * v[..., 0]
         spin = axial[..., None] if x.shape[2] == 2 else np.cross(x, v)
         return Invariants(
@@ -313,14 +317,17 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         generators = (_generator(rng, first + b) for b in range(trajectories))
+        # a seed stands for trajectories 0, 1, ...; others could not be drawn again by it alone
         seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
         return stacked([self._draw(each, n, dimensions) for each in generators], seed)
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""
         with plugin_errors(self.origin, "_sample"):
+            # a plain tuple will do as well
             draw = Draw(*self._sample(rng, n, dimensions))
         shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
+        # hidden variables, the last field, have shapes of their own, looked at below
         for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
             if values is None and name == "couplings":
                 continue

@@ -33,6 +33,7 @@ class SystemSpec(BaseModel):
 
     def of_forces(self) -> dict[str, Any]:
         """Return the parameters that the motion depends on, as plain values of JSON."""
+        # the motion is the same at whatever times it is looked at
         dumped = self.model_dump(mode="json", exclude={"frame_dt"})
         fields = type(self).model_fields
         return {

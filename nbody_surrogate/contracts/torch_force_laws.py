@@ -37,6 +37,7 @@ def pair_force(
         Of the dtype and on the device of `r2`.
     """
     force, _ = law.factory(_sqrt, _where)(law.parameters, r2, *charges, *masses, coupling)
+    # a law may give a plain number, as that of springs does where there are no couplings
     return torch.as_tensor(force, dtype=r2.dtype, device=r2.device)
 
 
@@ -59,6 +60,7 @@ def field_acceleration(
     a, _ = law.factory(_sqrt, _where)(
         law.parameters, _components(x), _components(v), charges, masses
     )
+    # a component may be a plain number, such as the 0 of a field along one axis
     parts = [torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in a]
     return torch.stack([part.expand(x.shape[:-1]) for part in parts[: x.shape[-1]]], dim=-1)
 

@@ -20,7 +20,7 @@ __all__ = [
     "violation_from",
 ]
 
-FLOAT64 = np.dtype(np.float64)
+FLOAT64 = np.dtype(np.float64)  # made once: np.float64 is made a dtype at each comparison
 LONGEST = 200  # characters of a plugin's own words
 
 
@@ -41,6 +41,7 @@ def plugin_errors(origin: Origin, method: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        # ours name their cause; that memory ran out is no fault of the plugin
         if isinstance(error, NBodyError) or is_out_of_memory(error):
             raise
         raise violation_from(origin, method, error) from error
@@ -48,7 +49,9 @@ def plugin_errors(origin: Origin, method: str) -> Iterator[None]:
 
 def violation_from(origin: Origin, method: str, error: Exception) -> PluginError:
     """Return the error for what a plugin's method raised."""
+    # on one line, however the plugin worded it
     words = " ".join(str(error).split())[:LONGEST]
+    # NumPy's own words for writing into an array that was handed in, all of which are frozen
     if isinstance(error, ValueError) and "read-only" in words:
         return violation(origin, method, "must leave its input as it is, it tried to write into it")
     return violation(origin, method, f"raised {type(error).__name__}: {words}")

@@ -74,7 +74,9 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     del reference
     n, dimensions = run.x.shape[1:]
     charges, masses = run.particles.charges[0], run.particles.masses[0]
+    # ASE makes velocities of momenta and masses, OVITO reads them as `velo`
     columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
+    # ASE's positions have three components
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
     with atomic_file(path) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
@@ -84,6 +86,7 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
                 [np.pad(x, pad), velocities, masses[:, None] * velocities, charges, masses]
             )
             text = BytesIO()
+            # 17 digits give every float64 back to the bit
             np.savetxt(text, table, fmt=f"{ELEMENT} " + " ".join(["%.17g"] * table.shape[1]))
             stream.write(text.getvalue())
 
@@ -91,6 +94,7 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
 def _cell(run: Trajectory) -> str:
     """Return the box as extended XYZ has it, an axis of length 0 being open."""
     try:
+        # a trajectory knows its system by name and parameters alone
         box = run.system().box
     except (InputError, PluginError):  # a system that is not installed here
         box = None
@@ -117,6 +121,7 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> Non
         arrays["couplings"] = run.particles.couplings[0]
     with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, values in arrays.items():
+            # an entry may be above 2 GiB, which zip wants to know before it is written
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, values.shape, [values])
 
@@ -133,9 +138,11 @@ def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> No
     frames, n, dimensions = run.x.shape
     pad = ((0, 0), (0, 0), (0, 3 - dimensions))
     root.attrs["Version"] = np.array([2, 0], dtype=np.int64)
+    # VTK takes text of fixed length only
     root.attrs.create("Type", np.bytes_("PolyData"), dtype="S8")
     root["Points"] = np.pad(run.x, pad).reshape(-1, 3)
     root["NumberOfPoints"] = np.full(frames, n, dtype=np.int64)
+    # VTK wants all four kinds of cells, though three of them are empty
     for cells in ("Vertices", "Lines", "Polygons", "Strips"):
         count = n if cells == "Vertices" else 0
         group = root.create_group(cells)
@@ -158,6 +165,7 @@ def _fill_steps(steps: Any, t: np.ndarray, n: int) -> None:
     steps["PartOffsets"] = np.arange(frames, dtype=np.int64)
     steps["NumberOfParts"] = np.ones(frames, dtype=np.int64)
     steps["PointOffsets"] = n * np.arange(frames, dtype=np.int64)
+    # each step has the cells of the first one: a particle is the same vertex throughout
     for name in ("CellOffsets", "ConnectivityIdOffsets"):
         steps[name] = np.zeros((frames, 4), dtype=np.int64)
 

@@ -12,6 +12,7 @@ import numpy as np
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.npy import DAMAGE, HEADERS
+from nbody_surrogate.formats.h5md import H5MDReader
 
 __all__ = ["read_initial"]
 
@@ -72,7 +73,7 @@ def _existing(path: str | os.PathLike[str], name: str) -> Path:
         raise InputError(f"{name} must be a file ending in .npz, .h5 or .part")
     try:
         found = file.is_file()
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # of a name too long, or with a zero in it
         found = False
     if not found:
         raise InputError(f"{name} must be a file that exists")
@@ -86,10 +87,9 @@ def _checked_frame(frame: int, frames: int) -> int:
 
 
 def _from_h5md(file: Path, frame: int) -> tuple[State, Particles]:
-    from nbody_surrogate.formats.h5md import H5MDReader
-
     with H5MDReader(file) as trajectories:
         n = _checked_frame(frame, trajectories.frames)
+        # frames after a failure repeat the last good one, which is no motion to go on with
         for b, good in enumerate(trajectories.info.good):
             if n >= good:
                 raise InputError(f"`frame` {n} of trajectory {b} is not valid, it failed at {good}")
@@ -103,7 +103,7 @@ def _from_npz(file: Path) -> tuple[State, Particles]:
             _check_names(archive)
             _check_headers(archive, file.stat().st_size)
             arrays = {name: _array(archive, name) for name in _names(archive)}
-    except InputError:
+    except InputError:  # which is a ValueError, and so among what damage raises
         raise
     except DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -123,6 +123,7 @@ def _check_names(archive: zipfile.ZipFile) -> None:
         raise InputError(f"unknown arrays {listed}; {known}")
     if missing := [name for name in REQUIRED if f"{name}.npy" not in members]:
         raise InputError(f"missing arrays {', '.join(missing)}; {known}")
+    # zip allows it, and readers differ in which of the two they take
     if len(set(members)) < len(members):
         raise ValueError("an array is there twice")
 
@@ -138,12 +139,14 @@ def _check_headers(archive: zipfile.ZipFile, size: int) -> None:
         shape, dtype, stored = _header(archive, name)
         if dtype.kind not in "iuf":
             raise InputError(f"`{name}` must hold real numbers, got dtype {dtype.name}")
+        # both numbers are the file's own words: only where they agree is either believed
         needed = math.prod(shape) * dtype.itemsize
         if needed != stored:
             raise ValueError(f"{name} of shape {shape} takes {needed} bytes, {stored} are stored")
         total += needed
     if total > MAX_BYTES:
         raise InputError(f"the arrays take {total} bytes, at most {MAX_BYTES} are allowed")
+    # a few zeros may unpack to any size
     if total > max(SMALL_BYTES, MAX_RATIO * size):
         raise InputError(
             f"the arrays take {total} bytes, the archive {size}: it would unpack to "

@@ -45,8 +45,16 @@ class Summary:
             quantiles = np.quantile(values, QUANTILES, method="closest_observation")
             alone = (values[0], values[0])
             interval = bootstrap_median(values[:, None]) if len(values) > 1 else alone
-            numbers = (values.mean(), np.median(values), *quantiles, *interval)
-        return cls(*(float(number) for number in numbers))
+            return cls(
+                mean=float(values.mean()),
+                median=float(np.median(values)),
+                q05=float(quantiles[0]),
+                q25=float(quantiles[1]),
+                q75=float(quantiles[2]),
+                q95=float(quantiles[3]),
+                low=float(interval[0]),
+                high=float(interval[1]),
+            )
 
     def to_dict(self) -> dict[str, float | None]:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""
@@ -60,6 +68,7 @@ def finite_or_none(value: float) -> float | None:
 
 def bootstrap_mean(values: Float64[np.ndarray, " S"], seed: int = 0) -> tuple[float, float]:
     """Percentile bootstrap interval of 95 % for a mean (Efron 1979), by a fixed seed."""
+    # a seed of its own: a table that is made again shows the same intervals
     rng = np.random.default_rng(seed)
     size = len(values)
     at_once = max(CHUNK // size, 1)

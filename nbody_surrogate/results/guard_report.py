@@ -72,6 +72,7 @@ class GuardReport:
     @property
     def fallback_share(self) -> float:
         """Share of all frames that fell back."""
+        # a report that is made before the run has no frames yet
         return sum(self.fallen_back) / max(self.frames * len(self.fallen_back), 1)
 
     def __str__(self) -> str:
@@ -80,6 +81,7 @@ class GuardReport:
             name = "nothing" if self.reference is None else str(self.reference["integrator"])
             done = f"{self.fallback_share:.3g} of all frames fell back on {name}"
         else:
+            # one trajectory may trip in many segments
             tripped = {event.trajectory for event in self.events}
             done = f"{len(tripped)} of {len(self.fallen_back)} tripped"
         cost = f"{1e3 * self.check_time:.3g} ms for checks"

@@ -48,6 +48,7 @@ def label_errors(run: Ensemble) -> LabelErrors | None:
     if run.label_error is None:
         return None
     at = horizon_frames(run.t)
+    # NaN from where either run failed: the later the horizon, the fewer trajectories count
     good = [_good(run.label_error[:, frame]) for frame in at]
     return LabelErrors(
         horizons=tuple(float(run.t[frame] - run.t[0]) for frame in at),

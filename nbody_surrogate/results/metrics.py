@@ -136,6 +136,7 @@ def closest_pair(
         for frame in range(x.shape[1]):  # all pairs of all frames need not fit into memory
             apart = x[:, frame, i] - x[:, frame, j]
             apart = apart if box is None else box.displacement(apart)
+            # the root of the smallest square: one for each frame, not one for each pair
             smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
     return smallest
 
@@ -164,6 +165,7 @@ def valid_prediction_time(
     # Not `>`: errors that are NaN, of a candidate that blew up, count as an excess.
     excess = ~(normalised_rmse(reference, candidate) <= threshold)
     first = excess.argmax(1)
+    # where the first frame exceeds already, nothing was valid
     return np.where(excess.any(1), t[np.maximum(first - 1, 0)] - t[0], np.inf)
 
 
@@ -188,6 +190,7 @@ def drift_curves(
     scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
     scale = np.where(scale > 0, scale, 1.0)  # particles at rest have none to divide by
     start = system.invariants(x[:, 0], v[:, 0], particles)
+    # zeros, since nothing departs from the start at the start
     found = np.zeros((3, *x.shape[:2]))
     # Frame by frame, since a system's energy makes all pairs: T times as many need not fit.
     for frame in range(1, x.shape[1]):
@@ -230,4 +233,5 @@ def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
     since = t - t[0]
     # A horizon that rounding puts at the end is the end, and is not given twice.
     horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
+    # the nearest one: horizons are times, and frames may lie anywhere
     return [int(np.abs(since - h).argmin()) for h in horizons]

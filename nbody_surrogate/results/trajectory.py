@@ -49,6 +49,7 @@ class RunInfo:
         What the guard of a guarded run found and did.
     """
 
+    # descriptions, no objects: they go into files, which are read where a plugin is missing too
     system: dict[str, Any]
     method: dict[str, Any]
     versions: dict[str, str] = field(default_factory=dict)
@@ -68,6 +69,7 @@ class RunInfo:
     @property
     def label(self) -> str:
         """The method's name with its tolerance, step or sub-steps, and its guard."""
+        # tables must tell it from a run of the method alone
         return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
 
     def failures(self, name: str) -> list[str]:
@@ -81,6 +83,7 @@ class RunInfo:
         name = str(self.method["integrator"])
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
+        # a step takes the place of the sub-steps, which have a default
         if self.method.get("step") is not None:
             return f"{name} (step {self.method['step']:g})"
         if self.method.get("substeps") is not None:
@@ -88,6 +91,7 @@ class RunInfo:
         return name
 
 
+# arrays are equal element by element, so that == of two runs would have no answer
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """One trajectory, in reduced units.
@@ -139,10 +143,12 @@ class Trajectory:
         -------
         matplotlib.figure.Figure
         """
+        # by its public name: no module of results knows what draws them
         from nbody_surrogate import plot
 
         return plot(self)
 
+    # IPython looks for this name
     def _repr_html_(self) -> str:
         """Show a small picture in a notebook."""
         from nbody_surrogate import thumbnail
@@ -197,6 +203,7 @@ class Ensemble:
     def __getitem__(self, b: int) -> Trajectory:
         info = replace(
             self.info,
+            # slices, since nothing is noted of trajectories before a run has ended
             status=self.info.status[b : b + 1],
             message=self.info.message[b : b + 1],
             good=self.info.good[b : b + 1],
@@ -219,6 +226,7 @@ class Ensemble:
         -------
         State, shape (B, N, D)
         """
+        # frames hold no hidden variables: a system that has some will refuse the state, and say so
         return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
 
     def system(self) -> AbstractSystem:

@@ -76,6 +76,7 @@ class Checkpoint:
 
 
 class _Section(BaseModel):
+    # a key that is not known is refused: what it means for the rest of the run is not known either
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
@@ -101,6 +102,7 @@ class RuntimeEnvironment(_Section):
 
     def differences(self, now: RuntimeEnvironment) -> list[str]:
         """Say what is different now."""
+        # 12 digits of a hash tell two sets apart, and fit into a line
         named = {
             "weights": (self.fingerprint[:12], now.fingerprint[:12]),
             "threads": (self.threads, now.threads),
@@ -171,7 +173,7 @@ class Restart(NamedTuple):
         """
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
-        # synced, since the frames that it stands for are on the disk by then
+        # synced, or a power failure could leave the new name over nothing, and the old file gone
         with atomic_file(path, "checkpoint", synced=True) as file:
             file.write(save_arrays(self.arrays, metadata))
 
@@ -191,6 +193,7 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
     InputError
         If its folder is missing or not writable, or there is a file and `overwrite` is not given.
     """
+    # before the file is looked for: of a run that is there, `resume` would be the wrong advice
     if Path(path).suffix.lower() == ".h5":
         raise InputError(
             f"`checkpoint` must not end in '.h5', as the output does, got {os.fspath(path)!r}"
@@ -216,6 +219,7 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
         raw = read_bounded(file, LARGEST)
         arrays = load_arrays(raw)
         metadata = _metadata(raw)
+        # before the hash, so that a newer format is told as one and not as damage
         document = _document(metadata[KEY])
         if metadata["sha256"] != _digest(metadata[KEY], arrays):
             raise ValueError("its content is not what was written")
@@ -232,6 +236,7 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
     return restart
 
 
+# Whatever safetensors, JSON and NumPy raise over bytes that anybody may have written.
 DAMAGE = (
     OSError,
     SafetensorError,
@@ -240,13 +245,14 @@ DAMAGE = (
     TypeError,
     AttributeError,
     ArithmeticError,
-    RecursionError,
+    RecursionError,  # of brackets in brackets
     MemoryError,
 )
 
 
 def _metadata(raw: bytes) -> dict[str, str]:
     """Return the metadata of bytes that were loaded before."""
+    # safetensors hands out the metadata of files only, not of bytes: 8 bytes of length, then JSON
     length = int.from_bytes(raw[:8], "little")
     found: dict[str, str] = json.loads(raw[8 : 8 + length])["__metadata__"]
     return found
@@ -254,6 +260,7 @@ def _metadata(raw: bytes) -> dict[str, str]:
 
 def _document(text: str) -> Document:
     header = json.loads(text)
+    # before the model: a document of another version need not have its keys
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ValueError("it is of another kind")
     if header.get("format_version") != FORMAT_VERSION:
@@ -274,6 +281,7 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256(text.encode())
     for key in sorted(arrays):
         value = arrays[key]
+        # the bytes alone tell neither (2, 3) from (3, 2) nor where an array ends
         digest.update(f"{key} {value.dtype} {value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
@@ -281,6 +289,7 @@ def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
 
 def _check(restart: Restart) -> None:
     """Demand that a document and its arrays are about the same run."""
+    # whoever can write a file can write a hash that fits it
     document, particles = restart.document, restart.particles
     x, v = restart.arrays["carry.x"], restart.arrays["carry.v"]
     shape = particles.charges.shape

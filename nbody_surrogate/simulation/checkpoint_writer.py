@@ -49,18 +49,22 @@ class CheckpointWriter(Observer):
         monitor: GuardMonitor | None = None,
     ) -> None:
         self._path, self._note = Path(checkpoint.path), dict(checkpoint.note)
+        # absolute, since a run may be resumed from another folder
         self._output, self._method = str(Path(output).absolute()), method
         self._file, self._monitor = file, monitor
-        self._made_by = RuntimeEnvironment.of(method)
+        self._made_by = RuntimeEnvironment.of(method)  # once: it hashes all weights
 
     def on_start(self, run: Recorder) -> None:
         """Write the start, before there is any output."""
+        # a run that goes on has its restart file, and that is of a later frame
         if run.done == 0:
             self._write(run)
 
     def on_segment(self, run: Recorder, new: slice) -> None:
         """Write a boundary, once its frames are on the disk."""
+        # none at the very end, where the output is the whole run
         if run.carry is not None and run.done < run.frames:
+            # first, so that no restart file tells of frames which a power failure took
             self._file.writer.sync()
             self._write(run)
 

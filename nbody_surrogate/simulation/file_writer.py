@@ -70,6 +70,7 @@ class FileWriter(Observer):
             info=run.info,
             label_error=run.label_error is not None,
             segments=self._segments,
+            # the start counts as a frame of a run that has begun
             kept_frames=run.done + 1 if run.done else 0,
             box=problem.system.box,
         )

@@ -130,6 +130,7 @@ def as_observers(given: Observer | Progress | Iterable[Observer | Progress]) -> 
     for each in several:
         if isinstance(each, Observer):
             observers.append(each)
+        # a class is callable too; it was meant to be an instance
         elif callable(each) and not isinstance(each, type):
             observers.append(ProgressMeter(each))
         else:

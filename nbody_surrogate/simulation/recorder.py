@@ -69,10 +69,12 @@ class Recorder:
         self.integrator, self.problem, self.info = integrator, carry.problem, info
         self.carry: Carry | None = carry
         self.frames, self.done, self.wall_time = frames, 0, 0.0
+        # not filled: memory that is not touched costs nothing, and nobody reads beyond `done`
         self.x = np.empty((batch, frames + 1, n, dimensions))
         self.v = np.empty_like(self.x)
         self.x[:, 0], self.v[:, 0] = start.x, start.v
         self._truth = truth
+        # zero at the start, which both runs share
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
         self.good = np.full(batch, frames + 1)
         self.message = [""] * batch
@@ -102,6 +104,7 @@ class Recorder:
         new = slice(self.done + 1, self.done + 1 + length)
         self.x[:, new], self.v[:, new] = segment.x, segment.v
         for b, why in enumerate(segment.message):
+            # the method computes it along with the batch, whatever became of it
             if self.message[b]:
                 self.x[b, new], self.v[b, new] = self.x[b, self.done], self.v[b, self.done]
             elif why:
@@ -144,5 +147,6 @@ class Recorder:
     def ensemble(self) -> Ensemble:
         """Return the result."""
         problem: Problem = self.problem
+        # products, as in `Problem.time`: a running sum would drift from the frames' own times
         t = problem.t0 + np.arange(self.frames + 1) * problem.dt
         return Ensemble(t, self.x, self.v, problem.particles, self.info, self.label_error)

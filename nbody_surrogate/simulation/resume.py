@@ -102,6 +102,7 @@ def resume(
 def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
     """Say what is not as it was; what cannot be gone on with at all is an error."""
     was, now = document.method, method.description
+    # a carry is of one method, at a boundary of its segments: no other can take it over
     for key in ("integrator", "segment"):
         if was.get(key) != now[key]:
             raise InputError(f"`{key}` must be {was.get(key)!r} as in the file, got {now[key]!r}")
@@ -118,6 +119,7 @@ def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
 def _problem(restart: Restart, method: AbstractIntegrator) -> Problem:
     """Build the problem, checked as at the start of a run."""
     document = restart.document
+    # the boundary's state stands in for the start, which only the output has; a problem holds none
     state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
     return method.check(system_from(document.system), state, restart.particles, document.dt)
 
@@ -125,6 +127,7 @@ def _problem(restart: Restart, method: AbstractIntegrator) -> Problem:
 def _finished(restart: Restart) -> Ensemble | None:
     """Return the run where it was finished, though its restart file does not know."""
     output = Path(restart.document.output)
+    # the last segment leaves no restart file: after it, the one before is still there
     if part_path(output).exists() or not output.exists():
         return None
     run = read_h5md(output)
@@ -137,6 +140,7 @@ def _finished(restart: Restart) -> Ensemble | None:
 def _check_same(restart: Restart, file: Path, x: np.ndarray, v: np.ndarray) -> None:
     """Demand that a file holds, at the boundary, the state that the restart file holds."""
     document, frame = restart.document, restart.document.frame
+    # frames of a failed trajectory are frozen, while the method moves it on in its carry
     running = [b for b, why in enumerate(document.message) if not why]
     for values, key in ((x, "carry.x"), (v, "carry.v")):
         state = restart.arrays[key]
@@ -182,8 +186,10 @@ class _Rest:
         if document.frame == 0:  # all is made anew
             start = self.restart.arrays
             return start["carry.x"][:, None], start["carry.v"][:, None]
+        # x and v in float64: no more is read, whatever the output claims to hold
         limit = 16 * (document.frame + 1) * self.restart.arrays["carry.x"].size
         with H5MDReader(part, limit=limit) as file:
+            # `_check_same` has the words for a file that is too short
             x, v = file.read(0, min(document.frame + 1, file.frames))
             if not _same_particles(file.particles, self.restart.particles):
                 raise _of_another_run(part)
@@ -213,9 +219,10 @@ class _Rest:
         if document.frame == 0:
             return method.start(problem.system, start, problem.particles, problem.dt)
         latest = slice(-method.history, None)
+        # of frames that were checked: it says which arrays the restart file must hold
         like = method.restart(problem, document.frame, x[:, latest], v[:, latest])
         if document.made_by.fingerprint != method.fingerprint:
-            return like
+            return like  # the stored history is what other weights made of the frames
         try:
             return method.restored(like, self.restart.arrays_under("carry."))
         except ValueError as error:
@@ -225,10 +232,12 @@ class _Rest:
         """Make what keeps the restart file at `path` and the output up to date."""
         segments = 0 if self.monitor is None else self.monitor.segments
         if self.run.done == 0:  # all is made anew
+            # or the writer would take it for an unfinished run of somebody's, and refuse
             part_path(self.output).unlink(missing_ok=True)
         going_on = self.run.done > 0
         output = CheckedPath(check_output_path(self.output, overwrite, going_on))
         file = FileWriter(output, overwrite, segments)
+        # where it lies now, which need not be where the run began to keep it
         checkpoint = Checkpoint(path, self.restart.document.note)
         return [CheckpointWriter(checkpoint, self.method, output, file, self.monitor), file]
 

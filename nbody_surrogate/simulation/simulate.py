@@ -94,6 +94,7 @@ def simulate(
         integrator = make_integrator(integrator)
     dt = system.spec.frame_dt if dt is None else dt
     tight = sharper(integrator) if verify else None
+    # from here on whatever may be refused is, before a file is made or a frame computed
     carry = integrator.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
     if output is not None:
@@ -112,11 +113,13 @@ def simulate(
     truth, ticks = None, _Ticks(own, frames)
     if tight is not None and tight_carry is not None:
         ticks.total = 2 * frames
+        # before the run itself, whose label errors are written segment by segment
         truth = Recorder(tight, tight_carry, state, frames, info)
         roll_out(truth, [], ticks)
         ticks.before = frames
     run = Recorder(integrator, carry, state, frames, info, truth)
     watching: list[Observer] = [] if monitor is None else [monitor]
+    # the guard first, and so around all others: it judges the frames that they leave
     return roll_out(run, [*watching, *own, *writers], ticks)
 
 
@@ -129,6 +132,7 @@ def roll_out(run: Recorder, observers: Sequence[Observer], ticks: _Ticks | None 
     nested = list(reversed(observers))
     with ExitStack() as stack:
         for each in observers:
+            # before `on_start`, which may fail half-way
             stack.callback(each.close)
             each.on_start(run)
         while run.done < run.frames:
@@ -151,6 +155,7 @@ def _segment(run: Recorder, nested: Sequence[Observer], tick: Tick | None) -> sl
 
     for each in nested:
         advance = _around(each, run, frames, advance)
+    # around all observers: the guard and its replays count as part of the run
     began = time.perf_counter()
     segment = advance()
     run.wall_time += time.perf_counter() - began

@@ -67,6 +67,7 @@ def load_info(text: bytes, batch: int) -> RunInfo:
         If it is not that.
     """
     try:
+        # strict, since a number in quotes was not written by `dump_info`
         info: RunInfo = _adapter().validate_json(text, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
@@ -79,6 +80,7 @@ def load_info(text: bytes, batch: int) -> RunInfo:
 
 @cache
 def _adapter() -> Any:
+    # made when it is first needed: pydantic takes 20 ms over it
     return TypeAdapter(RunInfo)
 
 
@@ -95,6 +97,7 @@ def _entries(info: RunInfo) -> dict[str, tuple[Any, ...]]:
 
 def _json(info: RunInfo) -> bytes:
     try:
+        # ASCII, as all else is escaped: the bytes to be kept are its characters
         return json.dumps(asdict(info), default=_plain).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"`info` must hold plain values only: {one_line(error)}") from None

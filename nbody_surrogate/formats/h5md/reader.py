@@ -105,9 +105,11 @@ class H5MDReader:
             if not self.path.is_file():
                 reason = "it is not a regular file" if self.path.exists() else "it does not exist"
                 raise ValueError(reason)
+            # a run under way has the file open, and HDF5 would lock others out
             self._file = h5py.File(self.path, "r", locking=False)
             try:
                 self._read_header()
+            # `__exit__` is not called of an object that was not made
             except BaseException:
                 self._file.close()
                 raise
@@ -123,6 +125,7 @@ class H5MDReader:
         self.complete = complete == 1
         self._shape = self._read_shape(ours)
         batch, announced, _, _ = self._shape
+        # without a frame there is nothing to read of an unfinished run
         least = announced if self.complete else 1
         if complete not in (0, 1) or not least <= self.frames <= announced:
             marked = "finished" if complete else "unfinished"
@@ -139,6 +142,7 @@ class H5MDReader:
         batch, frames, n, dimensions = integers_at(ours, "shape", (4,))
         if min(batch, frames, n) < 1 or dimensions not in (2, 3):
             raise ValueError(f"its shape (B, T, N, D) is {(batch, frames, n, dimensions)}")
+        # a file may announce any shape; x and v are of 8 bytes each
         check_size(self._file, 16 * batch * frames * n * dimensions)
         return batch, frames, n, dimensions
 
@@ -159,6 +163,7 @@ class H5MDReader:
         return Particles(charges, masses, np.stack(couplings))
 
     def _read_label_error(self, batch: int, announced: int) -> np.ndarray | None:
+        # other programs may have put observables of their own beside it
         if not has_groups(self._file, f"{OBSERVABLES}/{trajectory_name(0)}/{LABEL_ERROR}"):
             return None
         check_size(self._file, 8 * batch * announced)
@@ -171,6 +176,7 @@ class H5MDReader:
         if self.complete:
             return load_info(text_at(ours, "provenance"), batch)
         info = RunInfo(system={}, method={"integrator": "unknown"})
+        # it is not there where the writer was not told before the run
         if "provenance_start" in ours:
             info = load_info(text_at(ours, "provenance_start"), batch)
         message = f"unfinished: {self.frames} of {announced} frames are written"
@@ -203,6 +209,7 @@ class H5MDReader:
 
     def _values(self, name: str, start: int, shape: tuple[int, ...]) -> np.ndarray:
         path, frames = f"{name}/value", slice(start, start + shape[1])
+        # all are looked at before memory is taken for any
         datasets = [open_floats(group, path, self._shape[1:]) for group in self._groups]
         values = np.empty(shape)
         for dataset, target in zip(datasets, values, strict=True):

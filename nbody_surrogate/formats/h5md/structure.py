@@ -83,6 +83,7 @@ def create_structure(
     # The earliest version of the format is the one that every reader knows.
     with h5py.File(path, "x", libver="earliest", locking=False) as root:
         _write_metadata(root)
+        # what H5MD has no place for
         ours = root.create_group(OURS)
         allocate(ours, "format", FORMAT, INTEGER)
         allocate(ours, "shape", shape, INTEGER)
@@ -116,6 +117,7 @@ def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> Dat
         If the file is missing, damaged or of another shape.
     """
     with reported(path):
+        # it is written to by plain file operations, wherever it leads
         if path.is_symlink():
             raise ValueError("it is a symbolic link, which is not written to")
         return _find(path, shape, room)
@@ -124,25 +126,24 @@ def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> Dat
 def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
     with h5py.File(path, "r", locking=False) as root:
         ours = group_at(root, OURS)
-        places = [trajectory_name(b) for b in range(shape[0])]
-        values = [
-            tuple(
-                offset_of(open_floats(root, f"particles/{place}/{key}/value", shape[1:]))
-                for key in ("position", "velocity")
-            )
-            for place in places
-        ]
+        values = []
+        for b in range(shape[0]):
+            place = f"particles/{trajectory_name(b)}"
+            position = open_floats(root, f"{place}/position/value", shape[1:])
+            velocity = open_floats(root, f"{place}/velocity/value", shape[1:])
+            values.append((offset_of(position), offset_of(velocity)))
         return DataOffsets(
             offset_of(open_integer(ours, "complete")),
             offset_of(open_integer(root, FRAMES_WRITTEN)),
             offset_of(open_text(ours, "provenance", room)),
-            tuple((position, velocity) for position, velocity in values),
-            (),
+            tuple(values),
+            (),  # a verified run keeps no restart file, and so never goes on
         )
 
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
     """Create step and time, which all time-dependent elements share."""
+    # without names: the elements of all trajectories link to them
     return {
         "step": allocate(root, None, np.arange(len(times)), INTEGER),
         "time": allocate(root, None, times, FLOAT),
@@ -190,6 +191,7 @@ def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...
 def _write_metadata(root: Any) -> None:
     h5md = root.create_group("h5md")
     h5md.attrs["version"] = np.array([1, 1], INTEGER)
+    # H5MD demands an author, and nobody has been asked for a name
     h5md.create_group("author").attrs["name"] = np.bytes_("unknown")
     creator = h5md.create_group("creator")
     creator.attrs["name"] = np.bytes_("nbody-surrogate")

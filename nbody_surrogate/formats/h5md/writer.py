@@ -39,6 +39,7 @@ def check_disk_space(
     `label_error` and `segments` are as for `H5MDWriter`.
     """
     observables = 8 * math.prod(shape[:2]) if label_error else 0
+    # what is known at the start, and what there will be at the end
     provenance = 2 * provenance_bytes(shape[0], segments)
     check_space(Path(path), 16 * math.prod(shape) + observables + provenance)
 
@@ -110,11 +111,13 @@ class H5MDWriter:
         self._overwrite = overwrite
         self._verified, self._box = label_error, box
         self._room = provenance_bytes(particles.batch, segments)
+        # a file that is there has its space already
         if not kept_frames:
             check_disk_space(self.path, self._shape, label_error, segments)
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
             if kept_frames:
+                # not taken from a restart file: no byte is written where no data set lies
                 self._offsets = find_offsets(self.part, self._shape, self._room)
                 self._file = self.part.open("r+b", buffering=0)
             else:
@@ -129,8 +132,10 @@ class H5MDWriter:
                 self.part, particles, times, dimensions, start, room, verified, self._box
             )
             self._file = self.part.open("r+b", buffering=0)
+        # it is another program's, made since the check: left alone
         except FileExistsError:
             raise
+        # a file without its structure could not be gone on with
         except BaseException:
             self.part.unlink(missing_ok=True)
             raise
@@ -157,6 +162,7 @@ class H5MDWriter:
         self._check_label_error(label_error, x.shape[1])
         done, written = 8 * self.written * math.prod(self._shape[2:]), self.written + x.shape[1]
         with self._reported():
+            # tobytes goes by the axes, also where the segment is a view in another order
             for b, (position, velocity) in enumerate(self._offsets.values):
                 self._put(position + done, np.asarray(x[b], FLOAT).tobytes())
                 self._put(velocity + done, np.asarray(v[b], FLOAT).tobytes())
@@ -172,6 +178,7 @@ class H5MDWriter:
         self._file.seek(offset)
         rest = memoryview(data)
         while rest:
+            # without a buffer, a write may take less than it was given
             rest = rest[self._file.write(rest) :]
 
     def sync(self) -> None:
@@ -202,8 +209,11 @@ class H5MDWriter:
                 f"`frames` was given as {self.frames}, but {self.written} are written: write the "
                 f"rest, or leave the block, which keeps {str(self.part)!r}"
             )
+        # before anything is written: what does not fit leaves an unfinished file
         text = dump_info(info, self._shape[0], self._room)
         with self._reported():
+            # in this order: what is marked as complete has its provenance, and what has its final
+            # name is on the disk
             self._put(self._offsets.provenance, text.ljust(self._room, b"\0"))
             self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
             os.fsync(self._file.fileno())
@@ -212,6 +222,7 @@ class H5MDWriter:
 
     def _rename(self) -> None:
         """Give the file its final name, in one step."""
+        # it was free when the run began, hours ago, and a rename replaces without asking
         if self.path.exists() and not self._overwrite:
             raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
         rename_part(self.path)
@@ -267,7 +278,7 @@ class H5MDWriter:
         """Turn a failure to write into one line."""
         try:
             yield
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:  # HDF5's own failures are RuntimeErrors
             message = f"`output` {str(self.path)!r} cannot be written: {one_line(error)}"
             raise RunError(message) from None
 

@@ -39,9 +39,11 @@ class ConservedQuantities(NamedTuple):
         particles: Particles,
     ) -> ConservedQuantities:
         """Read them off frames."""
+        # one by one, since an energy makes all pairs: those of a segment need not fit into memory
         frames = [system.invariants(x[:, f], v[:, f], particles) for f in range(x.shape[1])]
         masses, speeds = particles.masses[:, None], np.linalg.norm(v, axis=3)
         distances = np.linalg.norm(x, axis=3)
+        # sums of absolute values: totals may be zero, as the momentum is about the centre of mass
         return cls(
             {key: np.stack([each._asdict()[key] for each in frames], axis=1) for key in QUANTITIES},
             {
@@ -106,6 +108,7 @@ class DriftBudget:
     def settle(self, now: ConservedQuantities) -> None:
         """Take over the scales of frames that stay."""
         for key in self.thresholds:
+            # never in place: the array may be a view of a start, or of what a restart file held
             self.arrays[f"{key}.scale"] = self.arrays[f"{key}.scale"] + now.scales[key].sum(1)
 
     def reopen(self, b: int, before: ConservedQuantities, now: ConservedQuantities) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
@@ -25,8 +26,6 @@ from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
 
 __all__ = ["GuardMonitor"]
-
-SLACK = 1e-9  # relative, of times
 
 
 class _Fault(NamedTuple):
@@ -79,6 +78,7 @@ class GuardMonitor(Observer):
         thresholds = drifts | self.limits._asdict()
         self.report = GuardReport(
             guard.policy,
+            # what is off, by 0 or infinity, is left out, as JSON has no infinity
             {key: float(value) for key, value in thresholds.items() if 0 < value < np.inf},
             None if self.solver is None else self.solver.description,
             frames,
@@ -100,14 +100,14 @@ class GuardMonitor(Observer):
         ValueError
             If the account is of another run.
         """
-        shapes = [
-            {key: y.shape for key, y in each.items()} for each in (self.budget.arrays, account)
-        ]
-        if shapes[0] != shapes[1]:
+        wanted = {key: y.shape for key, y in self.budget.arrays.items()}
+        found = {key: y.shape for key, y in account.items()}
+        if wanted != found:
             raise ValueError("the guard's account is not of its thresholds")
         self.report = report
         self.budget.arrays = dict(account)
         self.stopped = np.array([bool(why) for why in message])
+        # the user was warned of these before the interruption
         self._warned = {event.reason for event in report.events}
 
     def on_start(self, run: Recorder) -> None:
@@ -116,6 +116,7 @@ class GuardMonitor(Observer):
         if self.solver is not None and run.carry is not None:
             arrays = run.carry.arrays
             state = State(run.problem.t0, arrays["x"], arrays["v"])
+            # at t0 whatever frame the carry is of: what is compiled depends on shapes alone
             run.warm_ups.append(lambda: self._warm_up(run.problem, state))
 
     def _warm_up(self, problem: Problem, state: State) -> None:
@@ -144,14 +145,16 @@ class GuardMonitor(Observer):
         outside = self._outside(carry, frames)
         hopeless = outside and self.guard.policy == "fallback"  # the method need not even try
         segment = standstill(carry, frames) if hopeless else advance()
+        # after the method, whose own time is no cost of the guard
         began = time.perf_counter()
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # of frames that blew up, which is what is looked for
             now = ConservedQuantities.of(
                 carry.problem.system, segment.x, segment.v, carry.problem.particles
             )
         faults = self._known(carry, frames) if outside else []
         if not hopeless:
             faults = [*self._faults(carry, segment, now), *faults]
+        # a trajectory that was stopped is frozen, and would trip in every segment to come
         at = np.stack([fault.at for fault in faults]) & ~self.stopped[:, None]
         if np.any(at):  # the one thing that is asked of every segment
             events = _events(carry.frame, self.method.options.segment, faults, at)
@@ -169,18 +172,20 @@ class GuardMonitor(Observer):
 
     @property
     def _latest(self) -> float:
-        return self.limits.longest + SLACK * abs(self.limits.longest)
+        return self.limits.longest + SAME_TIME * abs(self.limits.longest)  # t0 + n dt is rounded
 
     def _faults(self, carry: Carry, segment: Segment, now: ConservedQuantities) -> list[_Fault]:
         """Look for all that can be wrong with frames."""
         count = segment.x.shape[1]
         good = np.arange(count) < segment.good[:, None]
+        # in the order in which they are told: numbers that are not finite break all other rules too
         faults = [_Fault("non-finite", ~good, lambda b, f: segment.message[b])]
         box = carry.problem.system.box
         with np.errstate(all="ignore"):
             closest, speed = closest_pair(segment.x, box), fastest(segment.v)
-        share = (carry.frame + count) / self.frames
-        faults += [self._loss(key, now, carry.frame + 1, share) for key in self.budget.thresholds]
+        elapsed = (carry.frame + count) / self.frames  # at the end of the segment
+        faults += [self._loss(key, now, carry.frame + 1, elapsed) for key in self.budget.thresholds]
+        # the comparisons are negated, so that NaN trips too
         low, high = self.limits.closest, self.limits.fastest
         return [
             *faults,
@@ -196,14 +201,15 @@ class GuardMonitor(Observer):
             ),
         ]
 
-    def _loss(self, key: str, now: ConservedQuantities, before: int, share: float) -> _Fault:
+    def _loss(self, key: str, now: ConservedQuantities, before: int, elapsed: float) -> _Fault:
         """Compare what was lost of a quantity with its budget at the end of the segment."""
         with np.errstate(all="ignore"):
             errors, scale = self.budget.errors(key, now), self.budget.scale(key, now, before)
-        allowed = share * self.budget.thresholds[key]
+        allowed = elapsed * self.budget.thresholds[key]
         name = key.replace("_", " ")
 
         def detail(b: int, f: int) -> str:
+            # particles at rest have no scale: then nothing may be lost
             relative = errors[b, f] / scale[b] if scale[b] > 0 else np.inf
             return f"{name} error {relative:.2g} of its scale, the budget is {allowed:.2g} by now"
 
@@ -236,6 +242,7 @@ class GuardMonitor(Observer):
             events=(*report.events, *events),
         )
         for event in events:
+            # once for each reason: a run that has gone wrong trips in every segment from there on
             if self.guard.policy == "warn" and event.reason not in self._warned:
                 self._warned.add(event.reason)
                 warnings.warn(f"guard: {event}; the run goes on", NBodyWarning, stacklevel=2)
@@ -257,12 +264,14 @@ class GuardMonitor(Observer):
         for event in events:
             b, valid = event.trajectory, event.frame - carry.frame - 1
             if self.guard.policy == "stop":
+                # the method's own words tell more than that numbers are not finite
                 why = segment.message[b] if event.reason == "non-finite" else ""
                 why = why or f"the guard found {event.detail} {_after(carry, valid)}"
                 edit.freeze(b, valid, why)
             else:
                 self._replay(edit, b)
             self.stopped[b] = edit.status[b] != OK
+        # replays have noted their own time
         began = time.perf_counter()
         changed = edit.segment(self.method, past)
         self._settle(carry, changed, events)
@@ -280,10 +289,12 @@ class GuardMonitor(Observer):
             state = State(problem.time(carry.frame), x, v)
             start = self.solver.start(problem.system, state, problem.particles[b], problem.dt)
             edit.replace(b, self.solver.advance(start, frames))
+        # such as of two particles at the same place, from where no solver starts
         except InputError as error:
             edit.freeze(b, 0, f"the guard's reference cannot replay it: {error}")
         report = self.report
         fallen = list(report.fallen_back)
+        # where the replay fails as well, some of the frames are nobody's
         fallen[b] += int(edit.good[b])
         spent = report.replay_time + time.perf_counter() - began
         self.report = replace(report, fallen_back=tuple(fallen), replay_time=spent)
@@ -292,6 +303,7 @@ class GuardMonitor(Observer):
         """Bring the account up to date with the frames that stay."""
         problem = carry.problem
         system, particles = problem.system, problem.particles
+        # anew, since some of the frames are not the method's any more
         now = ConservedQuantities.of(system, segment.x, segment.v, particles)
         self.budget.settle(now)
         for event in events:
@@ -308,6 +320,7 @@ def _events(frame: int, length: int, faults: list[_Fault], at: np.ndarray) -> li
     """Name the first fault of each trajectory that has one; `at` is (reasons, B, F)."""
     events = []
     for b in np.flatnonzero(at.any((0, 2))).tolist():
+        # the first frame decides; of its reasons, the first that was looked for
         f = int(at[:, b].any(0).argmax())
         fault = faults[int(at[:, b, f].argmax())]
         detail = fault.detail(b, f)

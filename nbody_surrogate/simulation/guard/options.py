@@ -99,6 +99,7 @@ class Guard:
         -------
         Limits
         """
+        # 0 and infinity are limits too, which switch a trigger off: only None is no answer
         given = {key: getattr(self.thresholds, key) for key in Limits._fields}
         own = {key: value for key, value in given.items() if value is not None}
         return method.limits(system)._replace(**own)
@@ -149,5 +150,6 @@ class Guard:
             )
         reference = self.reference
         if isinstance(reference, AbstractIntegrator):
+            # anew, as a replay must end where the method's segment does
             return type(reference)(**(dict(reference.options) | {"segment": segment}))
         return make_integrator(reference or default_reference(system, batch), segment=segment)

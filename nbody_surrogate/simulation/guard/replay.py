@@ -20,6 +20,7 @@ class SegmentEdit:
 
     def __init__(self, carry: Carry, segment: Segment) -> None:
         self.carry, self._made = carry, segment
+        # copies: the carry shares a segment's frames, which are frozen
         self.x, self.v = segment.x.copy(), segment.v.copy()
         self.status, self.good = segment.status.copy(), segment.good.copy()
         self.message = list(segment.message)
@@ -38,6 +39,7 @@ class SegmentEdit:
         self.status[b], self.good[b] = replayed.status[0], replayed.good[0]
         self.message[b] = replayed.message[0]
         self._replayed.append(b)
+        # apart from the method's own: a call of a model is no call of a force
         for key, count in replayed.counters.items():
             name = f"fallback_{key}"
             self.counters[name] = self.counters.get(name, 0) + count
@@ -49,7 +51,13 @@ class SegmentEdit:
         if self.x.shape[1] == method.options.segment:
             carry = self._carry(method, past)
         return Segment(
-            *(self.x, self.v, carry, self.status, tuple(self.message), self.good, self.counters)
+            x=self.x,
+            v=self.v,
+            carry=carry,
+            status=self.status,
+            message=tuple(self.message),
+            good=self.good,
+            counters=self.counters,
         )
 
     def _carry(self, method: AbstractIntegrator, past: tuple[np.ndarray, np.ndarray]) -> Carry:
@@ -57,12 +65,15 @@ class SegmentEdit:
         problem, frame = self.carry.problem, self.carry.frame + self.x.shape[1]
         latest = slice(-method.history, None)
         past_x, past_v = past
+        # a segment may be shorter than the history; cut before they are joined, as the past is long
         x = np.concatenate([past_x[:, latest], self.x], axis=1)[:, latest]
         v = np.concatenate([past_v[:, latest], self.v], axis=1)[:, latest]
         if self._made.carry is None:  # the method has not run
             return method.restart(problem, frame, x, v)
+        # those that were frozen start from where they stand, too
         arrays = {**self._made.carry.arrays, "x": self.x[:, -1], "v": self.v[:, -1]}
         carry = replace(self._made.carry, arrays=MappingProxyType(arrays))
+        # one by one, so that all others go on with the bits of their own history
         for b in self._replayed:
             alone = replace(problem, particles=problem.particles[b])
             carry = carry.with_row(b, method.restart(alone, frame, x[b : b + 1], v[b : b + 1]))
@@ -75,5 +86,11 @@ def standstill(carry: Carry, frames: int) -> Segment:
     v = np.repeat(carry.arrays["v"][:, None], frames, axis=1)
     batch = len(x)
     return Segment(
-        *(x, v, None, np.full(batch, OK), ("",) * batch, np.full(batch, frames)), counters={}
+        x=x,
+        v=v,
+        carry=None,
+        status=np.full(batch, OK),
+        message=("",) * batch,
+        good=np.full(batch, frames),
+        counters={},
     )
