@@ -1,0 +1,119 @@
+"""What is in the files of two versions, value by value, and where they are not the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from safetensors.numpy import load as load_arrays
+
+__all__ = ["IGNORED", "bits", "differences", "document_of"]
+
+TIMES = "wall_time check_time replay_time seconds minutes milliseconds speed_ratio verdict"
+VERSIONS = "versions plugin python nbody-surrogate numpy scipy numba torch CyRK"
+IGNORED = {*TIMES.split(), *VERSIONS.split()}
+
+
+def document_of(restart: Path) -> Any:
+    """Read what a restart file says beside its arrays."""
+    raw = restart.read_bytes()
+    end = 8 + int.from_bytes(raw[:8], "little")
+    return json.loads(json.loads(raw[8:end])["__metadata__"]["document"])
+
+
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Plain values inside of JSON, by where they are, without those that are left out."""
+    if not (value and isinstance(value, dict | list)):
+        yield name, value
+        return
+    trained_here = isinstance(value, dict) and "/" in str(value.get("weights"))
+    left_out = {*IGNORED, "weights_hash"} if trained_here else IGNORED
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        if key not in left_out:
+            yield from leaves(each, f"{name}.{key}")
+
+
+def hdf5_values(path: Path) -> dict[str, Any]:
+    """Arrays and attributes of an HDF5 file; provenance is JSON, and taken apart."""
+    found: dict[str, Any] = {}
+
+    def visit(name: str, item: Any) -> None:
+        found.update({f"{name}@{key}": np.asarray(each) for key, each in item.attrs.items()})
+        if isinstance(item, h5py.Dataset) and "/provenance" in name:
+            found.update(leaves(json.loads(item[()] or "null"), name))
+        elif isinstance(item, h5py.Dataset):
+            found[name] = np.asarray(item[()])
+
+    with h5py.File(path, "r", locking=False) as file:
+        file.visititems(visit)
+    found.pop("h5md/creator@version", None)
+    return found
+
+
+def values_of(path: Path) -> dict[str, Any]:
+    """Arrays and plain values of a file, by name."""
+    if path.suffix in (".h5", ".part", ".vtkhdf"):
+        return hdf5_values(path)
+    if path.suffix == ".npz":
+        with np.load(path) as archive:
+            return dict(archive)
+    if path.name == "restart":
+        return load_arrays(path.read_bytes()) | dict(leaves(document_of(path)))
+    if path.suffix == ".safetensors":
+        return dict(load_arrays(path.read_bytes()))
+    if path.suffix in (".json", ".jsonl"):
+        lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
+        return dict(leaves([json.loads(line) for line in lines]))
+    return {"bytes": path.read_bytes()}
+
+
+def compared(path: Path) -> dict[str, Any]:
+    """All that is compared of a file: its values, or why there are none."""
+    try:
+        return values_of(path)
+    except Exception as error:  # whatever a damaged file gives rise to
+        return {"unreadable": repr(error)}
+
+
+def bits(value: Any) -> Any:
+    """Return what is equal for equal bits only: signs of zero and kinds of NaN count."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    return repr(value)
+
+
+def gap(a: Any, b: Any) -> str:
+    """How far two values are apart, in a few words."""
+    arrays = isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and a.shape == b.shape
+    if arrays and a.dtype == b.dtype and a.dtype.kind == "f":
+        return f"{np.sum(a != b)} of {a.size} numbers, by {np.max(abs(a - b)):.1e} at most"
+    return f"{str(a)[:60]!r} and {str(b)[:60]!r}"
+
+
+def differences(old: Path, new: Path, *suffixes: str) -> tuple[Counter[tuple[str, str]], list[str]]:
+    """Count files and values by kind, and say which are not the same."""
+    counts: Counter[tuple[str, str]] = Counter()
+    lines = []
+    paths = {path.relative_to(root) for root in (old, new) for path in root.rglob("*")}
+    for path in sorted(path for path in paths if not suffixes or path.suffix in suffixes):
+        there = [root for root in (old, new) if (root / path).is_file()]
+        if path.suffix == ".md" or not there:
+            continue
+        kind = path.name if path.name in ("manifest.json", "restart") else path.suffix
+        a, b = (compared(root / path) if root in there else {} for root in (old, new))
+        missing = "nothing"
+        wrong = {
+            key: gap(a.get(key, missing), b.get(key, missing))
+            for key in sorted(a.keys() | b.keys())
+            if bits(a.get(key, missing)) != bits(b.get(key, missing))
+        }
+        counts.update({(kind, "files"): 1, (kind, "values"): len(a), (kind, "differ"): len(wrong)})
+        if wrong:
+            key, how = next(iter(wrong.items()))
+            lines.append(f"{path}: {len(wrong)} of {len(a)} values, first {key}: {how}")
+    return counts, lines
