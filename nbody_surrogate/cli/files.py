@@ -46,6 +46,7 @@ class Files:
 
             report = CheckedPath(check_page_path(request.report, overwrite))
         output = _free_name(request) if request.output is None else request.output
+        checked = CheckedPath(check_output_path(output, overwrite))
         if not request.no_reference:
             beside = output.with_suffix(".reference.h5")
             reference = CheckedPath(check_output_path(beside, overwrite))
@@ -53,7 +54,6 @@ class Files:
             from nbody_surrogate.simulation.checkpoint import check_restart_path
 
             checkpoint = CheckedPath(check_restart_path(request.checkpoint, overwrite))
-        checked = CheckedPath(check_output_path(output, overwrite))
         return cls(checked, reference, picture, report, checkpoint)
 
     @property

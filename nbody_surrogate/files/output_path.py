@@ -24,6 +24,9 @@ class CheckedPath(os.PathLike[str]):
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
+    def __str__(self) -> str:
+        return str(self.path)
+
 
 def check_output_file(
     path: str | os.PathLike[str],

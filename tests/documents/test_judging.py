@@ -16,7 +16,7 @@ def test_the_example_prints_both_tables_and_writes_both_files(tmp_path, monkeypa
     exec(compile(source, "judging.md", "exec"), {})
     printed = capsys.readouterr().out
     for words in (
-        "charged, 5 particles, 4 trajectories (medians), 2 time units, frames 0..20",
+        "charged, 5 particles, 4 trajectories (medians), seed 0, 2 time units, frames 0..20",
         "position RMSE at t = 2",
         "Against dop853 (rtol 1e-09): 4 trajectories of 2 time units, medians (95 % intervals)",
         "speeds, distance (noise floor)",
