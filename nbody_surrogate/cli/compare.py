@@ -59,6 +59,7 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
 
     _check(files, options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
+    # no need to say that a model is outside its range where its errors are shown
     warnings.simplefilter("ignore", NBodyWarning)
     reference, candidates = _from_files(files, options) if files else _from_methods(options)
     twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
@@ -130,6 +131,7 @@ def _from_files(
     others = [read_h5md(path) for path in files[1:]]
     if options["interpolate"]:
         others = [interpolated(run, reference) for run in others]
+    # two runs of one method are told apart by their files
     labels = [run.info.label for run in others]
     names = [
         label if labels.count(label) == 1 else f"{label}, {path.name}"
@@ -168,6 +170,7 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
         *(contender(each, **shared) for each in split_methods(options["integrators"])),
     ]
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
+    # before the first of them runs
     for each, its in zip(methods, physics, strict=True):
         each.method.check(its, state, particles, dt)
     runs = []
