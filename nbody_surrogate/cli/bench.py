@@ -140,7 +140,7 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
     )
     made = []
     # leapfrog and leapfrog:4 together name one of its points twice
-    for text in dict.fromkeys(rung for name in names for rung in sweep(name)):
+    for text in dict.fromkeys(point for name in names for point in sweep(name)):
         try:
             each = contender(
                 text,

@@ -161,12 +161,7 @@ class TwoRuns:
 
 
 def _tell_failures(runs: list[Ensemble]) -> None:
-    failed = [
-        f"{each.info.label}, trajectory {b} stopped: {why}"
-        for each in runs
-        for b, why in enumerate(each.info.message)
-        if why
-    ]
+    failed = [line for each in runs for line in each.info.failures(each.info.label)]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise RunError(failed[0] + more)
