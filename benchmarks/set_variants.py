@@ -32,8 +32,8 @@ from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import NBodyWarning
 from nbody_surrogate.evaluation.rollouts import Truth, one_step_of_model, roll_out
 from nbody_surrogate.evaluation.scorecard import truth_of_system
+from nbody_surrogate.results.bootstrap import bootstrap_mean, bootstrap_median
 from nbody_surrogate.results.metrics import mean_kinetic
-from nbody_surrogate.results.statistics import bootstrap_mean, bootstrap_median
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.trainer import Trainer

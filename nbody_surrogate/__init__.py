@@ -12,12 +12,14 @@ from nbody_surrogate.lazy import lazy_names
 
 if TYPE_CHECKING:
     __version__: str
+    """That of the installed distribution."""
+
     from nbody_surrogate.comparison.comparison import Comparison, compare
     from nbody_surrogate.comparison.lyapunov import Twins, twins_of
     from nbody_surrogate.comparison.table import comparison_table, run_table
     from nbody_surrogate.comparison.text_table import TextTable
-    from nbody_surrogate.contracts.card import Card
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.contracts.state import Particles, State
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.contracts.system import AbstractSystem
@@ -40,9 +42,9 @@ if TYPE_CHECKING:
     )
     from nbody_surrogate.results.trajectory import Ensemble, Trajectory
     from nbody_surrogate.simulation.checkpoint import Checkpoint
+    from nbody_surrogate.simulation.file_writer import Output
     from nbody_surrogate.simulation.guard.options import Guard
     from nbody_surrogate.simulation.observers import Observer, WarmUp
-    from nbody_surrogate.simulation.output import Output
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -58,8 +60,8 @@ else:
             "nbody_surrogate.comparison.lyapunov": ["Twins", "twins_of"],
             "nbody_surrogate.comparison.table": ["comparison_table", "run_table"],
             "nbody_surrogate.comparison.text_table": ["TextTable"],
-            "nbody_surrogate.contracts.card": ["Card"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator"],
+            "nbody_surrogate.contracts.model_card": ["Card"],
             "nbody_surrogate.contracts.state": ["Particles", "State"],
             "nbody_surrogate.contracts.surrogate": ["AbstractSurrogate"],
             "nbody_surrogate.contracts.system": ["AbstractSystem"],
@@ -82,9 +84,9 @@ else:
             ],
             "nbody_surrogate.results.trajectory": ["Ensemble", "Trajectory"],
             "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
+            "nbody_surrogate.simulation.file_writer": ["Output"],
             "nbody_surrogate.simulation.guard.options": ["Guard"],
             "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
-            "nbody_surrogate.simulation.output": ["Output"],
             "nbody_surrogate.simulation.resume": ["resume"],
             "nbody_surrogate.simulation.simulate": ["simulate"],
             "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],

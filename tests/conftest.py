@@ -1,4 +1,5 @@
 """What all tests share: shapes are checked, examples never change, no plugin strays in."""
+# ruff: noqa: E402  # what is imported depends on what is set before
 
 from __future__ import annotations
 
@@ -9,12 +10,14 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import beartype.typing  # noqa: F401  # named in TYPECHECKER
+# Tests start Python some hundred times: what it compiles is kept, whatever the environment says.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 import pytest
 from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
 
-import nbody_surrogate.contracts.state  # noqa: F401  # before the hook: it takes and checks any array_like
+import annotations
 
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed
 
@@ -29,32 +32,7 @@ SOURCES = b"".join(file.read_bytes() for file in sorted(ROOT.glob("simulators/**
 PLACE = ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(SOURCES).hexdigest()[:12]}"
 os.environ["NUMBA_CACHE_DIR"] = str(PLACE)
 
-# Annotations are executed: shapes by jaxtyping, the rest by beartype. Two leniences: an int will do
-# where a float is announced, as every type checker has it, and `Self` passes unchecked, since
-# beartype resolves it only where it decorates whole classes, while the hook decorates functions.
-TYPECHECKER = (
-    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True,"
-    " hint_overrides=beartype.FrozenDict("
-    "{beartype.typing.Self: beartype.typing.Any})))"
-)
-
-# Of nbody_simulators only what holds no compiled code: the hook wraps every function, nested ones
-# too, and numba can compile neither a wrapped kernel (lanes, forces, splitting, rk4, boris) nor a
-# wrapped law (all systems). The core checks what goes into their public methods and what comes out.
-CHECKED = [
-    "nbody_surrogate",
-    "nbody_simulators.integrators.compiled_dop853",
-    "nbody_simulators.integrators.cyrk",
-    "nbody_simulators.integrators.fixed_step",
-    "nbody_simulators.systems.law_system",
-    "nbody_simulators.integrators.scipy_solvers",
-    "nbody_simulators.integrators.threads",
-    "nbody_simulators.integrators.torch_steps",
-    "nbody_set",
-    "nbody_baselines",
-]
-
-install_import_hook(CHECKED, TYPECHECKER)
+annotations.execute()
 
 settings.register_profile(
     "nbody",
@@ -110,9 +88,9 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    from nbody_surrogate.registry import registry
+    from nbody_surrogate.registry import lookup
 
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
 
 
 @pytest.fixture(scope="session")
@@ -130,8 +108,8 @@ def plasma():
     Each kernel compiles them once per session, whatever the parameters of ``plasma(...)``.
     """
     from nbody_simulators.systems.law_system import AbstractLawSystem
-    from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
-    from nbody_surrogate.contracts.system import Draw, SystemSpec
+    from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
     class Pairs(NamedTuple):
         softening: float  # squared; where it is negative, near pairs have forces of NaN

@@ -10,7 +10,7 @@ from nbody_surrogate.contracts.capabilities import CAPABILITIES
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Frames
 
-SUBSTEPS = 10
+SUBSTEPS = 4
 
 
 @final

@@ -7,7 +7,8 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
 
 class DraggedSpec(SystemSpec):

@@ -8,10 +8,10 @@ from nbody_surrogate.contracts.times import same_spacing
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.contracts.card import Card
+    from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.evaluation.one_shot_task import OneShotTask
-    from nbody_surrogate.surrogates.library import Model
+    from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["task_rows_of"]
 

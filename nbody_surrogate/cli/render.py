@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from nbody_surrogate.cli.against import reference_file
+from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.errors import InputError
 
 __all__ = ["render"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from nbody_surrogate.cli.against import reference_file
 from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.reference_file import reference_file
 
 __all__ = ["report"]
 

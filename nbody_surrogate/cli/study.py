@@ -42,7 +42,7 @@ def study(
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
     from nbody_surrogate.study.markdown import to_markdown
-    from nbody_surrogate.study.running import run_study
+    from nbody_surrogate.study.run_study import run_study
     from nbody_surrogate.study.spec import read_study, with_budget
     from nbody_surrogate.study.summary import summarise
 

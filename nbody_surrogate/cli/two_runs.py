@@ -50,8 +50,8 @@ class TwoRuns:
         verify: bool = False,
     ) -> Ensemble:
         """Run one of the two methods from its start."""
+        from nbody_surrogate.simulation.file_writer import Output
         from nbody_surrogate.simulation.observers import WarmUp
-        from nbody_surrogate.simulation.output import Output
         from nbody_surrogate.simulation.simulate import simulate
 
         output = Output(self._output(stage), self.request.overwrite, self._checkpoint(stage))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from nbody_surrogate.contracts.laws import PairLaw
+from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 

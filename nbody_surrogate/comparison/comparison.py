@@ -16,6 +16,7 @@ from nbody_surrogate.comparison.distributions import (
     late_window,
 )
 from nbody_surrogate.comparison.lyapunov import Twins
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     Drift,
@@ -30,7 +31,6 @@ from nbody_surrogate.results.metrics import (
     rmse,
     valid_prediction_time,
 )
-from nbody_surrogate.results.statistics import Summary, finite_or_none
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ class Comparison:
         """Everything as plain types, fit for JSON.
 
         What is not finite becomes None: an unlimited valid time, errors that overflow.
+
+        Returns
+        -------
+        dict
         """
         drifts = {
             role: {key: finite_or_none(value) for key, value in values.items()}
@@ -155,7 +159,12 @@ class Comparison:
         return {"lyapunov_time": finite_or_none(unit), "valid_in_lyapunov_times": valid}
 
     def plot(self) -> Figure:
-        """Draw errors, energies and distributions, as `nbody_surrogate.plot` does."""
+        """Draw errors, energies and distributions, as `nbody_surrogate.plot` does.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
         from nbody_surrogate import plot
 
         return plot(self)

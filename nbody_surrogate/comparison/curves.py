@@ -14,8 +14,8 @@ from nbody_surrogate.comparison.distributions import (
     pair_distances,
     speeds,
 )
+from nbody_surrogate.results.bootstrap import finite_or_none
 from nbody_surrogate.results.metrics import normalised_rmse, rmse
-from nbody_surrogate.results.statistics import finite_or_none
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["Band", "Curves", "Histogram", "band", "curves_of"]

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.label_error import label_errors
 from nbody_surrogate.results.metrics import median_drifts
-from nbody_surrogate.results.statistics import Summary
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 __all__ = ["comparison_rows", "comparison_table", "drift_rows", "run_table"]

@@ -27,12 +27,18 @@ if TYPE_CHECKING:
         NEIGHBOURS,
         PERIODIC_BOX,
     )
-    from nbody_surrogate.contracts.card import Card, CardSystem
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.history import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-    from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
-    from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
+    from nbody_surrogate.contracts.model_card import Card, CardSystem
+    from nbody_surrogate.contracts.needs import SystemNeeds
+    from nbody_surrogate.contracts.neighbours import (
+        NeighbourRequest,
+        Neighbours,
+        every_pair,
+        neighbour_pairs,
+    )
     from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
     from nbody_surrogate.contracts.state import Particles, State
     from nbody_surrogate.contracts.surrogate import (
@@ -41,14 +47,9 @@ if TYPE_CHECKING:
         ParticleTensors,
         SurrogateConfig,
     )
-    from nbody_surrogate.contracts.system import (
-        AbstractSystem,
-        Draw,
-        Invariants,
-        SystemSpec,
-        stacked,
-    )
-    from nbody_surrogate.contracts.torch_laws import field_acceleration, pair_force
+    from nbody_surrogate.contracts.system import AbstractSystem
+    from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
+    from nbody_surrogate.contracts.torch_force_laws import field_acceleration, pair_force
     from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning, PluginError, RunError
 else:
     __getattr__, __dir__ = lazy_names(
@@ -61,14 +62,16 @@ else:
                 "NEIGHBOURS",
                 "PERIODIC_BOX",
             ],
-            "nbody_surrogate.contracts.card": ["Card", "CardSystem"],
             "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
+            "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.history": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
-            "nbody_surrogate.contracts.laws": ["FieldLaw", "ForceLaws", "PairLaw"],
+            "nbody_surrogate.contracts.model_card": ["Card", "CardSystem"],
+            "nbody_surrogate.contracts.needs": ["SystemNeeds"],
             "nbody_surrogate.contracts.neighbours": [
                 "NeighbourRequest",
                 "Neighbours",
+                "every_pair",
                 "neighbour_pairs",
             ],
             "nbody_surrogate.contracts.segment": [
@@ -86,14 +89,14 @@ else:
                 "ParticleTensors",
                 "SurrogateConfig",
             ],
-            "nbody_surrogate.contracts.system": [
-                "AbstractSystem",
+            "nbody_surrogate.contracts.system": ["AbstractSystem"],
+            "nbody_surrogate.contracts.system_spec": [
                 "Draw",
                 "Invariants",
                 "SystemSpec",
                 "stacked",
             ],
-            "nbody_surrogate.contracts.torch_laws": ["field_acceleration", "pair_force"],
+            "nbody_surrogate.contracts.torch_force_laws": ["field_acceleration", "pair_force"],
             "nbody_surrogate.errors": [
                 "InputError",
                 "NBodyError",
@@ -140,8 +143,10 @@ __all__ = [
     "Segment",
     "State",
     "SurrogateConfig",
+    "SystemNeeds",
     "SystemSpec",
     "Tick",
+    "every_pair",
     "field_acceleration",
     "neighbour_pairs",
     "pair_force",

@@ -74,6 +74,14 @@ class Box:
         """Return positions inside the box, from 0 up to, not including, the length of each axis.
 
         Along open axes they stay as they are.
+
+        Parameters
+        ----------
+        x : ndarray, shape (..., D)
+
+        Returns
+        -------
+        ndarray, shape (..., D)
         """
         # a copy: positions come from states and carries, which are read-only
         inside = np.array(x)
@@ -87,10 +95,21 @@ class Box:
     def displacement(self, dx: Float64[np.ndarray, "... D"]) -> Float64[np.ndarray, "... D"]:
         """Return differences of positions to the nearest image.
 
-        The minimum image convention of Metropolis et al., J. Chem. Phys. 21 (1953) 1087, as in
-        Allen and Tildesley, Computer Simulation of Liquids (2017), section 1.6: dx - L rint(dx / L)
-        along each periodic axis. It changes its sign with `dx`, to the bit, so that forces that
-        depend on it are equal and opposite.
+        The minimum image convention: dx - L rint(dx / L) along each periodic axis. It changes its
+        sign with `dx`, to the bit, so that forces that depend on it are equal and opposite.
+
+        Parameters
+        ----------
+        dx : ndarray, shape (..., D)
+
+        Returns
+        -------
+        ndarray, shape (..., D)
+
+        References
+        ----------
+        Metropolis et al., J. Chem. Phys. 21 (1953) 1087; Allen and Tildesley, "Computer Simulation
+        of Liquids" (2017), section 1.6.
         """
         # rint is odd, as it rounds halves to even; floor(x + 1/2) is not, and forces of two
         # particles half a period apart would not be opposite

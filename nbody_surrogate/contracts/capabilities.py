@@ -26,8 +26,13 @@ __all__ = [
 ]
 
 PERIODIC_BOX = "periodic-box"
+"""Space is periodic along one axis or more."""
+
 NEIGHBOURS = "neighbours"
+"""Forces end at a cut-off, and are taken from lists of neighbours."""
+
 HIDDEN_VARIABLES = "hidden-variables"
+"""The state holds more than positions and velocities."""
 
 CAPABILITIES = {
     PERIODIC_BOX: "a periodic box",

@@ -13,7 +13,16 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def resolve_device(name: str) -> torch.device:
-    """Map ``auto``, ``cpu``, ``cuda`` or ``mps`` to a device that is there.
+    """Find the torch device that a name stands for.
+
+    Parameters
+    ----------
+    name : {"auto", "cpu", "cuda", "mps"}
+        ``auto`` is CUDA where it is there, and else the CPU.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
@@ -39,7 +48,15 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_dtype(name: str) -> torch.dtype:
-    """Map ``float32`` or ``float64`` to a dtype.
+    """Find the torch dtype that a name stands for.
+
+    Parameters
+    ----------
+    name : {"float32", "float64"}
+
+    Returns
+    -------
+    torch.dtype
 
     Raises
     ------

@@ -45,7 +45,7 @@ class HiddenVariable:
     Parameters
     ----------
     name : str
-        A Python identifier.
+        A Python identifier, other than x and v.
     shape : tuple of int or {"N", "D"}
         Axes beyond those of trajectories and particles: ``()`` for one number per particle,
         ``("N",)`` for one per pair, ``(8, "D")`` for eight vectors per particle.
@@ -55,7 +55,7 @@ class HiddenVariable:
     Raises
     ------
     InputError
-        If the name is no identifier, or an axis is neither a positive number nor N or D.
+        If the name is none of these, or an axis is neither a positive number nor N or D.
     """
 
     name: str
@@ -64,8 +64,11 @@ class HiddenVariable:
 
     def __post_init__(self) -> None:
         # it ends the name of a carry's array, as in `hidden.charge`
-        if not self.name.isidentifier():
-            raise InputError(f"`name` of a hidden variable must be a word, got {self.name!r}")
+        if not self.name.isidentifier() or self.name in ("x", "v"):
+            raise InputError(
+                f"`name` of a hidden variable must be a word, and neither x nor v, "
+                f"got {self.name!r}"
+            )
         for axis in self.shape:
             if axis not in ("N", "D") and not (isinstance(axis, int) and axis > 0):
                 raise InputError(
@@ -74,7 +77,18 @@ class HiddenVariable:
                 )
 
     def axes(self, n: int, dimensions: int) -> tuple[int, ...]:
-        """Return its shape for one trajectory, (N, ...)."""
+        """Return its shape for one trajectory.
+
+        Parameters
+        ----------
+        n, dimensions : int
+            N and D.
+
+        Returns
+        -------
+        tuple of int
+            (N, ...).
+        """
         known = {"N": n, "D": dimensions}
         return (n, *(axis if isinstance(axis, int) else known[axis] for axis in self.shape))
 

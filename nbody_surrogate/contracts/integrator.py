@@ -82,7 +82,17 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
        by ``system.neighbours(x)`` at the start of each `_advance`, since a carry holds none, and
        anew when it does not `cover` the positions any more.
 
-    `nbody_surrogate.testing` checks all of this.
+    All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    **options
+        Those of `Options`.
+
+    Raises
+    ------
+    InputError
+        If one is unknown or out of range.
     """
 
     api_version: ClassVar[int] = 1
@@ -96,10 +106,12 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         self.stepper = "_advance"  # the method that frames come from, for messages
 
     @abstractmethod
-    def _start(self, problem: Problem, state: State) -> dict[str, Any]: ...
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]:
+        """Return the first carry's arrays beyond x and v (duty 3)."""
 
     @abstractmethod
-    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames: ...
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        """Compute frames of one segment (duties 4 and 5)."""
 
     def _check(self, problem: Problem, state: State) -> None:
         """Raise `InputError` where the integrator does not fit the problem."""
@@ -116,7 +128,18 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         return 1
 
     def limits(self, system: AbstractSystem) -> Limits:
-        """Return what the method is for, of a system that it fits."""
+        """Return what the method is for.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+            One that it fits.
+
+        Returns
+        -------
+        Limits
+            By default none.
+        """
         return Limits()
 
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
@@ -143,7 +166,17 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
 
     @final
     def stored(self, carry: Carry) -> dict[str, np.ndarray]:
-        """Return all that a carry holds beside its problem and frame, to be written to a file."""
+        """Return all that a carry holds beside its problem and frame, to be written to a file.
+
+        Parameters
+        ----------
+        carry : Carry
+
+        Returns
+        -------
+        dict of str to ndarray
+            Of any shape with an axis of length B.
+        """
         return self._stored(carry.arrays)
 
     @final
@@ -154,7 +187,11 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         ----------
         like : Carry
             Of the same problem and frame; its arrays say which there must be.
-        arrays : mapping
+        arrays : mapping of str to ndarray, of those shapes
+
+        Returns
+        -------
+        Carry
 
         Raises
         ------
@@ -220,6 +257,10 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         """Check the problem and return the carry of its first segment.
 
         Parameters and errors are those of `check`.
+
+        Returns
+        -------
+        Carry
         """
         problem = self.check(system, state, particles, dt)
         with plugin_errors(self.origin, "_start"):
@@ -245,6 +286,10 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
             Number of the last of the frames, a multiple of the segment.
         x, v : ndarray, shape (B, W, N, D)
             The latest frames, as many as there are, and not more than `history`.
+
+        Returns
+        -------
+        Carry
         """
         with plugin_errors(self.origin, "_restart"):
             arrays = self._restart(problem, problem.time(frame), x, v)

@@ -91,6 +91,11 @@ class SystemNeeds:
         Returns
         -------
         ndarray, shape (B, N, D)
+
+        Raises
+        ------
+        NotImplementedError
+            If the system asks for a list and does not implement this.
         """
         # ends the line "`neighbour_acceleration` raised NotImplementedError: ..."
         raise NotImplementedError("which `requested_neighbours` asks for")
@@ -150,7 +155,17 @@ class SystemNeeds:
 
     @final
     def neighbours(self, x: Vectors) -> Neighbours | None:
-        """List the neighbours that the system asks for, or return None where it asks for none."""
+        """List the neighbours that the system asks for.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+
+        Returns
+        -------
+        Neighbours or None
+            None where it asks for none.
+        """
         return self._near(x, None)
 
     def _near(self, x: Vectors, neighbours: Neighbours | None) -> Neighbours | None:
@@ -187,9 +202,13 @@ class SystemNeeds:
         hidden: Hidden,
         neighbours: Neighbours | None = None,
     ) -> Hidden:
-        """Time derivatives of the hidden variables, by name, shapes (B, N, ...).
+        """Time derivatives of the hidden variables.
 
         Parameters are those of `acceleration`.
+
+        Returns
+        -------
+        mapping of str to ndarray, shapes (B, N, ...)
 
         Raises
         ------

@@ -51,6 +51,11 @@ class NeighbourRequest:
     def refuse_small_box(self, box: Box | None) -> None:
         """Raise where the cut-off reaches a second image of a particle.
 
+        Parameters
+        ----------
+        box : Box or None
+            None for open space.
+
         Raises
         ------
         InputError
@@ -66,7 +71,7 @@ class NeighbourRequest:
 @final
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """Pairs of near particles of B trajectories, as a force is handed them.
+    """Pairs of near particles of B trajectories, as a force is handed them, in reduced units.
 
     Each pair is there twice, (i, j) and (j, i), sorted by trajectory, then i, then j. So a force
     on a particle is the sum over its own row, which threads can share out, and it is the same to
@@ -106,7 +111,16 @@ class Neighbours:
         return np.asarray(self.owner % self.x.shape[1])
 
     def sum(self, values: Float64[np.ndarray, "P ..."]) -> Float64[np.ndarray, "B N ..."]:
-        """Add up values of pairs for the first particle of each, one pair after the other."""
+        """Add up values of pairs for the first particle of each, one pair after the other.
+
+        Parameters
+        ----------
+        values : ndarray, shape (P, ...)
+
+        Returns
+        -------
+        ndarray, shape (B, N, ...)
+        """
         batch, n, _ = self.x.shape
         # not -1 for the last axis, which NumPy cannot tell where there are no pairs
         columns = values.reshape(len(values), math.prod(values.shape[1:])).T
@@ -115,7 +129,17 @@ class Neighbours:
         return np.stack(sums, axis=-1, dtype=np.float64).reshape(batch, n, *values.shape[1:])
 
     def cover(self, x: Float64[np.ndarray, "B N D"]) -> bool:
-        """Whether all pairs within the cut-off at `x` are in the list."""
+        """Whether all pairs within the cut-off are in the list.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+            Unwrapped, as `Neighbours.x` is.
+
+        Returns
+        -------
+        bool
+        """
         if self.request is None:
             return True
         # half the skin each, since two particles may come towards one another
@@ -131,10 +155,14 @@ def neighbour_pairs(
     Parameters
     ----------
     x : ndarray, shape (B, N, D)
-        Unwrapped. A trajectory with positions that are not finite has no pairs.
+        Unwrapped, in reduced units. A trajectory with positions that are not finite has no pairs.
     request : NeighbourRequest
     box : Box, optional
         By default open space.
+
+    Returns
+    -------
+    Neighbours
 
     Raises
     ------

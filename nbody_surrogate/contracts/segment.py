@@ -32,7 +32,15 @@ OK, FAILED = 0, -1
 
 @dataclass(frozen=True)
 class Problem:
-    """What stays fixed during a run. Frame n is at ``t0 + n * dt``."""
+    """What stays fixed during a run. Frame n is at ``t0 + n * dt``.
+
+    Attributes
+    ----------
+    system : AbstractSystem
+    particles : Particles
+    t0, dt : float
+        Time of the start and between frames, in reduced units.
+    """
 
     system: AbstractSystem
     particles: Particles
@@ -40,7 +48,17 @@ class Problem:
     dt: float
 
     def time(self, frame: int) -> float:
-        """Time of a frame; never a sum of steps."""
+        """Time of a frame; never a sum of steps.
+
+        Parameters
+        ----------
+        frame : int
+            Counted from the start.
+
+        Returns
+        -------
+        float
+        """
         return self.t0 + frame * self.dt
 
 
@@ -77,6 +95,16 @@ class Carry:
 
         The axis of trajectories of each array is the one along which the two differ in length.
 
+        Parameters
+        ----------
+        b : int
+        other : Carry
+            Of the same problem and frame, with B = 1.
+
+        Returns
+        -------
+        Carry
+
         Raises
         ------
         PluginError
@@ -91,7 +119,7 @@ class Carry:
 
 
 class Limits(NamedTuple):
-    """What a method is for, as far as it says so.
+    """What a method is for, as far as it says so, in reduced units.
 
     Attributes
     ----------
@@ -113,7 +141,7 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Segment:
-    """The frames of one call of `advance`.
+    """The frames of one call of `advance`, in reduced units.
 
     Attributes
     ----------
@@ -147,15 +175,25 @@ class Segment:
 class Frames:
     """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong.
 
-    `x` and `v` are float64 arrays of shape (B, F, N, D), `hidden` holds one of shape (B, F, N, ...)
-    for each hidden variable of the system; `AbstractIntegrator.advance` checks that.
+    Arrays are of float64 and in reduced units; `AbstractIntegrator.advance` checks their shapes.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, F, N, D)
+    arrays : dict of str to array
+        What the next segment starts from beyond its first frame, each with an axis of length B.
+    failures : dict of int to tuple
+        Trajectory to (its valid frames, why it failed).
+    counters : dict of str to int
+        Such as ``nfev``, force evaluations summed over trajectories.
+    hidden : dict of str to ndarray, shapes (B, F, N, ...)
+        One array for each hidden variable of the system.
     """
 
     x: np.ndarray
     v: np.ndarray
     arrays: dict[str, Any] = field(default_factory=dict)
     failures: dict[int, tuple[int, str]] = field(default_factory=dict)
-    """Trajectory to (its valid frames, why it failed)."""
     counters: dict[str, int] = field(default_factory=dict)
     hidden: dict[str, np.ndarray] = field(default_factory=dict)
 

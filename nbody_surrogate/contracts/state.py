@@ -39,7 +39,7 @@ def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Particles:
-    """What stays constant during a run.
+    """What stays constant during a run, in reduced units.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ class Particles:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where the particles are at one time.
+    """Where the particles are at one time, in reduced units.
 
     Parameters
     ----------

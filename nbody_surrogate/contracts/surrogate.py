@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -35,14 +35,14 @@ Cache = dict[str, Tensor]
 
 
 class ParticleTensors(NamedTuple):
-    """The constant properties of particles as tensors.
+    """The constant properties of particles as tensors, in reduced units.
 
     Attributes
     ----------
     charges, masses : Tensor, shape (B, N)
     field : FieldLaw or None
         The law of the external field of a system that has one: handed to surrogates that apply
-        it, see `nbody_surrogate.contracts.torch_laws.field_acceleration`.
+        it, see `nbody_surrogate.contracts.torch_force_laws.field_acceleration`.
     """
 
     charges: Tensor
@@ -57,7 +57,20 @@ class ParticleTensors(NamedTuple):
         dtype: torch.dtype,
         field: FieldLaw | None = None,
     ) -> ParticleTensors:
-        """Copy `particles` to a device and dtype."""
+        """Copy particles to a device and dtype.
+
+        Parameters
+        ----------
+        particles : Particles, shape (B, N)
+        device : torch.device or str
+        dtype : torch.dtype
+        field : FieldLaw, optional
+            The law of the external field, for a model that applies it.
+
+        Returns
+        -------
+        ParticleTensors
+        """
         return cls(
             torch.tensor(particles.charges, device=device, dtype=dtype),
             torch.tensor(particles.masses, device=device, dtype=dtype),
@@ -115,7 +128,12 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     10. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
         class or on the instance: a system that needs more is refused.
 
-    `nbody_surrogate.testing` checks all of this.
+    All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    config : SurrogateConfig
+        An instance of `Config`.
     """
 
     api_version: ClassVar[int] = 1
@@ -186,6 +204,11 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
         ----------
         x, v : Tensor, shape (B, T, N, D)
             The frames before the one that `step_cache` is given next; T may be 0.
+        particles : ParticleTensors
+
+        Returns
+        -------
+        Cache
         """
         # one less than the history: `step_cache` brings the newest frame of the window
         first = max(x.shape[1] - self.config.history + 1, 0)
@@ -202,6 +225,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
             Never changed in place.
         x, v : Tensor, shape (B, N, D)
             The newest frame.
+        particles : ParticleTensors
 
         Returns
         -------

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, final
+from typing import Any, ClassVar, Generic, final
 
 import numpy as np
 from jaxtyping import Float64
-from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.history import NOTHING_HIDDEN, Hidden, demand_hidden
-from nbody_surrogate.contracts.laws import ForceLaws
 from nbody_surrogate.contracts.needs import SystemNeeds
 from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
 from nbody_surrogate.contracts.violations import (
     array_of,
     array_or_none,
@@ -29,73 +28,9 @@ from nbody_surrogate.errors import InputError
 
 __all__ = [
     "AbstractSystem",
-    "Draw",
-    "Invariants",
-    "SystemSpec",
-    "stacked",
 ]
 
 Vectors = Float64[np.ndarray, "B N D"]
-
-SAMPLER = "sampler: "
-
-
-class SystemSpec(BaseModel):
-    """Base of every system's parameters: unknown keys are refused, values are checked.
-
-    A parameter that shapes the sampled starts only, and no force, has a description that begins
-    with ``sampler: ``.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    frame_dt: float = Field(
-        default=0.1, gt=0, allow_inf_nan=False, description="time between frames"
-    )
-
-    def of_forces(self) -> dict[str, Any]:
-        """Return the parameters that the motion depends on, as plain values of JSON."""
-        # the motion is the same at whatever times it is looked at
-        dumped = self.model_dump(mode="json", exclude={"frame_dt"})
-        fields = type(self).model_fields
-        return {
-            key: value
-            for key, value in dumped.items()
-            if not (fields[key].description or "").startswith(SAMPLER)
-        }
-
-
-class Invariants(NamedTuple):
-    """Quantities of motion, one row per trajectory.
-
-    Attributes
-    ----------
-    energy : ndarray, shape (B,)
-        NaN where the system has no potential energy.
-    kinetic : ndarray, shape (B,)
-    momentum : ndarray, shape (B, D)
-    angular_momentum : ndarray, shape (B, 1) for D = 2, (B, 3) for D = 3
-        About the origin.
-    """
-
-    energy: Float64[np.ndarray, " B"]
-    kinetic: Float64[np.ndarray, " B"]
-    momentum: Float64[np.ndarray, "B D"]
-    angular_momentum: Float64[np.ndarray, "B A"]
-
-
-class Draw(NamedTuple):
-    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N).
-
-    Hidden variables (N, ...) by their names, where the system has some.
-    """
-
-    x: np.ndarray
-    v: np.ndarray
-    charges: np.ndarray
-    masses: np.ndarray
-    couplings: np.ndarray | None = None
-    hidden: Mapping[str, np.ndarray] = NOTHING_HIDDEN
 
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
@@ -127,6 +62,16 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    **parameters
+        Those of `Spec`.
+
+    Raises
+    ------
+    InputError
+        If one is unknown or out of range.
     """
 
     api_version: ClassVar[int] = 1
@@ -169,14 +114,44 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
 
     @abstractmethod
     def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
-        """Accelerations by the other particles, shape (B, N, D)."""
+        """Accelerations by the other particles.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
+        """
 
     def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
-        """Accelerations by external fields, or None where there are none."""
+        """Accelerations by external fields, or None where there are none.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B, N, D), or None
+        """
         return None
 
     def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
-        """Total potential energy, pair and one-body part; NaN where it is not implemented."""
+        """Total potential energy, pair and one-body part; NaN where it is not implemented.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B,)
+        """
         # not 0, by which a system without a potential would seem to keep its energy
         return np.full(len(x), np.nan)
 
@@ -204,6 +179,10 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         n, dimensions : int
         rows : int
             How many rows the program stores; what it draws may depend on it.
+
+        Returns
+        -------
+        Draw or None
         """
         return None
 
@@ -225,7 +204,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         hidden: Hidden = NOTHING_HIDDEN,
         neighbours: Neighbours | None = None,
     ) -> Vectors:
-        """Total acceleration, shape (B, N, D).
+        """Total acceleration.
 
         Parameters
         ----------
@@ -235,6 +214,10 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
             All of the system's hidden variables, where it has some.
         neighbours : Neighbours, optional
             A list that covers `x`, of a system that asks for one; by default it is made anew.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
 
         Raises
         ------
@@ -258,6 +241,15 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     @final
     def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
         """Energy, kinetic energy, momentum and angular momentum of each trajectory.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        Invariants
 
         Raises
         ------
@@ -348,18 +340,6 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         variables = self.hidden_variables
         demand_hidden(self.origin, "_sample", variables, draw.hidden, (), (n, dimensions))
         return draw
-
-
-def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particles]:
-    """Make one batch of draws, at t = 0; `seed` is that of the sampler."""
-    x = np.stack([draw.x for draw in draws])
-    v = np.stack([draw.v for draw in draws])
-    charges = np.stack([draw.charges for draw in draws])
-    masses = np.stack([draw.masses for draw in draws])
-    bonds = [draw.couplings for draw in draws if draw.couplings is not None]
-    hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
-    couplings = np.stack(bonds) if bonds else None
-    return State(0.0, x, v, hidden=hidden, seed=seed), Particles(charges, masses, couplings)
 
 
 def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:

@@ -23,7 +23,8 @@ from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.toml import read_toml
-from nbody_surrogate.registry.registry import make_system, names, preset
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import make_system, preset
 
 __all__ = [
     "DatasetSpec",

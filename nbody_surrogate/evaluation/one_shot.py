@@ -26,7 +26,7 @@ from nbody_surrogate.evaluation.one_shot_task import OneShotTask, clean_subset
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.results.statistics import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 

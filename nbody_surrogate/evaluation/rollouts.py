@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, increments
 from nbody_surrogate.contracts.system import AbstractSystem

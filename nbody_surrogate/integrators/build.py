@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.registry.registry import integrator_class, is_surrogate
+from nbody_surrogate.registry.lookup import is_surrogate
+from nbody_surrogate.registry.registry import integrator_class
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -80,6 +81,17 @@ def find_method(name: str, label: str = "integrator") -> Method:
 
 def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
     """Build an integrator by name; a surrogate's name gives a `SurrogateIntegrator`.
+
+    Parameters
+    ----------
+    name : str
+        Of an integrator or a surrogate; ``distribution:name`` where two distributions have it.
+    **options
+        Those of the integrator, or of `SurrogateIntegrator`.
+
+    Returns
+    -------
+    AbstractIntegrator
 
     Raises
     ------

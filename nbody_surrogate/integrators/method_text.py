@@ -8,9 +8,9 @@ from typing import Any
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.integrators.build import find_method
-from nbody_surrogate.registry.registry import names
+from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.library import find_model, shipped_models
+from nbody_surrogate.surrogates.trained_models import find_model, shipped_models
 
 __all__ = [
     "COMPILED_SUFFIX",

@@ -10,7 +10,7 @@ from string import Template
 
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.atomic import atomic_folder
-from nbody_surrogate.registry.registry import entries
+from nbody_surrogate.registry.lookup import entries
 
 __all__ = ["write_package"]
 

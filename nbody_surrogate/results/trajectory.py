@@ -94,9 +94,17 @@ class RunInfo:
 # arrays are equal element by element, so that == of two runs would have no answer
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One trajectory: `t` (T,), `x` and `v` (T, N, D), its `particles` (B = 1) and `info`.
+    """One trajectory, in reduced units.
 
-    A verified run also has its `label_error` (T,), as described for `Ensemble`.
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+    x, v : ndarray, shape (T, N, D)
+    particles : Particles
+        With B = 1.
+    info : RunInfo
+    label_error : ndarray, shape (T,), or None
+        Of a verified run, as described for `Ensemble`.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -107,15 +115,34 @@ class Trajectory:
     label_error: Float64[np.ndarray, " T"] | None = None
 
     def state(self, frame: int) -> State:
-        """Return the state at a frame, with a batch axis of length 1."""
+        """Return the state at a frame.
+
+        Parameters
+        ----------
+        frame : int
+
+        Returns
+        -------
+        State, shape (1, N, D)
+        """
         return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
 
     def system(self) -> AbstractSystem:
-        """Build the system that the run was made with, as `Ensemble.system` does."""
+        """Build the system that the run was made with, as `Ensemble.system` does.
+
+        Returns
+        -------
+        AbstractSystem
+        """
         return system_from(self.info.system)
 
     def plot(self) -> Figure:
-        """Draw the paths and what is conserved, as `nbody_surrogate.plot` does."""
+        """Draw the paths and what is conserved, as `nbody_surrogate.plot` does.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
         # by its public name: no module of results knows what draws them
         from nbody_surrogate import plot
 
@@ -131,13 +158,24 @@ class Trajectory:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """A batch of trajectories: `t` (T,), `x` and `v` (B, T, N, D), `particles` and `info`.
+    """A batch of trajectories, in reduced units.
 
-    A run that was made with ``verify`` also has its `label_error` (B, T): the position RMSE, per
-    coordinate, between the run and a sharper one of the same start, and NaN from the first frame
-    that is not good in either. It is the difference between two runs, so an estimate of the
-    error of the looser one, and it means nothing once growth has taken it to the size of the
-    cloud.
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+    x, v : ndarray, shape (B, T, N, D)
+    particles : Particles, shape (B, N)
+    info : RunInfo
+    label_error : ndarray, shape (B, T), or None
+        Of a run that was made with ``verify``: the position RMSE, per coordinate, between the run
+        and a sharper one of the same start, and NaN from the first frame that is not good in
+        either. It is the difference between two runs, so an estimate of the error of the looser
+        one, and it means nothing once growth has taken it to the size of the cloud.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -178,12 +216,25 @@ class Ensemble:
         return (self[b] for b in range(len(self)))
 
     def state(self, frame: int) -> State:
-        """Return the states of all trajectories at a frame."""
+        """Return the states of all trajectories at a frame.
+
+        Parameters
+        ----------
+        frame : int
+
+        Returns
+        -------
+        State, shape (B, N, D)
+        """
         # frames hold no hidden variables: a system that has some will refuse the state, and say so
         return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
 
     def system(self) -> AbstractSystem:
         """Build the system that the run was made with.
+
+        Returns
+        -------
+        AbstractSystem
 
         Raises
         ------
@@ -193,7 +244,12 @@ class Ensemble:
         return system_from(self.info.system)
 
     def plot(self) -> Figure:
-        """Draw the first trajectory and what all conserve, as `nbody_surrogate.plot` does."""
+        """Draw the first trajectory and what all conserve, as `nbody_surrogate.plot` does.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
         from nbody_surrogate import plot
 
         return plot(self)

@@ -38,7 +38,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.registry import plugin_of
+from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
 
 __all__ = [
@@ -173,7 +173,7 @@ class Restart(NamedTuple):
         """
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
-        # synced, or a power failure could leave the new name over nothing, and the old file gone
+        # synced, as the frames are that it stands for: a power failure leaves it, or the one before
         with atomic_file(path, "checkpoint", synced=True) as file:
             file.write(save_arrays(self.arrays, metadata))
 

@@ -18,9 +18,9 @@ from nbody_surrogate.simulation.checkpoint import (
     Restart,
     RuntimeEnvironment,
 )
+from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.observers import Observer
-from nbody_surrogate.simulation.output import FileWriter
 from nbody_surrogate.simulation.recorder import Recorder
 
 __all__ = ["CheckpointWriter"]

@@ -30,23 +30,60 @@ class Observer:
     """
 
     def on_start(self, run: Recorder) -> None:
-        """Before the first segment. A run that goes on from a checkpoint has frames by then."""
+        """Before the first segment. A run that goes on from a checkpoint has frames by then.
+
+        Parameters
+        ----------
+        run : Recorder
+        """
 
     def on_advance(self, run: Recorder, frames: int, advance: Callable[[], Segment]) -> Segment:
-        """In place of each segment's computation, which ``advance()`` does."""
+        """In place of each segment's computation.
+
+        Parameters
+        ----------
+        run : Recorder
+        frames : int
+            How many the segment has.
+        advance : callable
+            Computes it, and returns a `Segment`.
+
+        Returns
+        -------
+        Segment
+        """
         return advance()
 
     def on_tick(self, done: float, total: int) -> None:
-        """Within segments: the frames done so far, and all there are; may raise to cancel."""
+        """Within segments; may raise to cancel.
+
+        Parameters
+        ----------
+        done : float
+            The frames done so far.
+        total : int
+            All there are.
+        """
 
     def on_segment(self, run: Recorder, new: slice) -> None:
         """After a segment, whose frames are ``run.x[:, new]``.
 
         ``run.carry`` is what the next one starts from, or None after the last.
+
+        Parameters
+        ----------
+        run : Recorder
+        new : slice
+            Of frames.
         """
 
     def on_end(self, run: Recorder) -> None:
-        """After the last segment. Not called where the run ends by an error."""
+        """After the last segment. Not called where the run ends by an error.
+
+        Parameters
+        ----------
+        run : Recorder
+        """
 
     def close(self) -> None:
         """Whatever ended the run, if `on_start` was called."""

@@ -28,10 +28,10 @@ from nbody_surrogate.simulation.checkpoint import (
     read_restart,
 )
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
-from nbody_surrogate.simulation.output import FileWriter
 from nbody_surrogate.simulation.recorder import Recorder
 from nbody_surrogate.simulation.simulate import roll_out
 

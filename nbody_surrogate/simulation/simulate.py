@@ -21,10 +21,10 @@ from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import Checkpoint, check_restart_path
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.file_writer import FileWriter, Output
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
-from nbody_surrogate.simulation.output import FileWriter, Output
 from nbody_surrogate.simulation.recorder import Recorder
 
 __all__ = ["roll_out", "simulate"]
@@ -59,7 +59,7 @@ def simulate(
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.
     dt : float, optional
-        Time between frames; by default the system's ``frame_dt``.
+        Time between frames, in reduced units; by default the system's ``frame_dt``.
     verify : bool
         First run the same start by a sharper integrator: 100 times tighter tolerances, or 4
         times the sub-steps. The position RMSE between the two becomes the result's

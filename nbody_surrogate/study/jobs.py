@@ -18,9 +18,9 @@ from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.files.npy import save_npy
 from nbody_surrogate.parallel.processes import Tick, no_tick
 from nbody_surrogate.study.grid import VALIDATIONS, Cell, Place, recipe_of
-from nbody_surrogate.study.rotation import turned_task
+from nbody_surrogate.study.rotated_task import turned_task
 from nbody_surrogate.study.spec import StudySpec
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.training.trainer import Trainer
 
 __all__ = ["ERRORS", "StudyJob", "data_folder", "do", "result_path"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.results.bootstrap import Interval
+from nbody_surrogate.study.significance import LEVEL
 from nbody_surrogate.study.spec import StudySpec
-from nbody_surrogate.study.statistics import LEVEL
 from nbody_surrogate.study.summary import ModelSummary, Table
 
 __all__ = ["to_markdown"]

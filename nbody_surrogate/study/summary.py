@@ -11,11 +11,11 @@ import numpy as np
 
 from nbody_surrogate.files.json_file import read_json
 from nbody_surrogate.files.npy import NpyFile
-from nbody_surrogate.results.statistics import Interval, bootstrap_mean
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean
 from nbody_surrogate.study.grid import Cell, Place, places
 from nbody_surrogate.study.jobs import ERRORS, StudyJob, result_path
+from nbody_surrogate.study.significance import over_seeds, p_of_pairs, verdict
 from nbody_surrogate.study.spec import ModelEntry, StudySpec
-from nbody_surrogate.study.statistics import over_seeds, p_of_pairs, verdict
 
 __all__ = ["ModelSummary", "Table", "summarise"]
 

@@ -9,7 +9,7 @@ from typing import final
 
 import numpy as np
 
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.segment import Limits, Problem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmetries
 from nbody_surrogate.contracts.system import AbstractSystem

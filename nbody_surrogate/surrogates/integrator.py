@@ -13,9 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nbody_surrogate.contracts.card import Card
 from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Tick
 from nbody_surrogate.contracts.state import State
@@ -23,7 +23,8 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import integrator_class, is_surrogate, surrogate_class
+from nbody_surrogate.registry.lookup import is_surrogate
+from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.compiled_step import compiled_step
 from nbody_surrogate.surrogates.streaming import (

@@ -17,14 +17,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from nbody_surrogate.contracts.card import Card
 from nbody_surrogate.contracts.device import DTYPES
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.registry import short_name
+from nbody_surrogate.registry.lookup import short_name
 
 __all__ = ["load_weights", "save_weights"]
 

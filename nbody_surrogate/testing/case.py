@@ -13,7 +13,8 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrators.build import make_integrator
-from nbody_surrogate.registry.registry import integrator_class, make_system, names
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import integrator_class, make_system
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.testing.check import AbstractCase

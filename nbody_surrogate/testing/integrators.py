@@ -20,7 +20,8 @@ from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import make_system, short_name
+from nbody_surrogate.registry.lookup import short_name
+from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.testing.case import StepperCase
 from nbody_surrogate.testing.probes import (

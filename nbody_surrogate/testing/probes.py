@@ -9,7 +9,8 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.history import Hidden, HiddenVariable
 from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, every_pair
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.testing.case import StepperCase

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
@@ -18,7 +18,7 @@ from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.registry.registry import make_system, surrogate_class
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.testing.case import DEFAULT_SYSTEM, FEW, StepperCase
 from nbody_surrogate.testing.check import failed

@@ -19,7 +19,7 @@ from nbody_surrogate.testing.needs import (
     moved_by_periods,
     relative_difference,
 )
-from nbody_surrogate.testing.symmetries import IMPLIED, SYMMETRIES, maps
+from nbody_surrogate.testing.system_symmetries import IMPLIED, SYMMETRIES, maps
 
 __all__ = ["SYSTEM_CHECKS"]
 

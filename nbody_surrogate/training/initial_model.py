@@ -12,7 +12,7 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConf
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.sources import Source

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.block import TrajectoryBlock
@@ -36,8 +36,27 @@ BLOCKS = 8  # of trajectories that a model is initialised by
 class Source:
     """Windows to train on, without end, and trajectories to validate by.
 
-    Of a task, trajectories are the rows that it is of. `spacing` is the time between frames, and
-    `horizon` that from the last one to the answer of a task.
+    Of a task, trajectories are the rows that it is of.
+
+    Attributes
+    ----------
+    spec : DatasetSpec
+    system : AbstractSystem
+    windows : AbstractWindows
+    digest : str
+        SHA-256 that names the data, for the card.
+    charges, masses : tuple of float
+        From the smallest to the largest; of charges, the absolute values.
+    closest, fastest : float
+        Smallest distance of a pair, largest speed of a particle.
+    train, validation : Truth
+        Trajectories to score by; without a validation split the latter is None.
+    beginning : callable
+        Returns the trajectories that a model is initialised by.
+    spacing : float
+        Time between frames.
+    horizon : float or None
+        Time from the last frame to the answer of a task.
     """
 
     spec: DatasetSpec

@@ -19,7 +19,6 @@ from torch.nn.utils import clip_grad_norm_
 from nbody_surrogate.errors import DivergenceError, RunError, is_out_of_memory
 from nbody_surrogate.surrogates.weights import save_weights
 from nbody_surrogate.training.averaging import AveragedWeights
-from nbody_surrogate.training.card import card_of, training_entry
 from nbody_surrogate.training.checkpoint import (
     damaged,
     load_checkpoint,
@@ -37,6 +36,7 @@ from nbody_surrogate.training.schedule import in_last_stage, learning_rate, pass
 from nbody_surrogate.training.sources import open_sources
 from nbody_surrogate.training.summary import WEIGHTS, summarise
 from nbody_surrogate.training.validation import mean_log, score_source
+from nbody_surrogate.training.write_model_card import card_of, training_entry
 
 __all__ = ["Progress", "Trainer"]
 

@@ -9,7 +9,7 @@ import torch
 
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.evaluation.rollouts import FIRST, Truth, one_step_of_model
-from nbody_surrogate.results.statistics import bootstrap_mean
+from nbody_surrogate.results.bootstrap import bootstrap_mean
 from nbody_surrogate.training.sources import Source
 
 __all__ = ["Score", "mean_log", "score", "score_source", "symmetry_error"]

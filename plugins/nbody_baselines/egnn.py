@@ -68,10 +68,13 @@ class EGNN(AbstractSurrogate[EGNNConfig]):
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         past = self.config.history if self.config.frames == "mean" else 1
-        x, v = x[:, -past:], v[:, -past:].to(self.dtype)
+        x = x[:, -past:]
+        v = v[:, -past:].to(self.dtype)
         batch, frames, n, _ = x.shape
+        # From the last centre, so that casting loses nothing far from the origin. The model itself
+        # sees differences only.
         given = (x - x[:, -1:].mean(2, keepdim=True)).to(self.dtype)
-        charges, masses = (y.to(self.dtype) for y in (particles.charges, particles.masses))
+        charges, masses = particles.charges.to(self.dtype), particles.masses.to(self.dtype)
         edges = (charges[:, :, None] * charges[:, None])[:, None, :, :, None]
         h = self._features(v, masses)
         end_x, end_v = self._through(
@@ -80,7 +83,8 @@ class EGNN(AbstractSurrogate[EGNNConfig]):
             v.flatten(0, 1),
             edges.expand(batch, frames, n, n, 1).flatten(0, 1),
         )
-        end_x, end_v = (y.view(given.shape).mean(1) for y in (end_x, end_v))
+        end_x = end_x.view(given.shape).mean(1)
+        end_v = end_v.view(given.shape).mean(1)
         return (end_x - given[:, -1])[:, None], (end_v - v[:, -1])[:, None]
 
     def _features(self, v: Tensor, masses: Tensor) -> Tensor:
@@ -88,7 +92,7 @@ class EGNN(AbstractSurrogate[EGNNConfig]):
         squared = v.square().sum(-1, keepdim=True)
         if self.config.velocity == "none":
             squared = torch.zeros_like(squared)
-        speed = (squared + torch.finfo(squared.dtype).tiny).sqrt()
+        speed = (squared + torch.finfo(squared.dtype).tiny).sqrt()  # a root has no slope at 0
         heavy = masses.log()[:, None, :, None].expand_as(speed)
         embedded: Tensor = self.of_nodes(torch.cat([speed, heavy], dim=-1))
         return embedded
@@ -114,4 +118,4 @@ class EGNN(AbstractSurrogate[EGNNConfig]):
         tau = (dx * speed).sum() / speed.square().sum().clamp(min=torch.finfo(x.dtype).tiny)
         for layer in self.layers:
             assert isinstance(layer, EGCL)
-            layer.share.bias[0] = float(tau) / self.config.layers
+            layer.share.bias[0] = float(tau) / self.config.layers  # of the vector that moves x

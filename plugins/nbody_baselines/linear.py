@@ -37,7 +37,8 @@ class Linear(AbstractSurrogate[LinearConfig]):
 
     def __init__(self, config: LinearConfig) -> None:
         super().__init__(config)
-        self.time, self.gain = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+        self.time = nn.Parameter(torch.zeros(()))
+        self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
@@ -50,6 +51,6 @@ class Linear(AbstractSurrogate[LinearConfig]):
     ) -> None:
         """Fit both numbers."""
         speed = v[:, -1]
-        total = speed.square().sum().clamp(min=torch.finfo(speed.dtype).tiny)
+        total = speed.square().sum().clamp(min=torch.finfo(speed.dtype).tiny)  # all may rest
         for number, change in ((self.time, dx), (self.gain, dv)):
             number.copy_((change * speed).sum() / total)

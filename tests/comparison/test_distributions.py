@@ -18,8 +18,8 @@ from nbody_surrogate.comparison.distributions import (
 )
 from nbody_surrogate.comparison.lyapunov import FAR, NEAR, growth_rate, twins_of
 from nbody_surrogate.contracts.state import State
+from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.metrics import ade, fde, normalised_rmse, spread
-from nbody_surrogate.results.statistics import Summary
 from nbody_surrogate.results.trajectory import RunInfo
 
 ROUNDING = 1e-12

@@ -85,7 +85,7 @@ def test_a_declaration_gives_the_shape():
     assert HiddenVariable("q").axes(4, 3) == (4,)
     assert HiddenVariable("bond", ("N",)).axes(4, 3) == (4, 4)
     assert HiddenVariable("bath", (8, "D")).axes(4, 2) == (4, 8, 2)
-    for name, shape in (("a b", ()), ("q", (0,)), ("q", ("K",)), ("q", (1.5,))):
+    for name, shape in (("a b", ()), ("v", ()), ("q", (0,)), ("q", ("K",)), ("q", (1.5,))):
         with pytest.raises(InputError):
             HiddenVariable(name, shape)
 

@@ -14,8 +14,8 @@ from nbody_surrogate.testing.probes import SoftSpheres
 from small_methods import SmallRK4
 
 BOXES = [None, Box((3.0, 4.0, 5.0)), Box((3.0, None, 5.0)), Box((3.0, 4.0)), Box((None, 4.0))]
-FRAMES = 15
-SMALL = 1e-6  # relative drift of the energy, by steps of 0.01
+FRAMES = 8
+SMALL = 1e-6  # relative drift of the energy, by steps of 0.025
 REQUEST = NeighbourRequest(cutoff=1.1, skin=0.3)
 
 
@@ -133,7 +133,7 @@ def test_a_run_does_not_depend_on_lists(axes):
     runs, made = {}, {}
     for skin in (None, 0.0, 0.1, 0.5):
         system, method = SoftSpheres(axes=axes, skin=skin), SmallRK4()
-        runs[skin] = run = simulate(system, *system.sample(5, 8, 2), FRAMES, method)
+        runs[skin] = run = simulate(system, *system.sample(5, 8), FRAMES, method)
         made[skin] = method.lists
     for skin in (0.0, 0.1, 0.5):
         np.testing.assert_array_equal(runs[skin].x, runs[None].x)
@@ -148,7 +148,7 @@ def test_dop853_gives_the_same_run():
     system = SoftSpheres()
     start = system.sample(6, 6)
     small, large = (simulate(system, *start, 10, each) for each in (SmallRK4(), "dop853"))
-    np.testing.assert_allclose(small.x, large.x, atol=1e-7)
+    np.testing.assert_allclose(small.x, large.x, atol=1e-6)
 
 
 def test_a_start_has_the_dimensions_of_the_box():

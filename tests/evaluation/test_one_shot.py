@@ -14,10 +14,10 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.datasets import Dataset, DatasetSpec, DatasetWindows, generate_dataset
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.model_card import card_text
+from nbody_surrogate.evaluation.model_card_text import card_text
 from nbody_surrogate.evaluation.one_shot import score_model, score_references
 from nbody_surrogate.evaluation.one_shot_task import clean_subset, read_task
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.training.losses import Loss
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.schedule import Passes

@@ -18,7 +18,7 @@ from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_for
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
 from nbody_surrogate.evaluation.work_precision.verdict import break_even, busy, fronts, sentences
 from nbody_surrogate.integrators.method_text import contender, split_methods, sweep
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.results.bootstrap import Interval
 
 ROUNDING = 1e-12  # relative, of sums of some terms
 QUICK = ("-n", 3, "--trajectories", 3, "--horizon", 0.5, "--seconds", 0.001)

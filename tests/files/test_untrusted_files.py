@@ -32,16 +32,16 @@ from nbody_surrogate import (
     read_initial,
     simulate,
 )
-from nbody_surrogate.contracts.card import CardSystem
+from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.shard import ShardReader
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.files.npy import NpyFile
 from nbody_surrogate.simulation.checkpoint import read_restart
-from nbody_surrogate.simulation.output import Output
+from nbody_surrogate.simulation.file_writer import Output
 from nbody_surrogate.study.spec import read_study
-from nbody_surrogate.surrogates.library import Model, find_model
+from nbody_surrogate.surrogates.trained_models import Model, find_model
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 from nbody_surrogate.training.checkpoint import load_checkpoint, save_checkpoint
 from nbody_surrogate.training.recipe import read_recipe

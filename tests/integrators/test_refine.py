@@ -27,7 +27,7 @@ from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.label_error import label_errors
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import RunInfo
-from nbody_surrogate.simulation.output import Output
+from nbody_surrogate.simulation.file_writer import Output
 
 FRAMES = 12
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}

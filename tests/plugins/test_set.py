@@ -1,20 +1,13 @@
-"""SET: its symmetries and conservation laws hold whatever the weights; the shipped ones are good.
-
-Every property is checked on all shipped weights and, for each prior, on randomly perturbed ones,
-in float64, over particle numbers, dimensions, window lengths, unequal masses and unequal charges;
-what the isotropic trap has too, in it as well.
-"""
+"""SET: batches, precision, fields and training; the shipped weights."""
 
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given
 
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate.contracts.state import Particles, State
@@ -22,341 +15,26 @@ from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.weights import load_weights
+from set_windows import (
+    DT,
+    EPS,
+    ROUNDING,
+    TRAP,
+    Window,
+    assert_close,
+    make_window,
+    orthogonal,
+    perturbed_set,
+    repeatable,
+    windows,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-DT = 0.1  # frame spacing of the shipped weights and of SETConfig's default
-EPS = np.finfo(np.float64).eps
-
-EXACT = 1e-10
-"""Symmetries, relative to the larger of 1 and the increments: what is exact in real numbers is
-off by rounding, 1e-16, times the growth of a perturbation within one frame, which a close pair
-and strong random weights make as large as 1e4; a broken symmetry is off by 1e-3 and more."""
-
-ROUNDING = 1e-12
-"""Conservation, streaming and batching do not depend on how a perturbation grows: only sums are
-taken in another order."""
-
 SINGLE = 1e-4
 """float32 against float64, likewise relative: 1e-7 times the growth of a close pair."""
-
 GROWTH_FACTOR = 100.0
 """A rotated roll-out against the measured growth of a rounding perturbation: each of the K = 8
 sub-steps of a frame rounds anew, where the measured perturbation is made once."""
-
-TRAP = make_system("trap").force_laws().field
-"""Isotropic, of frequency 0.5; about the origin."""
-
-repeatable = settings(derandomize=True, deadline=None, database=None, max_examples=8)
-
-
-class Window(NamedTuple):
-    """Frames x, v (B, T, N, D) and charges, masses (B, N)."""
-
-    x: torch.Tensor
-    v: torch.Tensor
-    particles: ParticleTensors
-
-    @property
-    def shape(self):
-        return self.x.shape
-
-    def frames(self, which):
-        return self._replace(x=self.x[:, which], v=self.v[:, which])
-
-    def members(self, b):
-        """Some trajectories of the batch."""
-        charges, masses, field = self.particles
-        return Window(self.x[b], self.v[b], ParticleTensors(charges[b], masses[b], field))
-
-    def single(self):
-        """The same window with constants in single precision."""
-        charges, masses, field = self.particles
-        return self._replace(particles=ParticleTensors(charges.float(), masses.float(), field))
-
-    def of(self, model):
-        """Increments of all frames, (B, T, N, D)."""
-        with torch.no_grad():
-            return model(self.x, self.v, self.particles)
-
-
-def make_window(seed=0, batch=2, frames=4, n=5, dims=3, spread=1.0, field=None):
-    """Nearly uniform motion with noise: no solution of any equation, as symmetries need none."""
-    rng = np.random.default_rng(seed)
-    x, v = rng.normal(size=(2, batch, 1, n, dims))
-    times = DT * np.arange(frames)[:, None, None]
-    x = spread * x + v * times + 0.01 * rng.normal(size=(batch, frames, n, dims))
-    v = v + 0.1 * rng.normal(size=(batch, frames, n, dims))
-    charges = rng.choice([-1.0, 1.0, 0.0, 0.5, -2.0], size=(batch, n))
-    masses = rng.uniform(0.3, 4.0, size=(batch, n))
-    return Window(
-        torch.from_numpy(x),
-        torch.from_numpy(v),
-        ParticleTensors(torch.from_numpy(charges), torch.from_numpy(masses), field),
-    )
-
-
-def windows_in(*fields):
-    return st.builds(
-        make_window,
-        seed=st.integers(0, 2**32 - 1),
-        frames=st.integers(1, 6),
-        n=st.integers(1, 12),
-        dims=st.sampled_from([2, 3]),
-        field=st.sampled_from(fields),
-    )
-
-
-free, trapped, windows = windows_in(None), windows_in(TRAP), windows_in(None, TRAP)
-
-
-def perturbed_set(config=None):
-    """Random weights: the initial ones, every entry of which is moved."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = SET(config or SETConfig()).double().eval()
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter += 0.1 * torch.randn_like(parameter)
-    return model
-
-
-@pytest.fixture(scope="module", params=[*SET.shipped_weights, "coulomb", "kernel", "none"])
-def model(request):
-    """In turn each set of shipped weights, and random ones with each prior."""
-    if request.param in SET.shipped_weights:
-        return load_weights(SET.shipped_weights[request.param], "set", SET)[0].double()
-    return perturbed_set(SETConfig(prior=request.param))
-
-
-def orthogonal(seed, dims, determinant):
-    """A random rotation (determinant +1) or improper rotation (-1)."""
-    q = np.linalg.qr(np.random.default_rng(seed).normal(size=(dims, dims)))[0]
-    q[:, 0] *= determinant * np.sign(np.linalg.det(q))
-    return torch.from_numpy(q)
-
-
-def assert_close(got, wanted, tolerance):
-    """Compare two pairs of increments (dx, dv), relative to the larger of 1 and their scale."""
-    scale = max([1.0, *(float(y.abs().max()) for y in wanted)])
-    for name, one, other in zip(("dx", "dv"), got, wanted, strict=True):
-        error = float((one.double() - other).abs().max())
-        assert error <= tolerance * scale, f"{name} is off by {error:.1e} at a scale of {scale:.1e}"
-
-
-# Symmetries: one step from a transformed window is the transformed step.
-
-
-@repeatable
-@given(window=windows, determinant=st.sampled_from([1, -1]), seed=st.integers(0, 10**6))
-def test_rotated_and_reflected_windows(model, determinant, window, seed):
-    q = orthogonal(seed, window.shape[-1], determinant)
-    dx, dv = window.of(model)
-    turned = window._replace(x=window.x @ q, v=window.v @ q)
-    assert_close(turned.of(model), (dx @ q, dv @ q), EXACT)
-
-
-@repeatable
-@given(window=free, seed=st.integers(0, 10**6))
-def test_translated_windows(model, window, seed):
-    shift = torch.from_numpy(np.random.default_rng(seed).normal(size=window.shape[-1]) * 10.0)
-    assert_close(window._replace(x=window.x + shift).of(model), window.of(model), EXACT)
-
-
-@repeatable
-@given(window=windows, seed=st.integers(0, 10**6))
-def test_permuted_particles(model, window, seed):
-    order = torch.from_numpy(np.random.default_rng(seed).permutation(window.shape[2]))
-    charges, masses, field = window.particles
-    particles = ParticleTensors(charges[:, order], masses[:, order], field)
-    shuffled = Window(window.x[:, :, order], window.v[:, :, order], particles)
-    dx, dv = window.of(model)
-    assert_close(shuffled.of(model), (dx[:, :, order], dv[:, :, order]), EXACT)
-
-
-@repeatable
-@given(window=free, seed=st.integers(0, 10**6))
-def test_uniform_motion(model, window, seed):
-    """x + u t, v + u: the same motion seen from a moving train."""
-    u = torch.from_numpy(np.random.default_rng(seed).normal(size=window.shape[-1]) * 3.0)
-    times = 5.0 + DT * torch.arange(window.shape[1], dtype=torch.float64)[:, None, None]
-    dx, dv = window.of(model)
-    boosted = window._replace(x=window.x + u * times, v=window.v + u)
-    assert_close(boosted.of(model), (dx + u * DT, dv), EXACT)
-
-
-@repeatable
-@given(window=windows)
-def test_exchanged_signs_of_all_charges(model, window):
-    opposite = window.particles._replace(charges=-window.particles.charges)
-    assert_close(window._replace(particles=opposite).of(model), window.of(model), EXACT)
-
-
-@repeatable
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    n=st.integers(1, 12),
-    dims=st.sampled_from([2, 3]),
-    field=st.sampled_from([None, TRAP]),
-)
-def test_time_shift(model, seed, n, dims, field):
-    """Windows of a longer trajectory give its increments, wherever they lie."""
-    history = model.config.history
-    long = make_window(seed, frames=history + 4, n=n, dims=dims, field=field)
-    dx, dv = long.of(model)
-    for first in range(long.shape[1] - history + 1):
-        short = long.frames(slice(first, first + history))
-        last = slice(first + history - 1, first + history)
-        got = tuple(y[:, -1:] for y in short.of(model))
-        assert_close(got, (dx[:, last], dv[:, last]), EXACT)
-
-
-def test_declared_symmetries_are_those_tested_and_within_the_systems():
-    tested = {"rotation", "reflection", "translation", "permutation", "boost", "time-shift"}
-    assert SET.symmetries == tested | {"charge-conjugation"}
-    assert SET.symmetries <= make_system("charged").symmetries
-    assert SET.symmetries <= make_system("trap").pair_symmetries
-
-
-# Conservation
-
-
-def angular_momentum(x, v, masses):
-    """Sum of m (x_a v_b - x_b v_a) over particles, for all pairs of axes."""
-    tensor = x[..., :, None] * v[..., None, :]
-    tensor = tensor - tensor.transpose(-1, -2)
-    return (masses[:, None, :, None, None] * tensor).sum(2)
-
-
-@repeatable
-@given(window=free)
-def test_momentum_and_centre_of_mass(model, window):
-    dx, dv = window.of(model)
-    masses = window.particles.masses[:, None, :, None]
-    momentum = (masses * window.v).sum(2)
-    zero = torch.zeros_like(momentum)
-    scale = max(1.0, float((masses * dv).abs().sum(2).max()))
-    assert_close(((masses * dv).sum(2) / scale, zero), (zero, zero), ROUNDING)
-    assert_close(((masses * dx).sum(2), zero), (DT * momentum, zero), ROUNDING)
-
-
-@repeatable
-@given(window=trapped)
-def test_the_centre_of_mass_in_the_trap_moves_as_one_particle(model, window):
-    """Kohn's theorem, of the model: the trap pulls all masses alike, so for any masses."""
-    weights = window.particles.masses / window.particles.masses.sum(1, keepdim=True)
-    x, v, dx, dv = (
-        (weights[:, None, :, None] * y).sum(2, keepdim=True)
-        for y in (window.x, window.v, *window.of(model))
-    )
-    one = torch.ones((window.shape[0], 1), dtype=torch.float64)
-    alone = Window(x, v, ParticleTensors(one, one, TRAP)).of(model)
-    scale = max(1.0, *(float(y.abs().max()) for y in window.of(model)))
-    assert_close((dx / scale, dv / scale), tuple(y / scale for y in alone), ROUNDING)
-
-
-@repeatable
-@given(window=windows)
-def test_angular_momentum(model, window):
-    x, v, masses = window.x, window.v, window.particles.masses
-    dx, dv = window.of(model)
-    before, after = angular_momentum(x, v, masses), angular_momentum(x + dx, v + dv, masses)
-    terms = masses[:, None, :, None] * (x + dx).abs().amax(-1, True) * (v + dv).abs().amax(-1, True)
-    scale = max(1.0, float(terms.sum(2).max()))
-    assert float((after - before).abs().max()) <= ROUNDING * scale
-
-
-def far_coupling(model):
-    """k of the prior's pull k q q' / r^2 at large distances."""
-    prior = model.prior
-    known = {"coulomb": lambda: prior.coupling, "kernel": lambda: prior.far.item()}
-    return known.get(prior.kind, lambda: 0.0)()
-
-
-@pytest.mark.parametrize("charge", [0.0, 1.0], ids=["neutral", "charged"])
-def test_remote_particles_are_felt_through_the_pull_of_the_prior_alone(model, charge):
-    """A resting particle at 1e6, whose pull is k q q' / (m r^2), 1e-12, and no more."""
-    far, coupling = 1e6, far_coupling(model)
-    near = make_window(3, frames=3, n=5, spread=3.0)  # no close pair, which would respond
-    batch, frames, _, dims = near.shape
-    away = torch.zeros((batch, frames, 1, dims), dtype=torch.float64)
-    away[..., 0] = far
-    charges, masses, _ = near.particles
-    one = torch.ones((batch, 1), dtype=torch.float64)
-    both = Window(
-        torch.cat([near.x, away], 2),
-        torch.cat([near.v, torch.zeros_like(away)], 2),
-        ParticleTensors(torch.cat([charges, charge * one], 1), torch.cat([masses, one], 1)),
-    )
-    pull = torch.zeros_like(near.v)
-    pull[..., 0] = -(coupling * charge * charges / masses)[:, None] / far**2
-    (dx, dv), (alone_x, alone_v) = both.of(model), near.of(model)
-    rounding = 20 * EPS * float(alone_v.abs().max())
-    # a tenth of the pull: it acts on a pair's halves differently, and the pair answers
-    allowed = 0.1 * DT * float(pull.abs().max()) + rounding
-    assert float((dv[:, :, :-1] - alone_v - DT * pull).abs().max()) <= allowed
-    assert (
-        float((dx[:, :, :-1] - alone_x - DT**2 / 2 * pull).abs().max()) <= DT * allowed + rounding
-    )
-    if charge == 0.0:
-        assert float(dv[:, :, -1].abs().max()) <= EPS
-
-
-# Causality, history and streaming
-
-
-@repeatable
-@given(window=windows, frame=st.integers(0, 4))
-def test_future_frames_change_nothing(model, window, frame):
-    other = make_window(77, frames=window.shape[1], n=window.shape[2], dims=window.shape[3])
-    changed = window._replace(x=window.x.clone(), v=window.v.clone())
-    changed.x[:, frame + 1 :] = other.x[:, frame + 1 :]
-    changed.v[:, frame + 1 :] = other.v[:, frame + 1 :]
-    for before, after in zip(window.of(model), changed.of(model), strict=True):
-        assert torch.equal(before[:, : frame + 1], after[:, : frame + 1])
-
-
-def test_frames_older_than_the_history_change_nothing_and_younger_ones_do(model):
-    history = model.config.history
-    window = make_window(4, frames=history + 3)
-    for age in range(1, history + 3):
-        changed = window._replace(x=window.x.clone(), v=window.v.clone())
-        frame = window.shape[1] - 1 - age
-        changed.x[:, frame] = make_window(78, frames=1).x[:, 0]
-        changed.v[:, frame] = make_window(78, frames=1).v[:, 0]
-        same = all(
-            torch.equal(before[:, -1], after[:, -1])
-            for before, after in zip(window.of(model), changed.of(model), strict=True)
-        )
-        assert same == (age >= history), f"a frame that is {age} frames old"
-
-
-@repeatable
-@given(window=windows, started=st.integers(0, 6))
-def test_streaming_equals_the_whole_window(model, window, started):
-    """Also from a cache that starts after some frames; N = 1 is among the windows."""
-    dx, dv = window.of(model)
-    frames = window.shape[1]
-    started = min(started, frames - 1)
-    with torch.no_grad():
-        before = window.frames(slice(0, started))
-        cache = model.start_cache(before.x, before.v, window.particles)
-        for t in range(started, frames):
-            x, v = window.x[:, t], window.v[:, t]
-            *step, cache = model.step_cache(cache, x, v, window.particles)
-            assert_close(step, (dx[:, t], dv[:, t]), ROUNDING)
-
-
-@pytest.mark.parametrize("history", [1, 2, 7])
-def test_streaming_with_other_histories(history):
-    model, window = perturbed_set(SETConfig(history=history, width=4, substeps=2)), make_window(5)
-    dx, dv = window.of(model)
-    with torch.no_grad():
-        cache = model.start_cache(window.x[:, :0], window.v[:, :0], window.particles)
-        for t in range(window.shape[1]):
-            *step, cache = model.step_cache(cache, window.x[:, t], window.v[:, t], window.particles)
-            assert_close(step, (dx[:, t], dv[:, t]), ROUNDING)
 
 
 # What every model must do

@@ -20,8 +20,9 @@ from nbody_surrogate import (
     register_system,
 )
 from nbody_surrogate.integrators.build import find_method
-from nbody_surrogate.registry.registry import is_surrogate, names, surrogate_class
-from nbody_surrogate.surrogates.library import shipped_models
+from nbody_surrogate.registry.lookup import is_surrogate, names
+from nbody_surrogate.registry.registry import surrogate_class
+from nbody_surrogate.surrogates.trained_models import shipped_models
 
 BUILT_IN = {
     "systems": {

@@ -21,10 +21,10 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.environment.versions import installed_versions, versions
+from nbody_surrogate.simulation.file_writer import Output
 from nbody_surrogate.simulation.observers import WarmUp
-from nbody_surrogate.simulation.output import Output
 
 METHODS = ["dop853", "rk45", "leapfrog"]
 FRAMES, SEGMENT = 12, 5  # two whole segments and a part of a third

@@ -11,7 +11,7 @@ import pytest
 from nbody_surrogate import Guard, NBodyWarning, make_integrator, make_system, read_h5md, simulate
 from nbody_surrogate.results.metrics import mean_kinetic
 from nbody_surrogate.simulation.checkpoint import read_restart
-from nbody_surrogate.simulation.output import Output
+from nbody_surrogate.simulation.file_writer import Output
 
 FRAMES, N = 10_000, 30
 MORE = 60 * 2**20  # bytes beyond the frames themselves, which fill up memory that was set aside

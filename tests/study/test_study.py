@@ -13,14 +13,14 @@ from commands import MISUSE, bad, nbody_sim
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.one_shot_task import OneShotTask
 from nbody_surrogate.files.json_file import write_json
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study import jobs
 from nbody_surrogate.study.grid import cells
 from nbody_surrogate.study.jobs import StudyJob, result_path
-from nbody_surrogate.study.rotation import turned_task
-from nbody_surrogate.study.running import check_study
+from nbody_surrogate.study.rotated_task import turned_task
+from nbody_surrogate.study.run_study import check_study
+from nbody_surrogate.study.significance import over_seeds
 from nbody_surrogate.study.spec import read_study
-from nbody_surrogate.study.statistics import over_seeds
 from nbody_surrogate.study.summary import summarise
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -256,7 +256,7 @@ def test_an_interval_of_one_seed_is_over_trajectories(tmp_path):
 
 
 def test_what_a_process_cannot_find_is_refused(tmp_path, monkeypatch):
-    from nbody_surrogate.study import running
+    from nbody_surrogate.study import run_study as running
 
     monkeypatch.setattr(running, "is_local", lambda kind, name: name == "mlp")
     study = read_study(written(tmp_path / "small.toml"))

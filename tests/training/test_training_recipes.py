@@ -11,7 +11,7 @@ import pytest
 from nbody_set.model import SET
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import register_surrogate, register_system
 from nbody_surrogate.training.checks import check_data
 from nbody_surrogate.training.recipe import Recipe, read_recipe, recipe_of_run
@@ -39,7 +39,7 @@ class Still(AbstractSurrogate):
 
 @pytest.fixture(autouse=True)
 def strangers(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     register_surrogate("still")(Still)
 
 

@@ -16,7 +16,7 @@ from nbody_surrogate.datasets.velocity_lag import velocities_in_step
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.results.statistics import bootstrap_mean
+from nbody_surrogate.results.bootstrap import bootstrap_mean
 from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["SolverCheck"]

@@ -17,13 +17,13 @@ from nbody_surrogate.datasets.folder import (
     is_whole,
     remove_parts,
 )
-from nbody_surrogate.datasets.generation.label_error import (
+from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
+from nbody_surrogate.datasets.generation.measure_label_error import (
     label_error_rows,
     sharper_solver,
     solver_text,
     summarised,
 )
-from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
 from nbody_surrogate.datasets.generation.shard_job import ShardJob, make_shard
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import (
@@ -38,7 +38,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.sha256 import file_hash
 from nbody_surrogate.parallel.processes import run_here, run_on_workers
-from nbody_surrogate.registry.registry import is_local
+from nbody_surrogate.registry.lookup import is_local
 
 __all__ = ["generate_dataset"]
 

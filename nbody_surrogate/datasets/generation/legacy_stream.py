@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, stacked
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, stacked
 from nbody_surrogate.datasets.spec import DatasetSpec
 
 __all__ = ["LegacyStarts", "LegacyStream"]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nbody_surrogate.datasets.generation.label_error import label_error_sample, label_errors
 from nbody_surrogate.datasets.generation.legacy_stream import LegacyStarts
+from nbody_surrogate.datasets.generation.measure_label_error import label_error_sample, label_errors
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.shard import ShardData, write_shard
 from nbody_surrogate.datasets.spec import DatasetSpec

@@ -30,8 +30,8 @@ from nbody_surrogate.evaluation.work_precision.timing import CLOCKS, MOST, check
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.integrators.reference import default_reference
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_median
 from nbody_surrogate.results.metrics import rmse
-from nbody_surrogate.results.statistics import Interval, bootstrap_median
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
 

@@ -8,9 +8,10 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import make_system
 
@@ -43,7 +44,7 @@ class NumpyForce(AbstractSystem[NumpyForceSpec]):
     @cached_property
     def _laws(self) -> ForceLaws:
         laws = self._system.force_laws()
-        if laws is None:
+        if laws is None or self._system.needs:  # laws are of pairs in open space
             raise InputError(
                 f"`system` {self._system.name!r} has no laws to be written in NumPy; "
                 "its own force is the only one"

@@ -161,7 +161,7 @@ def _create_trajectories(
     values = []
     for b in range(particles.batch):
         group = root.create_group(f"particles/{trajectory_name(b)}")
-        _write_box(group, box or Box((None,) * shape[-1]))
+        _write_box(group, box or Box((None,) * shape[-1]), clock)
         _write_particles(group, particles, b)
         values.append(
             (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
@@ -201,13 +201,20 @@ def _write_metadata(root: Any) -> None:
     units.attrs["system"] = np.bytes_("reduced")
 
 
-def _write_box(parent: Any, box: Box) -> None:
-    """Write the box; H5MD asks for all edges where one axis is periodic, an open one has 0."""
+def _write_box(parent: Any, box: Box, clock: dict[str, Any]) -> None:
+    """Write the box; H5MD asks for all edges where one axis is periodic, an open one has 0.
+
+    They do not change, but are written for each frame: MDAnalysis reads no others.
+    """
     group = parent.create_group("box")
     group.attrs["dimension"] = INTEGER.type(box.dimension)
     group.attrs["boundary"] = np.array([b"periodic" if each else b"none" for each in box.periodic])
     if any(box.periodic):
-        allocate(group, "edges", [length or 0.0 for length in box.lengths], FLOAT)
+        edges = group.create_group("edges")
+        for key, dataset in clock.items():
+            edges[key] = dataset
+        lengths = [length or 0.0 for length in box.lengths]
+        allocate(edges, "value", np.tile(lengths, (len(clock["step"]), 1)), FLOAT)
 
 
 def _write_particles(group: Any, particles: Particles, b: int) -> None:

@@ -23,8 +23,8 @@ from nbody_surrogate.errors import InputError, RunError, one_line
 from nbody_surrogate.files.atomic import part_path, rename_part
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.output_path import check_space
-from nbody_surrogate.formats.h5md.output_path import check_output_path
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
+from nbody_surrogate.formats.h5md.run_path import check_output_path
 from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.trajectory import RunInfo
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep
+from nbody_simulators.kernels.compiled_laws import compiled
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
-from nbody_simulators.kernels.laws import compiled
 from nbody_surrogate.contracts import AbstractSystem, Problem
 
 if TYPE_CHECKING:

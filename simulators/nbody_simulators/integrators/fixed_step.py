@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nbody_simulators.integrators.threads import spread_over_threads
+from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
 from nbody_simulators.kernels.lanes import Lanes, by_lane, by_trajectory, widest
-from nbody_simulators.kernels.laws import laws_of, parameters_of
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
     Carry,

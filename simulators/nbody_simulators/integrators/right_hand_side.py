@@ -26,8 +26,8 @@ import numba
 import numpy as np
 from numba.np.unsafe import ndarray as unsafe
 
+from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
 from nbody_simulators.kernels.forces import add_field, rows
-from nbody_simulators.kernels.laws import is_own, laws_of, parameters_of
 from nbody_surrogate.contracts import Problem
 
 __all__ = ["address_of", "arguments_of"]

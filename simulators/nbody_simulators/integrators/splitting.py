@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 import numpy as np
 
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep
+from nbody_simulators.kernels.compiled_laws import compiled
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
-from nbody_simulators.kernels.laws import compiled
 from nbody_surrogate.contracts import Problem
 
 if TYPE_CHECKING:
@@ -98,7 +98,8 @@ class SymplecticEuler(_Splitting):
     """
 
     name = "symplectic-euler"
-    kicks, drifts = (1.0,), (1.0,)
+    kicks = (1.0,)
+    drifts = (1.0,)
     evaluations = 1
 
 
@@ -112,7 +113,8 @@ class Leapfrog(_Splitting):
     """
 
     name = "leapfrog"
-    kicks, drifts = (0.5, 0.5), (1.0, 0.0)
+    kicks = (0.5, 0.5)
+    drifts = (1.0, 0.0)
     evaluations = 1
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nbody_simulators.kernels.laws import laws_of
+from nbody_simulators.kernels.compiled_laws import laws_of
 from nbody_surrogate.contracts import (
     AbstractSystem,
     ForceLaws,

@@ -12,7 +12,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from nbody_simulators.kernels.laws import compiled, field_force, pair_force, parameters_of
+from nbody_simulators.kernels.compiled_laws import compiled, field_force, pair_force, parameters_of
 from nbody_surrogate.contracts import ForceLaws, Particles
 
 __all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]
@@ -65,7 +65,8 @@ def add_field(
 ) -> None:
     """Add the accelerations of the field to `out`; the layout is that of `rows`."""
     for i in range(charges.size):
-        place, velocity = (x[0][i], x[1][i], x[2][i]), (v[0][i], v[1][i], v[2][i])
+        place = (x[0][i], x[1][i], x[2][i])
+        velocity = (v[0][i], v[1][i], v[2][i])
         a, _ = field_force(field, place, velocity, charges[i], masses[i])
         out[0][i] += a[0]
         out[1][i] += a[1]
@@ -84,7 +85,8 @@ def _pair_accelerations(
 ) -> None:
     for b in range(x.shape[0]):
         bonds = None if couplings is None else couplings[b]
-        place, result = (x[b, 0], x[b, 1], x[b, 2]), (out[b, 0], out[b, 1], out[b, 2])
+        place = (x[b, 0], x[b, 1], x[b, 2])
+        result = (out[b, 0], out[b, 1], out[b, 2])
         rows(place, charges[b], masses[b], bonds, pair, clip, result)
 
 
@@ -98,7 +100,8 @@ def _field_accelerations(
     out: np.ndarray,
 ) -> None:
     for b in range(x.shape[0]):
-        place, velocity = (x[b, 0], x[b, 1], x[b, 2]), (v[b, 0], v[b, 1], v[b, 2])
+        place = (x[b, 0], x[b, 1], x[b, 2])
+        velocity = (v[b, 0], v[b, 1], v[b, 2])
         result = (out[b, 0], out[b, 1], out[b, 2])
         add_field(place, velocity, charges[b], masses[b], field, result)
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from nbody_simulators.kernels.compiled_laws import field_force, pair_force
 from nbody_simulators.kernels.forces import rows
-from nbody_simulators.kernels.laws import field_force, pair_force
 
 __all__ = ["Lanes", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
 
@@ -129,10 +129,12 @@ def _one_lane(
 ) -> None:
     """Write the pair accelerations of a single lane into `out`."""
     n = charges.size
-    place, result = x.reshape((3, n)), out.reshape((3, n))
+    place = x.reshape((3, n))
+    result = out.reshape((3, n))
     q, m = charges.reshape(n), masses.reshape(n)
     bonds = None if couplings is None else couplings.reshape((n, n))
-    axes, sums = (place[0], place[1], place[2]), (result[0], result[1], result[2])
+    axes = (place[0], place[1], place[2])
+    sums = (result[0], result[1], result[2])
     rows(axes, q, m, bonds, pair, clip, sums)
 
 

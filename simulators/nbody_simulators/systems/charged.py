@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, final
+from typing import Literal, final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.coulomb import coulomb
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
@@ -19,9 +18,13 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, SystemSpec
 
-__all__ = ["Charged", "ChargedSpec", "CoulombParameters", "charged_cloud", "coulomb"]
+__all__ = [
+    "Charged",
+    "ChargedSpec",
+    "charged_cloud",
+]
 
 
 class ChargedSpec(SystemSpec):
@@ -39,34 +42,6 @@ class ChargedSpec(SystemSpec):
     octant: bool = Field(
         default=False, description="sampler: mirror starts into the octant of positive coordinates"
     )
-
-
-class CoulombParameters(NamedTuple):
-    """What the softened Coulomb law depends on."""
-
-    coupling: float
-    softening: float
-
-
-def softened_coulomb(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law F / r = k q_i q_j / s^3, U = k q_i q_j / s with s^2 = r^2 + softening^2."""
-    del where
-
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        # One division and one root: U = k q q / s, and F / r = U / s^2.
-        inverse = 1.0 / (r2 + p.softening * p.softening)
-        energy = p.coupling * (qi * qj) * sqrt(inverse)
-        return energy * inverse, energy
-
-    return law
-
-
-def coulomb(coupling: float, softening: float) -> PairLaw:
-    """Return the softened Coulomb law with these parameters."""
-    return PairLaw(CoulombParameters(coupling, softening), softened_coulomb)
-
-
-register_law(coulomb(1.0, 0.1))  # with any parameters: kernels know a law by their class
 
 
 @final

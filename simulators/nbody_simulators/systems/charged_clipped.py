@@ -7,7 +7,8 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.systems.charged import Charged, coulomb
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.systems.charged import Charged
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.legacy import legacy_draw
 from nbody_simulators.systems.sampling import isotropic, reflected, spread_of

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.gravity import GravityParameters, softened_gravity
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import PositiveRange, isotropic, spread_of, uniform
 from nbody_simulators.systems.symmetries import FREE
 from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
-__all__ = ["Gravity", "GravityParameters", "GravitySpec"]
+__all__ = ["Gravity", "GravitySpec"]
 
 
 class GravitySpec(SystemSpec):
@@ -23,28 +22,6 @@ class GravitySpec(SystemSpec):
     coupling: float = Field(default=1.0, allow_inf_nan=False, description="G")
     softening: float = Field(default=0.1, ge=0, allow_inf_nan=False, description="Plummer length")
     mass_range: PositiveRange = Field(default=(0.1, 1.0), description="sampler: masses, uniform")
-
-
-class GravityParameters(NamedTuple):
-    """What the softened law of gravity depends on."""
-
-    coupling: float
-    softening: float
-
-
-def softened_gravity(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law F / r = -G m_i m_j / s^3, U = -G m_i m_j / s with s^2 = r^2 + softening^2."""
-    del where
-
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        inverse = 1.0 / (r2 + p.softening * p.softening)  # one division and one root, as `coulomb`
-        energy = -p.coupling * (mi * mj) * sqrt(inverse)
-        return energy * inverse, energy
-
-    return law
-
-
-register_law(PairLaw(GravityParameters(1.0, 0.1), softened_gravity))
 
 
 @final

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.systems.harmonic import harmonic
+from nbody_simulators.force_laws.harmonic import harmonic
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic, mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS

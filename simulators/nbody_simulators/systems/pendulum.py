@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.rigid_rod import PendulumParameters, pendulum_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS
 from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
 
-__all__ = ["Pendulum", "PendulumParameters", "PendulumSpec"]
+__all__ = ["Pendulum", "PendulumSpec"]
 
 
 class PendulumSpec(SystemSpec):
@@ -37,31 +36,6 @@ class PendulumSpec(SystemSpec):
     octant: bool = Field(
         default=False, description="sampler: mirror starts to where x and z are positive"
     )
-
-
-class PendulumParameters(NamedTuple):
-    """What the law of the rod and the weight depends on."""
-
-    gravity: float
-
-
-def pendulum_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law a = g - x (v.v + g.x) / x.x with g = (0, -g, 0), of potential m g y."""
-    del sqrt, where
-
-    def law(p: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
-        speed2 = v[0] * v[0] + v[1] * v[1] + v[2] * v[2]
-        length2 = x[0] * x[0] + x[1] * x[1] + x[2] * x[2]
-        # By the present |x|, not by a length: the law is then the same for all rods, and x.x
-        # stays as it is to the accuracy of the method.
-        pull = (speed2 - p.gravity * x[1]) / length2
-        a = (-pull * x[0], -pull * x[1] - p.gravity, -pull * x[2])
-        return a, mass * p.gravity * x[1]
-
-    return law
-
-
-register_law(FieldLaw(PendulumParameters(1.0), pendulum_law))
 
 
 @final

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
-from nbody_simulators.systems.charged import coulomb
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.force_laws.penning_field import PenningParameters, penning_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
@@ -21,7 +20,7 @@ from nbody_simulators.systems.sampling import (
 from nbody_simulators.systems.symmetries import AUTONOMOUS
 from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
 
-__all__ = ["Penning", "PenningParameters", "PenningSpec"]
+__all__ = ["Penning", "PenningSpec"]
 
 
 class PenningSpec(SystemSpec):
@@ -37,31 +36,6 @@ class PenningSpec(SystemSpec):
         default=(1.0, 1.0), description="sampler: charges, uniform"
     )
     mass_range: PositiveRange = Field(default=(1.0, 1.0), description="sampler: masses, uniform")
-
-
-class PenningParameters(NamedTuple):
-    """What the law of the trap depends on."""
-
-    magnetic_field: float
-    quadrupole: float
-
-
-def penning_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law a = (q/m) [U (x/2, y/2, -z) + v x B], of potential q U (z^2 - rho^2/2) / 2."""
-    del sqrt, where
-
-    def law(p: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
-        ratio = charge / mass
-        ax = ratio * (0.5 * p.quadrupole * x[0] + p.magnetic_field * v[1])
-        ay = ratio * (0.5 * p.quadrupole * x[1] - p.magnetic_field * v[0])
-        az = -ratio * p.quadrupole * x[2]
-        height = x[2] * x[2] - 0.5 * (x[0] * x[0] + x[1] * x[1])
-        return (ax, ay, az), 0.5 * charge * p.quadrupole * height
-
-    return law
-
-
-register_law(FieldLaw(PenningParameters(1.0, 1.0), penning_law))
 
 
 @final

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.hooke import HookeParameters, hooke
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic
 from nbody_simulators.systems.symmetries import FREE
 from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
-__all__ = ["HookeParameters", "Springs", "SpringsSpec"]
+__all__ = ["Springs", "SpringsSpec"]
 
 SPREAD = 0.5
 """Standard deviation of positions in the preset."""
@@ -26,26 +25,6 @@ class SpringsSpec(SystemSpec):
     stiffness: float = Field(
         default=0.1, ge=0, allow_inf_nan=False, description="k of a bond with coupling 1"
     )
-
-
-class HookeParameters(NamedTuple):
-    """What Hooke's law depends on."""
-
-    stiffness: float
-
-
-def hooke(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law F / r = -k c_ij, U = k c_ij r^2 / 2."""
-    del sqrt, where
-
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        pull = p.stiffness * bond
-        return -pull, 0.5 * pull * r2
-
-    return law
-
-
-register_law(PairLaw(HookeParameters(0.1), hooke))
 
 
 @final

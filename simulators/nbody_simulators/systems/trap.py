@@ -7,8 +7,9 @@ from typing import Annotated, final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.systems.charged import ChargedSpec, charged_cloud, coulomb
-from nbody_simulators.systems.harmonic import harmonic
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.force_laws.harmonic import harmonic
+from nbody_simulators.systems.charged import ChargedSpec, charged_cloud
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.symmetries import AUTONOMOUS, FREE
 from nbody_surrogate.contracts import Draw, ForceLaws

@@ -1,0 +1,107 @@
+"""Annotations are executed: shapes by jaxtyping, the rest by beartype."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import types
+import typing
+
+import jaxtyping
+from jaxtyping import config, install_import_hook, jaxtyped
+
+# Two leniences: an int will do where a float is announced, as every type checker has it, and
+# `Self` passes unchecked, since beartype resolves it only where it decorates whole classes, while
+# the hook decorates functions.
+TYPECHECKER = (
+    "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True,"
+    " violation_type=__import__('jaxtyping').TypeCheckError,"
+    " hint_overrides=beartype.FrozenDict("
+    "{beartype.typing.Self: beartype.typing.Any})))"
+)
+
+# Of nbody_simulators only what holds no compiled code: the hook wraps every function, nested ones
+# too, and numba can compile neither a wrapped kernel (lanes, forces, splitting, rk4, boris) nor a
+# wrapped law (all systems). The core checks what goes into their public methods and what comes out.
+CHECKED = [
+    "nbody_surrogate",
+    "nbody_simulators.integrators.compiled_dop853",
+    "nbody_simulators.integrators.cyrk",
+    "nbody_simulators.integrators.fixed_step",
+    "nbody_simulators.systems.law_system",
+    "nbody_simulators.integrators.scipy_solvers",
+    "nbody_simulators.integrators.threads",
+    "nbody_simulators.integrators.torch_steps",
+    "nbody_set",
+    "nbody_baselines",
+]
+
+UNCHECKED = {"nbody_surrogate.contracts.state"}  # it takes any array_like, and checks it itself
+
+
+def execute():
+    """Check the annotations of whatever is imported from now on."""
+    jaxtyping.jaxtyped = checked  # which the hook puts above every function and class
+    install_import_hook(CHECKED, TYPECHECKER)
+
+
+def checked(what=None, *, typechecker):
+    """Stand in for `jaxtyping.jaxtyped`, whose cost was half of that of all tests.
+
+    It binds the arguments of each call to the signature, checks them twice, and makes room for the
+    names of axes where none is announced. Here the type checker is called once, and room is made
+    where it is needed; errors are the same.
+    """
+    if what is None:
+        return functools.partial(checked, typechecker=typechecker)
+    if what.__module__ in UNCHECKED:
+        return what
+    if isinstance(what, type):
+        if dataclasses.is_dataclass(what) and "__init__" in vars(what):
+            what.__init__ = checked(what.__init__, typechecker=typechecker)
+        return what
+    if inspect.isgeneratorfunction(what):
+        return jaxtyped(what, typechecker=typechecker)
+    hints = {name: resolved(hint, what.__globals__) for name, hint in what.__annotations__.items()}
+    once = typechecker(annotated(what, hints))
+    return in_context(once, what) if any(map(has_shape, hints.values())) else once
+
+
+def resolved(hint, names):
+    """Turn an annotation into a type; where only a static type checker can, anything will do."""
+    holder = types.SimpleNamespace(__annotations__={"value": hint})
+    try:
+        return typing.get_type_hints(holder, names, include_extras=True)["value"]
+    except Exception:
+        return typing.Any
+
+
+def annotated(function, hints):
+    """Return the function under other annotations, and leave the original as it is."""
+    code, names, name = function.__code__, function.__globals__, function.__name__
+    other = types.FunctionType(code, names, name, function.__defaults__, function.__closure__)
+    other.__kwdefaults__, other.__doc__ = function.__kwdefaults__, function.__doc__
+    other.__qualname__, other.__module__ = function.__qualname__, function.__module__
+    other.__annotations__ = hints
+    return other
+
+
+def has_shape(hint):
+    if isinstance(hint, type) and issubclass(hint, jaxtyping.AbstractArray):
+        return True
+    return any(map(has_shape, typing.get_args(hint)))
+
+
+def in_context(once, function):
+    """Let an axis have one length for all arguments and results of a call."""
+
+    @functools.wraps(function)
+    def wrapped(*args, **kwargs):
+        __tracebackhide__ = True
+        if config.jaxtyping_disable:
+            return function(*args, **kwargs)
+        with jaxtyped("context"):
+            return once(*args, **kwargs)
+
+    return wrapped

@@ -1,0 +1,64 @@
+"""Help and version, and what they import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from commands import good
+from nbody_surrogate.cli.run import run as run_command
+from nbody_surrogate.cli.train import train as train_command
+
+
+def test_version():
+    from nbody_surrogate import __version__
+
+    for arguments in (["--version"], ["run", "--version"]):
+        assert good(*arguments) == f"nbody-sim, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [run_command, train_command], ids=["run", "train"])
+def test_help_lists_every_option(command):
+    printed = good(command.name, "--help")
+    assert printed == good(command.name, "-h")
+    options = [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
+    assert len(options) > 4
+    for name in options:
+        assert name in printed or name.upper() in printed, name
+    for command in ("run", "train"):
+        assert command in good("--help")
+
+
+def run_python(source, cwd):
+    return subprocess.run(
+        [sys.executable, "-c", source], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+COMMAND = """
+import sys
+from nbody_surrogate.cli import main
+sys.argv[1:] = {arguments!r}
+try:
+    main()
+except SystemExit as end:
+    heavy = {heavy!r} & sys.modules.keys()
+    sys.exit(f"imported {{heavy}}" if heavy else end.code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
+        (["run", "--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
+        (["run", "-n", "2", "--duration", "0.1", "-q"], {"torch", "pyvista", "vtkmodules"}),
+    ],
+    ids=lambda case: " ".join(sorted(case))[:40],
+)
+def test_nothing_heavy_is_imported_before_it_is_needed(folder, arguments, heavy):
+    result = run_python(COMMAND.format(arguments=arguments, heavy=heavy), folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""

@@ -1,0 +1,110 @@
+"""Parameters of all built-in systems: which are refused, and what each acts on."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from built_in_systems import build, class_of, every_case, every_system, somewhere
+from nbody_surrogate import InputError
+from nbody_surrogate.contracts.system_spec import SystemSpec
+
+
+def one_line(caught, *parts):
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+SAMPLER = "sampler: "
+"""How the descriptions of parameters begin that do not enter the equations of motion."""
+WRONG = {
+    "charged": [("softening", -0.1, ">= 0"), ("charge_range", (3, 1), "0 <= lo <= hi")],
+    "charged-clipped": [("clip", 0.0, "> 0"), ("spread", 0.0, "> 0"), ("softening", 0.1, "clip")],
+    "gravity": [("softening", -0.1, ">= 0"), ("mass_range", (0, 1), "0 < lo <= hi")],
+    "oscillator": [("frequency", 0.0, "> 0")],
+    "pendulum": [
+        ("gravity", 0.0, "> 0"),
+        ("length", -1.0, "> 0"),
+        ("amplitude", 3.2, "<= 3.14159"),
+        ("speed", -0.1, ">= 0"),
+    ],
+    "penning": [("softening", -0.1, ">= 0"), ("mass_range", (2, 1), "0 < lo <= hi")],
+    "springs": [("stiffness", -0.1, ">= 0")],
+    "trap": [("frequencies", (1, 1, -1), ">= 0"), ("mass_range", (-1, 1), "0 < lo <= hi")],
+}
+
+
+def own_fields(name):
+    """Fields of the system's own, by name."""
+    fields = class_of(name).Spec.model_fields
+    return {key: field for key, field in fields.items() if key not in SystemSpec.model_fields}
+
+
+@every_system
+def test_an_unknown_parameter_is_one_line_with_the_known_ones(name):
+    with pytest.raises(InputError) as caught:
+        build(name, nonsense=1.0)
+    one_line(caught, "`nonsense`", f"system {name!r}", *own_fields(name), "frame_dt")
+
+
+@every_system
+def test_parameters_out_of_range_are_one_line(name):
+    for key, value, range_ in WRONG[name]:
+        with pytest.raises(InputError) as caught:
+            build(name, **{key: value})
+        one_line(caught, f"`{key}", f"system {name!r}", range_)
+
+
+@every_system
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "much"])
+def test_every_parameter_must_be_a_finite_number_or_of_its_kind(name, value):
+    for key, field in own_fields(name).items():
+        wrong = (value,) * len(field.default) if isinstance(field.default, tuple) else value
+        with pytest.raises(InputError) as caught:
+            build(name, **{key: wrong})
+        one_line(caught, f"`{key}", f"system {name!r}")
+
+
+@every_system
+def test_every_parameter_is_described(name):
+    assert all(field.description for field in own_fields(name).values())
+
+
+@every_case
+def test_parameters_survive_json(name, parameters):
+    spec = build(name, **parameters).spec
+    assert type(spec)(**json.loads(spec.model_dump_json())) == spec
+
+
+def altered(value):
+    """Another valid value of a parameter."""
+    if isinstance(value, tuple):
+        return tuple(1.3 * part + 0.1 * k for k, part in enumerate(value))
+    if isinstance(value, bool):
+        return not value
+    return 1.3 * value if isinstance(value, float) else "equal"
+
+
+@every_system
+def test_every_parameter_acts_on_the_forces_or_on_the_starts_as_described(name):
+    system = build(name)
+    x, v, particles = somewhere(system, 1, 3)
+    forces, starts = system.acceleration(x, v, particles), drawn(system)
+    for key, field in own_fields(name).items():
+        other = build(name, **{key: altered(field.default)})
+        of_sampler = field.description.startswith(SAMPLER)
+        same = np.array_equal(other.acceleration(x, v, particles), forces)
+        assert same == of_sampler, key
+        assert np.array_equal(drawn(other), starts) != of_sampler, key
+
+
+def drawn(system):
+    """All numbers of a start in one row; with spread 1, N = 40 reaches the walls."""
+    state, particles = system.sample(2, 40)
+    parts = (state.x, state.v, particles.charges, particles.masses)
+    return np.concatenate([part.ravel() for part in parts])
