@@ -28,9 +28,9 @@ def runs():
     """A truth and a coarse run, three trajectories of five charges."""
     system = make_system("charged")
     state, particles = system.sample(2, 5, 3)
-    truth = simulate(system, state, particles, 20, "dop853", seed=2)
+    truth = simulate(system, state, particles, 20, "dop853")
     method = make_integrator("leapfrog", substeps=2)
-    return truth, simulate(system, state, particles, 20, method, seed=2)
+    return truth, simulate(system, state, particles, 20, method)
 
 
 # Figures
