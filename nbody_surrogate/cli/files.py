@@ -47,16 +47,16 @@ class Files:
 
             report = CheckedPath(check_page_path(request.report, overwrite))
         # after what may be refused, since it may make the folder `runs`
-        output = _free_name(request) if request.output is None else request.output
+        path = _free_name(request) if request.output is None else request.output
+        output = CheckedPath(check_output_path(path, overwrite))
         if not request.no_reference:
-            beside = output.with_suffix(".reference.h5")
+            beside = path.with_suffix(".reference.h5")
             reference = CheckedPath(check_output_path(beside, overwrite))
         if request.checkpoint is not None:
             from nbody_surrogate.simulation.checkpoint import check_restart_path
 
             checkpoint = CheckedPath(check_restart_path(request.checkpoint, overwrite))
-        checked = CheckedPath(check_output_path(output, overwrite))
-        return cls(checked, reference, picture, report, checkpoint)
+        return cls(output, reference, picture, report, checkpoint)
 
     @property
     def written(self) -> list[Path]:

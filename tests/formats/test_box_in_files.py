@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nbody_surrogate import make_integrator, make_system, read_h5md, simulate
+from nbody_surrogate import Output, make_integrator, make_system, read_h5md, simulate
 from nbody_surrogate.comparison.distributions import pair_distances
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.model_card import CardSystem
@@ -94,10 +94,10 @@ def test_a_run_in_a_box_is_resumed_with_the_same_bits(tmp_path):
         if done > 4:
             raise KeyboardInterrupt
 
-    files = {"output": tmp_path / "run.h5", "checkpoint": tmp_path / "run.restart"}
+    output = Output(tmp_path / "run.h5", checkpoint=tmp_path / "run.restart")
     with pytest.raises(KeyboardInterrupt):
         method = make_integrator("rk45", segment=3)
-        simulate(system, *start, 9, method, progress=interrupt, **files)
+        simulate(system, *start, 9, method, output=output, observers=interrupt)
     np.testing.assert_array_equal(resume(tmp_path / "run.restart").x, whole.x)
 
 
