@@ -113,6 +113,7 @@ def _benchmark(options: dict[str, Any]) -> Benchmark:
     horizons = tuple(sorted(set(options["horizon"] or (1.0, 2.0, 5.0))))
     check_horizons(horizons, system.spec.frame_dt)
     batches = tuple(sorted(set(options["batch"] or (1, min(16, options["trajectories"])))))
+    # a batch is made of as many starts
     starts = max(options["trajectories"], *batches)
     state, particles = system.sample(options["seed"], options["particles"], starts)
     return Benchmark(system, state, particles, horizons, batches)
@@ -138,7 +139,8 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
         split_methods(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
     )
     made = []
-    for text in dict.fromkeys(rung for name in names for rung in sweep(name)):
+    # leapfrog and leapfrog:4 together name one of its points twice
+    for text in dict.fromkeys(point for name in names for point in sweep(name)):
         try:
             each = contender(
                 text,
@@ -147,6 +149,7 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
                 device=device,
             )
             system = benchmark.system_for(each)
+            # one start will do: whether a method fits depends on the system
             each.method.check(system, *benchmark.some(0, 1), benchmark.dt)
         except InputError:
             if asked:
@@ -163,6 +166,7 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
 
     said, front = sentences(found), fronts(found)
     said += [warning] if (warning := busy(found)) else []
+    # JSON has no NaN, and other programs refuse files that hold one
     text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points))
     write_text(base.with_name(base.name + ".json"), text)
@@ -196,6 +200,7 @@ def _as_csv(points: list[Point]) -> str:
             row | {"rmse": error["value"], "rmse_low": error["low"], "rmse_high": error["high"]}
         )
     stream = io.StringIO()
+    # the module would end lines as in DOS
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -206,6 +211,7 @@ def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
+    # where there is no terminal rich takes 80 columns, and would fold the cells
     console.width = max(console.width, WIDE)
     c = found.conditions
     console.print(

@@ -40,5 +40,6 @@ def command_line(silent: Collection[str] = (), replaced: dict[str, Any] | None =
 def _words(parameter: click.Parameter, value: Any) -> list[str]:
     if isinstance(parameter, click.Argument):
         return [str(value)]
+    # the long form comes last, and tells more to who reads the command later
     option = parameter.opts[-1]
     return [option] if value is True else [option, str(value)]

@@ -19,6 +19,8 @@ from nbody_surrogate.errors import InputError, NBodyWarning
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
     from nbody_surrogate.comparison.lyapunov import Twins
+    from nbody_surrogate.contracts.system import AbstractSystem
+    from nbody_surrogate.integrators.method_text import Contender
     from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["compare"]
@@ -59,6 +61,7 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
 
     _check(files, options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
+    # no need to say that a model is outside its range where its errors are shown
     warnings.simplefilter("ignore", NBodyWarning)
     reference, candidates = _from_files(files, options) if files else _from_methods(options)
     twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
@@ -130,6 +133,7 @@ def _from_files(
     others = [read_h5md(path) for path in files[1:]]
     if options["interpolate"]:
         others = [interpolated(run, reference) for run in others]
+    # two runs of one method are told apart by their files
     labels = [run.info.label for run in others]
     names = [
         label if labels.count(label) == 1 else f"{label}, {path.name}"
@@ -142,32 +146,21 @@ def _from_files(
 
 def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble]]:
     """Run the reference and the methods on the same starts."""
-    import torch
-
-    from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.contracts.segment import frame_count
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
-    from nbody_surrogate.integrators.method_text import contender, split_methods
-    from nbody_surrogate.integrators.reference import default_reference
     from nbody_surrogate.registry.registry import make_system
     from nbody_surrogate.simulation.observers import WarmUp
     from nbody_surrogate.simulation.simulate import simulate
 
-    torch.set_num_threads(options["threads"])
-    device = str(resolve_device(options["device"]))
     system = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
     seed, batch = options["seed"] or 0, options["seeds"] or DEFAULT_SEEDS
     state, particles = system.sample(seed, options["particles"] or DEFAULT_PARTICLES, batch)
     dt = system.spec.frame_dt
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
     frames = frame_count(duration, dt)
-    shared = {"threads": options["threads"], "device": device}
-    first = contender(options["reference"] or default_reference(system, batch), **shared)
-    methods = [
-        first,
-        *(contender(each, **shared) for each in split_methods(options["integrators"])),
-    ]
+    methods = _methods(system, batch, options)
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
+    # all of them, before the first one runs
     for each, its in zip(methods, physics, strict=True):
         each.method.check(its, state, particles, dt)
     runs = []
@@ -178,6 +171,21 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
             runs.append(_of_system(run, system))
             progress(len(runs), len(methods))
     return runs[0], {each.label: run for each, run in zip(methods[1:], runs[1:], strict=True)}
+
+
+def _methods(system: AbstractSystem, batch: int, options: dict[str, Any]) -> list[Contender]:
+    """Make the reference, and then the methods that are held against it."""
+    import torch
+
+    from nbody_surrogate.contracts.device import resolve_device
+    from nbody_surrogate.integrators.method_text import contender, split_methods
+    from nbody_surrogate.integrators.reference import default_reference
+
+    torch.set_num_threads(options["threads"])
+    shared = {"threads": options["threads"], "device": str(resolve_device(options["device"]))}
+    reference = contender(options["reference"] or default_reference(system, batch), **shared)
+    candidates = split_methods(options["integrators"])
+    return [reference, *(contender(each, **shared) for each in candidates)]
 
 
 def _of_system(run: Ensemble, system: Any) -> Ensemble:

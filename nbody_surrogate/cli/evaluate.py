@@ -68,6 +68,7 @@ def evaluate(model: str, **options: Any) -> None:
     _check(options)
     found = find_model(model)
     quiet = options["quiet"] or options["as_json"]
+    # only models of one shot have a horizon on their card
     if found.load()[1].horizon is not None:
         plain = task_rows_of(found, options)
         if not quiet:
@@ -115,6 +116,7 @@ def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
         dataset = Dataset(options["dataset"])
         return [truth_of_dataset(dataset, options["split"], options["trajectories"])]
     _, card = model.load()
+    # what a model was trained on, also where parameters are not the defaults
     systems = {each.system: dict(each.spec) for each in card.systems}
     longest = max(options["horizon"] or HORIZONS)
     frames = None if longest <= max(HORIZONS) else START + longest
@@ -201,6 +203,7 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
 
     found = {
         "model": model.name,
+        # the name and no folder, so that it is a command for other machines too
         "command": command_line(SILENT, {"model": model.name}),
         "rows": rows,
         "versions": versions(),

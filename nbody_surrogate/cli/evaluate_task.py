@@ -27,6 +27,7 @@ def task_rows_of(model: Model, options: dict[str, Any]) -> list[dict[str, Any]]:
     network, card = model.load()
     _check(model, options)
     dataset = Dataset(options["dataset"])
+    # what a model was trained on is no test of it
     split = options["split"] or ("test" if dataset.spec.splits.get("test") else None)
     history = network.config.history
     task = read_task(dataset, split, history, options["trajectories"])

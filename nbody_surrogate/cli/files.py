@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.output_path import CheckedPath, check_output_file
 
 __all__ = ["Files", "free_base", "write_text"]
@@ -45,16 +46,17 @@ class Files:
             from nbody_surrogate.viz.html.document import check_page_path
 
             report = CheckedPath(check_page_path(request.report, overwrite))
-        output = _free_name(request) if request.output is None else request.output
-        checked = CheckedPath(check_output_path(output, overwrite))
+        # after what may be refused, since it may make the folder `runs`
+        path = _free_name(request) if request.output is None else request.output
+        output = CheckedPath(check_output_path(path, overwrite))
         if not request.no_reference:
-            beside = output.with_suffix(".reference.h5")
+            beside = path.with_suffix(".reference.h5")
             reference = CheckedPath(check_output_path(beside, overwrite))
         if request.checkpoint is not None:
             from nbody_surrogate.simulation.checkpoint import check_restart_path
 
             checkpoint = CheckedPath(check_restart_path(request.checkpoint, overwrite))
-        return cls(checked, reference, picture, report, checkpoint)
+        return cls(output, reference, picture, report, checkpoint)
 
     @property
     def written(self) -> list[Path]:
@@ -83,6 +85,7 @@ def _free_in_runs(name: str) -> Path:
     except OSError as error:
         raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
     number, base = 1, folder / name
+    # of any suffix, so that all files of a run share one number
     while any(folder.glob(f"{glob.escape(base.name)}.*")):
         number += 1
         base = folder / f"{name}-{number}"
@@ -120,7 +123,5 @@ def write_text(path: Path, text: str) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.files.atomic import atomic_file
-
     with atomic_file(path) as file:
         file.write(text.encode())

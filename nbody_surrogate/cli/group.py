@@ -28,8 +28,10 @@ class OneLineErrors(click.RichGroup):
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the command and exit with its code."""
+        # or click would print errors in its own way, in several lines
         extra["standalone_mode"] = False
         warnings.showwarning = _one_line_warning
+        # a surrogate may warn of the same thing in every segment
         warnings.simplefilter("once", NBodyWarning)
         try:
             code = super().main(*args, **extra)
@@ -39,6 +41,7 @@ class OneLineErrors(click.RichGroup):
             if isinstance(error, PluginError) and os.environ.get("NBODY_SURROGATE_DEBUG"):
                 raise
             _stop(str(error), error.exit_code)
+        # click turns Ctrl-C into an Abort
         except (KeyboardInterrupt, click.Abort):
             _stop("interrupted", InterruptionError.exit_code)
         except Exception as error:
@@ -47,6 +50,7 @@ class OneLineErrors(click.RichGroup):
             if is_out_of_memory(error):
                 _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
             _stop(f"unexpected {type(error).__name__}: {error}", 1)
+        # click hands on whatever a command returned
         sys.exit(code if isinstance(code, int) else 0)
 
 

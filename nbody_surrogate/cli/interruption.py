@@ -15,7 +15,7 @@ from nbody_surrogate.errors import InterruptionError
 
 __all__ = ["interruptible"]
 
-PATIENCE = 0.7
+PATIENCE = 0.7  # waited twice at most, within the two seconds that are promised
 """Seconds that the program has to end by itself."""
 
 
@@ -39,13 +39,16 @@ def interruptible(hint: str) -> Iterator[None]:
 @contextmanager
 def _ended_soon(message: str) -> Iterator[None]:
     """End the process some time after SIGINT, if it is still in the block."""
+    # signals are heard by the main thread alone, and it alone may ask to be woken
     if os.name != "posix" or threading.current_thread() is not threading.main_thread():
         yield
         return
     reading, writing = os.pipe()
+    # as Python demands, since it writes in a signal handler
     os.set_blocking(writing, False)
     left = threading.Event()
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    # a daemon: it must not keep alive the process that it is there to end
     threading.Thread(target=_wait, args=(reading, left, message), daemon=True).start()
     try:
         yield

@@ -68,6 +68,7 @@ def _build(
     for_truth = frozenset() if reference is None else reference.options
     tolerances = not_none(rtol=request.rtol, atol=request.atol)
     steps = not_none(substeps=request.substeps, step=request.step)
+    # steps and weights are the method's own; tolerances and threads its reference may take as well
     special = steps | not_none(
         dtype=request.dtype, weights=request.weights, compile=request.compiled or None
     )
@@ -103,6 +104,7 @@ def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:
     from nbody_surrogate.integrators.refine import sharper
 
     try:
+        # clipped, as nobody asked for this tolerance: a method at 1e-13 still has a reference
         return sharper(method, clip=True)
     except InputError:
         raise InputError(

@@ -47,5 +47,5 @@ def key_and_value(
         raise InputError(f"`{option}` must be KEY=VALUE, such as {example}, got {text!r}")
     try:
         return key, json.loads(value)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError):  # of brackets in brackets
         return key, value

@@ -18,9 +18,11 @@ def progress_bar(
 
     columns = ("{task.description:>12}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
+    # a bar redraws itself, which a file or a pipe would keep line by line
     silent = hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(label, total=total)
+        # a method may report parts of a frame
         yield lambda done, whole: bar.update(task, completed=int(done), total=whole)
 
 

@@ -45,6 +45,7 @@ def render(run: Path, **options: Any) -> None:
 
     output = options["output"]
     if output is not None:
+        # before the run is read and drawn, which may take minutes
         output = CheckedPath(check_picture_path(output, options["overwrite"]))
     against = reference_file(run, options["against"], options["no_against"])
     ensemble = read_h5md(run)

@@ -40,6 +40,7 @@ class Request:
         metavar="KEY=VALUE",
         help="Parameter of the system, such as softening=0.2; may be repeated.",
     )
+    # no default here and below, to tell apart what was asked for: beside `--initial` it is refused
     particles: int | None = option(
         "-n", "--particles", type=int, help=f"Particles.  [default: {DEFAULT_PARTICLES}]"
     )

@@ -69,11 +69,13 @@ def resume(
     if note.stage == "reference" and reference is not None:
         from nbody_surrogate.formats.h5md import read_h5md
 
+        # the method's run had ended: its file holds it
         first = read_h5md(note.files.output)
         both.conclude([first, both.resume(reference, frames, "reference", allow_inexact)])
         return
     runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]
     if reference is not None:
+        # the restart file holds where the run was, its frame 0 where it began
         start = replace(problem, state=runs[0].state(0))
         runs.append(both.simulate(start, reference, "reference"))
     both.conclude(runs)

@@ -101,6 +101,7 @@ class TwoRuns:
             hint = f"frames of finished segments stay readable in {part}"
         else:
             hint = f"go on with nbody-sim resume {shlex.quote(str(self.request.checkpoint))}"
+        # before the bar, which is then gone from the terminal when the hint is written
         stack.enter_context(interruptible(hint))
         bar = progress_bar(method.name, frames, hidden=self.request.quiet)
         return stack.enter_context(bar)
@@ -117,6 +118,7 @@ class TwoRuns:
             if each.name != "checkpoint"  # it may be moved
             for path in [getattr(self.files, each.name)]
         }
+        # absolute, since `resume` may be called from another folder
         plain = {
             key: str(value.absolute()) if isinstance(value, Path) else value
             for key, value in asdict(self.request).items()
@@ -154,16 +156,12 @@ class TwoRuns:
             page = self.files.report or request.report
             write_report(runs[0], against, page, command=command, overwrite=request.overwrite)
         _report(request, runs, self.files)
+        # last: it ends the command, and all that there is should be seen by then
         _tell_failures(runs)
 
 
 def _tell_failures(runs: list[Ensemble]) -> None:
-    failed = [
-        f"{each.info.label}, trajectory {b} stopped: {why}"
-        for each in runs
-        for b, why in enumerate(each.info.message)
-        if why
-    ]
+    failed = [line for each in runs for line in each.info.failures(each.info.label)]
     if failed:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise RunError(failed[0] + more)

@@ -30,6 +30,8 @@ Vectors = Float64[np.ndarray, "B N D"]
 class SystemNeeds:
     """The duties of a system with a box, a cut-off or hidden variables; it has none by default.
 
+    Lengths, accelerations and rates are in reduced units.
+
     A method that lacks what a system `needs` refuses it. To write such a system:
 
     1. where space is not open, return the `box`. Positions stay unwrapped, so take differences

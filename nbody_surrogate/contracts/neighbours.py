@@ -174,7 +174,18 @@ def neighbour_pairs(
 
 
 def every_pair(x: Float64[np.ndarray, "B N D"]) -> Neighbours:
-    """List all pairs, for a force that is to look at each of them."""
+    """List all pairs, for a force that is to look at each of them.
+
+    Parameters
+    ----------
+    x : ndarray, shape (B, N, D)
+        Unwrapped, in reduced units.
+
+    Returns
+    -------
+    Neighbours
+        Of no request.
+    """
     pairs = np.stack(np.triu_indices(x.shape[1], 1), axis=1)
     return _listed([pairs] * len(x), x, None)
 

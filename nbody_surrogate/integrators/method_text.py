@@ -140,9 +140,13 @@ def sweep(text: str) -> list[str]:
         return [text]
     plain = _plain(name)
     known = find_method(_resolved(plain)[0], "integrators").options
-    usual = TOLERANCES if _adaptive(known) else SUBSTEPS if "substeps" in known else ()
-    rungs = SWEEPS.get(plain, usual) if usual else ()
-    return [f"{name}:{_short(rung)}" for rung in rungs] or [text]
+    if _adaptive(known):
+        usual: tuple[float, ...] = TOLERANCES
+    elif "substeps" in known:
+        usual = SUBSTEPS
+    else:  # such as a surrogate, which takes its one step
+        return [text]
+    return [f"{name}:{_short(value)}" for value in SWEEPS.get(plain, usual)]
 
 
 def _plain(name: str) -> str:
@@ -173,6 +177,7 @@ def _apart(text: str) -> tuple[str, float | None]:
 
 def _resolved(name: str) -> tuple[str, dict[str, Any]]:
     """Return the registered name, and the weights of a model that was named in its place."""
+    # a registered name comes before a folder that happens to be called so
     if name.rpartition(":")[2] in names("integrators", "surrogates"):
         return name, {}
     try:
@@ -193,9 +198,11 @@ def _parameter(text: str, known: frozenset[str], value: float | None) -> dict[st
     if value is None:
         return {}
     if _adaptive(known):
+        # both at once: a curve of work over precision has one parameter
         return {"rtol": value, "atol": value}
     if "substeps" not in known:
         raise InputError(f"`integrators` {text!r}: this method takes no number, leave it out")
+    # a number is read as a float, since it may be a tolerance
     if value != int(value) or value < 1:
         raise InputError(f"`integrators` {text!r}: sub-steps must be a whole number, 1 or more")
     return {"substeps": int(value)}

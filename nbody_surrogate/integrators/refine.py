@@ -12,7 +12,7 @@ __all__ = ["FINER", "SMALLEST_RTOL", "TIGHTER", "sharper"]
 TIGHTER = 100.0  # tolerances
 FINER = 4  # sub-steps
 SMALLEST_RTOL = 3e-14  # about 100 machine epsilons of float64, as SciPy has it
-ROUNDING = 1e-9
+ROUNDING = 1e-9  # so that the least that a message names is itself accepted
 
 
 def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIntegrator:
@@ -38,7 +38,7 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
         changes[key] = given[key] / TIGHTER
     if "rtol" in changes:
         changes["rtol"] = max(changes["rtol"], SMALLEST_RTOL)
-        _check_room(integrator.name, given["rtol"], clip)
+        _check_rtol(integrator.name, given["rtol"], clip)
     if not changes and "substeps" in given:
         changes["substeps"] = FINER * given["substeps"]
     elif not changes and "step" in given:
@@ -51,7 +51,7 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
     return type(integrator)(**(options | changes))
 
 
-def _check_room(name: str, rtol: float, clip: bool) -> None:
+def _check_rtol(name: str, rtol: float, clip: bool) -> None:
     """Demand that `rtol` can be tightened within float64."""
     least = TIGHTER * SMALLEST_RTOL
     if not clip and rtol < least * (1 - ROUNDING):

@@ -48,8 +48,10 @@ def facts(name: str, kind: str | None = None) -> list[list[str]]:
 def _described(entry: Entry) -> list[str]:
     provider = f"{entry.distribution} {entry.version}" if entry.distribution else "this session"
     lines = [f"{entry.kind} {entry.name}, of {provider} ({entry.status})", entry.target]
+    # all that follows would have to import it
     if entry.status in ("hidden", "missing"):
         return lines
+    # in full, so that a name which two provide is described once for each
     name = f"{entry.distribution}:{entry.name}" if entry.distribution else entry.name
     if entry.kind == "preset":
         return [*lines, *(f"  {key} = {value!r}" for key, value in preset(name).items())]

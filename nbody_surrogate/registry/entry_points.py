@@ -64,6 +64,7 @@ def _scan(places: tuple[str, ...]) -> _Scan:
 
 
 def _stamps(places: tuple[str, ...]) -> list[int | None]:
+    # a folder's time moves when something is installed into it: looking there is cheap
     stamps: list[int | None] = []
     for place in places:
         try:
@@ -97,6 +98,7 @@ def _readable(distribution: Distribution) -> list[EntryPoint]:
 def is_hidden(point: EntryPoint) -> bool:
     """Whether the environment leaves a plugin out."""
     allowed = os.environ.get(VARIABLE)
+    # empty is another thing: then only what ships is seen
     if allowed is None:
         return False
     kept = {normalised(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
@@ -121,5 +123,6 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
 def package_exists(module: str) -> bool:
     """Whether the package of a module can be found; it is not imported."""
     with suppress(ValueError, ImportError):
+        # the package alone: to find a module within it, Python would import it
         return find_spec(module.partition(".")[0].strip()) is not None
     return False

@@ -97,6 +97,7 @@ def is_surrogate(name: str) -> bool:
     _rescan_for("integrators", name)
     surrogates = owners_of("surrogates", name)
     integrators = owners_of("integrators", name)
+    # they share `--integrator`, so that a name must say which it is
     if surrogates and integrators:
         raise PluginError(
             f"{name!r} is provided both as a surrogate, by {' and '.join(surrogates)}, and as an "
@@ -117,10 +118,12 @@ def entries() -> list[Entry]:
     points = {kind: installed(kind) for kind in KINDS}
     for kind in KINDS:
         rivals = [(each, point) for each in same_namespace(kind) for point in points[each]]
+        # what is hidden takes no name away: it cannot be asked for
         visible = Counter(point.name for _, point in rivals if not is_hidden(point))
         visible.update(name for each, name in registered if each in same_namespace(kind))
         for point in points[kind]:
             status = _status(point, visible[point.name] > 1)
+            # groups of entry points are plural, kinds in words singular
             found.append(Entry(point.name, kind[:-1], *distribution_of(point), point.value, status))
     for (kind_, name), cls in registered.items():
         target = f"{cls.__module__}:{cls.__qualname__}"
@@ -151,6 +154,7 @@ def is_new_edition(before: type | None, cls: type) -> bool:
     """Whether a class is one of a notebook's, run again."""
     return (
         before is not None
+        # a cell that is run again makes the class anew; elsewhere one name for two is a mistake
         and cls.__module__ == "__main__" == before.__module__
         and cls.__qualname__ == before.__qualname__
     )
@@ -214,11 +218,13 @@ def load(kind: Kind, name: str, label: str) -> Any:
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
     try:
         found = points[0].load()
+    # a module may do anything when it is imported, also end the program
     except (Exception, SystemExit) as error:
         reason = " ".join(str(error).split())
         raise PluginError(
             f"{origin} cannot be imported: {type(error).__name__}: {reason}"
         ) from error
+    # a preset is a mapping, which no contract describes further
     if kind != "presets":
         accept(kind, found, origin)
     return found

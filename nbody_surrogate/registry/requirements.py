@@ -36,6 +36,7 @@ def check_plugin_class(cls: Any, origin: Origin) -> None:
             f"{origin} is written for `api_version` {cls.api_version}, "
             f"this release has {API_VERSION}; {older}"
         )
+    # here and not when it is first built, with Python's own words
     missing = sorted(cls.__abstractmethods__)
     if missing:
         listed = ", ".join(f"`{name}`" for name in missing)
@@ -53,6 +54,7 @@ def check_plugin_class(cls: Any, origin: Origin) -> None:
 
 def _demand_attribute(cls: type, name: str, kind: type, origin: Origin) -> None:
     """Demand a class attribute: text, or a subclass of the base of parameters."""
+    # static, so that no property or descriptor of a stranger's is run
     value = inspect.getattr_static(cls, name, None)
     fits = isinstance(value, str) and value if kind is str else _is_subclass(value, kind)
     if not fits:

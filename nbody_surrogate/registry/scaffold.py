@@ -60,6 +60,7 @@ def _check(name: str, kind: str, folder: Path) -> None:
             "`name` must be of lower-case letters, digits and single hyphens, and at most "
             f"{LONGEST} characters, got {name!r}; use one such as my-{kind}"
         )
+    # integrators and surrogates are asked for by one option, and share their names
     rivals = {"system"} if kind == "system" else {"integrator", "surrogate"}
     for entry in entries():
         if entry.name == name and entry.kind in rivals:
@@ -68,6 +69,7 @@ def _check(name: str, kind: str, folder: Path) -> None:
     module = _words(name)["module"]
     if module in sys.stdlib_module_names:
         raise InputError(f"`name` {name!r} would make a module {module!r}, which Python has")
+    # a link that leads nowhere does not exist, and is in the way all the same
     if folder.exists() or folder.is_symlink():
         raise InputError(f"`output` {str(folder)!r} is there already; choose another")
 
@@ -92,6 +94,7 @@ def _fill(folder: Path, name: str, kind: str) -> None:
     for template in (files("nbody_surrogate.registry") / "templates" / kind).iterdir():
         plain = template.name.removesuffix(".template")
         text = Template(template.read_text(encoding="utf-8")).substitute(words)
+        # what is no code keeps its name, at the top
         places.get(plain, folder / plain).write_text(text, encoding="utf-8")
     summary = f'"""The {kind} `{name}` for nbody-surrogate."""\n'
     (package / "__init__.py").write_text(summary, encoding="utf-8")

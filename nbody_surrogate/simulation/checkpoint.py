@@ -173,7 +173,7 @@ class Restart(NamedTuple):
         """
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
-        # synced, or a power failure could leave the new name over nothing, and the old file gone
+        # synced, as the frames are that it stands for: a power failure leaves it, or the one before
         with atomic_file(path, "checkpoint", synced=True) as file:
             file.write(save_arrays(self.arrays, metadata))
 

@@ -9,6 +9,8 @@ from typing import final
 import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Carry
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
     Document,
@@ -88,15 +90,18 @@ class CheckpointWriter(Observer):
             guard=None if monitor is None else _guard_state(monitor),
             note=self._note,
         )
-        arrays = {"charges": problem.particles.charges, "masses": problem.particles.masses}
-        if problem.particles.couplings is not None:
-            arrays["couplings"] = problem.particles.couplings
-        arrays |= {f"carry.{key}": y for key, y in self._method.stored(run.carry).items()}
-        if monitor is not None:
-            arrays |= {f"guard.{key}": y for key, y in monitor.budget.arrays.items()}
+        Restart(document, self._arrays(problem.particles, run.carry)).write(self._path)
+
+    def _arrays(self, particles: Particles, carry: Carry) -> dict[str, np.ndarray]:
+        """Return the arrays of a restart file by their names."""
+        arrays = {"charges": particles.charges, "masses": particles.masses}
+        if particles.couplings is not None:
+            arrays["couplings"] = particles.couplings
+        arrays |= {f"carry.{key}": y for key, y in self._method.stored(carry).items()}
+        if self._monitor is not None:
+            arrays |= {f"guard.{key}": y for key, y in self._monitor.budget.arrays.items()}
         # reshaped, since ascontiguousarray makes a scalar an array of one
-        whole = {key: np.ascontiguousarray(y).reshape(y.shape) for key, y in arrays.items()}
-        Restart(document, whole).write(self._path)
+        return {key: np.ascontiguousarray(y).reshape(y.shape) for key, y in arrays.items()}
 
 
 def _guard_state(monitor: GuardMonitor) -> GuardState:

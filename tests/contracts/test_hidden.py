@@ -8,6 +8,7 @@ import pickle
 
 import numpy as np
 import pytest
+from jaxtyping import TypeCheckError
 
 from nbody_surrogate import InputError, PluginError, State, make_integrator, simulate
 from nbody_surrogate.contracts.history import HiddenVariable
@@ -85,9 +86,12 @@ def test_a_declaration_gives_the_shape():
     assert HiddenVariable("q").axes(4, 3) == (4,)
     assert HiddenVariable("bond", ("N",)).axes(4, 3) == (4, 4)
     assert HiddenVariable("bath", (8, "D")).axes(4, 2) == (4, 8, 2)
-    for name, shape in (("a b", ()), ("v", ()), ("q", (0,)), ("q", (-1,))):
+    for name, shape in (("a b", ()), ("v", ()), ("q", (0,))):
         with pytest.raises(InputError):
             HiddenVariable(name, shape)
+    for axis in ("K", 1.5):  # annotations, which tests execute, may refuse it before we do
+        with pytest.raises((InputError, TypeCheckError)):
+            HiddenVariable("q", (axis,))
 
 
 # Runs

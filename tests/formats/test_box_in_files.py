@@ -97,7 +97,7 @@ def test_a_run_in_a_box_is_resumed_with_the_same_bits(tmp_path):
     output = Output(tmp_path / "run.h5", checkpoint=tmp_path / "run.restart")
     with pytest.raises(KeyboardInterrupt):
         method = make_integrator("rk45", segment=3)
-        simulate(system, *start, 9, method, observers=interrupt, output=output)
+        simulate(system, *start, 9, method, output=output, observers=interrupt)
     np.testing.assert_array_equal(resume(tmp_path / "run.restart").x, whole.x)
 
 

@@ -63,6 +63,7 @@ def nri_options(command: Any) -> Any:
         click.option("--velocity-lag", type=float, help="Time of velocities behind positions."),
         click.option("--task", metavar="INPUT:TARGET", help="Rows of the task, such as 30:40."),
     )
+    # help shows first what was applied last
     for decorator in reversed(decorators):
         command = decorator(command)
     return command

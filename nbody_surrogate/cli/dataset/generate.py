@@ -104,4 +104,5 @@ def _folder(file: Path | None, preset: str | None, spec: DatasetSpec) -> Path:
     """Name a folder after what it holds; a run that was ended finds it again."""
     name = file.stem if file is not None else preset
     horizon = "" if spec.window is None else f"-h{spec.window.horizon}"
+    # `dist:name` is a name of a preset, and none of a file on Windows
     return Path("data") / f"{name}-n{spec.particles}{horizon}-seed{spec.seed}".replace(":", "-")
