@@ -1,13 +1,17 @@
-"""Runs to be drawn, and colours in pictures of them."""
+"""Runs to be drawn, pictures of them, and their colours."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.results.trajectory import RunInfo, Trajectory
+from nbody_surrogate.viz.scene import render
 
 SIZE = (240, 180)
 
@@ -34,6 +38,11 @@ def moved(run: Trajectory, by: float = 0.3) -> Trajectory:
     """The same run as another method might see it: more and more to the right."""
     drift = by * np.linspace(0, 1, len(run.t))[:, None, None] * np.eye(run.x.shape[2])[0]
     return replace(run, x=run.x + drift, info=replace(run.info, method={"integrator": "set"}))
+
+
+def picture(run: Trajectory, folder: Path, **options: Any) -> np.ndarray:
+    path = render(run, folder / "p.png", window_size=SIZE, overwrite=True, **options)
+    return np.asarray(Image.open(path)).astype(int)
 
 
 def warm(image: np.ndarray) -> int:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.results.trajectory import RunInfo, Trajectory
+from nbody_surrogate.results.trajectory import RunInfo
 from nbody_surrogate.viz.scene import render
 from nbody_surrogate.viz.scene.colouring import RAMP, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.tracks import Track
-from pictures import SIZE, moved, trajectory, warm
+from pictures import SIZE, moved, picture, trajectory, warm
 
 SAME_PICTURE = 0.5  # mean grey levels of 255; rounding of coordinates moves edges by less
-
-
-def picture(run: Trajectory, folder: Path, **options: Any) -> np.ndarray:
-    path = render(run, folder / "p.png", window_size=SIZE, overwrite=True, **options)
-    return np.asarray(Image.open(path)).astype(int)
 
 
 def cool(image: np.ndarray) -> int:

@@ -177,8 +177,8 @@ def test_checking_a_path_loads_neither_pyvista_nor_torch(tmp_path: Path) -> None
 
 
 def test_drawing_prints_nothing(tmp_path: Path) -> None:
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n" + (
-        "from pathlib import Path; from test_render import picture, trajectory\n"
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n" + (
+        "from pathlib import Path; from pictures import picture, trajectory\n"
         "picture(trajectory(), Path(sys.argv[1]))"
     )
     done = python(code, tmp_path)

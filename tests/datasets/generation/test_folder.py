@@ -108,6 +108,7 @@ def test_a_lock_that_another_writer_has_just_removed_is_not_held(tmp_path, monke
 
 
 def test_only_what_is_missing_must_fit(made, folder, monkeypatch):
+    whole = contents(made(**SMALL).folder)
     stopped(resolve(SMALL), folder, 7)
     rest = 2 * 8 * 5 * 3 * 3 + 2 * 8 * 3  # positions and velocities, charges and masses
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=rest - 1))
@@ -117,7 +118,7 @@ def test_only_what_is_missing_must_fit(made, folder, monkeypatch):
     assert len(shards(folder)) == 2
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=rest))
     generate_dataset(resolve(SMALL), folder)
-    assert contents(folder) == contents(made(**SMALL).folder)
+    assert contents(folder) == whole
 
 
 BULKY = {"particles": 20, "trajectories": 12, "frames": 100, "shard": 3, "integrator": "ballistic"}
