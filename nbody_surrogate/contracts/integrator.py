@@ -35,10 +35,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.violations import plugin_errors, violation_from
 from nbody_surrogate.errors import InputError, NBodyError, is_out_of_memory
 
-__all__ = [
-    "AbstractIntegrator",
-    "IntegratorOptions",
-]
+__all__ = ["AbstractIntegrator", "IntegratorOptions"]
 
 
 class IntegratorOptions(BaseModel):
@@ -327,8 +324,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         for values in (result.x, result.v, *result.hidden.values()):
             values.flags.writeable = False  # the next carry shares them
         following = None
-        # inside a segment there is nothing to go on from: step sizes and histories are those of
-        # a boundary, and a shorter call need not give them
+        # inside a segment a method need not give the step sizes or the history to go on from
         if frames == length:
             hidden = {HIDDEN_PREFIX + name: values[:, -1] for name, values in result.hidden.items()}
             arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **hidden, **result.arrays}
