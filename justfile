@@ -34,7 +34,7 @@ bench:
     python benchmarks/main_job.py
     nbody-sim evaluate set
     nbody-sim bench
-    python benchmarks/looking.py
+    python benchmarks/render_speed.py
     python benchmarks/set_speed.py
     python benchmarks/set_paper_speed.py
     python benchmarks/set_variants.py --output runs/variants

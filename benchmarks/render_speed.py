@@ -1,6 +1,6 @@
 """What it costs to look at a run: a picture, a movie, a page, and the file that they come from.
 
-    python benchmarks/looking.py
+    python benchmarks/render_speed.py
 
 30 particles, a candidate against its reference; then the writing of 1000 particles x 10 000 frames
 as H5MD. Wall and processor seconds, and the peak memory of each, in a process of its own. Wall
