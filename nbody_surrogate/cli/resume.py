@@ -76,7 +76,9 @@ def resume(
     runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]
     if reference is not None:
         # the restart file holds where the run was, its frame 0 where it began
-        start = replace(problem, state=runs[0].state(0))
+        # a frame forgets the seed that the start was drawn with, and the reference records it too
+        first = replace(runs[0].state(0), seed=restart.document.seed)
+        start = replace(problem, state=first)
         runs.append(both.simulate(start, reference, "reference"))
     both.conclude(runs)
 

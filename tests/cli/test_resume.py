@@ -76,6 +76,7 @@ def test_signals_end_a_command_and_resume_ends_the_job(folder):
     whole = simulate(make_system("charged"), *start, 300, "dop853")
     np.testing.assert_array_equal(read_h5md("run.h5").x, whole.x)
     assert read_h5md("run.reference.h5").info.success
+    assert [read_h5md(f"run{kind}.h5").info.seed for kind in ("", ".reference")] == [1, 1]
 
 
 SLOW = {
