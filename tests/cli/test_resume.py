@@ -56,7 +56,7 @@ def ended(process, number=None, frame=0):
     return stderr, time.monotonic() - began
 
 
-LONG = ["-n", 10, "--duration", 30, "--reference", "leapfrog", "--seed", 1]
+LONG = ["-n", 10, "--duration", 20, "--reference", "leapfrog", "--seed", 1]
 
 
 def test_signals_end_a_command_and_resume_ends_the_job(folder):
@@ -73,7 +73,7 @@ def test_signals_end_a_command_and_resume_ends_the_job(folder):
     assert done.exit_code == 0, done.output
     assert "position RMSE" in done.stdout
     start = make_system("charged").sample(1, 10)
-    whole = simulate(make_system("charged"), *start, 300, "dop853")
+    whole = simulate(make_system("charged"), *start, 200, "dop853")
     np.testing.assert_array_equal(read_h5md("run.h5").x, whole.x)
     assert read_h5md("run.reference.h5").info.success
 
