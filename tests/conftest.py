@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-# Tests start Python some hundred times: what it compiles is kept, whatever the environment says.
+# Dozens of processes are started: what one compiles is kept for all, whatever the environment says.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 import pytest
+
+HERE = Path(__file__).parent
+pytest.register_assert_rewrite(*(file.stem for file in HERE.glob("*.py")))  # as those of tests
+
 from hypothesis import HealthCheck, settings
 
 import annotations
@@ -27,7 +31,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # What numba keeps on disk is up to date as far as a kernel's own file goes, whatever became of the
 # pair law compiled into it: so that no test passes by an old law, each state of the sources has a
 # place of its own. It is read when numba is imported.
-ROOT = Path(__file__).parents[1]
+ROOT = HERE.parent
 SOURCES = b"".join(file.read_bytes() for file in sorted(ROOT.glob("simulators/**/*.py")))
 PLACE = ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(SOURCES).hexdigest()[:12]}"
 os.environ["NUMBA_CACHE_DIR"] = str(PLACE)

@@ -174,11 +174,15 @@ def test_verifying_changes_nothing_else(charged, start):
     assert run.info.counters == plain.info.counters
 
 
-def test_the_sharper_run_does_not_count_as_wall_time(charged, start):
-    run = simulate(charged, *start, FRAMES, precise(pause={8: 0.1}), verify=True)
-    assert run.info.wall_time < 0.1  # three segments
-    run = simulate(charged, *start, FRAMES, precise(pause={2: 0.02}), verify=True)
-    assert run.info.wall_time > 0.05
+def test_the_sharper_run_does_not_count_as_wall_time(charged, start, monkeypatch):
+    """By a clock that stands still but in a pause."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    run = simulate(charged, *start, FRAMES, precise(pause={8: 1.0}), verify=True)
+    assert run.info.wall_time == 0.0
+    run = simulate(charged, *start, FRAMES, precise(pause={2: 1.0}), verify=True)
+    assert run.info.wall_time == 3.0  # three segments
 
 
 @pytest.mark.parametrize(
