@@ -5,7 +5,6 @@ Public names are loaded when they are first used, so that importing the package 
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.lazy import lazy_names
@@ -98,7 +97,11 @@ else:
     )
 
     def __getattr__(name: str) -> Any:
-        return version("nbody-surrogate") if name == "__version__" else _load(name)
+        if name != "__version__":
+            return _load(name)
+        from importlib.metadata import version  # it takes as long as the rest of this package
+
+        return version("nbody-surrogate")
 
 
 __all__ = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.contracts.times import same_spacing
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,6 +57,8 @@ def _check(model: Model, options: dict[str, Any]) -> None:
 def _check_task(
     model: Model, network: AbstractSurrogate, card: Card, task: OneShotTask, particles: int
 ) -> None:
+    from nbody_surrogate.contracts.times import same_spacing
+
     assert card.horizon is not None
     for what, got, wanted in (
         ("a horizon of", task.horizon, card.horizon),

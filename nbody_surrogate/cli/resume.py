@@ -77,8 +77,8 @@ def resume(
     if reference is not None:
         # the restart file holds where the run was, its frame 0 where it began
         # a frame forgets the seed that the start was drawn with, and the reference records it too
-        first = replace(runs[0].state(0), seed=restart.document.seed)
-        start = replace(problem, state=first)
+        drawn = replace(runs[0].state(0), seed=restart.document.seed)
+        start = replace(problem, state=drawn)
         runs.append(both.simulate(start, reference, "reference"))
     both.conclude(runs)
 

@@ -49,11 +49,20 @@ except SystemExit as end:
 """
 
 
+HEAVY = {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py", "numpy", "pydantic"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "heavy"),
     [
-        (["--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
-        (["run", "--help"], {"torch", "pyvista", "vtkmodules", "numba", "scipy", "h5py"}),
+        (
+            ["--help"],
+            HEAVY,
+        ),
+        (
+            ["run", "--help"],
+            HEAVY,
+        ),
         (["run", "-n", "2", "--duration", "0.1", "-q"], {"torch", "pyvista", "vtkmodules"}),
     ],
     ids=lambda case: " ".join(sorted(case))[:40],
