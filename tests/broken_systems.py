@@ -8,7 +8,7 @@ from pydantic import field_validator
 from examples import Yukawa
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.force_laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.history import HiddenVariable
+from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.contracts.neighbours import NeighbourRequest
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.testing import checks

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
-    from nbody_surrogate.contracts.history import Hidden, HiddenVariable
+    from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
     from nbody_surrogate.contracts.model_card import Card, CardSystem
     from nbody_surrogate.contracts.needs import SystemNeeds
@@ -64,7 +64,7 @@ else:
             ],
             "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
-            "nbody_surrogate.contracts.history": ["Hidden", "HiddenVariable"],
+            "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
             "nbody_surrogate.contracts.model_card": ["Card", "CardSystem"],
             "nbody_surrogate.contracts.needs": ["SystemNeeds"],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.capabilities import refuse_unmet_needs
-from nbody_surrogate.contracts.history import demand_hidden, refuse_wrong_hidden
+from nbody_surrogate.contracts.hidden_variables import demand_hidden, refuse_wrong_hidden
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
 from nbody_surrogate.contracts.state import Particles, State

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Force laws, written once for every array library: of pairs, of external fields, of a system."""
 
 from __future__ import annotations
 

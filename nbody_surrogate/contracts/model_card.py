@@ -1,4 +1,4 @@
-"""DOC."""
+"""The card of a model: what a set of weights is for, and how it came about."""
 
 from __future__ import annotations
 

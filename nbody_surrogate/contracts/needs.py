@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
-from nbody_surrogate.contracts.history import (
+from nbody_surrogate.contracts.hidden_variables import (
     Hidden,
     HiddenVariable,
     demand_hidden,

@@ -1,4 +1,4 @@
-"""DOC."""
+"""What a run and its method hand each other: the problem, carries, segments and their frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from nbody_surrogate.contracts.history import Hidden
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from nbody_surrogate.contracts.history import Hidden
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.errors import InputError
 
 __all__ = ["Particles", "Selection", "State", "selected"]

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.force_laws import ForceLaws
-from nbody_surrogate.contracts.history import NOTHING_HIDDEN, Hidden, demand_hidden
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden, demand_hidden
 from nbody_surrogate.contracts.needs import SystemNeeds
 from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of

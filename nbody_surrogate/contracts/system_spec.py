@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbody_surrogate.contracts.history import NOTHING_HIDDEN
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN
 from nbody_surrogate.contracts.state import Particles, State
 
 __all__ = ["Draw", "Invariants", "SystemSpec", "stacked"]

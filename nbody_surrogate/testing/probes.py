@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.history import Hidden, HiddenVariable
+from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
 from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, every_pair
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem

@@ -11,7 +11,7 @@ import pytest
 from jaxtyping import TypeCheckError
 
 from nbody_surrogate import InputError, PluginError, State, make_integrator, simulate
-from nbody_surrogate.contracts.history import HiddenVariable
+from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.datasets import DatasetSpec, LiveWindows

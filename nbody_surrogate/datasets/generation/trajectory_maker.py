@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from nbody_surrogate.contracts.history import refuse_unstored
+from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets.block import TrajectoryBlock

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from nbody_surrogate.contracts.history import listed
+from nbody_surrogate.contracts.hidden_variables import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import Limits
