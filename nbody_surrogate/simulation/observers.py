@@ -26,7 +26,8 @@ class Observer:
     error that a method raises ends the run.
 
     All methods but `on_tick` and `close` get the run, a `Recorder`: ``run.x[:, : run.done + 1]``
-    are its positions by now, shape (B, T, N, D).
+    are its positions by now, shape (B, T, N, D). They are the result itself, to be looked at only:
+    what is to become of a segment is said by `on_advance`.
     """
 
     def on_start(self, run: Recorder) -> None:
