@@ -34,8 +34,8 @@ class SystemNeeds:
 
     A method that lacks what a system `needs` refuses it. To write such a system:
 
-    1. where space is not open, return it from the property `box`. Positions stay unwrapped, so take differences
-       by `Box.displacement`, in forces and in energies;
+    1. where space is not open, return it from the property `box`. Positions stay unwrapped, so
+       take differences by `Box.displacement`, in forces and in energies;
     2. where forces end at a cut-off, return a request from `requested_neighbours` and implement
        `neighbour_acceleration`, which is then called in the place of `pair_acceleration`. That
        one stays the definition of the forces, by all pairs: it may call the other with
