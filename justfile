@@ -24,6 +24,10 @@ fix:
     ruff check --fix .
     ruff format .
 
+# The page of public names, from the code
+docs:
+    python docs/make_api.py
+
 # Every number in the README and in docs/ but those of studies
 bench:
     python benchmarks/reference_drift.py

@@ -22,7 +22,7 @@ import warnings
 import numpy as np
 import torch
 
-from nbody_surrogate import Ensemble, Guard, make_integrator, make_system, simulate
+from nbody_surrogate import Ensemble, Guard, WarmUp, make_integrator, make_system, simulate
 from nbody_surrogate.errors import NBodyWarning
 from nbody_surrogate.results.metrics import drift
 
@@ -47,7 +47,7 @@ def row(name: str, label: str, run: Ensemble, frames: int, budget: float) -> str
     return (
         f"| {name} | {frames} | {label} | {np.median(largest):.2%} | {largest.max():.2%} | "
         f"{(ends <= budget).sum()} of {len(run)} | "
-        f"{'' if report is None else format(report.share, '.1%')} | "
+        f"{'' if report is None else format(report.fallback_share, '.1%')} | "
         f"{' | '.join(f'{value:.3g}' for value in milliseconds)}{' |' * (3 - len(milliseconds))} |"
     )
 
@@ -64,7 +64,7 @@ def measure(name: str, starts: int, frames: int, weights: str) -> None:
     for label, thresholds in GUARDS.items():
         guard = None if thresholds is None else Guard("fallback", **thresholds)
         method = make_integrator("set", weights=weights)
-        run = simulate(system, state, particles, frames, method, guard=guard, warm_up=True)
+        run = simulate(system, state, particles, frames, method, guard=guard, observers=WarmUp())
         budget = 0.01 if guard is None else guard.thresholds.energy
         print(row(name, label, run, frames, budget), flush=True)
 

@@ -19,8 +19,8 @@ import torch
 from nbody_surrogate import make_integrator, make_system, simulate
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import NBodyWarning
+from nbody_surrogate.results.bootstrap import bootstrap_median
 from nbody_surrogate.results.metrics import mean_kinetic
-from nbody_surrogate.results.statistics import bootstrap_median
 
 STARTS, N, SEED = 50, 30, 77_000
 RUNS = {"charged": 500, "trap": 1000}

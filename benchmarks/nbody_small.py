@@ -17,8 +17,8 @@ import numpy as np
 from nbody_surrogate import State, make_integrator, simulate
 from nbody_surrogate.datasets import Dataset, generate_dataset
 from nbody_surrogate.datasets.spec import resolve
-from nbody_surrogate.datasets.task_rows import velocities_in_step
-from nbody_surrogate.results.statistics import bootstrap_mean
+from nbody_surrogate.datasets.velocity_lag import velocities_in_step
+from nbody_surrogate.results.bootstrap import bootstrap_mean
 
 INPUT, TARGET = 30, 40
 JUMP = 0.05

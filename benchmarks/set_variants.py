@@ -25,15 +25,15 @@ from torch import Tensor
 
 import nbody_set.model as set_model
 from nbody_surrogate import make_integrator, make_system, simulate
-from nbody_surrogate.cli.files import write_whole
+from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import NBodyWarning
 from nbody_surrogate.evaluation.rollouts import Truth, one_step_of_model, roll_out
 from nbody_surrogate.evaluation.scorecard import truth_of_system
+from nbody_surrogate.results.bootstrap import bootstrap_mean, bootstrap_median
 from nbody_surrogate.results.metrics import mean_kinetic
-from nbody_surrogate.results.statistics import bootstrap_mean, bootstrap_median
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.trainer import Trainer
@@ -139,7 +139,7 @@ def cell(name: str, seed: int, place: Path, truths: dict[int, Truth]) -> dict[st
     finally:
         set_model._share = palindromic
     found["milliseconds"] = milliseconds  # type: ignore[assignment]
-    write_whole(done, json.dumps(found, indent=1))
+    write_text(done, json.dumps(found, indent=1))
     return found
 
 

@@ -5,14 +5,21 @@ Public names are loaded when they are first used, so that importing the package 
 
 from __future__ import annotations
 
-import importlib
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.lazy import lazy_names
+
 if TYPE_CHECKING:
+    __version__: str
+    """That of the installed distribution."""
+
     from nbody_surrogate.comparison.comparison import Comparison, compare
-    from nbody_surrogate.contracts.card import Card
+    from nbody_surrogate.comparison.lyapunov import Twins, twins_of
+    from nbody_surrogate.comparison.table import comparison_table, run_table
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.contracts.state import Particles, State
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.contracts.system import AbstractSystem
@@ -34,48 +41,72 @@ if TYPE_CHECKING:
         register_system,
     )
     from nbody_surrogate.results.trajectory import Ensemble, Trajectory
+    from nbody_surrogate.simulation.checkpoint import Checkpoint
+    from nbody_surrogate.simulation.file_writer import Output
     from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.observers import Observer, WarmUp
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-    from nbody_surrogate.viz.scene import render
+    from nbody_surrogate.viz.figures.plot import plot
+    from nbody_surrogate.viz.html.report import write_report
+    from nbody_surrogate.viz.html.thumbnail import thumbnail
+    from nbody_surrogate.viz.render import render
+else:
+    _load, __dir__ = lazy_names(
+        __name__,
+        {
+            "nbody_surrogate.comparison.comparison": ["Comparison", "compare"],
+            "nbody_surrogate.comparison.lyapunov": ["Twins", "twins_of"],
+            "nbody_surrogate.comparison.table": ["comparison_table", "run_table"],
+            "nbody_surrogate.comparison.text_table": ["TextTable"],
+            "nbody_surrogate.contracts.integrator": ["AbstractIntegrator"],
+            "nbody_surrogate.contracts.model_card": ["Card"],
+            "nbody_surrogate.contracts.state": ["Particles", "State"],
+            "nbody_surrogate.contracts.surrogate": ["AbstractSurrogate"],
+            "nbody_surrogate.contracts.system": ["AbstractSystem"],
+            "nbody_surrogate.errors": [
+                "FileFormatError",
+                "InputError",
+                "NBodyError",
+                "NBodyWarning",
+                "PluginError",
+                "RunError",
+            ],
+            "nbody_surrogate.formats.h5md": ["read_h5md"],
+            "nbody_surrogate.formats.initial": ["read_initial"],
+            "nbody_surrogate.integrators.build": ["make_integrator"],
+            "nbody_surrogate.registry.registry": [
+                "make_system",
+                "register_integrator",
+                "register_surrogate",
+                "register_system",
+            ],
+            "nbody_surrogate.results.trajectory": ["Ensemble", "Trajectory"],
+            "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
+            "nbody_surrogate.simulation.file_writer": ["Output"],
+            "nbody_surrogate.simulation.guard.options": ["Guard"],
+            "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
+            "nbody_surrogate.simulation.resume": ["resume"],
+            "nbody_surrogate.simulation.simulate": ["simulate"],
+            "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],
+            "nbody_surrogate.viz.figures.plot": ["plot"],
+            "nbody_surrogate.viz.html.report": ["write_report"],
+            "nbody_surrogate.viz.html.thumbnail": ["thumbnail"],
+            "nbody_surrogate.viz.render": ["render"],
+        },
+    )
 
-_HOMES = {
-    "AbstractIntegrator": "contracts.integrator",
-    "AbstractSurrogate": "contracts.surrogate",
-    "AbstractSystem": "contracts.system",
-    "Card": "contracts.card",
-    "Comparison": "comparison.comparison",
-    "Ensemble": "results.trajectory",
-    "FileFormatError": "errors",
-    "Guard": "simulation.guard.options",
-    "InputError": "errors",
-    "NBodyError": "errors",
-    "NBodyWarning": "errors",
-    "Particles": "contracts.state",
-    "PluginError": "errors",
-    "RunError": "errors",
-    "State": "contracts.state",
-    "SurrogateIntegrator": "surrogates.integrator",
-    "Trajectory": "results.trajectory",
-    "compare": "comparison.comparison",
-    "make_integrator": "integrators.build",
-    "make_system": "registry.registry",
-    "read_h5md": "formats.h5md",
-    "read_initial": "formats.initial",
-    "register_integrator": "registry.registry",
-    "register_surrogate": "registry.registry",
-    "register_system": "registry.registry",
-    "render": "viz.scene",
-    "resume": "simulation.resume",
-    "simulate": "simulation.simulate",
-}
+    def __getattr__(name: str) -> Any:
+        return version("nbody-surrogate") if name == "__version__" else _load(name)
+
 
 __all__ = [
     "AbstractIntegrator",
     "AbstractSurrogate",
     "AbstractSystem",
     "Card",
+    "Checkpoint",
     "Comparison",
     "Ensemble",
     "FileFormatError",
@@ -83,16 +114,23 @@ __all__ = [
     "InputError",
     "NBodyError",
     "NBodyWarning",
+    "Observer",
+    "Output",
     "Particles",
     "PluginError",
     "RunError",
     "State",
     "SurrogateIntegrator",
+    "TextTable",
     "Trajectory",
+    "Twins",
+    "WarmUp",
     "__version__",
     "compare",
+    "comparison_table",
     "make_integrator",
     "make_system",
+    "plot",
     "read_h5md",
     "read_initial",
     "register_integrator",
@@ -100,19 +138,9 @@ __all__ = [
     "register_system",
     "render",
     "resume",
+    "run_table",
     "simulate",
+    "thumbnail",
+    "twins_of",
+    "write_report",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return version("nbody-surrogate")
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -8,8 +8,8 @@ import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets import DatasetSpec, audit_dataset
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
-from nbody_surrogate.datasets.shard import Block
 
 CONVERGED = 1e-17
 """Mean MSE of two solutions at tolerances of 1e-9 and 1e-10 one frame apart; 4e-20 is measured."""
@@ -30,7 +30,7 @@ class Rows(AbstractTrajectories):
     def _read(self, start, stop):
         charges = self.charges[start:stop]
         particles = Particles(charges, np.ones_like(charges))
-        return Block(self.x[start:stop], self.v[start:stop], particles)
+        return TrajectoryBlock(self.x[start:stop], self.v[start:stop], particles)
 
 
 def audited(trajectories, **options):

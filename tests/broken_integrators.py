@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from examples import Verlet
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
 
@@ -68,6 +69,18 @@ class Careless(Verlet):
             object.__delattr__(system, "acceleration")
 
 
+class Folding(Verlet):
+    """Folds particles back into a box of its own."""
+
+    capabilities = frozenset({"periodic-box"})
+
+    def _advance(self, carry, frames, tick):
+        made = super()._advance(carry, frames, tick)
+        if carry.problem.system.needs:
+            made.x = Box((2.5, 2.5, 2.5)).wrap(made.x)
+        return made
+
+
 class Mute(Verlet):
     def _check(self, problem, state):
         if problem.system.velocity_dependent:
@@ -116,4 +129,5 @@ INTEGRATORS = {
     "unequal-masses": (Massless, "_advance", "own mass"),
     "nonfinite": (spoilt(contagious), "_advance", "leave the others alone"),
     "refusals": (Careless, "_check", "'penning', whose forces depend on velocity"),
+    "capabilities": (Folding, "capabilities", "'soft-spheres', which needs periodic-box"),
 }

@@ -6,7 +6,11 @@ import numpy as np
 from pydantic import field_validator
 
 from examples import Yukawa
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.force_laws import ForceLaws, PairLaw
+from nbody_surrogate.contracts.history import HiddenVariable
+from nbody_surrogate.contracts.neighbours import NeighbourRequest
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.testing import checks
 
 
@@ -60,6 +64,19 @@ def cubes(self, x, v, particles):
     return -(x**3)
 
 
+def careless(self, x, particles, neighbours):
+    """Takes what is listed beyond the cut-off for neighbours."""
+    return neighbours.sum(np.ones((len(neighbours.j), x.shape[2])))
+
+
+def guesses(self, x, v, particles, hidden, neighbours):
+    return {"charge": np.random.default_rng().normal(size=x.shape[:2])}
+
+
+def with_charge(self, rng, n, dimensions):
+    return Yukawa._sample(self, rng, n, dimensions)._replace(hidden={"charge": np.ones(n)})
+
+
 class Doubling(Yukawa.Spec):
     @field_validator("coupling")
     @classmethod
@@ -90,5 +107,25 @@ SYSTEMS = {
         },
         "symmetries",
         "must not hold 'axial-rotation'",
+    ),
+    "potential": (
+        {"potential_energy": AbstractSystem.potential_energy},
+        "conserved",
+        "must not hold 'energy'",
+    ),
+    "box": ({"box": Box((4.0, None, 5.0))}, "pair_acceleration", "every image of a particle"),
+    "neighbours": (
+        {"requested_neighbours": NeighbourRequest(1.0), "neighbour_acceleration": careless},
+        "neighbour_acceleration",
+        "must be the forces of `pair_acceleration`, by ",
+    ),
+    "hidden": (
+        {
+            "hidden_variables": (HiddenVariable("charge"),),
+            "_hidden_rate": guesses,
+            "_sample": with_charge,
+        },
+        "_hidden_rate",
+        "same bits of `charge` each time",
     ),
 }

@@ -92,9 +92,9 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    from nbody_surrogate.registry import registry
+    from nbody_surrogate.registry import lookup
 
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +112,8 @@ def plasma():
     Each kernel compiles them once per session, whatever the parameters of ``plasma(...)``.
     """
     from nbody_simulators.systems.law_system import AbstractLawSystem
-    from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
-    from nbody_surrogate.contracts.system import Draw, SystemSpec
+    from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
     class Pairs(NamedTuple):
         softening: float  # squared; where it is negative, near pairs have forces of NaN

@@ -8,6 +8,7 @@ import os
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.manifest import (
     Manifest,
@@ -16,15 +17,9 @@ from nbody_surrogate.datasets.manifest import (
     spec_hash,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import (
-    Block,
-    ShardData,
-    ShardReader,
-    file_hash,
-    shard_name,
-    write_shard,
-)
+from nbody_surrogate.datasets.shard import ShardData, ShardReader, shard_name, write_shard
 from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.files.sha256 import file_hash
 
 S, T, N = 4, 5, 3
 SPEC = "0123456789abcdef" * 4
@@ -42,14 +37,14 @@ def make_block(count=S, dimensions=3, couplings=False, rows=T, seed=0):
         rng.uniform(0.5, 2.0, size=(count, N)),
         bonds + bonds.swapaxes(1, 2) if couplings else None,
     )
-    return Block(x, v, particles)
+    return TrajectoryBlock(x, v, particles)
 
 
 def some(block, rows):
     """Cut trajectories out of a block."""
     given = (block.particles.charges, block.particles.masses, block.particles.couplings)
     particles = Particles(*(each if each is None else each[rows] for each in given))
-    return Block(block.x[rows], block.v[rows], particles)
+    return TrajectoryBlock(block.x[rows], block.v[rows], particles)
 
 
 def make_data(block, first=0, spec=SPEC, t=None, stream=None, verified=False):

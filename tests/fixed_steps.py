@@ -8,8 +8,8 @@ from nbody_surrogate import (
     AbstractSystem,
     make_integrator,
 )
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.force_laws import ForceLaws
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
 SPLITTING = ["symplectic-euler", "leapfrog", "yoshida4"]
 METHODS = [*SPLITTING, "rk4", "boris"]

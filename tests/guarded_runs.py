@@ -19,10 +19,10 @@ from nbody_surrogate import (
     SurrogateIntegrator,
     simulate,
 )
-from nbody_surrogate.contracts.card import CardSystem
+from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.contracts.surrogate import SurrogateConfig
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
 DT, FRAMES, SEGMENT, HISTORY = 0.1, 25, 5, 3
 

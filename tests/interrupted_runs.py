@@ -15,6 +15,7 @@ from nbody_surrogate import (
     simulate,
 )
 from nbody_surrogate.simulation.checkpoint import read_restart
+from nbody_surrogate.simulation.file_writer import Output
 
 FRAMES, SEGMENT = 22, 5
 RESTART = "run.restart"
@@ -37,14 +38,13 @@ def guard_of(name):
     return None if thresholds is None else Guard("fallback", reference="dop853", **thresholds)
 
 
-def run_of(name, batch=1, output="run.h5", frames=FRAMES, **options):
+def run_of(name, batch=1, output="run.h5", frames=FRAMES, checkpoint=None, **options):
     """Run from the start, in the working directory."""
     system = make_system("charged")
     start = system.sample(3, 5, batch)
-    guard = guard_of(name)
-    return simulate(
-        system, *start, frames, method_of(name), guard=guard, output=output, seed=3, **options
-    )
+    place = Output(output, checkpoint=checkpoint)
+    method, guard = method_of(name), guard_of(name)
+    return simulate(system, *start, frames, method, guard=guard, output=place, **options)
 
 
 def arrays_of(path):
@@ -74,7 +74,9 @@ def interrupted(name="leapfrog", batch=2, frames=12, **options):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_of(name, batch, checkpoint=options.pop("checkpoint", RESTART), progress=stop, **options)
+        run_of(
+            name, batch, checkpoint=options.pop("checkpoint", RESTART), observers=stop, **options
+        )
     return read_restart(RESTART)
 
 

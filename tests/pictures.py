@@ -11,7 +11,7 @@ from PIL import Image
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.results.trajectory import RunInfo, Trajectory
-from nbody_surrogate.viz.scene import render
+from nbody_surrogate.viz.render import render
 
 SIZE = (240, 180)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 

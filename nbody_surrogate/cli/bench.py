@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.files import free_base, write_whole
+from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
+    from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
     from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
-    from nbody_surrogate.evaluation.work_precision.timing import Task
     from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["bench"]
@@ -67,13 +67,13 @@ def bench(**options: Any) -> None:
     warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
     _check(options)
     base = _base(options)
-    task = _task(options)
-    contenders = _contenders(task, options)
+    benchmark = _benchmark(options)
+    contenders = _contenders(benchmark, options)
     hidden = options["quiet"] or options["as_json"]
     with progress_bar("bench", len(contenders), hidden=hidden) as progress:
         found = measure(
             contenders,
-            task,
+            benchmark,
             seconds=options["seconds"],
             threads=options["threads"],
             clock=options["clock"],
@@ -105,8 +105,8 @@ def _base(options: dict[str, Any]) -> Path:
     return free_base(options["output"], name, SUFFIXES, options["overwrite"])
 
 
-def _task(options: dict[str, Any]) -> Task:
-    from nbody_surrogate.evaluation.work_precision.timing import Task, check_horizons
+def _benchmark(options: dict[str, Any]) -> Benchmark:
+    from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark, check_horizons
     from nbody_surrogate.registry.registry import make_system
 
     system = make_system(options["system"], **parameters_of(options["parameter"]))
@@ -115,33 +115,39 @@ def _task(options: dict[str, Any]) -> Task:
     batches = tuple(sorted(set(options["batch"] or (1, min(16, options["trajectories"])))))
     starts = max(options["trajectories"], *batches)
     state, particles = system.sample(options["seed"], options["particles"], starts)
-    return Task(system, state, particles, horizons, batches)
+    return Benchmark(system, state, particles, horizons, batches)
 
 
-def _contenders(task: Task, options: dict[str, Any]) -> list[Contender]:
+def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender]:
     """Make the methods; those that were asked for must fit, the default ones may not."""
     import torch
 
-    from nbody_surrogate.environment.device import resolve_device
-    from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
-    from nbody_surrogate.evaluation.work_precision.timing import segment_for
-    from nbody_surrogate.integrators.method_text import contender, ladder, learned_names, split
+    from nbody_surrogate.contracts.device import resolve_device
+    from nbody_surrogate.evaluation.work_precision.benchmark import segment_for
+    from nbody_surrogate.integrators.method_text import (
+        contender,
+        learned_names,
+        split_methods,
+        sweep,
+    )
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
     asked = options["integrators"] is not None
-    names = split(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
+    names = (
+        split_methods(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
+    )
     made = []
-    for text in dict.fromkeys(rung for name in names for rung in ladder(name)):
+    for text in dict.fromkeys(rung for name in names for rung in sweep(name)):
         try:
             each = contender(
                 text,
-                segment=segment_for(task.frames),
+                segment=segment_for(benchmark.frames),
                 threads=options["threads"],
                 device=device,
             )
-            system = with_numpy_force(task.system) if each.numpy_force else task.system
-            each.method.start(system, *task.some(0, 1), task.dt)
+            system = benchmark.system_for(each)
+            each.method.check(system, *benchmark.some(0, 1), benchmark.dt)
         except InputError:
             if asked:
                 raise
@@ -158,8 +164,8 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     said, front = sentences(found), fronts(found)
     said += [warning] if (warning := busy(found)) else []
     text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
-    write_whole(base.with_name(base.name + ".csv"), _as_csv(found.points))
-    write_whole(base.with_name(base.name + ".json"), text)
+    write_text(base.with_name(base.name + ".csv"), _as_csv(found.points))
+    write_text(base.with_name(base.name + ".json"), text)
     figure = draw_work_precision(found)
     for suffix in (".png", ".svg"):
         save(figure, base.with_name(base.name + suffix))

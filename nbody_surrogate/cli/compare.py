@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.files import free_base, write_whole
+from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -22,9 +21,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.comparison.lyapunov import Twins
     from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = [
-    "compare",
-]
+__all__ = ["compare"]
 
 SILENT = ("output", "overwrite", "as_json", "quiet")
 SUFFIXES = (".json", ".png")
@@ -58,6 +55,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     each beside its noise floor. The floor is what a true solution differs by, whose start is off
     by a thousandth of the cloud's spread.
     """
+    from nbody_surrogate.comparison.lyapunov import twins_or_why
+
     _check(files, options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
     warnings.simplefilter("ignore", NBodyWarning)
@@ -83,8 +82,6 @@ class _Found:
         twins: Twins | None,
         no_floor: str | None,
     ) -> _Found:
-        from dataclasses import replace
-
         from nbody_surrogate.comparison.comparison import compare as compared
 
         made = []
@@ -94,12 +91,7 @@ class _Found:
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
         runs = {reference.info.label: reference} | candidates
-        failures = [
-            f"{name}, trajectory {b} stopped: {message}"
-            for name, run in runs.items()
-            for b, message in enumerate(run.info.message)
-            if message
-        ]
+        failures = [line for name, run in runs.items() for line in run.info.failures(name)]
         return cls(made, no_floor, failures)
 
 
@@ -134,7 +126,8 @@ def _from_files(
     from nbody_surrogate.comparison.alignment import interpolated
     from nbody_surrogate.formats.h5md import read_h5md
 
-    reference, *others = (read_h5md(path) for path in files)
+    reference = read_h5md(files[0])
+    others = [read_h5md(path) for path in files[1:]]
     if options["interpolate"]:
         others = [interpolated(run, reference) for run in others]
     labels = [run.info.label for run in others]
@@ -151,12 +144,13 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     """Run the reference and the methods on the same starts."""
     import torch
 
-    from nbody_surrogate.contracts.segment import whole_frames
-    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.contracts.device import resolve_device
+    from nbody_surrogate.contracts.segment import frame_count
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
-    from nbody_surrogate.integrators.method_text import contender, split
+    from nbody_surrogate.integrators.method_text import contender, split_methods
     from nbody_surrogate.integrators.reference import default_reference
     from nbody_surrogate.registry.registry import make_system
+    from nbody_surrogate.simulation.observers import WarmUp
     from nbody_surrogate.simulation.simulate import simulate
 
     torch.set_num_threads(options["threads"])
@@ -166,18 +160,21 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     state, particles = system.sample(seed, options["particles"] or DEFAULT_PARTICLES, batch)
     dt = system.spec.frame_dt
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
-    frames = whole_frames(duration, dt)
+    frames = frame_count(duration, dt)
     shared = {"threads": options["threads"], "device": device}
     first = contender(options["reference"] or default_reference(system, batch), **shared)
-    methods = [first, *(contender(each, **shared) for each in split(options["integrators"]))]
+    methods = [
+        first,
+        *(contender(each, **shared) for each in split_methods(options["integrators"])),
+    ]
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
     for each, its in zip(methods, physics, strict=True):
-        each.method.start(its, state, particles, dt)
+        each.method.check(its, state, particles, dt)
     runs = []
     hidden = options["quiet"] or options["as_json"]
     with progress_bar("compare", len(methods), hidden=hidden) as progress:
         for each, its in zip(methods, physics, strict=True):
-            run = simulate(its, state, particles, frames, each.method, seed=seed, warm_up=True)
+            run = simulate(its, state, particles, frames, each.method, observers=WarmUp())
             runs.append(_of_system(run, system))
             progress(len(runs), len(methods))
     return runs[0], {each.label: run for each, run in zip(methods[1:], runs[1:], strict=True)}
@@ -185,25 +182,24 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
 
 def _of_system(run: Ensemble, system: Any) -> Ensemble:
     """Name the system itself where its force was in NumPy."""
-    from dataclasses import replace
-
-    named = {"system": system.name, **system.spec.model_dump(mode="json")}
-    return replace(run, info=replace(run.info, system=named))
+    return replace(run, info=replace(run.info, system=system.description))
 
 
 def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
-    from nbody_surrogate.cli.comparison_table import print_comparisons
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.table import comparison_table
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.comparison import draw_comparisons
 
     text = json.dumps(_as_dict(found), indent=1, allow_nan=False) + "\n"
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
-    write_whole(paths[0], text)
+    write_text(paths[0], text)
     save(draw_comparisons(found.comparisons), paths[1])
     if options["as_json"]:
         click.echo(text, nl=False)
     elif not options["quiet"]:
-        print_comparisons(found.comparisons, found.no_floor, found.failures, paths)
+        table = comparison_table(found.comparisons, found.no_floor)
+        print_table(replace(table, failures=tuple(found.failures)), paths, whole_lines=True)
 
 
 def _as_dict(found: _Found) -> dict[str, Any]:

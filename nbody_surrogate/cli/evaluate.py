@@ -10,7 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
-from nbody_surrogate.cli.files import write_whole
+from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.output_path import check_output_file
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.evaluation.rollouts import Truth
     from nbody_surrogate.evaluation.scorecard import Row
-    from nbody_surrogate.surrogates.library import Model
+    from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["evaluate"]
 
@@ -63,7 +63,7 @@ def evaluate(model: str, **options: Any) -> None:
     over the clean subset, whose labels keep their energy.
     """
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
-    from nbody_surrogate.surrogates.library import find_model
+    from nbody_surrogate.surrogates.trained_models import find_model
 
     _check(options)
     found = find_model(model)
@@ -196,8 +196,8 @@ def _print_task(rows: list[dict[str, Any]]) -> None:
 
 def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
     from nbody_surrogate.environment.versions import versions
-    from nbody_surrogate.evaluation.model_card import card_text
-    from nbody_surrogate.surrogates.library import CARD_FILE, EVALUATION_FILE
+    from nbody_surrogate.evaluation.model_card_text import card_text
+    from nbody_surrogate.surrogates.trained_models import CARD_FILE, EVALUATION_FILE
 
     found = {
         "model": model.name,
@@ -209,7 +209,7 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
     if options["as_json"]:
         click.echo(text, nl=False)
     if options["output"] is not None:
-        write_whole(options["output"], text)
+        write_text(options["output"], text)
     if options["card"]:
-        write_whole(model.folder / EVALUATION_FILE, text)
-        write_whole(model.folder / CARD_FILE, card_text(model))
+        write_text(model.folder / EVALUATION_FILE, text)
+        write_text(model.folder / CARD_FILE, card_text(model))

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.contracts.times import same_spacing
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
-    from nbody_surrogate.contracts.card import Card
+    from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-    from nbody_surrogate.evaluation.one_shot import Task
-    from nbody_surrogate.surrogates.library import Model
+    from nbody_surrogate.evaluation.one_shot_task import OneShotTask
+    from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["task_rows_of"]
 
-SAME = 1e-9  # relative difference of times that counts as none
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 
 
 def task_rows_of(model: Model, options: dict[str, Any]) -> list[dict[str, Any]]:
     """Score a model and what it is held against on the task of a data set; return the rows."""
     from nbody_surrogate.datasets.dataset import Dataset
-    from nbody_surrogate.evaluation.one_shot import read_task, score_model, score_references
+    from nbody_surrogate.evaluation.one_shot import score_model, score_references
+    from nbody_surrogate.evaluation.one_shot_task import read_task
 
     network, card = model.load()
     _check(model, options)
@@ -55,14 +55,14 @@ def _check(model: Model, options: dict[str, Any]) -> None:
 
 
 def _check_task(
-    model: Model, network: AbstractSurrogate, card: Card, task: Task, particles: int
+    model: Model, network: AbstractSurrogate, card: Card, task: OneShotTask, particles: int
 ) -> None:
     assert card.horizon is not None
     for what, got, wanted in (
         ("a horizon of", task.horizon, card.horizon),
         ("frames a time apart of", task.spacing, card.frame_dt),
     ):
-        if not math.isclose(got, wanted, rel_tol=SAME):
+        if not same_spacing(got, wanted):
             raise InputError(
                 f"`dataset` has {what} {got:g}, {model.name} was trained for {wanted:g}"
             )
@@ -74,7 +74,7 @@ def _check_task(
 def _prepared(network: AbstractSurrogate, options: dict[str, Any]) -> AbstractSurrogate:
     import torch
 
-    from nbody_surrogate.environment.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
 
     torch.set_num_threads(options["threads"])
     dtype = network.dtype if options["dtype"] is None else resolve_dtype(options["dtype"])

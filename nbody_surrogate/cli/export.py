@@ -19,11 +19,11 @@ __all__ = ["export"]
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def export(run: Path, output: Path, trajectory: int, overwrite: bool, quiet: bool) -> None:
     """Write RUN, an H5MD file, to OUTPUT: .extxyz (ASE), .npz (NumPy) or .vtkhdf (ParaView)."""
-    from nbody_surrogate.formats.export import check_exchange_path
+    from nbody_surrogate.formats.export import check_export_path
     from nbody_surrogate.formats.export import export as exported
     from nbody_surrogate.formats.h5md import read_h5md
 
-    check_exchange_path(output, overwrite)
+    check_export_path(output, overwrite)
     ensemble = read_h5md(run)
     if not 0 <= trajectory < len(ensemble):
         raise InputError(f"`trajectory` must be from 0 to {len(ensemble) - 1}, got {trajectory}")

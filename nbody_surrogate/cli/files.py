@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import glob
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.files.output_path import CheckedPath, check_output_file
 
-__all__ = ["Files", "free_base", "write_whole"]
+__all__ = ["Files", "free_base", "write_text"]
 
 
 @dataclass(frozen=True)
 class Files:
     """The files of a run; None where there is none."""
 
-    output: Path
-    reference: Path | None
-    picture: Path | None
-    report: Path | None = None
+    output: os.PathLike[str]
+    reference: os.PathLike[str] | None
+    picture: os.PathLike[str] | None
+    report: os.PathLike[str] | None = None
+    checkpoint: os.PathLike[str] | None = None
 
     @classmethod
     def of(cls, request: Request) -> Files:
@@ -33,33 +35,32 @@ class Files:
         """
         from nbody_surrogate.formats.h5md import check_output_path
 
+        overwrite = request.overwrite
+        picture = report = checkpoint = reference = None
         if request.render is not None:
             from nbody_surrogate.viz.scene import check_picture_path
 
-            check_picture_path(request.render, request.overwrite)
+            picture = CheckedPath(check_picture_path(request.render, overwrite))
         if request.report is not None:
             from nbody_surrogate.viz.html.document import check_page_path
 
-            check_page_path(request.report, request.overwrite)
-        if request.output is None:
-            output = _free_name(request)
-        else:
-            output = request.output
-            check_output_path(output, request.overwrite)
-        reference = None if request.no_reference else output.with_suffix(".reference.h5")
-        if reference is not None:
-            check_output_path(reference, request.overwrite)
+            report = CheckedPath(check_page_path(request.report, overwrite))
+        output = _free_name(request) if request.output is None else request.output
+        if not request.no_reference:
+            beside = output.with_suffix(".reference.h5")
+            reference = CheckedPath(check_output_path(beside, overwrite))
         if request.checkpoint is not None:
             from nbody_surrogate.simulation.checkpoint import check_restart_path
 
-            check_restart_path(request.checkpoint, request.overwrite)
-        return cls(output, reference, request.render, request.report)
+            checkpoint = CheckedPath(check_restart_path(request.checkpoint, overwrite))
+        checked = CheckedPath(check_output_path(output, overwrite))
+        return cls(checked, reference, picture, report, checkpoint)
 
     @property
     def written(self) -> list[Path]:
         """Those that there are."""
         paths = (self.output, self.reference, self.picture, self.report)
-        return [path for path in paths if path is not None]
+        return [Path(path) for path in paths if path is not None]
 
 
 def _free_name(request: Request) -> Path:
@@ -111,7 +112,7 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     return output
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file of text in one step.
 
     Raises
@@ -119,7 +120,7 @@ def write_whole(path: Path, text: str) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.files.atomic import whole_file
+    from nbody_surrogate.files.atomic import atomic_file
 
-    with whole_file(path) as file:
+    with atomic_file(path) as file:
         file.write(text.encode())

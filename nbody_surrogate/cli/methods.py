@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.cli.request import Problem, Request, given
+from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.integrators.build import Method
 
 __all__ = ["methods"]
 
 
 def methods(
-    request: Request, problem: Problem
+    request: Request, problem: InitialValueProblem
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     """Build the method and its reference, each with the options that apply to it.
 
@@ -26,76 +27,75 @@ def methods(
     FileFormatError
         If the weights of a surrogate are damaged.
     """
-    reference = None if request.no_reference else _reference_name(request, problem)
-    method, truth = _build(request, reference)
+    from nbody_surrogate.integrators.build import find_method
+
+    found, reference = find_method(request.integrator), None
+    if not request.no_reference:
+        name = _reference_name(request, problem)
+        reference = found if name == found.name else find_method(name, "reference")
+    method, truth = _build(request, found, reference)
     if request.verify:
         _check_verifiable(method, truth)
     for each in (method, truth):
         if each is not None:  # before the first of them runs
-            each.start(problem.system, problem.state, problem.particles, problem.dt)
+            each.check(problem.system, problem.state, problem.particles, problem.dt)
     return method, truth
 
 
-def _reference_name(request: Request, problem: Problem) -> str:
+def _reference_name(request: Request, problem: InitialValueProblem) -> str:
     """Choose the reference where none is named.
 
     The two forms of one method are not held against each other at equal tolerance: they make
     almost the same errors.
     """
-    from nbody_surrogate.integrators.reference import COMPILED, EVERYWHERE, default_reference
+    from nbody_surrogate.integrators.reference import (
+        COMPILED_SOLVER,
+        SCIPY_SOLVER,
+        default_reference,
+    )
 
     if request.reference is not None:
         return request.reference
-    if request.integrator.rpartition(":")[2] in (COMPILED, EVERYWHERE):
+    if request.integrator.rpartition(":")[2] in (COMPILED_SOLVER, SCIPY_SOLVER):
         return request.integrator
     return default_reference(problem.system, len(problem.state.x))
 
 
 def _build(
-    request: Request, reference: str | None
+    request: Request, found: Method, reference: Method | None
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
-    from nbody_surrogate.integrators.build import integrator_options, make_integrator
-
-    known = integrator_options(request.integrator)
-    for_truth: frozenset[str] = frozenset()
-    if reference is not None:
-        for_truth = integrator_options(reference, "reference")
-    tolerances = given(rtol=request.rtol, atol=request.atol)
-    steps = given(substeps=request.substeps, step=request.step)
-    special = steps | given(
+    known = found.options
+    for_truth = frozenset() if reference is None else reference.options
+    tolerances = not_none(rtol=request.rtol, atol=request.atol)
+    steps = not_none(substeps=request.substeps, step=request.step)
+    special = steps | not_none(
         dtype=request.dtype, weights=request.weights, compile=request.compiled or None
     )
     for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
         raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
-    shared = tolerances | _hardware(request)
-    method = make_integrator(request.integrator, **special, **_applying(shared, known))
+    shared = tolerances | _hardware(request, found)
+    method = found.build(**special, **found.applying(shared))
     if reference is None:
         return method, None
-    if reference == request.integrator:
+    if reference is found:
         return method, _sharper_self(method)
-    return method, make_integrator(reference, **_applying(shared, for_truth))
+    return method, reference.build(**reference.applying(shared))
 
 
-def _applying(options: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if key in known}
-
-
-def _hardware(request: Request) -> dict[str, Any]:
+def _hardware(request: Request, found: Method) -> dict[str, Any]:
     """Check device and threads, without importing torch for a solver on the default device."""
-    from nbody_surrogate.registry.registry import is_surrogate
-
     if request.threads < 1:
         raise InputError(f"`threads` must be at least 1, got {request.threads}")
-    if is_surrogate(request.integrator):
+    if found.learned:
         import torch
 
         torch.set_num_threads(request.threads)
     elif request.device != "auto":
-        from nbody_surrogate.environment.device import resolve_device
+        from nbody_surrogate.contracts.device import resolve_device
 
         resolve_device(request.device)
     device = None if request.device == "auto" else request.device
-    return given(threads=request.threads, device=device)
+    return not_none(threads=request.threads, device=device)
 
 
 def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:

@@ -19,7 +19,7 @@ def list_() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from nbody_surrogate.surrogates.library import shipped_models
+    from nbody_surrogate.surrogates.trained_models import shipped_models
 
     heads = ("name", "surrogate", "systems", "particles", "frame dt", "parameters", "kB")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
@@ -41,7 +41,7 @@ def list_() -> None:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the card of a model: its NAME, the folder of its weights, or a run folder."""
-    from nbody_surrogate.evaluation.model_card import card_text
-    from nbody_surrogate.surrogates.library import find_model
+    from nbody_surrogate.evaluation.model_card_text import card_text
+    from nbody_surrogate.surrogates.trained_models import find_model
 
     click.echo(card_text(find_model(name)), nl=False)

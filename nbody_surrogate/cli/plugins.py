@@ -29,7 +29,7 @@ def plugins() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
 def list_(as_json: bool) -> None:
     """List all that is provided, by kind and name. Nothing of it is imported."""
-    from nbody_surrogate.registry.registry import entries
+    from nbody_surrogate.registry.lookup import entries
 
     found = entries()
     if as_json:

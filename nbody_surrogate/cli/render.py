@@ -7,6 +7,7 @@ from typing import Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.errors import InputError
 
 __all__ = ["render"]
@@ -37,14 +38,15 @@ def render(run: Path, **options: Any) -> None:
 
     The reference, drawn solid, is `RUN.reference.h5` beside it where `--against` names no other.
     """
+    from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.viz.render import render as drawn
     from nbody_surrogate.viz.scene import check_picture_path
-    from nbody_surrogate.viz.scene import render as drawn
 
     output = options["output"]
     if output is not None:
-        check_picture_path(output, options["overwrite"])
-    against = _reference_of(run, options)
+        output = CheckedPath(check_picture_path(output, options["overwrite"]))
+    against = reference_file(run, options["against"], options["no_against"])
     ensemble = read_h5md(run)
     which = options["trajectory"]
     if not 0 <= which < len(ensemble):
@@ -70,13 +72,3 @@ def render(run: Path, **options: Any) -> None:
     )
     if output is not None and not options["quiet"]:
         click.echo(f"File: {output}")
-
-
-def _reference_of(run: Path, options: dict[str, Any]) -> Path | None:
-    against: Path | None = options["against"]
-    if options["no_against"]:
-        if against is not None:
-            raise InputError("`against` and `no_against` do not go together")
-        return None
-    beside = run.with_suffix(".reference.h5")
-    return beside if against is None and beside.is_file() else against

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.errors import InputError
-from nbody_surrogate.viz.html.report import write_report_of
+from nbody_surrogate.cli.reference_file import reference_file
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = [
-    "report",
-]
+__all__ = ["report"]
 
 
 @click.command()
@@ -40,19 +33,19 @@ def report(
 
     The reference is `RUN.reference.h5` beside it where `--against` names no other.
     """
+    from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.viz.html.document import check_page_path
+    from nbody_surrogate.viz.html.report import write_report
 
     output = run.with_suffix(".html") if output is None else output
-    check_page_path(output, overwrite, "output")
-    beside = run.with_suffix(".reference.h5")
-    if no_against and against is not None:
-        raise InputError("`against` and `no_against` do not go together")
-    if against is None and beside.is_file() and not no_against:
-        against = beside
+    checked = CheckedPath(check_page_path(output, overwrite, "output"))
+    against = reference_file(run, against, no_against)
     candidate = read_h5md(run)
     reference = None if against is None else read_h5md(against)
     command = command_line(("quiet", "overwrite"))
-    write_report_of(candidate, reference, output, command, overwrite, floor=not no_floor)
+    write_report(
+        candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
+    )
     if not quiet:
         click.echo(f"Report: {output}")

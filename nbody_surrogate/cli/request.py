@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import rich_click as click
+
+from nbody_surrogate.cli.options import option
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.contracts.segment import whole_frames
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_PARTICLES",
-    "Problem",
+    "InitialValueProblem",
     "Request",
-    "given",
+    "not_none",
 ]
 
 DEFAULT_PARTICLES = 30
@@ -28,52 +30,121 @@ DEFAULT_PARTICLES = 30
 class Request:
     """The options of `nbody-sim run`, as given."""
 
-    system: str
-    parameter: tuple[str, ...]
-    particles: int | None
-    trajectories: int | None
-    seed: int | None
-    initial: Path | None
-    initial_frame: int | None
-    duration: float
-    frame_dt: float | None
-    softening: float | None
-    integrator: str
-    reference: str | None
-    no_reference: bool
-    verify: bool
-    rtol: float | None
-    atol: float | None
-    substeps: int | None
-    step: float | None
-    device: str
-    dtype: str | None
-    threads: int
-    weights: str | None
-    compiled: bool
-    guard: str | None
-    threshold: tuple[str, ...]
-    checkpoint: Path | None
-    output: Path | None
-    overwrite: bool
-    render: Path | None
-    report: Path | None
-    as_json: bool
-    quiet: bool
+    system: str = option(
+        "--system", default="charged", show_default=True, help="Physics to simulate."
+    )
+    parameter: tuple[str, ...] = option(
+        "-p",
+        "--parameter",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Parameter of the system, such as softening=0.2; may be repeated.",
+    )
+    particles: int | None = option(
+        "-n", "--particles", type=int, help=f"Particles.  [default: {DEFAULT_PARTICLES}]"
+    )
+    trajectories: int | None = option(
+        "--trajectories", type=int, help="Starts, run as one batch.  [default: 1]"
+    )
+    seed: int | None = option("--seed", type=int, help="Seed of the sampler.  [default: 0]")
+    initial: Path | None = option(
+        "--initial",
+        type=click.Path(path_type=Path),
+        help="Start from a file: .npz with x, v, charges, masses, or a frame of an .h5 run.",
+    )
+    initial_frame: int | None = option(
+        "--initial-frame", type=int, help="Frame of that run.  [default: 0]"
+    )
+    duration: float = option(
+        "--duration", type=float, default=5.0, show_default=True, help="Time units."
+    )
+    frame_dt: float | None = option(
+        "--frame-dt", type=float, help="Between frames.  [default: the system's]"
+    )
+    softening: float | None = option(
+        "--softening", type=float, help="Plummer length.  [default: the system's]"
+    )
+    integrator: str = option(
+        "--integrator", default="dop853", show_default=True, help="Solver or surrogate."
+    )
+    reference: str | None = option(
+        "--reference",
+        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start]",
+    )
+    no_reference: bool = option("--no-reference", is_flag=True, help="Run without ground truth.")
+    verify: bool = option(
+        "--verify", is_flag=True, help="Estimate the error of the ground truth itself."
+    )
+    rtol: float | None = option(
+        "--rtol", type=float, help="Relative tolerance of adaptive solvers."
+    )
+    atol: float | None = option(
+        "--atol", type=float, help="Absolute tolerance of adaptive solvers."
+    )
+    substeps: int | None = option(
+        "--substeps", type=int, help="Steps per frame of fixed-step methods."
+    )
+    step: float | None = option(
+        "--step", type=float, help="Their step size, in place of --substeps."
+    )
+    device: str = option(
+        "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+    )
+    dtype: str | None = option(
+        "--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']"
+    )
+    threads: int = option(
+        "--threads", type=int, default=1, show_default=True, help="More pay for large batches."
+    )
+    weights: str | None = option(
+        "--weights", help="Shipped ones by name, or the folder of a trained model."
+    )
+    compiled: bool = option(
+        "--compile", is_flag=True, help="Compile a surrogate's step, for long runs."
+    )
+    guard: str | None = option(
+        "--guard",
+        help="What becomes of a segment that goes wrong: warn, stop, or fallback on the reference.",
+    )
+    threshold: tuple[str, ...] = option(
+        "--threshold",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, closest, "
+        "fastest, most, longest. May be repeated.",
+    )
+    checkpoint: Path | None = option(
+        "--checkpoint",
+        type=click.Path(path_type=Path),
+        help="Restart file, replaced at each segment's end; nbody-sim resume goes on from it.",
+    )
+    output: Path | None = option(
+        "-o", "--output", type=click.Path(path_type=Path), help="H5MD file.  [default: in runs/]"
+    )
+    overwrite: bool = option("--overwrite", is_flag=True, help="Replace existing files.")
+    render: Path | None = option(
+        "--render",
+        type=click.Path(path_type=Path),
+        help="Picture (.png), movie (.mp4, .gif) or page.",
+    )
+    report: Path | None = option(
+        "--report", type=click.Path(path_type=Path), help="A page (.html): numbers, curves, 3D."
+    )
+    as_json: bool = option("--json", is_flag=True, help="Print the table as one JSON object.")
+    quiet: bool = option("-q", "--quiet", is_flag=True, help="Print errors only.")
 
 
 @dataclass(frozen=True)
-class Problem:
+class InitialValueProblem:
     """What is to be simulated, whatever the method."""
 
     system: AbstractSystem
     state: State
     particles: Particles
     frames: int
-    seed: int | None
 
     @classmethod
-    def of(cls, request: Request) -> Problem:
+    def of(cls, request: Request) -> InitialValueProblem:
         """Build the system and the start.
 
         Raises
@@ -83,11 +154,12 @@ class Problem:
         FileFormatError
             If the file of the start is damaged.
         """
+        from nbody_surrogate.contracts.segment import frame_count
+
         system = _system(request)
-        frames = whole_frames(request.duration, system.spec.frame_dt)
+        frames = frame_count(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
-        seed = None if request.initial is not None else request.seed or 0
-        return cls(system, state, particles, frames, seed)
+        return cls(system, state, particles, frames)
 
     @property
     def dt(self) -> float:
@@ -95,7 +167,7 @@ class Problem:
         return self.system.spec.frame_dt
 
 
-def given(**options: Any) -> dict[str, Any]:
+def not_none(**options: Any) -> dict[str, Any]:
     """Return the options that are not None."""
     return {key: value for key, value in options.items() if value is not None}
 
@@ -103,7 +175,7 @@ def given(**options: Any) -> dict[str, Any]:
 def _system(request: Request) -> AbstractSystem:
     from nbody_surrogate.registry.registry import make_system
 
-    settled = given(frame_dt=request.frame_dt, softening=request.softening)
+    settled = not_none(frame_dt=request.frame_dt, softening=request.softening)
     return make_system(request.system, **parameters_of(request.parameter, settled))
 
 
@@ -117,7 +189,7 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
         n = DEFAULT_PARTICLES if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
         return system.sample(seed, n, trajectories)
-    settled = given(
+    settled = not_none(
         particles=request.particles, trajectories=request.trajectories, seed=request.seed
     )
     for name, value in settled.items():

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
-from nbody_surrogate.cli.job import Job, Stage
 from nbody_surrogate.cli.methods import methods
-from nbody_surrogate.cli.request import Problem, Request, given
+from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
+from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -59,24 +59,24 @@ def resume(
         overwrite=overwrite,  # no file says what may be replaced
         as_json=as_json or note.request.as_json,
         quiet=quiet or note.request.quiet,
-        **given(weights=weights, threads=threads),
+        **not_none(weights=weights, threads=threads),
     )
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
     problem = _problem(restart)
     method, reference = methods(request, problem)
-    job, frames = Job(request, note.files), problem.frames
+    both, frames = TwoRuns(request, note.files), problem.frames
     if note.stage == "reference" and reference is not None:
         from nbody_surrogate.formats.h5md import read_h5md
 
         first = read_h5md(note.files.output)
-        job.conclude([first, job.resume(reference, frames, "reference", allow_inexact)])
+        both.conclude([first, both.resume(reference, frames, "reference", allow_inexact)])
         return
-    runs: list[Ensemble] = [job.resume(method, frames, "method", allow_inexact)]
+    runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]
     if reference is not None:
         start = replace(problem, state=runs[0].state(0))
-        runs.append(job.simulate(start, reference, "reference"))
-    job.conclude(runs)
+        runs.append(both.simulate(start, reference, "reference"))
+    both.conclude(runs)
 
 
 @dataclass(frozen=True)
@@ -100,13 +100,12 @@ class _Note:
         return note
 
 
-def _problem(restart: Restart) -> Problem:
+def _problem(restart: Restart) -> InitialValueProblem:
     """Pose the problem from where the run is by now."""
     from nbody_surrogate.contracts.state import State
-    from nbody_surrogate.registry.registry import make_system
+    from nbody_surrogate.registry.registry import system_from
 
-    document = restart.document
-    parameters = dict(document.system)
-    system = make_system(str(parameters.pop("system", None)), **parameters)
-    state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
-    return Problem(system, state, restart.particles, document.frames, document.seed)
+    document, arrays = restart.document, restart.arrays
+    state = State(document.t0, arrays["carry.x"], arrays["carry.v"], seed=document.seed)
+    system = system_from(document.system)
+    return InitialValueProblem(system, state, restart.particles, document.frames)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.files import write_whole
+from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.interruption import interruptible
+from nbody_surrogate.files.json_file import write_json
 
 __all__ = ["study"]
 
@@ -39,11 +39,12 @@ def study(
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
-    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
-    from nbody_surrogate.study.running import run_study
+    from nbody_surrogate.study.markdown import to_markdown
+    from nbody_surrogate.study.run_study import run_study
     from nbody_surrogate.study.spec import read_study, with_budget
-    from nbody_surrogate.study.summary import summarise, to_markdown
+    from nbody_surrogate.study.summary import summarise
 
     spec = with_budget(read_study(config), steps, minutes)
     where, command = str(resolve_device(device)), command_line(("quiet",))
@@ -61,8 +62,8 @@ def study(
         "study": spec.model_dump(mode="json"),
         "tables": [asdict(table) for table in tables],
     }
-    write_whole(output / "results.json", json.dumps(found, indent=1) + "\n")
-    write_whole(output / "table.md", text)
+    write_json(output / "results.json", found, indent=1)
+    write_text(output / "table.md", text)
     draw_study(tables, output / "figure.png")
     if not quiet:
         click.echo(text, nl=False)

@@ -1,100 +1,62 @@
-"""The table that `nbody-sim run` ends with."""
+"""Tables on the terminal: those that `nbody-sim run` and `nbody-sim compare` end with."""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from nbody_surrogate.cli.guards import guard_lines
 from nbody_surrogate.comparison.comparison import Comparison
-from nbody_surrogate.comparison.table import DRIFTS, drift_label, rows_alone
-from nbody_surrogate.results.label_error import LabelErrors, label_errors
+from nbody_surrogate.comparison.table import run_table
+from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = [
-    "print_report",
-]
+__all__ = ["print_report", "print_table"]
 
 
 def print_report(runs: list[Ensemble], comparison: Comparison | None, files: list[Path]) -> None:
     """Print what was run, the table, who was faster, failures, and where the files are."""
+    reference = runs[1] if len(runs) > 1 else None
+    start = "from a file" if runs[0].info.seed is None else None
+    print_table(run_table(runs[0], reference, comparison=comparison, start=start), files)
+
+
+def print_table(table: TextTable, files: list[Path], *, whole_lines: bool = False) -> None:
+    """Print a table with its title, its notes and failures, and where the files are.
+
+    Parameters
+    ----------
+    table : TextTable
+    files : list of Path
+    whole_lines : bool
+        Whether a line is longer than the terminal rather than broken in its cells, as is best where
+        columns are many.
+    """
     console = Console(highlight=False, soft_wrap=True)
-    console.print(_headline(runs[0]))
-    errors = label_errors(runs[-1])
-    kept = runs[0].system().conserved
-    if comparison is None:
-        console.print(_alone(runs[0], errors, kept))
-    else:
-        console.print(_against(comparison, errors, kept))
-        console.print(comparison.verdict)
-    if (report := runs[0].info.guard) is not None:
-        for line in guard_lines(report):
-            console.print(line, markup=False)
-    for run in runs:
-        for b, why in enumerate(run.info.message):
-            if why:
-                name = run.info.method["integrator"]
-                line = f"{name}, trajectory {b} stopped: {why}"
-                console.print(line, style="bold red", markup=False)
+    console.print(table.title, markup=False)
+    if whole_lines:
+        console.width = max(console.width, _width(table))
+    console.print(_rich(table, whole_lines))
+    for line in table.notes:
+        console.print(line, markup=False)
+    for line in table.failures:
+        console.print(line, style="bold red", markup=False)
     console.print("Files: " + ", ".join(map(str, files)), markup=False, emoji=False)
 
 
-def _headline(run: Ensemble) -> str:
-    info = run.info
-    start = "from a file" if info.seed is None else f"seed {info.seed}"
-    batch = "" if len(run) == 1 else f"{len(run)} trajectories (medians), "
-    span = run.t[-1] - run.t[0]
-    return (
-        f"{info.system['system']}, {run.particles.n} particles, {batch}{start}, "
-        f"{span:g} time units, frames 0..{len(run.t) - 1}"
-    )
+def _rich(table: TextTable, whole_lines: bool) -> Table:
+    made = Table(*table.heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(made.columns):
+        column.no_wrap = whole_lines or number == 0
+        column.justify = "right" if number else "left"
+    for row in table.rows:
+        made.add_row(*row)
+    return made
 
 
-def _against(comparison: Comparison, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
-    table = _table("", comparison.candidate, f"{comparison.reference}\nthe reference")
-    for horizon, position, velocity in zip(
-        comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
-    ):
-        table.add_row(f"position RMSE at t = {horizon:g}", f"{position:.2e}", "")
-        table.add_row(f"velocity RMSE at t = {horizon:g}", f"{velocity:.2e}", "")
-    for label, error in _label_errors(errors):
-        table.add_row(label, "", error)
-    valid = comparison.valid_time
-    whole = f"> {comparison.duration:g} (whole run)"
-    table.add_row("valid prediction time", whole if math.isinf(valid) else f"{valid:g}", "")
-    for key in DRIFTS:
-        cells = (comparison.drifts[role][key] for role in ("candidate", "reference"))
-        table.add_row(drift_label(key, kept), *(f"{value:.1e}" for value in cells))
-    times = (comparison.wall_time[role] for role in ("candidate", "reference"))
-    table.add_row("wall time", *(f"{1e3 * value:.3g} ms" for value in times))
-    table.add_row("reference / candidate", f"{comparison.speed_ratio:.3g}", "")
-    return table
-
-
-def _alone(run: Ensemble, errors: LabelErrors | None, kept: frozenset[str]) -> Table:
-    table = _table("", run.info.label)
-    for row in [*_label_errors(errors), *rows_alone(run, kept)]:
-        table.add_row(*row)
-    return table
-
-
-def _label_errors(errors: LabelErrors | None) -> list[tuple[str, str]]:
-    """Label and value of each row, of a verified run."""
-    if errors is None:
-        return []
-    return [
-        (f"label error at t = {horizon:g}", "none is good" if math.isnan(error) else f"{error:.2e}")
-        for horizon, error in zip(errors.horizons, errors.median, strict=True)
-    ]
-
-
-def _table(*headers: str) -> Table:
-    table = Table(*headers, box=box.SIMPLE_HEAD, pad_edge=False)
-    table.columns[0].no_wrap = True
-    for column in table.columns[1:]:
-        column.justify = "right"
-    return table
+def _width(table: TextTable) -> int:
+    """Return the characters that a line takes, with three between columns."""
+    columns = zip(table.heads, *table.rows, strict=True)
+    return sum(max(map(len, column)) + 3 for column in columns)

@@ -46,8 +46,8 @@ def train(
     """
     import torch
 
-    from nbody_surrogate.datasets.folder import sole_writer
-    from nbody_surrogate.environment.device import resolve_device
+    from nbody_surrogate.contracts.device import resolve_device
+    from nbody_surrogate.files.folder_lock import sole_writer
     from nbody_surrogate.training.trainer import Trainer
 
     for name, value in (("workers", workers), ("threads", threads)):

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.times import SAME_TIME, same_times
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.results.metrics import SAME_TIME
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["check_same", "interpolated"]
@@ -25,7 +25,7 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
         If they are not; the message says what differs.
     """
     _check_shape(reference, candidate)
-    if not np.allclose(reference.t, candidate.t, rtol=SAME_TIME, atol=SAME_TIME):
+    if not same_times(reference.t, candidate.t):
         raise InputError(
             f"`candidate` must have the frame times of `reference`, {_times(reference.t)}; "
             f"got {_times(candidate.t)}"
@@ -38,6 +38,7 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
     for key in ("charges", "masses", "couplings"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
+    # To the bit: chaos makes of any difference at the start one of the order of the cloud.
     for y in ("x", "v"):
         if not np.array_equal(getattr(reference, y)[:, 0], getattr(candidate, y)[:, 0]):
             raise InputError(f"`candidate` must have the start of `reference`, its {y} differs")
@@ -64,9 +65,8 @@ def _different(ours: dict[str, object], theirs: dict[str, object]) -> str:
     if first[0] != first[1]:
         return f"{first[0]!r}; got {first[1]!r}"
     keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
-    needed, given = (
-        ", ".join(f"{key} {which.get(key)}" for key in keys) for which in (ours, theirs)
-    )
+    needed = ", ".join(f"{key} {ours.get(key)}" for key in keys)
+    given = ", ".join(f"{key} {theirs.get(key)}" for key in keys)
     return f"with {needed}; got {given}"
 
 
@@ -92,17 +92,13 @@ def interpolated(run: Ensemble, reference: Ensemble) -> Ensemble:
         )
     if len(run.t) < 2:
         return run
-    at = np.clip(t, run.t[0], run.t[-1])
+    at = np.clip(t, run.t[0], run.t[-1])  # within rounding; outside, a cubic extrapolates
     cubic = CubicHermiteSpline(run.t, run.x, run.v, axis=1)
-    x, v = cubic(at), cubic(at, 1)
-    x[:, 0], v[:, 0] = _first(run, at[0], x[:, 0], v[:, 0])
+    x = cubic(at)
+    v = cubic(at, 1)
+    if at[0] == run.t[0]:  # the start is demanded to the bit, and the spline may round it
+        x[:, 0] = run.x[:, 0]
+        v[:, 0] = run.v[:, 0]
     spacing = {k: value for k, value in reference.info.system.items() if k == "frame_dt"}
     system = run.info.system | spacing
     return replace(run, t=t, x=x, v=v, info=replace(run.info, system=system), label_error=None)
-
-
-def _first(
-    run: Ensemble, begin: float, x: np.ndarray, v: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the start as it is where it is one of the frames, without rounding."""
-    return (run.x[:, 0], run.v[:, 0]) if begin == run.t[0] else (x, v)

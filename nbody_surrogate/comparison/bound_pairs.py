@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from nbody_surrogate.contracts.laws import PairLaw
+from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 
@@ -13,9 +13,9 @@ __all__ = ["bound_pairs", "pair_law_of"]
 
 
 def pair_law_of(system: AbstractSystem) -> PairLaw | None:
-    """Return the pair law of a system, where it is written as one."""
+    """Return the pair law of a system in open space, where it is written as one."""
     laws = system.force_laws()
-    return None if laws is None else laws.pair
+    return None if laws is None or system.needs else laws.pair
 
 
 def bound_pairs(
@@ -35,7 +35,7 @@ def bound_pairs(
     bond = 1.0 if bonds is None else bonds[:, i, j]
     evaluate = law.factory(np.sqrt, np.where)
     counts = np.empty(x.shape[:2], dtype=np.int64)
-    for frame in range(x.shape[1]):
+    for frame in range(x.shape[1]):  # all pairs of all frames need not fit into memory
         r2 = ((x[:, frame, i] - x[:, frame, j]) ** 2).sum(2)
         u2 = ((v[:, frame, i] - v[:, frame, j]) ** 2).sum(2)
         with np.errstate(divide="ignore", invalid="ignore"):  # pairs at the same place

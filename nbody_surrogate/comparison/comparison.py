@@ -11,16 +11,18 @@ from nbody_surrogate.comparison.alignment import check_same
 from nbody_surrogate.comparison.curves import Curves, curves_of
 from nbody_surrogate.comparison.distributions import (
     Distribution,
-    Window,
+    LateWindow,
     compare_distributions,
-    window_of,
+    late_window,
 )
 from nbody_surrogate.comparison.lyapunov import Twins
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     Drift,
     ade,
-    departures,
+    defined_drifts,
+    drift_curves,
     fde,
     horizon_frames,
     mean_kinetic,
@@ -29,16 +31,15 @@ from nbody_surrogate.results.metrics import (
     rmse,
     valid_prediction_time,
 )
-from nbody_surrogate.results.statistics import Summary
-from nbody_surrogate.results.statistics import finite_or_none as _plain
-from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["MSE_FRAMES", "Comparison", "compare"]
 
-MSE_FRAMES = (1, 5, 10, 20, 50, 100)
+MSE_FRAMES = (1, 5, 10, 20, 50, 100)  # one step, and horizons of published benchmarks
+SHORTEST = 1e-12  # seconds, in place of a wall time of zero, so that ratios are finite
 
 
 @dataclass(frozen=True)
@@ -59,18 +60,20 @@ class Comparison:
     duration : float
     drifts : dict of str to dict
         For ``reference`` and ``candidate``: ``energy`` over the reference's time-mean kinetic
-        energy, ``momentum`` and ``angular_momentum`` in reduced units.
+        energy, where the system has a potential energy, ``momentum`` and ``angular_momentum`` in
+        reduced units.
     wall_time : dict of str to float
         Seconds for ``reference`` and ``candidate``.
     normalised_rmse : tuple of float
         Position RMSE over the reference's spread, at each horizon.
     errors : dict of str to Summary
-        ``mse K`` at frame K of `MSE_FRAMES`, ``ade`` and ``fde``, as in `nbody_surrogate.results.metrics`.
+        ``mse K`` at frame K of `MSE_FRAMES`, ``ade`` and ``fde``, as in
+        `nbody_surrogate.results.metrics`.
     valid : Summary
         Valid prediction time over trajectories.
     lyapunov_time : float or None
         In which small errors grow e-fold; None where it was not asked for.
-    window : Window
+    window : LateWindow
         Of the distributions.
     distributions : tuple of Distribution
     curves : Curves
@@ -93,7 +96,7 @@ class Comparison:
     errors: dict[str, Summary]
     valid: Summary
     lyapunov_time: float | None
-    window: Window
+    window: LateWindow
     distributions: tuple[Distribution, ...]
     curves: Curves
     conserved: frozenset[str]
@@ -101,7 +104,8 @@ class Comparison:
     @property
     def speed_ratio(self) -> float:
         """Wall time of the reference over that of the candidate: above 1, the candidate wins."""
-        reference, candidate = (max(self.wall_time[r], 1e-12) for r in ("reference", "candidate"))
+        reference = max(self.wall_time["reference"], SHORTEST)
+        candidate = max(self.wall_time["candidate"], SHORTEST)
         return reference / candidate
 
     @property
@@ -109,16 +113,20 @@ class Comparison:
         """One sentence on speed, also when the candidate loses."""
         ratio = self.speed_ratio
         factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")
-        digits = 1 if factor < 10 else 0
+        digits = 1 if factor < 10 else 0  # as many as a wall time is good for
         return f"{self.candidate} is {factor:.{digits}f} times {word} than {self.reference}."
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON.
 
         What is not finite becomes None: an unlimited valid time, errors that overflow.
+
+        Returns
+        -------
+        dict
         """
         drifts = {
-            role: {key: _plain(value) for key, value in values.items()}
+            role: {key: finite_or_none(value) for key, value in values.items()}
             for role, values in self.drifts.items()
         }
         return {
@@ -127,31 +135,39 @@ class Comparison:
             "trajectories": self.trajectories,
             "duration": self.duration,
             "horizons": list(self.horizons),
-            "position_rmse": [_plain(value) for value in self.position_rmse],
-            "velocity_rmse": [_plain(value) for value in self.velocity_rmse],
-            "valid_prediction_time": _plain(self.valid_time),
+            "position_rmse": [finite_or_none(value) for value in self.position_rmse],
+            "velocity_rmse": [finite_or_none(value) for value in self.velocity_rmse],
+            "valid_prediction_time": finite_or_none(self.valid_time),
             "valid_threshold": VALID_THRESHOLD,
             "drift": drifts,
             "wall_time": self.wall_time,
             "speed_ratio": self.speed_ratio,
             "verdict": self.verdict,
-            "normalised_rmse": [_plain(value) for value in self.normalised_rmse],
+            "normalised_rmse": [finite_or_none(value) for value in self.normalised_rmse],
             "errors": {key: each.to_dict() for key, each in self.errors.items()},
             "valid": self.valid.to_dict(),
-            "lyapunov_time": None if self.lyapunov_time is None else _plain(self.lyapunov_time),
-            "valid_in_lyapunov_times": self._in_lyapunov_times(),
+            **self._lyapunov_times(),
             "window": [self.window.begin, self.window.end],
             "distributions": [each.to_dict() for each in self.distributions],
         }
 
-    def _in_lyapunov_times(self) -> float | None:
-        return None if self.lyapunov_time is None else _plain(self.valid_time / self.lyapunov_time)
+    def _lyapunov_times(self) -> dict[str, float | None]:
+        unit = self.lyapunov_time
+        if unit is None:
+            return {"lyapunov_time": None, "valid_in_lyapunov_times": None}
+        valid = finite_or_none(self.valid_time / unit)
+        return {"lyapunov_time": finite_or_none(unit), "valid_in_lyapunov_times": valid}
 
     def plot(self) -> Figure:
-        """Draw errors, conserved quantities and distributions, as a matplotlib figure."""
-        from nbody_surrogate.viz.figures.comparison import draw_comparisons
+        """Draw errors, energies and distributions, as `nbody_surrogate.plot` does.
 
-        return draw_comparisons([self])
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from nbody_surrogate import plot
+
+        return plot(self)
 
     def __str__(self) -> str:
         lines = [f"{self.candidate} against {self.reference}, medians of {self.trajectories}"]
@@ -160,30 +176,43 @@ class Comparison:
         return "\n".join([*lines, self.verdict])
 
 
-def compare(reference: Ensemble, candidate: Ensemble, twins: Twins | None = None) -> Comparison:
+def compare(
+    reference: Trajectory | Ensemble,
+    candidate: Trajectory | Ensemble,
+    twins: Twins | None = None,
+) -> Comparison:
     """Compare two runs of the same starts, frame by frame and by their distributions.
 
     Parameters
     ----------
-    reference, candidate : Ensemble
-        With equal shapes, times and particles.
+    reference, candidate : Trajectory or Ensemble
+        With equal shapes (T, N, D) or (B, T, N, D), times and particles.
     twins : Twins, optional
-        Of the reference, from `nbody_surrogate.comparison.lyapunov.twins_of`: they give the Lyapunov time
-        and the noise floor, at the price of two more runs of the reference.
+        Of the reference, from `nbody_surrogate.twins_of`: they give the Lyapunov time and the noise
+        floor, at the price of two more runs of the reference.
+
+    Returns
+    -------
+    Comparison
+        Errors, drifts, distributions and curves; in reduced units, but for wall times in seconds.
 
     Raises
     ------
     InputError
         If they are not runs of the same starts.
     """
+    reference = as_ensemble(reference, "reference")
+    candidate = as_ensemble(candidate, "candidate")
     check_same(reference, candidate)
     runs = {"reference": reference, "candidate": candidate}
     runs |= {} if twins is None else {"twin": twins.far}
-    system, scale = reference.system(), mean_kinetic(reference.v, reference.particles)
+    system = reference.system()
+    # One scale for all, the reference's: a candidate that heats up must not lower its own drift.
+    scale = mean_kinetic(reference.v, reference.particles)
     departed = {
-        role: departures(system, run.x, run.v, run.particles, scale) for role, run in runs.items()
+        role: drift_curves(system, run.x, run.v, run.particles, scale) for role, run in runs.items()
     }
-    window = window_of(reference.t, None if twins is None else twins.lyapunov_time)
+    window = late_window(reference.t, None if twins is None else twins.lyapunov_time)
     valid = valid_prediction_time(reference.t, reference.x, candidate.x)
     return Comparison(
         reference=reference.info.label,
@@ -193,7 +222,8 @@ def compare(reference: Ensemble, candidate: Ensemble, twins: Twins | None = None
         valid_time=float(np.median(valid)),
         duration=float(reference.t[-1] - reference.t[0]),
         drifts={
-            role: _medians(Drift(*departed[role].max(2))) for role in ("reference", "candidate")
+            role: _medians(Drift(*departed[role].max(2)), defined_drifts(system))
+            for role in ("reference", "candidate")
         },
         wall_time={role: runs[role].info.wall_time for role in ("reference", "candidate")},
         errors=_errors(reference, candidate),
@@ -203,7 +233,7 @@ def compare(reference: Ensemble, candidate: Ensemble, twins: Twins | None = None
         distributions=compare_distributions(
             reference, candidate, None if twins is None else twins.far, window
         ),
-        curves=curves_of(runs, departed, window),
+        curves=curves_of(runs, departed, window, defined_drifts(system)),
         conserved=system.conserved,
     )
 
@@ -233,5 +263,5 @@ def _errors(reference: Ensemble, candidate: Ensemble) -> dict[str, Summary]:
     return found
 
 
-def _medians(values: Drift) -> dict[str, float]:
-    return {key: float(np.median(value)) for key, value in values._asdict().items()}
+def _medians(values: Drift, defined: tuple[str, ...]) -> dict[str, float]:
+    return {key: float(np.median(getattr(values, key))) for key in defined}

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.comparison.distributions import (
-    Window,
+    LateWindow,
     mean_squared_displacement,
     pair_distances,
     speeds,
 )
+from nbody_surrogate.results.bootstrap import finite_or_none
 from nbody_surrogate.results.metrics import normalised_rmse, rmse
-from nbody_surrogate.results.statistics import finite_or_none
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["Band", "Curves", "Histogram", "band", "curves_of"]
 
-BINS = 40
-REACH = 99.5  # percent of the reference's values that a histogram holds
-KEPT = ("energy", "momentum", "angular_momentum")
+BINS = 40  # fine enough for the shape, coarse enough for the few hundred values of a short run
+HELD = 99.5  # percent of the reference's values in a histogram, whose tail would flatten the rest
+INVARIANTS = ("energy", "momentum", "angular_momentum")  # in the order of `metrics.drift_curves`
 
 
 class Band(NamedTuple):
@@ -49,8 +49,9 @@ class Curves(NamedTuple):
         Since the start.
     bands : dict of str to dict of str to Band
         ``position_rmse``, ``velocity_rmse``, ``normalised_rmse``, ``displacement`` (the mean
-        squared one) and the departures ``energy``, ``momentum``, ``angular_momentum``, each by
-        role: ``reference``, ``candidate`` and, where there is one, ``twin``.
+        squared one) and the drift_curves ``energy``, ``momentum``, ``angular_momentum``, as far as
+        the system defines them, each by role: ``reference``, ``candidate`` and, where there is
+        one, ``twin``.
     histograms : dict of str to Histogram
         ``speeds`` and ``pair_distances`` of the window, pooled over trajectories.
     """
@@ -76,13 +77,16 @@ class Curves(NamedTuple):
 
 def band(values: Float64[np.ndarray, "B T"]) -> Band:
     """Take the median and the quartiles over trajectories."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # infinities of a candidate that blew up
         low, median, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
     return Band(median, low, high)
 
 
 def curves_of(
-    runs: Mapping[str, Ensemble], departed: Mapping[str, np.ndarray], window: Window
+    runs: Mapping[str, Ensemble],
+    departed: Mapping[str, np.ndarray],
+    window: LateWindow,
+    defined: Sequence[str] = INVARIANTS,
 ) -> Curves:
     """Gather the curves.
 
@@ -92,8 +96,10 @@ def curves_of(
         ``reference``, ``candidate`` and perhaps ``twin``.
     departed : mapping of role to ndarray, shape (3, B, T)
         Departures of energy, momentum and angular momentum.
-    window : Window
+    window : LateWindow
         Of the histograms.
+    defined : sequence of str
+        Which of the drift_curves there are.
     """
     reference = runs["reference"]
     errors: dict[str, Callable[[Ensemble], np.ndarray]] = {
@@ -105,30 +111,35 @@ def curves_of(
         name: {role: band(take(run)) for role, run in runs.items() if role != "reference"}
         for name, take in errors.items()
     }
-    moved = {role: band(mean_squared_displacement(run)) for role, run in runs.items()}
-    kept = {
+    displacement = {role: band(mean_squared_displacement(run)) for role, run in runs.items()}
+    invariants = {
         name: {role: band(values[number]) for role, values in departed.items()}
-        for number, name in enumerate(KEPT)
+        for number, name in enumerate(INVARIANTS)
+        if name in defined
     }
     histograms = {"speeds": _histogram(speeds, runs, window)}
     if reference.particles.n > 1:
         histograms["pair_distances"] = _histogram(pair_distances, runs, window)
-    return Curves(reference.t - reference.t[0], bands | {"displacement": moved} | kept, histograms)
+    bands = bands | {"displacement": displacement} | invariants
+    return Curves(reference.t - reference.t[0], bands, histograms)
 
 
 def _histogram(
-    take: Callable[[Ensemble, np.ndarray], np.ndarray], runs: Mapping[str, Ensemble], window: Window
+    take: Callable[[Ensemble, np.ndarray], np.ndarray],
+    runs: Mapping[str, Ensemble],
+    window: LateWindow,
 ) -> Histogram:
     values = {role: take(run, window.frames).ravel() for role, run in runs.items()}
-    top = float(np.percentile(values["reference"], REACH)) or 1.0
+    # The edges are the reference's, so that roles can be held against each other bin by bin.
+    top = float(np.percentile(values["reference"], HELD)) or 1.0
     edges = np.linspace(0.0, top, BINS + 1)
-    return Histogram(
-        edges,
-        {
-            role: np.histogram(each[np.isfinite(each)], edges)[0] / (len(each) * (top / BINS))
-            for role, each in values.items()
-        },
-    )
+    width = top / BINS
+    # Over all values, those beyond the last edge too: what is missing below the curve is out there.
+    densities = {
+        role: np.histogram(each[np.isfinite(each)], edges)[0] / (len(each) * width)
+        for role, each in values.items()
+    }
+    return Histogram(edges, densities)
 
 
 def _lists(arrays: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:

@@ -30,23 +30,26 @@ from jaxtyping import Float64
 from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
-from nbody_surrogate.results.statistics import Summary, finite_or_none
+from nbody_surrogate.contracts.force_laws import PairLaw
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [
     "Distribution",
-    "Window",
+    "LateWindow",
     "compare_distributions",
+    "late_window",
     "mean_squared_displacement",
     "pair_distances",
     "speeds",
-    "window_of",
 ]
 
-MOST_FRAMES = 100  # of a window; more add little, and pair distances take memory
+MOST_FRAMES = 100
+"""Of a late window. Frames close in time are nearly the same, so that more add little, and the
+distances of all pairs take memory: 100 frames of 500 particles have 100 MB of them."""
 
 
-class Window(NamedTuple):
+class LateWindow(NamedTuple):
     """The late frames that distributions are taken over.
 
     Attributes
@@ -91,6 +94,7 @@ class Distribution:
     @property
     def within_noise(self) -> bool | None:
         """Whether the candidate is no farther off than the twin, as far as intervals can tell."""
+        # Intervals that overlap cannot be told apart: the benefit of the doubt is the candidate's.
         return None if self.floor is None else self.distance.low <= self.floor.high
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,13 +109,23 @@ class Distribution:
         }
 
 
-def window_of(t: Float64[np.ndarray, " T"], lyapunov_time: float | None) -> Window:
-    """Choose the last half of the frames, at most 100 of them, spread evenly."""
+def late_window(t: Float64[np.ndarray, " T"], lyapunov_time: float | None) -> LateWindow:
+    """Choose the last half of the frames, at most `MOST_FRAMES` of them, evenly apart.
+
+    Parameters
+    ----------
+    t : ndarray, shape (T,)
+    lyapunov_time : float or None
+        In which small errors grow e-fold; None where it is not known.
+    """
+    # The first frame, which all runs share, is left out even of a run of two.
     first = max(len(t) // 2, min(1, len(t) - 1))
     count = min(len(t) - first, MOST_FRAMES)
     frames = np.unique(np.linspace(first, len(t) - 1, count).round().astype(int))
-    begin, end = (float(t[frame] - t[0]) for frame in (frames[0], frames[-1]))
-    return Window(frames, begin, end, lyapunov_time is not None and begin >= lyapunov_time)
+    begin = float(t[frames[0]] - t[0])
+    end = float(t[frames[-1]] - t[0])
+    chaotic = lyapunov_time is not None and begin >= lyapunov_time
+    return LateWindow(frames, begin, end, chaotic)
 
 
 def speeds(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
@@ -120,10 +134,12 @@ def speeds(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
 
 
 def pair_distances(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
-    """Distances of all pairs in some frames; none for a single particle."""
+    """Distances of all pairs in some frames, in a box of the nearest images; none for N = 1."""
     i, j = np.triu_indices(run.particles.n, 1)
-    x = run.x[:, frames]
-    return np.asarray(np.linalg.norm(x[:, :, i] - x[:, :, j], axis=3).reshape(len(run), -1))
+    x, box = run.x[:, frames], run.system().box
+    apart = x[:, :, i] - x[:, :, j]
+    apart = apart if box is None else box.displacement(apart)
+    return np.asarray(np.linalg.norm(apart, axis=3).reshape(len(run), -1))
 
 
 def mean_squared_displacement(run: Ensemble) -> Float64[np.ndarray, "B T"]:
@@ -132,7 +148,7 @@ def mean_squared_displacement(run: Ensemble) -> Float64[np.ndarray, "B T"]:
 
 
 def compare_distributions(
-    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: Window
+    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: LateWindow
 ) -> tuple[Distribution, ...]:
     """Take all measures that there are: pairs need two particles, bound ones a law of pairs."""
     made = [_by_values("speeds", speeds, reference, candidate, twin, window)]
@@ -140,8 +156,9 @@ def compare_distributions(
         name = "pair distances"
         made.append(_by_values(name, pair_distances, reference, candidate, twin, window))
     made.append(_displacement(reference, candidate, twin, window))
-    if reference.particles.n > 1 and pair_law_of(reference.system()) is not None:
-        made.append(_bound(reference, candidate, twin, window))
+    law = pair_law_of(reference.system())
+    if reference.particles.n > 1 and law is not None:
+        made.append(_bound(law, reference, candidate, twin, window))
     return tuple(made)
 
 
@@ -151,9 +168,10 @@ def _by_values(
     reference: Ensemble,
     candidate: Ensemble,
     twin: Ensemble | None,
-    window: Window,
+    window: LateWindow,
 ) -> Distribution:
-    wanted, got = take(reference, window.frames), take(candidate, window.frames)
+    wanted = take(reference, window.frames)
+    got = take(candidate, window.frames)
     floor = None if twin is None else _wasserstein(wanted, take(twin, window.frames))
     return Distribution(
         name, float(wanted.mean()), float(got.mean()), _wasserstein(wanted, got), floor
@@ -166,9 +184,11 @@ def _wasserstein(wanted: np.ndarray, got: np.ndarray) -> Summary:
 
 
 def _displacement(
-    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: Window
+    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: LateWindow
 ) -> Distribution:
     wanted = mean_squared_displacement(reference)[:, window.frames]
+    # Over its own size, since it grows without bound in a cloud that evaporates; particles that
+    # rest have none to divide by.
     scale = np.where(wanted.mean(1) > 0, wanted.mean(1), 1.0)
 
     def distance(run: Ensemble) -> Summary:
@@ -183,16 +203,19 @@ def _displacement(
 
 
 def _bound(
-    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: Window
+    law: PairLaw,
+    reference: Ensemble,
+    candidate: Ensemble,
+    twin: Ensemble | None,
+    window: LateWindow,
 ) -> Distribution:
-    law = pair_law_of(reference.system())
-    assert law is not None
-
     def count(run: Ensemble) -> np.ndarray:
-        x, v = run.x[:, window.frames], run.v[:, window.frames]
+        x = run.x[:, window.frames]
+        v = run.v[:, window.frames]
         return np.asarray(bound_pairs(law, x, v, run.particles).mean(1))
 
-    wanted, got = count(reference), count(candidate)
+    wanted = count(reference)
+    got = count(candidate)
     floor = None if twin is None else Summary.of(np.abs(count(twin) - wanted))
     return Distribution(
         "bound pairs",

@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import NBodyError
-from nbody_surrogate.integrators.build import integrator_options, make_integrator
+from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.results.metrics import spread
-from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.simulation.simulate import simulate
-
-if TYPE_CHECKING:
-    from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["FAR", "NEAR", "Twins", "growth_rate", "twins_of", "twins_or_why"]
 
-NEAR, FAR = 1e-6, 1e-3  # root-mean-square offsets over the spread
+NEAR = 1e-6
+"""Root-mean-square offset over the spread. Far above the error of a reference at a tolerance of
+1e-9, which would be taken for growth, and five decades below where growth ends."""
+
+FAR = 1e-3
+"""Root-mean-square offset over the spread. Small beside the cloud, so that its distributions are
+those of the same cloud, and large enough that its positions part from the reference's within a run:
+they do after ln(1 / FAR) = 7 Lyapunov times."""
+
 GROWN = 0.1  # of the spread, beyond which growth is no longer that of small errors
-SEED = 0
+SEED = 0  # the same twins of the same run, so that a floor does not change between two calls
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,30 @@ class Twins:
         return 1 / self.rate if self.rate > 0 else np.inf
 
 
-def twins_of(reference: Ensemble) -> Twins:
+def twins_of(reference: Trajectory | Ensemble) -> Twins:
     """Run the reference's method from starts that are a little off.
+
+    What they cost is two more runs of the reference. Their offsets are drawn from a normal
+    distribution with a fixed seed, in positions and, in reduced units, velocities alike.
+
+    Parameters
+    ----------
+    reference : Trajectory or Ensemble
+        The run that others are compared with: `x` of shape (T, N, D) or (B, T, N, D).
+
+    Returns
+    -------
+    Twins
+        For `nbody_surrogate.compare`, which takes its noise floor from them.
 
     Raises
     ------
     InputError
         If the method or the system that the run names is not there.
     """
-    near, far = (_twin(reference, offset) for offset in (NEAR, FAR))
+    reference = as_ensemble(reference, "reference")
+    near = _twin(reference, NEAR)
+    far = _twin(reference, FAR)
     return Twins(near, far, float(np.median(growth_rate(reference, near))))
 
 
@@ -78,14 +97,16 @@ def growth_rate(reference: Ensemble, twin: Ensemble) -> Float64[np.ndarray, " B"
     distance = _distance(reference, twin)
     large = distance > GROWN * spread(reference.x[:, :1])[:, None]
     last = np.where(large.any(1), large.argmax(1), distance.shape[1] - 1)
-    last = np.maximum(last, 1)
+    last = np.maximum(last, 1)  # a twin that is far at once has grown over the first frame
     each = np.arange(len(distance))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # twins that meet, or one that stopped
         grown = np.log(distance[each, last] / distance[each, 0])
     return np.asarray(grown / (reference.t[last] - reference.t[0]))
 
 
 def _distance(one: Ensemble, other: Ensemble) -> Float64[np.ndarray, "B T"]:
+    # In reduced units positions and velocities are of one order, so that squares may be added; the
+    # rate over a long time depends on neither's weight.
     squares = [((a - b) ** 2).mean((2, 3)) for a, b in ((one.x, other.x), (one.v, other.v))]
     return np.asarray(np.sqrt(sum(squares) / 2))
 
@@ -93,17 +114,13 @@ def _distance(one: Ensemble, other: Ensemble) -> Float64[np.ndarray, "B T"]:
 def _twin(reference: Ensemble, offset: float) -> Ensemble:
     state = reference.state(0)
     shift = np.random.default_rng(SEED).normal(size=(2, *state.x.shape))
-    shift *= (
-        offset
-        * spread(reference.x[:, :1])[:, None, None]
-        / np.sqrt((shift**2).mean((0, 2, 3)))[:, None, None]
-    )
+    # Scaled to exactly the offset in each trajectory, however few its numbers are.
+    size = np.sqrt((shift**2).mean((0, 2, 3)))
+    shift *= offset * spread(reference.x[:, :1])[:, None, None] / size[:, None, None]
     moved = State(state.t, state.x + shift[0], state.v + shift[1])
+    # Over the whole run, not between two frames, whose difference has lost digits to t.
     dt = (reference.t[-1] - reference.t[0]) / (len(reference.t) - 1)
-    method = dict(reference.info.method)
-    name = str(method.pop("integrator"))
-    known = integrator_options(name)
-    integrator = make_integrator(name, **{key: method[key] for key in method.keys() & known})
+    integrator = method_from(reference.info.method)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the reference itself has said it
         return simulate(
@@ -111,8 +128,8 @@ def _twin(reference: Ensemble, offset: float) -> Ensemble:
         )
 
 
-def twins_or_why(reference: Ensemble) -> tuple[Twins | None, str | None]:
-    """Run the reference's twins, or say why that cannot be done."""
+def twins_or_why(reference: Trajectory | Ensemble) -> tuple[Twins | None, str | None]:
+    """Run the reference's twins, or say in words why that cannot be done."""
     try:
         return twins_of(reference), None
     except NBodyError as error:

@@ -1,41 +1,220 @@
-"""DOC."""
+"""Tables of a run, alone or against its reference, and of candidates with one reference."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from nbody_surrogate.comparison.comparison import Comparison
-from nbody_surrogate.results.metrics import summary
-from nbody_surrogate.results.statistics import Summary
-from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.comparison.comparison import Comparison, compare
+from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.bootstrap import Summary
+from nbody_surrogate.results.label_error import label_errors
+from nbody_surrogate.results.metrics import median_drifts
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
-__all__ = ["DRIFTS", "comparison_rows", "drift_label", "rows_alone"]
+__all__ = ["comparison_rows", "comparison_table", "drift_rows", "run_table"]
+
+DRIFTS = {
+    "energy": "energy drift / kinetic energy",
+    "momentum": "momentum drift",
+    "angular_momentum": "angular momentum drift",
+}
+Row = tuple[str, ...]
 
 
-def comparison_rows(found: list[Comparison]) -> Iterator[list[str]]:
-    """Yield a label and a cell for each candidate, as text."""
+def run_table(
+    run: Trajectory | Ensemble,
+    reference: Trajectory | Ensemble | None = None,
+    *,
+    comparison: Comparison | None = None,
+    start: str | None = None,
+) -> TextTable:
+    """Return the table that `nbody-sim run` ends with: a run alone, or against its reference.
+
+    Of several trajectories it gives medians. Errors are root mean squares per coordinate, in
+    reduced units, momenta too; energies are over the reference's time-mean kinetic energy, or that
+    of a run alone over its own.
+
+    Parameters
+    ----------
+    run : Trajectory or Ensemble
+        Positions of shape (T, N, D) or (B, T, N, D).
+    reference : Trajectory or Ensemble, optional
+        Of the same starts.
+    comparison : Comparison, optional
+        Of the two, where it has been made already.
+    start : str, optional
+        Where the start comes from, in words; by default its seed, as far as the run knows it.
+
+    Returns
+    -------
+    TextTable
+
+    Raises
+    ------
+    InputError
+        If the two are not runs of the same starts, or the run's system is not known.
+    """
+    run = as_ensemble(run)
+    if reference is None:
+        rows = [*_label_error_rows(run), *drift_rows(run)]
+        heads = ("", run.info.label)
+        title = _headline(run, start)
+        return TextTable(title, heads, tuple(rows), _guard_notes(run), _failures(run))
+    reference = as_ensemble(reference, "reference")
+    comparison = compare(reference, run) if comparison is None else comparison
+    return TextTable(
+        _headline(run, start),
+        ("", comparison.candidate, f"{comparison.reference}\nthe reference"),
+        tuple(_rows_against(comparison, reference)),
+        (comparison.verdict, *_guard_notes(run)),
+        _failures(run, reference),
+    )
+
+
+def comparison_table(
+    comparisons: Comparison | Sequence[Comparison], no_floor: str | None = None
+) -> TextTable:
+    """Return the table that `nbody-sim compare` ends with: a column for each candidate.
+
+    Of several trajectories it gives medians, of errors with bootstrap 95 % intervals. A distance of
+    distributions stands beside its noise floor, and a mark where it is beyond.
+
+    Parameters
+    ----------
+    comparisons : Comparison or sequence of Comparison
+        With the same reference.
+    no_floor : str, optional
+        Why there is no noise floor, in words; by default that there are no twins.
+
+    Returns
+    -------
+    TextTable
+
+    Raises
+    ------
+    InputError
+        If there is none, or they are of several references.
+    """
+    found = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
+    if not found:
+        raise InputError("`comparisons` must hold one comparison at least, got none")
+    first = found[0]
+    if any((each.reference, each.horizons) != (first.reference, first.horizons) for each in found):
+        raise InputError("`comparisons` must have one reference, got several")
+    sample = "" if first.trajectories == 1 else ", medians (95 % intervals)"
+    runs = "1 trajectory" if first.trajectories == 1 else f"{first.trajectories} trajectories"
+    return TextTable(
+        f"Against {first.reference}: {runs} of {first.duration:g} time units{sample}",
+        ("", *(each.candidate for each in found)),
+        tuple(comparison_rows(found)),
+        (*_floor_notes(first, no_floor), *(each.verdict for each in found)),
+    )
+
+
+# A run, alone or against its reference
+
+
+def _headline(run: Ensemble, start: str | None) -> str:
+    info = run.info
+    if start is None and info.seed is not None:
+        start = f"seed {info.seed}"
+    return ", ".join(
+        [
+            str(info.system["system"]),
+            f"{run.particles.n} particles",
+            *([] if len(run) == 1 else [f"{len(run)} trajectories (medians)"]),
+            *([] if start is None else [start]),
+            f"{run.t[-1] - run.t[0]:g} time units",
+            f"frames 0..{len(run.t) - 1}",
+        ]
+    )
+
+
+def _guard_notes(run: Ensemble) -> Row:
+    report = run.info.guard
+    return () if report is None else tuple(str(report).splitlines())
+
+
+def _failures(*runs: Ensemble) -> Row:
+    return tuple(
+        line for run in runs for line in run.info.failures(str(run.info.method["integrator"]))
+    )
+
+
+def drift_rows(run: Ensemble) -> Iterator[Row]:
+    """Yield label and value of each row that a run has by itself: its drifts, its wall time."""
+    conserved = run.system().conserved
+    for key, value in median_drifts(run).items():
+        yield _drift_label(key, conserved), f"{value:.1e}"
+    yield "wall time", f"{1e3 * run.info.wall_time:.3g} ms"
+
+
+def _label_error_rows(run: Ensemble) -> Iterator[Row]:
+    """Yield label and value of each row of a verified run."""
+    errors = label_errors(run)
+    if errors is None:
+        return
+    for horizon, error in zip(errors.horizons, errors.median, strict=True):
+        shown = "none is good" if math.isnan(error) else f"{error:.2e}"
+        yield f"label error at t = {horizon:g}", shown
+
+
+def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
+    """Yield a label, the candidate's cell and the reference's."""
+    for horizon, position, velocity in zip(
+        comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
+    ):
+        yield f"position RMSE at t = {horizon:g}", f"{position:.2e}", ""
+        yield f"velocity RMSE at t = {horizon:g}", f"{velocity:.2e}", ""
+    for label, error in _label_error_rows(reference):
+        yield label, "", error
+    valid = comparison.valid_time
+    whole = f"> {comparison.duration:g} (whole run)"
+    yield "valid prediction time", whole if math.isinf(valid) else f"{valid:g}", ""
+    for key in comparison.drifts["reference"]:
+        candidate = comparison.drifts["candidate"][key]
+        yield (
+            _drift_label(key, comparison.conserved),
+            f"{candidate:.1e}",
+            f"{comparison.drifts['reference'][key]:.1e}",
+        )
+    times = comparison.wall_time
+    yield "wall time", f"{1e3 * times['candidate']:.3g} ms", f"{1e3 * times['reference']:.3g} ms"
+    yield "reference / candidate", f"{comparison.speed_ratio:.3g}", ""
+
+
+def _drift_label(key: str, conserved: frozenset[str]) -> str:
+    """Name a drift, or a change where the system does not conserve the quantity."""
+    label = DRIFTS[key]
+    return label if key in conserved else label.replace("drift", "change") + " (not conserved)"
+
+
+# Candidates with one reference
+
+
+def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
+    """Yield a label and a cell for each candidate."""
     first = found[0]
     for key in first.errors:
-        yield [_error_label(key), *(_shown(each.errors[key]) for each in found)]
+        yield _error_label(key), *(_with_interval(each.errors[key]) for each in found)
     for number, horizon in enumerate(first.horizons):
         cells = (f"{each.normalised_rmse[number]:.2e}" for each in found)
-        yield [f"RMSE over spread, t = {horizon:g}", *cells]
-    yield ["valid prediction time", *(_valid(each) for each in found)]
+        yield f"RMSE over spread, t = {horizon:g}", *cells
+    yield "valid prediction time", *(_valid_time(each) for each in found)
     if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
-        yield ["  in Lyapunov times", *(_valid_lyapunov(each) for each in found)]
-    for key in DRIFTS:
-        label = (
-            f"{drift_label(key, first.conserved)}; reference {first.drifts['reference'][key]:.0e}"
-        )
-        yield [label, *(f"{each.drifts['candidate'][key]:.1e}" for each in found)]
+        unit = first.lyapunov_time
+        yield "  in Lyapunov times", *(_in_lyapunov_times(each, unit) for each in found)
+    for key in first.drifts["reference"]:
+        label = _drift_label(key, first.conserved)
+        label = f"{label}; reference {first.drifts['reference'][key]:.0e}"
+        yield label, *(f"{each.drifts['candidate'][key]:.1e}" for each in found)
     for number, measure in enumerate(first.distributions):
-        yield [
-            f"{measure.name}, distance (noise floor)",
-            *(_distance(each, number) for each in found),
-        ]
+        label = f"{measure.name}, distance (noise floor)"
+        yield label, *(_distance(each, number) for each in found)
     times = (1e3 * each.wall_time["candidate"] / each.trajectories for each in found)
-    yield ["wall time per trajectory", *(f"{value:.3g} ms" for value in times)]
+    yield "wall time per trajectory", *(f"{value:.3g} ms" for value in times)
 
 
 def _error_label(key: str) -> str:
@@ -43,18 +222,17 @@ def _error_label(key: str) -> str:
     return names.get(key) or f"position MSE at frame {key.removeprefix('mse ')}"
 
 
-def _shown(value: Summary) -> str:
+def _with_interval(value: Summary) -> str:
     text = f"{value.median:.1e}"
     return text if value.low == value.high else f"{text} ({value.low:.1e}..{value.high:.1e})"
 
 
-def _valid(found: Comparison) -> str:
+def _valid_time(found: Comparison) -> str:
     return "whole run" if math.isinf(found.valid_time) else f"{found.valid_time:.3g}"
 
 
-def _valid_lyapunov(found: Comparison) -> str:
-    assert found.lyapunov_time is not None
-    reached = min(found.valid_time, found.duration) / found.lyapunov_time
+def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
+    reached = min(found.valid_time, found.duration) / lyapunov_time
     return f"{'> ' if math.isinf(found.valid_time) else ''}{reached:.2g}"
 
 
@@ -66,21 +244,17 @@ def _distance(found: Comparison, number: int) -> str:
     return f"{measure.distance.median:.1e} ({measure.floor.median:.1e}){mark}"
 
 
-DRIFTS = {
-    "energy": "energy drift / kinetic energy",
-    "momentum": "momentum drift",
-    "angular_momentum": "angular momentum drift",
-}
-
-
-def rows_alone(run: Ensemble, kept: frozenset[str] | None = None) -> list[list[str]]:
-    """Return label and value of each row, of a run without a reference."""
-    kept = run.system().conserved if kept is None else kept
-    drifts = [[drift_label(key, kept), f"{value:.1e}"] for key, value in summary(run).items()]
-    return [*drifts, ["wall time", f"{1e3 * run.info.wall_time:.3g} ms"]]
-
-
-def drift_label(key: str, kept: frozenset[str]) -> str:
-    """Name a drift, or a change where the system does not keep the quantity."""
-    label = DRIFTS[key]
-    return label if key in kept else label.replace("drift", "change") + " (not conserved)"
+def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
+    """Say which frames distributions are over, and what their noise floor says."""
+    window = f"Distributions are over t = {first.window.begin:g} to {first.window.end:g}"
+    if first.lyapunov_time is None:
+        return [f"{window}; there is no noise floor: {no_floor or 'there are no twins'}."]
+    said = [f"{window}; ! marks what is farther from the reference than its noise floor."]
+    if first.window.chaotic:
+        said.append(f"The Lyapunov time is {first.lyapunov_time:.2g}.")
+    else:
+        said.append(
+            f"That window begins before one Lyapunov time, {first.lyapunov_time:.2g}: compare "
+            "positions there; distributions say more in longer runs."
+        )
+    return said

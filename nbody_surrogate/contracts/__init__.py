@@ -1,1 +1,156 @@
-"""CONTRACTS"""
+"""The plugin door: all that the author of a system, an integrator or a surrogate needs.
+
+Import from here and, for surrogates, from `nbody_surrogate.layers`. The modules behind may be
+moved and split from release to release; these names stay. They are loaded when they are first
+used, so that a system without torch stays one.
+
+======================  ==========================================================================
+to write                begin with
+======================  ==========================================================================
+a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`
+an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
+a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`
+======================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbody_surrogate.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from nbody_surrogate.contracts.box import Box
+    from nbody_surrogate.contracts.capabilities import (
+        CAPABILITIES,
+        HIDDEN_VARIABLES,
+        NEIGHBOURS,
+        PERIODIC_BOX,
+    )
+    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.history import Hidden, HiddenVariable
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+    from nbody_surrogate.contracts.model_card import Card, CardSystem
+    from nbody_surrogate.contracts.needs import SystemNeeds
+    from nbody_surrogate.contracts.neighbours import (
+        NeighbourRequest,
+        Neighbours,
+        every_pair,
+        neighbour_pairs,
+    )
+    from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
+    from nbody_surrogate.contracts.state import Particles, State
+    from nbody_surrogate.contracts.surrogate import (
+        AbstractSurrogate,
+        Cache,
+        ParticleTensors,
+        SurrogateConfig,
+    )
+    from nbody_surrogate.contracts.system import AbstractSystem
+    from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
+    from nbody_surrogate.contracts.torch_force_laws import field_acceleration, pair_force
+    from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning, PluginError, RunError
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "nbody_surrogate.contracts.box": ["Box"],
+            "nbody_surrogate.contracts.capabilities": [
+                "CAPABILITIES",
+                "HIDDEN_VARIABLES",
+                "NEIGHBOURS",
+                "PERIODIC_BOX",
+            ],
+            "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
+            "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
+            "nbody_surrogate.contracts.history": ["Hidden", "HiddenVariable"],
+            "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
+            "nbody_surrogate.contracts.model_card": ["Card", "CardSystem"],
+            "nbody_surrogate.contracts.needs": ["SystemNeeds"],
+            "nbody_surrogate.contracts.neighbours": [
+                "NeighbourRequest",
+                "Neighbours",
+                "every_pair",
+                "neighbour_pairs",
+            ],
+            "nbody_surrogate.contracts.segment": [
+                "Carry",
+                "Frames",
+                "Limits",
+                "Problem",
+                "Segment",
+                "Tick",
+            ],
+            "nbody_surrogate.contracts.state": ["Particles", "State"],
+            "nbody_surrogate.contracts.surrogate": [
+                "AbstractSurrogate",
+                "Cache",
+                "ParticleTensors",
+                "SurrogateConfig",
+            ],
+            "nbody_surrogate.contracts.system": ["AbstractSystem"],
+            "nbody_surrogate.contracts.system_spec": [
+                "Draw",
+                "Invariants",
+                "SystemSpec",
+                "stacked",
+            ],
+            "nbody_surrogate.contracts.torch_force_laws": ["field_acceleration", "pair_force"],
+            "nbody_surrogate.errors": [
+                "InputError",
+                "NBodyError",
+                "NBodyWarning",
+                "PluginError",
+                "RunError",
+            ],
+        },
+    )
+
+__all__ = [
+    "CAPABILITIES",
+    "HIDDEN_VARIABLES",
+    "NEIGHBOURS",
+    "PERIODIC_BOX",
+    "AbstractIntegrator",
+    "AbstractSurrogate",
+    "AbstractSystem",
+    "Box",
+    "Cache",
+    "Card",
+    "CardSystem",
+    "Carry",
+    "Draw",
+    "FieldLaw",
+    "ForceLaws",
+    "Frames",
+    "Hidden",
+    "HiddenVariable",
+    "InputError",
+    "IntegratorOptions",
+    "Invariants",
+    "Limits",
+    "NBodyError",
+    "NBodyWarning",
+    "NeighbourRequest",
+    "Neighbours",
+    "PairLaw",
+    "ParticleTensors",
+    "Particles",
+    "PluginError",
+    "Problem",
+    "RunError",
+    "Segment",
+    "State",
+    "SurrogateConfig",
+    "SystemNeeds",
+    "SystemSpec",
+    "Tick",
+    "every_pair",
+    "field_acceleration",
+    "neighbour_pairs",
+    "pair_force",
+    "resolve_device",
+    "resolve_dtype",
+    "stacked",
+]

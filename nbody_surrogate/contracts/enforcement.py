@@ -1,4 +1,4 @@
-"""DOC."""
+"""What integrators are held to: frames as announced, problems that make sense, clean failures."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.capabilities import refuse_unmet_needs
+from nbody_surrogate.contracts.history import demand_hidden, refuse_wrong_hidden
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
-from nbody_surrogate.contracts.state import State
-from nbody_surrogate.contracts.violations import breach, described
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.violations import described, violation
 from nbody_surrogate.errors import InputError
 
-__all__ = []
+__all__ = ["demand_frames", "freeze_failures", "refuse_coincidence", "refuse_mismatch"]
 
 
-def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
+def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
     """Demand what an implementer must return, in arrays that may be written to."""
     if not isinstance(result, Frames):
-        raise breach(origin, "_advance", f"must return `Frames`, got {described(result)}")
+        raise violation(origin, "_advance", f"must return `Frames`, got {described(result)}")
     batch, *rest = carry.arrays["x"].shape
     shape = (batch, frames, *rest)
     for name in ("x", "v"):
@@ -27,19 +30,67 @@ def _demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> No
         fits = isinstance(values, np.ndarray) and values.dtype == np.float64
         if not (fits and values.shape == shape):
             wanted = f"`{name}` as a float64 array of shape (B, F, N, D) = {shape}"
-            raise breach(origin, "_advance", f"must return {wanted}, got {described(values)}")
+            raise violation(origin, "_advance", f"must return {wanted}, got {described(values)}")
         if not values.flags.writeable:
             setattr(result, name, values.copy())
     for failed, (valid, _) in result.failures.items():
         if not (0 <= failed < batch and 0 <= valid <= frames):
             what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
-            raise breach(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+            raise violation(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+    variables = carry.problem.system.hidden_variables
+    if origin.kind == "surrogate":  # which is never shown them
+        variables = ()
+    demand_hidden(origin, "_advance", variables, result.hidden, (batch, frames), shape[2:])
+    for name, values in result.hidden.items():
+        if not values.flags.writeable:
+            result.hidden[name] = values.copy()
 
 
-def _refuse_coincidence(problem: Problem, state: State) -> None:
+def refuse_unfit(
+    method: str, capabilities: frozenset[str], system: AbstractSystem, state: State
+) -> None:
+    """Raise where a method cannot do what a system needs, or a state is not one of the system.
+
+    Raises
+    ------
+    InputError
+    """
+    refuse_unmet_needs(method, capabilities, system.name, system.needs)
+    box, dimensions = system.box, state.x.shape[2]
+    if box is not None and box.dimension != dimensions:
+        raise InputError(
+            f"`state` must have the {box.dimension} dimensions of the box of system "
+            f"{system.name!r}, got {dimensions}"
+        )
+    refuse_wrong_hidden(system.name, system.hidden_variables, state.hidden, state.x.shape)
+
+
+def refuse_mismatch(state: State, particles: Particles, dt: float) -> None:
+    """Raise where state, particles and frame spacing do not make a problem.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or `dt` is not positive or too small for the time.
+    """
+    if not (np.isfinite(dt) and dt > 0):
+        raise InputError(f"`dt` must be finite and > 0, got {dt}")
+    if state.x.shape[:2] != particles.charges.shape:
+        raise InputError(
+            f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
+            f"got {particles.charges.shape}"
+        )
+    if state.t + dt == state.t:
+        raise InputError(
+            f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
+            "use a larger one, or start at t = 0"
+        )
+
+
+def refuse_coincidence(problem: Problem, state: State) -> None:
     """Raise where the forces are infinite because two particles are at the same place."""
     with np.errstate(all="ignore"):
-        forces = problem.system.acceleration(state.x, state.v, problem.particles)
+        forces = problem.system.acceleration(state.x, state.v, problem.particles, state.hidden)
     for b in np.flatnonzero(~np.isfinite(forces).all((1, 2))):
         order = np.lexsort(state.x[b].T)
         same = (np.diff(state.x[b][order], axis=0) == 0).all(1)
@@ -54,14 +105,18 @@ def _refuse_coincidence(problem: Problem, state: State) -> None:
             )
 
 
-def _freeze_failures(
+def freeze_failures(
     carry: Carry, result: Frames, whose_fault: Callable[..., str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
     """Hold each failed or non-finite trajectory at its last good frame."""
     batch, frames = result.x.shape[:2]
     good = np.full(batch, frames, dtype=np.int64)
     message = [""] * batch
-    finite = np.isfinite(result.x).all((2, 3)) & np.isfinite(result.v).all((2, 3))
+    parts = [(result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])]
+    parts += [(values, carry.hidden[name]) for name, values in result.hidden.items()]
+    finite = np.ones((batch, frames), dtype=bool)
+    for values, _ in parts:
+        finite &= np.isfinite(values).all(tuple(range(2, values.ndim)))
     for b in np.flatnonzero(~finite.all(1)):
         good[b] = int(np.argmin(finite[b]))
         message[b] = "the state became non-finite"
@@ -70,11 +125,11 @@ def _freeze_failures(
             good[failed], message[failed] = valid, why
     for b in np.flatnonzero(good < frames):
         time = carry.problem.time(carry.frame + int(good[b]))
-        held = []
-        for values, before in ((result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])):
+        for values, before in parts:
             values[b, good[b] :] = values[b, good[b] - 1] if good[b] else before[b]
-            held.append(values[b, -1:])
-        whose = whose_fault(carry.problem, int(b), *held, bool(finite[b].all()))
+        x, v, *hidden = (values[b, -1:] for values, _ in parts)
+        held = State(time, x, v, hidden=dict(zip(result.hidden, hidden, strict=True)))
+        whose = whose_fault(carry.problem, int(b), held, bool(finite[b].all()))
         message[b] = f"{message[b]} after t = {time:g}{whose}"
     status = np.where(good < frames, FAILED, OK)
     return status, tuple(message), good

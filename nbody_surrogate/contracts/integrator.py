@@ -5,23 +5,34 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Generic, final
 
 import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.enforcement import (
-    _demand_frames,
-    _freeze_failures,
-    _refuse_coincidence,
+    demand_frames,
+    freeze_failures,
+    refuse_coincidence,
+    refuse_mismatch,
+    refuse_unfit,
 )
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
-from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Segment, Tick
+from nbody_surrogate.contracts.segment import (
+    HIDDEN_PREFIX,
+    Carry,
+    Frames,
+    Limits,
+    Problem,
+    Segment,
+    Tick,
+)
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import held_to, raised
+from nbody_surrogate.contracts.violations import plugin_errors, violation_from
 from nbody_surrogate.errors import InputError, NBodyError, is_out_of_memory
 
 __all__ = [
@@ -38,12 +49,18 @@ class IntegratorOptions(BaseModel):
     segment: int = Field(default=50, ge=1, description="frames between two boundaries")
 
 
-class AbstractIntegrator(ABC):
+Options_co = TypeVar(
+    "Options_co", bound=IntegratorOptions, default=IntegratorOptions, covariant=True
+)
+
+
+class AbstractIntegrator(ABC, Generic[Options_co]):
     """A method that turns a start into frames, trajectory by trajectory or in a batch.
 
     To write one:
 
-    1. set `name`, and `Options` to a subclass of `IntegratorOptions`;
+    1. set `name`, and `Options` to a subclass of `IntegratorOptions`; inherit from
+       ``AbstractIntegrator[YourOptions]``, so that type checkers know what `options` is;
     2. optionally check in `_check` that the system fits, and raise `InputError`;
     3. implement `_start`: the flat mapping of arrays that the first segment starts from,
        beyond ``x`` and ``v``, which are there already;
@@ -58,14 +75,30 @@ class AbstractIntegrator(ABC):
     7. where a carry remembers more than its newest frame, implement `_restart`, and say in
        `history` how many frames that takes. Each array of a carry has an axis of length B.
        Where they are not NumPy's, implement `_stored` and `_restored` too;
-    8. set `api_version` to the version of these duties that the class is written for.
+    8. set `api_version` to the version of these duties that the class is written for;
+    9. name in `capabilities` what of `contracts.capabilities` the method can do: a system that
+       needs more is refused before `_check`. Hidden variables come in ``carry.hidden``, shape
+       (B, N, ...), and go in `Frames.hidden`, shape (B, F, N, ...). A list of neighbours is made
+       by ``system.neighbours(x)`` at the start of each `_advance`, since a carry holds none, and
+       anew when it does not `cover` the positions any more.
 
-    `nbody_surrogate.testing` checks all of this.
+    All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    **options
+        Those of `Options`.
+
+    Raises
+    ------
+    InputError
+        If one is unknown or out of range.
     """
 
     api_version: ClassVar[int] = 1
     name: str
-    Options: ClassVar[type[IntegratorOptions]] = IntegratorOptions
+    Options: type[Options_co] = IntegratorOptions  # type: ignore[assignment]  # its default too
+    capabilities: frozenset[str] = frozenset()
 
     def __init__(self, **options: Any) -> None:
         self.options = validated(self.Options, options, f"integrator {self.name!r}")
@@ -73,10 +106,12 @@ class AbstractIntegrator(ABC):
         self.stepper = "_advance"  # the method that frames come from, for messages
 
     @abstractmethod
-    def _start(self, problem: Problem, state: State) -> dict[str, Any]: ...
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]:
+        """Return the first carry's arrays beyond x and v (duty 3)."""
 
     @abstractmethod
-    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames: ...
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        """Compute frames of one segment (duties 4 and 5)."""
 
     def _check(self, problem: Problem, state: State) -> None:
         """Raise `InputError` where the integrator does not fit the problem."""
@@ -93,7 +128,18 @@ class AbstractIntegrator(ABC):
         return 1
 
     def limits(self, system: AbstractSystem) -> Limits:
-        """Return what the method is for, of a system that it fits."""
+        """Return what the method is for.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+            One that it fits.
+
+        Returns
+        -------
+        Limits
+            By default none.
+        """
         return Limits()
 
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
@@ -120,7 +166,17 @@ class AbstractIntegrator(ABC):
 
     @final
     def stored(self, carry: Carry) -> dict[str, np.ndarray]:
-        """Return all that a carry holds beside its problem and frame, to be written to a file."""
+        """Return all that a carry holds beside its problem and frame, to be written to a file.
+
+        Parameters
+        ----------
+        carry : Carry
+
+        Returns
+        -------
+        dict of str to ndarray
+            Of any shape with an axis of length B.
+        """
         return self._stored(carry.arrays)
 
     @final
@@ -131,7 +187,11 @@ class AbstractIntegrator(ABC):
         ----------
         like : Carry
             Of the same problem and frame; its arrays say which there must be.
-        arrays : mapping
+        arrays : mapping of str to ndarray, of those shapes
+
+        Returns
+        -------
+        Carry
 
         Raises
         ------
@@ -154,8 +214,10 @@ class AbstractIntegrator(ABC):
         return {"integrator": self.name, **self.options.model_dump()}
 
     @final
-    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
-        """Check the problem and return the carry of its first segment.
+    def check(
+        self, system: AbstractSystem, state: State, particles: Particles, dt: float
+    ) -> Problem:
+        """Refuse what the integrator cannot do; nothing is computed but one set of forces.
 
         Parameters
         ----------
@@ -165,32 +227,42 @@ class AbstractIntegrator(ABC):
         dt : float
             Time between frames.
 
+        Returns
+        -------
+        Problem
+            What `start` would begin with.
+
         Raises
         ------
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
-            does not fit, or particles are at the same place where forces have no limit.
+            lacks what the system needs or does not fit, or particles are at the same place where
+            forces have no limit.
         PluginError
             If the integrator or the system breaks its contract.
         """
-        if not (np.isfinite(dt) and dt > 0):
-            raise InputError(f"`dt` must be finite and > 0, got {dt}")
-        if state.x.shape[:2] != particles.charges.shape:
-            raise InputError(
-                f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
-                f"got {particles.charges.shape}"
-            )
-        if state.t + dt == state.t:
-            raise InputError(
-                f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
-                "use a larger one, or start at t = 0"
-            )
+        refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
-        with held_to(self.origin, "_check"):
+        refuse_unfit(self.name, self.capabilities, system, state)
+        with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
-        _refuse_coincidence(problem, state)
-        with held_to(self.origin, "_start"):
-            arrays = {"x": state.x, "v": state.v, **self._start(problem, state)}
+        refuse_coincidence(problem, state)
+        return problem
+
+    @final
+    def start(self, system: AbstractSystem, state: State, particles: Particles, dt: float) -> Carry:
+        """Check the problem and return the carry of its first segment.
+
+        Parameters and errors are those of `check`.
+
+        Returns
+        -------
+        Carry
+        """
+        problem = self.check(system, state, particles, dt)
+        with plugin_errors(self.origin, "_start"):
+            hidden = {HIDDEN_PREFIX + name: values for name, values in state.hidden.items()}
+            arrays = {"x": state.x, "v": state.v, **hidden, **self._start(problem, state)}
         return Carry(problem, 0, _frozen(arrays))
 
     @final
@@ -211,8 +283,12 @@ class AbstractIntegrator(ABC):
             Number of the last of the frames, a multiple of the segment.
         x, v : ndarray, shape (B, W, N, D)
             The latest frames, as many as there are, and not more than `history`.
+
+        Returns
+        -------
+        Carry
         """
-        with held_to(self.origin, "_restart"):
+        with plugin_errors(self.origin, "_restart"):
             arrays = self._restart(problem, problem.time(frame), x, v)
         return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))
 
@@ -244,13 +320,16 @@ class AbstractIntegrator(ABC):
         if not 1 <= frames <= length:
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
         result = self._frames(carry, frames, _Tick(tick or _no_tick))
-        status, message, good = _freeze_failures(carry, result, self._whose_fault)
-        result.x.flags.writeable = result.v.flags.writeable = False  # the next carry shares them
+        status, message, good = freeze_failures(carry, result, self._whose_fault)
+        for values in (result.x, result.v, *result.hidden.values()):
+            values.flags.writeable = False  # the next carry shares them
         following = None
         if frames == length:
-            arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **result.arrays}
+            hidden = {HIDDEN_PREFIX + name: values[:, -1] for name, values in result.hidden.items()}
+            arrays = {"x": result.x[:, -1], "v": result.v[:, -1], **hidden, **result.arrays}
             following = Carry(carry.problem, carry.frame + frames, _frozen(arrays))
-        return Segment(result.x, result.v, following, status, message, good, result.counters)
+        made = (result.x, result.v, following, status, message, good, result.counters)
+        return Segment(*made, result.hidden)
 
     def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
         """Call `_advance`, and hold it to its contract."""
@@ -260,20 +339,19 @@ class AbstractIntegrator(ABC):
             known = isinstance(error, NBodyError) or is_out_of_memory(error)
             if known or error is tick.raised:  # the caller cancels
                 raise
-            raise raised(self.origin, "_advance", error) from error
-        _demand_frames(self.origin, carry, frames, result)
+            raise violation_from(self.origin, "_advance", error) from error
+        demand_frames(self.origin, carry, frames, result)
         return result
 
-    def _whose_fault(
-        self, problem: Problem, b: int, x: np.ndarray, v: np.ndarray, finite: bool
-    ) -> str:
-        """Name a plugin that gave NaN or infinity, after the last good state x, v (1, N, D)."""
+    def _whose_fault(self, problem: Problem, b: int, held: State, finite: bool) -> str:
+        """Name a plugin that gave NaN or infinity, after the last good state of trajectory `b`."""
         said, system = "", problem.system
         if not (finite or self.origin.built_in):
             said = f": `{self.stepper}` of {self.origin} must return finite numbers"
         if not system.origin.built_in:
             with np.errstate(all="ignore"):
-                forces = system.acceleration(x, v, problem.particles[b])
+                few = problem.particles[b]
+                forces = system.acceleration(held.x, held.v, few, held.hidden)
             if not np.isfinite(forces).all():
                 said = f": `pair_acceleration` of {system.origin} must return finite numbers"
         return said

@@ -12,11 +12,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from nbody_surrogate.contracts.history import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
 
-__all__ = ["Carry", "Limits", "Problem", "Segment", "Tick", "whole_frames"]
+__all__ = ["HIDDEN_PREFIX", "Carry", "Limits", "Problem", "Segment", "Tick", "frame_count"]
+
+HIDDEN_PREFIX = "hidden."
+"""Begins the names of a carry's arrays that are hidden variables."""
 
 
 Tick = Callable[[float], None]
@@ -28,7 +32,15 @@ OK, FAILED = 0, -1
 
 @dataclass(frozen=True)
 class Problem:
-    """What stays fixed during a run. Frame n is at ``t0 + n * dt``."""
+    """What stays fixed during a run. Frame n is at ``t0 + n * dt``.
+
+    Attributes
+    ----------
+    system : AbstractSystem
+    particles : Particles
+    t0, dt : float
+        Time of the start and between frames, in reduced units.
+    """
 
     system: AbstractSystem
     particles: Particles
@@ -36,7 +48,17 @@ class Problem:
     dt: float
 
     def time(self, frame: int) -> float:
-        """Time of a frame; never a sum of steps."""
+        """Time of a frame; never a sum of steps.
+
+        Parameters
+        ----------
+        frame : int
+            Counted from the start.
+
+        Returns
+        -------
+        float
+        """
         return self.t0 + frame * self.dt
 
 
@@ -51,17 +73,37 @@ class Carry:
         Frames since the start, a multiple of the segment.
     arrays : mapping
         A flat mapping of names to arrays and scalars, the integrator's own. It always holds
-        ``x`` and ``v``, shape (B, N, D).
+        ``x`` and ``v``, shape (B, N, D), and ``hidden.NAME``, shape (B, N, ...), for each
+        hidden variable that the integrator keeps.
     """
 
     problem: Problem
     frame: int
     arrays: MappingProxyType[str, Any]
 
+    @property
+    def hidden(self) -> Hidden:
+        """The hidden variables by their names, arrays of shape (B, N, ...)."""
+        found = {}
+        for each in self.problem.system.hidden_variables:
+            if HIDDEN_PREFIX + each.name in self.arrays:  # a surrogate keeps none of them
+                found[each.name] = self.arrays[HIDDEN_PREFIX + each.name]
+        return found
+
     def with_row(self, b: int, other: Carry) -> Carry:
         """Return this carry with trajectory `b` replaced by the only one of `other`.
 
         The axis of trajectories of each array is the one along which the two differ in length.
+
+        Parameters
+        ----------
+        b : int
+        other : Carry
+            Of the same problem and frame, with B = 1.
+
+        Returns
+        -------
+        Carry
 
         Raises
         ------
@@ -77,7 +119,7 @@ class Carry:
 
 
 class Limits(NamedTuple):
-    """What a method is for, as far as it says so.
+    """What a method is for, as far as it says so, in reduced units.
 
     Attributes
     ----------
@@ -99,7 +141,7 @@ class Limits(NamedTuple):
 
 @dataclass(frozen=True)
 class Segment:
-    """The frames of one call of `advance`.
+    """The frames of one call of `advance`, in reduced units.
 
     Attributes
     ----------
@@ -115,6 +157,8 @@ class Segment:
         Valid frames of each trajectory, F for success.
     counters : dict
         Such as ``nfev``, force evaluations summed over trajectories.
+    hidden : mapping of str to ndarray, shapes (B, F, N, ...)
+        The hidden variables, where the system has some and the method keeps them.
     """
 
     x: Float64[np.ndarray, "B F N D"]
@@ -124,21 +168,34 @@ class Segment:
     message: tuple[str, ...]
     good: Int64[np.ndarray, " B"]
     counters: dict[str, int]
+    hidden: Hidden = field(default_factory=dict)
 
 
 @dataclass
 class Frames:
     """What `_advance` fills in: the frames, the next carry's arrays, and what went wrong.
 
-    `x` and `v` are float64 arrays of shape (B, F, N, D); `AbstractIntegrator.advance` checks that.
+    Arrays are of float64 and in reduced units; `AbstractIntegrator.advance` checks their shapes.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, F, N, D)
+    arrays : dict of str to array
+        What the next segment starts from beyond its first frame, each with an axis of length B.
+    failures : dict of int to tuple
+        Trajectory to (its valid frames, why it failed).
+    counters : dict of str to int
+        Such as ``nfev``, force evaluations summed over trajectories.
+    hidden : dict of str to ndarray, shapes (B, F, N, ...)
+        One array for each hidden variable of the system.
     """
 
     x: np.ndarray
     v: np.ndarray
     arrays: dict[str, Any] = field(default_factory=dict)
     failures: dict[int, tuple[int, str]] = field(default_factory=dict)
-    """Trajectory to (its valid frames, why it failed)."""
     counters: dict[str, int] = field(default_factory=dict)
+    hidden: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
@@ -159,14 +216,14 @@ def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
     return copied
 
 
-WHOLE_FRAMES = 1e-6
+FRAME_TOLERANCE = 1e-6
 
 
 MOST_FRAMES = 1e9
 
 
-def whole_frames(duration: float, dt: float) -> int:
-    """Return how many frames a duration is.
+def frame_count(duration: float, dt: float, parameter: str = "duration") -> int:
+    """Return how many frames a duration is; `parameter` is what messages call it.
 
     Raises
     ------
@@ -174,15 +231,16 @@ def whole_frames(duration: float, dt: float) -> int:
         If it is no whole number of frames.
     """
     if not (math.isfinite(duration) and duration > 0):
-        raise InputError(f"`duration` must be finite and > 0, got {duration}")
+        raise InputError(f"`{parameter}` must be finite and > 0, got {duration}")
     if not duration / dt <= MOST_FRAMES:
         raise InputError(
-            f"`duration` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
+            f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
         )
     frames = round(duration / dt)
-    if frames < 1 or abs(duration / dt - frames) > WHOLE_FRAMES * frames:
+    if frames < 1 or abs(duration / dt - frames) > FRAME_TOLERANCE * frames:
         near = max(frames, 1) * dt
         raise InputError(
-            f"`duration` must be a whole number of frames of {dt:g}, got {duration:g}; use {near:g}"
+            f"`{parameter}` must be a whole number of frames of {dt:g}, got {duration:g}; "
+            f"use {near:g}"
         )
     return frames

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.history import Hidden
 from nbody_surrogate.errors import InputError
 
-__all__ = ["Particles", "State"]
+__all__ = ["Particles", "Selection", "State", "selected"]
+
+Selection = int | np.integer | slice | list[int] | list[bool] | np.ndarray
+"""Trajectories of a batch, as NumPy's indexing names them: one by its number, or several by a
+slice, a mask of shape (B,), or an array of numbers, which may repeat."""
 
 
 def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
@@ -29,7 +37,7 @@ def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Particles:
-    """What stays constant during a run.
+    """What stays constant during a run, in reduced units.
 
     Parameters
     ----------
@@ -83,21 +91,37 @@ class Particles:
         """Number of particles, N."""
         return int(self.charges.shape[1])
 
-    def __getitem__(self, b: int) -> Particles:
-        """Return the particles of trajectory `b`, with a batch axis of length 1."""
-        couplings = None if self.couplings is None else self.couplings[b][None]
-        return Particles(self.charges[b][None], self.masses[b][None], couplings)
+    def __getitem__(self, index: Selection) -> Particles:
+        """Return the particles of some trajectories; of a single one with a batch axis of length 1.
+
+        Raises
+        ------
+        InputError
+            If they are not there, there are none, or `index` is of another kind.
+        """
+        some = selected(index, self.batch)
+        couplings = None if self.couplings is None else self.couplings[some]
+        return replace(
+            self, charges=self.charges[some], masses=self.masses[some], couplings=couplings
+        )
+
+    def __iter__(self) -> Iterator[Particles]:
+        return (self[b] for b in range(self.batch))
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """Where the particles are at one time.
+    """Where the particles are at one time, in reduced units.
 
     Parameters
     ----------
     t : float
     x, v : array_like, shape (B, N, D)
-        Positions and velocities; D is 2 or 3.
+        Positions and velocities; D is 2 or 3. In a periodic box positions are unwrapped.
+    hidden : mapping of str to array_like, shapes (B, N, ...), optional
+        The hidden variables of a system that has some; by default there are none.
+    seed : int, optional
+        That it was sampled with, which a run from it records.
 
     Raises
     ------
@@ -108,6 +132,8 @@ class State:
     t: float
     x: Float64[np.ndarray, "B N D"]
     v: Float64[np.ndarray, "B N D"]
+    hidden: Hidden = field(default_factory=dict, kw_only=True)
+    seed: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         x = frozen_array("x", self.x, "B N D")
@@ -119,7 +145,93 @@ class State:
             raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
         if x.shape[2] not in (2, 3):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
+        hidden = {name: _frozen_hidden(name, y, x.shape[:2]) for name, y in self.hidden.items()}
+        object.__setattr__(self, "hidden", MappingProxyType(hidden))
 
-    def __getitem__(self, b: int) -> State:
-        """Return the state of trajectory `b`, with a batch axis of length 1."""
-        return State(self.t, self.x[b][None], self.v[b][None])
+    def __getitem__(self, index: Selection) -> State:
+        """Return the state of some trajectories; of a single one with a batch axis of length 1.
+
+        The seed is forgotten: it would give the first ones.
+
+        Raises
+        ------
+        InputError
+            If they are not there, there are none, or `index` is of another kind.
+        """
+        some = selected(index, len(self.x))
+        hidden = {name: values[some] for name, values in self.hidden.items()}
+        return replace(self, x=self.x[some], v=self.v[some], hidden=hidden, seed=None)
+
+    def __iter__(self) -> Iterator[State]:
+        return (self[b] for b in range(len(self.x)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a read-only mapping can be neither copied deeply nor sent to another process
+        return {**vars(self), "hidden": dict(self.hidden)}
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        vars(self).update(values, hidden=MappingProxyType(values["hidden"]))
+
+
+def selected(index: Selection, batch: int) -> slice | np.ndarray:
+    """Check what is to be taken of the axis of trajectories.
+
+    Returns
+    -------
+    slice or ndarray of int
+        It keeps the axis, also where `index` is a single number.
+
+    Raises
+    ------
+    InputError
+        If a trajectory is not there, none is taken, or `index` is of another kind.
+    """
+    some = _whole_numbered(index) if isinstance(index, slice) else _numbers(index, batch)
+    if not np.arange(batch)[some].size:
+        raise InputError(f"`index` must take at least one of the {batch} trajectories, got none")
+    return some
+
+
+def _whole_numbered(index: slice) -> slice:
+    try:
+        index.indices(0)
+    except (TypeError, ValueError) as error:  # of its ends, or of a step of 0
+        raise InputError(
+            f"`index` must be a slice of whole numbers, got {index}: {error}"
+        ) from None
+    return index
+
+
+def _numbers(index: Selection, batch: int) -> np.ndarray:
+    """Return the numbers of the trajectories that an index names, shape (S,)."""
+    given = np.asarray(index)
+    if given.dtype == bool and given.shape == (batch,):
+        return np.flatnonzero(given)
+    if isinstance(index, list) and not index:
+        return np.empty(0, int)  # NumPy would make it floats
+    # x[0, 1] would be a trajectory and a particle in NumPy: refused rather than taken for two.
+    if given.dtype.kind not in "iu" or given.ndim > 1 or isinstance(index, tuple):
+        raise InputError(
+            f"`index` must be the number of a trajectory, a slice, a mask of shape ({batch},) or "
+            f"an array of numbers, got {type(index).__name__} of {given.dtype} with shape "
+            f"{given.shape}"
+        )
+    numbers = np.atleast_1d(given)
+    outside = (numbers < -batch) | (numbers >= batch)
+    if outside.any():
+        raise InputError(
+            f"`index` must be one of the trajectories 0 to {batch - 1}, got {numbers[outside][0]}"
+        )
+    return numbers
+
+
+def _frozen_hidden(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Freeze a hidden variable of particles (B, N), with whatever axes come after."""
+    more = max(np.ndim(values) - 2, 0)
+    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more)
+    if array.shape[:2] != shape:
+        raise InputError(
+            f"`hidden[{name!r}]` must have shape (B, N, ...) with (B, N) = {shape}, "
+            f"got {array.shape}"
+        )
+    return array

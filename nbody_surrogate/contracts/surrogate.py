@@ -6,17 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Generic, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
+from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import breach, described, held_to
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 
 __all__ = [
     "AbstractSurrogate",
@@ -34,14 +35,14 @@ Cache = dict[str, Tensor]
 
 
 class ParticleTensors(NamedTuple):
-    """The constant properties of particles as tensors.
+    """The constant properties of particles as tensors, in reduced units.
 
     Attributes
     ----------
     charges, masses : Tensor, shape (B, N)
     field : FieldLaw or None
         The law of the external field of a system that has one: handed to surrogates that apply
-        it, see `nbody_surrogate.contracts.torch_laws.field_acceleration`.
+        it, see `nbody_surrogate.contracts.torch_force_laws.field_acceleration`.
     """
 
     charges: Tensor
@@ -56,7 +57,20 @@ class ParticleTensors(NamedTuple):
         dtype: torch.dtype,
         field: FieldLaw | None = None,
     ) -> ParticleTensors:
-        """Copy `particles` to a device and dtype."""
+        """Copy particles to a device and dtype.
+
+        Parameters
+        ----------
+        particles : Particles, shape (B, N)
+        device : torch.device or str
+        dtype : torch.dtype
+        field : FieldLaw, optional
+            The law of the external field, for a model that applies it.
+
+        Returns
+        -------
+        ParticleTensors
+        """
         return cls(
             torch.tensor(particles.charges, device=device, dtype=dtype),
             torch.tensor(particles.masses, device=device, dtype=dtype),
@@ -82,13 +96,17 @@ def excess_symmetries(model: AbstractSurrogate, system: AbstractSystem) -> list[
     return sorted(model.symmetries - held)
 
 
-class AbstractSurrogate(nn.Module, ABC):
+Config_co = TypeVar("Config_co", bound=SurrogateConfig, default=SurrogateConfig, covariant=True)
+
+
+class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     """A learned map from a window of frames to the increments of the next frame.
 
     To write one:
 
     1. set `Config` to a subclass of `SurrogateConfig` and take one instance in ``__init__``,
-       handing it to ``super().__init__(config)``;
+       handing it to ``super().__init__(config)``, which keeps it as `config`; inherit from
+       ``AbstractSurrogate[YourConfig]``, so that type checkers know what `config` is;
     2. set `min_history` above 1 if the model cannot start from a single frame: the reference
        integrator then supplies the first frames;
     3. declare `symmetries`: what holds exactly, whatever the weights. These two stand on the
@@ -105,20 +123,28 @@ class AbstractSurrogate(nn.Module, ABC):
        is what runs by default;
     8. optionally implement `initialise`: what data give in closed form, before the first step
        of a training;
-    9. set `api_version` to the version of these duties that the class is written for.
+    9. set `api_version` to the version of these duties that the class is written for;
+    10. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
+        class or on the instance: a system that needs more is refused.
 
-    `nbody_surrogate.testing` checks all of this.
+    All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    config : SurrogateConfig
+        An instance of `Config`.
     """
 
     api_version: ClassVar[int] = 1
-    Config: ClassVar[type[SurrogateConfig]]
+    Config: type[Config_co]
     min_history: int = 1
     symmetries: frozenset[str] = frozenset()
+    capabilities: frozenset[str] = frozenset()
     one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
 
-    def __init__(self, config: SurrogateConfig) -> None:
+    def __init__(self, config: Config_co) -> None:
         super().__init__()
         self.config = config
 
@@ -177,6 +203,11 @@ class AbstractSurrogate(nn.Module, ABC):
         ----------
         x, v : Tensor, shape (B, T, N, D)
             The frames before the one that `step_cache` is given next; T may be 0.
+        particles : ParticleTensors
+
+        Returns
+        -------
+        Cache
         """
         first = max(x.shape[1] - self.config.history + 1, 0)
         return {"x": x[:, first:], "v": v[:, first:]}
@@ -192,6 +223,7 @@ class AbstractSurrogate(nn.Module, ABC):
             Never changed in place.
         x, v : Tensor, shape (B, N, D)
             The newest frame.
+        particles : ParticleTensors
 
         Returns
         -------
@@ -218,7 +250,7 @@ def increments(
     PluginError
         If it raises, or returns anything else.
     """
-    with held_to(origin_of(type(model), "surrogate"), "forward"):
+    with plugin_errors(origin_of(type(model), "surrogate"), "forward"):
         made = model(x, v, particles)
     return checked_increments(model, made, x.shape)
 
@@ -247,7 +279,7 @@ def checked_increments(
         wanted = f"dx and dv, both {dtype} of shape (B, T, N, D) = {tuple(shape)}"
         wanted += f", or {one_shot} for its last frame only"
         what = f"must return {wanted}, got {tensors_described(made)}"
-        raise breach(origin_of(type(model), "surrogate"), "forward", what)
+        raise violation(origin_of(type(model), "surrogate"), "forward", what)
     return made  # type: ignore[return-value]
 
 

@@ -3,96 +3,53 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, Generic, final
 
 import numpy as np
 from jaxtyping import Float64
-from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
-from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.force_laws import ForceLaws
+from nbody_surrogate.contracts.history import NOTHING_HIDDEN, Hidden, demand_hidden
+from nbody_surrogate.contracts.needs import SystemNeeds
+from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.violations import array_of, array_or_none, breach, described, held_to
+from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
+from nbody_surrogate.contracts.violations import (
+    array_of,
+    array_or_none,
+    described,
+    plugin_errors,
+    violation,
+)
 from nbody_surrogate.errors import InputError
 
 __all__ = [
     "AbstractSystem",
-    "Draw",
-    "Invariants",
-    "SystemSpec",
-    "stacked",
 ]
 
 Vectors = Float64[np.ndarray, "B N D"]
 
-SAMPLER = "sampler: "
+
+Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
 
-class SystemSpec(BaseModel):
-    """Base of every system's parameters: unknown keys are refused, values are checked.
-
-    A parameter that shapes the sampled starts only, and no force, has a description that begins
-    with ``sampler: ``.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    frame_dt: float = Field(
-        default=0.1, gt=0, allow_inf_nan=False, description="time between frames"
-    )
-
-    def of_forces(self) -> dict[str, Any]:
-        """Return the parameters that the motion depends on, as plain values of JSON."""
-        dumped = self.model_dump(mode="json", exclude={"frame_dt"})
-        fields = type(self).model_fields
-        return {
-            key: value
-            for key, value in dumped.items()
-            if not (fields[key].description or "").startswith(SAMPLER)
-        }
-
-
-class Invariants(NamedTuple):
-    """Quantities of motion, one row per trajectory.
-
-    Attributes
-    ----------
-    energy : ndarray, shape (B,)
-    kinetic : ndarray, shape (B,)
-    momentum : ndarray, shape (B, D)
-    angular_momentum : ndarray, shape (B, 1) for D = 2, (B, 3) for D = 3
-        About the origin.
-    """
-
-    energy: Float64[np.ndarray, " B"]
-    kinetic: Float64[np.ndarray, " B"]
-    momentum: Float64[np.ndarray, "B D"]
-    angular_momentum: Float64[np.ndarray, "B A"]
-
-
-class Draw(NamedTuple):
-    """One start, as a system draws it: x and v (N, D), charges, masses (N,), couplings (N, N)."""
-
-    x: np.ndarray
-    v: np.ndarray
-    charges: np.ndarray
-    masses: np.ndarray
-    couplings: np.ndarray | None = None
-
-
-class AbstractSystem(ABC):
+class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     """A system of particles. All units are reduced (dimensionless).
 
     To write one:
 
-    1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters;
+    1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters; inherit from
+       ``AbstractSystem[YourSpec]``, so that type checkers know what `spec` is;
     2. declare `symmetries` (of the equations of motion), `conserved` (of ``energy``,
        ``momentum``, ``angular_momentum``) and `velocity_dependent`; where the first two depend
        on the parameters, as properties, else as plain class attributes;
     3. implement `pair_acceleration`, and `one_body_acceleration` where there is one,
        in NumPy or numba;
-    4. implement `potential_energy`;
+    4. implement `potential_energy`, where the forces have one: a system with drag has not, and
+       then it must not declare ``energy`` as conserved;
     5. implement `_sample`;
     6. optionally return the same forces as laws from `force_laws`: compiled and batched
        integrators need them, the SciPy solvers do not;
@@ -101,19 +58,33 @@ class AbstractSystem(ABC):
        alters the physics it stands for, return that from `ideal`;
     9. set `api_version` to the version of these duties that the class is written for.
 
+    A system with a box, a cut-off or hidden variables has the duties of `SystemNeeds` too.
+
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
+
+    Parameters
+    ----------
+    **parameters
+        Those of `Spec`.
+
+    Raises
+    ------
+    InputError
+        If one is unknown or out of range.
     """
 
     api_version: ClassVar[int] = 1
     name: ClassVar[str]
-    Spec: ClassVar[type[SystemSpec]]
+    Spec: type[Spec_co]
     velocity_dependent: ClassVar[bool] = False
 
     @final
     def __init__(self, /, **parameters: Any) -> None:
         self.spec = validated(self.Spec, parameters, f"system {self.name!r}")
         self.origin = origin_of(type(self), "system", self.name)
+        if (request := self.requested_neighbours) is not None:
+            request.refuse_small_box(self.box)
 
     @property
     def symmetries(self) -> frozenset[str]:
@@ -135,17 +106,52 @@ class AbstractSystem(ABC):
         """Which of `invariants` are constants of motion."""
         return frozenset()
 
+    @property
+    def has_potential(self) -> bool:
+        """Whether `potential_energy` is defined; by default, whether it is implemented."""
+        return type(self).potential_energy is not AbstractSystem.potential_energy
+
     @abstractmethod
     def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
-        """Accelerations by the other particles, shape (B, N, D)."""
+        """Accelerations by the other particles.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
+        """
 
     def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
-        """Accelerations by external fields, or None where there are none."""
+        """Accelerations by external fields, or None where there are none.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B, N, D), or None
+        """
         return None
 
-    @abstractmethod
     def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
-        """Total potential energy, pair and one-body part."""
+        """Total potential energy, pair and one-body part; NaN where it is not implemented.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        ndarray, shape (B,)
+        """
+        return np.full(len(x), np.nan)
 
     @abstractmethod
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
@@ -171,6 +177,10 @@ class AbstractSystem(ABC):
         n, dimensions : int
         rows : int
             How many rows the program stores; what it draws may depend on it.
+
+        Returns
+        -------
+        Draw or None
         """
         return None
 
@@ -178,22 +188,65 @@ class AbstractSystem(ABC):
         """Return the physics this system stands for: itself, unless forces are altered."""
         return self
 
+    @property
+    def description(self) -> dict[str, Any]:
+        """Name and parameters as JSON has them, as they are stored with a run."""
+        return {"system": self.name, **self.spec.model_dump(mode="json")}
+
     @final
-    def acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors:
-        """Total acceleration, shape (B, N, D).
+    def acceleration(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden = NOTHING_HIDDEN,
+        neighbours: Neighbours | None = None,
+    ) -> Vectors:
+        """Total acceleration.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+        hidden : mapping of str to ndarray, shapes (B, N, ...)
+            All of the system's hidden variables, where it has some.
+        neighbours : Neighbours, optional
+            A list that covers `x`, of a system that asks for one; by default it is made anew.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
 
         Raises
         ------
+        InputError
+            If hidden variables are missing.
         PluginError
             If the system's forces are not float64 arrays of that shape, or raise.
         """
-        pair = array_of(self.origin, self.pair_acceleration, x.shape, x, particles)
-        external = array_or_none(self.origin, self.one_body_acceleration, x.shape, x, v, particles)
-        return pair if external is None else pair + external
+        origin, shape, near = self.origin, x.shape, self._near(x, neighbours)
+        if near is None:
+            total = array_of(origin, self.pair_acceleration, shape, x, particles)
+        else:
+            total = array_of(origin, self.neighbour_acceleration, shape, x, particles, near)
+        external = array_or_none(origin, self.one_body_acceleration, shape, x, v, particles)
+        if external is not None:
+            total = total + external
+        behind = self._hidden_part(x, v, particles, hidden, near)
+        return total if behind is None else total + behind
 
     @final
     def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
         """Energy, kinetic energy, momentum and angular momentum of each trajectory.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+
+        Returns
+        -------
+        Invariants
 
         Raises
         ------
@@ -218,7 +271,7 @@ class AbstractSystem(ABC):
         rng: int | np.random.Generator,
         n: int,
         trajectories: int = 1,
-        dimensions: int = 3,
+        dimensions: int | None = None,
         *,
         first: int = 0,
     ) -> tuple[State, Particles]:
@@ -233,14 +286,15 @@ class AbstractSystem(ABC):
             Particles per trajectory, at least 1.
         trajectories : int
             At least 1.
-        dimensions : int
-            2 or 3.
+        dimensions : int, optional
+            2 or 3; by default those of the box, and 3 where there is none.
         first : int
             With a seed, the number i of the first trajectory.
 
         Returns
         -------
         state : State, shape (B, N, D)
+            With the seed, where `rng` is one and `first` is 0, so that a run can say it.
         particles : Particles
 
         Raises
@@ -253,38 +307,32 @@ class AbstractSystem(ABC):
         for parameter, value in (("particles", n), ("trajectories", trajectories)):
             if value < 1:
                 raise InputError(f"`{parameter}` must be at least 1, got {value}")
-        if dimensions not in (2, 3):
-            raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
+        dimensions = self._sampled_dimensions(dimensions)
         if not isinstance(rng, np.random.Generator) and rng < 0:
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         generators = (_generator(rng, first + b) for b in range(trajectories))
-        return stacked([self._draw(each, n, dimensions) for each in generators])
+        seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
+        return stacked([self._draw(each, n, dimensions) for each in generators], seed)
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""
-        with held_to(self.origin, "_sample"):
+        with plugin_errors(self.origin, "_sample"):
             draw = Draw(*self._sample(rng, n, dimensions))
         shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
-        for name, values, shape in zip(Draw._fields, draw, shapes, strict=True):
+        for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
             if values is None and name == "couplings":
                 continue
             if not (isinstance(values, np.ndarray) and values.shape == shape):
                 what = f"must draw `{name}` of shape {shape}, got {described(values)}"
-                raise breach(self.origin, "_sample", what)
+                raise violation(self.origin, "_sample", what)
             if not np.isfinite(values).all():
                 what = f"must draw finite `{name}`, got NaN or infinity"
-                raise breach(self.origin, "_sample", what)
+                raise violation(self.origin, "_sample", what)
+        variables = self.hidden_variables
+        demand_hidden(self.origin, "_sample", variables, draw.hidden, (), (n, dimensions))
         return draw
-
-
-def stacked(draws: list[Draw]) -> tuple[State, Particles]:
-    """Make one batch of draws, at t = 0."""
-    rows = [(draw.x, draw.v, draw.charges, draw.masses) for draw in draws]
-    x, v, charges, masses = (np.stack(column) for column in zip(*rows, strict=True))
-    bonds = [draw.couplings for draw in draws if draw.couplings is not None]
-    return State(0.0, x, v), Particles(charges, masses, np.stack(bonds) if bonds else None)
 
 
 def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:

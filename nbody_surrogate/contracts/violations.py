@@ -11,20 +11,27 @@ import numpy as np
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory
 
-__all__ = ["array_of", "array_or_none", "breach", "described", "held_to", "raised"]
+__all__ = [
+    "array_of",
+    "array_or_none",
+    "described",
+    "plugin_errors",
+    "violation",
+    "violation_from",
+]
 
 FLOAT64 = np.dtype(np.float64)
 LONGEST = 200  # characters of a plugin's own words
 
 
-def breach(origin: Origin, method: str, what: str) -> PluginError:
+def violation(origin: Origin, method: str, what: str) -> PluginError:
     """Return the error of a plugin that breaks its contract; `what` follows the method's name."""
     return PluginError(f"{origin}: `{method}` {what}")
 
 
 @contextmanager
-def held_to(origin: Origin, method: str) -> Iterator[None]:
-    """Run a plugin's method: what it raises, but for errors of ours, is a breach.
+def plugin_errors(origin: Origin, method: str) -> Iterator[None]:
+    """Run a plugin's method: what it raises, but for errors of ours, is a violation.
 
     Raises
     ------
@@ -36,15 +43,15 @@ def held_to(origin: Origin, method: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, NBodyError) or is_out_of_memory(error):
             raise
-        raise raised(origin, method, error) from error
+        raise violation_from(origin, method, error) from error
 
 
-def raised(origin: Origin, method: str, error: Exception) -> PluginError:
+def violation_from(origin: Origin, method: str, error: Exception) -> PluginError:
     """Return the error for what a plugin's method raised."""
     words = " ".join(str(error).split())[:LONGEST]
     if isinstance(error, ValueError) and "read-only" in words:
-        return breach(origin, method, "must leave its input as it is, it tried to write into it")
-    return breach(origin, method, f"raised {type(error).__name__}: {words}")
+        return violation(origin, method, "must leave its input as it is, it tried to write into it")
+    return violation(origin, method, f"raised {type(error).__name__}: {words}")
 
 
 def array_of(
@@ -59,7 +66,7 @@ def array_of(
     """
     made = array_or_none(origin, method, shape, *arguments)
     if made is None:
-        raise breach(origin, method.__name__, f"must return {_wanted(shape)}, got None")
+        raise violation(origin, method.__name__, f"must return {_wanted(shape)}, got None")
     return made
 
 
@@ -68,20 +75,20 @@ def array_or_none(
 ) -> np.ndarray | None:
     """Call a plugin's method as `array_of` does, where None will do too.
 
-    Written without `held_to`, whose cost would be felt in a right-hand side.
+    Written without `plugin_errors`, whose cost would be felt in a right-hand side.
     """
     try:
         made = method(*arguments)
     except Exception as error:
         if isinstance(error, NBodyError) or is_out_of_memory(error):
             raise
-        raise raised(origin, method.__name__, error) from error
+        raise violation_from(origin, method.__name__, error) from error
     if made is None:
         return None
     if isinstance(made, np.ndarray) and made.dtype == FLOAT64 and made.shape == shape:
         return made
     what = f"must return {_wanted(shape)}, got {described(made)}"
-    raise breach(origin, method.__name__, what)
+    raise violation(origin, method.__name__, what)
 
 
 def _wanted(shape: tuple[int, ...]) -> str:

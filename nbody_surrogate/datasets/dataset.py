@@ -10,13 +10,14 @@ from typing import final
 import numpy as np
 
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
-from nbody_surrogate.datasets.shard import Block, ShardReader, reported
+from nbody_surrogate.datasets.shard import ShardReader, reported
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.results.trajectory import RunInfo, Trajectory
 
-__all__ = ["AbstractTrajectories", "Block", "Dataset"]
+__all__ = ["AbstractTrajectories", "Dataset"]
 
 BLOCK_BYTES = 1 << 22
 """Of positions, in a block of the default size."""
@@ -34,18 +35,18 @@ class AbstractTrajectories(ABC):
     spec: DatasetSpec
 
     @abstractmethod
-    def _read(self, start: int, stop: int) -> Block:
+    def _read(self, start: int, stop: int) -> TrajectoryBlock:
         """Read trajectories `start` to `stop`, which are there."""
 
     def __len__(self) -> int:
         return self.spec.trajectories
 
-    def read(self, start: int, stop: int) -> Block:
+    def read(self, start: int, stop: int) -> TrajectoryBlock:
         """Read the trajectories from `start` up to, not including, `stop`.
 
         Returns
         -------
-        Block
+        TrajectoryBlock
             `x` and `v` (B, T, N, D), and their `particles`.
 
         Raises
@@ -60,7 +61,9 @@ class AbstractTrajectories(ABC):
                              f"and {stop}")  # fmt: skip
         return self._read(start, stop)
 
-    def blocks(self, split: str | None = None, size: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self, split: str | None = None, size: int | None = None
+    ) -> Iterator[TrajectoryBlock]:
         """Read a split, or all trajectories, in blocks of at most `size`, in order.
 
         Raises
@@ -108,7 +111,7 @@ class Dataset(AbstractTrajectories):
     ----------
     folder : Path
     manifest : Manifest
-        Its recipe, versions, shards, and the label error.
+        Its spec, versions, shards, and the label error.
     spec : DatasetSpec
     t : ndarray, shape (T,)
         Times of the rows.
@@ -165,7 +168,7 @@ class Dataset(AbstractTrajectories):
         """Build the system of the data."""
         return self.spec.make_system()
 
-    def _read(self, start: int, stop: int) -> Block:
+    def _read(self, start: int, stop: int) -> TrajectoryBlock:
         assert self.spec.shard is not None
         pieces = []
         while start < stop:
@@ -174,7 +177,7 @@ class Dataset(AbstractTrajectories):
                 end = min(stop - shard.first, shard.shape[0])
                 pieces.append(shard.read(start - shard.first, end))
             start = shard.first + end
-        return Block.joined(pieces)
+        return TrajectoryBlock.joined(pieces)
 
     def __getitem__(self, i: int) -> Trajectory:
         """Return trajectory `i`."""

@@ -1,16 +1,13 @@
-"""The folder of a data set: whose it is, and who may write to it."""
+"""The folder of a data set: whose it is, what of it is finished, and what is left over."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nbody_surrogate.datasets.manifest import (
-    NAME,
+    MANIFEST,
     Manifest,
     ShardRecord,
     read_manifest,
@@ -20,11 +17,12 @@ from nbody_surrogate.datasets.manifest import (
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError, one_line
+from nbody_surrogate.files.atomic import PART
+from nbody_surrogate.files.folder_lock import LOCK
 
-__all__ = ["claim", "is_finished", "is_whole", "made_by", "remove_parts", "sole_writer"]
+__all__ = ["check_space", "claim", "is_finished", "is_whole", "made_by", "remove_parts"]
 
-LOCK = ".lock"
-PARTS = ("shard-*.h5.part", f"{NAME}.part")
+PARTS = (f"shard-*.h5{PART}", f"{MANIFEST}{PART}")
 """What killed writers leave."""
 
 NUMERICAL = ("nbody-surrogate", "numpy", "scipy", "numba", "CyRK")
@@ -35,49 +33,6 @@ def made_by() -> dict[str, str]:
     """Versions of the libraries that the bits depend on."""
     found = versions()
     return {name: found[name] for name in NUMERICAL if name in found}
-
-
-@contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Create a folder where there is none, and hold it against other writers.
-
-    A folder that was created and got nothing goes again.
-
-    Raises
-    ------
-    InputError
-        If it cannot be created or written to, or another process writes to it.
-    """
-    new = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
-    except OSError as error:
-        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
-    with file:
-        _lock(file.fileno(), folder)
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                (folder / LOCK).unlink()
-            if new and not any(folder.iterdir()):
-                folder.rmdir()
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows: there two writers are up to the user
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(descriptor), (folder / LOCK).stat()):
-            raise FileNotFoundError  # the other process has just removed it
-    except OSError:
-        raise InputError(
-            f"`output` {str(folder)!r} is being written by another process; wait for it"
-        ) from None
 
 
 def claim(folder: Path, spec: DatasetSpec) -> Manifest:
@@ -94,7 +49,7 @@ def claim(folder: Path, spec: DatasetSpec) -> Manifest:
         If nothing can be written.
     """
     mine = Manifest(spec=spec, versions=made_by())
-    if not (folder / NAME).exists():
+    if not (folder / MANIFEST).exists():
         others = set(folder.iterdir()) - {folder / LOCK, *_parts(folder)}
         if others:
             raise InputError(

@@ -1,22 +1,21 @@
-"""The manifest of a data set: its recipe, versions, and what is known of each shard."""
+"""The manifest of a data set: its spec, versions, and what is known of each shard."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, one_line
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = [
+    "MANIFEST",
     "LabelError",
     "Manifest",
     "ShardRecord",
@@ -26,7 +25,7 @@ __all__ = [
     "write_manifest",
 ]
 
-NAME = "manifest.json"
+MANIFEST = "manifest.json"
 FORMAT = "nbody-surrogate data set"
 FORMAT_VERSION = 1
 LARGEST = 1 << 28  # bytes
@@ -103,7 +102,7 @@ def read_manifest(folder: Path) -> Manifest:
     FileFormatError
         If it is missing, damaged or of a newer format.
     """
-    path = folder / NAME
+    path = folder / MANIFEST
     try:
         if path.is_symlink():
             raise ValueError("it is a symbolic link, which is not followed")
@@ -115,7 +114,7 @@ def read_manifest(folder: Path) -> Manifest:
         manifest = Manifest(**content)
         _check_shards(manifest)
     except FileNotFoundError:
-        raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {NAME}") from None
+        raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {MANIFEST}") from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -160,22 +159,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     RunError
         If it cannot be written.
     """
-    path = folder / NAME
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1) + "\n"
-    with whole_file(path) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:
-    """Summarise the label errors (K, F) of a sample at some rows (F,); not finite becomes None."""
-    with np.errstate(all="ignore"):
-        median, largest = np.median(errors, axis=0), errors.max(axis=0)
-    return LabelError(
-        method=method,
-        sample=len(errors),
-        rows=tuple(int(row) for row in rows),
-        median=tuple(float(v) if np.isfinite(v) else None for v in median),
-        largest=tuple(float(v) if np.isfinite(v) else None for v in largest),
-    )
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"), indent=1, synced=True)

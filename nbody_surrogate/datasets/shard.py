@@ -22,19 +22,20 @@ ordinary error. The file gets its final name once it is whole and on the disk.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import h5py
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.errors import FileFormatError, RunError, one_line
+from nbody_surrogate.files.atomic import renamed_at_end
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     FLOAT,
@@ -48,33 +49,11 @@ from nbody_surrogate.files.hdf5 import (
     text_at,
     text_type,
 )
-from nbody_surrogate.files.untrusted import require_regular
 
-__all__ = ["Block", "ShardData", "ShardReader", "file_hash", "shard_name", "write_shard"]
+__all__ = ["ShardData", "ShardReader", "reported", "shard_name", "write_shard"]
 
 FORMAT = 1
 STREAM = 627  # numbers of a legacy stream's state
-CHUNK = 1 << 22  # bytes that are hashed at a time
-
-
-class Block(NamedTuple):
-    """Some trajectories: `x`, `v` (B, T, N, D), and their `particles`."""
-
-    x: np.ndarray
-    v: np.ndarray
-    particles: Particles
-
-    @classmethod
-    def joined(cls, blocks: list[Block]) -> Block:
-        """Put the trajectories of several blocks behind one another."""
-        if len(blocks) == 1:
-            return blocks[0]
-        x, v = (np.concatenate([block[k] for block in blocks]) for k in (0, 1))
-        charges = np.concatenate([block.particles.charges for block in blocks])
-        masses = np.concatenate([block.particles.masses for block in blocks])
-        bonds = [block.particles.couplings for block in blocks]
-        there = [each for each in bonds if each is not None]
-        return cls(x, v, Particles(charges, masses, np.concatenate(there) if there else None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +67,7 @@ class ShardData:
     first : int
         Number of the first trajectory.
     t : ndarray, shape (T,)
-    block : Block
+    block : TrajectoryBlock
     sample : ndarray, shape (K,)
         Numbers of the verified trajectories.
     label_error : ndarray, shape (K, F)
@@ -98,7 +77,7 @@ class ShardData:
     spec: str
     first: int
     t: np.ndarray
-    block: Block
+    block: TrajectoryBlock
     sample: np.ndarray
     label_error: np.ndarray
     stream: np.ndarray | None = None
@@ -117,24 +96,24 @@ def write_shard(path: Path, data: ShardData) -> None:
     RunError
         If it cannot be written; nothing is left of it.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        part.unlink(missing_ok=True)
-        arrays = _arrays(data)
-        places = _lay_out(part, data, {key: array.shape for key, array in arrays.items()})
-        with part.open("r+b", buffering=0) as file:
-            for key, array in arrays.items():
-                file.seek(places[key])
-                rest = memoryview(np.ascontiguousarray(array, FLOAT).data).cast("B")
-                while rest:
-                    rest = rest[file.write(rest) :]
-            os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, RuntimeError) as error:
+        with renamed_at_end(path) as part:
+            part.unlink(missing_ok=True)  # of a writer that was killed
+            _fill(part, data)
+    except (OSError, RuntimeError) as error:  # HDF5 raises either over a full disk
         raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
+
+
+def _fill(path: Path, data: ShardData) -> None:
+    arrays = _arrays(data)
+    places = _lay_out(path, data, {key: array.shape for key, array in arrays.items()})
+    with path.open("r+b", buffering=0) as file:
+        for key, array in arrays.items():
+            file.seek(places[key])
+            rest = memoryview(np.ascontiguousarray(array, FLOAT).data).cast("B")
+            while rest:  # a raw write may take a part only
+                rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
 
 
 def _arrays(data: ShardData) -> dict[str, np.ndarray]:
@@ -223,7 +202,7 @@ class ShardReader:
         with reported(self.path):
             return floats_at(self._file, "t", self.shape[1:2])
 
-    def read(self, start: int, stop: int) -> Block:
+    def read(self, start: int, stop: int) -> TrajectoryBlock:
         """Read trajectories `start` to `stop` of the shard, counted from 0.
 
         Raises
@@ -236,12 +215,14 @@ class ShardReader:
             if not 0 <= start < stop <= size:
                 raise ValueError(f"it has trajectories 0 to {size}, not {start} to {stop}")
             rows = slice(start, stop)
-            x, v = (self._values(key, self.shape)[rows] for key in ("x", "v"))
-            charges, masses = (self._values(key, (size, n))[rows] for key in ("charges", "masses"))
+            x = self._values("x", self.shape)[rows]
+            v = self._values("v", self.shape)[rows]
+            charges = self._values("charges", (size, n))[rows]
+            masses = self._values("masses", (size, n))[rows]
             couplings = None
             if "couplings" in self._file:
                 couplings = self._values("couplings", (size, n, n))[rows]
-            return Block(x, v, Particles(charges, masses, couplings))
+            return TrajectoryBlock(x, v, Particles(charges, masses, couplings))
 
     def _values(self, key: str, shape: tuple[int, ...]) -> Any:
         return open_floats(self._file, key, shape)
@@ -282,22 +263,3 @@ def reported(path: Path) -> Iterator[None]:
         raise FileFormatError(
             f"{str(path)!r} cannot be read as a shard: {one_line(error)}"
         ) from None
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file.
-
-    Raises
-    ------
-    FileFormatError
-        If it cannot be read.
-    """
-    require_regular(path)
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise FileFormatError(f"{str(path)!r} cannot be read: {error.strerror}") from None
-    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What a data set is made of: one validated recipe, from TOML, a preset or Python."""
+"""What a data set is made by: one validated spec, from TOML, a preset or Python."""
 
 from __future__ import annotations
 
@@ -23,9 +23,19 @@ from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.toml import read_toml
-from nbody_surrogate.registry.registry import make_system, names, preset
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import make_system, preset
 
-__all__ = ["DatasetSpec", "Legacy", "Span", "Task", "Window", "read_spec", "resolve"]
+__all__ = [
+    "DatasetSpec",
+    "Legacy",
+    "Span",
+    "TaskSpec",
+    "WindowSpec",
+    "preset_names",
+    "read_spec",
+    "resolve",
+]
 
 SHARD_BYTES = 16 * 2**20  # of positions and velocities, unless the size is given
 SMALLEST_SHARE = 10  # of the trajectories, one in so many for validation and one for testing
@@ -51,7 +61,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Window(_Section):
+class WindowSpec(_Section):
     """Rows of a one-shot task: inputs, one every few frames, and a target far ahead.
 
     As in the program of Charles (2024), the inputs are frames 1, 1 + every, ..., and the target is
@@ -76,14 +86,14 @@ class Window(_Section):
         return [1 + self.every * row for row in range(self.inputs)] + [self.rows]
 
 
-class Task(_Section):
+class TaskSpec(_Section):
     """What is to be predicted from what, as rows of a trajectory."""
 
     input: int = Field(ge=0, description="the last row that is given")
     target: int = Field(ge=1, description="the row to predict")
 
     @model_validator(mode="after")
-    def _forwards(self) -> Task:
+    def _forwards(self) -> TaskSpec:
         if self.target <= self.input:
             raise ValueError(f"`target` must be above `input` {self.input}, got {self.target}")
         return self
@@ -126,8 +136,8 @@ class DatasetSpec(_Section):
     legacy: Legacy | None = None
     first: int = Field(default=0, ge=0, description="the first frame that is kept")
     frames: int | None = Field(default=None, ge=1, le=10**7, description="the last one")
-    window: Window | None = None
-    task: Task | None = Field(default=None, description="by default the window's")
+    window: WindowSpec | None = None
+    task: TaskSpec | None = Field(default=None, description="by default the window's")
     integrator: str | None = Field(
         default="dop853-compiled", description="none where the data were not made here"
     )
@@ -151,7 +161,7 @@ class DatasetSpec(_Section):
             )
         if self.window is not None:
             inputs = self.window.inputs
-            self._fill("task", self.task or Task(input=inputs - 1, target=inputs))
+            self._fill("task", self.task or TaskSpec(input=inputs - 1, target=inputs))
         if self.task is not None and self.task.target >= self.rows:
             raise ValueError(
                 f"`task.target` must be one of the rows 0 to {self.rows - 1}, "

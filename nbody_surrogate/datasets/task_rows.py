@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError
 
-__all__ = ["TaskRows", "task_rows", "velocities_in_step"]
+__all__ = ["TaskRows", "task_rows"]
 
 
 class TaskRows(NamedTuple):
@@ -54,12 +52,3 @@ def task_rows(spec: DatasetSpec, history: int, owner: str = "the data set") -> T
         raise InputError(f"`history` {history}: the last {history} input rows of {owner} must be "
                          "equally spaced")  # fmt: skip
     return TaskRows((*inputs, task.target), int(gaps[0]) if len(gaps) else horizon, horizon)
-
-
-def velocities_in_step(
-    system: AbstractSystem, lag: float, x: np.ndarray, v: np.ndarray, particles: Particles
-) -> np.ndarray:
-    """Bring velocities (B, N, D) that lag behind to the time of the positions."""
-    if lag == 0:
-        return v
-    return v + lag * system.acceleration(x, v, particles)

@@ -7,21 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
-from nbody_surrogate.datasets.generation.shard_job import Maker
-from nbody_surrogate.datasets.shard import Block, ShardReader, file_hash, reported
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
+from nbody_surrogate.datasets.shard import ShardReader, reported
 from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.files.sha256 import file_hash
 
 __all__ = ["Verification", "verify_dataset"]
 
-SAMPLE = 8
+SAMPLE = 8  # trajectories
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome of `verify`.
+    """The outcome of `verify_dataset`.
 
     Attributes
     ----------
@@ -109,9 +111,9 @@ def _wrong(dataset: Dataset, number: int) -> str | None:
     return None
 
 
-def _remade(dataset: Dataset, sample: int) -> Iterator[tuple[int, Block]]:
+def _remade(dataset: Dataset, sample: int) -> Iterator[tuple[int, TrajectoryBlock]]:
     """Make trajectories again, evenly spread over the data set."""
-    spec, maker = dataset.spec, Maker(dataset.spec)
+    spec, maker = dataset.spec, TrajectoryMaker(dataset.spec)
     count = min(sample, spec.trajectories)
     numbers = [k * spec.trajectories // count for k in range(count)]
     stream = None if spec.legacy is None else _Stream(dataset, maker)
@@ -124,7 +126,7 @@ def _remade(dataset: Dataset, sample: int) -> Iterator[tuple[int, Block]]:
 class _Stream:
     """Goes to any trajectory of a legacy stream, by the states that the shards hold."""
 
-    def __init__(self, dataset: Dataset, maker: Maker) -> None:
+    def __init__(self, dataset: Dataset, maker: TrajectoryMaker) -> None:
         self._dataset, self._stream, self._next = dataset, LegacyStream(maker.spec, maker.system), 0
 
     def starts(self, i: int) -> tuple:
@@ -142,7 +144,7 @@ class _Stream:
         return self._stream.draw(range(i, i + 1))[:2]
 
 
-def _difference(stored: Block, made: Block) -> str | None:
+def _difference(stored: TrajectoryBlock, made: TrajectoryBlock) -> str | None:
     """Say how two trajectories differ, or return None where all bits are the same."""
     pairs = {"x": (stored.x, made.x), "v": (stored.v, made.v)}
     for key in ("charges", "masses", "couplings"):
@@ -152,6 +154,7 @@ def _difference(stored: Block, made: Block) -> str | None:
     for key, (ours, theirs) in pairs.items():
         if ours is None or theirs is None:
             return f"{key} are missing on one side"
+        # As integers, so that -0.0 is not 0.0, and NaN is itself.
         if not np.array_equal(ours.view(np.int64), np.ascontiguousarray(theirs).view(np.int64)):
             return f"{key} by up to {np.abs(ours - theirs).max():.1e}"
     return None

@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
-from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.errors import InputError
 
 __all__ = ["AbstractWindows", "DatasetWindows", "Windows"]
 
-MIXED = 4  # blocks that are shuffled together
+MIXED = 4
+"""Blocks that are shuffled together: more mix better and take more memory. Of one block alone, a
+batch would hold windows of few trajectories."""
 
 
 class Windows(NamedTuple):
@@ -105,7 +107,9 @@ class AbstractWindows(IterableDataset, ABC):
         self.epoch, self.position = state["epoch"], state["position"]
 
     @final
-    def _of_group(self, block: Block, key: tuple[int, ...] | None, skip: int) -> Iterator[Windows]:
+    def _of_group(
+        self, block: TrajectoryBlock, key: tuple[int, ...] | None, skip: int
+    ) -> Iterator[Windows]:
         """Cut a group's windows, in an order drawn by the key, and leave out the first ones."""
         order = np.arange(len(block.x) * len(self.firsts))
         if key is not None:
@@ -117,7 +121,7 @@ class AbstractWindows(IterableDataset, ABC):
             self.position += len(picked)
             yield windows if self.batch else Windows(*(column[0] for column in windows))
 
-    def _windows(self, block: Block, picked: np.ndarray) -> Windows:
+    def _windows(self, block: TrajectoryBlock, picked: np.ndarray) -> Windows:
         b, k = np.divmod(picked, len(self.firsts))
         rows = self.firsts[k][:, None] + self.offsets
         charges, masses = block.particles.charges[b], block.particles.masses[b]
@@ -192,7 +196,7 @@ class DatasetWindows(AbstractWindows):
             if skip < windows:
                 blocks = [self._trajectories.read(part.start, part.stop) for part in parts]
                 key = (self.epoch, number) if self._shuffle else None
-                yield from self._of_group(Block.joined(blocks), key, skip)
+                yield from self._of_group(TrajectoryBlock.joined(blocks), key, skip)
             skip = max(skip - windows, 0)
         self.epoch, self.position = self.epoch + 1, 0
 

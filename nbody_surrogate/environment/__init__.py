@@ -1,1 +1,1 @@
-"""What a run stands on: device, machine and library versions."""
+"""What a run stands on: the machine and the versions of libraries."""

@@ -13,29 +13,28 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
-from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.task_rows import task_rows, velocities_in_step
+from nbody_surrogate.datasets.velocity_lag import velocities_in_step
+from nbody_surrogate.evaluation.one_shot_task import OneShotTask, clean_subset
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.results.statistics import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 
-__all__ = ["Task", "TaskRow", "read_task", "score_model", "score_references"]
-
-JUMP = 0.05
-"""Change of a label's energy from which on it is not in the clean subset."""
+__all__ = ["HEADS", "OneShotScore", "score_model", "score_references", "table_cells"]
 
 TOLERANCE = 1e-9
+"""Of the solver: at 1e-12 all digits of its errors are the same, as they are the labels'."""
+
 TIMED = 9  # single predictions that are timed
 FITTED = ("training-mean", "linear")
 """Surrogates that training data settle in closed form."""
@@ -43,74 +42,8 @@ FITTED = ("training-mean", "linear")
 PAIRS = 1 << 18  # of particles and frames, that a model sees at a time
 
 
-class Task(NamedTuple):
-    """Windows and their targets.
-
-    Attributes
-    ----------
-    system : AbstractSystem
-        The physics that the data stand for.
-    x, v : ndarray, shape (B, L, N, D)
-    particles : Particles
-    end_x, end_v : ndarray, shape (B, N, D)
-        The target.
-    spacing : float
-        Time from one frame to the next; of a single frame, to the target.
-    horizon : float
-        Time from the last frame to the target.
-    lag : float
-        How far in time velocities are behind positions.
-    """
-
-    system: AbstractSystem
-    x: np.ndarray
-    v: np.ndarray
-    particles: Particles
-    end_x: np.ndarray
-    end_v: np.ndarray
-    spacing: float
-    horizon: float
-    lag: float
-
-    def turned(self, matrices: np.ndarray) -> Task:
-        """Return the task with trajectory b turned by the b-th of matrices (B, D, D)."""
-        x, v = (np.einsum("btnd,bde->btne", y, matrices) for y in (self.x, self.v))
-        end_x, end_v = (np.einsum("bnd,bde->bne", y, matrices) for y in (self.end_x, self.end_v))
-        return self._replace(x=x, v=v, end_x=end_x, end_v=end_v)
-
-
-def read_task(dataset: Dataset, split: str | None, history: int, most: int | None = None) -> Task:
-    """Read the task of a data set, or of one split, for a model of a given history.
-
-    Raises
-    ------
-    InputError
-        If there is no task or no such split, or its rows do not fit the history.
-    FileFormatError
-        If the data set is damaged.
-    """
-    rows = task_rows(dataset.spec, history)
-    part = dataset.part(split)
-    stop = part.stop if most is None else min(part.start + most, part.stop)
-    block = dataset.read(part.start, stop)
-    system = dataset.system()
-    picked = list(rows.rows)
-    x, v = block.x[:, picked], block.v[:, picked]
-    return Task(
-        system.ideal(),
-        x[:, :-1],
-        v[:, :-1],
-        block.particles,
-        x[:, -1],
-        v[:, -1],
-        rows.spacing * system.spec.frame_dt,
-        rows.horizon * system.spec.frame_dt,
-        dataset.spec.velocity_lag,
-    )
-
-
 @dataclass(frozen=True)
-class TaskRow:
+class OneShotScore:
     """A method on a task.
 
     Attributes
@@ -148,87 +81,107 @@ class TaskRow:
         return found
 
 
-def score_model(label: str, model: AbstractSurrogate, task: Task) -> TaskRow:
+def score_model(label: str, model: AbstractSurrogate, task: OneShotTask) -> OneShotScore:
     """Score a surrogate on a task."""
     model.eval()
     dx, dv = _answers(model, task)
     ends = task.x[:, -1] + dx, task.v[:, -1] + dv
-    one = _some(task, slice(0, 1))
-    spent = [_seconds(lambda: _answers(model, one)) for _ in range(TIMED + 1)][1:]
+    one = task.subset(0)
+    spent = [_seconds(lambda: _answers(model, one)) for _ in range(TIMED + 1)][1:]  # one warms up
     parameters = sum(p.numel() for p in model.parameters())
-    return _row(label, task, ends, statistics.median(spent), parameters)
+    return _score(label, task, ends, statistics.median(spent), parameters)
 
 
 @torch.inference_mode()
-def _answers(model: AbstractSurrogate, task: Task) -> tuple[np.ndarray, np.ndarray]:
+def _answers(model: AbstractSurrogate, task: OneShotTask) -> tuple[np.ndarray, np.ndarray]:
     """Increments to the target, (B, N, D)."""
     device = next(model.parameters()).device
     _, frames, n, _ = task.x.shape
     size = max(PAIRS // (frames * n * n), 1)
-    answers = []
+    answers_x, answers_v = [], []
     for begin in range(0, len(task.x), size):
-        some = _some(task, slice(begin, begin + size))
-        x, v = (torch.tensor(y, device=device) for y in (some.x, some.v))
+        some = task.subset(slice(begin, begin + size))
+        x = torch.tensor(some.x, device=device)
+        v = torch.tensor(some.v, device=device)
         particles = ParticleTensors.from_particles(some.particles, device, model.dtype)
-        answers.append([y[:, -1].double().cpu().numpy() for y in model(x, v, particles)])
-    dx, dv = (np.concatenate(column) for column in zip(*answers, strict=True))
-    return dx, dv
+        dx, dv = model(x, v, particles)
+        answers_x.append(dx[:, -1].double().cpu().numpy())
+        answers_v.append(dv[:, -1].double().cpu().numpy())
+    return np.concatenate(answers_x), np.concatenate(answers_v)
 
 
-def score_references(task: Task, training: Task) -> list[TaskRow]:
-    """Score what any table needs: predictors that know no forces, and the physics itself."""
-    rows = [
+def score_references(task: OneShotTask, training: OneShotTask) -> list[OneShotScore]:
+    """Score what any table needs: predictors that know no forces, and the physics itself.
+
+    Parameters
+    ----------
+    task : OneShotTask
+    training : OneShotTask
+        What those predictors are fitted by that have something to fit.
+    """
+    scores = [
         _solved(label, make_integrator(name), task, task.v[:, -1])
         for label, name in (("copy-last", "copy-last"), ("ballistic", "ballistic"))
     ]
-    rows += [score_model(name, _fitted(name, training), task) for name in FITTED]
+    scores += [score_model(name, _fitted(name, training), task) for name in FITTED]
     name = default_reference(task.system, len(task.x))
     solver = make_integrator(name, rtol=TOLERANCE, atol=TOLERANCE)
     label = f"physics, {name} {TOLERANCE:g}"
-    rows.append(_solved(label, solver, task, task.v[:, -1]))
+    scores.append(_solved(label, solver, task, task.v[:, -1]))
     if task.lag:
         in_step = velocities_in_step(
             task.system, task.lag, task.x[:, -1], task.v[:, -1], task.particles
         )
-        rows.append(_solved(f"{label}, velocities in step", solver, task, in_step))
-    return rows
+        scores.append(_solved(f"{label}, velocities in step", solver, task, in_step))
+    return scores
 
 
-def _fitted(name: str, training: Task) -> AbstractSurrogate:
+def _fitted(name: str, training: OneShotTask) -> AbstractSurrogate:
     """Build a surrogate that training data settle in closed form."""
     cls = surrogate_class(name)
     dims = {"dimensions": training.x.shape[-1]}
     model = cls(cls.Config(**{k: d for k, d in dims.items() if k in cls.Config.model_fields}))
-    x, v, end_x, end_v = (
-        torch.tensor(y) for y in (training.x, training.v, training.end_x, training.end_v)
-    )
+    x = torch.tensor(training.x)
+    v = torch.tensor(training.v)
+    dx = torch.tensor(training.end_x) - x[:, -1]
+    dv = torch.tensor(training.end_v) - v[:, -1]
     particles = ParticleTensors.from_particles(training.particles, "cpu", torch.float64)
-    model.double().initialise(x, v, particles, end_x - x[:, -1], end_v - v[:, -1])
+    model.double().initialise(x, v, particles, dx, dv)
     return model
 
 
-def _solved(label: str, solver: AbstractIntegrator, task: Task, v: np.ndarray) -> TaskRow:
+def _solved(
+    label: str, solver: AbstractIntegrator, task: OneShotTask, v: np.ndarray
+) -> OneShotScore:
+    """Score a solver that goes on from the last frame with velocities v (B, N, D)."""
     state = State(0.0, task.x[:, -1], v)
     run = simulate(task.system, state, task.particles, 1, solver, dt=task.horizon)
     spent = []
     for b in range(min(TIMED, len(task.x))):
+        first = [WarmUp()] if b == 0 else []
         alone = simulate(
-            task.system, state[b], task.particles[b], 1, solver, dt=task.horizon, warm_up=b == 0
+            task.system,
+            state[b],
+            task.particles[b],
+            1,
+            solver,
+            dt=task.horizon,
+            observers=first,
         )
         spent.append(alone.info.wall_time)
-    return _row(label, task, (run.x[:, 1], run.v[:, 1]), statistics.median(spent), None)
+    return _score(label, task, (run.x[:, 1], run.v[:, 1]), statistics.median(spent), None)
 
 
-def _row(
+def _score(
     label: str,
-    task: Task,
+    task: OneShotTask,
     ends: tuple[np.ndarray, np.ndarray],
     seconds: float,
     parameters: int | None,
-) -> TaskRow:
+) -> OneShotScore:
     errors = ((ends[0] - task.end_x) ** 2).mean((1, 2))
     clean = clean_subset(task)
-    return TaskRow(
+    return OneShotScore(
         label,
         Interval(float(errors.mean()), *bootstrap_mean(errors)),
         Interval(float(np.median(errors)), *bootstrap_median(errors[:, None])),
@@ -241,47 +194,28 @@ def _row(
     )
 
 
-def clean_subset(task: Task) -> np.ndarray:
-    """Say which labels keep their energy, shape (B,): all, where the system does not."""
-    if "energy" not in task.system.conserved:
-        return np.ones(len(task.x), bool)
-    energies = []
-    with np.errstate(all="ignore"):  # a target of zeros has no energy
-        for x, v in ((task.x[:, -1], task.v[:, -1]), (task.end_x, task.end_v)):
-            in_step = velocities_in_step(task.system, task.lag, x, v, task.particles)
-            energies.append(task.system.invariants(x, in_step, task.particles).energy)
-        return np.asarray(np.abs(energies[1] - energies[0]) <= JUMP)
-
-
-def _some(task: Task, some: slice) -> Task:
-    """Return some trajectories of a task."""
-    x, v, end_x, end_v = (y[some] for y in (task.x, task.v, task.end_x, task.end_v))
-    particles = Particles(task.particles.charges[some], task.particles.masses[some])
-    return task._replace(x=x, v=v, particles=particles, end_x=end_x, end_v=end_v)
-
-
 def _seconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
-def table_cells(row: Mapping[str, Any]) -> list[str]:
-    """Lay out a row's dict as text, in the order of `HEADS`."""
+HEADS = ("method", "mean", "median", "p95", "clean", "v-MSE", "ms", "parameters")
+
+
+def table_cells(score: Mapping[str, Any]) -> list[str]:
+    """Lay out the dict of a score as text, in the order of `HEADS`."""
 
     def interval(key: str) -> str:
-        return "{value:.2e} ({low:.1e}..{high:.1e})".format(**row[key])
+        return "{value:.2e} ({low:.1e}..{high:.1e})".format(**score[key])
 
     return [
-        row["method"],
+        score["method"],
         interval("mean"),
         interval("median"),
-        f"{row['p95']:.1e}",
-        "" if row["clean"] is None else f"{row['clean']:.1e}",
-        f"{row['velocity']:.1e}",
-        f"{row['milliseconds']:.3g}",
-        "" if row["parameters"] is None else str(row["parameters"]),
+        f"{score['p95']:.1e}",
+        "" if score["clean"] is None else f"{score['clean']:.1e}",
+        f"{score['velocity']:.1e}",
+        f"{score['milliseconds']:.3g}",
+        "" if score["parameters"] is None else str(score["parameters"]),
     ]
-
-
-HEADS = ("method", "mean", "median", "p95", "clean", "v-MSE", "ms", "parameters")

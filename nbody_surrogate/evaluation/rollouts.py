@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.laws import FieldLaw
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, increments
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -48,14 +48,10 @@ class Truth(NamedTuple):
 def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np.ndarray:
     """x-MSE of the next frame by a solver, from each true frame from `first` on, shape (B, F)."""
     batch, _, n, dims = truth.x.shape
-    x, v = (y[:, first:-1].reshape(-1, n, dims) for y in (truth.x, truth.v))
+    x = truth.x[:, first:-1].reshape(-1, n, dims)  # every frame is a start of its own
+    v = truth.v[:, first:-1].reshape(-1, n, dims)
     count = x.shape[0] // batch
-    bonds = truth.particles.couplings
-    particles = Particles(
-        np.repeat(truth.particles.charges, count, 0),
-        np.repeat(truth.particles.masses, count, 0),
-        None if bonds is None else np.repeat(bonds, count, 0),
-    )
+    particles = truth.particles[np.repeat(np.arange(batch), count)]
     made = simulate(truth.system, State(0.0, x, v), particles, 1, method)
     error = made.x[:, 1].reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
     return np.asarray((error**2).mean((2, 3)))
@@ -69,17 +65,19 @@ def one_step_of_model(
     device = next(model.parameters()).device
     _, frames, n, _ = truth.x.shape
     at_once = max(CHUNK // (frames * max(n * (n - 1) // 2, 1)), 1)
-    errors = []
+    position, velocity = [], []
     for begin in range(0, len(truth.x), at_once):
         some = slice(begin, begin + at_once)
-        x, v = (torch.tensor(y[some], device=device) for y in (truth.x, truth.v))
-        kept = Particles(truth.particles.charges[some], truth.particles.masses[some])
-        particles = ParticleTensors.from_particles(kept, device, model.dtype, truth.field_law)
+        x = torch.tensor(truth.x[some], device=device)
+        v = torch.tensor(truth.v[some], device=device)
+        particles = ParticleTensors.from_particles(
+            truth.particles[some], device, model.dtype, truth.field_law
+        )
         dx, dv = _answers(model, x[:, :-1], v[:, :-1], particles, first)
         before = max(first - (frames - 1 - dx.shape[1]), 0)  # answers to frames before the first
-        errors.append([_mse(y, dy)[:, before:] for y, dy in ((x, dx), (v, dv))])
-    position, velocity = (np.concatenate(column) for column in zip(*errors, strict=True))
-    return position, velocity
+        position.append(_mse(x, dx)[:, before:])
+        velocity.append(_mse(v, dv)[:, before:])
+    return np.concatenate(position), np.concatenate(velocity)
 
 
 def _answers(
@@ -91,11 +89,13 @@ def _answers(
     ends = range(first + 1, x.shape[1] + 1)
     windows = [slice(max(end - model.config.history, 0), end) for end in ends]
     answers = [increments(model, x[:, window], v[:, window], particles) for window in windows]
-    dx, dv = (torch.cat(column, dim=1) for column in zip(*answers, strict=True))
+    dx = torch.cat([each[0] for each in answers], dim=1)
+    dv = torch.cat([each[1] for each in answers], dim=1)
     return dx, dv
 
 
 def _mse(y: Tensor, dy: Tensor) -> np.ndarray:
+    """Mean squared error of the last frames of y (B, T, N, D) by the increments dy to them."""
     frames = dy.shape[1]
     error = y[:, -frames - 1 : -1] + dy - y[:, -frames:]
     return np.asarray(error.double().square().mean((2, 3)).cpu())

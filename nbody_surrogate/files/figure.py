@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbody_surrogate.files.atomic import atomic_file
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -19,7 +21,5 @@ def save(figure: Figure, path: Path) -> None:
     RunError
         If it cannot be written.
     """
-    from nbody_surrogate.files.atomic import whole_file
-
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         figure.savefig(stream, format=path.suffix.lower().removeprefix("."), dpi=150)

@@ -14,10 +14,10 @@ from typing import Any
 import h5py
 import numpy as np
 
-REDUCED = b"1"
-
 __all__ = [
     "DAMAGE",
+    "FLOAT",
+    "INTEGER",
     "allocate",
     "check_size",
     "floats_at",
@@ -29,7 +29,20 @@ __all__ = [
     "open_integer",
     "open_text",
     "text_at",
+    "text_type",
 ]
+
+FLOAT = np.dtype("<f8")
+INTEGER = np.dtype("<i8")
+
+REDUCED = b"1"
+"""The unit of all numbers that are read."""
+
+MAX_TEXT = 256 * 2**20
+"""Largest provenance that is read, in bytes."""
+
+DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
+"""What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
 
 
 def group_at(group: Any, path: str) -> Any:
@@ -127,24 +140,10 @@ def _follow(group: Any, path: str) -> Any:
     return group
 
 
-FLOAT = np.dtype("<f8")
-
-
-INTEGER = np.dtype("<i8")
-
-
-MAX_TEXT = 256 * 2**20
-"""Largest provenance that is read."""
-
-
 def text_type(length: int) -> np.dtype:
     """Text of a fixed number of bytes."""
     dtype: np.dtype = h5py.string_dtype("utf-8", length)
     return dtype
-
-
-DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
-"""What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
 
 
 def allocate(group: Any, name: str | None, value: Any, dtype: np.dtype, shape: Any = None) -> Any:

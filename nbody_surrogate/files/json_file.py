@@ -1,4 +1,4 @@
-"""DOC."""
+"""JSON files: replaced in one step, and bounded where they are read."""
 
 from __future__ import annotations
 
@@ -7,28 +7,40 @@ from pathlib import Path
 from typing import Any
 
 from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.untrusted import MIB, read_bounded
 
-__all__ = ["read_json", "write_json"]
+__all__ = ["DAMAGE", "read_json", "write_json"]
 
-
-LARGEST, LARGEST_JSON = 8 * 2**30, 64 * MIB  # bytes
-
+LARGEST = 64 * MIB  # bytes
 
 DAMAGE = (OSError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError)
+"""What reading a damaged file, or making something of what it holds, may raise."""
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(
+    path: Path, content: Any, *, indent: int | None = None, synced: bool = False
+) -> None:
     """Replace a JSON file in one step.
+
+    Parameters
+    ----------
+    path : Path
+    content
+        Of plain types.
+    indent : int, optional
+        Spaces for each level; by default all is one line.
+    synced : bool
+        Whether it is on the disk when it has its name, see `atomic_file`.
 
     Raises
     ------
     RunError
         If it cannot be written.
     """
-    with whole_file(path) as stream:
-        stream.write(f"{json.dumps(content)}\n".encode())
+    text = f"{json.dumps(content, indent=indent)}\n"
+    with atomic_file(path, synced=synced) as stream:
+        stream.write(text.encode())
 
 
 def read_json(path: Path) -> Any:
@@ -37,9 +49,9 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     FileFormatError
-        If it is damaged.
+        If it is missing, too large or damaged.
     """
     try:
-        return json.loads(read_bounded(path, LARGEST_JSON))
+        return json.loads(read_bounded(path, LARGEST))
     except DAMAGE:
         raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None

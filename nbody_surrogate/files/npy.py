@@ -13,9 +13,32 @@ from typing import Any, final
 import numpy as np
 
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.untrusted import require_regular
 
-__all__ = ["NpyFile", "write_npy"]
+__all__ = ["DAMAGE", "HEADERS", "NpyFile", "save_npy", "write_npy"]
+
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+"""Version 3 differs for structured types only, which are not read."""
+
+
+DAMAGE = (
+    OSError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    tokenize.TokenError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What zipfile and numpy raise over a damaged archive."""
 
 
 @final
@@ -65,8 +88,8 @@ class NpyFile:
                 f"{str(path)!r} must hold {needed} bytes for shape {self.shape}, it holds {size}"
             )
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Read the rows `start` to `stop` of the first axis as float64.
+    def read(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Read the rows `start` to `stop` of the first axis as float64; by default all.
 
         Raises
         ------
@@ -74,6 +97,7 @@ class NpyFile:
             If the file cannot be read any more.
         """
         row = math.prod(self.shape[1:])
+        stop = self.shape[0] if stop is None else stop
         try:
             with self.path.open("rb") as stream:
                 stream.seek(self._offset + start * row * self._dtype.itemsize)
@@ -83,32 +107,21 @@ class NpyFile:
             raise FileFormatError(f"{str(self.path)!r}: {one_line(error)}") from None
 
 
+def save_npy(path: Path, array: np.ndarray) -> None:
+    """Write an array of float64 to a file, which has its name only when it is whole.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    with atomic_file(path) as stream:
+        write_npy(stream, array.shape, [array])
+
+
 def write_npy(stream: Any, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
     """Write an array of float64 to an open binary file, in parts of its first axis."""
     header = {"descr": "<f8", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, header)
     for each in parts:
         stream.write(np.ascontiguousarray(each, "<f8").tobytes())
-
-
-HEADERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-"""Version 3 differs for structured types only, which are not read."""
-
-
-DAMAGE = (
-    OSError,
-    EOFError,
-    LookupError,
-    ValueError,
-    TypeError,
-    SyntaxError,
-    tokenize.TokenError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What zipfile and numpy raise over a damaged archive."""

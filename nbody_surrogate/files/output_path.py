@@ -1,17 +1,28 @@
-"""Whether a file can be written: checked before a long run, and again before writing."""
+"""Whether a file can be written: checked once, before a long run."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from nbody_surrogate.errors import InputError, one_line
 
-__all__ = ["OTHERWISE", "check_output_file", "check_space"]
+__all__ = ["OTHERWISE", "CheckedPath", "check_output_file", "check_space"]
 
 OTHERWISE = "choose another name or pass --overwrite"
+
+
+@dataclass(frozen=True)
+class CheckedPath(os.PathLike[str]):
+    """Where a result may be written, as a check has found; it is not checked again."""
+
+    path: Path
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
 
 
 def check_output_file(
@@ -25,7 +36,8 @@ def check_output_file(
 
     Parameters
     ----------
-    path : path
+    path : path_like
+        A `CheckedPath` is let pass.
     parameter : str
         What the user calls it.
     suffixes : tuple of str, optional
@@ -41,6 +53,19 @@ def check_output_file(
         If the suffix is another, the folder missing or not writable, or `path` no file or there
         already.
     """
+    if isinstance(path, CheckedPath):
+        return path.path
+    _refuse(path, parameter, suffixes, overwrite, otherwise)
+    return Path(path)
+
+
+def _refuse(
+    path: str | os.PathLike[str],
+    parameter: str,
+    suffixes: tuple[str, ...],
+    overwrite: bool,
+    otherwise: str,
+) -> None:
     file, given = Path(path), f"got {os.fspath(path)!r}"
     try:
         if suffixes and file.suffix.lower() not in suffixes:
@@ -65,7 +90,6 @@ def check_output_file(
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"`{parameter}` must be a file name: {one_line(error)}, {given}") from None
-    return file
 
 
 def check_space(path: Path, needed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -10,20 +11,20 @@ from typing import Any
 
 import numpy as np
 
-from nbody_surrogate.errors import InputError
-from nbody_surrogate.files.atomic import whole_file, whole_path
+from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
 from nbody_surrogate.results.trajectory import Trajectory
 
-__all__ = ["EXCHANGED", "check_exchange_path", "export"]
+__all__ = ["EXPORT_SUFFIXES", "check_export_path", "export"]
 
 ELEMENT = "X"  # extended XYZ needs one for each particle; this stands for none
 
 
 def export(
     candidate: Trajectory,
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     reference: Trajectory | None = None,
     overwrite: bool = False,
@@ -31,7 +32,7 @@ def export(
     """Write a trajectory to a file of another program, by its extension.
 
     - ``.extxyz``: extended XYZ, which ASE and OVITO read: positions, velocities, momenta, charges,
-      masses, and the time of each frame.
+      masses, the time of each frame, and a periodic box where the run's system has one.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
       ``couplings`` (N, N) where there are some; read it by `numpy.load`, no pickle is inside.
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
@@ -48,17 +49,17 @@ def export(
     RunError
         If it cannot be written to its end.
     """
-    path = check_exchange_path(path, overwrite)
+    file = check_export_path(path, overwrite)
     if reference is not None and reference.x.shape != candidate.x.shape:
         raise InputError(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
-    _WRITERS[path.suffix.lower()](path, candidate, reference)
-    return path
+    _WRITERS[file.suffix.lower()](file, candidate, reference)
+    return file
 
 
-def check_exchange_path(path: str | Path, overwrite: bool = False) -> Path:
+def check_export_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Refuse a file that `export` could not write.
 
     Raises
@@ -66,7 +67,7 @@ def check_exchange_path(path: str | Path, overwrite: bool = False) -> Path:
     InputError
         If the extension is unknown, the folder missing, or the file there already.
     """
-    return check_output_file(path, "output", EXCHANGED, overwrite)
+    return check_output_file(path, "output", EXPORT_SUFFIXES, overwrite)
 
 
 def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
@@ -74,10 +75,10 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     n, dimensions = run.x.shape[1:]
     charges, masses = run.particles.charges[0], run.particles.masses[0]
     columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
-    pad = ((0, 0), (0, 3 - dimensions))
-    with whole_file(path) as stream:
+    pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
+    with atomic_file(path) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
-            stream.write(f'{n}\nProperties={columns} time={float(t)!r} pbc="F F F"\n'.encode())
+            stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())
             velocities = np.pad(v, pad)
             table = np.column_stack(
                 [np.pad(x, pad), velocities, masses[:, None] * velocities, charges, masses]
@@ -85,6 +86,22 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
             text = BytesIO()
             np.savetxt(text, table, fmt=f"{ELEMENT} " + " ".join(["%.17g"] * table.shape[1]))
             stream.write(text.getvalue())
+
+
+def _cell(run: Trajectory) -> str:
+    """Return the box as extended XYZ has it, an axis of length 0 being open."""
+    try:
+        box = run.system().box
+    except (InputError, PluginError):  # a system that is not installed here
+        box = None
+    lengths = [0.0, 0.0, 0.0]
+    if box is not None:
+        lengths[: box.dimension] = [length or 0.0 for length in box.lengths]
+    flags = " ".join("T" if length else "F" for length in lengths)
+    if not any(lengths):
+        return f'pbc="{flags}"'
+    lattice = " ".join(repr(float(each)) for each in np.diag(lengths).ravel())
+    return f'Lattice="{lattice}" pbc="{flags}"'
 
 
 def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
@@ -98,7 +115,7 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> Non
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
-    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, values in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, values.shape, [values])
@@ -108,7 +125,7 @@ def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
     import h5py
 
-    with whole_path(path) as part, h5py.File(part, "w", locking=False) as file:
+    with atomic_path(path) as part, h5py.File(part, "w", locking=False) as file:
         _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
 
 
@@ -166,5 +183,5 @@ _WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None], None]] = {
     ".npz": _write_npz,
     ".vtkhdf": _write_vtkhdf,
 }
-EXCHANGED = tuple(_WRITERS)
+EXPORT_SUFFIXES = tuple(_WRITERS)
 """Extensions that `export` knows."""

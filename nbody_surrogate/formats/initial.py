@@ -171,7 +171,8 @@ def _checked_arrays(arrays: dict[str, np.ndarray]) -> tuple[State, Particles]:
     t = arrays.get("t", np.zeros(()))
     if t.shape != ():
         raise InputError(f"`t` must be a scalar, got shape {t.shape}")
-    x, v, charges, masses = (arrays[name] for name in REQUIRED)
+    x, v = arrays["x"], arrays["v"]
+    charges, masses = arrays["charges"], arrays["masses"]
     if x.ndim not in (2, 3):
         raise InputError(f"`x` must have shape (N, D) or (B, N, D), got {x.shape}")
     for name, array, shape in (

@@ -1,20 +1,97 @@
-"""DOC."""
+"""Methods by name: found once, then asked what they take, and built."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.contracts.origin import origin_of
-from nbody_surrogate.registry.registry import integrator_class, is_surrogate
+from nbody_surrogate.contracts.violations import plugin_errors
+from nbody_surrogate.errors import FileFormatError
+from nbody_surrogate.registry.lookup import is_surrogate
+from nbody_surrogate.registry.registry import integrator_class
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
 
-__all__ = ["make_integrator"]
+__all__ = ["Method", "find_method", "make_integrator", "method_from"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """An integrator or a surrogate that was found by its name.
+
+    Attributes
+    ----------
+    name : str
+    learned : bool
+        Whether it is a surrogate.
+    options : frozenset of str
+        Names of the options that it takes.
+    """
+
+    name: str
+    learned: bool
+    options: frozenset[str]
+    _cls: type[AbstractIntegrator]
+
+    def build(self, **options: Any) -> AbstractIntegrator:
+        """Build it.
+
+        Raises
+        ------
+        InputError
+            If an option does not fit, or a surrogate has no weights.
+        FileFormatError
+            If a surrogate's weights cannot be read.
+        PluginError
+            If the class breaks its contract.
+        """
+        if self.learned:
+            return self._cls(self.name, **options)  # type: ignore[call-arg]
+        with plugin_errors(origin_of(self._cls, "integrator", self.name), "__init__"):
+            return self._cls(**options)
+
+    def applying(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of some options that it takes."""
+        return {key: value for key, value in options.items() if key in self.options}
+
+
+def find_method(name: str, label: str = "integrator") -> Method:
+    """Find a method by name; `label` names the parameter in errors.
+
+    Raises
+    ------
+    InputError
+        If the name is unknown.
+    PluginError
+        If its plugin cannot be imported, or its class is none of an integrator.
+    """
+    cls: type[AbstractIntegrator]
+    if learned := is_surrogate(name):
+        # Only here: it needs torch, which takes a second to import and solvers do without.
+        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+
+        cls = SurrogateIntegrator
+    else:
+        cls = integrator_class(name, label)
+    return Method(name, learned, frozenset(cls.Options.model_fields), cls)
 
 
 def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
     """Build an integrator by name; a surrogate's name gives a `SurrogateIntegrator`.
+
+    Parameters
+    ----------
+    name : str
+        Of an integrator or a surrogate; ``distribution:name`` where two distributions have it.
+    **options
+        Those of the integrator, or of `SurrogateIntegrator`.
+
+    Returns
+    -------
+    AbstractIntegrator
 
     Raises
     ------
@@ -25,21 +102,27 @@ def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
     PluginError
         If its plugin cannot be imported.
     """
-    if is_surrogate(name):
-        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-
-        return SurrogateIntegrator(name, **options)
-    from nbody_surrogate.contracts.violations import held_to
-
-    cls = integrator_class(name)
-    with held_to(origin_of(cls, "integrator", name), "__init__"):
-        return cls(**options)
+    return find_method(name).build(**options)
 
 
-def integrator_options(name: str, label: str = "integrator") -> frozenset[str]:
-    """Names of the options an integrator takes; `label` names the parameter in errors."""
-    if is_surrogate(name):
-        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+def method_from(description: Mapping[str, Any]) -> AbstractIntegrator:
+    """Build a method from the description that is stored with a run.
 
-        return frozenset(SurrogateIntegrator.Options.model_fields)
-    return frozenset(integrator_class(name, label).Options.model_fields)
+    Parameters
+    ----------
+    description : mapping
+        As `AbstractIntegrator.description`: what is no option, such as the hash of a surrogate's
+        weights, is left out.
+
+    Raises
+    ------
+    FileFormatError
+        If it does not name the integrator.
+    InputError
+        If that is not installed, or takes no such options.
+    """
+    name = description.get("integrator")
+    if not isinstance(name, str):
+        raise FileFormatError("the file does not name its `integrator`")
+    method = find_method(name)
+    return method.build(**method.applying(description))

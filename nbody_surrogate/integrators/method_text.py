@@ -7,31 +7,31 @@ from typing import Any
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.integrators.build import integrator_options, make_integrator
-from nbody_surrogate.registry.registry import names
+from nbody_surrogate.integrators.build import find_method
+from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.library import find_model, shipped_models
+from nbody_surrogate.surrogates.trained_models import find_model, shipped_models
 
 __all__ = [
-    "COMPILED",
-    "LADDERS",
-    "NUMPY",
+    "COMPILED_SUFFIX",
+    "NUMPY_SUFFIX",
+    "SWEEPS",
     "Contender",
     "contender",
-    "ladder",
     "learned_names",
-    "split",
+    "split_methods",
+    "sweep",
 ]
 
-NUMPY = "+numpy"
+NUMPY_SUFFIX = "+numpy"
 """Ends the name of a solver that is to run with the force in plain NumPy."""
 
-COMPILED = "+compile"
+COMPILED_SUFFIX = "+compile"
 """Ends the name of a model whose step is to be compiled by torch."""
 
 SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
 TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11)
-LADDERS: dict[str, tuple[float, ...]] = {
+SWEEPS: dict[str, tuple[float, ...]] = {
     "rk45": (1e-3, 1e-5, 1e-7, 1e-9),
     "rk4": (1, 2, 4, 8, 16, 32),
     "yoshida4": (1, 2, 4, 8, 16, 32),
@@ -76,7 +76,7 @@ class Contender:
         return None if minutes is None else 60.0 * minutes
 
 
-def split(texts: str) -> list[str]:
+def split_methods(texts: str) -> list[str]:
     """Take a comma list of methods apart.
 
     Raises
@@ -111,20 +111,23 @@ def contender(text: str, **shared: Any) -> Contender:
         If there is no such method, or it takes no such number.
     """
     name, value = _apart(text)
-    numpy_force, compiled = name.endswith(NUMPY), name.endswith(COMPILED)
+    numpy_force, compiled = name.endswith(NUMPY_SUFFIX), name.endswith(COMPILED_SUFFIX)
     surrogate, options = _resolved(_plain(name))
-    known = integrator_options(surrogate, "integrators")
+    method = find_method(surrogate, "integrators")
+    known = method.options
     if numpy_force and not _adaptive(known):
-        raise InputError(f"`integrators` {text!r}: only the adaptive solvers run with {NUMPY}")
+        raise InputError(
+            f"`integrators` {text!r}: only the adaptive solvers run with {NUMPY_SUFFIX}"
+        )
     if compiled and "compile" not in known:
-        raise InputError(f"`integrators` {text!r}: only models run with {COMPILED}")
+        raise InputError(f"`integrators` {text!r}: only models run with {COMPILED_SUFFIX}")
     options |= {"compile": True} if compiled else {}
-    options |= {key: shared[key] for key in shared.keys() & known}
+    options |= method.applying(shared)
     options |= _parameter(text, known, value)
-    return Contender(text, name, value, make_integrator(surrogate, **options), numpy_force)
+    return Contender(text, name, value, method.build(**options), numpy_force)
 
 
-def ladder(text: str) -> list[str]:
+def sweep(text: str) -> list[str]:
     """Return the texts of a method over its tolerances or sub-steps, if it gives none itself.
 
     Raises
@@ -136,14 +139,14 @@ def ladder(text: str) -> list[str]:
     if value is not None:
         return [text]
     plain = _plain(name)
-    known = integrator_options(_resolved(plain)[0], "integrators")
+    known = find_method(_resolved(plain)[0], "integrators").options
     usual = TOLERANCES if _adaptive(known) else SUBSTEPS if "substeps" in known else ()
-    rungs = LADDERS.get(plain, usual) if usual else ()
+    rungs = SWEEPS.get(plain, usual) if usual else ()
     return [f"{name}:{_short(rung)}" for rung in rungs] or [text]
 
 
 def _plain(name: str) -> str:
-    return name.removesuffix(NUMPY).removesuffix(COMPILED)
+    return name.removesuffix(NUMPY_SUFFIX).removesuffix(COMPILED_SUFFIX)
 
 
 def _short(number: float) -> str:

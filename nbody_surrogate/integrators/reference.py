@@ -6,10 +6,10 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrators.build import make_integrator
 
-__all__ = ["COMPILED", "EVERYWHERE", "default_reference"]
+__all__ = ["COMPILED_SOLVER", "SCIPY_SOLVER", "default_reference"]
 
-EVERYWHERE = "dop853"
-COMPILED = "dop853-compiled"
+SCIPY_SOLVER = "dop853"
+COMPILED_SOLVER = "dop853-compiled"
 """The same method, for systems whose forces can be compiled."""
 
 
@@ -19,14 +19,14 @@ def default_reference(system: AbstractSystem, batch: int) -> str:
     ``dop853-compiled`` where there is more than one start to pay for its compilation, its library
     is there and it takes the system; else ``dop853``.
     """
-    return COMPILED if batch > 1 and _takes(COMPILED, system) else EVERYWHERE
+    return COMPILED_SOLVER if batch > 1 and _takes(COMPILED_SOLVER, system) else SCIPY_SOLVER
 
 
 def _takes(name: str, system: AbstractSystem) -> bool:
     """Whether an integrator can be made and starts from a small sample of the system."""
     try:
         state, particles = system.sample(0, 2)
-        make_integrator(name).start(system, state, particles, system.spec.frame_dt)
+        make_integrator(name).check(system, state, particles, system.spec.frame_dt)
     except (InputError, PluginError):
         return False
     return True

@@ -30,9 +30,12 @@ from torch.nn.functional import silu
 
 __all__ = ["EGCL", "EdgeWeights", "edge_sums"]
 
-PIECE, LARGE_PIECE = 1 << 18, 1 << 26
-"""Features on pairs that are made together, on a CPU, whose cache holds a few times as many, or
-else."""
+PIECE = 1 << 18
+"""Features on pairs that are made together on a CPU: 1 MiB in float32, of which the second-level
+cache holds a few, as many as are worked on at a time."""
+
+LARGE_PIECE = 1 << 26
+"""The same elsewhere, where many threads want work and memory is the limit."""
 
 SMALL = 1e-3
 """Gain of the last layers of phi_x and phi_v, so that nothing moves at first."""
@@ -71,6 +74,8 @@ def edge_sums(
 ) -> tuple[Tensor, Tensor]:
     """Sum messages and weighted separations over each particle's pairs.
 
+    Positions are in reduced units, or in any others that the weights were made for.
+
     Parameters
     ----------
     of_i, of_j : Tensor, shape (S, N, d)
@@ -106,8 +111,10 @@ class _Pairs(NamedTuple):
     weight: Tensor  # (P, W)
 
 
-KEEP, FORGET = (0, 1, 2, 3, 4, 5, 6), (0, 0, 1, 1, 2, 0, 0)
-"""In which array z1, a1, z2, message, gated, z3 and a3 are, with and without a gradient to come."""
+KEEP = (0, 1, 2, 3, 4, 5, 6)
+FORGET = (0, 0, 1, 1, 2, 0, 0)
+"""In which array z1, a1, z2, message, gated, z3 and a3 are, with and without a gradient to come. A
+gradient needs what was before each activation; without one, what has been read is written over."""
 
 
 def _room(of_i: Tensor, places: tuple[int, ...]) -> list[Tensor]:
@@ -123,9 +130,12 @@ def _on_pairs(
     """Evaluate phi_e and phi_x on all ordered pairs."""
     difference = x[:, :, None] - x[:, None]
     shape = difference.shape[:3]
-    squared = difference.square().sum(-1, keepdim=True)
+    squared = difference.square().sum(-1, keepdim=True)  # no root: its slope at 0 is infinite
     geometry = torch.cat([squared, edges], dim=-1).flatten(0, 2)
-    z1, a1, z2, message, gated, z3, a3 = (array[: len(x)].flatten(0, 2) for array in room)
+    rows = [array[: len(x)].flatten(0, 2) for array in room]  # the last piece may be shorter
+    z1, a1, z2, message, gated, z3, a3 = rows
+    # The first layer on [h_i, h_j, geometry], as a sum of three products: those with h cost N rows
+    # and not N^2.
     torch.add(of_i[:, :, None], of_j[:, None], out=z1.view(*shape, -1))
     z1.addmm_(geometry, w.geometry)
     _silu(z1, a1)
@@ -136,7 +146,7 @@ def _on_pairs(
         _no_self(gated, shape)
     else:
         gate = torch.addmm(w.gate_bias, message, w.gate).sigmoid_()
-        _no_self(gate, shape)
+        _no_self(gate, shape)  # one number a pair, where the message has d
         torch.mul(message, gate, out=gated)
     torch.addmm(w.coordinate_bias, gated, w.coordinate, out=z3)
     _silu(z3, a3)
@@ -144,6 +154,7 @@ def _on_pairs(
 
 
 def _silu(z: Tensor, out: Tensor) -> None:
+    """Write silu(z) into `out`, which torch's own function does not offer."""
     torch.ops.aten.silu.out(z, out=out)
 
 
@@ -159,6 +170,8 @@ class _EdgeSums(torch.autograd.Function):
     def forward(
         ctx: Any, of_i: Tensor, of_j: Tensor, x: Tensor, edges: Tensor, *weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
+        # The inputs alone: what is on pairs is made again for the gradient, piece by piece, so that
+        # memory does not grow with all of it.
         ctx.save_for_backward(of_i, of_j, x, edges, *weights)
         w = EdgeWeights(*weights)  # type: ignore[arg-type]
         received, pull = [], []
@@ -177,6 +190,7 @@ class _EdgeSums(torch.autograd.Function):
     def backward(ctx: Any, to_received: Tensor, to_pull: Tensor) -> tuple[Tensor | None, ...]:
         of_i, of_j, x, edges, *weights = ctx.saved_tensors
         w = EdgeWeights(*weights)
+        # Of inputs each piece has a part of its own; to the weights all pieces add.
         inputs = [torch.empty_like(y) for y in (of_i, of_j, x, edges)]
         totals = [None if y is None else torch.zeros_like(y) for y in w]
         room = _room(of_i, KEEP)
@@ -198,29 +212,34 @@ def _gradients(
 
     They are made in the arrays of what is not needed any more.
     """
-    difference, (z1, a1, z2, message) = pairs.difference, pairs[2:6]
+    difference = pairs.difference
+    z1, a1, z2, message = pairs[2:6]
     shape = difference.shape[:3]
+    # Backwards through the layers, from the last one: first phi_x, then the gate, then phi_e.
     to_weight = torch.einsum("ciwd,cijd->cijw", to_pull, difference).reshape(len(z1), -1)
     to_difference = torch.einsum("ciwd,cijw->cijd", to_pull, pairs.weight.view(*shape, -1))
     of_weight = pairs.a3.T @ to_weight
     to_z3 = _through_silu(torch.mm(to_weight, w.weight.T, out=pairs.a3), pairs.z3)
-    of_coordinate, of_coordinate_bias = pairs.gated.T @ to_z3, to_z3.sum(0)
+    of_coordinate = pairs.gated.T @ to_z3
+    of_coordinate_bias = to_z3.sum(0)
     to_message = torch.mm(to_z3, w.coordinate.T, out=pairs.z3)
     to_message.view(*shape, -1).add_(to_received[:, :, None])
-    _no_self(to_message, shape)
+    _no_self(to_message, shape)  # what was set to zero has no slope
     of_gate, of_gate_bias = None, None
     if pairs.gate is not None and w.gate is not None:
-        slope = pairs.gate * (1 - pairs.gate)
+        slope = pairs.gate * (1 - pairs.gate)  # of the sigmoid
         before = torch.mul(to_message, message, out=pairs.a3).sum(-1, keepdim=True).mul_(slope)
-        of_gate, of_gate_bias = message.T @ before, before.sum(0)
+        of_gate = message.T @ before
+        of_gate_bias = before.sum(0)
         to_message.mul_(pairs.gate).addmm_(before, w.gate.T)
     to_z2 = _through_silu(to_message, z2)
-    of_message, of_message_bias = a1.T @ to_z2, to_z2.sum(0)
+    of_message = a1.T @ to_z2
+    of_message_bias = to_z2.sum(0)
     to_z1 = _through_silu(torch.mm(to_z2, w.message.T, out=a1), z1)
     to_geometry = (to_z1 @ w.geometry.T).view(*shape, -1)
-    to_difference += 2 * to_geometry[..., :1] * difference
+    to_difference += 2 * to_geometry[..., :1] * difference  # of its square
     ends = to_z1.view(*shape, -1)
-    of_x = to_difference.sum(2) - to_difference.sum(1)
+    of_x = to_difference.sum(2) - to_difference.sum(1)  # a particle is i of some pairs, j of others
     of_inputs = (ends.sum(2), ends.sum(1), of_x, to_geometry[..., 1:])
     of_weights = EdgeWeights(
         pairs.geometry.T @ to_z1,
@@ -255,7 +274,7 @@ def _pieces(h: Tensor) -> list[slice]:
 
 @final
 class EGCL(nn.Module):
-    """One layer: changes of the features, and W vectors of each particle.
+    """One layer: changes of the features, and W vectors of each particle, in reduced units.
 
     Parameters
     ----------
@@ -271,33 +290,43 @@ class EGCL(nn.Module):
 
     def __init__(self, width: int, edges: int, attention: bool = True, vectors: int = 1) -> None:
         super().__init__()
-        self.of_i, self.of_j = nn.Linear(width, width), nn.Linear(width, width, bias=False)
+        self.of_i = nn.Linear(width, width)
+        self.of_j = nn.Linear(width, width, bias=False)  # one bias for the sum of both
         self.geometry = nn.Linear(1 + edges, width, bias=False)
         self.message = nn.Linear(width, width)
         self.gate = nn.Linear(width, 1) if attention else None
         self.coordinate = nn.Linear(width, width)
         self.weight = nn.Linear(width, vectors, bias=False)
         self.update = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
-        self.kept, self.share = nn.Linear(width, width), nn.Linear(width, vectors)
+        self.kept = nn.Linear(width, width)
+        self.share = nn.Linear(width, vectors)
         for layer in (self.weight, self.share):
             nn.init.xavier_uniform_(layer.weight, gain=SMALL)
         nn.init.zeros_(self.share.bias)
 
     def forward(self, h: Tensor, x: Tensor, v: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Return phi_h, (S, N, d), and phi_v v + mean_j phi_x (x_i - x_j), (S, N, W, D).
+        """Look at each sample by itself.
 
         Parameters
         ----------
         h : Tensor, shape (S, N, d)
         x, v : Tensor, shape (S, N, D)
         edges : Tensor, shape (S, N, N, E)
+
+        Returns
+        -------
+        change : Tensor, shape (S, N, d)
+            phi_h, to be added to the features.
+        vectors : Tensor, shape (S, N, W, D)
+            phi_v v + mean_j phi_x (x_i - x_j).
         """
         received, pull = edge_sums(self.of_i(h), self.of_j(h), x, edges, self._weights())
-        pull = pull / max(x.shape[1] - 1, 1)
+        pull = pull / max(x.shape[1] - 1, 1)  # a mean, which keeps its size whatever N is
         vectors = self.share(silu(self.kept(h)))[..., None] * v[:, :, None] + pull
         return self.update(torch.cat([h, received], dim=-1)), vectors
 
     def _weights(self) -> EdgeWeights:
+        """Return the weights as matrices that rows are multiplied by from the left."""
         return EdgeWeights(
             self.geometry.weight.T,
             self.message.weight.T,

@@ -1,1 +1,1 @@
-"""Work spread over processes and threads."""
+"""Work spread over processes: what the work is, whoever asks for it says."""

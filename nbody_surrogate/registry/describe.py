@@ -9,12 +9,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.lookup import Entry, entries, short_name
 from nbody_surrogate.registry.registry import (
-    Entry,
-    entries,
     integrator_class,
     preset,
-    short_name,
     surrogate_class,
     system_class,
 )
@@ -59,7 +57,8 @@ def _described(entry: Entry) -> list[str]:
         return lines + _of_system(system_class(name))
     if entry.kind == "integrator":
         cls = integrator_class(name)
-        return [*lines, *_summary(cls), "options:", *_fields(cls.Options)]
+        can = f"capabilities: {_listed(cls.capabilities)}"
+        return [*lines, *_summary(cls), can, "options:", *_fields(cls.Options)]
     return lines + _of_surrogate(surrogate_class(name))
 
 
@@ -71,6 +70,8 @@ def _of_system(cls: Any) -> list[str]:
         f"conserved: {_listed(system.conserved)}",
         f"forces depend on velocity: {'yes' if system.velocity_dependent else 'no'}",
         f"forces are written as laws: {'yes' if system.force_laws() is not None else 'no'}",
+        f"potential energy: {'yes' if system.has_potential else 'no'}",
+        f"needs: {_listed(system.needs)}",
         "parameters:",
         *_fields(cls.Spec),
     ]
@@ -80,6 +81,7 @@ def _of_surrogate(cls: Any) -> list[str]:
     return [
         *_summary(cls),
         f"symmetries: {_listed(cls.symmetries)}",
+        f"capabilities: {_listed(cls.capabilities)}",
         f"starts from: {cls.min_history} frame{'s' if cls.min_history > 1 else ''}",
         f"weights that ship: {_listed(cls.shipped_weights)}",
         "config:",

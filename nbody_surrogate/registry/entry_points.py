@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION
 from nbody_surrogate.errors import NBodyWarning
@@ -23,8 +23,9 @@ __all__ = [
     "distribution_of",
     "installed",
     "is_hidden",
-    "is_there",
-    "normal",
+    "normalised",
+    "package_exists",
+    "rescan_if_changed",
 ]
 
 Kind = Literal["systems", "integrators", "surrogates", "presets"]
@@ -34,32 +35,51 @@ VARIABLE = "NBODY_SURROGATE_PLUGINS"
 
 
 def installed(kind: Kind) -> list[EntryPoint]:
-    """Entry points of a kind, hidden ones too."""
-    return [point for point in _points(_places()) if point.group == f"nbody_surrogate.{kind}"]
+    """Entry points of a kind, hidden ones too. They are read once in a process."""
+    return [point for point in _scan(tuple(sys.path)).points if point.group == _group(kind)]
 
 
-def _places() -> tuple[tuple[str, int], ...]:
-    """Where distributions are looked for, and when something there last changed."""
-    places = []
-    for place in sys.path:
-        with suppress(OSError):
-            places.append((place, Path(place).stat().st_mtime_ns))
-    return tuple(places)
+def rescan_if_changed() -> None:
+    """Forget what was read if something was installed or removed since, as from a notebook."""
+    places = tuple(sys.path)
+    if _scan(places).stamps != _stamps(places):
+        _scan.cache_clear()
+
+
+class _Scan(NamedTuple):
+    points: list[EntryPoint]
+    stamps: list[int | None]
+    """When each place last changed, in ns."""
 
 
 @lru_cache(maxsize=1)
-def _points(places: tuple[tuple[str, int], ...]) -> list[EntryPoint]:
-    """Read all entry points of ours, which takes a while."""
-    del places
+def _scan(places: tuple[str, ...]) -> _Scan:
+    """Read all entry points of ours, which takes a while: it opens a file of each distribution."""
+    stamps = _stamps(places)  # before the reading: what comes meanwhile is then found later
     try:
-        return _ours(entry_points())
+        points = _ours(entry_points())
     except Exception:  # one distribution's metadata are damaged: the others go on
-        return [point for each in distributions() for point in _readable(each)]
+        points = [point for each in distributions() for point in _readable(each)]
+    return _Scan(points, stamps)
+
+
+def _stamps(places: tuple[str, ...]) -> list[int | None]:
+    stamps: list[int | None] = []
+    for place in places:
+        try:
+            stamps.append(Path(place).stat().st_mtime_ns)
+        except OSError:
+            stamps.append(None)
+    return stamps
+
+
+def _group(kind: Kind) -> str:
+    return f"nbody_surrogate.{kind}"
 
 
 def _ours(points: Any) -> list[EntryPoint]:
     """Select our groups; the type of all entry points differs between releases of Python."""
-    return [point for kind in KINDS for point in points.select(group=f"nbody_surrogate.{kind}")]
+    return [point for kind in KINDS for point in points.select(group=_group(kind))]
 
 
 def _readable(distribution: Distribution) -> list[EntryPoint]:
@@ -79,11 +99,11 @@ def is_hidden(point: EntryPoint) -> bool:
     allowed = os.environ.get(VARIABLE)
     if allowed is None:
         return False
-    kept = {normal(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
-    return normal(distribution_of(point)[0]) not in kept
+    kept = {normalised(part) for part in allowed.split(",") if part.strip()} | {OWN_DISTRIBUTION}
+    return normalised(distribution_of(point)[0]) not in kept
 
 
-def normal(distribution: str) -> str:
+def normalised(distribution: str) -> str:
     """Spell a distribution's name as package indexes do."""
     return re.sub(r"[-_.]+", "-", distribution.strip()).lower()
 
@@ -98,7 +118,7 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
     return distribution.name, distribution.version
 
 
-def is_there(module: str) -> bool:
+def package_exists(module: str) -> bool:
     """Whether the package of a module can be found; it is not imported."""
     with suppress(ValueError, ImportError):
         return find_spec(module.partition(".")[0].strip()) is not None

@@ -9,25 +9,12 @@ them apart.
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION, Origin, note_origin
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
-from nbody_surrogate.registry.entry_points import (
-    KINDS,
-    VARIABLE,
-    Kind,
-    distribution_of,
-    installed,
-    is_hidden,
-    is_there,
-    normal,
-)
+from nbody_surrogate.registry.lookup import Class, load, names, register
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -35,11 +22,8 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = [
-    "Entry",
-    "entries",
     "integrator_class",
     "make_system",
-    "names",
     "preset",
     "register_integrator",
     "register_surrogate",
@@ -47,47 +31,23 @@ __all__ = [
     "surrogate_class",
     "surrogate_classes",
     "system_class",
+    "system_from",
 ]
-
-Class = TypeVar("Class", bound=type)
-
-_registered: dict[tuple[str, str], type] = {}
-
-
-class Entry(NamedTuple):
-    """One name that is provided.
-
-    Attributes
-    ----------
-    name, kind : str
-        The kind is ``system``, ``integrator``, ``surrogate`` or ``preset``.
-    distribution, version : str
-        Empty where it was registered in this process.
-    target : str
-        ``module:attribute``.
-    status : str
-        ``built-in``, ``installed``, or ``registered`` in this process; ``duplicate`` where
-        another distribution provides the name too; ``hidden`` by ``NBODY_SURROGATE_PLUGINS``;
-        ``missing`` where its package is not there.
-    """
-
-    name: str
-    kind: str
-    distribution: str
-    version: str
-    target: str
-    status: str
-
-
-def names(*kinds: Kind) -> list[str]:
-    """Names of the given kinds, sorted."""
-    found = {point.name for kind in kinds for point in _entry_points(kind)}
-    found |= {name for kind, name in _registered if kind in kinds}
-    return sorted(found)
 
 
 def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
     """Build a system by name.
+
+    Parameters
+    ----------
+    name : str
+        ``distribution:name`` where two distributions have it.
+    **parameters
+        Those of the system, in reduced units.
+
+    Returns
+    -------
+    AbstractSystem
 
     Raises
     ------
@@ -97,6 +57,23 @@ def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
         If its plugin cannot be imported.
     """
     return system_class(name)(**parameters)
+
+
+def system_from(description: Mapping[str, Any]) -> AbstractSystem:
+    """Build a system from the description that is stored with a run.
+
+    Raises
+    ------
+    InputError
+        If it does not name its system, that is not installed, or a parameter does not fit.
+    PluginError
+        If its plugin cannot be imported.
+    """
+    parameters = dict(description)
+    name = parameters.pop("system", None)
+    if not isinstance(name, str):
+        raise InputError("the description of this run does not name its `system`")
+    return make_system(name, **parameters)
 
 
 def system_class(name: str) -> type[AbstractSystem]:
@@ -109,7 +86,7 @@ def system_class(name: str) -> type[AbstractSystem]:
     PluginError
         If its plugin cannot be imported, or its class is none of a system.
     """
-    cls: type[AbstractSystem] = _load("systems", name, "system")
+    cls: type[AbstractSystem] = load("systems", name, "system")
     return cls
 
 
@@ -123,7 +100,7 @@ def integrator_class(name: str, label: str = "integrator") -> type[AbstractInteg
     PluginError
         If its plugin cannot be imported, or its class is none of an integrator.
     """
-    cls: type[AbstractIntegrator] = _load("integrators", name, label)
+    cls: type[AbstractIntegrator] = load("integrators", name, label)
     return cls
 
 
@@ -137,7 +114,7 @@ def surrogate_class(name: str) -> type[AbstractSurrogate]:
     PluginError
         If its plugin cannot be imported.
     """
-    cls: type[AbstractSurrogate] = _load("surrogates", name, "surrogate")
+    cls: type[AbstractSurrogate] = load("surrogates", name, "surrogate")
     return cls
 
 
@@ -162,180 +139,73 @@ def preset(name: str) -> Mapping[str, Any]:
     PluginError
         If its plugin cannot be imported, or it is no mapping.
     """
-    found = _load("presets", name, "preset")
+    found = load("presets", name, "preset")
     if not isinstance(found, Mapping):
         raise PluginError(f"preset {name!r} must be a mapping, got {type(found).__name__}")
     return found
 
 
-def plugin_of(name: str) -> str:
-    """Name the distribution that an integrator or surrogate comes from, and its version."""
-    points = [point for kind in _rivals("integrators") for point in _matching(kind, name)]
-    found = sorted(" ".join(distribution_of(point)) for point in points)
-    return ", ".join(found) or "this process"
-
-
-def is_local(kind: Kind, name: str) -> bool:
-    """Whether a name was registered in this process, so that no other process knows it."""
-    return (kind, name) in _registered
-
-
-def is_surrogate(name: str) -> bool:
-    """Whether a name is a surrogate's. A name that is both is an error."""
-    surrogates, integrators = (_owners(kind, name) for kind in ("surrogates", "integrators"))
-    if surrogates and integrators:
-        raise PluginError(
-            f"{name!r} is provided both as a surrogate, by {' and '.join(surrogates)}, and as an "
-            f"integrator, by {' and '.join(integrators)}{_advice([*surrogates, *integrators])}"
-        )
-    return bool(surrogates)
-
-
-def short_name(name: str) -> str:
-    """Return a name without the distribution that may stand before it."""
-    return name.rpartition(":")[2]
-
-
-def entries() -> list[Entry]:
-    """All that is provided, by kind and name, hidden names too. Nothing is imported."""
-    found = []
-    points = {kind: installed(kind) for kind in KINDS}
-    for kind in KINDS:
-        rivals = [(each, point) for each in _rivals(kind) for point in points[each]]
-        visible = Counter(point.name for _, point in rivals if not is_hidden(point))
-        visible.update(name for each, name in _registered if each in _rivals(kind))
-        for point in points[kind]:
-            status = _status(point, visible[point.name] > 1)
-            found.append(Entry(point.name, kind[:-1], *distribution_of(point), point.value, status))
-    for (kind_, name), cls in _registered.items():
-        target = f"{cls.__module__}:{cls.__qualname__}"
-        found.append(Entry(name, kind_[:-1], "", "", target, "registered"))
-    order = [kind[:-1] for kind in KINDS]
-    return sorted(found, key=lambda entry: (order.index(entry.kind), entry.name, entry[2:]))
-
-
 def register_system(name: str) -> Callable[[Class], Class]:
-    """Register a system class under a name, for this process."""
-    return _register("systems", name)
+    """Register a system class under a name, for this process.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorates the class, and returns it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    PluginError
+        If the class lacks what its contract asks for.
+    """
+    return register("systems", name)
 
 
 def register_integrator(name: str) -> Callable[[Class], Class]:
-    """Register an integrator class under a name, for this process."""
-    return _register("integrators", name)
+    """Register an integrator class under a name, for this process.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorates the class, and returns it.
+
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    PluginError
+        If the class lacks what its contract asks for.
+    """
+    return register("integrators", name)
 
 
 def register_surrogate(name: str) -> Callable[[Class], Class]:
-    """Register a surrogate class under a name, for this process."""
-    return _register("surrogates", name)
+    """Register a surrogate class under a name, for this process.
 
+    Parameters
+    ----------
+    name : str
 
-def _register(kind: Kind, name: str) -> Callable[[Class], Class]:
-    kinds = _rivals(kind)
+    Returns
+    -------
+    callable
+        Decorates the class, and returns it.
 
-    def decorate(cls: Class) -> Class:
-        taken = [owner for each in kinds for owner in _owners(each, name)]
-        if taken and not _is_new_edition(_registered.get((kind, name)), cls):
-            raise InputError(
-                f"`name` {name!r} is taken among the {' and '.join(kinds)}, "
-                f"by {' and '.join(taken)}"
-            )
-        _admit(kind, cls, Origin(kind[:-1], name, "this session"))
-        _registered[kind, name] = cls
-        return cls
-
-    return decorate
-
-
-def _is_new_edition(before: type | None, cls: type) -> bool:
-    """Whether a class is one of a notebook's, run again."""
-    return (
-        before is not None
-        and cls.__module__ == "__main__" == before.__module__
-        and cls.__qualname__ == before.__qualname__
-    )
-
-
-def _rivals(kind: Kind) -> tuple[Kind, ...]:
-    """Return the kinds that share their names with this one."""
-    steppers: tuple[Kind, ...] = ("integrators", "surrogates")
-    return steppers if kind in steppers else (kind,)
-
-
-def _owners(kind: Kind, name: str) -> list[str]:
-    """Who provides a name: ``dist:name`` of each, and this session."""
-    owners = [f"{distribution_of(point)[0]}:{point.name}" for point in _matching(kind, name)]
-    return sorted(owners) + ["this session"] * ((kind, name) in _registered)
-
-
-def _matching(kind: Kind, name: str) -> list[EntryPoint]:
-    distribution, _, short = name.rpartition(":")
-    return [
-        point
-        for point in _entry_points(kind)
-        if point.name == short
-        and (not distribution or normal(distribution) == normal(distribution_of(point)[0]))
-    ]
-
-
-def _advice(owners: list[str]) -> str:
-    """Say how to choose between owners, where that can be said."""
-    return f"; choose one of {', '.join(owners)}" if len(set(owners)) > 1 else ""
-
-
-def _load(kind: Kind, name: str, label: str) -> Any:
-    if (kind, name) in _registered:
-        return _registered[kind, name]
-    points = _matching(kind, name)
-    if not points:
-        raise InputError(_unknown(label, name, kind))
-    if len(points) > 1:
-        owners = " and ".join(_owners(kind, name))
-        raise PluginError(f"{label} {name!r} is provided twice; choose {owners}")
-    distribution, version = distribution_of(points[0])
-    built_in = distribution == OWN_DISTRIBUTION
-    origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
-    try:
-        found = points[0].load()
-    except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split())
-        raise PluginError(
-            f"{origin} cannot be imported: {type(error).__name__}: {reason}"
-        ) from error
-    if kind != "presets":
-        _admit(kind, found, origin)
-    return found
-
-
-def _admit(kind: Kind, cls: Any, origin: Origin) -> None:
-    """Demand a complete class of a kind, and remember where it is from."""
-    from nbody_surrogate.registry.requirements import admit
-
-    admit(cls, origin)
-    note_origin(cls, origin)
-
-
-def _entry_points(kind: Kind) -> list[EntryPoint]:
-    return [point for point in installed(kind) if not is_hidden(point)]
-
-
-def _status(point: EntryPoint, duplicate: bool) -> str:
-    if is_hidden(point):
-        return "hidden"
-    if duplicate:
-        return "duplicate"
-    if distribution_of(point)[0] == OWN_DISTRIBUTION:
-        return "built-in"
-    return "installed" if is_there(point.value.partition(":")[0]) else "missing"
-
-
-def _unknown(label: str, name: str, kind: Kind) -> str:
-    known = names(*_rivals(kind))
-    hidden = [point for point in installed(kind) if point.name == short_name(name)]
-    if hidden:
-        owners = " and ".join(distribution_of(point)[0] for point in hidden)
-        left_out = f", or hidden by {VARIABLE}: {owners} has it"
-    else:
-        left_out = ""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"`{label}` {name!r} is unknown{left_out}; there are: {', '.join(known)}{hint}"
+    Raises
+    ------
+    InputError
+        If the name is taken.
+    PluginError
+        If the class lacks what its contract asks for.
+    """
+    return register("surrogates", name)

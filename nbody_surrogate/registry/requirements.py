@@ -5,16 +5,20 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from nbody_surrogate import contracts  # whose names load when used: torch for surrogates alone
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.errors import PluginError
 
-__all__ = ["API_VERSION", "admit"]
+__all__ = ["API_VERSION", "check_plugin_class"]
 
 API_VERSION = 1
-"""Of the contracts that plugins implement; it rises when they have to change."""
+"""Of the contracts that plugins implement; it rises when they have to change.
+
+What is added with a default, such as a capability, does not change them.
+"""
 
 
-def admit(cls: Any, origin: Origin) -> None:
+def check_plugin_class(cls: Any, origin: Origin) -> None:
     """Demand a complete subclass of the contract, written for this version of it.
 
     Raises
@@ -65,13 +69,7 @@ def _is_subclass(value: object, kind: type) -> bool:
 def _contract(kind: str) -> tuple[Any, dict[str, type]]:
     """Return the abstract class of a kind, and the class attributes that it asks for."""
     if kind == "system":
-        from nbody_surrogate.contracts.system import AbstractSystem, SystemSpec
-
-        return AbstractSystem, {"name": str, "Spec": SystemSpec}
+        return contracts.AbstractSystem, {"name": str, "Spec": contracts.SystemSpec}
     if kind == "integrator":
-        from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-
-        return AbstractIntegrator, {"Options": IntegratorOptions}
-    from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
-
-    return AbstractSurrogate, {"Config": SurrogateConfig}
+        return contracts.AbstractIntegrator, {"Options": contracts.IntegratorOptions}
+    return contracts.AbstractSurrogate, {"Config": contracts.SurrogateConfig}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
-import tempfile
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.registry.registry import entries
+from nbody_surrogate.files.atomic import atomic_folder
+from nbody_surrogate.registry.lookup import entries
 
 __all__ = ["write_package"]
 
@@ -48,15 +47,8 @@ def write_package(name: str, kind: str, folder: str | Path) -> list[Path]:
     folder = Path(folder)
     _check(name, kind, folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            _fill(part, name, kind)
-            part.chmod(0o755)
-            part.rename(folder)
-        except BaseException:
-            shutil.rmtree(part, ignore_errors=True)
-            raise
+        with atomic_folder(folder) as unfinished:
+            _fill(unfinished, name, kind)
     except OSError as error:
         raise RunError(f"{str(folder)!r} cannot be written: {error.strerror}") from None
     return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -7,6 +7,8 @@ from typing import Any
 
 __all__ = ["GuardEvent", "GuardReport"]
 
+MOST_LINES = 5  # of events, in words: the first tell what went wrong, more fill the terminal
+
 
 @dataclass(frozen=True)
 class GuardEvent:
@@ -68,9 +70,26 @@ class GuardReport:
     replay_time: float = 0.0
 
     @property
-    def share(self) -> float:
+    def fallback_share(self) -> float:
         """Share of all frames that fell back."""
         return sum(self.fallen_back) / max(self.frames * len(self.fallen_back), 1)
+
+    def __str__(self) -> str:
+        """Say in some lines what tripped, what became of it, and what the guard cost."""
+        if self.policy == "fallback":
+            name = "nothing" if self.reference is None else str(self.reference["integrator"])
+            done = f"{self.fallback_share:.3g} of all frames fell back on {name}"
+        else:
+            tripped = {event.trajectory for event in self.events}
+            done = f"{len(tripped)} of {len(self.fallen_back)} tripped"
+        cost = f"{1e3 * self.check_time:.3g} ms for checks"
+        if self.reference is not None:
+            cost += f", {1e3 * self.replay_time:.3g} ms for replays"
+        lines = [f"Guard ({self.policy}): {done}; {cost}, part of the wall time."]
+        lines += [f"  {event}" for event in self.events[:MOST_LINES]]
+        if len(self.events) > MOST_LINES:
+            lines.append(f"  and {len(self.events) - MOST_LINES} more segments")
+        return "\n".join(lines)
 
     def of(self, b: int) -> GuardReport:
         """Return what concerns trajectory `b`, as the only one; times are those of all."""

@@ -1,4 +1,8 @@
-"""DOC."""
+"""The error of a verified run itself, at the horizons of a table.
+
+A run made with ``verify`` is held against a sharper one of the same start; their difference over
+time, `Ensemble.label_error`, is summarised here over trajectories.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +57,6 @@ def label_errors(run: Ensemble) -> LabelErrors | None:
 
 
 def _good(values: Float64[np.ndarray, " B"]) -> Float64[np.ndarray, " G"]:
-    """Leave out NaN, but for one where there is nothing else."""
+    """Leave out NaN, but for one where there is nothing else, so that medians are NaN too."""
     good = values[~np.isnan(values)]
     return good if good.size else values[:1]

@@ -22,34 +22,40 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [
     "HORIZONS",
-    "SAME_TIME",
     "VALID_THRESHOLD",
     "Drift",
     "ade",
     "closest_pair",
-    "departures",
+    "defined_drifts",
     "drift",
+    "drift_curves",
     "fastest",
     "fde",
     "horizon_frames",
     "mean_kinetic",
+    "median_drifts",
     "mse",
     "normalised_rmse",
     "rmse",
     "spread",
-    "summary",
     "valid_prediction_time",
 ]
 
-HORIZONS = (0.5, 1.0, 2.0, 5.0)  # time units since the start
-SAME_TIME = 1e-9  # relative difference of times that are the same
-VALID_THRESHOLD = 0.1  # of the reference's spread
+HORIZONS = (0.5, 1.0, 2.0, 5.0)
+"""Time units since the start: from early ones, where a method's order tells, to the end of the
+default run, where chaos has its say."""
+
+VALID_THRESHOLD = 0.1
+"""Of the reference's spread. Stricter than the 0.5 of the literature: half the spread is about the
+distance between neighbours in a cloud of 30, so that an error of it no longer tells them apart."""
 
 
 class Drift(NamedTuple):
@@ -59,7 +65,8 @@ class Drift(NamedTuple):
     ----------
     energy : ndarray, shape (B,)
         Over the scale handed to `drift`, else over the run's own time-mean kinetic energy. The
-        total energy is near zero in a neutral cloud and useless as a scale.
+        total energy is near zero in a neutral cloud and useless as a scale. NaN where the system
+        has no potential energy.
     momentum, angular_momentum : ndarray, shape (B,)
         Euclidean norms, in reduced units.
     """
@@ -88,6 +95,7 @@ def spread(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
 
     It is 1 where there is none, as for a single particle.
     """
+    # About the centroid of each frame: a cloud that drifts as a whole is not a larger one.
     centred = x - x.mean(2, keepdims=True)
     scale = np.sqrt((centred**2).mean((1, 2, 3)))
     return np.where(scale > 0, scale, 1.0)
@@ -104,6 +112,7 @@ def ade(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, " B"]:
     """Return the average displacement error: the mean distance over particles and frames."""
+    # Without the first frame, which is given and not predicted.
     return np.asarray(np.linalg.norm(candidate - reference, axis=3)[:, 1:].mean((1, 2)))
 
 
@@ -114,13 +123,19 @@ def fde(
     return np.asarray(np.linalg.norm(candidate[:, -1] - reference[:, -1], axis=2).mean(1))
 
 
-def closest_pair(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, "B T"]:
-    """Smallest distance of a pair at each frame; infinity for a single particle."""
+def closest_pair(
+    x: Float64[np.ndarray, "B T N D"], box: Box | None = None
+) -> Float64[np.ndarray, "B T"]:
+    """Smallest distance of a pair at each frame; infinity for a single particle.
+
+    In a box it is that of the nearest images.
+    """
     i, j = np.triu_indices(x.shape[2], 1)
     smallest = np.full(x.shape[:2], np.inf)
     if i.size:
-        for frame in range(x.shape[1]):  # one at a time, for the memory
+        for frame in range(x.shape[1]):  # all pairs of all frames need not fit into memory
             apart = x[:, frame, i] - x[:, frame, j]
+            apart = apart if box is None else box.displacement(apart)
             smallest[:, frame] = np.sqrt(np.einsum("bpd,bpd->bp", apart, apart).min(1))
     return smallest
 
@@ -146,6 +161,7 @@ def valid_prediction_time(
         Time since the start of the last frame before the first excess; infinity where the
         whole run is valid.
     """
+    # Not `>`: errors that are NaN, of a candidate that blew up, count as an excess.
     excess = ~(normalised_rmse(reference, candidate) <= threshold)
     first = excess.argmax(1)
     return np.where(excess.any(1), t[np.maximum(first - 1, 0)] - t[0], np.inf)
@@ -158,7 +174,7 @@ def mean_kinetic(
     return np.asarray(0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1))
 
 
-def departures(
+def drift_curves(
     system: AbstractSystem,
     x: Float64[np.ndarray, "B T N D"],
     v: Float64[np.ndarray, "B T N D"],
@@ -170,9 +186,10 @@ def departures(
     Energy is over `energy_scale`, else over the run's own time-mean kinetic energy.
     """
     scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
-    scale = np.where(scale > 0, scale, 1.0)
+    scale = np.where(scale > 0, scale, 1.0)  # particles at rest have none to divide by
     start = system.invariants(x[:, 0], v[:, 0], particles)
     found = np.zeros((3, *x.shape[:2]))
+    # Frame by frame, since a system's energy makes all pairs: T times as many need not fit.
     for frame in range(1, x.shape[1]):
         now = system.invariants(x[:, frame], v[:, frame], particles)
         found[0, :, frame] = np.abs(now.energy - start.energy) / scale
@@ -180,6 +197,11 @@ def departures(
         gap = now.angular_momentum - start.angular_momentum
         found[2, :, frame] = np.linalg.norm(gap, axis=1)
     return found
+
+
+def defined_drifts(system: AbstractSystem) -> tuple[str, ...]:
+    """Name the fields of `Drift` that a system has: energy only where there is a potential."""
+    return tuple(key for key in Drift._fields if key != "energy" or system.has_potential)
 
 
 def drift(
@@ -190,17 +212,22 @@ def drift(
     energy_scale: Float64[np.ndarray, " B"] | None = None,
 ) -> Drift:
     """Largest drift of energy, momentum and angular momentum over the frames of a run."""
-    return Drift(*departures(system, x, v, particles, energy_scale).max(2))
+    return Drift(*drift_curves(system, x, v, particles, energy_scale).max(2))
 
 
-def summary(run: Ensemble) -> dict[str, float]:
-    """Median drifts of a run by itself, energy over its own time-mean kinetic energy."""
-    values = drift(run.system(), run.x, run.v, run.particles)
-    return {key: float(np.median(value)) for key, value in values._asdict().items()}
+def median_drifts(run: Ensemble) -> dict[str, float]:
+    """Median drifts of a run by itself, energy over its own time-mean kinetic energy.
+
+    Only those that its system defines.
+    """
+    system = run.system()
+    values = drift(system, run.x, run.v, run.particles)
+    return {key: float(np.median(getattr(values, key))) for key in defined_drifts(system)}
 
 
 def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
     """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
     since = t - t[0]
+    # A horizon that rounding puts at the end is the end, and is not given twice.
     horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
     return [int(np.abs(since - h).argmin()) for h in horizons]

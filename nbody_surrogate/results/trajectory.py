@@ -12,12 +12,13 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.guard_report import GuardReport
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Ensemble", "RunInfo", "Trajectory"]
+__all__ = ["Ensemble", "RunInfo", "Trajectory", "as_ensemble"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ class RunInfo:
         """The method's name with its tolerance, step or sub-steps, and its guard."""
         return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
 
+    def failures(self, name: str) -> list[str]:
+        """Say, a line each, which trajectories of the run called `name` stopped, and why."""
+        return [
+            f"{name}, trajectory {b} stopped: {why}" for b, why in enumerate(self.message) if why
+        ]
+
     @property
     def _method(self) -> str:
         name = str(self.method["integrator"])
@@ -83,9 +90,17 @@ class RunInfo:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """One trajectory: `t` (T,), `x` and `v` (T, N, D), its `particles` (B = 1) and `info`.
+    """One trajectory, in reduced units.
 
-    A verified run also has its `label_error` (T,), as described for `Ensemble`.
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+    x, v : ndarray, shape (T, N, D)
+    particles : Particles
+        With B = 1.
+    info : RunInfo
+    label_error : ndarray, shape (T,), or None
+        Of a verified run, as described for `Ensemble`.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -96,35 +111,65 @@ class Trajectory:
     label_error: Float64[np.ndarray, " T"] | None = None
 
     def state(self, frame: int) -> State:
-        """Return the state at a frame, with a batch axis of length 1."""
+        """Return the state at a frame.
+
+        Parameters
+        ----------
+        frame : int
+
+        Returns
+        -------
+        State, shape (1, N, D)
+        """
         return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
 
     def system(self) -> AbstractSystem:
-        """Build the system that the run was made with, as `Ensemble.system` does."""
-        return _system_of(self.info)
+        """Build the system that the run was made with, as `Ensemble.system` does.
+
+        Returns
+        -------
+        AbstractSystem
+        """
+        return system_from(self.info.system)
 
     def plot(self) -> Figure:
-        """Draw the paths and what is conserved, as a matplotlib figure."""
-        from nbody_surrogate.viz.figures.trajectory import draw_trajectory
+        """Draw the paths and what is conserved, as `nbody_surrogate.plot` does.
 
-        return draw_trajectory(self)
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from nbody_surrogate import plot
+
+        return plot(self)
 
     def _repr_html_(self) -> str:
         """Show a small picture in a notebook."""
-        from nbody_surrogate.results.thumbnail import trajectory_html
+        from nbody_surrogate import thumbnail
 
-        return trajectory_html(self)
+        return thumbnail(self)
 
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """A batch of trajectories: `t` (T,), `x` and `v` (B, T, N, D), `particles` and `info`.
+    """A batch of trajectories, in reduced units.
 
-    A run that was made with ``verify`` also has its `label_error` (B, T): the position RMSE, per
-    coordinate, between the run and a sharper one of the same start, and NaN from the first frame
-    that is not good in either. It is the difference between two runs, so an estimate of the
-    error of the looser one, and it means nothing once growth has taken it to the size of the
-    cloud.
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+    x, v : ndarray, shape (B, T, N, D)
+    particles : Particles, shape (B, N)
+    info : RunInfo
+    label_error : ndarray, shape (B, T), or None
+        Of a run that was made with ``verify``: the position RMSE, per coordinate, between the run
+        and a sharper one of the same start, and NaN from the first frame that is not good in
+        either. It is the difference between two runs, so an estimate of the error of the looser
+        one, and it means nothing once growth has taken it to the size of the cloud.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -164,31 +209,68 @@ class Ensemble:
         return (self[b] for b in range(len(self)))
 
     def state(self, frame: int) -> State:
-        """Return the states of all trajectories at a frame."""
+        """Return the states of all trajectories at a frame.
+
+        Parameters
+        ----------
+        frame : int
+
+        Returns
+        -------
+        State, shape (B, N, D)
+        """
         return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
 
     def system(self) -> AbstractSystem:
         """Build the system that the run was made with.
+
+        Returns
+        -------
+        AbstractSystem
 
         Raises
         ------
         InputError
             If the run does not say, or its system is not installed.
         """
-        return _system_of(self.info)
+        return system_from(self.info.system)
+
+    def plot(self) -> Figure:
+        """Draw the first trajectory and what all conserve, as `nbody_surrogate.plot` does.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from nbody_surrogate import plot
+
+        return plot(self)
 
     def _repr_html_(self) -> str:
         """Show a small picture of the first trajectory in a notebook."""
-        from nbody_surrogate.results.thumbnail import ensemble_html
+        from nbody_surrogate import thumbnail
 
-        return ensemble_html(self)
+        return thumbnail(self)
 
 
-def _system_of(info: RunInfo) -> AbstractSystem:
-    from nbody_surrogate.registry.registry import make_system
+def as_ensemble(run: Trajectory | Ensemble, parameter: str = "run") -> Ensemble:
+    """Return a trajectory as an ensemble of one (B = 1), and an ensemble as it is.
 
-    parameters = dict(info.system)
-    name = parameters.pop("system", None)
-    if name is None:
-        raise InputError("`info` of this run does not name its `system`")
-    return make_system(name, **parameters)
+    Parameters
+    ----------
+    run : Trajectory or Ensemble
+    parameter : str
+        What the caller's user calls it.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(run, Ensemble):
+        return run
+    if not isinstance(run, Trajectory):
+        kind = type(run).__name__
+        raise InputError(f"`{parameter}` must be a Trajectory or an Ensemble, got {kind}")
+    label_error = None if run.label_error is None else run.label_error[None]
+    return Ensemble(run.t, run.x[None], run.v[None], run.particles, run.info, label_error)

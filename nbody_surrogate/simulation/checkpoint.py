@@ -21,7 +21,6 @@ import json
 import os
 import platform
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,19 +34,19 @@ from safetensors.numpy import save as save_arrays
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.registry import plugin_of
+from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
 
 __all__ = [
     "Checkpoint",
     "Document",
     "GuardState",
-    "Maker",
     "Restart",
+    "RuntimeEnvironment",
     "check_restart_path",
     "read_restart",
 ]
@@ -80,7 +79,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class Maker(_Section):
+class RuntimeEnvironment(_Section):
     """What the bits of a run depend on, beside its specification."""
 
     plugin: str = Field(description="the distribution that the method comes from, its version")
@@ -90,7 +89,7 @@ class Maker(_Section):
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, method: AbstractIntegrator) -> Maker:
+    def of(cls, method: AbstractIntegrator) -> RuntimeEnvironment:
         """Return that of this process."""
         return cls(
             plugin=plugin_of(method.name),
@@ -100,7 +99,7 @@ class Maker(_Section):
             versions=versions(),
         )
 
-    def differences(self, now: Maker) -> list[str]:
+    def differences(self, now: RuntimeEnvironment) -> list[str]:
         """Say what is different now."""
         named = {
             "weights": (self.fingerprint[:12], now.fingerprint[:12]),
@@ -129,7 +128,7 @@ class Document(_Section):
     format_version: int = FORMAT_VERSION
     system: dict[str, Any]
     method: dict[str, Any]
-    made_by: Maker
+    made_by: RuntimeEnvironment
     t0: float = Field(allow_inf_nan=False)
     dt: float = Field(gt=0, allow_inf_nan=False)
     frames: int = Field(ge=1, le=10**9, description="of the whole run, the start not counted")
@@ -157,7 +156,7 @@ class Restart(NamedTuple):
             self.arrays["charges"], self.arrays["masses"], self.arrays.get("couplings")
         )
 
-    def part(self, prefix: str) -> dict[str, np.ndarray]:
+    def arrays_under(self, prefix: str) -> dict[str, np.ndarray]:
         """Return the arrays below a prefix."""
         found = {k: y for k, y in self.arrays.items() if k.startswith(prefix)}
         return {key.removeprefix(prefix): value for key, value in found.items()}
@@ -172,20 +171,9 @@ class Restart(NamedTuple):
         """
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
-        part = part_path(path)
-        try:
-            with part.open("wb") as file:
-                file.write(save_arrays(self.arrays, metadata))
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        except OSError as error:
-            raise RunError(
-                f"`checkpoint` {str(path)!r} cannot be written: {one_line(error)}"
-            ) from None
-        finally:
-            with suppress(OSError):
-                part.unlink()
+        # synced, since the frames that it stands for are on the disk by then
+        with atomic_file(path, "checkpoint", synced=True) as file:
+            file.write(save_arrays(self.arrays, metadata))
 
 
 def _plain(document: Document) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Keeping a run's restart file up to date, and going on from it."""
+"""Going on with a run that was interrupted, from its restart file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, final
 
 import numpy as np
 
@@ -14,23 +14,26 @@ from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.integrators.build import integrator_options, make_integrator
-from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.output_path import CheckedPath
+from nbody_surrogate.formats.h5md import H5MDReader, check_output_path, read_h5md
+from nbody_surrogate.integrators.build import method_from
+from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
     Document,
-    Maker,
     Restart,
+    RuntimeEnvironment,
     read_restart,
 )
-from nbody_surrogate.simulation.checkpoint_writer import Keeper
-from nbody_surrogate.simulation.guard.monitor import Watch
+from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.file_writer import FileWriter
+from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
-from nbody_surrogate.simulation.recorder import Loop, Progress
-
-if TYPE_CHECKING:
-    pass
+from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
+from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.simulate import roll_out
 
 __all__ = ["resume"]
 
@@ -42,9 +45,8 @@ def resume(
     integrator: AbstractIntegrator | None = None,
     *,
     allow_inexact: bool = False,
-    progress: Progress | None = None,
     overwrite: bool = False,
-    warm_up: bool = False,
+    observers: Observer | Progress | Iterable[Observer | Progress] = (),
 ) -> Ensemble:
     """Go on with a run that was interrupted, from its restart file.
 
@@ -59,11 +61,10 @@ def resume(
         By default the one that the file describes; a model in memory has to be given.
     allow_inexact : bool
         Go on with other weights, versions or numbers of threads.
-    progress : callable, optional
     overwrite : bool
         Replace an existing output; it is not enough that the interrupted run was allowed to.
-    warm_up : bool
-        See `simulate`.
+    observers : Observer or callable, or several of them
+        As for `simulate`.
 
     Returns
     -------
@@ -79,9 +80,10 @@ def resume(
     RunError
         If the output cannot be written.
     """
+    own = as_observers(observers)
     restart = read_restart(path)
     document = restart.document
-    method = _rebuilt(document.method) if integrator is None else integrator
+    method = method_from(document.method) if integrator is None else integrator
     changed = _differences(document, method)
     if changed and not allow_inexact:
         raise InputError(
@@ -92,19 +94,9 @@ def resume(
     problem = _problem(restart, method)
     if (finished := _finished(restart)) is not None:
         return finished
-    job = _Job(restart, problem, method)
-    if warm_up:
-        job.warm_up()
-    return job.run(Path(path), progress, overwrite)
-
-
-def _rebuilt(description: Mapping[str, Any]) -> AbstractIntegrator:
-    """Build an integrator from its description."""
-    name = description.get("integrator")
-    if not isinstance(name, str):
-        raise FileFormatError("the restart file does not name its integrator")
-    known = integrator_options(name)
-    return make_integrator(name, **{k: v for k, v in description.items() if k in known})
+    rest = _Rest(restart, problem, method)
+    watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
+    return roll_out(rest.run, [*watching, *own, *rest.observers(Path(path), overwrite)])
 
 
 def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
@@ -120,22 +112,18 @@ def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
         for key in sorted((was.keys() | now.keys()) - NO_MATTER)
         if was.get(key) != now.get(key)
     ]
-    return changed + document.made_by.differences(Maker.of(method))
+    return changed + document.made_by.differences(RuntimeEnvironment.of(method))
 
 
 def _problem(restart: Restart, method: AbstractIntegrator) -> Problem:
     """Build the problem, checked as at the start of a run."""
     document = restart.document
-    parameters = dict(document.system)
-    system = make_system(str(parameters.pop("system", None)), **parameters)
     state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
-    return method.start(system, state, restart.particles, document.dt).problem
+    return method.check(system_from(document.system), state, restart.particles, document.dt)
 
 
 def _finished(restart: Restart) -> Ensemble | None:
     """Return the run where it was finished, though its restart file does not know."""
-    from nbody_surrogate.formats.h5md import part_path, read_h5md
-
     output = Path(restart.document.output)
     if part_path(output).exists() or not output.exists():
         return None
@@ -167,29 +155,33 @@ def _of_another_run(file: Path) -> FileFormatError:
 
 
 @final
-class _Job:
-    """The rest of a run."""
+class _Rest:
+    """The rest of a run: its recorder, with the frames that there are, and its guard."""
 
     def __init__(self, restart: Restart, problem: Problem, method: AbstractIntegrator) -> None:
         self.restart, self.problem, self.method = restart, problem, method
         document = restart.document
         self.output = Path(document.output)
         x, v = self._frames()
-        start = State(document.t0, x[:, 0], v[:, 0])
-        self.watch = self._watch(start)
-        self.carry = self._carry(start, x, v)
-        self.loop = Loop(start, document.frames, watch=self.watch)
-        self.loop.go_to(document.frame, x, v, document.good, document.message)
-        self.loop.counters, self.loop.wall_time = dict(document.counters), document.wall_time
+        start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
+        self.monitor = self._monitor(start)
+        carry = self._carry(start, x, v)
+        info = RunInfo(
+            system=document.system,
+            method=method.description,
+            versions=versions(),
+            seed=document.seed,
+        )
+        self.run = Recorder(method, carry, start, document.frames, info)
+        self.run.restore(document.frame, x, v, document.good, document.message)
+        self.run.counters, self.run.wall_time = dict(document.counters), document.wall_time
 
     def _frames(self) -> tuple[np.ndarray, np.ndarray]:
         """Read what there is of the run."""
-        from nbody_surrogate.formats.h5md import H5MDReader, part_path
-
         document, part = self.restart.document, part_path(self.output)
         if document.frame == 0:  # all is made anew
-            x, v = (self.restart.arrays[key][:, None] for key in ("carry.x", "carry.v"))
-            return x, v
+            start = self.restart.arrays
+            return start["carry.x"][:, None], start["carry.v"][:, None]
         limit = 16 * (document.frame + 1) * self.restart.arrays["carry.x"].size
         with H5MDReader(part, limit=limit) as file:
             x, v = file.read(0, min(document.frame + 1, file.frames))
@@ -198,19 +190,22 @@ class _Job:
         _check_same(self.restart, part, x, v)
         return x, v
 
-    def _watch(self, start: State) -> Watch | None:
+    def _monitor(self, start: State) -> GuardMonitor | None:
         state = self.restart.document.guard
         if state is None:
             return None
-        reference = None if state.reference is None else _rebuilt(state.reference)
+        reference = None if state.reference is None else method_from(state.reference)
         given = {key: value for key, value in state.thresholds.items() if value is not None}
         guard = Guard(state.policy, reference=reference, **given)
-        watch = Watch(guard, self.method, self.problem, start, self.restart.document.frames)
+        frames = self.restart.document.frames
+        monitor = GuardMonitor(guard, self.method, self.problem, start, frames)
         try:
-            watch.go_to(state.report, self.restart.part("guard."), self.restart.document.message)
+            monitor.restore(
+                state.report, self.restart.arrays_under("guard."), self.restart.document.message
+            )
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
-        return watch
+        return monitor
 
     def _carry(self, start: State, x: np.ndarray, v: np.ndarray) -> Carry:
         """Take over the carry, or make one of the frames where it is of other weights."""
@@ -222,55 +217,20 @@ class _Job:
         if document.made_by.fingerprint != method.fingerprint:
             return like
         try:
-            return method.restored(like, self.restart.part("carry."))
+            return method.restored(like, self.restart.arrays_under("carry."))
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
 
-    def warm_up(self) -> None:
-        """Compute a frame that is not kept."""
-        self.method.advance(self.carry, 1)
-        if self.watch is not None:
-            self.watch.warm_up(
-                self.problem, State(0.0, self.carry.arrays["x"], self.carry.arrays["v"])
-            )
-
-    def run(self, path: Path, progress: Progress | None, overwrite: bool) -> Ensemble:
-        """Run it to its end, keeping the restart file at `path` up to date."""
-        from nbody_surrogate.formats.h5md import H5MDWriter, part_path
-
-        document, loop, problem = self.restart.document, self.loop, self.problem
-        info = RunInfo(
-            system=document.system,
-            method=self.method.description,
-            versions=versions(),
-            seed=document.seed,
-            guard=None if self.watch is None else self.watch.report,
-        )
-        checkpoint = Checkpoint(path, document.note)
-        keeper = Keeper(checkpoint, self.method, info, self.output)
-        done = document.frame
-        if done == 0:
+    def observers(self, path: Path, overwrite: bool) -> list[Observer]:
+        """Make what keeps the restart file at `path` and the output up to date."""
+        segments = 0 if self.monitor is None else self.monitor.segments
+        if self.run.done == 0:  # all is made anew
             part_path(self.output).unlink(missing_ok=True)
-        with H5MDWriter(
-            self.output,
-            problem.particles,
-            loop.x.shape[3],
-            document.frames + 1,
-            problem.t0,
-            problem.dt,
-            overwrite=overwrite,
-            info=info,
-            segments=0 if self.watch is None else self.watch.segments,
-            goes_on=done + 1 if done else 0,
-        ) as writer:
-            keeper.writer = writer
-            if done == 0:
-                loop.write(writer, slice(0, 1))
-            loop.run(self.method, self.carry, writer, progress, keeper)
-            info = loop.complete(info)
-            writer.finish(info)
-        t = problem.t0 + np.arange(document.frames + 1) * problem.dt
-        return Ensemble(t, loop.x, loop.v, problem.particles, info)
+        going_on = self.run.done > 0
+        output = CheckedPath(check_output_path(self.output, overwrite, going_on))
+        file = FileWriter(output, overwrite, segments)
+        checkpoint = Checkpoint(path, self.restart.document.note)
+        return [CheckpointWriter(checkpoint, self.method, output, file, self.monitor), file]
 
 
 def _same_particles(one: Any, other: Any) -> bool:

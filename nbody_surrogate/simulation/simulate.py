@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 
-import numpy as np
-
+from nbody_surrogate.contracts.history import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Carry, Segment, Tick
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.output_path import CheckedPath
+from nbody_surrogate.formats.h5md import check_disk_space, check_output_path
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
-from nbody_surrogate.simulation.guard.monitor import Watch
+from nbody_surrogate.simulation.checkpoint import Checkpoint, check_restart_path
+from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.file_writer import FileWriter, Output
+from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
-from nbody_surrogate.simulation.recorder import Loop, Progress
+from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
+from nbody_surrogate.simulation.recorder import Recorder
 
-if TYPE_CHECKING:
-    from nbody_surrogate.formats.h5md import H5MDWriter
-    from nbody_surrogate.simulation.checkpoint import Checkpoint
-    from nbody_surrogate.simulation.checkpoint_writer import Keeper
-
-__all__ = ["Progress", "simulate"]
+__all__ = ["roll_out", "simulate"]
 
 
 def simulate(
@@ -37,13 +39,9 @@ def simulate(
     *,
     guard: str | Guard | None = None,
     dt: float | None = None,
-    seed: int | None = None,
-    progress: Progress | None = None,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-    warm_up: bool = False,
     verify: bool = False,
-    checkpoint: str | Path | Checkpoint | None = None,
+    output: str | os.PathLike[str] | Output | None = None,
+    observers: Observer | Progress | Iterable[Observer | Progress] = (),
 ) -> Ensemble:
     """Run a batch of trajectories, by a solver or by a surrogate.
 
@@ -61,26 +59,20 @@ def simulate(
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.
     dt : float, optional
-        Time between frames; by default the system's ``frame_dt``.
-    seed : int, optional
-        Recorded with the result: the seed the start was sampled with.
-    progress : callable, optional
-        With `verify`, the frames of both runs count, so that the total is twice `frames`.
-    output : path, optional
-        An ``.h5`` file, written segment by segment as ``.h5.part`` and renamed at the end.
-    overwrite : bool
-        Replace an existing `output`.
-    warm_up : bool
-        Compute one frame beforehand, so that `wall_time` holds no compilation.
+        Time between frames, in reduced units; by default the system's ``frame_dt``.
     verify : bool
         First run the same start by a sharper integrator: 100 times tighter tolerances, or 4
         times the sub-steps. The position RMSE between the two becomes the result's
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
         nothing once growth has taken it to the size of the cloud.
-    checkpoint : path or Checkpoint, optional
-        A restart file, replaced at each segment's boundary, from which `resume` goes on. It needs
-        an `output`, and does not go with `verify`.
+    output : path_like or Output, optional
+        An ``.h5`` file, written segment by segment as ``.h5.part`` and renamed at the end. An
+        `Output` also says whether an existing file may be replaced, and where a restart file is
+        kept, which does not go with `verify`.
+    observers : Observer or callable, or several of them
+        What hangs on the run: `WarmUp`, or one of your own. A callable is told the frames done so
+        far and the total, and may raise to cancel; with `verify`, the frames of both runs count.
 
     Returns
     -------
@@ -97,109 +89,127 @@ def simulate(
     """
     if frames < 1:
         raise InputError(f"`frames` must be at least 1, got {frames}")
+    own = as_observers(observers)
     if isinstance(integrator, str):
         integrator = make_integrator(integrator)
     dt = system.spec.frame_dt if dt is None else dt
     tight = sharper(integrator) if verify else None
     carry = integrator.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
-    watch = None
+    if output is not None:
+        refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
+    monitor = None
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard
-        watch = Watch(guard, integrator, carry.problem, state, frames)
-    if warm_up:
-        integrator.advance(carry, 1)
-        if watch is not None:
-            watch.warm_up(carry.problem, state)
+        monitor = GuardMonitor(guard, integrator, carry.problem, state, frames)
+    writers = [] if output is None else _writers(output, integrator, carry, frames, verify, monitor)
     info = RunInfo(
-        # as JSON has it, so that a run is the same once it was stored: lists for tuples
-        system={"system": system.name, **system.spec.model_dump(mode="json")},
+        system=system.description,
         method=integrator.description,
         versions=versions(),
-        seed=seed,
-        guard=None if watch is None else watch.report,
+        seed=state.seed,
     )
-    keeper = None
-    if checkpoint is not None:
-        keeper = _keeper(checkpoint, integrator, info, output, overwrite, verify)
-        keeper(Loop(state, frames, watch=watch), carry)  # before there is any output
-    segments = 0 if watch is None else watch.segments
-    where = (output, overwrite, particles, state, frames, dt, info, verify, segments)
-    with _writer(*where) as writer:
-        truth = None
-        if tight is not None:
-            truth = Loop(state, frames)
-            truth.run(tight, tight_carry, None, _share(progress, 0, 2 * frames))
-            progress = _share(progress, frames, 2 * frames)
-        loop = Loop(state, frames, truth, watch)
-        loop.write(writer, slice(0, 1))
-        if keeper is not None:
-            keeper.writer = writer
-        loop.run(integrator, carry, writer, progress, keeper)
-        info = loop.complete(info)
-        if writer is not None:
-            writer.finish(info)
-    t = state.t + np.arange(frames + 1) * dt
-    return Ensemble(t, loop.x, loop.v, particles, info, loop.label_error)
+    truth, ticks = None, _Ticks(own, frames)
+    if tight is not None and tight_carry is not None:
+        ticks.total = 2 * frames
+        truth = Recorder(tight, tight_carry, state, frames, info)
+        roll_out(truth, [], ticks)
+        ticks.before = frames
+    run = Recorder(integrator, carry, state, frames, info, truth)
+    watching: list[Observer] = [] if monitor is None else [monitor]
+    return roll_out(run, [*watching, *own, *writers], ticks)
 
 
-def _share(progress: Progress | None, before: int, total: int) -> Progress | None:
-    """Count the frames of one run as part of several."""
-    if progress is None:
-        return None
-    return lambda done, _: progress(before + done, total)
+def roll_out(run: Recorder, observers: Sequence[Observer], ticks: _Ticks | None = None) -> Ensemble:
+    """Advance a run from where it is to its end, segment by segment: the one loop.
+
+    Where every trajectory has failed, the rest stands still and is not computed.
+    """
+    ticks = _Ticks(observers, run.frames) if ticks is None else ticks
+    nested = list(reversed(observers))
+    with ExitStack() as stack:
+        for each in observers:
+            stack.callback(each.close)
+            each.on_start(run)
+        while run.done < run.frames:
+            new = run.stand_still() if all(run.message) else _segment(run, nested, ticks.of(run))
+            for each in nested:
+                each.on_segment(run, new)
+        run.complete()
+        for each in nested:
+            each.on_end(run)
+    return run.ensemble()
 
 
-def _keeper(
-    checkpoint: str | Path | Checkpoint,
+def _segment(run: Recorder, nested: Sequence[Observer], tick: Tick | None) -> slice:
+    """Compute one segment, each observer around the ones after it."""
+    carry, frames = run.carry, run.next_frames
+    assert carry is not None  # only the last segment leaves none
+
+    def advance() -> Segment:
+        return run.integrator.advance(carry, frames, tick)
+
+    for each in nested:
+        advance = _around(each, run, frames, advance)
+    began = time.perf_counter()
+    segment = advance()
+    run.wall_time += time.perf_counter() - began
+    return run.add(segment)
+
+
+def _around(
+    observer: Observer, run: Recorder, frames: int, advance: Callable[[], Segment]
+) -> Callable[[], Segment]:
+    return lambda: observer.on_advance(run, frames, advance)
+
+
+class _Ticks:
+    """Tells observers what is done, of one run or of several in a row."""
+
+    def __init__(self, observers: Sequence[Observer], total: int) -> None:
+        # a tick costs the compiled methods time, so none is asked for where nobody listens
+        self._listening = [each for each in observers if _listens(each)]
+        self.before, self.total = 0, total
+
+    def of(self, run: Recorder) -> Tick | None:
+        """Count a segment's frames as part of the whole."""
+        if not self._listening:
+            return None
+        done = self.before + run.done
+
+        def tick(within: float) -> None:
+            for each in self._listening:
+                each.on_tick(done + within, self.total)
+
+        return tick
+
+
+def _listens(observer: Observer) -> bool:
+    return type(observer).on_tick is not Observer.on_tick
+
+
+def _writers(
+    output: str | os.PathLike[str] | Output,
     integrator: AbstractIntegrator,
-    info: RunInfo,
-    output: str | Path | None,
-    overwrite: bool,
-    verify: bool,
-) -> Keeper:
-    """Check that a restart file can be kept."""
-    from nbody_surrogate.formats.h5md import check_output_path
-    from nbody_surrogate.simulation.checkpoint import Checkpoint, check_restart_path
-    from nbody_surrogate.simulation.checkpoint_writer import Keeper
-
-    if not isinstance(checkpoint, Checkpoint):
-        checkpoint = Checkpoint(checkpoint, overwrite=overwrite)
-
-    if output is None:
-        raise InputError("`checkpoint` needs an `output`, whose frames it goes on from")
-    if verify:
-        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
-    check_output_path(output, overwrite)
-    check_restart_path(checkpoint.path, checkpoint.overwrite)
-    return Keeper(checkpoint, integrator, info, output)
-
-
-def _writer(
-    output: str | Path | None,
-    overwrite: bool,
-    particles: Particles,
-    state: State,
+    carry: Carry,
     frames: int,
-    dt: float,
-    info: RunInfo,
-    label_error: bool,
-    segments: int,
-) -> H5MDWriter | nullcontext[None]:
-    if output is None:
-        return nullcontext()
-    from nbody_surrogate.formats.h5md import H5MDWriter
-
-    dimensions = state.x.shape[2]
-    return H5MDWriter(
-        output,
-        particles,
-        dimensions,
-        frames + 1,
-        state.t,
-        dt,
-        overwrite=overwrite,
-        info=info,
-        label_error=label_error,
-        segments=segments,
-    )
+    verify: bool,
+    monitor: GuardMonitor | None,
+) -> list[Observer]:
+    """Check where a run is to go, before anything is computed."""
+    if not isinstance(output, Output):
+        output = Output(output)
+    checkpoint = output.checkpoint
+    if checkpoint is not None and verify:
+        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
+    path = CheckedPath(check_output_path(output.path, output.overwrite))
+    segments = 0 if monitor is None else monitor.segments
+    shape = (len(carry.arrays["x"]), frames + 1, *carry.arrays["x"].shape[1:])
+    check_disk_space(path, shape, verify, segments)
+    file = FileWriter(path, output.overwrite, segments)
+    if checkpoint is None:
+        return [file]
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint(checkpoint, overwrite=output.overwrite)
+    check_restart_path(checkpoint.path, checkpoint.overwrite)
+    return [CheckpointWriter(checkpoint, integrator, path, file, monitor), file]

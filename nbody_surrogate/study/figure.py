@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import fill
 
 from nbody_surrogate.files.figure import save
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study.summary import Table
 
 __all__ = ["draw_study"]

@@ -13,7 +13,7 @@ from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.study.spec import DataEntry, ModelEntry, StudySpec
 from nbody_surrogate.training.recipe import Recipe
 
-__all__ = ["Cell", "Place", "cells", "places", "recipe_of"]
+__all__ = ["VALIDATIONS", "Cell", "Place", "cells", "places", "recipe_of"]
 
 BATCH = 100
 VALIDATIONS = 20  # of a training

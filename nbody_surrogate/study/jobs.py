@@ -12,29 +12,42 @@ import torch
 
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import DivergenceError, RunError
-from nbody_surrogate.evaluation.one_shot import (
-    Task,
-    TaskRow,
-    read_task,
-    score_model,
-    score_references,
-)
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.evaluation.one_shot import OneShotScore, score_model, score_references
+from nbody_surrogate.evaluation.one_shot_task import read_task
 from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.files.npy import save_npy
+from nbody_surrogate.parallel.processes import Tick, no_tick
 from nbody_surrogate.study.grid import VALIDATIONS, Cell, Place, recipe_of
+from nbody_surrogate.study.rotated_task import turned_task
 from nbody_surrogate.study.spec import StudySpec
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.training.trainer import Trainer
 
-__all__ = ["Job", "data_folder", "do", "result_path", "turned_task"]
+__all__ = ["ERRORS", "StudyJob", "data_folder", "do", "result_path"]
+
+ERRORS = "errors.npy"
+"""Beside a result: the error of each test trajectory, for paired tests."""
 
 TRIAL = 6  # steps that are timed at least, after one that is not
 SHARE, SHORTEST, LONGEST = 0.1, 1.0, 30.0  # of a budget for its trial; seconds
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 
 
-class Job(NamedTuple):
-    """A piece of work; `cell` is None for the references of a data set."""
+class StudyJob(NamedTuple):
+    """A piece of work, as it is handed to a process.
+
+    Attributes
+    ----------
+    study : StudySpec
+    folder : Path
+        Of the study.
+    place : Place
+        The data set.
+    cell : Cell or None
+        None for the references of the data set.
+    steps : int or None
+        Of the training; None where it is to be timed.
+    """
 
     study: StudySpec
     folder: Path
@@ -43,9 +56,12 @@ class Job(NamedTuple):
     steps: int | None
 
 
-def do(job: Job, device: str = "cpu") -> None:
-    """Do a piece of work, on a torch device, and leave its result in a file of its own."""
-    torch.set_num_threads(1)
+def do(job: StudyJob, tick: Tick = no_tick, device: str = "cpu") -> None:
+    """Do a piece of work, on a torch device, and leave its result in a file of its own.
+
+    It counts as one step, so `tick`, which a pool of processes hands to all work, is not called.
+    """
+    torch.set_num_threads(1)  # each process is to have a core of its own
     path = result_path(job)
     path.parent.mkdir(parents=True, exist_ok=True)
     if job.cell is None:
@@ -56,7 +72,7 @@ def do(job: Job, device: str = "cpu") -> None:
         write_json(path, _trained(job, job.cell, job.steps, device))
 
 
-def result_path(job: Job) -> Path:
+def result_path(job: StudyJob) -> Path:
     """Return the file that a finished job leaves."""
     if job.cell is None:
         return job.folder / "references" / f"{job.place.name}.json"
@@ -70,21 +86,21 @@ def data_folder(folder: Path, place: Place) -> Path:
     return folder / "data" / place.name
 
 
-def _references(job: Job) -> list[dict[str, Any]]:
+def _references(job: StudyJob) -> list[dict[str, Any]]:
     dataset = Dataset(data_folder(job.folder, job.place))
     task = read_task(dataset, "test", 1, job.study.test)
-    rows = score_references(task, read_task(dataset, "train", 1, FITTED_BY))
-    return [row.to_dict() for row in rows]
+    training = read_task(dataset, "train", 1, FITTED_BY)
+    return [score.to_dict() for score in score_references(task, training)]
 
 
-def _timing(job: Job, cell: Cell, device: str) -> dict[str, float]:
+def _timing(job: StudyJob, cell: Cell, device: str) -> dict[str, float]:
     """Count the steps of the budget, by some of them and one validation."""
     assert job.study.minutes is not None
     steps = TRIAL
     try:
         each, validation = _trial(job, cell, steps, device)
         enough = min(max(SHARE * 60 * job.study.minutes, SHORTEST), LONGEST)
-        if each * steps < enough:
+        if each * steps < enough:  # too short a time to go by: as many steps as fill it
             steps = int(enough / each) + 1
             each, validation = _trial(job, cell, steps, device)
     except DivergenceError:
@@ -93,20 +109,20 @@ def _timing(job: Job, cell: Cell, device: str) -> dict[str, float]:
     return {"seconds": each, "validation": validation, "steps": max(int(left / each), 1)}
 
 
-def _trial(job: Job, cell: Cell, steps: int, device: str) -> tuple[float, float]:
+def _trial(job: StudyJob, cell: Cell, steps: int, device: str) -> tuple[float, float]:
     """Return the seconds of a step and of a validation."""
     recipe = recipe_of(job.study, cell, data_folder(job.folder, job.place), steps + 1)
-    last_only = recipe.model_copy(update={"validate_every": steps + 1})
+    last_only = recipe.model_copy(update={"validate_every": steps + 1})  # in the last step
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(last_only, folder, 1, lambda line: None, device)
         marks = [time.perf_counter()]
         trainer.run(lambda step, loss, error: marks.append(time.perf_counter()))
     spent = np.diff(marks)
-    each = float(np.mean(spent[1:-1]))
+    each = float(np.mean(spent[1:-1]))  # the first step warms up, the last one validates
     return each, max(float(spent[-1]) - each, 0.0)
 
 
-def _trained(job: Job, cell: Cell, steps: int, device: str) -> dict[str, Any]:
+def _trained(job: StudyJob, cell: Cell, steps: int, device: str) -> dict[str, Any]:
     """Train, or go on; a training that diverges is a result, too."""
     run = result_path(job).parent
     recipe = recipe_of(job.study, cell, data_folder(job.folder, job.place), steps)
@@ -120,21 +136,20 @@ def _trained(job: Job, cell: Cell, steps: int, device: str) -> dict[str, Any]:
     return {"status": "done", **_scored(job, cell, run, device)}
 
 
-def _scored(job: Job, cell: Cell, run: Path, device: str) -> dict[str, Any]:
+def _scored(job: StudyJob, cell: Cell, run: Path, device: str) -> dict[str, Any]:
     model, _ = find_model(str(run)).load()
     model.to(device)
     dataset = Dataset(data_folder(job.folder, job.place))
     task = read_task(dataset, "test", model.config.history, job.study.test)
-    row = score_model(cell.model.name, model, task)
+    score = score_model(cell.model.name, model, task)
     turned = turned_task(task, job.place.data.rotated)
-    rotated: TaskRow | None = None
+    rotated: OneShotScore | None = None
     if turned is not None:
         rotated = score_model(cell.model.name, model, turned)
-    with whole_file(run / "errors.npy") as stream:
-        np.save(stream, row.errors)
+    save_npy(run / ERRORS, score.errors)
     summary = read_json(run / "summary.json")
     return {
-        "row": row.to_dict(),
+        "row": score.to_dict(),
         "rotated": None if rotated is None else rotated.to_dict(),
         "device": device,
         "steps": summary["step"],
@@ -144,24 +159,5 @@ def _scored(job: Job, cell: Cell, run: Path, device: str) -> dict[str, Any]:
     }
 
 
-def _mean(score: dict[str, float] | None) -> float | None:
-    return None if score is None else score["mean"]
-
-
-def turned_task(task: Task, about: str) -> Task | None:
-    """Turn each trajectory by a rotation of its own, by a fixed seed."""
-    if about == "none":
-        return None
-    rng = np.random.default_rng(0)
-    if about == "all":
-        drawn = rng.normal(size=(len(task.x), 3, 3))
-        q, r = np.linalg.qr(drawn)
-        q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None]  # uniform over orthogonal ones
-        q[:, :, 0] *= np.linalg.det(q)[:, None]  # and over rotations
-        return task.turned(q)
-    angle = rng.uniform(0, 2 * np.pi, size=len(task.x))
-    one, other = (0, 2) if about == "y" else (0, 1)
-    matrices = np.tile(np.eye(3), (len(angle), 1, 1))
-    matrices[:, one, one] = matrices[:, other, other] = np.cos(angle)
-    matrices[:, one, other], matrices[:, other, one] = np.sin(angle), -np.sin(angle)
-    return task.turned(matrices)
+def _mean(values: dict[str, float] | None) -> float | None:
+    return None if values is None else values["mean"]

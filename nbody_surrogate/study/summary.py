@@ -1,4 +1,4 @@
-"""What a study shows: one table for each data set, with intervals and paired tests."""
+"""What a study shows: one table for each data set, gathered from the results that are there."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from nbody_surrogate.files.json_file import read_json
-from nbody_surrogate.results.statistics import Interval, bootstrap_mean
+from nbody_surrogate.files.npy import NpyFile
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean
 from nbody_surrogate.study.grid import Cell, Place, places
-from nbody_surrogate.study.jobs import Job, result_path
+from nbody_surrogate.study.jobs import ERRORS, StudyJob, result_path
+from nbody_surrogate.study.significance import over_seeds, p_of_pairs, verdict
 from nbody_surrogate.study.spec import ModelEntry, StudySpec
 
-__all__ = ["ModelSummary", "Table", "summarise", "to_markdown"]
-
-LEVEL = 0.05  # of the paired test
+__all__ = ["ModelSummary", "Table", "summarise"]
 
 
 @dataclass(frozen=True)
@@ -85,15 +84,16 @@ class _Found:
         self.errors: dict[int, np.ndarray] = {}
         self.not_done: dict[int, str] = {}
         for seed in study.seeds:
-            path = result_path(Job(study, folder, place, Cell(model, place, seed), 1))
+            path = result_path(StudyJob(study, folder, place, Cell(model, place, seed), 1))
             result = read_json(path) if path.is_file() else {"status": "missing"}
             if result["status"] == "done":
                 self.results[seed] = result
-                self.errors[seed] = np.load(path.with_name("errors.npy"), allow_pickle=False)
+                self.errors[seed] = NpyFile(path.with_name(ERRORS)).read()
             else:
                 self.not_done[seed] = result["status"]
 
     def values(self, *keys: str) -> dict[int, Any]:
+        """Return what stands under some keys, one below the other, of each seed."""
         found: dict[int, Any] = self.results
         for key in keys:
             found = {seed: value[key] for seed, value in found.items()}
@@ -109,6 +109,11 @@ class _Found:
             return Interval(float(errors.mean()), *bootstrap_mean(errors))
         return over_seeds([row["value"] for row in self.values("row", "mean").values()])
 
+    def log_means(self, seeds: list[int]) -> np.ndarray:
+        """Logarithms of the mean errors of some seeds, whose scatter is more alike than theirs."""
+        means = self.values("row", "mean")
+        return np.log([means[seed]["value"] for seed in seeds])
+
     def rotated(self) -> Interval | None:
         rows = [row for row in self.values("rotated").values() if row is not None]
         if len(rows) == 1:
@@ -116,28 +121,14 @@ class _Found:
         return over_seeds([row["mean"]["value"] for row in rows])
 
 
-def over_seeds(values: list[float]) -> Interval | None:
-    """Mean and 95 % interval by Student's t of at least two values, cut off at zero."""
-    if not values:
-        return None
-    mean, spread = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = float(stats.t.ppf(0.975, len(values) - 1)) * spread / np.sqrt(len(values))
-    return Interval(mean, max(mean - half, 0.0), mean + half)
-
-
-def paired(one: _Found, other: _Found) -> float | None:
-    """Return p of the paired t-test, by seeds, or by trajectories where there is one seed."""
+def _paired(one: _Found, other: _Found) -> float | None:
+    """Return p of the paired test, by seeds, or by trajectories where there is one seed."""
     common = sorted(one.results.keys() & other.results.keys())
     if not common:
         return None
     if len(common) == 1:
-        pair = [found.errors[common[0]] for found in (one, other)]
-    else:
-        pair = [np.log([found.values("row", "mean")[s]["value"] for s in common])
-                for found in (one, other)]  # fmt: skip
-    with np.errstate(all="ignore"):
-        p = float(stats.ttest_rel(*pair).pvalue)
-    return p if np.isfinite(p) else None
+        return p_of_pairs(one.errors[common[0]], other.errors[common[0]])
+    return p_of_pairs(one.log_means(common), other.log_means(common))
 
 
 def summarise(study: StudySpec, folder: Path) -> list[Table]:
@@ -150,7 +141,7 @@ def _table(study: StudySpec, folder: Path, place: Place) -> Table:
     intervals = {name: each.interval() for name, each in found.items()}
     there = {name: each for name, each in intervals.items() if each is not None}
     best = min(there, key=lambda name: there[name].value) if there else None
-    path = result_path(Job(study, folder, place, None, None))
+    path = result_path(StudyJob(study, folder, place, None, None))
     spec = place.spec()
     assert spec.task is not None
     references = read_json(path) if path.is_file() else []
@@ -172,12 +163,13 @@ def _model(
     best: str | None,
 ) -> ModelSummary:
     mine = found[name]
-    p = None if best is None or name == best else paired(mine, found[best])
+    lowest = None if best is None else intervals[best]
+    p = None if best is None or name == best else _paired(mine, found[best])
     return ModelSummary(
         name,
         intervals[name],
         {seed: row["value"] for seed, row in mine.values("row", "mean").items()},
-        _verdict(name, intervals, best, p),
+        "best" if name == best else verdict(intervals[name], lowest, p),
         p,
         mine.rotated(),
         mine.mean_of("row", "median", "value"),
@@ -191,93 +183,3 @@ def _model(
         mine.mean_of("row", "milliseconds"),
         mine.not_done,
     )
-
-
-def _verdict(
-    name: str, intervals: Mapping[str, Interval | None], best: str | None, p: float | None
-) -> str:
-    mine = intervals[name]
-    if mine is None or best is None:
-        return "not done"
-    first = intervals[best]
-    assert first is not None
-    if name == best:
-        return "best"
-    return "worse" if mine.low > first.high and p is not None and p < LEVEL else "no difference"
-
-
-COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "train", "validation",
-           "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
-
-
-def to_markdown(study: StudySpec, tables: list[Table]) -> str:
-    """Lay out the tables."""
-    seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
-    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} min"
-    over = "trajectories"
-    if len(study.seeds) > 1:
-        over = "seeds, those of methods that are not trained over trajectories"
-    lines = [
-        f"# {study.title}",
-        "",
-        f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
-        f"per coordinate, with 95 % intervals over {over}. Where intervals overlap, or the paired "
-        f"test has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
-        "`ms` for one prediction.",
-    ]
-    for table in tables:
-        lines += ["", f"## {table.data}, N = {table.particles}, {table.horizon} frames ahead", ""]
-        lines += _rows(table)
-    return "\n".join(lines) + "\n"
-
-
-def _devices(tables: list[Table]) -> str:
-    found = {each.device for table in tables for each in table.models} - {None, "cpu"}
-    return " and ".join(sorted(map(str, found))) or "one thread"
-
-
-def _rows(table: Table) -> list[str]:
-    shown = [_cells(each) for each in table.models]
-    shown += [
-        [row["method"], _interval(Interval(**row["mean"])), "", "", f"{row['median']['value']:.2e}",
-         f"{row['velocity']:.1e}", "", "", "", _text(row["parameters"]), "", "",
-         f"{row['milliseconds']:.3g}"]
-        for row in table.references
-    ]  # fmt: skip
-    used = [k for k in range(len(COLUMNS)) if any(row[k] for row in shown)]
-    lines = [[COLUMNS[k] for k in used], ["---"] * len(used)]
-    lines += [[row[k] for k in used] for row in shown]
-    return ["| " + " | ".join(line) + " |" for line in lines]
-
-
-def _cells(each: ModelSummary) -> list[str]:
-    verdict = each.verdict
-    if each.not_done:
-        states = ", ".join(f"seed {seed} {state}" for seed, state in each.not_done.items())
-        verdict = f"{verdict}; {states}"
-    return [
-        each.name,
-        _interval(each.mean),
-        verdict,
-        "" if each.p is None else f"{each.p:.2g}",
-        *(_number(value) for value in (each.median, each.velocity, each.train, each.validation)),
-        _interval(each.rotated),
-        _text(each.parameters),
-        _text(each.steps),
-        "" if each.minutes is None else f"{each.minutes:.2g}",
-        "" if each.milliseconds is None else f"{each.milliseconds:.3g}",
-    ]
-
-
-def _interval(interval: Interval | None) -> str:
-    if interval is None:
-        return ""
-    return f"{interval.value:.2e} ({interval.low:.1e}..{interval.high:.1e})"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1e}"
-
-
-def _text(value: int | None) -> str:
-    return "" if value is None else str(value)

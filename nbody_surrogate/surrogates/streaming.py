@@ -1,10 +1,11 @@
-"""The streaming half of a surrogate, held to its contract frame by frame."""
+"""The streaming half of a surrogate: its cache in a carry, its steps held to their contract."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,9 +16,12 @@ from nbody_surrogate.contracts.surrogate import (
     ParticleTensors,
     tensors_described,
 )
-from nbody_surrogate.contracts.violations import breach, described, held_to
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 
-__all__ = ["HeldStreaming", "StepCache"]
+__all__ = ["CACHE", "HeldStreaming", "HostFrames", "StepCache", "packed", "unpacked"]
+
+CACHE = "cache."
+"""Begins the names of a carry's arrays that are the model's cache."""
 
 StepCache = Callable[[Cache, Tensor, Tensor, ParticleTensors], tuple[Tensor, Tensor, Cache]]
 
@@ -48,7 +52,7 @@ class HeldStreaming:
 
     def start(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Return the cache after frames x, v (B, T, N, D)."""
-        with held_to(self.origin, "start_cache"):
+        with plugin_errors(self.origin, "start_cache"):
             cache = self._model.start_cache(x, v, particles)
         self._demand_cache("start_cache", cache)
         return cache
@@ -60,25 +64,25 @@ class HeldStreaming:
         x: Tensor,
         v: Tensor,
         particles: ParticleTensors,
-        watch: bool,
+        check_inputs: bool,
     ) -> tuple[Tensor, Tensor, Cache]:
         """Return the increments after x, v (B, N, D), and the next cache.
 
-        With `watch`, see to it that nothing that is handed in is changed. That takes copies, and on
-        a GPU makes the host wait, so once in a segment is enough.
+        With `check_inputs`, see to it that nothing that is handed in is changed. That takes
+        copies, and on a GPU makes the host wait, so once in a segment is enough.
         """
-        kept = _Kept.of(cache, x, v, particles) if watch else None
-        with held_to(self.origin, self.method):
+        kept = _Kept.of(cache, x, v, particles) if check_inputs else None
+        with plugin_errors(self.origin, self.method):
             made = step_cache(cache, x, v, particles)
         if not (isinstance(made, tuple) and len(made) == 3):
             what = f"must return dx, dv and the cache, got {described(made)}"
-            raise breach(self.origin, self.method, what)
+            raise violation(self.origin, self.method, what)
         dx, dv, following = made
         self._demand_increments(dx, dv, x.shape)
         self._demand_cache("step_cache", following)
         if kept is not None and (changed := kept.changed(cache, x, v, particles)):
             what = f"must leave its input as it is, it changed `{changed}`"
-            raise breach(self.origin, self.method, what)
+            raise violation(self.origin, self.method, what)
         return dx, dv, following
 
     def _demand_increments(self, dx: Tensor, dv: Tensor, shape: torch.Size) -> None:
@@ -88,13 +92,13 @@ class HeldStreaming:
                 name = str(dtype).removeprefix("torch.")
                 wanted = f"dx and dv, both {name} of shape (B, N, D) = {tuple(shape)}"
                 what = f"must return {wanted}, got {tensors_described((dx, dv))}"
-                raise breach(self.origin, self.method, what)
+                raise violation(self.origin, self.method, what)
 
     def _demand_cache(self, method: str, cache: object) -> None:
         fits = isinstance(cache, dict) and all(isinstance(y, Tensor) for y in cache.values())
         if not fits:
             what = f"must return a cache that is a flat dict of tensors, got {described(cache)}"
-            raise breach(self.origin, method, what)
+            raise violation(self.origin, method, what)
 
 
 class _Kept(NamedTuple):
@@ -121,3 +125,37 @@ class _Kept(NamedTuple):
 def _named(cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors) -> Mapping[str, Tensor]:
     inside = {f"cache.{key}": value for key, value in cache.items()}
     return {"x": x, "v": v, "charges": particles.charges, "masses": particles.masses} | inside
+
+
+@final
+class HostFrames:
+    """Frames on the host, copied while the device goes on; waited for once, at the end."""
+
+    def __init__(self, frames: int, like: Tensor, device: torch.device) -> None:
+        shape = (2, frames, *like.shape)
+        pinned = device.type == "cuda"  # only from pinned memory does a copy not make one wait
+        self._made = torch.empty(shape, dtype=torch.float64, pin_memory=pinned)
+        self._device, self.count = device, 0
+
+    def add(self, x: Tensor, v: Tensor) -> None:
+        """Take the next frame, x and v (B, N, D)."""
+        for out, y in zip(self._made, (x, v), strict=True):
+            out[self.count].copy_(y, non_blocking=True)
+        self.count += 1
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return x and v, both (B, F, N, D)."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        made = self._made.transpose(1, 2).contiguous().numpy()
+        return made[0], made[1]
+
+
+def packed(cache: Cache) -> dict[str, Tensor]:
+    """Put a cache into a carry, contiguous as it is after a restart, so that bits are the same."""
+    return {f"{CACHE}{key}": value.contiguous() for key, value in cache.items()}
+
+
+def unpacked(arrays: Mapping[str, Any]) -> Cache:
+    """Take the cache out of a carry's arrays."""
+    return {key.removeprefix(CACHE): arrays[key] for key in arrays if key.startswith(CACHE)}

@@ -17,13 +17,14 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from nbody_surrogate.contracts.card import Card
+from nbody_surrogate.contracts.device import DTYPES
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.environment.device import DTYPES
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.registry import short_name
+from nbody_surrogate.registry.lookup import short_name
 
 __all__ = ["load_weights", "save_weights"]
 
@@ -45,8 +46,9 @@ def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: 
         "card": {**card.model_dump(mode="json"), "dtype": str(model.dtype).removeprefix("torch.")},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    _replace(folder / "model.safetensors", save_tensors(state))
-    _replace(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+    with atomic_file(folder / "model.safetensors") as stream:
+        stream.write(save_tensors(state))
+    write_json(folder / "config.json", config, indent=2)
 
 
 def load_weights(
@@ -139,8 +141,3 @@ def _read(path: Path, largest: int) -> bytes:
         raise FileFormatError(f"`weights`: {str(path)!r} is missing") from None
     except OSError as error:
         raise FileFormatError(f"`weights`: {str(path)!r}: {error.strerror}") from None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with whole_file(path) as stream:
-        stream.write(content)

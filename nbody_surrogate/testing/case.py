@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrators.build import make_integrator
-from nbody_surrogate.registry.registry import integrator_class, make_system, names
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import integrator_class, make_system
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.testing.check import AbstractCase
@@ -50,8 +53,13 @@ class StepperCase(AbstractCase):
         """The method that frames come from."""
         return self.make().stepper
 
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """Numbers of dimensions that the system can be in."""
+        return dimensions_of(self.system)
+
     def start(
-        self, seed: int, batch: int = 1, n: int | None = None, dimensions: int = 3
+        self, seed: int, batch: int = 1, n: int | None = None, dimensions: int | None = None
     ) -> tuple[State, Particles]:
         """Draw a start."""
         return self.system.sample(seed, n or self.n, batch, dimensions)
@@ -104,6 +112,20 @@ class SystemCase(AbstractCase):
     def usual(self) -> str:
         """See `AbstractCase.usual`."""
         return "pair_acceleration"
+
+    @property
+    def dimensions(self) -> tuple[int, ...]:
+        """Numbers of dimensions that the system can be in."""
+        return dimensions_of(self.system)
+
+    def forces(self, state: State, particles: Particles) -> np.ndarray:
+        """Total accelerations of a state, shape (B, N, D)."""
+        return self.system.acceleration(state.x, state.v, particles, state.hidden)
+
+
+def dimensions_of(system: AbstractSystem) -> tuple[int, ...]:
+    """Numbers of dimensions that a system can be in: those of its box, or 3 and 2."""
+    return (3, 2) if system.box is None else (system.box.dimension,)
 
 
 def system_case(name: str) -> SystemCase:

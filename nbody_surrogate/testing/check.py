@@ -12,7 +12,7 @@ from unittest import SkipTest
 import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.violations import breach, raised
+from nbody_surrogate.contracts.violations import violation, violation_from
 from nbody_surrogate.errors import (
     InputError,
     NBodyError,
@@ -30,7 +30,7 @@ class ConformanceError(PluginError, AssertionError):
 
 def failed(origin: Origin, method: str, what: str) -> ConformanceError:
     """Return the error of a failed check; `what` follows the method's name."""
-    return ConformanceError(str(breach(origin, method, what)))
+    return ConformanceError(str(violation(origin, method, what)))
 
 
 def skip(why: str) -> SkipTest:
@@ -116,7 +116,9 @@ class Check:
             except Exception as error:
                 if isinstance(error, NBodyError) or is_out_of_memory(error):
                     raise
-                raise ConformanceError(str(raised(case.origin, self.name, error))) from error
+                raise ConformanceError(
+                    str(violation_from(case.origin, self.name, error))
+                ) from error
 
     def _case(self) -> AbstractCase:
         try:

@@ -9,19 +9,28 @@ from __future__ import annotations
 import copy
 import io
 import json
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.capabilities import CAPABILITIES
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import make_system, short_name
+from nbody_surrogate.registry.lookup import short_name
+from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.testing.case import StepperCase
-from nbody_surrogate.testing.probes import SEGMENT, OnlyNumPy, error_of
+from nbody_surrogate.testing.probes import (
+    SEGMENT,
+    OnlyNumPy,
+    Relaxing,
+    SoftSpheres,
+    error_of,
+)
 
 __all__ = ["INTEGRATOR_CHECKS"]
 
@@ -52,7 +61,7 @@ def check_description(case: StepperCase) -> None:
 
 def check_shapes(case: StepperCase) -> None:
     """Frames are finite float64 arrays (B, F, N, D), in two dimensions and in three."""
-    for dimensions in (3, 2):
+    for dimensions in case.dimensions:
         start = case.start(1, 2, dimensions=dimensions)
         _demand_good(case, _run_or_refusal(case, start, refusable=dimensions == 2))
 
@@ -126,7 +135,7 @@ def check_shorter_runs(case: StepperCase) -> None:
 def check_restart(case: StepperCase) -> None:
     """A carry that is stored, read and handed to a fresh integrator goes on with the same bits."""
     state, particles = case.start(8, 2)
-    state = State(LATER, state.x, state.v)
+    state = replace(state, t=LATER)
     integrator = case.make(segment=SEGMENT)
     whole = case.run(integrator, state, particles, 2 * SEGMENT)
     carry = integrator.advance(
@@ -148,11 +157,11 @@ def check_times(case: StepperCase) -> None:
     neutral = Particles(0 * particles.charges, particles.masses, _none(particles.couplings))
     integrator = case.make(segment=SEGMENT)
     run = case.run(integrator, state, neutral, 2 * SEGMENT + 2)
-    late = State(1000.1, state.x, state.v)
+    late = replace(state, t=1000.1)
     off = _apart(case.run(integrator, late, neutral, 2 * SEGMENT + 2).x, run.x)
     what = "must make frame n for the time t0 + n dt; with t0 = 1000.1 in place of 0 frames differ "
     case.demand(off <= TIMES, what + f"by {off:.1e}")
-    free = case.system.acceleration(state.x, state.v, neutral)
+    free = case.system.acceleration(state.x, state.v, neutral, state.hidden)
     if case.origin.kind == "surrogate" or np.abs(free).max() > 0:
         return  # a learned stepper may err differently from frame to frame
     steps = np.diff(run.x, axis=1)
@@ -178,14 +187,14 @@ def check_unequal_masses(case: StepperCase) -> None:
 def check_nonfinite(case: StepperCase) -> None:
     """A trajectory that becomes NaN or infinite fails alone, in finite time; others go on."""
     state, particles = case.start(11, 3)
-    state = State(LATER, state.x, state.v)
+    state = replace(state, t=LATER)
     x, v = np.array(state.x), np.array(state.v)
     largest = np.finfo(np.float64).max
     x[1], v[1] = 0.0, 0.0
     x[1, :, 0], v[1, :, 0] = 0.95 * largest, 0.95 * largest  # overflows within a frame
     x[1, :, 1] = np.arange(x.shape[1])
     integrator = case.make(segment=SEGMENT)
-    run = case.run(integrator, State(LATER, x, v), particles, SEGMENT + 1)
+    run = case.run(integrator, replace(state, x=x, v=v), particles, SEGMENT + 1)
     finite = np.isfinite(run.x).all() and np.isfinite(run.v).all()
     case.demand(finite, "must freeze a trajectory at its last finite frame, it went on")
     for b in (0, 2):
@@ -200,18 +209,35 @@ def check_refusals(case: StepperCase) -> None:
     """A system that does not fit is refused in one line; one that is taken is done as well."""
     own = error_of(case, case.system, *case.start(12))
     for system in (make_system("penning"), OnlyNumPy()):
-        state, particles = system.sample(12, case.n)
-        try:
-            error = error_of(case, system, state, particles)
-        except InputError as refusal:
-            text = str(refusal)
-            fits = "\n" not in text and short_name(case.origin.name) in text
-            what = "must refuse a system in one line that names the integrator, it says "
-            case.demand(fits, what + repr(text), "_check")
-            continue
-        what = f"must refuse what does not fit: it takes system {system.name!r}, "
-        what += f"{_why(system)}, and is off by {error:.1e} of the way that particles go, "
-        case.demand(error <= max(SMALL, WORSE * own), what + f"elsewhere {own:.1e}", "_check")
+        _demand_refused_or_done(case, system, own, "_check")
+
+
+def check_capabilities(case: StepperCase) -> None:
+    """Boxes, neighbours and hidden variables are done as `capabilities` says, or refused."""
+    unknown = case.make().capabilities - CAPABILITIES.keys()
+    what = f"must hold names such as {', '.join(CAPABILITIES)}, it holds {sorted(unknown)}"
+    case.demand(not unknown, what, "capabilities")
+    own = error_of(case, case.system, *case.start(12))
+    for system in (SoftSpheres(skin=None), SoftSpheres(period=None), Relaxing()):
+        _demand_refused_or_done(case, system, own, "capabilities")
+
+
+def _demand_refused_or_done(
+    case: StepperCase, system: AbstractSystem, own: float, method: str
+) -> None:
+    """Demand that a system is refused in one line, or done as well as the own one."""
+    state, particles = system.sample(12, case.n)
+    try:
+        error = error_of(case, system, state, particles)
+    except InputError as refusal:
+        text = str(refusal)
+        fits = "\n" not in text and short_name(case.origin.name) in text
+        what = "must refuse a system in one line that names the integrator, it says "
+        case.demand(fits, what + repr(text), method)
+        return
+    what = f"must refuse what does not fit: it takes system {system.name!r}, "
+    what += f"{_why(system)}, and is off by {error:.1e} of the way that particles go, "
+    case.demand(error <= max(SMALL, WORSE * own), what + f"elsewhere {own:.1e}", method)
 
 
 INTEGRATOR_CHECKS = (
@@ -227,10 +253,13 @@ INTEGRATOR_CHECKS = (
     check_unequal_masses,
     check_nonfinite,
     check_refusals,
+    check_capabilities,
 )
 
 
 def _why(system: AbstractSystem) -> str:
+    if system.needs:
+        return f"which needs {', '.join(sorted(system.needs))}"
     return "whose forces depend on velocity" if system.velocity_dependent else "which has no laws"
 
 

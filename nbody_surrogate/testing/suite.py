@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import entries, short_name
+from nbody_surrogate.registry.lookup import entries, short_name
 from nbody_surrogate.testing.check import Check
 
 __all__ = ["checks", "kind_of"]

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
-from nbody_surrogate.contracts.violations import held_to
+from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.registry.registry import make_system, surrogate_class
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.testing.case import DEFAULT_SYSTEM, FEW, StepperCase
 from nbody_surrogate.testing.check import failed
@@ -95,7 +95,7 @@ def _fresh(
         what = f"must be complete to be checked: give `config` with {missing}, or `weights`"
         raise failed(origin, "Config", what)
     settings = validated(cls.Config, config, f"surrogate {name!r}")
-    with held_to(origin, "__init__"):
+    with plugin_errors(origin, "__init__"):
         model = _perturbed(cls, settings)
     shipped = next(iter(cls.shipped_weights.values()), None)
     known = None if shipped is None else load_weights(shipped, name, cls)[1].systems[0].system

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbody_surrogate.testing.check import skip
 from nbody_surrogate.testing.surrogate_case import SurrogateCase
-from nbody_surrogate.testing.symmetries import IMPLIED, SYMMETRIES, maps
+from nbody_surrogate.testing.system_symmetries import IMPLIED, SYMMETRIES, maps
 from nbody_surrogate.testing.windows import EXACT, Window, apart, last
 
 __all__ = ["SYMMETRY_CHECKS"]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.surrogate import increments
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.registry.registry import short_name
+from nbody_surrogate.registry.lookup import short_name
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 from nbody_surrogate.testing.check import failed, skip
 from nbody_surrogate.testing.surrogate_case import SurrogateCase

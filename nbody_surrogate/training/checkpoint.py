@@ -11,16 +11,22 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from nbody_surrogate.errors import FileFormatError
-from nbody_surrogate.files.atomic import whole_file
-from nbody_surrogate.files.json_file import DAMAGE, LARGEST, read_json, write_json
+from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.files.json_file import DAMAGE, read_json, write_json
 from nbody_surrogate.files.untrusted import read_bounded
 
 __all__ = [
+    "damaged",
     "load_checkpoint",
+    "optimizer_tensors",
+    "part_of",
+    "restore_optimizer",
     "save_checkpoint",
 ]
 
 NAME = "checkpoint.json"
+LARGEST = 8 * 2**30  # bytes of tensors
+MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "step"})  # of AdamW; steps that had a gradient
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
@@ -32,7 +38,7 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: A
         If it cannot be written.
     """
     path = folder / f"checkpoint-{step}.safetensors"
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         stream.write(save({k: v.detach().contiguous() for k, v in tensors.items()}))
     write_json(folder / NAME, {"step": step, **rest})
     for old in folder.glob("checkpoint-*.safetensors"):
@@ -78,9 +84,6 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: dict[str, Any]) -
         for moment in MOMENTS & optimizer.state[parameter].keys():
             found[f"{moment}.{key}"] = torch.as_tensor(optimizer.state[parameter][moment])
     return found
-
-
-MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "step"})  # steps that had a gradient
 
 
 def restore_optimizer(

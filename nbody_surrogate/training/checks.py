@@ -11,8 +11,9 @@ from nbody_surrogate.contracts.surrogate import (
     excess_symmetries,
 )
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.times import same_spacing
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.datasets.generation.shard_job import Maker
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
@@ -43,17 +44,17 @@ def check_data(recipe: Recipe, model: AbstractSurrogate) -> None:
     FileFormatError
         If a data set is damaged.
     """
-    spacings, horizons = set(), set()
+    spacings, horizons = [], []
     for number, data in enumerate(recipe.data):
         spec, system = _resolved(data)
         check_fit(recipe, model, spec, f"`data.{number}`")
         dt = system.spec.frame_dt
         if recipe.task:
             rows = task_rows(spec, model.config.history)
-            spacings.add(rows.spacing * dt)
-            horizons.add(rows.horizon * dt)
+            spacings.append(rows.spacing * dt)
+            horizons.append(rows.horizon * dt)
         else:
-            spacings.add(dt)
+            spacings.append(dt)
     _check_same("frame_dt", spacings)
     _check_same("horizon", horizons)
 
@@ -78,9 +79,9 @@ def check_fit(recipe: Recipe, model: AbstractSurrogate, spec: DatasetSpec, owner
     _check_symmetries(model, system)
 
 
-def _check_same(name: str, values: set[float]) -> None:
-    if len(values) > 1:
-        listed = " and ".join(f"{each:g}" for each in sorted(values))
+def _check_same(name: str, values: list[float]) -> None:
+    if not all(same_spacing(each, values[0]) for each in values):
+        listed = " and ".join(f"{each:g}" for each in sorted(set(values)))
         raise InputError(f"`{name}` must be the same for all `data`, got {listed}")
 
 
@@ -90,7 +91,7 @@ def _resolved(data: DataRecipe) -> tuple[DatasetSpec, AbstractSystem]:
         assert data.folder is not None
         dataset = Dataset(data.folder)
         return dataset.spec, dataset.system()
-    maker = Maker(spec)
+    maker = TrajectoryMaker(spec)
     maker.check()
     return spec, maker.system
 

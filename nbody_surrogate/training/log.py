@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 
-__all__ = ["append_log", "cut_log", "read_log"]
+__all__ = ["append_log", "cut_log", "forget_log", "read_log"]
 
 NAME = "log.jsonl"
 
@@ -37,5 +37,10 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 def cut_log(folder: Path, step: int) -> None:
     """Forget what the log says of steps that are made again."""
     kept = [entry for entry in read_log(folder) if entry["step"] <= step]
-    with whole_file(folder / NAME) as stream:
+    with atomic_file(folder / NAME) as stream:
         stream.write("".join(json.dumps(entry) + "\n" for entry in kept).encode())
+
+
+def forget_log(folder: Path) -> None:
+    """Remove the log of a run that begins anew."""
+    (folder / NAME).unlink(missing_ok=True)

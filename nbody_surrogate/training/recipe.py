@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.json_file import read_json
+from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.files.toml import read_toml
 
-__all__ = ["DataRecipe", "Recipe", "read_recipe", "recipe_of_run"]
+__all__ = ["DataRecipe", "Recipe", "claim_folder", "read_recipe", "recipe_of_run"]
+
+NAME = "recipe.json"  # in a run folder
 
 Quantile = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(gt=0)]
@@ -134,13 +136,36 @@ def recipe_of_run(folder: str | Path) -> Recipe:
     FileFormatError
         If its recipe is damaged.
     """
-    path = Path(folder) / "recipe.json"
+    path = Path(folder) / NAME
     if not path.is_file():
         raise InputError(f"`resume` {str(folder)!r} holds no training run")
     values = read_json(path)
     if not isinstance(values, dict):
         raise FileFormatError(f"{str(path)!r} is damaged: it is no recipe")
     return _checked(values, path)
+
+
+def claim_folder(folder: Path, recipe: Recipe) -> None:
+    """Make a folder that of a run of a recipe, or find that it is.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or holds a run of another recipe.
+    FileFormatError
+        If the recipe that it holds is damaged.
+    RunError
+        If nothing can be written to it.
+    """
+    path, mine = folder / NAME, recipe.model_dump(mode="json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
+    if path.is_file() and read_json(path) != mine:
+        raise InputError(f"`output` {str(folder)!r} holds a run of another recipe; choose another")
+    if not path.is_file():
+        write_json(path, mine)
 
 
 def _checked(values: Any, path: str | Path) -> Recipe:

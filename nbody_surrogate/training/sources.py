@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from nbody_surrogate.contracts.laws import FieldLaw
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation.generate import generate_dataset
-from nbody_surrogate.datasets.generation.on_the_fly import LiveWindows
+from nbody_surrogate.datasets.generation.live_windows import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
-from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
@@ -36,8 +36,27 @@ BLOCKS = 8  # of trajectories that a model is initialised by
 class Source:
     """Windows to train on, without end, and trajectories to validate by.
 
-    Of a task, trajectories are the rows that it is of. `spacing` is the time between frames, and
-    `horizon` that from the last one to the answer of a task.
+    Of a task, trajectories are the rows that it is of.
+
+    Attributes
+    ----------
+    spec : DatasetSpec
+    system : AbstractSystem
+    windows : AbstractWindows
+    digest : str
+        SHA-256 that names the data, for the card.
+    charges, masses : tuple of float
+        From the smallest to the largest; of charges, the absolute values.
+    closest, fastest : float
+        Smallest distance of a pair, largest speed of a particle.
+    train, validation : Truth
+        Trajectories to score by; without a validation split the latter is None.
+    beginning : callable
+        Returns the trajectories that a model is initialised by.
+    spacing : float
+        Time between frames.
+    horizon : float or None
+        Time from the last frame to the answer of a task.
     """
 
     spec: DatasetSpec
@@ -113,6 +132,27 @@ def open_sources(
     return sources
 
 
+class _Extent(NamedTuple):
+    """From where to where the properties of some trajectories go."""
+
+    charges: tuple[float, float]
+    masses: tuple[float, float]
+    closest: float
+    fastest: float
+
+    @classmethod
+    def of(cls, blocks: Iterable[TrajectoryBlock], box: Box | None) -> _Extent:
+        """Look at all frames of some trajectories, block by block."""
+        charges, masses, near, fast = [], [], [], []
+        for block in blocks:
+            sizes = abs(block.particles.charges)
+            charges += [float(sizes.min()), float(sizes.max())]
+            masses += [float(block.particles.masses.min()), float(block.particles.masses.max())]
+            near.append(float(closest_pair(block.x, box).min()))
+            fast.append(float(fastest(block.v).max()))
+        return cls((min(charges), max(charges)), (min(masses), max(masses)), min(near), max(fast))
+
+
 class _Rows(NamedTuple):
     """Which rows make a window: so many that follow one another, or those of a task."""
 
@@ -133,26 +173,25 @@ def _rows(recipe: Recipe, spec: DatasetSpec, history: int) -> _Rows:
 def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int, history: int) -> Source:
     window, picked, spacing, horizon = _rows(recipe, dataset.spec, history)
     windows = DatasetWindows(dataset, window=window, batch=data.batch, seed=seed, picked=picked)
-    columns = [
-        (b.particles.charges, b.particles.masses, *_extremes(b)) for b in dataset.blocks("train")
-    ]
-    charges, masses, near, fast = zip(*columns, strict=True)
+    system = dataset.system()
+    extent = _Extent.of(dataset.blocks("train"), system.box)
+    has_validation = dataset.spec.splits.get("validation", 0) > 0
     return Source(
-        dataset.spec,
-        dataset.system(),
-        windows,
-        dataset.manifest.digest,
-        _range([abs(each) for each in charges]),
-        _range(list(masses)),
-        min(near),
-        max(fast),
-        _truth(dataset, "train", recipe.validation, picked),
-        _truth(dataset, "validation", recipe.validation, picked)
-        if dataset.spec.splits.get("validation")
+        spec=dataset.spec,
+        system=system,
+        windows=windows,
+        digest=dataset.manifest.digest,
+        charges=extent.charges,
+        masses=extent.masses,
+        closest=extent.closest,
+        fastest=extent.fastest,
+        train=_truth(dataset, "train", recipe.validation, picked),
+        validation=_truth(dataset, "validation", recipe.validation, picked)
+        if has_validation
         else None,
-        lambda: _truth(dataset, "train", BLOCKS * dataset.block_size, picked),
-        spacing,
-        horizon,
+        beginning=lambda: _truth(dataset, "train", BLOCKS * dataset.block_size, picked),
+        spacing=spacing,
+        horizon=horizon,
     )
 
 
@@ -172,19 +211,21 @@ def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int, history: in
     )
     block = windows.trajectories(0, count)
     truth = _picked(spec.make_system(), block, picked)
+    extent = _Extent.of([block], truth.system.box)
     return Source(
-        spec,
-        truth.system,
-        windows,
-        spec_hash(spec),
-        _range([abs(block.particles.charges)]),
-        _range([block.particles.masses]),
-        *_extremes(block),
-        truth,
-        truth,
-        lambda: truth,
-        spacing,
-        horizon,
+        spec=spec,
+        system=truth.system,
+        windows=windows,
+        digest=spec_hash(spec),
+        charges=extent.charges,
+        masses=extent.masses,
+        closest=extent.closest,
+        fastest=extent.fastest,
+        train=truth,
+        validation=truth,
+        beginning=lambda: truth,
+        spacing=spacing,
+        horizon=horizon,
     )
 
 
@@ -194,16 +235,9 @@ def _truth(dataset: Dataset, split: str, most: int, picked: tuple[int, ...] | No
     return _picked(dataset.system(), block, picked)
 
 
-def _picked(system: AbstractSystem, block: Block, picked: tuple[int, ...] | None) -> Truth:
+def _picked(
+    system: AbstractSystem, block: TrajectoryBlock, picked: tuple[int, ...] | None
+) -> Truth:
     """Keep the rows of a task, or all."""
     rows = slice(None) if picked is None else list(picked)
     return Truth(system, block.x[:, rows], block.v[:, rows], block.particles)
-
-
-def _extremes(block: Block) -> tuple[float, float]:
-    """Smallest distance of a pair and largest speed in a block."""
-    return float(closest_pair(block.x).min()), float(fastest(block.v).max())
-
-
-def _range(columns: list[np.ndarray]) -> tuple[float, float]:
-    return min(float(c.min()) for c in columns), max(float(c.max()) for c in columns)

@@ -9,10 +9,10 @@ import torch
 
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.evaluation.rollouts import FIRST, Truth, one_step_of_model
-from nbody_surrogate.results.statistics import bootstrap_mean
+from nbody_surrogate.results.bootstrap import bootstrap_mean
 from nbody_surrogate.training.sources import Source
 
-__all__ = ["Score", "score", "symmetry_error"]
+__all__ = ["Score", "mean_log", "score", "score_source", "symmetry_error"]
 
 SAMPLE = 4  # trajectories whose symmetry is looked at
 
@@ -32,14 +32,25 @@ def score(model: AbstractSurrogate, truth: Truth, last_only: bool = False) -> Sc
     steps = truth.x.shape[1] - 1
     scored = 1 if last_only else steps - min(FIRST, steps - 1)
     every = one_step_of_model(model, truth, steps - 1 if last_only else 0)
-    position, velocity = (errors[:, -scored:] for errors in every)  # a one-shot model has one
-    each = position.mean(1)
+    position = every[0][:, -scored:]  # of a one-shot model there is one
+    velocity = every[1][:, -scored:]
+    each = position.mean(1)  # the bootstrap draws trajectories: frames of one are not independent
     low, high = bootstrap_mean(each)
     return Score(float(each.mean()), low, high, float(np.median(position)), float(velocity.mean()))
 
 
+def score_source(
+    model: AbstractSurrogate, truth: Truth | None, last_only: bool = False
+) -> Score | None:
+    """Score a model as `score` does; None where a source has no such trajectories."""
+    return None if truth is None else score(model, truth, last_only)
+
+
 def mean_log(scores: list[Score]) -> float:
-    """One number for all sources: the mean of the logarithms of their mean errors."""
+    """One number for all sources: the mean of the logarithms of their mean errors.
+
+    Errors of sources differ by powers of ten: their sum would be that of the worst one.
+    """
     return float(np.mean([np.log10(max(each.mean, 1e-300)) for each in scores]))
 
 
@@ -51,15 +62,14 @@ def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
     truth = source.train
     rows = slice(-1 - model.config.history, -1)
     device = next(model.parameters()).device
-    x, v = (torch.tensor(y[:SAMPLE, rows], device=device) for y in (truth.x, truth.v))
+    x = torch.tensor(truth.x[:SAMPLE, rows], device=device)
+    v = torch.tensor(truth.v[:SAMPLE, rows], device=device)
     rng = np.random.default_rng(0)
     matrix, _ = np.linalg.qr(rng.normal(size=(x.shape[-1],) * 2))
     matrix[:, 0] *= np.linalg.det(matrix)  # a rotation, no reflection
     turn = torch.tensor(matrix, device=device)
-    charges, masses = (
-        torch.tensor(y[:SAMPLE], device=device)
-        for y in (truth.particles.charges, truth.particles.masses)
-    )
+    charges = torch.tensor(truth.particles.charges[:SAMPLE], device=device)
+    masses = torch.tensor(truth.particles.masses[:SAMPLE], device=device)
     particles = source.particle_tensors(charges, masses, model.dtype)
     dx, _ = model(x, v, particles)
     turned, _ = model(x @ turn, v @ turn, particles)

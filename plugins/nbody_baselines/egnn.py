@@ -1,7 +1,7 @@
 """The E(n) equivariant graph network, by itself.
 
 After Satorras, Hoogeboom and Welling, "E(n) Equivariant Graph Neural Networks", ICML 2021. Layers
-are those of `nbody_surrogate.layers.egcl.EGCL`, with two vectors each: one moves positions, the other
+are those of `nbody_surrogate.layers.EGCL`, with two vectors each: one moves positions, the other
 velocities.
 """
 
@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.layers.egcl import EGCL
+from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.layers import EGCL
 
 __all__ = ["EGNN", "EGNNConfig"]
 
@@ -36,7 +36,7 @@ class EGNNConfig(SurrogateConfig):
 
 
 @final
-class EGNN(AbstractSurrogate):
+class EGNN(AbstractSurrogate[EGNNConfig]):
     """Layers on each frame by itself; the answer is that of the last frame, or the mean."""
 
     Config = EGNNConfig
@@ -54,7 +54,6 @@ class EGNN(AbstractSurrogate):
 
     def __init__(self, config: EGNNConfig) -> None:
         super().__init__(config)
-        self.settings = config
         self.of_nodes = nn.Linear(2, config.width)
         self.layers = nn.ModuleList(
             EGCL(config.width, 1, config.attention, vectors=2) for _ in range(config.layers)
@@ -63,16 +62,19 @@ class EGNN(AbstractSurrogate):
     @property
     def evaluations_per_frame(self) -> int:
         """See `AbstractSurrogate.evaluations_per_frame`."""
-        frames = self.settings.history if self.settings.frames == "mean" else 1
-        return self.settings.layers * frames
+        frames = self.config.history if self.config.frames == "mean" else 1
+        return self.config.layers * frames
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
-        past = self.settings.history if self.settings.frames == "mean" else 1
-        x, v = x[:, -past:], v[:, -past:].to(self.dtype)
+        past = self.config.history if self.config.frames == "mean" else 1
+        x = x[:, -past:]
+        v = v[:, -past:].to(self.dtype)
         batch, frames, n, _ = x.shape
+        # From the last centre, so that casting loses nothing far from the origin. The model itself
+        # sees differences only.
         given = (x - x[:, -1:].mean(2, keepdim=True)).to(self.dtype)
-        charges, masses = (y.to(self.dtype) for y in (particles.charges, particles.masses))
+        charges, masses = particles.charges.to(self.dtype), particles.masses.to(self.dtype)
         edges = (charges[:, :, None] * charges[:, None])[:, None, :, :, None]
         h = self._features(v, masses)
         end_x, end_v = self._through(
@@ -81,26 +83,27 @@ class EGNN(AbstractSurrogate):
             v.flatten(0, 1),
             edges.expand(batch, frames, n, n, 1).flatten(0, 1),
         )
-        end_x, end_v = (y.view(given.shape).mean(1) for y in (end_x, end_v))
+        end_x = end_x.view(given.shape).mean(1)
+        end_v = end_v.view(given.shape).mean(1)
         return (end_x - given[:, -1])[:, None], (end_v - v[:, -1])[:, None]
 
     def _features(self, v: Tensor, masses: Tensor) -> Tensor:
         """Embed speed and mass, (B, T, N, d)."""
         squared = v.square().sum(-1, keepdim=True)
-        if self.settings.velocity == "none":
+        if self.config.velocity == "none":
             squared = torch.zeros_like(squared)
-        speed = (squared + torch.finfo(squared.dtype).tiny).sqrt()
+        speed = (squared + torch.finfo(squared.dtype).tiny).sqrt()  # a root has no slope at 0
         heavy = masses.log()[:, None, :, None].expand_as(speed)
         embedded: Tensor = self.of_nodes(torch.cat([speed, heavy], dim=-1))
         return embedded
 
     def _through(self, h: Tensor, x: Tensor, v: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Apply the layers to S samples."""
-        seen = torch.zeros_like(v) if self.settings.velocity == "none" else v
+        seen = torch.zeros_like(v) if self.config.velocity == "none" else v
         for layer in self.layers:
             change, moves = layer(h, x, seen, edges)
             h, x, v = h + change, x + moves[:, :, 0], v + moves[:, :, 1]
-            if self.settings.velocity == "updated":
+            if self.config.velocity == "updated":
                 seen = v
         return x, v
 
@@ -109,10 +112,10 @@ class EGNN(AbstractSurrogate):
         self, x: Tensor, v: Tensor, particles: ParticleTensors, dx: Tensor, dv: Tensor
     ) -> None:
         """Begin with straight lines, whose fitted time the layers share."""
-        if self.settings.velocity == "none":
+        if self.config.velocity == "none":
             return
         speed = v[:, -1]
         tau = (dx * speed).sum() / speed.square().sum().clamp(min=torch.finfo(x.dtype).tiny)
         for layer in self.layers:
             assert isinstance(layer, EGCL)
-            layer.share.bias[0] = float(tau) / self.settings.layers
+            layer.share.bias[0] = float(tau) / self.config.layers  # of the vector that moves x

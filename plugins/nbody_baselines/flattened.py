@@ -12,8 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import ParticleTensors, SurrogateConfig
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import InputError, ParticleTensors, SurrogateConfig
 
 __all__ = ["Flattened", "FlattenedConfig"]
 
@@ -53,7 +52,8 @@ class Flattened(nn.Module):
             if got != only:
                 raise InputError(f"`{label}` must be the {only} that {self.name} is of, got {got}")
         dtype = self.spread.dtype
-        x, v = (y.to(dtype) / s for y, s in zip((x, v), self.spread, strict=True))
+        x = x.to(dtype) / self.spread[0]
+        v = v.to(dtype) / self.spread[1]
         charges = particles.charges.to(dtype)[:, None].expand(*x.shape[:2], -1)
         return torch.cat([x.flatten(2), v.flatten(2), charges], dim=-1)
 
@@ -72,4 +72,4 @@ class Flattened(nn.Module):
             (self.reach[1], dv),
         ):
             size = values.square().mean().sqrt()
-            part.fill_(float(size) if size > 0 else 1.0)
+            part.fill_(float(size) if size > 0 else 1.0)  # of particles that all rest, say

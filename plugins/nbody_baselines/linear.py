@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors, SurrogateConfig
 
 __all__ = ["Linear"]
 
@@ -17,7 +17,7 @@ class LinearConfig(SurrogateConfig):
 
 
 @final
-class Linear(AbstractSurrogate):
+class Linear(AbstractSurrogate[LinearConfig]):
     """dx = tau v and dv = g v, with tau and g fitted by least squares.
 
     As the linear model of Satorras et al., "E(n) Equivariant Graph Neural Networks", ICML 2021.
@@ -37,7 +37,8 @@ class Linear(AbstractSurrogate):
 
     def __init__(self, config: LinearConfig) -> None:
         super().__init__(config)
-        self.time, self.gain = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+        self.time = nn.Parameter(torch.zeros(()))
+        self.gain = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
@@ -50,6 +51,6 @@ class Linear(AbstractSurrogate):
     ) -> None:
         """Fit both numbers."""
         speed = v[:, -1]
-        total = speed.square().sum().clamp(min=torch.finfo(speed.dtype).tiny)
+        total = speed.square().sum().clamp(min=torch.finfo(speed.dtype).tiny)  # all may rest
         for number, change in ((self.time, dx), (self.gain, dv)):
             number.copy_((change * speed).sum() / total)

@@ -7,13 +7,13 @@ from typing import final
 from torch import Tensor, nn
 
 from nbody_baselines.flattened import Flattened, FlattenedConfig
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors
 
 __all__ = ["LSTM"]
 
 
 @final
-class LSTM(AbstractSurrogate):
+class LSTM(AbstractSurrogate[FlattenedConfig]):
     """Long short-term memory (Hochreiter and Schmidhuber 1997) over L frames or fewer.
 
     It takes one N.

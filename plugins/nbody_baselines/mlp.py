@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from nbody_baselines.flattened import Flattened, FlattenedConfig
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors
 
 __all__ = ["MLP"]
 
 
 @final
-class MLP(AbstractSurrogate):
+class MLP(AbstractSurrogate[FlattenedConfig]):
     """The last L frames as one vector, through dense layers. It takes one N and one L."""
 
     Config = FlattenedConfig

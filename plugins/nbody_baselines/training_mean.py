@@ -8,8 +8,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import (
+    AbstractSurrogate,
+    InputError,
+    ParticleTensors,
+    SurrogateConfig,
+)
 
 __all__ = ["TrainingMean"]
 
@@ -21,7 +25,7 @@ class TrainingMeanConfig(SurrogateConfig):
 
 
 @final
-class TrainingMean(AbstractSurrogate):
+class TrainingMean(AbstractSurrogate[TrainingMeanConfig]):
     """Every particle ends at the mean position, with the mean velocity, of all training targets."""
 
     Config = TrainingMeanConfig

@@ -6,9 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts import AbstractIntegrator, Carry, Frames, Problem, State, Tick
 
 __all__ = ["Ballistic", "CopyLast"]
 
@@ -23,14 +21,20 @@ class _FromStart(AbstractIntegrator):
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         elapsed = carry.problem.dt * np.arange(1, frames + 1)[:, None, None]
-        x, v = (carry.arrays[key][:, None] for key in ("x", "v"))  # (B, 1, N, D)
+        x = carry.arrays["x"][:, None]  # (B, 1, N, D)
+        v = carry.arrays["v"][:, None]
         tick(frames)
         return Frames(x + self.speed * elapsed * v, np.repeat(v, frames, axis=1))
 
 
 @final
 class Ballistic(_FromStart):
-    """Every particle goes on with its velocity."""
+    """Every particle goes on with its velocity.
+
+    References
+    ----------
+    The linear model of Satorras et al., "E(n) Equivariant Graph Neural Networks", ICML 2021.
+    """
 
     name = "ballistic"
     speed = 1.0
@@ -38,7 +42,12 @@ class Ballistic(_FromStart):
 
 @final
 class CopyLast(_FromStart):
-    """Every particle stays where it is, with the velocity it has."""
+    """Every particle stays where it is, with the velocity it has.
+
+    References
+    ----------
+    The static model of Kipf et al., "Neural Relational Inference", ICML 2018.
+    """
 
     name = "copy-last"
     speed = 0.0

@@ -24,6 +24,10 @@ carries a decaying envelope, so a remote particle is felt through the prior alon
 kappa and delta are palindromic, so that a sub-step is of order two for what is not learned: an
 external field of the system is applied as it is, at each kick. Temporal attention looks back over
 the last L frames of the same particle; it feeds features, never a coordinate.
+
+Axes: B trajectories, T frames, S = B T samples, N particles, P = N (N - 1) / 2 unordered pairs,
+D dimensions, d features, H heads, L frames of history, K sub-steps, G Gaussians. Inside a frame
+particles come first, (N, S, d): picking both ends of all pairs is then one `index_select` of rows.
 """
 
 from __future__ import annotations
@@ -38,14 +42,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from nbody_surrogate.contracts.laws import FieldLaw
-from nbody_surrogate.contracts.surrogate import (
+from nbody_surrogate.contracts import (
     AbstractSurrogate,
     Cache,
+    FieldLaw,
     ParticleTensors,
     SurrogateConfig,
+    field_acceleration,
 )
-from nbody_surrogate.contracts.torch_laws import field_acceleration
 
 __all__ = ["SET", "SETConfig"]
 
@@ -100,12 +104,14 @@ class Pairs(NamedTuple):
         return (self._per_particle(force) * self.sign).sum(1)
 
     def _per_particle(self, m: Tensor) -> Tensor:
+        # Each particle has N - 1 pairs, so that sums over them need no scatter, whose order of
+        # additions a GPU does not fix.
         n, partners = self.sign.shape[:2]
         return m.index_select(0, self.partners).view(n, partners, *m.shape[1:])
 
 
 _PAIRS: dict[tuple[int, torch.device, torch.dtype], Pairs] = {}
-MOST_PAIRS = 64  # sets of index maps kept at a time
+MOST_PAIRS = 64  # sets of index maps kept at a time; they grow as N^2
 
 
 def pairs_of(n: int, device: torch.device, dtype: torch.dtype) -> Pairs:
@@ -128,6 +134,7 @@ def _keep_pairs(key: tuple[int, torch.device, torch.dtype]) -> None:
     pair_of[i, j] = pair_of[j, i] = torch.arange(len(i))
     off_diagonal = ~torch.eye(n, dtype=torch.bool)
     upper = torch.triu(torch.ones((n, n)), diagonal=1)
+    # Particle a is i of the pairs with all b > a: +1 above the diagonal, -1 below.
     sign = (2.0 * upper - 1.0)[off_diagonal].view(n, max(n - 1, 0), 1, 1)
     partners = pair_of[off_diagonal]
     while len(_PAIRS) >= MOST_PAIRS:
@@ -151,18 +158,20 @@ class PairFeatures(nn.Module):
 
     def __init__(self, config: SETConfig) -> None:
         super().__init__()
+        # In the logarithm, as forces fall by powers of s; from the softening, the least that s can
+        # be, to 200 times that, where messages have decayed.
         lowest, highest = math.log(config.softening), math.log(200.0 * config.softening)
         self.centres: Tensor
         self.register_buffer(
             "centres", torch.linspace(lowest, highest, config.basis), persistent=False
-        )
-        self.spread = (highest - lowest) / (config.basis - 1)
+        )  # no weights: they follow from the config
+        self.sigma = (highest - lowest) / (config.basis - 1)  # that of their spacing: they overlap
         self.tau = config.frame_dt / config.substeps
         self.size = config.basis + 6
 
     def basis(self, s: Tensor) -> Tensor:
         """Map s (P, S, 1) to Gaussians in its logarithm, (P, S, basis)."""
-        return torch.exp(-0.5 * ((s.log() - self.centres) / self.spread) ** 2)
+        return torch.exp(-0.5 * ((s.log() - self.centres) / self.sigma) ** 2)
 
     def forward(
         self,
@@ -180,7 +189,7 @@ class PairFeatures(nn.Module):
         rate = self.tau / s
         rates = [
             radial,
-            torch.log1p(speed2),
+            torch.log1p(speed2),  # a fast pair must not drown the other features
             rate * radial,
             rate * rate * speed2,
             rate * rate * c * inverse_mass / s,
@@ -202,7 +211,7 @@ class Prior(nn.Module):
         self.kind, self.coupling = config.prior, config.coupling
         if self.kind != "coulomb":
             self.radial = nn.Linear(config.basis, 2, bias=False)
-            nn.init.normal_(self.radial.weight, std=1e-2)
+            nn.init.normal_(self.radial.weight, std=1e-2)  # begins near uniform motion
         if self.kind == "kernel":
             self.far = nn.Parameter(torch.zeros(1))
 
@@ -228,15 +237,21 @@ class Messages(nn.Module):
         self.from_nodes = nn.Linear(d, d, bias=False)
         self.to_message = nn.Linear(d, d)
         self.to_force = nn.Linear(d, 1, bias=False)
+        # The range of messages is learned, as a logarithm since it must be positive; 3 is a usual
+        # distance in the preset.
         self.log_range = nn.Parameter(torch.tensor(math.log(3.0)))
+        # Corrections begin near zero: an untrained model is a leapfrog with the prior's force.
         nn.init.normal_(self.to_force.weight, std=1e-3)
 
     def forward(
         self, h: Tensor, features: Tensor, s: Tensor, charges: Tensor, pairs: Pairs
     ) -> tuple[Tensor, Tensor]:
         """Return the messages (P, S, d) and the correction phi_x (P, S, 1)."""
+        # Charges come in as q_i q_j alone, and nodes as a sum: a message is the same for both ends
+        # of a pair, and for all charges reversed.
         plain, charged = affine(self.from_pair, features).chunk(2, dim=-1)
         hidden = silu(plain + charges * charged + pairs.sum(self.from_nodes(h)))
+        # Falls as 1 / s^4 whatever is learned: a remote particle is felt through the prior alone.
         envelope = 1.0 / (1.0 + (s * torch.exp(-self.log_range)) ** 4)
         message = silu(affine(self.to_message, hidden)) * envelope
         return message, self.to_force(message)
@@ -278,7 +293,7 @@ class TemporalAttention(nn.Module):
         frames = h.shape[2]
         past = torch.arange(frames, device=h.device)
         lag = past[:, None] - past[None, :]  # (T, T)
-        seen = (lag >= 0) & (lag < self.history)
+        seen = (lag >= 0) & (lag < self.history)  # a band: longer windows are as good as streaming
         bias = self.lag_bias[:, lag.clamp(0, self.history - 1)]
         bias = bias.masked_fill(~seen, -torch.inf)  # (H, T, T)
         return self._attend(self.query(h), self.key_value(h), bias)
@@ -300,7 +315,7 @@ class TemporalAttention(nn.Module):
 
     def _attend(self, query: Tensor, key_value: Tensor, bias: Tensor) -> Tensor:
         key, value = key_value.chunk(2, dim=-1)
-        query, key, value = (self._split(y) for y in (query, key, value))
+        query, key, value = self._split(query), self._split(key), self._split(value)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias
         mixed = scores.softmax(-1) @ value  # (N, B, H, T, d / H)
         attended: Tensor = self.out(mixed.transpose(2, 3).flatten(3))
@@ -335,7 +350,7 @@ class Motion(NamedTuple):
 
 
 @final
-class SET(AbstractSurrogate):
+class SET(AbstractSurrogate[SETConfig]):
     """The flagship surrogate: K learned kick-drift sub-steps with temporal attention."""
 
     Config = SETConfig
@@ -357,16 +372,16 @@ class SET(AbstractSurrogate):
 
     def __init__(self, config: SETConfig) -> None:
         super().__init__(config)
-        self.settings = config
         self.pair_features = PairFeatures(config)
         self.prior = Prior(config)
+        # The same for all particles: what tells them apart comes with the first messages.
         self.initial_features = nn.Parameter(torch.randn(config.width))
         self.messages = nn.ModuleList(
             Messages(config, self.pair_features.size) for _ in range(config.substeps)
         )
         self.updates = nn.ModuleList(Update(config) for _ in range(config.substeps - 1))
         self.attention = TemporalAttention(config)
-        # log-shares of a drift-kick-drift leapfrog: K equal kicks, half drifts at both ends
+        # Weights of a drift-kick-drift leapfrog: K equal kicks, half drifts at both ends.
         self.kick = nn.Parameter(torch.ones(config.substeps))
         drift = torch.ones(config.substeps + 1)
         drift[0] = drift[-1] = 0.5
@@ -375,13 +390,15 @@ class SET(AbstractSurrogate):
     @property
     def evaluations_per_frame(self) -> int:
         """See `AbstractSurrogate.evaluations_per_frame`."""
-        return self.settings.substeps
+        return self.config.substeps
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         batch, frames, n, _ = x.shape
         motion, constants = self._begin(x, v, particles)
         motion = self._substep(0, motion, constants)
+        # Attention sees features of single frames, made by one sub-step that no attention feeds:
+        # only so can their keys and values be kept, and a roll-out stream exactly.
         h = motion.h.view(n, batch, frames, -1)
         h = h + self.attention(h)
         return self._finish(motion._replace(h=h.flatten(1, 2)), constants, (batch, frames))
@@ -389,10 +406,10 @@ class SET(AbstractSurrogate):
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Keys and values of the last L - 1 frames, and how many of them are real."""
         batch, frames, n, _ = x.shape
-        room = self.settings.history - 1
+        room = self.config.history - 1
         seen = min(frames, room)
         pairs_of(n, x.device, self.dtype)  # before a compiled step asks for them
-        past = self.kick.new_zeros((n, batch, room, 2 * self.settings.width))
+        past = self.kick.new_zeros((n, batch, room, 2 * self.config.width))
         if seen:
             motion, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
             h = self._substep(0, motion, constants).h.view(n, batch, seen, -1)
@@ -410,20 +427,21 @@ class SET(AbstractSurrogate):
         attended, past = self.attention.step(h, cache["past"], cache["filled"])
         motion = motion._replace(h=(h + attended)[:, :, 0])
         dx, dv = self._finish(motion, constants, (batch, 1))
-        filled = (cache["filled"] + 1).clamp(max=self.settings.history - 1)
+        filled = (cache["filled"] + 1).clamp(max=self.config.history - 1)
         return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
 
     def _begin(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
         """Take differences in the window's dtype, then cast; S = B T."""
-        batch, frames, n, _ = x.shape
+        frames, n = x.shape[1:3]
         pairs = pairs_of(n, x.device, self.dtype)
-        x, v = (y.permute(2, 0, 1, 3).flatten(1, 2) for y in (x, v))  # (N, S, D)
-        charges, masses = (
-            y.to(self.dtype).T[:, :, None].expand(n, batch, frames).reshape(n, -1, 1)
-            for y in (particles.charges, particles.masses)
-        )
+        x = x.permute(2, 0, 1, 3).flatten(1, 2)  # (N, S, D)
+        v = v.permute(2, 0, 1, 3).flatten(1, 2)
+        charges = self._per_sample(particles.charges, frames)  # (N, S, 1)
+        masses = self._per_sample(particles.masses, frames)
         pair_charges = charges.index_select(0, pairs.i) * charges.index_select(0, pairs.j)
-        r, w = pairs.difference(x).to(self.dtype), pairs.difference(v).to(self.dtype)
+        # Far from the origin, float32 positions would have lost the digits that differences need.
+        r = pairs.difference(x).to(self.dtype)
+        w = pairs.difference(v).to(self.dtype)
         h = self.initial_features.expand(n, x.shape[1], -1)
         x, v = x.to(self.dtype), v.to(self.dtype)
         still = torch.zeros_like(x)
@@ -432,20 +450,26 @@ class SET(AbstractSurrogate):
         constants = Constants(pairs, x, v, pair_charges, charges, masses, inverse, particles.field)
         return self._drift(0, motion, constants), constants
 
+    def _per_sample(self, y: Tensor, frames: int) -> Tensor:
+        """Map properties of particles (B, N) to (N, S, 1)."""
+        batch, n = y.shape
+        return y.to(self.dtype).T[:, :, None].expand(n, batch, frames).reshape(n, -1, 1)
+
     def _finish(
         self, motion: Motion, constants: Constants, shape: tuple[int, int]
     ) -> tuple[Tensor, Tensor]:
-        for k in range(1, self.settings.substeps):
+        for k in range(1, self.config.substeps):
             motion = self._substep(k, motion, constants)
         n, _, dims = motion.dx.shape
-        dx, dv = (y.reshape(n, *shape, dims).permute(1, 2, 0, 3) for y in (motion.dx, motion.dv))
-        return dx, dv  # (B, T, N, D)
+        dx = motion.dx.reshape(n, *shape, dims).permute(1, 2, 0, 3)  # (B, T, N, D)
+        dv = motion.dv.reshape(n, *shape, dims).permute(1, 2, 0, 3)
+        return dx, dv
 
     def _substep(self, k: int, motion: Motion, constants: Constants) -> Motion:
         """Kick by the central pair forces and the field, then drift."""
         pairs, charges = constants.pairs, constants.pair_charges
         r = motion.r
-        s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.settings.softening**2)
+        s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.config.softening**2)
         basis = self.pair_features.basis(s)
         c = self.prior(charges, basis, s)
         features = self.pair_features(
@@ -455,10 +479,12 @@ class SET(AbstractSurrogate):
         h = motion.h
         if k < len(self.updates):  # after the last kick nobody reads features
             h = self.updates[k](h, pairs.gather(message))
-        force = (c + correction) * r / s**3
+        force = (c + correction) * r / s**3  # along the separation, so the pair has no torque
         a = pairs.gather_signed(force) / constants.masses
         pair_a = pairs.difference(a)
-        tau = self.settings.frame_dt * _share(self.kick, k)
+        tau = self.config.frame_dt * _share(self.kick, k)
+        # Relative motion is carried beside absolute motion: taken anew from positions in float32,
+        # separations would lose digits.
         w, dv = motion.w + tau * pair_a, motion.dv + tau * a
         if constants.field is not None:
             kick = tau * self._field(motion, constants)
@@ -474,11 +500,16 @@ class SET(AbstractSurrogate):
         return field_acceleration(constants.field, x, v, charges, masses)
 
     def _drift(self, k: int, motion: Motion, constants: Constants) -> Motion:
-        tau = self.settings.frame_dt * _share(self.drift, k)
+        tau = self.config.frame_dt * _share(self.drift, k)
+        # Shares sum to 1, and the momenta of kicks to 0: the centre of mass moves by exactly v dt.
         dx = motion.dx + tau * (constants.v + motion.dv)
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)
 
 
 def _share(weights: Tensor, k: int) -> Tensor:
-    """Return the k-th share of palindromic shares, which sum to 1."""
+    """Return the k-th share of palindromic shares, which sum to 1.
+
+    Palindromic: backwards in time they come in the same order. So, as in any symmetric splitting,
+    what is given and not learned is integrated with an even order.
+    """
     return (weights[k] + weights[-1 - k]) / (2 * weights.sum())

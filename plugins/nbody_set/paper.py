@@ -33,14 +33,19 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
-from nbody_surrogate.errors import InputError
-from nbody_surrogate.layers.egcl import EGCL
+from nbody_surrogate.contracts import (
+    AbstractSurrogate,
+    InputError,
+    ParticleTensors,
+    SurrogateConfig,
+)
+from nbody_surrogate.layers import EGCL
 
 __all__ = ["SETPaper", "SETPaperConfig"]
 
 LONGEST_PERIOD = 100.0
-"""Frames, of the sinusoidal encodings of the ablation."""
+"""Frames, of the sinusoidal encodings of the ablation. Transformers of language take 10 000 tokens;
+windows have ten frames."""
 
 
 class SETPaperConfig(SurrogateConfig):
@@ -109,7 +114,8 @@ class TimeAttention(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Attend within the window."""
-        query, key, value = (self._split(y) for y in self.query_key_value(h).chunk(3, dim=-1))
+        query, key, value = self.query_key_value(h).chunk(3, dim=-1)
+        query, key, value = self._split(query), self._split(key), self._split(value)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         mixed = (scores + self.bias(h.shape[-2])).softmax(-1) @ value  # (..., H, T, d / H)
         attended: Tensor = self.out(mixed.transpose(-2, -3).flatten(-2))
@@ -130,6 +136,8 @@ class VectorAttention(nn.Module):
         super().__init__()
         self.query_key = nn.Linear(config.width, 4 * config.width)
         self.bias = LagBias(config, 2)
+        # At first no regard to distance, and a tenth of the way to the mean over frames: a layer
+        # that hardly moves anything, of which M can be stacked.
         self.distance = nn.Parameter(torch.zeros(2, 1, 1))
         self.share = nn.Parameter(torch.full((2,), 0.1))
 
@@ -140,12 +148,11 @@ class VectorAttention(nn.Module):
         apart = (x[..., :, None, :] - x[..., None, :, :]).square().sum(-1)  # (B, N, T, T)
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         scores = scores + self.bias(h.shape[-2]) + self.distance * apart[..., None, :, :]
-        beta = scores.softmax(-1)  # its rows sum to 1, so that sum_s beta (y(s) - y(t)) is
-        moved = (
-            y + self.share[k] * (beta[..., k, :, :] @ y - y)  # beta y - y
-            for k, y in enumerate((x, v))
-        )
-        return next(moved), next(moved)
+        of_x, of_v = scores.softmax(-1).unbind(-3)  # beta, both (B, N, T, T)
+        # Rows of beta sum to 1, so that sum_s beta (y(s) - y(t)) is beta y - y.
+        moved_x = x + self.share[0] * (of_x @ x - x)
+        moved_v = v + self.share[1] * (of_v @ v - v)
+        return moved_x, moved_v
 
 
 class PlainAttention(nn.Module):
@@ -183,7 +190,7 @@ class ReadOut(nn.Module):
         super().__init__()
         self.of_x, self.of_v = nn.Linear(dimensions, dimensions), nn.Linear(dimensions, dimensions)
         for layer in (self.of_x, self.of_v):
-            nn.init.eye_(layer.weight)
+            nn.init.eye_(layer.weight)  # answers are positions, of which a random map knows nothing
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -219,8 +226,8 @@ class FeedForward(nn.Module):
         return after
 
 
-class Window(NamedTuple):
-    """What blocks hand on, with S = B T samples of N nodes."""
+class Graphs(NamedTuple):
+    """What blocks hand on: S = B T graphs, one for each frame, of N nodes."""
 
     h: Tensor  # (S, N, d)
     x: Tensor  # (S, N, D)
@@ -238,6 +245,7 @@ class Block(nn.Module):
             EGCL(d, e, config.spatial_attention) for _ in range(config.layers)
         )
         self.normals = nn.ModuleList(nn.LayerNorm(d) for _ in range(config.layers))
+        # Lengths of drifts, for which no time is given: all layers of all blocks share one unit.
         self.step = nn.Parameter(torch.full((config.layers,), 1.0 / config.layers / config.blocks))
         self.attention = TimeAttention(config, d, config.heads)
         self.normal, self.dropout = nn.LayerNorm(d), nn.Dropout(config.dropout)
@@ -249,28 +257,30 @@ class Block(nn.Module):
         self.forwards = FeedForward(d, config.dropout)
         self.edge_forwards = FeedForward(e, 0.0)
 
-    def forward(self, window: Window, batch: int) -> Window:
-        """Map a window of `batch` trajectories."""
-        h, x, v, edges = window
+    def forward(self, graphs: Graphs, batch: int) -> Graphs:
+        """Map the graphs of `batch` trajectories."""
+        h, x, v, edges = graphs
         for layer, normal, tau in zip(self.graph, self.normals, self.step, strict=True):
             change, kick = layer(normal(h), x, v, edges)
             h, v = h + change, v + kick[:, :, 0]
-            x = x + tau * v
+            x = x + tau * v  # with the new velocity, as a kick and a drift
         if self.temporal:
-            h, x, v, edges = self._over_frames(Window(h, x, v, edges), batch)
-        return Window(self.forwards(h), x, v, self.edge_forwards(edges))
+            h, x, v, edges = self._over_frames(Graphs(h, x, v, edges), batch)
+        return Graphs(self.forwards(h), x, v, self.edge_forwards(edges))
 
-    def _over_frames(self, window: Window, batch: int) -> Window:
-        h, x, v, edges = (y.view(batch, -1, *y.shape[1:]).movedim(1, -2) for y in window)
-        moved_x, moved_v = self.vectors(h, x, v)
+    def _over_frames(self, graphs: Graphs, batch: int) -> Graphs:
+        """Attend over frames, which are brought next to the last axis: (B, N, T, d)."""
+        by_frame = [y.view(batch, -1, *y.shape[1:]).movedim(1, -2) for y in graphs]
+        h, x, v, edges = by_frame
+        x, v = self.vectors(h, x, v)  # by the features before their own attention
         h = h + self.dropout(self.attention(self.normal(h)))
         if self.edge_attention is not None:
             edges = edges + self.edge_attention(edges)
-        return Window(*(y.movedim(-2, 1).flatten(0, 1) for y in (h, moved_x, moved_v, edges)))
+        return Graphs(*(y.movedim(-2, 1).flatten(0, 1) for y in (h, x, v, edges)))
 
 
 @final
-class SETPaper(AbstractSurrogate):
+class SETPaper(AbstractSurrogate[SETPaperConfig]):
     """The paper's model: M blocks over a window, and the mean over its frames as the answer."""
 
     Config = SETPaperConfig
@@ -278,7 +288,6 @@ class SETPaper(AbstractSurrogate):
 
     def __init__(self, config: SETPaperConfig) -> None:
         super().__init__(config)
-        self.settings = config
         d = config.width
         self.symmetries = _symmetries(config)
         self.of_nodes = nn.Linear(2 + config.node_features, d)
@@ -286,18 +295,16 @@ class SETPaper(AbstractSurrogate):
         points = {"none": 0, "origin": 1, "vertical": 2}[config.anchor]
         self.of_anchors = nn.Parameter(torch.randn(points, d))
         self.anchors: Tensor
-        self.register_buffer(
-            "anchors",
-            torch.tensor([[0.0, 0, 0], [0.0, -1, 0]])[:points, : config.dimensions],
-            False,
-        )
+        # The origin tells where a trap is, and a second point which way is down.
+        places = torch.tensor([[0.0, 0.0, 0.0], [0.0, -1.0, 0.0]])[:points, : config.dimensions]
+        self.register_buffer("anchors", places, persistent=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.blocks))
         self.read_out = None if config.equivariant else ReadOut(config.dimensions)
 
     @property
     def evaluations_per_frame(self) -> int:
         """See `AbstractSurrogate.evaluations_per_frame`."""
-        return self.settings.blocks * self.settings.layers * self.settings.history
+        return self.config.blocks * self.config.layers * self.config.history
 
     def forward(
         self,
@@ -310,13 +317,14 @@ class SETPaper(AbstractSurrogate):
         batch, frames, n, dims = x.shape
         self._check(frames, dims, features)
         origin = self._origin(x)
-        x, v = (x - origin).to(self.dtype), v.to(self.dtype)  # (B, T, N, D)
-        window = self._begin(x, v, particles, features)
+        x = (x - origin).to(self.dtype)  # (B, T, N, D)
+        v = v.to(self.dtype)
+        graphs = self._begin(x, v, particles, features)
         for block in self.blocks:
-            window = self._held(block(window, batch), window)
-        end_x, end_v = (
-            y.view(batch, frames, *y.shape[1:])[:, :, :n].mean(1) for y in (window.x, window.v)
-        )
+            graphs = self._held(block(graphs, batch), graphs)
+        # The mean over frames, of the particles alone: anchors come after the first n nodes.
+        end_x = graphs.x.view(batch, frames, -1, dims)[:, :, :n].mean(1)
+        end_v = graphs.v.view(batch, frames, -1, dims)[:, :, :n].mean(1)
         if self.read_out is not None:
             end_x, end_v = self.read_out(end_x, end_v)
         return (end_x - x[:, -1])[:, None], (end_v - v[:, -1])[:, None]
@@ -328,40 +336,40 @@ class SETPaper(AbstractSurrogate):
         """Share out the fitted time over which velocities move the mean frame to the target."""
         del particles, dv
         missing, speed = x[:, -1] + dx - x.mean(1), v.mean(1)
-        tau = (missing * speed).sum() / speed.square().sum().clamp(min=1e-300)
+        tau = (missing * speed).sum() / speed.square().sum().clamp(min=1e-300)  # all may rest
         for block in self.blocks:
             assert isinstance(block, Block)
-            block.step.fill_(float(tau) / self.settings.blocks / self.settings.layers)
+            block.step.fill_(float(tau) / self.config.blocks / self.config.layers)
 
     def _check(self, frames: int, dims: int, features: Tensor | None) -> None:
-        settings = self.settings
-        if frames > settings.history:
+        config = self.config
+        if frames > config.history:
             raise InputError(
-                f"`x` must have at most the {settings.history} frames of `history` that set-paper "
+                f"`x` must have at most the {config.history} frames of `history` that set-paper "
                 f"was made for, got {frames}"
             )
-        bound = not settings.equivariant or settings.anchor != "none"
-        if bound and dims != settings.dimensions:
+        bound = not config.equivariant or config.anchor != "none"
+        if bound and dims != config.dimensions:
             raise InputError(
-                f"`dimensions` is {settings.dimensions} in this set-paper, got {dims}; only an "
+                f"`dimensions` is {config.dimensions} in this set-paper, got {dims}; only an "
                 "equivariant one without anchors takes both"
             )
         given = 0 if features is None else features.shape[-1]
-        if given != settings.node_features:
-            raise InputError(f"`features` must be {settings.node_features}, got {given}")
+        if given != config.node_features:
+            raise InputError(f"`features` must be {config.node_features}, got {given}")
 
     def _origin(self, x: Tensor) -> Tensor:
         """Return where positions are counted from: the last centre, where all places are alike."""
-        if self.settings.equivariant and self.settings.anchor == "none":
+        if self.config.equivariant and self.config.anchor == "none":
             return x[:, -1:].mean(2, keepdim=True)
         return torch.zeros_like(x[:1, :1, :1])
 
     def _begin(
         self, x: Tensor, v: Tensor, particles: ParticleTensors, features: Tensor | None
-    ) -> Window:
+    ) -> Graphs:
         """Embed invariants; anchors come after the particles, at rest and without charge."""
         batch, frames, n, _ = x.shape
-        charges, masses = (y.to(self.dtype) for y in (particles.charges, particles.masses))
+        charges, masses = particles.charges.to(self.dtype), particles.masses.to(self.dtype)
         invariants = [_norm(v), masses.log()[:, None, :, None].expand(batch, frames, n, 1)]
         if features is not None:
             given = features.to(self.dtype)[:, None].expand(batch, frames, n, -1)
@@ -376,22 +384,20 @@ class SETPaper(AbstractSurrogate):
         products = (charges[:, :, None] * charges[:, None])[:, None, :, :, None]
         distance = _norm(x[:, :, :, None] - x[:, :, None])
         pairs = torch.cat([products.expand_as(distance), distance], dim=-1)
-        return Window(*(y.flatten(0, 1) for y in (h, x, v, self.of_edges(pairs))))
+        return Graphs(*(y.flatten(0, 1) for y in (h, x, v, self.of_edges(pairs))))
 
-    def _held(self, after: Window, before: Window) -> Window:
+    def _held(self, after: Graphs, before: Graphs) -> Graphs:
         """Keep anchors where they are."""
         points = len(self.anchors)
         if not points:
             return after
-        x, v = (
-            torch.cat([new[:, :-points], old[:, -points:]], dim=1)
-            for new, old in ((after.x, before.x), (after.v, before.v))
-        )
+        x = torch.cat([after.x[:, :-points], before.x[:, -points:]], dim=1)
+        v = torch.cat([after.v[:, :-points], before.v[:, -points:]], dim=1)
         return after._replace(x=x, v=v)
 
 
 def _norm(y: Tensor) -> Tensor:
-    """Lengths of vectors, with a gradient of zero where they are zero."""
+    """Lengths of vectors, with a gradient of zero where they are zero, and not NaN."""
     return (y.square().sum(-1, keepdim=True) + torch.finfo(y.dtype).tiny).sqrt()
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """The working directory, empty, and a registry of the test's own."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     return tmp_path

@@ -8,7 +8,7 @@ import numpy as np
 
 from command_run import SHORT, register_failing
 from commands import FAILURE, INTERRUPTED, bad, contents, good, nbody_sim, no_constant
-from nbody_surrogate.cli.request import Problem
+from nbody_surrogate.cli.request import InitialValueProblem
 from nbody_surrogate.formats.h5md import read_h5md
 
 
@@ -60,7 +60,7 @@ def divide_by_zero(segment):
 
 
 def test_a_fault_is_one_line_unless_a_traceback_is_asked_for(monkeypatch):
-    monkeypatch.setattr(Problem, "of", divide_by_zero)
+    monkeypatch.setattr(InitialValueProblem, "of", divide_by_zero)
     result = nbody_sim("run", *SHORT)
     assert result.exit_code == FAILURE
     assert result.stderr == "Error: unexpected ZeroDivisionError: a fault of the method\n"

@@ -7,9 +7,10 @@ import pytest
 
 from command_run import SHORT, HardwareOptions, good_json, register_failing, write_npz
 from nbody_surrogate.contracts.integrator import IntegratorOptions
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.formats.h5md import read_h5md
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import register_system
 
 # The methods and the system
@@ -101,9 +102,9 @@ def register_still(name, options=IntegratorOptions):
 def compiled(monkeypatch):
     """In place of the compiled solver, whether it is there or not."""
     register_still("stand-in", ToleranceOptions)
-    cls = registry._registered["integrators", "stand-in"]
+    cls = lookup.registered["integrators", "stand-in"]
     monkeypatch.setattr(cls, "name", "dop853-compiled")
-    monkeypatch.setitem(registry._registered, ("integrators", "dop853-compiled"), cls)
+    monkeypatch.setitem(lookup.registered, ("integrators", "dop853-compiled"), cls)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from command_run import good_json, name_of
 from commands import FAILURE, INTERRUPTED, MISUSE, bad, good, nbody_sim
 from nbody_set.model import SET
-from nbody_surrogate.datasets.folder import sole_writer
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.training.trainer import Trainer
 
 RECIPE = """

@@ -11,15 +11,15 @@ from nbody_surrogate import Ensemble, Particles, compare, make_integrator, make_
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.comparison.distributions import (
     compare_distributions,
+    late_window,
     mean_squared_displacement,
     pair_distances,
     speeds,
-    window_of,
 )
 from nbody_surrogate.comparison.lyapunov import FAR, NEAR, growth_rate, twins_of
 from nbody_surrogate.contracts.state import State
+from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.metrics import ade, fde, normalised_rmse, spread
-from nbody_surrogate.results.statistics import Summary
 from nbody_surrogate.results.trajectory import RunInfo
 
 ROUNDING = 1e-12
@@ -75,7 +75,7 @@ def test_distances_of_distributions_in_closed_form():
     x2[..., 1, 0] = 5.0
     x2[0, 1:, :, 2] = 2.0
     reference, candidate = run_of(x, v), run_of(x2, v2)
-    window = window_of(reference.t, None)
+    window = late_window(reference.t, None)
     assert window.frames.tolist() == list(range(10, 20))
     found = {each.name: each for each in compare_distributions(reference, candidate, None, window)}
     assert found["speeds"].distance.median == pytest.approx(0.75)  # 1 to 1.5 and 2 to 3
@@ -155,7 +155,7 @@ def test_a_true_solution_is_within_the_noise_and_a_hotter_one_is_not(trap):
     shift = np.random.default_rng(9).normal(size=trap.x[:, 0].shape)
     start = State(0.0, trap.x[:, 0] + 2e-3 * shift, trap.v[:, 0])
     other = simulate(system, start, trap.particles, 100, make_integrator("leapfrog", substeps=32))
-    window = window_of(trap.t, twins.lyapunov_time)
+    window = late_window(trap.t, twins.lyapunov_time)
     assert window.chaotic
     for each in compare_distributions(trap, other, twins.far, window):
         assert each.within_noise, each

@@ -79,12 +79,94 @@ def test_one_trajectory_keeps_its_batch_axis():
     assert make_particles()[0].couplings is None
 
 
-@pytest.mark.parametrize("b", [B, -B - 1])
-def test_a_trajectory_that_is_not_there_is_an_index_error(b):
-    with pytest.raises(IndexError):
-        make_state()[b]
-    with pytest.raises(IndexError):
-        make_particles()[b]
+# Some of the trajectories
+
+SOME = 5
+
+
+def coupled():
+    rng = np.random.default_rng(1)
+    x, v = rng.normal(size=(2, SOME, N, D))
+    bonds = rng.normal(size=(SOME, N, N))
+    particles = Particles(
+        rng.normal(size=(SOME, N)), rng.uniform(1, 2, (SOME, N)), bonds + bonds.swapaxes(1, 2)
+    )
+    return State(0.5, x, v), particles
+
+
+@pytest.mark.parametrize(
+    ("index", "numbers"),
+    [
+        (3, [3]),
+        (-1, [4]),
+        (np.int64(2), [2]),
+        (np.array(2), [2]),
+        (slice(1, 3), [1, 2]),
+        (slice(None, None, -2), [4, 2, 0]),
+        (slice(3, 99), [3, 4]),
+        (np.array([True, False, False, True, False]), [0, 3]),
+        ([True, False, False, False, False], [0]),
+        (np.array([4, 0, 4]), [4, 0, 4]),
+        (np.array([1, 2], np.uint8), [1, 2]),
+        ([-1, 0], [4, 0]),
+        (np.repeat(np.arange(SOME), 2), [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]),
+    ],
+)
+def test_some_trajectories_are_those_that_numpy_takes(index, numbers):
+    state, particles = coupled()
+    part, picked = state[index], particles[index]
+    assert part.t == state.t
+    for mine, whole in (
+        (part.x, state.x),
+        (part.v, state.v),
+        (picked.charges, particles.charges),
+        (picked.masses, particles.masses),
+        (picked.couplings, particles.couplings),
+    ):
+        np.testing.assert_array_equal(mine, whole[numbers])
+        assert not mine.flags.writeable
+
+
+def test_where_there_are_no_couplings_none_are_made():
+    assert make_particles()[[1, 0, 1]].couplings is None
+
+
+def test_trajectories_come_one_by_one():
+    state, particles = coupled()
+    assert [one.x.tolist() for one in state] == [[x] for x in state.x.tolist()]
+    assert [one.couplings.tolist() for one in particles] == [
+        [bonds] for bonds in particles.couplings.tolist()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("index", "said"),
+    [
+        (SOME, "got 5"),
+        (-SOME - 1, "got -6"),
+        ([0, 7], "got 7"),
+        (np.array([-9]), "got -9"),
+        (slice(3, 3), "none"),
+        (slice(SOME, None), "none"),
+        ([], "none"),
+        (np.zeros(SOME, bool), "none"),
+        (np.array([], int), "none"),
+        (True, "bool"),
+        ("a", "str"),
+        (None, "object"),
+        (..., "object"),
+        ((0, 1), "tuple"),
+        (slice(0.5, None), "0.5"),
+        (slice(0, 2, 0), "zero"),
+        (np.array([1.0]), "float64"),
+        (np.ones(SOME - 1, bool), "(4,)"),
+        (np.ones((SOME, N), bool), "(5, 3)"),
+        (np.zeros((1, 1), int), "(1, 1)"),
+    ],
+)
+def test_what_is_no_selection_is_refused_in_one_line(index, said):
+    for whole in coupled():
+        assert said in refused(lambda index, whole=whole: whole[index], "index", index=index)
 
 
 # Freezing

@@ -21,6 +21,7 @@ from dataset_files import (
     some,
     write_dataset,
 )
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import BLOCK_BYTES, Dataset
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.manifest import (
@@ -28,11 +29,7 @@ from nbody_surrogate.datasets.manifest import (
     spec_hash,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import (
-    Block,
-    shard_name,
-    write_shard,
-)
+from nbody_surrogate.datasets.shard import shard_name, write_shard
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError
 from refusals import refused
@@ -59,7 +56,7 @@ def test_blocks_cover_a_split_in_order_and_once(written, split, size):
     blocks = list(dataset.blocks(split, size))
     part = {"train": range(6), "test": range(6, TOTAL), None: range(TOTAL)}[split]
     assert dataset.part(split) == part
-    assert_same_block(Block.joined(blocks), some(block, slice(part.start, part.stop)))
+    assert_same_block(TrajectoryBlock.joined(blocks), some(block, slice(part.start, part.stop)))
     if size is not None:
         assert {len(each.x) for each in blocks[:-1]} <= {size}
         assert len(blocks[-1].x) <= size
@@ -83,7 +80,9 @@ def test_a_trajectory_is_one_of_the_block(written, i):
     dataset, block = Dataset(written[0]), written[1]
     trajectory = dataset[i]
     one = some(block, slice(i % TOTAL, i % TOTAL + 1))
-    assert_same_block(Block(trajectory.x[None], trajectory.v[None], trajectory.particles), one)
+    assert_same_block(
+        TrajectoryBlock(trajectory.x[None], trajectory.v[None], trajectory.particles), one
+    )
     np.testing.assert_array_equal(trajectory.t, dataset.t)
     state = trajectory.state(2)
     assert state.t == dataset.t[2]

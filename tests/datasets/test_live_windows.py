@@ -21,7 +21,7 @@ from nbody_surrogate.datasets import (
 )
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup, registry
 from window_places import singles
 
 LIVE = {"trajectories": 24, "splits": {"train": 24}, "frames": 4, "particles": 2, "seed": 7}
@@ -152,7 +152,7 @@ class LosesSixth(AbstractIntegrator):
 @pytest.fixture
 def failing(monkeypatch):
     """An integrator that fails, until the end of the test."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
     registry.register_integrator(LosesSixth.name)(LosesSixth)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dataset_files import FULL_DISK, KINDS, STALL, TOTAL, T, failing
+from nbody_surrogate.datasets.generation.measure_label_error import summarised
 from nbody_surrogate.datasets.manifest import (
     LARGEST,
     LabelError,
@@ -18,12 +19,9 @@ from nbody_surrogate.datasets.manifest import (
     ShardRecord,
     SourceFile,
     read_manifest,
-    summarised,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import (
-    shard_name,
-)
+from nbody_surrogate.datasets.shard import shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, RunError
 from refusals import posix, refused

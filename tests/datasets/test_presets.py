@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbody_surrogate.datasets.generation.shard_job import Maker
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import (
     DatasetSpec,
@@ -15,7 +15,7 @@ from nbody_surrogate.datasets.spec import (
     resolve,
 )
 from nbody_surrogate.errors import PluginError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import preset
 from specs import TOO_MANY_DIGITS, refused
 
@@ -29,7 +29,7 @@ ROUNDING = 1e-15
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})
 
 
 # Presets
@@ -53,7 +53,7 @@ def test_a_preset_survives_being_stored(name):
 def test_a_preset_has_a_system_and_a_solver_that_fits(name):
     spec = resolve({"preset": name})
     assert spec.make_system().name == spec.system
-    maker = Maker(spec)
+    maker = TrajectoryMaker(spec)
     maker.check()
     np.testing.assert_allclose(
         maker.times, spec.numbers * spec.make_system().spec.frame_dt, rtol=ROUNDING
@@ -73,7 +73,7 @@ def test_nbody_small_is_the_set_of_satorras_et_al():
     }
     assert spec.rows == spec.legacy.rows == 49
     wanted = [0.1 * (row + 1) for row in range(49)]
-    np.testing.assert_allclose(Maker(spec).times, wanted, rtol=ROUNDING)
+    np.testing.assert_allclose(TrajectoryMaker(spec).times, wanted, rtol=ROUNDING)
     assert (spec.task.input, spec.task.target) == (30, 40)
     assert (spec.integrator, spec.options) == ("symplectic-euler", {"step": 0.001})
     assert spec.velocity_lag == 0.0005
@@ -126,7 +126,7 @@ def test_an_unknown_preset_lists_what_there_is():
 
 
 def test_a_preset_that_is_no_mapping_is_its_plugins_fault(registered):
-    registry._registered["presets", "mine"] = int
+    lookup.registered["presets", "mine"] = int
     with pytest.raises(PluginError, match="preset 'mine' must be a mapping") as caught:
         preset("mine")
     assert "\n" not in str(caught.value)

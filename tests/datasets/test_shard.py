@@ -27,13 +27,10 @@ from dataset_files import (
     read_all,
 )
 from nbody_surrogate.datasets import shard as shard_module
-from nbody_surrogate.datasets.shard import (
-    Block,
-    ShardReader,
-    file_hash,
-    write_shard,
-)
+from nbody_surrogate.datasets.block import TrajectoryBlock
+from nbody_surrogate.datasets.shard import ShardReader, write_shard
 from nbody_surrogate.errors import FileFormatError, RunError
+from nbody_surrogate.files.sha256 import file_hash
 from refusals import posix, refused
 
 # Shards: round trip
@@ -68,7 +65,9 @@ def test_special_values_and_strides_change_no_bits(tmp_path):
     block.x[1, 3, 0] = [np.nan, -np.inf, -0.0]
     block.v[1, 3, 0] = [5e-324, np.finfo(float).max, np.inf]
     block.v.view(np.uint64)[0, 0, 0, 0] = 0x7FF8_0000_0000_0BAD  # a NaN with a payload
-    strided = Block(np.asfortranarray(block.x), block.v[..., ::-1][..., ::-1], block.particles)
+    strided = TrajectoryBlock(
+        np.asfortranarray(block.x), block.v[..., ::-1][..., ::-1], block.particles
+    )
     write_shard(tmp_path / "a.h5", make_data(strided))
     with ShardReader(tmp_path / "a.h5") as shard:
         assert_same_block(shard.read(0, S), block)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbody_surrogate.datasets.generation.shard_job import Maker
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import (
     SHARD_BYTES,
@@ -224,7 +224,7 @@ def test_a_shard_that_makes_too_many_of_them_is_refused_with_what_would_do():
 def test_a_system_and_solver_that_do_not_fit_are_found_before_anything_is_made(changes, words):
     spec = resolve({"frames": 3} | changes)
     with pytest.raises(InputError) as caught:
-        Maker(spec).check()
+        TrajectoryMaker(spec).check()
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message

@@ -18,9 +18,7 @@ from nbody_surrogate.datasets.manifest import (
     read_manifest,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import (
-    shard_name,
-)
+from nbody_surrogate.datasets.shard import shard_name
 from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import FileFormatError, InputError
 from refusals import posix, refused

@@ -19,8 +19,8 @@ from nbody_surrogate.datasets import (
     generate_dataset,
 )
 from nbody_surrogate.datasets import dataset as dataset_module
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
-from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.datasets.windows import MIXED
 from nbody_surrogate.errors import InputError
 from window_places import singles
@@ -51,7 +51,7 @@ class Numbered(AbstractTrajectories):
         places = PER_ROW * numbers[:, None] + np.arange(self.spec.rows)
         x = places[:, :, None, None] + np.arange(N * D).reshape(N, D) / (N * D)
         charges = numbers[:, None] + np.arange(N) / N
-        return Block(x, -x, Particles(charges, 1 + charges))
+        return TrajectoryBlock(x, -x, Particles(charges, 1 + charges))
 
 
 @pytest.fixture

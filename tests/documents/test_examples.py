@@ -40,7 +40,9 @@ def test_names_of_several_words_become_those_of_python(tmp_path, monkeypatch):
     good("plugins", "new", "my-own-net", "--output", "elsewhere/net")
     written = contents(tmp_path / "elsewhere" / "net")
     assert 'my-own-net = "nbody_my_own_net.model:MyOwnNet"' in written["pyproject.toml"]
-    assert "class MyOwnNet(AbstractSurrogate)" in written["nbody_my_own_net/model.py"]
+    assert (
+        "class MyOwnNet(AbstractSurrogate[MyOwnNetConfig])" in written["nbody_my_own_net/model.py"]
+    )
     assert 'surrogate = "my-own-net"' in written["recipe.toml"]
     assert "$" not in "".join(written.values())
     compile(written["nbody_my_own_net/model.py"], "model.py", "exec")

@@ -14,16 +14,13 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.datasets import Dataset, DatasetSpec, DatasetWindows, generate_dataset
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.model_card import card_text
-from nbody_surrogate.evaluation.one_shot import (
-    clean_subset,
-    read_task,
-    score_model,
-    score_references,
-)
-from nbody_surrogate.surrogates.library import find_model
-from nbody_surrogate.training.losses import Loss, Passes
+from nbody_surrogate.evaluation.model_card_text import card_text
+from nbody_surrogate.evaluation.one_shot import score_model, score_references
+from nbody_surrogate.evaluation.one_shot_task import clean_subset, read_task
+from nbody_surrogate.surrogates.trained_models import find_model
+from nbody_surrogate.training.losses import Loss
 from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.schedule import Passes
 from nbody_surrogate.training.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -183,6 +180,17 @@ def test_references_stand_beside(folder):
     physics = next(row for name, row in rows.items() if name.startswith("physics"))
     assert physics.mean.value < 1e-12  # the labels are of the same solver
     assert rows["linear"].mean.value < rows["copy-last"].mean.value
+
+
+def test_some_trajectories_of_a_task_keep_their_couplings(tmp_path):
+    made = generate_dataset(spec(system="springs", dimensions=2, trajectories=10), tmp_path / "s")
+    task = read_task(made, None, 2)
+    assert task.particles.couplings is not None
+    for index, numbers in ((3, [3]), (slice(2, 4), [2, 3]), (np.array([5, 0]), [5, 0])):
+        some = task.subset(index)
+        np.testing.assert_array_equal(some.particles.couplings, task.particles.couplings[numbers])
+        for key in ("x", "v", "end_x", "end_v"):
+            np.testing.assert_array_equal(getattr(some, key), getattr(task, key)[numbers])
 
 
 def test_the_clean_subset_is_whose_labels_keep_their_energy(folder):

@@ -17,7 +17,7 @@ from nbody_surrogate import make_integrator, make_system
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.datasets import Dataset, DatasetSpec, generate_dataset
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.evaluation.model_card import card_text
+from nbody_surrogate.evaluation.model_card_text import card_text
 from nbody_surrogate.evaluation.rollouts import FIRST, START, one_step, one_step_of_model, roll_out
 from nbody_surrogate.evaluation.scorecard import (
     classical_methods,
@@ -25,7 +25,7 @@ from nbody_surrogate.evaluation.scorecard import (
     truth_of_dataset,
     truth_of_system,
 )
-from nbody_surrogate.surrogates.library import find_model, shipped_models
+from nbody_surrogate.surrogates.trained_models import find_model, shipped_models
 
 DT = 0.1
 ROUNDING = 1e-20  # of squares

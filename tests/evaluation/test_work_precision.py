@@ -12,13 +12,13 @@ import pytest
 
 from commands import MISUSE, bad, good, no_constant
 from nbody_surrogate import InputError, make_system
+from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
 from nbody_surrogate.evaluation.work_precision.measure import measure
 from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
-from nbody_surrogate.evaluation.work_precision.timing import Task
 from nbody_surrogate.evaluation.work_precision.verdict import break_even, busy, fronts, sentences
-from nbody_surrogate.integrators.method_text import contender, ladder, split
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.integrators.method_text import contender, split_methods, sweep
+from nbody_surrogate.results.bootstrap import Interval
 
 ROUNDING = 1e-12  # relative, of sums of some terms
 QUICK = ("-n", 3, "--trajectories", 3, "--horizon", 0.5, "--seconds", 0.001)
@@ -53,11 +53,11 @@ def test_a_text_names_a_method_its_number_and_its_force():
 
 
 def test_a_name_alone_is_taken_over_its_parameters():
-    assert ladder("rk45")[:2] == ["rk45:1e-3", "rk45:1e-5"]
-    assert ladder("leapfrog")[:3] == ["leapfrog:1", "leapfrog:2", "leapfrog:4"]
-    assert ladder("leapfrog:6") == ["leapfrog:6"]
-    assert ladder("set") == ["set"]
-    assert ladder("ballistic") == ["ballistic"]
+    assert sweep("rk45")[:2] == ["rk45:1e-3", "rk45:1e-5"]
+    assert sweep("leapfrog")[:3] == ["leapfrog:1", "leapfrog:2", "leapfrog:4"]
+    assert sweep("leapfrog:6") == ["leapfrog:6"]
+    assert sweep("set") == ["set"]
+    assert sweep("ballistic") == ["ballistic"]
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_a_text_that_names_nothing_is_refused(text, words):
 
 
 def test_a_list_of_methods_is_not_empty_and_has_no_twins():
-    assert split(" set, leapfrog:4,") == ["set", "leapfrog:4"]
+    assert split_methods(" set, leapfrog:4,") == ["set", "leapfrog:4"]
     for texts in ("", " , ", "set,rk4,set"):
         with pytest.raises(InputError, match="`integrators`"):
-            split(texts)
+            split_methods(texts)
 
 
 @pytest.mark.parametrize("name", ["charged", "charged-clipped", "springs", "penning", "oscillator"])
@@ -100,9 +100,11 @@ def test_the_force_in_numpy_is_the_compiled_one(name, dimensions):
 
 def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
     state, particles = make_system("charged", softening=0.5).sample(1, 3, 4)
-    task = Task(make_system("charged", softening=0.5), state, particles, (0.5, 1.0), (1, 3))
+    benchmark = Benchmark(
+        make_system("charged", softening=0.5), state, particles, (0.5, 1.0), (1, 3)
+    )
     made = [contender(f"leapfrog:{k}") for k in (8, 16)]
-    found = measure(made, task, seconds=0.001)
+    found = measure(made, benchmark, seconds=0.001)
     assert found.groups == [(0.5, 1), (1.0, 1), (0.5, 3), (1.0, 3)]
     coarse, fine = found.group(1.0, 3)
     assert coarse.error.value / fine.error.value == pytest.approx(4, rel=0.05)
@@ -115,7 +117,7 @@ def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
         assert point.trajectory_milliseconds == pytest.approx(point.milliseconds)
     assert max(found.reference_errors.values()) < 1e-9
     assert found.conditions["threads"] == 1
-    by_processor = measure(made, task, seconds=0.001, clock="processor")
+    by_processor = measure(made, benchmark, seconds=0.001, clock="processor")
     assert by_processor.conditions["clock"] == "processor"
     for one, other in zip(by_processor.points, found.points, strict=True):
         assert one.error == other.error

@@ -13,7 +13,7 @@ import pytest
 
 from exchanged import Bomb, assert_same_bits, pickled_array, saved, tree
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.npy import NpyFile, write_npy
 from refusals import posix, refused
 
@@ -155,7 +155,7 @@ def test_what_is_no_file_is_refused(tmp_path, make):
 @pytest.mark.parametrize("cuts", [[], [2, 5]])
 def test_what_is_written_in_parts_is_read_as_a_whole(tmp_path, cuts):
     values = np.random.default_rng(1).normal(size=(7, 3, 2)).swapaxes(1, 2)
-    with whole_file(tmp_path / "a.npy") as stream:
+    with atomic_file(tmp_path / "a.npy") as stream:
         write_npy(stream, values.shape, iter(np.split(values, cuts)))
     assert_same_bits(np.load(tmp_path / "a.npy", allow_pickle=False), values)
     assert_same_bits(NpyFile(tmp_path / "a.npy").read(0, 7), values)
@@ -166,7 +166,7 @@ def test_what_is_written_in_parts_is_read_as_a_whole(tmp_path, cuts):
 def test_parts_that_fail_leave_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "a.npy"
     path.write_bytes(b"precious")
-    with pytest.raises(type(error)), whole_file(path) as stream:
+    with pytest.raises(type(error)), atomic_file(path) as stream:
         stream.write(bytes(100))
         raise error
     assert tree(tmp_path) == {"a.npy": b"precious"}

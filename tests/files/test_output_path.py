@@ -9,7 +9,7 @@ import pytest
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.output_path import check_output_file
-from nbody_surrogate.formats.export import check_exchange_path
+from nbody_surrogate.formats.export import check_export_path
 from nbody_surrogate.formats.h5md import check_output_path
 from nbody_surrogate.simulation.checkpoint import check_restart_path
 from nbody_surrogate.viz.html.document import check_page_path
@@ -17,7 +17,7 @@ from nbody_surrogate.viz.scene import check_picture_path
 
 CHECKS = {
     "`output`.h5": check_output_path,
-    "`output`.npz": check_exchange_path,
+    "`output`.npz": check_export_path,
     "`report`.html": check_page_path,
     "`render`.png": check_picture_path,
     "`checkpoint`.restart": check_restart_path,

@@ -32,15 +32,16 @@ from nbody_surrogate import (
     read_initial,
     simulate,
 )
-from nbody_surrogate.contracts.card import CardSystem
+from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.shard import ShardReader
 from nbody_surrogate.datasets.spec import read_spec, resolve
 from nbody_surrogate.files.npy import NpyFile
 from nbody_surrogate.simulation.checkpoint import read_restart
+from nbody_surrogate.simulation.file_writer import Output
 from nbody_surrogate.study.spec import read_study
-from nbody_surrogate.surrogates.library import Model, find_model
+from nbody_surrogate.surrogates.trained_models import Model, find_model
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 from nbody_surrogate.training.checkpoint import load_checkpoint, save_checkpoint
 from nbody_surrogate.training.recipe import read_recipe
@@ -79,8 +80,8 @@ def make_files(folder):
     system = make_system("charged")
     start = system.sample(0, 3, 2)
     method = make_integrator("leapfrog", segment=2, substeps=1)
-    guard = {"guard": "stop", "output": folder / "run.h5", "checkpoint": folder / "run.restart"}
-    simulate(system, *start, 5, method, **guard)
+    output = Output(folder / "run.h5", checkpoint=folder / "run.restart")
+    simulate(system, *start, 5, method, guard="stop", output=output)
     state, particles = start
     np.savez(
         folder / "start.npz",
@@ -334,8 +335,7 @@ FORBIDDEN = {
     r"np\.fromfile\((?!stream, self\._dtype)": set(),
     r"(?<![\w.])(?:eval|exec|__import__)\(": set(),
     r"import_module|spec_from_file|runpy|\bimportlib\.util\b": {
-        "nbody_surrogate/__init__.py",  # public names, from a table
-        "nbody_surrogate/datasets/__init__.py",
+        "nbody_surrogate/lazy.py",  # public names, from tables in the sources
         "nbody_surrogate/registry/entry_points.py",  # whether a plugin's package is there
         "nbody_surrogate/viz/scene/picture_path.py",  # whether imageio is there
     },

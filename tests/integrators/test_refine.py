@@ -27,6 +27,7 @@ from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.label_error import label_errors
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import RunInfo
+from nbody_surrogate.simulation.file_writer import Output
 
 FRAMES = 12
 TOLERANCE = {"rtol": 1e-6, "atol": 1e-6}
@@ -107,7 +108,7 @@ def test_what_has_no_accuracy_to_choose_cannot_be_verified(charged, tmp_path, na
             *(charged, *charged.sample(0, 5), 3, integrator),
             verify=True,
             output=tmp_path / "run.h5",
-            progress=pytest.fail,
+            observers=pytest.fail,
         ),
     ):
         with pytest.raises(InputError, match="`verify` needs a solver with") as caught:
@@ -165,8 +166,8 @@ def test_the_label_error_is_the_position_rmse_to_the_sharper_run(charged, start)
 
 def test_verifying_changes_nothing_else(charged, start):
     integrator = make_integrator("rk45", **TOLERANCE, segment=5)
-    plain = simulate(charged, *start, FRAMES, integrator, seed=1)
-    run = simulate(charged, *start, FRAMES, integrator, seed=1, verify=True)
+    plain = simulate(charged, *start, FRAMES, integrator)
+    run = simulate(charged, *start, FRAMES, integrator, verify=True)
     assert plain.label_error is None
     np.testing.assert_array_equal(run.x, plain.x)
     np.testing.assert_array_equal(run.v, plain.v)
@@ -238,13 +239,13 @@ def test_what_is_written_comes_back_bit_for_bit(tmp_path, charged, start):
     assert stored.label_error.tobytes() == run.label_error.tobytes()
     np.testing.assert_array_equal(stored.x, run.x)
     assert stored.info == run.info
-    simulate(charged, *start, FRAMES, integrator, output=path, overwrite=True)
+    simulate(charged, *start, FRAMES, integrator, output=Output(path, overwrite=True))
     assert read_h5md(path).label_error is None
 
 
 def test_progress_counts_both_runs(charged, start):
     calls = []
-    options = {"verify": True, "progress": lambda *now: calls.append(now)}
+    options = {"verify": True, "observers": lambda *now: calls.append(now)}
     simulate(charged, *start, FRAMES, precise(), **options)
     assert calls == [(done, 24) for done in (5, 10, 12, 17, 22, 24)]
 
@@ -256,7 +257,7 @@ def test_what_was_written_before_a_cancellation_has_its_label_errors(tmp_path, c
 
     integrator = make_integrator("dop853", **TOLERANCE, segment=5)
     whole = simulate(charged, *start, FRAMES, integrator, verify=True)
-    options = {"verify": True, "progress": cancel, "output": tmp_path / "run.h5"}
+    options = {"verify": True, "observers": cancel, "output": tmp_path / "run.h5"}
     stop = 7.0  # while the sharper run is on its way
     with pytest.raises(KeyboardInterrupt):
         simulate(charged, *start, FRAMES, integrator, **options)
@@ -270,7 +271,7 @@ def test_what_was_written_before_a_cancellation_has_its_label_errors(tmp_path, c
 
 
 def test_a_bad_output_is_found_before_the_sharper_run(tmp_path, charged, start):
-    options = {"verify": True, "progress": pytest.fail, "output": tmp_path / "none" / "run.h5"}
+    options = {"verify": True, "observers": pytest.fail, "output": tmp_path / "none" / "run.h5"}
     with pytest.raises(InputError, match="`output`"):
         simulate(charged, *start, FRAMES, "leapfrog", **options)
 

@@ -13,10 +13,11 @@ from nbody_baselines.linear import Linear
 from nbody_baselines.lstm import LSTM
 from nbody_baselines.mlp import MLP
 from nbody_baselines.training_mean import TrainingMean
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import make_system, names, surrogate_class
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import make_system, surrogate_class
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -13,7 +13,7 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.surrogates.weights import save_weights
 
@@ -123,7 +123,7 @@ def test_a_caller_may_cancel_a_plugin_by_an_error_of_any_kind(acme):
 
     system = make_system("charged")
     with pytest.raises(KeyError, match="enough"):
-        simulate(system, *system.sample(0, 2), 5, make_integrator("still"), progress=stop)
+        simulate(system, *system.sample(0, 2), 5, make_integrator("still"), observers=stop)
 
 
 def test_training_names_a_misbehaving_surrogate(weights, folder):

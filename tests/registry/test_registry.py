@@ -19,9 +19,10 @@ from nbody_surrogate import (
     register_surrogate,
     register_system,
 )
-from nbody_surrogate.integrators.build import integrator_options
-from nbody_surrogate.registry.registry import is_surrogate, names, surrogate_class
-from nbody_surrogate.surrogates.library import shipped_models
+from nbody_surrogate.integrators.build import find_method
+from nbody_surrogate.registry.lookup import is_surrogate, names
+from nbody_surrogate.registry.registry import surrogate_class
+from nbody_surrogate.surrogates.trained_models import shipped_models
 
 BUILT_IN = {
     "systems": {
@@ -89,7 +90,7 @@ def test_integrators_are_made_by_name(name):
     assert integrator.name == name
     assert integrator.options.segment == 7
     assert integrator.description["integrator"] == name
-    assert integrator_options(name) == set(type(integrator).Options.model_fields)
+    assert find_method(name).options == set(type(integrator).Options.model_fields)
 
 
 def test_systems_are_made_by_name():
@@ -313,7 +314,7 @@ def test_an_integrator_can_be_registered(registered):
     assert register_integrator("mine")(Stepper) is Stepper
     assert "mine" in names("integrators")
     assert isinstance(make_integrator("mine", segment=3), Stepper)
-    assert integrator_options("mine") == {"segment"}
+    assert find_method("mine").options == {"segment"}
     assert not is_surrogate("mine")
 
 
@@ -372,7 +373,8 @@ def test_a_cell_of_a_notebook_can_be_run_again(registered):
     [
         "import nbody_surrogate",
         "import nbody_surrogate; nbody_surrogate.__version__; dir(nbody_surrogate)",
-        "from nbody_surrogate.registry.registry import names; names('systems', 'integrators', 'surrogates')",
+        "from nbody_surrogate.registry.registry import names; "
+        "names('systems', 'integrators', 'surrogates')",
     ],
 )
 def test_importing_the_package_imports_nothing_heavy(statement):

@@ -14,8 +14,8 @@ from nbody_surrogate import Particles
 from nbody_surrogate.results.metrics import (
     drift,
     mean_kinetic,
+    median_drifts,
     rmse,
-    summary,
     valid_prediction_time,
 )
 
@@ -158,9 +158,9 @@ def test_drift_belongs_to_each_trajectory(charged, run):
             assert found[0] == value[b]
 
 
-def test_summary_is_the_median_drift_of_a_run(charged, run):
+def test_median_drifts_are_those_of_the_trajectories(charged, run):
     values = drift(charged, run.x, run.v, run.particles)
-    assert summary(run) == {
+    assert median_drifts(run) == {
         "energy": np.median(values.energy),
         "momentum": np.median(values.momentum),
         "angular_momentum": np.median(values.angular_momentum),

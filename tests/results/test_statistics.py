@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from nbody_surrogate.results import statistics
-from nbody_surrogate.results.statistics import bootstrap_mean
+from nbody_surrogate.results import bootstrap as statistics
+from nbody_surrogate.results.bootstrap import bootstrap_mean
 
 TRIALS = 2000
 

@@ -24,6 +24,7 @@ from nbody_surrogate import (
 )
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.simulation.checkpoint import Checkpoint, read_restart
+from nbody_surrogate.simulation.file_writer import Output
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 
 pytestmark = [
@@ -75,7 +76,14 @@ def test_couplings_are_kept(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(system, *start, FRAMES, method, output="run.h5", checkpoint=RESTART, progress=stop)
+        simulate(
+            system,
+            *start,
+            FRAMES,
+            method,
+            output=Output("run.h5", checkpoint=RESTART),
+            observers=stop,
+        )
     np.testing.assert_array_equal(resume(RESTART).x, whole.x)
 
 

@@ -15,7 +15,7 @@ from commands import FAILURE, MISUSE, nbody_sim
 from nbody_surrogate import read_h5md, register_integrator, simulate
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Frames
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system
 
 AT = 100
@@ -33,7 +33,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def disturbed(monkeypatch):
     """Register uniform motion, during which something happens once."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     actions = []
 
     @register_integrator("disturbed")
@@ -189,7 +189,7 @@ def test_weights_that_vanish_during_a_run_are_not_missed(folder, one_thread):
     def vanish(done, total):
         shutil.rmtree(weights, ignore_errors=True)
 
-    run = simulate(system, *start, 4, method, progress=vanish, output="run.h5")
+    run = simulate(system, *start, 4, method, observers=vanish, output="run.h5")
     assert not weights.exists()
     np.testing.assert_array_equal(run.x, whole.x)
 

@@ -35,12 +35,12 @@ from nbody_surrogate import (
     make_integrator,
     simulate,
 )
-from nbody_surrogate.contracts.card import CardSystem
+from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.surrogate import SurrogateConfig
 from nbody_surrogate.errors import PluginError
 from nbody_surrogate.results.metrics import mean_kinetic
-from nbody_surrogate.simulation.guard.drift_budget import Budget, Readings
+from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -51,11 +51,11 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def readings(energies):
     """Energies (B, F) of unit kinetic energy."""
     values = np.array(energies, dtype=float)
-    return Readings({"energy": values}, {"energy": np.ones_like(values)})
+    return ConservedQuantities({"energy": values}, {"energy": np.ones_like(values)})
 
 
 def test_an_error_that_was_made_stays_counted_after_a_replay():
-    budget = Budget({"energy": 1.0}, readings([[0.0], [0.0]]))
+    budget = DriftBudget({"energy": 1.0}, readings([[0.0], [0.0]]))
     assert budget.errors("energy", readings([[0.25, -0.5], [0.0, 1.0]])).tolist() == [
         [0.25, 0.5],
         [0.0, 1.0],
@@ -104,7 +104,7 @@ def test_a_guarded_surrogate_ends_within_its_budget(charged):
     first, last = (charged.invariants(run.x[:, f], run.v[:, f], particles) for f in (0, -1))
     lost = abs(last.energy - first.energy) / mean_kinetic(run.v, particles)
     assert (lost <= 0.01).all()
-    assert 0 < run.info.guard.share < 1
+    assert 0 < run.info.guard.fallback_share < 1
     plain = simulate(charged, state, particles, 40, method)
     tripped = {event.trajectory for event in run.info.guard.events}
     assert 0 < len(tripped) < 4

@@ -21,6 +21,7 @@ from nbody_surrogate import (
 )
 from nbody_surrogate.formats.h5md import H5MDWriter
 from nbody_surrogate.simulation.checkpoint import read_restart
+from nbody_surrogate.simulation.file_writer import Output
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -63,14 +64,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(folder, name, batch):
         if done > 2.5 * SEGMENT:
             die()
 
-    killed = in_a_process(lambda: run_of(name, batch, checkpoint=RESTART, progress=die_late))
+    killed = in_a_process(lambda: run_of(name, batch, checkpoint=RESTART, observers=die_late))
     assert killed == signal.SIGKILL
     assert read_restart(RESTART).document.frame == 2 * SEGMENT
     assert len(read_h5md("run.h5.part").t) == 1 + 2 * SEGMENT
     assert_same_run(resume(RESTART), whole)
     assert_same_file("run.h5", "whole.h5")
     if name == "guarded set":
-        assert 0 < whole.info.guard.share < 1
+        assert 0 < whole.info.guard.fallback_share < 1
     assert not list(folder.glob("*.part"))
 
 
@@ -121,9 +122,9 @@ def test_a_run_that_is_killed_again_and_again(folder):
 
         return progress
 
-    assert in_a_process(lambda: run_of("dop853", 2, checkpoint=RESTART, progress=dying(3)))
+    assert in_a_process(lambda: run_of("dop853", 2, checkpoint=RESTART, observers=dying(3)))
     for progress in map(dying, (8, 13, 18)):
-        assert in_a_process(partial(resume, RESTART, progress=progress))
+        assert in_a_process(partial(resume, RESTART, observers=progress))
     assert_same_run(resume(RESTART), whole)
     assert_same_run(resume(RESTART), whole)  # it is finished, and is read again
 
@@ -144,7 +145,9 @@ def test_a_failed_trajectory_stays_frozen(folder):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        simulate(system, *start, 40, method, output="run.h5", checkpoint=RESTART, progress=stop)
+        simulate(
+            system, *start, 40, method, output=Output("run.h5", checkpoint=RESTART), observers=stop
+        )
     assert_same_run(resume(RESTART), replace(whole, info=replace(whole.info, seed=None)))
 
 

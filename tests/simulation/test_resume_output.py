@@ -67,7 +67,6 @@ def test_an_existing_output_is_replaced_only_when_asked(folder):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"output": None}, "`checkpoint` needs an `output`"),
         ({"verify": True}, "`verify`"),
         ({"checkpoint": "missing/a"}, "existing folder"),
         ({"checkpoint": "a.h5"}, "'.h5'"),

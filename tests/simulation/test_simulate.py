@@ -21,8 +21,10 @@ from nbody_surrogate import (
     read_h5md,
     simulate,
 )
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.environment.versions import installed_versions, versions
+from nbody_surrogate.simulation.file_writer import Output
+from nbody_surrogate.simulation.observers import WarmUp
 
 METHODS = ["dop853", "rk45", "leapfrog"]
 FRAMES, SEGMENT = 12, 5  # two whole segments and a part of a third
@@ -81,7 +83,7 @@ def test_dop853_is_the_default(charged, start):
 
 
 def test_warming_up_changes_no_frame(charged, start, method):
-    cold, warm = run_of(charged, start, method), run_of(charged, start, method, warm_up=True)
+    cold, warm = run_of(charged, start, method), run_of(charged, start, method, observers=WarmUp())
     assert_same_frames(cold, warm)
     assert cold.info.counters == warm.info.counters
 
@@ -91,7 +93,7 @@ def test_warming_up_changes_no_frame(charged, start, method):
 
 def test_progress_grows_to_the_number_of_frames(charged, start, method):
     calls = []
-    run = run_of(charged, start, method, progress=lambda done, total: calls.append((done, total)))
+    run = run_of(charged, start, method, observers=lambda done, total: calls.append((done, total)))
     done = [call[0] for call in calls]
     assert {call[1] for call in calls} == {FRAMES}
     assert done == sorted(done)
@@ -108,7 +110,7 @@ def test_progress_may_cancel_and_what_is_written_stays(tmp_path, charged, start,
             raise error
 
     with pytest.raises(error):
-        run_of(charged, start, method, progress=cancel, output=tmp_path / "run.h5", seed=1)
+        run_of(charged, start, method, observers=cancel, output=tmp_path / "run.h5")
     assert [file.name for file in tmp_path.iterdir()] == ["run.h5.part"]
     part, whole = read_h5md(tmp_path / "run.h5.part"), run_of(charged, start, method)
     written = 1 + 2 * SEGMENT
@@ -130,7 +132,7 @@ def test_progress_may_cancel_and_what_is_written_stays(tmp_path, charged, start,
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_the_file_holds_the_result_bit_for_bit(tmp_path, charged, method, dimensions):
     start = charged.sample(2, 3, 2, dimensions)
-    run = run_of(charged, start, method, output=tmp_path / "run.h5", seed=2)
+    run = run_of(charged, start, method, output=tmp_path / "run.h5")
     assert [file.name for file in tmp_path.iterdir()] == ["run.h5"]
     stored = read_h5md(tmp_path / "run.h5")
     assert_same_frames(stored, run)
@@ -151,7 +153,7 @@ def test_a_file_is_replaced_only_when_asked(tmp_path, charged, start):
     with pytest.raises(InputError, match="`output`"):
         run_of(charged, start, "rk45", output=path)
     assert_same_frames(read_h5md(path), first)
-    second = run_of(charged, start, "rk45", output=path, overwrite=True)
+    second = run_of(charged, start, "rk45", output=Output(path, overwrite=True))
     assert_same_frames(read_h5md(path), second)
 
 
@@ -160,7 +162,7 @@ def test_a_file_is_replaced_only_when_asked(tmp_path, charged, start):
 
 def test_info_says_how_a_run_came_about(start, method):
     system = make_system("charged", softening=0.2)
-    info = run_of(system, start, method, seed=1, warm_up=True).info
+    info = run_of(system, start, method, observers=WarmUp()).info
     assert info.system == {"system": "charged", **system.spec.model_dump(mode="json")}
     assert info.system.items() >= {"softening": 0.2, "coupling": 1.0, "frame_dt": 0.1}.items()
     assert info.method == make_integrator(method, segment=SEGMENT).description
@@ -197,7 +199,11 @@ def test_versions_name_cyrk_where_it_is_installed(monkeypatch):
 
 
 def test_no_seed_is_made_up(charged, start):
-    assert run_of(charged, start).info.seed is None
+    state, particles = start
+    assert run_of(charged, charged.sample(np.random.default_rng(1), 4, 2)).info.seed is None
+    assert run_of(charged, (State(0.0, state.x, state.v), particles)).info.seed is None
+    later = run_of(charged, start).state(3)
+    assert run_of(charged, (later, particles)).info.seed is None
 
 
 def test_counters_are_summed_over_segments_and_trajectories(charged, start):
@@ -372,7 +378,7 @@ def test_misuse_is_one_line(tmp_path, monkeypatch, charged, start, parameter, va
     called = []
     arguments = {"state": state, "particles": particles, "frames": 3, "output": "run.h5", **values}
     with pytest.raises(InputError) as caught:
-        simulate(charged, **arguments, progress=lambda *now: called.append(now))
+        simulate(charged, **arguments, observers=lambda *now: called.append(now))
     assert str(caught.value).startswith(f"`{parameter}` ")
     assert "\n" not in str(caught.value)
     assert not called

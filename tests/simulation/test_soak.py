@@ -11,6 +11,7 @@ import pytest
 from nbody_surrogate import Guard, NBodyWarning, make_integrator, make_system, read_h5md, simulate
 from nbody_surrogate.results.metrics import mean_kinetic
 from nbody_surrogate.simulation.checkpoint import read_restart
+from nbody_surrogate.simulation.file_writer import Output
 
 FRAMES, N = 10_000, 30
 MORE = 60 * 2**20  # bytes beyond the frames themselves, which fill up memory that was set aside
@@ -53,9 +54,8 @@ def test_a_long_guarded_run_stays_within_its_memory_and_its_budget(tmp_path):
             FRAMES,
             make_integrator("set", device="cpu"),
             guard=guard,
-            output=output,
-            checkpoint=restart,
-            progress=look,
+            output=Output(output, checkpoint=restart),
+            observers=look,
         )
     assert len(seen) == FRAMES // 500
     assert run.info.success

@@ -10,7 +10,7 @@ from scipy.special import ellipk
 
 from built_in_systems import NAMES, ROUNDING, both_dimensions, build, solution
 from nbody_surrogate import Particles, State
-from nbody_surrogate.testing.symmetries import maps
+from nbody_surrogate.testing.system_symmetries import maps
 
 CLOSED_FORM = 1e-9  # solver's error over up to 20 time units
 

@@ -14,7 +14,7 @@ from nbody_surrogate import (
     make_system,
     simulate,
 )
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
 
 class FieldSpec(SystemSpec):

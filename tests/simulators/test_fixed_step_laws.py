@@ -19,7 +19,7 @@ from nbody_surrogate import (
     State,
     simulate,
 )
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws, PairLaw
+from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
 
 # Laws that are constants: nothing of numba is compiled for them
 

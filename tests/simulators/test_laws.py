@@ -20,7 +20,7 @@ from built_in_systems import (
     somewhere,
 )
 from nbody_surrogate import Particles, State
-from nbody_surrogate.testing.symmetries import IMPLIED, maps
+from nbody_surrogate.testing.system_symmetries import IMPLIED, maps
 
 GRADIENT = 1e-9  # of the largest force: fourth-order differences with step 1e-3 at distances > 0.8
 STEP = 1e-3
@@ -126,7 +126,7 @@ def test_the_law_is_the_same_in_python_numpy_torch_and_numba(name, parameters, d
 
 @every_system
 def test_own_laws_are_known_to_compiled_code_and_can_be_cached(name):
-    from nbody_simulators.kernels.laws import _laws, is_own
+    from nbody_simulators.kernels.compiled_laws import _laws, is_own
 
     laws = build(name).force_laws()
     parts = [law.parameters for law in (laws.pair, laws.field) if law is not None]

@@ -10,7 +10,7 @@ import pytest
 
 from built_in_systems import build, class_of, every_case, every_system, somewhere
 from nbody_surrogate import InputError
-from nbody_surrogate.contracts.system import SystemSpec
+from nbody_surrogate.contracts.system_spec import SystemSpec
 
 
 def one_line(caught, *parts):

@@ -11,15 +11,17 @@ from jaxtyping import config
 
 from commands import MISUSE, bad, nbody_sim
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.one_shot import Task
+from nbody_surrogate.evaluation.one_shot_task import OneShotTask
 from nbody_surrogate.files.json_file import write_json
-from nbody_surrogate.results.statistics import Interval
+from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study import jobs
 from nbody_surrogate.study.grid import cells
-from nbody_surrogate.study.jobs import Job, result_path, turned_task
-from nbody_surrogate.study.running import check_study
+from nbody_surrogate.study.jobs import StudyJob, result_path
+from nbody_surrogate.study.rotated_task import turned_task
+from nbody_surrogate.study.run_study import check_study
+from nbody_surrogate.study.significance import over_seeds
 from nbody_surrogate.study.spec import read_study
-from nbody_surrogate.study.summary import over_seeds, summarise
+from nbody_surrogate.study.summary import summarise
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -182,7 +184,7 @@ def verdicts(tmp_path, straight, wild):
     values = {"straight": straight, "wild": wild}
     for cell in cells(study):
         value = values[cell.model.name][cell.seed]
-        path = result_path(Job(study, tmp_path, cell.place, cell, 1))
+        path = result_path(StudyJob(study, tmp_path, cell.place, cell, 1))
         path.parent.mkdir(parents=True)
         np.save(path.with_name("errors.npy"), np.full(4, value))
         interval = {"value": value, "low": value, "high": value}
@@ -221,7 +223,7 @@ def test_intervals_over_seeds_are_student_s():
 
 def test_random_turns_are_about_the_axes_that_are_named():
     x = np.random.default_rng(0).normal(size=(200, 1, 1, 3))
-    task = Task(None, x, x, None, x[:, 0], x[:, 0], 1.0, 1.0, 0.0)
+    task = OneShotTask(None, x, x, None, x[:, 0], x[:, 0], 1.0, 1.0, 0.0)
     assert turned_task(task, "none") is None
     for about, kept in (("y", 1), ("z", 2)):
         turned = turned_task(task, about)
@@ -237,7 +239,7 @@ def test_an_interval_of_one_seed_is_over_trajectories(tmp_path):
     text = THREE.replace("[0, 1, 2]", "[0]")
     study = read_study(written(tmp_path / "one.toml", text))
     for cell in cells(study):
-        path = result_path(Job(study, tmp_path, cell.place, cell, 1))
+        path = result_path(StudyJob(study, tmp_path, cell.place, cell, 1))
         path.parent.mkdir(parents=True)
         spread = np.arange(1.0, 5.0) * (1 if cell.model.name == "straight" else 100)
         np.save(path.with_name("errors.npy"), spread)
@@ -254,7 +256,7 @@ def test_an_interval_of_one_seed_is_over_trajectories(tmp_path):
 
 
 def test_what_a_process_cannot_find_is_refused(tmp_path, monkeypatch):
-    from nbody_surrogate.study import running
+    from nbody_surrogate.study import run_study as running
 
     monkeypatch.setattr(running, "is_local", lambda kind, name: name == "mlp")
     study = read_study(written(tmp_path / "small.toml"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nbody_set.model import SET, SETConfig
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import make_system, register_surrogate
 from toy_surrogates import Windowed
 
@@ -33,7 +33,7 @@ def tiny_set():
 @pytest.fixture
 def own_registry(monkeypatch):
     """What a test registers is forgotten after it."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import torch
 
 from nbody_set.model import SET
 from nbody_surrogate.contracts.state import State
-from nbody_surrogate.contracts.system import AbstractSystem, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import SystemSpec
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry.registry import make_system

@@ -236,7 +236,7 @@ def test_t0_and_progress(system, start):
     late = State(50.0, state.x, state.v)
     ticks = []
     run = simulate(
-        system, late, particles, 25, integrator_of(Windowed()), progress=lambda *a: ticks.append(a)
+        system, late, particles, 25, integrator_of(Windowed()), observers=lambda *a: ticks.append(a)
     )
     assert np.array_equal(run.x, simulate(system, *start, 25, integrator_of(Windowed())).x)
     np.testing.assert_allclose(run.t, 50.0 + DT * np.arange(26), rtol=EPS)

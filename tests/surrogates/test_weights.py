@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load, save
 
 from nbody_set.model import SET, SETConfig
-from nbody_surrogate.contracts.card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.evaluation.rollouts import Truth, one_step, one_step_of_model
 from nbody_surrogate.integrators.build import make_integrator

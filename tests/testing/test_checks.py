@@ -11,14 +11,14 @@ import torch
 from broken_integrators import INTEGRATORS, Mute
 from broken_surrogates import SURROGATES, OneShot, Wild
 from broken_systems import SYSTEMS, named, system_with
-from examples import Pairnet, Yukawa
+from examples import Pairnet, Verlet, Yukawa
 from nbody_surrogate.registry.registry import (
     register_integrator,
     register_surrogate,
     register_system,
 )
 from nbody_surrogate.testing import ConformanceError, checks
-from nbody_surrogate.testing.symmetries import SYMMETRIES
+from nbody_surrogate.testing.system_symmetries import SYMMETRIES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -49,6 +49,12 @@ def test_a_broken_integrator_fails(registered, check):
 def test_a_refusal_has_to_name_the_integrator(registered):
     register_integrator("broken")(type("Broken", (Mute,), {"name": "broken"}))
     assert "'no'" in failure("integrator", "refusals", "_check")
+
+
+def test_a_capability_has_a_name_that_systems_need(registered):
+    cls = type("Broken", (Verlet,), {"name": "broken", "capabilities": frozenset({"neighbors"})})
+    register_integrator("broken")(cls)
+    assert "it holds ['neighbors']" in failure("integrator", "capabilities", "capabilities")
 
 
 # Surrogates

@@ -11,15 +11,15 @@ from broken_surrogates import SURROGATES
 from broken_systems import SYSTEMS, named, system_with
 from examples import Pairnet, Verlet
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.lookup import entries
 from nbody_surrogate.registry.registry import (
-    entries,
     register_integrator,
     register_surrogate,
     register_system,
 )
 from nbody_surrogate.testing import Check, ConformanceError, checks
 from nbody_surrogate.testing.suite import kind_of
-from nbody_surrogate.testing.symmetries import SYMMETRIES
+from nbody_surrogate.testing.system_symmetries import SYMMETRIES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 BUILT_IN = [

@@ -8,7 +8,7 @@ from jaxtyping import config
 
 from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import register_surrogate
 from nbody_surrogate.training.recipe import Recipe
 from trainings import MODEL, Toy, spec
@@ -45,6 +45,6 @@ def unchecked(monkeypatch):
 @pytest.fixture
 def toy(monkeypatch):
     """The name of a stranger's surrogate."""
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     register_surrogate("toy")(Toy)
     return {"surrogate": "toy", "model": {}}

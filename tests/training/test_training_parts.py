@@ -12,8 +12,9 @@ from torch import nn
 
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 from nbody_surrogate.training.diagnosis import diagnose
-from nbody_surrogate.training.losses import FOLLOW, Loss, Passes
+from nbody_surrogate.training.losses import FOLLOW, Loss
 from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.schedule import Passes
 from nbody_surrogate.training.sources import open_sources
 from nbody_surrogate.training.validation import Score, symmetry_error
 

@@ -11,8 +11,9 @@ import pytest
 from nbody_set.model import SET
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import register_surrogate, register_system
+from nbody_surrogate.training.checks import check_data
 from nbody_surrogate.training.recipe import Recipe, read_recipe, recipe_of_run
 from nbody_surrogate.training.trainer import Trainer
 
@@ -38,7 +39,7 @@ class Still(AbstractSurrogate):
 
 @pytest.fixture(autouse=True)
 def strangers(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(lookup, "registered", dict(lookup.registered))
     register_surrogate("still")(Still)
 
 
@@ -174,6 +175,13 @@ def test_what_does_not_fit_is_found_before_any_data_are_made(tmp_path, changes, 
 def test_a_device_must_have_float64(tmp_path):
     with pytest.raises(InputError, match="`device` 'mps' has no float64"):
         Trainer(Recipe(**USUAL), tmp_path, 1, silent, "mps")
+
+
+def test_spacings_that_differ_by_rounding_are_the_same():
+    """As of sources whose configurations have 0.3 and 3 * 0.1."""
+    data = [source(parameters={"frame_dt": dt})["data"][0] for dt in (0.3, 3 * 0.1)]
+    recipe = Recipe(**(USUAL | {"surrogate": "still", "model": {}, "data": data}))
+    check_data(recipe, Still(SurrogateConfig()))
 
 
 def test_sources_share_the_spacing_of_frames(tmp_path):

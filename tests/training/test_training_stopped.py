@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nbody_surrogate.errors import InputError, PluginError, RunError
-from nbody_surrogate.surrogates.library import find_model
+from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.surrogates.weights import load_weights
 from trainings import Toy, left, train, trainer_of
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.results.trajectory import RunInfo
-from nbody_surrogate.viz.scene import render
+from nbody_surrogate.viz.render import render
 from nbody_surrogate.viz.scene.colouring import RAMP, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.tracks import Track

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.viz.scene import check_picture_path, render
+from nbody_surrogate.viz.render import render
+from nbody_surrogate.viz.scene import check_picture_path
 from nbody_surrogate.viz.scene.scene import Scene
 from pictures import SIZE, moved, trajectory, warm
 
@@ -169,7 +170,8 @@ def python(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
 
 def test_checking_a_path_loads_neither_pyvista_nor_torch(tmp_path: Path) -> None:
     code = (
-        "import sys; from nbody_surrogate.viz.scene import check_picture_path, render\n"
+        "import sys; from nbody_surrogate.viz.scene import check_picture_path\n"
+        "from nbody_surrogate.viz.render import render\n"
         "check_picture_path(sys.argv[1])\n"
         "print([name for name in ('pyvista', 'vtkmodules', 'torch') if name in sys.modules])"
     )

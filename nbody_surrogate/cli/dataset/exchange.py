@@ -78,7 +78,7 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
     FileFormatError
         If a file is damaged.
     """
-    from nbody_surrogate.cli.request import given
+    from nbody_surrogate.cli.request import not_none
     from nbody_surrogate.datasets.exchange.nri import NriFiles
 
     frame_dt = 0.1 if options["frame_dt"] is None else options["frame_dt"]
@@ -89,20 +89,20 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
         options["suffix"],
         parameters=parameters,
         task=_task(options["task"]),
-        **given(**{key: options[key] for key in keys}),
+        **not_none(**{key: options[key] for key in keys}),
     )
 
 
 def _task(text: str | None) -> Any:
     from nbody_surrogate.contracts.parameters import validated
-    from nbody_surrogate.datasets.spec import Task
+    from nbody_surrogate.datasets.spec import TaskSpec
 
     if text is None:
         return None
     first, colon, last = text.partition(":")
     if not (colon and first.strip().isdecimal() and last.strip().isdecimal()):
         raise InputError(f"`task` must be INPUT:TARGET, such as 30:40, got {text!r}")
-    return validated(Task, {"input": int(first), "target": int(last)}, "`--task`")
+    return validated(TaskSpec, {"input": int(first), "target": int(last)}, "`--task`")
 
 
 @click.command("import")

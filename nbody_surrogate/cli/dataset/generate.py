@@ -11,7 +11,7 @@ import rich_click as click
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.request import given
+from nbody_surrogate.cli.request import not_none
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -63,27 +63,27 @@ def generate(
 
     if quiet:
         warnings.simplefilter("ignore", NBodyWarning)
-    changes = given(preset=preset, **{key: options[key] for key in CHANGES})
+    changes = not_none(preset=preset, **{key: options[key] for key in CHANGES})
     if parameter:
         changes["parameters"] = parameters_of(parameter)
-    recipe = _recipe(spec, changes)
-    if recipe.has_zero_target:
-        warnings.warn(_zero_target(recipe), NBodyWarning, stacklevel=1)
-    folder = output or _folder(spec, preset, recipe)
+    resolved = _resolved(spec, changes)
+    if resolved.has_zero_target:
+        warnings.warn(_zero_target(resolved), NBodyWarning, stacklevel=1)
+    folder = output or _folder(spec, preset, resolved)
     kept = interruptible("finished shards are kept, the same command goes on from there")
-    with kept, progress_bar("trajectories", recipe.trajectories, hidden=quiet) as progress:
-        made = generate_dataset(recipe, folder, workers=workers, progress=progress)
+    with kept, progress_bar("trajectories", resolved.trajectories, hidden=quiet) as progress:
+        made = generate_dataset(resolved, folder, workers=workers, progress=progress)
     if not quiet:
         from nbody_surrogate.cli.dataset.info import print_info
 
         print_info(made)
 
 
-def _recipe(spec: Path | None, changes: dict[str, Any]) -> DatasetSpec:
+def _resolved(file: Path | None, changes: dict[str, Any]) -> DatasetSpec:
     from nbody_surrogate.datasets.spec import preset_names, read_spec, resolve
 
-    if spec is not None:
-        return read_spec(spec, **changes)
+    if file is not None:
+        return read_spec(file, **changes)
     if "preset" not in changes:
         raise InputError(
             f"`spec` or `preset` is needed: a TOML file, or one of {', '.join(preset_names())}"
@@ -91,17 +91,17 @@ def _recipe(spec: Path | None, changes: dict[str, Any]) -> DatasetSpec:
     return resolve(changes)
 
 
-def _zero_target(recipe: DatasetSpec) -> str:
-    assert recipe.task is not None
+def _zero_target(spec: DatasetSpec) -> str:
+    assert spec.task is not None
     return (
-        f"the target, row {recipe.task.target}, is left zero in all trajectories, as the released "
+        f"the target, row {spec.task.target}, is left zero in all trajectories, as the released "
         "program leaves it: a model that answers 0 has no error. It is for showing just that; "
         "for all else use the preset set-paper"
     )
 
 
-def _folder(spec: Path | None, preset: str | None, recipe: DatasetSpec) -> Path:
+def _folder(file: Path | None, preset: str | None, spec: DatasetSpec) -> Path:
     """Name a folder after what it holds; a run that was ended finds it again."""
-    name = spec.stem if spec is not None else preset
-    horizon = "" if recipe.window is None else f"-h{recipe.window.horizon}"
-    return Path("data") / f"{name}-n{recipe.particles}{horizon}-seed{recipe.seed}".replace(":", "-")
+    name = file.stem if file is not None else preset
+    horizon = "" if spec.window is None else f"-h{spec.window.horizon}"
+    return Path("data") / f"{name}-n{spec.particles}{horizon}-seed{spec.seed}".replace(":", "-")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nbody_surrogate.datasets.audit.finding import Finding
-from nbody_surrogate.datasets.audit.rows import RowChecks
-from nbody_surrogate.datasets.audit.solver import SolverCheck
+from nbody_surrogate.datasets.audit.row_checks import RowChecks
+from nbody_surrogate.datasets.audit.solver_check import SolverCheck
 from nbody_surrogate.datasets.dataset import AbstractTrajectories, Dataset
 from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import InputError

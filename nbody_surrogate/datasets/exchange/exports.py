@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import SPLITS, check_suffix
-from nbody_surrogate.datasets.shard import Block
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.npy import write_npy
 
 __all__ = ["export_npz", "export_nri"]
@@ -23,7 +23,7 @@ class _Column(NamedTuple):
     """An array of a split: its shape without the first axis, and how a block gives it."""
 
     shape: tuple[int, ...]
-    take: Callable[[Block], np.ndarray]
+    take: Callable[[TrajectoryBlock], np.ndarray]
 
 
 def export_npz(dataset: Dataset, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
@@ -72,7 +72,7 @@ def _npz_columns(dataset: Dataset) -> dict[str, _Column]:
 
 def _write_archive(path: Path, dataset: Dataset, split: str, columns: dict[str, _Column]) -> None:
     size = len(dataset.part(split))
-    with whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for key, column in columns.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
@@ -125,7 +125,7 @@ def export_nri(
     _check_targets(Path(folder), list(targets.values()), overwrite)
     for (split, kind), path in targets.items():
         column, size = columns[kind], len(dataset.part(split))
-        with whole_file(path) as stream:
+        with atomic_file(path) as stream:
             write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
     return list(targets.values())
 
@@ -145,13 +145,13 @@ def _nri_columns(dataset: Dataset) -> dict[str, _Column]:
     return columns
 
 
-def _products(block: Block) -> np.ndarray:
+def _products(block: TrajectoryBlock) -> np.ndarray:
     charges = block.particles.charges
     products: np.ndarray = charges[:, :, None] * charges[:, None, :]
     return products
 
 
-def _couplings(block: Block) -> np.ndarray:
+def _couplings(block: TrajectoryBlock) -> np.ndarray:
     assert block.particles.couplings is not None
     return block.particles.couplings
 
@@ -171,7 +171,7 @@ def _check_fitting(dataset: Dataset) -> None:
 
 
 def _parts(
-    dataset: Dataset, split: str, take: Callable[[Block], np.ndarray]
+    dataset: Dataset, split: str, take: Callable[[TrajectoryBlock], np.ndarray]
 ) -> Iterator[np.ndarray]:
     return (take(block) for block in dataset.blocks(split))
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import NriFiles
-from nbody_surrogate.datasets.folder import LOCK, check_space, made_by, remove_parts, sole_writer
+from nbody_surrogate.datasets.folder import check_space, made_by, remove_parts
 from nbody_surrogate.datasets.manifest import (
     Manifest,
     ShardRecord,
@@ -17,8 +18,10 @@ from nbody_surrogate.datasets.manifest import (
     spec_hash,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import Block, ShardData, file_hash, shard_name, write_shard
+from nbody_surrogate.datasets.shard import ShardData, shard_name, write_shard
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.folder_lock import LOCK, sole_writer
+from nbody_surrogate.files.sha256 import file_hash
 
 __all__ = ["import_nri"]
 
@@ -98,7 +101,7 @@ def import_nri(
     return Dataset(folder)
 
 
-def _check_finite(block: Block, part: range, splits: dict[str, range]) -> None:
+def _check_finite(block: TrajectoryBlock, part: range, splits: dict[str, range]) -> None:
     for key, values in (("loc", block.x), ("vel", block.v)):
         if not np.isfinite(values).all():
             b, row = np.argwhere(~np.isfinite(values).all((2, 3)))[0].tolist()

@@ -26,9 +26,9 @@ import numpy as np
 
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
-from nbody_surrogate.datasets.shard import Block
-from nbody_surrogate.datasets.spec import DatasetSpec, Task
+from nbody_surrogate.datasets.spec import DatasetSpec, TaskSpec
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.npy import NpyFile
 
@@ -73,7 +73,7 @@ class NriFiles(AbstractTrajectories):
         The number of the first row's frame: its time is ``first * frame_dt``.
     velocity_lag : float
         How far in time velocities are behind positions.
-    task : Task, optional
+    task : TaskSpec, optional
 
     Raises
     ------
@@ -92,7 +92,7 @@ class NriFiles(AbstractTrajectories):
         parameters: Mapping[str, Any] | None = None,
         first: int = 1,
         velocity_lag: float = 0.0,
-        task: Task | None = None,
+        task: TaskSpec | None = None,
     ) -> None:
         self.folder = Path(folder)
         if suffix is None:
@@ -149,13 +149,13 @@ class NriFiles(AbstractTrajectories):
         """All files."""
         return [file.path for files in self._splits.values() for file in files.files]
 
-    def _read(self, start: int, stop: int) -> Block:
+    def _read(self, start: int, stop: int) -> TrajectoryBlock:
         pieces = []
         for name, part in self.spec.ranges.items():
             begin, end = max(start, part.start), min(stop, part.stop)
             if begin < end:
                 pieces.append(_block(self._splits[name], begin - part.start, end - part.start))
-        return Block.joined(pieces)
+        return TrajectoryBlock.joined(pieces)
 
 
 def check_suffix(suffix: str) -> None:
@@ -197,8 +197,12 @@ def _open(folder: Path, split: str, suffix: str) -> _Quadruple | None:
     for kind in ("loc", "vel", "edges"):
         if kind not in there:
             raise InputError(f"`files` must hold {paths[kind].name!r} beside {there[0]!r} of it")
-    loc, vel, edges = (NpyFile(paths[kind]) for kind in ("loc", "vel", "edges"))
-    return _Quadruple(loc, vel, edges, NpyFile(paths["charges"]) if "charges" in there else None)
+    return _Quadruple(
+        NpyFile(paths["loc"]),
+        NpyFile(paths["vel"]),
+        NpyFile(paths["edges"]),
+        NpyFile(paths["charges"]) if "charges" in there else None,
+    )
 
 
 def _checked(files: _Quadruple) -> tuple[int, int, int]:
@@ -223,8 +227,9 @@ def _checked(files: _Quadruple) -> tuple[int, int, int]:
     return rows, dimensions, n
 
 
-def _block(files: _Quadruple, start: int, stop: int) -> Block:
-    x, v = (file.read(start, stop).swapaxes(2, 3) for file in (files.loc, files.vel))
+def _block(files: _Quadruple, start: int, stop: int) -> TrajectoryBlock:
+    x = files.loc.read(start, stop).swapaxes(2, 3)  # (S, T, D, N) to (S, T, N, D)
+    v = files.vel.read(start, stop).swapaxes(2, 3)
     edges = files.edges.read(start, stop)
     count, n = edges.shape[:2]
     apart = ~np.eye(n, dtype=bool)  # nothing is said of the diagonal
@@ -232,11 +237,13 @@ def _block(files: _Quadruple, start: int, stop: int) -> Block:
     try:
         if files.charges is None:
             bonds = np.where(apart, edges, 0.0)
-            return Block(x, v, Particles(np.zeros((count, n)), np.ones((count, n)), bonds))
+            return TrajectoryBlock(
+                x, v, Particles(np.zeros((count, n)), np.ones((count, n)), bonds)
+            )
         charges = files.charges.read(start, stop).reshape(count, n)
         products = charges[:, :, None] * charges[:, None, :]
         if not np.allclose(edges[:, apart], products[:, apart], rtol=SAME, atol=SAME):
             raise InputError("they must be the products of the charges")
-        return Block(x, v, Particles(charges, np.ones((count, n))))
+        return TrajectoryBlock(x, v, Particles(charges, np.ones((count, n))))
     except InputError as error:
         raise FileFormatError(f"{where}: {error}") from None

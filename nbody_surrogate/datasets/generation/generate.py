@@ -16,27 +16,36 @@ from nbody_surrogate.datasets.folder import (
     is_finished,
     is_whole,
     remove_parts,
-    sole_writer,
 )
 from nbody_surrogate.datasets.generation.legacy_stream import LegacyStream
-from nbody_surrogate.datasets.generation.shard_job import Job, Maker, verified_rows
+from nbody_surrogate.datasets.generation.measure_label_error import (
+    label_error_rows,
+    sharper_solver,
+    solver_text,
+    summarised,
+)
+from nbody_surrogate.datasets.generation.shard_job import ShardJob, make_shard
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import (
     Manifest,
     ShardRecord,
     spec_hash,
-    summarised,
     write_manifest,
 )
-from nbody_surrogate.datasets.shard import ShardReader, file_hash, shard_name
+from nbody_surrogate.datasets.shard import ShardReader, shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.files.folder_lock import sole_writer
+from nbody_surrogate.files.sha256 import file_hash
 from nbody_surrogate.parallel.processes import run_here, run_on_workers
-from nbody_surrogate.registry.registry import is_local
+from nbody_surrogate.registry.lookup import is_local
 
 __all__ = ["generate_dataset"]
 
 SECONDS = 1.0
 """Between two notes of what is finished."""
+
+DIED = "a worker process died, perhaps for want of memory; use fewer `workers` or a smaller `shard`"
 
 Progress = Callable[[float, int], None]
 """Called with the trajectories made so far and the total; may raise to cancel."""
@@ -80,7 +89,7 @@ def generate_dataset(
     """
     if workers < 1:
         raise InputError(f"`workers` must be at least 1, got {workers}")
-    maker = Maker(spec, threads=workers)
+    maker = TrajectoryMaker(spec, threads=workers)
     maker.check()
     if workers > 1 and not maker.threaded:
         _check_portable(spec)
@@ -107,7 +116,7 @@ def _check_portable(spec: DatasetSpec) -> None:
 class _Generation:
     """One run: which shards are there, which are missing."""
 
-    def __init__(self, maker: Maker, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, maker: TrajectoryMaker, folder: Path, manifest: Manifest) -> None:
         self.maker, self.spec, self.folder = maker, maker.spec, folder
         self.manifest, self.hash = manifest, spec_hash(maker.spec)
         self.parts = {shard_name(i): part for i, part in enumerate(self.spec.shards)}
@@ -130,9 +139,9 @@ class _Generation:
 
         jobs, processes = self._jobs(), min(workers, len(missing))
         if self.maker.threaded or processes <= 1:
-            done = run_here(jobs, tick)
+            done = run_here(make_shard, jobs, tick)
         else:
-            done = run_on_workers(jobs, processes, tick)
+            done = run_on_workers(make_shard, jobs, processes, tick, died=DIED, finish=True)
         try:
             for job in done:
                 self._record(job.path.name)
@@ -140,7 +149,7 @@ class _Generation:
         except RunError as error:
             raise RunError(f"{error}; {self._kept()}") from None
         finally:
-            done.close()  # type: ignore[attr-defined]
+            done.close()
             remove_parts(self.folder)
             with suppress(RunError):  # what is not noted is found again
                 self._write()
@@ -189,7 +198,7 @@ class _Generation:
         if time.monotonic() - self.written > SECONDS:
             self._write()
 
-    def _jobs(self) -> Iterator[Job]:
+    def _jobs(self) -> Iterator[ShardJob]:
         """Missing shards in order, with their starts where these come from one stream."""
         stream = None
         if self.spec.legacy is not None:
@@ -202,7 +211,7 @@ class _Generation:
                     self._jump(stream, path, part)
                 continue
             starts = None if stream is None else stream.draw(part)
-            yield Job(self.spec, self.hash, path, part, self.maker.threads, starts)
+            yield ShardJob(self.spec, self.hash, path, part, self.maker.threads, starts)
 
     def _jump(self, stream: LegacyStream, path: Path, part: range) -> None:
         with ShardReader(path, self.hash) as shard:
@@ -215,7 +224,7 @@ class _Generation:
 
     def _summarise(self) -> None:
         """Note how wrong the rows may be, of all that the shards say."""
-        tight = self.maker.sharper()
+        tight = sharper_solver(self.maker.integrator)
         errors = []
         for name in self.parts:
             with ShardReader(self.folder / name, self.hash) as shard:
@@ -224,14 +233,5 @@ class _Generation:
         if tight is None or not taken:
             self._write(label_error_note=f"{self.spec.integrator} cannot be made sharper")
             return
-        label = _label(tight.description)
-        rows = verified_rows(self.spec)
-        self._write(label_error=summarised(label, rows, np.concatenate(taken)))
-
-
-def _label(description: dict[str, object]) -> str:
-    """Name an integrator with the option that makes it sharper."""
-    for key in ("rtol", "step", "substeps"):
-        if description.get(key) is not None:
-            return f"{description['integrator']}, {key} {description[key]:g}"
-    return str(description["integrator"])
+        rows, method = label_error_rows(self.spec), solver_text(tight.description)
+        self._write(label_error=summarised(method, rows, np.concatenate(taken)))

@@ -1,19 +1,40 @@
-"""Starts of published data sets: one stream for all trajectories, drawn in turn."""
+"""Starts of published data sets: one stream for all trajectories, drawn in turn.
+
+So that a data set can be made shard by shard and gone on with, each shard keeps the state of the
+stream after its last draw.
+"""
 
 from __future__ import annotations
 
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, stacked
-from nbody_surrogate.datasets.generation.shard_job import Starts
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, stacked
 from nbody_surrogate.datasets.spec import DatasetSpec
 
-__all__ = ["LegacyStream"]
+__all__ = ["LegacyStarts", "LegacyStream"]
 
 LARGEST = np.array([2.0**32 - 1] * 624 + [624, 1])
 """Of the whole numbers in a state: 624 words, the place among them, whether a number is cached."""
+
+
+class LegacyStarts(NamedTuple):
+    """Starts of some trajectories, drawn from a legacy stream.
+
+    Attributes
+    ----------
+    state : State, shape (B, N, D)
+    particles : Particles, shape (B, N)
+    stream : ndarray, shape (627,)
+        State of the stream after them.
+    """
+
+    state: State
+    particles: Particles
+    stream: np.ndarray
 
 
 @final
@@ -33,14 +54,14 @@ class LegacyStream:
         self._stream = np.random.RandomState(spec.seed)
         self._place = 0
 
-    def draw(self, part: range) -> Starts:
+    def draw(self, part: range) -> LegacyStarts:
         """Draw the starts of trajectories, all of which lie further on in the stream."""
         draws = []
         for i in part:
             for _ in range(self._place_of(i) - self._place):
                 self._next()
             draws.append(self._next())
-        return Starts(*stacked(draws), self._state())
+        return LegacyStarts(*stacked(draws), self._state())
 
     def _next(self) -> Draw:
         spec = self._spec

@@ -20,33 +20,32 @@ from jaxtyping import Float64
 from nbody_surrogate.environment.machine import accelerator, load, processor
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
-from nbody_surrogate.evaluation.work_precision.timing import (
-    CLOCKS,
-    MOST,
-    Task,
-    check_clock,
+from nbody_surrogate.evaluation.work_precision.benchmark import (
+    Benchmark,
     check_horizons,
-    costs,
     segment_for,
-    system_of,
 )
+from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
+from nbody_surrogate.evaluation.work_precision.timing import CLOCKS, MOST, check_clock, costs
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.integrators.reference import default_reference
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_median
 from nbody_surrogate.results.metrics import rmse
-from nbody_surrogate.results.statistics import Interval, bootstrap_median
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["measure"]
 
-TIGHT, BOUND = 1e-13, 1e-12
+TIGHT = 1e-13  # tolerance of the truth, about what float64 allows
+BOUND = 1e-12
+"""A run this much looser is further from the exact solution than the truth is, so the difference of
+the two bounds the error of the truth."""
 
 
 def measure(
     contenders: Sequence[Contender],
-    task: Task,
+    benchmark: Benchmark,
     *,
     seconds: float = 1.0,
     threads: int = 1,
@@ -59,7 +58,7 @@ def measure(
     ----------
     contenders : sequence of Contender
         Each fits the system.
-    task : Task
+    benchmark : Benchmark
     seconds : float
         About how long each method and batch is timed, by 3 to 15 repeats; fewer where they would
         take four times as long.
@@ -76,20 +75,20 @@ def measure(
     InputError
         If a horizon is no whole number of frames, or a batch larger than the starts.
     """
-    _check(task)
+    _check(benchmark)
     check_clock(clock, threads)
-    truth, reference, own = _truth(task, threads)
+    truth, reference, own = _truth(benchmark, threads)
     tick = _Ticks(progress, len(contenders) * (1 + MOST))
-    errors = [_errors(each, task, truth, tick) for each in contenders]
-    taken = costs(contenders, task, seconds, CLOCKS[clock], tick)
+    errors = [_errors(each, benchmark, truth, tick) for each in contenders]
+    taken = costs(contenders, benchmark, seconds, CLOCKS[clock], tick)
     points = [
-        _point(each, task, horizon, batch, errors[number], taken[number, batch])
-        for batch in task.batches
-        for horizon in task.horizons
+        _point(each, benchmark, horizon, batch, errors[number], taken[number, batch])
+        for batch in benchmark.batches
+        for horizon in benchmark.horizons
         for number, each in enumerate(contenders)
     ]
     devices = {point.device for point in points} - {"cpu"}
-    conditions = _conditions(task, threads, clock, sorted(devices))
+    conditions = _conditions(benchmark, threads, clock, sorted(devices))
     return WorkPrecision(with_front(points), reference, own, conditions)
 
 
@@ -113,43 +112,50 @@ class _Ticks:
             self._progress(self._done, self._total)
 
 
-def _truth(task: Task, threads: int) -> tuple[Ensemble, str, dict[float, float]]:
+def _truth(benchmark: Benchmark, threads: int) -> tuple[Ensemble, str, dict[float, float]]:
     """Return the reference's run, its label, and a bound of its error at each horizon."""
-    name = default_reference(task.system, len(task.state.x))
-    options = {"segment": segment_for(task.frames)}
+    name = default_reference(benchmark.system, len(benchmark.state.x))
+    options = {"segment": segment_for(benchmark.frames)}
     if name.endswith("compiled"):
         options["threads"] = threads
     runs = [
         simulate(
-            task.system,
-            task.state,
-            task.particles,
-            task.frames,
+            benchmark.system,
+            benchmark.state,
+            benchmark.particles,
+            benchmark.frames,
             make_integrator(name, rtol=tolerance, atol=tolerance, **options),
         )
         for tolerance in (TIGHT, BOUND)
     ]
-    apart = np.median(rmse(runs[0].x, runs[1].x)[:, task.at], axis=0)
-    own = {horizon: float(value) for horizon, value in zip(task.horizons, apart, strict=True)}
+    apart = np.median(rmse(runs[0].x, runs[1].x)[:, benchmark.at], axis=0)
+    own = {horizon: float(value) for horizon, value in zip(benchmark.horizons, apart, strict=True)}
     return runs[0], runs[0].info.label, own
 
 
-def _errors(each: Contender, task: Task, truth: Ensemble, tick: _Ticks) -> _Errors:
-    system = system_of(each, task)
-    run = simulate(system, task.state, task.particles, task.frames, each.method, dt=task.dt)
+def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks) -> _Errors:
+    system = benchmark.system_for(each)
+    run = simulate(
+        system, benchmark.state, benchmark.particles, benchmark.frames, each.method, dt=benchmark.dt
+    )
     tick()
     nfev = run.info.counters.get("nfev")
-    span = len(run) * task.frames * task.dt
+    span = len(run) * benchmark.frames * benchmark.dt
     failures = sum(code != 0 for code in run.info.status)
-    error = rmse(truth.x, run.x)[:, task.at]
+    error = rmse(truth.x, run.x)[:, benchmark.at]
     return _Errors(error, failures, None if nfev is None else nfev / span)
 
 
 def _point(
-    each: Contender, task: Task, horizon: float, batch: int, made: _Errors, times: list[float]
+    each: Contender,
+    benchmark: Benchmark,
+    horizon: float,
+    batch: int,
+    made: _Errors,
+    times: list[float],
 ) -> Point:
-    error = made.rmse[:, task.horizons.index(horizon)]
-    span = task.frames * task.dt
+    error = made.rmse[:, benchmark.horizons.index(horizon)]
+    span = benchmark.frames * benchmark.dt
     per_unit = 1e3 * np.array(times) / span
     return Point(
         label=each.label,
@@ -171,21 +177,26 @@ def _point(
     )
 
 
-def _check(task: Task) -> None:
-    starts = len(task.state.x)
-    check_horizons(task.horizons, task.dt)
-    for batch in task.batches:
+def _check(benchmark: Benchmark) -> None:
+    starts = len(benchmark.state.x)
+    check_horizons(benchmark.horizons, benchmark.dt)
+    for batch in benchmark.batches:
         if not 1 <= batch <= starts:
             raise InputError(f"`batch` must be from 1 to the {starts} starts, got {batch}")
 
 
-def _conditions(task: Task, threads: int, clock: str, devices: list[str]) -> dict[str, Any]:
+def _conditions(
+    benchmark: Benchmark, threads: int, clock: str, devices: list[str]
+) -> dict[str, Any]:
     """Say what the times were taken with."""
     return {
-        "system": {"system": task.system.name, **task.system.spec.model_dump(mode="json")},
-        "particles": task.particles.n,
-        "trajectories": len(task.state.x),
-        "duration": task.frames * task.dt,
+        "system": {
+            "system": benchmark.system.name,
+            **benchmark.system.spec.model_dump(mode="json"),
+        },
+        "particles": benchmark.particles.n,
+        "trajectories": len(benchmark.state.x),
+        "duration": benchmark.frames * benchmark.dt,
         "threads": threads,
         "clock": clock,
         "processor": processor(),

@@ -8,9 +8,10 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts.laws import ForceLaws
+from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import make_system
 
@@ -25,7 +26,7 @@ class NumpyForceSpec(SystemSpec):
 
 
 @final
-class NumpyForce(AbstractSystem):
+class NumpyForce(AbstractSystem[NumpyForceSpec]):
     """Another system's forces by NumPy's array operations, as most scripts would write them.
 
     All N x N pairs at a time, by the system's own laws. It offers no laws itself, so that no
@@ -38,18 +39,22 @@ class NumpyForce(AbstractSystem):
 
     @cached_property
     def _system(self) -> AbstractSystem:
-        assert isinstance(self.spec, NumpyForceSpec)
         return make_system(self.spec.of, **self.spec.parameters)
 
     @cached_property
     def _laws(self) -> ForceLaws:
         laws = self._system.force_laws()
-        if laws is None:
+        if laws is None or self._system.needs:  # laws are of pairs in open space
             raise InputError(
                 f"`system` {self._system.name!r} has no laws to be written in NumPy; "
                 "its own force is the only one"
             )
         return laws
+
+    @property
+    def has_potential(self) -> bool:
+        """Whether the system itself has one."""
+        return self._system.has_potential
 
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Accelerations by the other particles, shape (B, N, D)."""

@@ -1,103 +1,21 @@
-"""What methods cost: the starts that they run, and the clocks that they run by."""
+"""What methods cost: runs of the same starts in turn, by the clock."""
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
+from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
 from nbody_surrogate.integrators.method_text import Contender
 
-__all__ = [
-    "CLOCKS",
-    "MOST",
-    "Task",
-    "check_clock",
-    "check_horizons",
-    "costs",
-    "segment_for",
-    "system_of",
-]
+__all__ = ["CLOCKS", "MOST", "check_clock", "costs"]
 
-SEGMENT = 50
 LEAST, MOST = 3, 15  # repeats
 LONGEST = 4.0  # times as long as asked, after which fewer repeats will do
-WHOLE = 1e-6
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-
-
-class Task(NamedTuple):
-    """The starts that all methods run.
-
-    Attributes
-    ----------
-    system : AbstractSystem
-    state : State, shape (S, N, D)
-    particles : Particles, shape (S, N)
-    horizons : tuple of float
-        Times since the start at which errors are taken, multiples of the frame spacing.
-    batches : tuple of int
-        How many of the starts run at a time where the cost is taken, at most S.
-    """
-
-    system: AbstractSystem
-    state: State
-    particles: Particles
-    horizons: tuple[float, ...]
-    batches: tuple[int, ...]
-
-    @property
-    def dt(self) -> float:
-        """Time between frames."""
-        return self.system.spec.frame_dt
-
-    @property
-    def frames(self) -> int:
-        """Frames up to the longest horizon."""
-        return max(self.at)
-
-    @property
-    def at(self) -> list[int]:
-        """The frame of each horizon."""
-        return [round(horizon / self.dt) for horizon in self.horizons]
-
-    def some(self, first: int, count: int) -> tuple[State, Particles]:
-        """Return some of the starts."""
-        part = slice(first, first + count)
-        bonds = self.particles.couplings
-        return State(self.state.t, self.state.x[part], self.state.v[part]), Particles(
-            self.particles.charges[part],
-            self.particles.masses[part],
-            None if bonds is None else bonds[part],
-        )
-
-
-def segment_for(frames: int) -> int:
-    """Choose a segment that `frames` fill, as some methods always compute whole ones."""
-    return math.ceil(frames / math.ceil(frames / SEGMENT))
-
-
-def check_horizons(horizons: Sequence[float], dt: float) -> None:
-    """Demand whole numbers of frames.
-
-    Raises
-    ------
-    InputError
-        If one is not.
-    """
-    for horizon in horizons:
-        frames = round(horizon / dt)
-        if frames < 1 or abs(frames * dt / horizon - 1) > WHOLE:
-            raise InputError(
-                f"`horizon` must be a whole number of frames of {dt:g}, got {horizon:g}; "
-                f"use {max(frames, 1) * dt:g}"
-            )
 
 
 def check_clock(clock: str, threads: int) -> None:
@@ -118,41 +36,63 @@ def check_clock(clock: str, threads: int) -> None:
 
 def costs(
     contenders: Sequence[Contender],
-    task: Task,
+    benchmark: Benchmark,
     seconds: float,
     clock: Callable[[], float],
     tick: Callable[[], None],
 ) -> dict[tuple[int, int], list[float]]:
-    """Time runs of each contender and batch, in turn, in seconds per trajectory."""
+    """Time runs of each contender and batch.
+
+    The methods take turns, repeat by repeat: where the machine becomes slower for a while, as by
+    another process or its own heat, all of them meet it. Each repeat runs other starts, so that
+    one with a close encounter does not decide.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+    benchmark : Benchmark
+    seconds : float
+        About how long each method and batch is timed.
+    clock : callable
+        Returns seconds.
+    tick : callable
+        Called after each contender and repeat.
+
+    Returns
+    -------
+    dict of (contender, batch) to list of float
+        Seconds per trajectory, one for each repeat.
+    """
     times: dict[tuple[int, int], list[float]] = {
-        (number, batch): [] for number in range(len(contenders)) for batch in task.batches
+        (number, batch): [] for number in range(len(contenders)) for batch in benchmark.batches
     }
-    starts = len(task.state.x)
+    starts = len(benchmark.state.x)
     for repeat in range(MOST):
         for number, each in enumerate(contenders):
-            for batch in task.batches:
+            for batch in benchmark.batches:
                 taken = times[number, batch]
                 if _enough(len(taken), sum(taken) * batch, seconds):
                     continue
                 first = batch * repeat % (starts - starts % batch)
-                some = task.some(first, batch)
-                if repeat == 0:
-                    _timed(each, task, *some, frames=1, clock=clock)
-                taken.append(_timed(each, task, *some, task.frames, clock) / batch)
+                some = benchmark.some(first, batch)
+                if repeat == 0:  # not counted: code is compiled, caches are filled
+                    _timed(each, benchmark, *some, frames=1, clock=clock)
+                taken.append(_timed(each, benchmark, *some, benchmark.frames, clock) / batch)
             tick()
     return times
 
 
 def _timed(
     each: Contender,
-    task: Task,
+    benchmark: Benchmark,
     state: State,
     particles: Particles,
     frames: int,
     clock: Callable[[], float],
 ) -> float:
     """Time the steps alone: not the start, and not the gathering of frames."""
-    carry: Carry | None = each.method.start(system_of(each, task), state, particles, task.dt)
+    system = benchmark.system_for(each)
+    carry: Carry | None = each.method.start(system, state, particles, benchmark.dt)
     left, spent = frames, 0.0
     while carry is not None and left > 0:
         wanted = min(each.method.options.segment, left)
@@ -161,11 +101,6 @@ def _timed(
         spent += clock() - began
         carry, left = segment.carry, left - wanted
     return spent
-
-
-def system_of(each: Contender, task: Task) -> AbstractSystem:
-    """Return the system as a method is to have it."""
-    return with_numpy_force(task.system) if each.numpy_force else task.system
 
 
 def _enough(repeats: int, spent: float, seconds: float) -> bool:

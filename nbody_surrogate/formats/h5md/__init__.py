@@ -7,7 +7,9 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
      +- modules/units               version [1, 0], system "reduced"
     particles
      +- trajectory_0000             one group for each of the B trajectories
-         +- box                     dimension D, boundary "none" (D times)
+         +- box                     dimension D, boundary "none" or "periodic" for each axis, and
+                                    with a periodic one edges: step, time and value (T, D), which
+                                    is 0 along an open axis
          +- position, velocity      step (T,), time (T,), value (T, N, D)
          +- charge, mass            (N,)
          +- couplings               (N, N), where the particles have them
@@ -32,14 +34,15 @@ What is not written yet reads as zeros; `read_h5md` leaves it out.
 
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md.layout import MAX_BYTES
-from nbody_surrogate.formats.h5md.output_path import check_output_path
 from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.writer import H5MDWriter
+from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_disk_space
 
 __all__ = [
     "MAX_BYTES",
     "H5MDReader",
     "H5MDWriter",
+    "check_disk_space",
     "check_output_path",
     "part_path",
     "read_h5md",

@@ -13,21 +13,21 @@ from pydantic import TypeAdapter, ValidationError
 from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["dump_info", "load_info", "room_for"]
+__all__ = ["dump_info", "load_info", "provenance_bytes"]
 
-ROOM, ROOM_PER_TRAJECTORY = 65536, 1024
+BASE_BYTES, BYTES_PER_TRAJECTORY = 65536, 1024
 """Bytes kept for the provenance, whose length is known only at the end."""
 
-ROOM_PER_EVENT = 256
+BYTES_PER_EVENT = 256
 """Bytes kept for each segment that may trip a guard."""
 
 SHORT_MESSAGE = 120
 """Characters of a message that always fit into a trajectory's room, escaped as JSON."""
 
 
-def room_for(batch: int, segments: int = 0) -> int:
+def provenance_bytes(batch: int, segments: int = 0) -> int:
     """Bytes that the provenance of a batch may take, of which a guard watches some segments."""
-    return ROOM + (ROOM_PER_TRAJECTORY + ROOM_PER_EVENT * segments) * batch
+    return BASE_BYTES + (BYTES_PER_TRAJECTORY + BYTES_PER_EVENT * segments) * batch
 
 
 def dump_info(info: RunInfo, batch: int, room: int | None = None) -> bytes:
@@ -45,7 +45,7 @@ def dump_info(info: RunInfo, batch: int, room: int | None = None) -> bytes:
                 f"`info.{name}` must hold one entry for each of {batch} trajectories, "
                 f"got {len(entries)}"
             )
-    room = room_for(batch) if room is None else room
+    room = provenance_bytes(batch) if room is None else room
     text = _json(info)
     try:
         load_info(text, batch)  # what cannot be read back is refused now

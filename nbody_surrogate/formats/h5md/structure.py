@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.files.hdf5 import (
     FLOAT,
@@ -32,13 +33,13 @@ from nbody_surrogate.formats.h5md.layout import (
 )
 from nbody_surrogate.formats.h5md.reader import reported
 
-__all__ = ["Structure", "create_structure", "find_structure"]
+__all__ = ["DataOffsets", "create_structure", "find_offsets"]
 
 UNIT = np.bytes_("1")
 
 
 @dataclass(frozen=True)
-class Structure:
+class DataOffsets:
     """Where in the file the data stand that change while a run is written, in bytes."""
 
     complete: int
@@ -58,7 +59,8 @@ def create_structure(
     start: bytes,
     room: int,
     label_error: bool = False,
-) -> Structure:
+    box: Box | None = None,
+) -> DataOffsets:
     """Create a file that holds everything but the frames.
 
     Parameters
@@ -74,6 +76,8 @@ def create_structure(
         Bytes to keep for the provenance.
     label_error : bool
         Whether the run is verified.
+    box : Box, optional
+        By default open space.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
     # The earliest version of the format is the one that every reader knows.
@@ -88,14 +92,14 @@ def create_structure(
         counter = allocate(root, FRAMES_WRITTEN, 0, INTEGER)
         provenance = allocate(ours, "provenance", b"", text_type(room))
         clock = _create_clock(root, times)
-        values = _create_trajectories(root, particles, clock, shape[1:])
+        values = _create_trajectories(root, particles, clock, shape[1:], box)
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
-        return Structure(
+        return DataOffsets(
             offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
         )
 
 
-def find_structure(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
     """Find where the data of an unfinished file stand, which is not trusted.
 
     Parameters
@@ -117,7 +121,7 @@ def find_structure(path: Path, shape: tuple[int, int, int, int], room: int) -> S
         return _find(path, shape, room)
 
 
-def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
+def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
     with h5py.File(path, "r", locking=False) as root:
         ours = group_at(root, OURS)
         places = [trajectory_name(b) for b in range(shape[0])]
@@ -128,7 +132,7 @@ def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> Structure:
             )
             for place in places
         ]
-        return Structure(
+        return DataOffsets(
             offset_of(open_integer(ours, "complete")),
             offset_of(open_integer(root, FRAMES_WRITTEN)),
             offset_of(open_text(ours, "provenance", room)),
@@ -146,13 +150,17 @@ def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
 
 
 def _create_trajectories(
-    root: Any, particles: Particles, clock: dict[str, Any], shape: tuple[int, ...]
+    root: Any,
+    particles: Particles,
+    clock: dict[str, Any],
+    shape: tuple[int, ...],
+    box: Box | None,
 ) -> tuple[tuple[int, int], ...]:
     """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
     values = []
     for b in range(particles.batch):
         group = root.create_group(f"particles/{trajectory_name(b)}")
-        _write_box(group, shape[-1])
+        _write_box(group, box or Box((None,) * shape[-1]), clock)
         _write_particles(group, particles, b)
         values.append(
             (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
@@ -191,10 +199,20 @@ def _write_metadata(root: Any) -> None:
     units.attrs["system"] = np.bytes_("reduced")
 
 
-def _write_box(group: Any, dimensions: int) -> None:
-    box = group.create_group("box")
-    box.attrs["dimension"] = INTEGER.type(dimensions)
-    box.attrs["boundary"] = np.array([b"none"] * dimensions)
+def _write_box(parent: Any, box: Box, clock: dict[str, Any]) -> None:
+    """Write the box; H5MD asks for all edges where one axis is periodic, an open one has 0.
+
+    They do not change, but are written for each frame: MDAnalysis reads no others.
+    """
+    group = parent.create_group("box")
+    group.attrs["dimension"] = INTEGER.type(box.dimension)
+    group.attrs["boundary"] = np.array([b"periodic" if each else b"none" for each in box.periodic])
+    if any(box.periodic):
+        edges = group.create_group("edges")
+        for key, dataset in clock.items():
+            edges[key] = dataset
+        lengths = [length or 0.0 for length in box.lengths]
+        allocate(edges, "value", np.tile(lengths, (len(clock["step"]), 1)), FLOAT)
 
 
 def _write_particles(group: Any, particles: Particles, b: int) -> None:

@@ -11,22 +11,36 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
 from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.atomic import part_path, rename_part
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.output_path import check_space
-from nbody_surrogate.formats.h5md.output_path import check_output_path
-from nbody_surrogate.formats.h5md.provenance import dump_info, room_for
-from nbody_surrogate.formats.h5md.structure import create_structure, find_structure
+from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
+from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["H5MDWriter"]
+__all__ = ["H5MDWriter", "check_disk_space"]
+
+
+def check_disk_space(
+    path: str | os.PathLike[str], shape: tuple[int, ...], label_error: bool, segments: int
+) -> None:
+    """Raise `InputError` where a run of shape (B, T, N, D) does not fit on the disk.
+
+    `label_error` and `segments` are as for `H5MDWriter`.
+    """
+    observables = 8 * math.prod(shape[:2]) if label_error else 0
+    provenance = 2 * provenance_bytes(shape[0], segments)
+    check_space(Path(path), 16 * math.prod(shape) + observables + provenance)
 
 
 @final
@@ -55,9 +69,11 @@ class H5MDWriter:
         Whether the run is verified: each call of `write` then brings its label errors.
     segments : int
         Those that a guard watches, of which the provenance may have to tell.
-    goes_on : int
+    kept_frames : int
         Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
         is not looked at whether they are of the same run. With 0 the file is made anew.
+    box : Box, optional
+        By default open space.
 
     Raises
     ------
@@ -82,25 +98,24 @@ class H5MDWriter:
         info: RunInfo | None = None,
         label_error: bool = False,
         segments: int = 0,
-        goes_on: int = 0,
+        kept_frames: int = 0,
+        box: Box | None = None,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
-        self.path = check_output_path(path, overwrite, goes_on > 0)
+        self.path = check_output_path(path, overwrite, kept_frames > 0)
         self.part = part_path(self.path)
         self.frames = frames
-        self.written = goes_on
+        self.written = kept_frames
         self._overwrite = overwrite
-        self._verified = label_error
-        self._room = room_for(particles.batch, segments)
-        observables = 8 * math.prod(self._shape[:2]) if label_error else 0
-        needed = 16 * math.prod(self._shape) + observables + 2 * self._room
-        if not goes_on:
-            check_space(self.path, needed)
+        self._verified, self._box = label_error, box
+        self._room = provenance_bytes(particles.batch, segments)
+        if not kept_frames:
+            check_disk_space(self.path, self._shape, label_error, segments)
         start = b"" if info is None else dump_info(info, particles.batch)
         with self._reported():
-            if goes_on:
-                self._offsets = find_structure(self.part, self._shape, self._room)
+            if kept_frames:
+                self._offsets = find_offsets(self.part, self._shape, self._room)
                 self._file = self.part.open("r+b", buffering=0)
             else:
                 self._create(particles, t0 + np.arange(frames) * dt, start)
@@ -111,7 +126,7 @@ class H5MDWriter:
         dimensions, room, verified = self._shape[3], self._room, self._verified
         try:
             self._offsets = create_structure(
-                self.part, particles, times, dimensions, start, room, verified
+                self.part, particles, times, dimensions, start, room, verified, self._box
             )
             self._file = self.part.open("r+b", buffering=0)
         except FileExistsError:
@@ -199,7 +214,7 @@ class H5MDWriter:
         """Give the file its final name, in one step."""
         if self.path.exists() and not self._overwrite:
             raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
-        self.part.replace(self.path)
+        rename_part(self.path)
 
     def close(self) -> None:
         """Close the file without finishing it; harmless after `finish`."""

@@ -11,12 +11,12 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 
-__all__ = ["QUANTITIES", "Budget", "Readings"]
+__all__ = ["QUANTITIES", "ConservedQuantities", "DriftBudget"]
 
 QUANTITIES = ("energy", "momentum", "angular_momentum")
 
 
-class Readings(NamedTuple):
+class ConservedQuantities(NamedTuple):
     """Constants of motion at some frames, and what their errors are measured by.
 
     Attributes
@@ -37,7 +37,7 @@ class Readings(NamedTuple):
         x: Float64[np.ndarray, "B F N D"],
         v: Float64[np.ndarray, "B F N D"],
         particles: Particles,
-    ) -> Readings:
+    ) -> ConservedQuantities:
         """Read them off frames."""
         frames = [system.invariants(x[:, f], v[:, f], particles) for f in range(x.shape[1])]
         masses, speeds = particles.masses[:, None], np.linalg.norm(v, axis=3)
@@ -51,15 +51,17 @@ class Readings(NamedTuple):
             },
         )
 
-    def row(self, b: int) -> Readings:
+    def row(self, b: int) -> ConservedQuantities:
         """Return trajectory `b` alone."""
         rows = slice(b, b + 1)
-        values, scales = ({k: y[rows] for k, y in each.items()} for each in self)
-        return Readings(values, scales)
+        return ConservedQuantities(
+            {key: values[rows] for key, values in self.values.items()},
+            {key: scales[rows] for key, scales in self.scales.items()},
+        )
 
 
 @final
-class Budget:
+class DriftBudget:
     """The account of one run.
 
     The error of a quantity Q is what was spent before, plus |Q - Q_0| since the last frame at
@@ -73,7 +75,7 @@ class Budget:
     thresholds : mapping
         For each quantity that the system keeps, the share of its scale that may be lost over the
         whole run.
-    start : Readings
+    start : ConservedQuantities
         Of the first frame, F = 1.
 
     Attributes
@@ -82,7 +84,7 @@ class Budget:
         The state of the account, a flat mapping of arrays: what a restart needs.
     """
 
-    def __init__(self, thresholds: Mapping[str, float], start: Readings) -> None:
+    def __init__(self, thresholds: Mapping[str, float], start: ConservedQuantities) -> None:
         self.thresholds = dict(thresholds)
         self.arrays: dict[str, np.ndarray] = {}
         for key in self.thresholds:
@@ -90,30 +92,31 @@ class Budget:
             self.arrays[f"{key}.spent"] = np.zeros(len(start.values[key]))
             self.arrays[f"{key}.scale"] = start.scales[key][:, 0]  # summed over frames
 
-    def errors(self, key: str, now: Readings) -> Float64[np.ndarray, "B F"]:
+    def errors(self, key: str, now: ConservedQuantities) -> Float64[np.ndarray, "B F"]:
         """Errors of a quantity, in its own units."""
         base = self.arrays[f"{key}.base"][:, None]
         spent: np.ndarray = self.arrays[f"{key}.spent"][:, None]
         return np.asarray(spent + _size(now.values[key] - base))
 
-    def scale(self, key: str, now: Readings, before: int) -> Float64[np.ndarray, " B"]:
+    def scale(self, key: str, now: ConservedQuantities, before: int) -> Float64[np.ndarray, " B"]:
         """Mean of a scale over the `before` frames that are settled, and those read now."""
         total = self.arrays[f"{key}.scale"] + now.scales[key].sum(1)
         return np.asarray(total / (before + now.scales[key].shape[1]))
 
-    def settle(self, now: Readings) -> None:
+    def settle(self, now: ConservedQuantities) -> None:
         """Take over the scales of frames that stay."""
         for key in self.thresholds:
             self.arrays[f"{key}.scale"] = self.arrays[f"{key}.scale"] + now.scales[key].sum(1)
 
-    def reopen(self, b: int, before: Readings, now: Readings) -> None:
+    def reopen(self, b: int, before: ConservedQuantities, now: ConservedQuantities) -> None:
         """Start trajectory `b` again at the last frame of `now`, which was replayed.
 
         What it had lost at the one frame of `before`, from where it was replayed, stays counted,
         and so does what the replay lost. Both are readings of the trajectory alone.
         """
         for key in self.thresholds:
-            base, spent = (self.arrays[f"{key}.{part}"].copy() for part in ("base", "spent"))
+            base = self.arrays[f"{key}.base"].copy()
+            spent = self.arrays[f"{key}.spent"].copy()
             first, last = before.values[key][:, :1], now.values[key][:, -1:]
             spent[b] += (_size(first - base[b]) + _size(last - first)).item()
             base[b] = last[0, 0]

@@ -13,16 +13,18 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment, Tick
+from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
-from nbody_surrogate.simulation.guard.drift_budget import Budget, Readings
+from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
 from nbody_surrogate.simulation.guard.options import Guard
-from nbody_surrogate.simulation.guard.replay import _Edit, _standstill
+from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
+from nbody_surrogate.simulation.observers import Observer
+from nbody_surrogate.simulation.recorder import Recorder
 
-__all__ = ["Watch"]
+__all__ = ["GuardMonitor"]
 
 SLACK = 1e-9  # relative, of times
 
@@ -36,8 +38,8 @@ class _Fault(NamedTuple):
 
 
 @final
-class Watch:
-    """The guard of one run.
+class GuardMonitor(Observer):
+    """The guard of one run: it takes the place of each segment's computation.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class Watch:
         What happened by now.
     stopped : ndarray, shape (B,)
         Trajectories that are not watched any more.
-    budget : Budget
+    budget : DriftBudget
     """
 
     def __init__(
@@ -66,13 +68,15 @@ class Watch:
         self.limits = guard.limits(method, problem.system)
         self.solver = guard.solver(problem.system, batch, method.options.segment)
         if self.solver is not None:  # what does not fit is said before the run
-            self.solver.start(problem.system, start, problem.particles, problem.dt)
-        now = Readings.of(problem.system, start.x[:, None], start.v[:, None], problem.particles)
-        shares = guard.shares(problem.system)
-        self.budget = Budget(shares, now)
+            self.solver.check(problem.system, start, problem.particles, problem.dt)
+        now = ConservedQuantities.of(
+            problem.system, start.x[:, None], start.v[:, None], problem.particles
+        )
+        drifts = guard.drift_thresholds(problem.system)
+        self.budget = DriftBudget(drifts, now)
         self.stopped = np.zeros(batch, dtype=bool)
         self._warned: set[str] = set()
-        thresholds = shares | self.limits._asdict()
+        thresholds = drifts | self.limits._asdict()
         self.report = GuardReport(
             guard.policy,
             {key: float(value) for key, value in thresholds.items() if 0 < value < np.inf},
@@ -86,7 +90,7 @@ class Watch:
         """Segments of the whole run."""
         return math.ceil(self.frames / self.method.options.segment)
 
-    def go_to(
+    def restore(
         self, report: GuardReport, account: Mapping[str, np.ndarray], message: Sequence[str]
     ) -> None:
         """Take over what an interrupted run found, of which some trajectories have stopped.
@@ -106,37 +110,45 @@ class Watch:
         self.stopped = np.array([bool(why) for why in message])
         self._warned = {event.reason for event in report.events}
 
-    def warm_up(self, problem: Problem, state: State) -> None:
-        """Compute one frame by the reference, so that nothing is compiled during the run."""
-        if self.solver is not None:
-            start = self.solver.start(problem.system, state[0], problem.particles[0], problem.dt)
-            self.solver.advance(start, 1)
+    def on_start(self, run: Recorder) -> None:
+        """Announce the guard, and the reference among what may be warmed up."""
+        run.info = replace(run.info, guard=self.report)
+        if self.solver is not None and run.carry is not None:
+            arrays = run.carry.arrays
+            state = State(run.problem.t0, arrays["x"], arrays["v"])
+            run.warm_ups.append(lambda: self._warm_up(run.problem, state))
 
-    def advance(
+    def _warm_up(self, problem: Problem, state: State) -> None:
+        """Compute one frame by the reference, so that nothing is compiled during the run."""
+        assert self.solver is not None
+        start = self.solver.start(problem.system, state[0], problem.particles[0], problem.dt)
+        self.solver.advance(start, 1)
+
+    def on_advance(self, run: Recorder, frames: int, advance: Callable[[], Segment]) -> Segment:
+        """Let the method advance, and do to the frames what the guard does."""
+        assert run.carry is not None
+        past_x, past_v = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
+        segment = self._guarded(run.carry, frames, advance, past_x, past_v)
+        run.info = replace(run.info, guard=self.report)
+        return segment
+
+    def _guarded(
         self,
         carry: Carry,
         frames: int,
-        tick: Tick | None,
+        advance: Callable[[], Segment],
         past_x: Float64[np.ndarray, "B T N D"],
         past_v: Float64[np.ndarray, "B T N D"],
     ) -> Segment:
-        """Advance as the integrator does; what the guard does to the frames is done.
-
-        Parameters
-        ----------
-        carry, frames, tick
-            As for `AbstractIntegrator.advance`.
-        past_x, past_v : ndarray, shape (B, T, N, D)
-            The run up to the frame of the carry.
-        """
+        """Advance, look, and act; the past is the run up to the frame of the carry."""
         outside = self._outside(carry, frames)
         hopeless = outside and self.guard.policy == "fallback"  # the method need not even try
-        segment = (
-            _standstill(carry, frames) if hopeless else self.method.advance(carry, frames, tick)
-        )
+        segment = standstill(carry, frames) if hopeless else advance()
         began = time.perf_counter()
         with np.errstate(all="ignore"):
-            now = Readings.of(carry.problem.system, segment.x, segment.v, carry.problem.particles)
+            now = ConservedQuantities.of(
+                carry.problem.system, segment.x, segment.v, carry.problem.particles
+            )
         faults = self._known(carry, frames) if outside else []
         if not hopeless:
             faults = [*self._faults(carry, segment, now), *faults]
@@ -159,13 +171,14 @@ class Watch:
     def _latest(self) -> float:
         return self.limits.longest + SLACK * abs(self.limits.longest)
 
-    def _faults(self, carry: Carry, segment: Segment, now: Readings) -> list[_Fault]:
+    def _faults(self, carry: Carry, segment: Segment, now: ConservedQuantities) -> list[_Fault]:
         """Look for all that can be wrong with frames."""
         count = segment.x.shape[1]
         good = np.arange(count) < segment.good[:, None]
         faults = [_Fault("non-finite", ~good, lambda b, f: segment.message[b])]
+        box = carry.problem.system.box
         with np.errstate(all="ignore"):
-            closest, speed = closest_pair(segment.x), fastest(segment.v)
+            closest, speed = closest_pair(segment.x, box), fastest(segment.v)
         share = (carry.frame + count) / self.frames
         faults += [self._loss(key, now, carry.frame + 1, share) for key in self.budget.thresholds]
         low, high = self.limits.closest, self.limits.fastest
@@ -183,7 +196,7 @@ class Watch:
             ),
         ]
 
-    def _loss(self, key: str, now: Readings, before: int, share: float) -> _Fault:
+    def _loss(self, key: str, now: ConservedQuantities, before: int, share: float) -> _Fault:
         """Compare what was lost of a quantity with its budget at the end of the segment."""
         with np.errstate(all="ignore"):
             errors, scale = self.budget.errors(key, now), self.budget.scale(key, now, before)
@@ -233,14 +246,14 @@ class Watch:
         segment: Segment,
         events: list[GuardEvent],
         past: tuple[np.ndarray, np.ndarray],
-        now: Readings,
+        now: ConservedQuantities,
     ) -> Segment:
         """Do what the policy says to the trajectories that tripped."""
         if self.guard.policy == "warn":
             self.stopped = self.stopped | (segment.status != OK)
             self.budget.settle(now)
             return segment
-        edit = _Edit(carry, segment)
+        edit = SegmentEdit(carry, segment)
         for event in events:
             b, valid = event.trajectory, event.frame - carry.frame - 1
             if self.guard.policy == "stop":
@@ -256,12 +269,13 @@ class Watch:
         self._note(time.perf_counter() - began, [])
         return changed
 
-    def _replay(self, edit: _Edit, b: int) -> None:
+    def _replay(self, edit: SegmentEdit, b: int) -> None:
         """Replay a trajectory's segment by the reference."""
         assert self.solver is not None
         began, carry, problem = time.perf_counter(), edit.carry, edit.carry.problem
         frames = edit.x.shape[1]
-        x, v = (carry.arrays[key][b : b + 1] for key in ("x", "v"))
+        x = carry.arrays["x"][b : b + 1]
+        v = carry.arrays["v"][b : b + 1]
         try:
             state = State(problem.time(carry.frame), x, v)
             start = self.solver.start(problem.system, state, problem.particles[b], problem.dt)
@@ -278,13 +292,16 @@ class Watch:
         """Bring the account up to date with the frames that stay."""
         problem = carry.problem
         system, particles = problem.system, problem.particles
-        now = Readings.of(system, segment.x, segment.v, particles)
+        now = ConservedQuantities.of(system, segment.x, segment.v, particles)
         self.budget.settle(now)
         for event in events:
             b = event.trajectory
             if not self.stopped[b]:
-                x, v = (carry.arrays[key][b : b + 1, None] for key in ("x", "v"))
-                self.budget.reopen(b, Readings.of(system, x, v, particles[b]), now.row(b))
+                x = carry.arrays["x"][b : b + 1, None]
+                v = carry.arrays["v"][b : b + 1, None]
+                self.budget.reopen(
+                    b, ConservedQuantities.of(system, x, v, particles[b]), now.row(b)
+                )
 
 
 def _events(frame: int, length: int, faults: list[_Fault], at: np.ndarray) -> list[GuardEvent]:

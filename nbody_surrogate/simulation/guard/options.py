@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nbody_surrogate.contracts.history import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import Limits
@@ -13,7 +14,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.registry.registry import is_surrogate
+from nbody_surrogate.registry.lookup import is_surrogate
 
 __all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
 
@@ -87,20 +88,65 @@ class Guard:
         self.thresholds = validated(Thresholds, thresholds, "the guard")
 
     def limits(self, method: AbstractIntegrator, system: AbstractSystem) -> Limits:
-        """Return the limits that hold: the guard's own, else the method's."""
+        """Return the limits that hold: the guard's own, else the method's.
+
+        Parameters
+        ----------
+        method : AbstractIntegrator
+        system : AbstractSystem
+
+        Returns
+        -------
+        Limits
+        """
         given = {key: getattr(self.thresholds, key) for key in Limits._fields}
         own = {key: value for key, value in given.items() if value is not None}
         return method.limits(system)._replace(**own)
 
-    def shares(self, system: AbstractSystem) -> dict[str, float]:
-        """Return the thresholds of what the system keeps."""
-        shares = self.thresholds.model_dump(include=set(system.conserved))
-        return {key: shares[key] for key in sorted(shares)}
+    def drift_thresholds(self, system: AbstractSystem) -> dict[str, float]:
+        """Return the thresholds of what the system keeps.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+
+        Returns
+        -------
+        dict of str to float
+            By the names of `AbstractSystem.conserved`.
+        """
+        drifts = self.thresholds.model_dump(include=set(system.conserved))
+        return {key: drifts[key] for key in sorted(drifts)}
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
-        """Build what replays segments of so many frames, or return None where nothing does."""
+        """Build what replays segments.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+        batch : int
+            Trajectories, which the default reference depends on.
+        segment : int
+            Frames of a segment.
+
+        Returns
+        -------
+        AbstractIntegrator or None
+            None where the policy replays nothing.
+
+        Raises
+        ------
+        InputError
+            If the system has hidden variables.
+        """
         if self.policy != "fallback":
             return None
+        if system.hidden_variables:  # frames, from which a replay starts, do not hold them
+            raise InputError(
+                f"`guard` fallback cannot replay system {system.name!r}, which has hidden "
+                f"variables, {listed([each.name for each in system.hidden_variables])}; "
+                "use warn or stop"
+            )
         reference = self.reference
         if isinstance(reference, AbstractIntegrator):
             return type(reference)(**(dict(reference.options) | {"segment": segment}))

@@ -1,4 +1,4 @@
-"""DOC."""
+"""Segments of which some trajectories are not what the method gave: frozen, or replayed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Segment
 
-__all__ = []
+__all__ = ["SegmentEdit", "standstill"]
 
 
 @final
-class _Edit:
+class SegmentEdit:
     """A segment in the making, of which some trajectories are not what the method gave."""
 
     def __init__(self, carry: Carry, segment: Segment) -> None:
@@ -55,10 +55,10 @@ class _Edit:
     def _carry(self, method: AbstractIntegrator, past: tuple[np.ndarray, np.ndarray]) -> Carry:
         """Refill the method's history from the frames of those that were replayed."""
         problem, frame = self.carry.problem, self.carry.frame + self.x.shape[1]
-        x, v = (
-            np.concatenate([before[:, -method.history :], new], axis=1)[:, -method.history :]
-            for before, new in zip(past, (self.x, self.v), strict=True)
-        )
+        latest = slice(-method.history, None)
+        past_x, past_v = past
+        x = np.concatenate([past_x[:, latest], self.x], axis=1)[:, latest]
+        v = np.concatenate([past_v[:, latest], self.v], axis=1)[:, latest]
         if self._made.carry is None:  # the method has not run
             return method.restart(problem, frame, x, v)
         arrays = {**self._made.carry.arrays, "x": self.x[:, -1], "v": self.v[:, -1]}
@@ -69,9 +69,10 @@ class _Edit:
         return carry
 
 
-def _standstill(carry: Carry, frames: int) -> Segment:
+def standstill(carry: Carry, frames: int) -> Segment:
     """Return a segment in which nothing has happened yet."""
-    x, v = (np.repeat(carry.arrays[key][:, None], frames, axis=1) for key in ("x", "v"))
+    x = np.repeat(carry.arrays["x"][:, None], frames, axis=1)
+    v = np.repeat(carry.arrays["v"][:, None], frames, axis=1)
     batch = len(x)
     return Segment(
         *(x, v, None, np.full(batch, OK), ("",) * batch, np.full(batch, frames)), counters={}

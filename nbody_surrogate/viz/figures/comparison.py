@@ -36,6 +36,10 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
         ("displacement", "mean squared displacement", "linear"),
     )
     for ax, (name, label, scale) in zip(axes[0], over_time, strict=True):
+        if name not in found[0].curves.bands:
+            ax.set_axis_off()
+            ax.text(0.5, 0.5, "the system has no potential energy", ha="center", va="center")
+            continue
         _bands(ax, found, name)
         ax.set(xlabel="time", ylabel=label, yscale=scale)
     for ax, name, label in (
@@ -86,13 +90,13 @@ def _histograms(ax: Any, found: Sequence[Comparison], name: str) -> None:
 
 
 def _valid_times(ax: Any, found: Sequence[Comparison]) -> None:
-    duration, places = found[0].duration, np.arange(len(found))[::-1]
+    duration = found[0].duration
+    places = np.arange(len(found))[::-1]
     for number, (each, place) in enumerate(zip(found, places, strict=True)):
-        value, low, high = (
-            min(v, duration) for v in (each.valid.median, each.valid.low, each.valid.high)
-        )
+        interval = np.minimum([each.valid.low, each.valid.high], duration)
+        value = min(each.valid.median, duration)  # infinite where the whole run is valid
         ax.barh(place, value, color=COLOURS[number % len(COLOURS)], alpha=0.8)
-        ax.plot([low, high], [place, place], color=TRUTH)
+        ax.plot(interval, [place, place], color=TRUTH)
         if each.valid.median > duration:
             ax.text(0.98 * duration, place, "whole run", ha="right", va="center", color="w")
     ax.set_yticks(places, [each.candidate for each in found])

@@ -1,4 +1,4 @@
-"""A trajectory by itself: where its particles went, and what it kept."""
+"""A run by itself: where its particles went, and what it conserved."""
 
 from __future__ import annotations
 
@@ -6,28 +6,33 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbody_surrogate.comparison.curves import band
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import departures
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw_trajectory"]
+__all__ = ["draw_run"]
 
-KEPT = ("energy / kinetic energy", "momentum", "angular momentum")
+LABELS = ("energy / kinetic energy", "momentum", "angular momentum")
+SMALLEST = 1e-17  # below rounding; in place of zero, which has no logarithm
 
 
-def draw_trajectory(run: Trajectory) -> Figure:
-    """Draw the paths in space, and the departures of conserved quantities over time."""
+def draw_run(run: Ensemble) -> Figure:
+    """Draw the first trajectory's paths in space, and what departs from the start over time.
+
+    Of several trajectories, drift_curves are medians in bands between the quartiles.
+    """
     from nbody_surrogate.viz.figures.canvas import Canvas
 
     figure = Canvas(figsize=(11, 4.8), layout="constrained")
-    left = figure.add_subplot(1, 2, 1, projection=None if run.x.shape[2] == 2 else "3d")
-    _paths(left, run)
+    left = figure.add_subplot(1, 2, 1, projection=None if run.x.shape[3] == 2 else "3d")
+    _paths(left, run[0])
     right = figure.add_subplot(1, 2, 2)
-    _kept(right, run)
+    _departures(right, run)
     return figure
 
 
@@ -40,14 +45,22 @@ def _paths(ax: Any, run: Trajectory) -> None:
     ax.set_aspect("equal", adjustable="datalim" if run.x.shape[2] == 2 else "box")
 
 
-def _kept(ax: Any, run: Trajectory) -> None:
+def _departures(ax: Any, run: Ensemble) -> None:
     ax.set(xlabel="time", ylabel="departure from the start", yscale="log")
     ax.spines[["top", "right"]].set_visible(False)
     try:
-        found = departures(run.system(), run.x[None], run.v[None], run.particles)[:, 0]
+        system = run.system()
+        found = drift_curves(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         ax.set_title("its system is not installed", fontsize=10)
         return
-    for values, label in zip(found, KEPT, strict=True):
-        ax.plot(run.t[1:], np.maximum(values[1:], 1e-17), label=label)
+    defined = defined_drifts(system)
+    for values, label, key in zip(found, LABELS, Drift._fields, strict=True):
+        if key not in defined:
+            continue
+        shown = band(np.maximum(values[:, 1:], SMALLEST))
+        (line,) = ax.plot(run.t[1:], shown.median, label=label)
+        if len(run) > 1:
+            style = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}
+            ax.fill_between(run.t[1:], shown.low, shown.high, **style)
     ax.legend(frameon=False)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.viz.html.document import escaped
-
 __all__ = ["Series", "line_chart"]
 
 WIDTH, HEIGHT = 400.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 34.0
-MOST_POINTS = 300
-SMALLEST = 1e-16
-TICKS = 5
+MOST_POINTS = 300  # of a curve: more than there are pixels to tell apart
+SMALLEST = 1e-16  # of a logarithmic axis: below it is rounding
+TICKS = 5  # at most, about, so that words do not touch
 
 
 class Series(NamedTuple):
@@ -44,10 +43,10 @@ def line_chart(title: str, label: str, series: Sequence[Series], logarithmic: bo
     shapes = [axes.frame(), *axes.ticks()]
     for each in series:
         shapes += axes.curve(each)
-    words = f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escaped(label)}</text>'
+    words = f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
     return (
-        f"<figure><figcaption>{escaped(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escaped(title)}">'
+        f"<figure><figcaption>{escape(title)}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escape(title)}">'
         + "".join(shapes)
         + words
         + "</svg></figure>"
@@ -69,7 +68,9 @@ class _Axes(NamedTuple):
         ys = ys[np.isfinite(ys) & ((ys > SMALLEST) | (not logarithmic))]
         if logarithmic:
             ys = np.log10(ys)
-        low, high = (float(ys.min()), float(ys.max())) if len(ys) else (0.0, 1.0)
+        low = float(ys.min()) if len(ys) else 0.0
+        high = float(ys.max()) if len(ys) else 1.0
+        # Whole decades, or from zero to a little above the highest.
         low = np.floor(low) if logarithmic else min(low, 0.0)
         high = np.ceil(high) if logarithmic else 1.05 * high
         high = high if high > low else low + 1

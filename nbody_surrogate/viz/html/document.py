@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import html
+import os
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from nbody_surrogate.files.atomic import whole_file
+from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.output_path import check_output_file
 
-__all__ = ["check_page_path", "document", "escaped", "resource", "write_page"]
+__all__ = ["check_page_path", "document", "resource", "write_page"]
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 """What a browser lets the page do: nothing but what is in it."""
-
-
-def escaped(text: object) -> str:
-    """Write a text so that nothing in it is markup."""
-    return html.escape(str(text), quote=True)
 
 
 def resource(name: str) -> str:
@@ -34,7 +30,7 @@ def document(title: str, body: str, scripts: str = "") -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="icon" href="data:,">
-<title>{escaped(title)}</title>
+<title>{escape(title)}</title>
 <style>{resource("style.css")}</style>
 </head>
 <body>
@@ -45,7 +41,9 @@ def document(title: str, body: str, scripts: str = "") -> str:
 """
 
 
-def check_page_path(path: str | Path, overwrite: bool, parameter: str = "report") -> Path:
+def check_page_path(
+    path: str | os.PathLike[str], overwrite: bool, parameter: str = "report"
+) -> Path:
     """Demand that a page can be written there.
 
     Raises
@@ -64,6 +62,6 @@ def write_page(path: Path, text: str) -> Path:
     RunError
         If it cannot be written.
     """
-    with whole_file(path) as stream:
+    with atomic_file(path) as stream:
         stream.write(text.encode())
     return path

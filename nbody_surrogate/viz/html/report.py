@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Iterable
+from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nbody_surrogate.comparison.comparison import Comparison
+from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.curves import Band, band
+from nbody_surrogate.comparison.lyapunov import twins_or_why
+from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.results.metrics import departures
-from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.results.metrics import defined_drifts, drift_curves
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.html.charts import Series, line_chart
-from nbody_surrogate.viz.html.document import check_page_path, document, escaped, write_page
+from nbody_surrogate.viz.html.document import check_page_path, document, write_page
 from nbody_surrogate.viz.html.scene import scene_html, scene_script
 
-if TYPE_CHECKING:
-    from nbody_surrogate.comparison.comparison import Comparison
-    from nbody_surrogate.results.trajectory import Ensemble
-
-__all__ = ["sentence", "write_report", "write_report_of"]
+__all__ = ["sentence", "write_report"]
 
 ERRORS = (
     ("position_rmse", "Position error (RMSE)"),
     ("velocity_rmse", "Velocity error (RMSE)"),
     ("normalised_rmse", "Position error over the cloud's spread"),
 )
-KEPT = (
+INVARIANTS = (
     ("energy", "Energy error over kinetic energy"),
     ("momentum", "Momentum error"),
     ("angular_momentum", "Angular momentum error"),
@@ -39,31 +40,35 @@ ORDER = ("twin", "reference", "candidate")  # the last is drawn on top
 
 
 def write_report(
-    candidate: Ensemble,
-    path: str | Path,
+    run: Trajectory | Ensemble,
+    reference: Trajectory | Ensemble | None = None,
+    path: str | os.PathLike[str] = "report.html",
     *,
-    reference: Ensemble | None = None,
-    comparison: Comparison | None = None,
-    rows: list[list[str]] | None = None,
+    floor: bool = True,
     command: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a page that opens in a browser without a network.
+    """Write a page about a run that opens in a browser without a network.
+
+    It holds a summary in words, the scene in 3D, the table, curves of errors and drifts,
+    distributions, and where it all comes from. Of several trajectories the first is drawn, and
+    numbers and curves are medians. Lengths, times and errors are in reduced units.
 
     Parameters
     ----------
-    candidate : Ensemble
-        Its first trajectory is drawn.
+    run : Trajectory or Ensemble
+        Positions of shape (T, N, D) or (B, T, N, D), D = 2 or 3.
+    reference : Trajectory or Ensemble, optional
+        What the run is compared with: the same starts, particles and times.
     path : path_like
         Ending in ``.html``.
-    reference : Ensemble, optional
-    comparison : Comparison, optional
-        Of the two, for errors and distributions.
-    rows : list of list of str, optional
-        The table: a label and a cell in each row.
+    floor : bool
+        Whether errors stand beside their noise floor, for two more runs of the reference's method;
+        it is left out where that method is not installed.
     command : str, optional
-        That makes the page again.
+        That makes the page again; shown on it.
     overwrite : bool
+        Whether to replace a file that is there already.
 
     Returns
     -------
@@ -72,24 +77,43 @@ def write_report(
     Raises
     ------
     InputError
-        If it cannot be written there.
+        If the runs do not belong together, or the file cannot be written there.
     RunError
         If it cannot be written to its end.
     """
-    path = check_page_path(path, overwrite)
+    file = check_page_path(path, overwrite, "path")
+    candidate = as_ensemble(run)
+    if reference is None:
+        page = _page(candidate, None, None, drift_rows(candidate), command)
+        return write_page(file, page)
+    truth = as_ensemble(reference, "reference")
+    twins = twins_or_why(truth)[0] if floor else None
+    comparison = compare(truth, candidate, twins)
+    page = _page(candidate, truth, comparison, comparison_rows([comparison]), command)
+    return write_page(file, page)
+
+
+def _page(
+    candidate: Ensemble,
+    reference: Ensemble | None,
+    comparison: Comparison | None,
+    rows: Iterable[tuple[str, ...]],
+    command: str | None,
+) -> str:
     title = _title(candidate)
     shown = candidate[0], None if reference is None else reference[0]
     parts = [
-        f"<h1>{escaped(title)}</h1>",
-        f'<p class="lead">{escaped(sentence(candidate, comparison))}</p>',
+        f"<h1>{escape(title)}</h1>",
+        f'<p class="lead">{escape(sentence(candidate, comparison))}</p>',
         scene_html(*shown),
-        *([] if rows is None else ["<h2>Numbers</h2>", _table(rows)]),
+        "<h2>Numbers</h2>",
+        _table(rows),
         *_charts(candidate, comparison),
         "<h2>Where this comes from</h2>",
-        *([] if command is None else [f"<p>Repeat it:</p><pre>{escaped(command)}</pre>"]),
+        *([] if command is None else [f"<p>Repeat it:</p><pre>{escape(command)}</pre>"]),
         *(_provenance(run) for run in (candidate, reference) if run is not None),
     ]
-    return write_page(path, document(title, "\n".join(parts), scene_script(*shown)))
+    return document(title, "\n".join(parts), scene_script(*shown))
 
 
 def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
@@ -115,10 +139,10 @@ def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
             "end."
         )
     if "energy" in comparison.conserved:
-        ours, theirs = (comparison.drifts[role]["energy"] for role in ("candidate", "reference"))
+        drift = {role: _percent(values["energy"]) for role, values in comparison.drifts.items()}
         said.append(
-            f"Its energy is off by {_percent(ours)} of the kinetic energy at most "
-            f"(reference: {_percent(theirs)})."
+            f"Its energy is off by {drift['candidate']} of the kinetic energy at most "
+            f"(reference: {drift['reference']})."
         )
     return " ".join([*said, _beyond_noise(comparison), comparison.verdict]).replace("  ", " ")
 
@@ -143,58 +167,63 @@ def _title(candidate: Ensemble) -> str:
     return f"{method}: {candidate.particles.n} particles of {system}"
 
 
-def _table(rows: list[list[str]]) -> str:
+def _table(rows: Iterable[tuple[str, ...]]) -> str:
     body = "".join(
-        "<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     return f'<div class="scroll"><table>{body}</table></div>'
 
 
 def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
     if comparison is None:
-        return _alone(candidate)
+        return _drift_charts(candidate)
+    curves, key = comparison.curves, _key(comparison)
+    errors = [_over_time(words, curves.t, curves.bands[name]) for name, words in ERRORS]
+    drifts = [
+        _over_time(words, curves.t, curves.bands[name])
+        for name, words in INVARIANTS
+        if name in curves.bands  # there is no energy without a potential
+    ]
+    return [
+        *("<h2>Errors against the reference</h2>", key, _grid(errors)),
+        *("<h2>What should be conserved</h2>", key, _grid(drifts)),
+        *("<h2>Distributions</h2>", key, _grid(_distribution_charts(comparison))),
+    ]
+
+
+def _distribution_charts(comparison: Comparison) -> list[str]:
     curves = comparison.curves
-    errors = [
-        _over_time(words, curves.t, curves.bands[name], logarithmic=True) for name, words in ERRORS
-    ]
-    kept = [
-        _over_time(words, curves.t, curves.bands[name], logarithmic=True) for name, words in KEPT
-    ]
     late = f"t = {comparison.window.begin:g} to {comparison.window.end:g}"
-    spread = [
-        _over_time("Mean squared displacement", curves.t, curves.bands["displacement"], False)
-    ]
+    bands = curves.bands["displacement"]
+    charts = [_over_time("Mean squared displacement", curves.t, bands, logarithmic=False)]
     for name, histogram in curves.histograms.items():
-        x = np.repeat(histogram.edges, 2)[1:-1]
+        x = np.repeat(histogram.edges, 2)[1:-1]  # both ends of each bin, for a curve of steps
         series = [
             Series(role, x, np.repeat(histogram.densities[role], 2))
             for role in ORDER
             if role in histogram.densities
         ]
-        spread.append(line_chart(f"{HISTOGRAMS[name]}, {late}", "value", series, False))
-    key = _key(comparison)
-    return [
-        *("<h2>Errors against the reference</h2>", key, _grid(errors)),
-        *("<h2>What should be conserved</h2>", key, _grid(kept)),
-        *("<h2>Distributions</h2>", key, _grid(spread)),
-    ]
+        charts.append(line_chart(f"{HISTOGRAMS[name]}, {late}", "value", series, False))
+    return charts
 
 
-def _alone(run: Ensemble) -> list[str]:
+def _drift_charts(run: Ensemble) -> list[str]:
     """Draw the drifts of a run that has no reference."""
     try:
-        found = departures(run.system(), run.x, run.v, run.particles)
+        system = run.system()
+        found = drift_curves(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         return []
     t = run.t - run.t[0]
     charts = [
-        _over_time(words, t, {"candidate": band(found[number])}, logarithmic=True)
-        for number, (_, words) in enumerate(KEPT)
+        _over_time(words, t, {"candidate": band(found[number])})
+        for number, (name, words) in enumerate(INVARIANTS)
+        if name in defined_drifts(system)
     ]
     return ["<h2>What should be conserved</h2>", _grid(charts)]
 
 
-def _over_time(title: str, t: np.ndarray, bands: dict[str, Band], logarithmic: bool) -> str:
+def _over_time(title: str, t: np.ndarray, bands: dict[str, Band], logarithmic: bool = True) -> str:
     series = [
         Series(role, t, bands[role].median, *_edges(role, bands[role]))
         for role in ORDER
@@ -215,7 +244,7 @@ def _key(comparison: Comparison) -> str:
     words = [("candidate", comparison.candidate), ("reference", comparison.reference)]
     if "twin" in comparison.curves.bands["position_rmse"]:
         words.append(("twin", "noise floor: a true solution, its start off by 0.1 % of the spread"))
-    spans = "".join(f'<span class="{role}">{escaped(text)}</span>' for role, text in words)
+    spans = "".join(f'<span class="{role}">{escape(text)}</span>' for role, text in words)
     return f'<div class="key">{spans}</div>'
 
 
@@ -235,43 +264,4 @@ def _provenance(run: Ensemble) -> str:
     if stopped := [why for why in info.message if why]:
         facts["stopped"] = stopped
     text = json.dumps(facts, indent=1, default=str)
-    return f"<details><summary>{escaped(info.label)}</summary><pre>{escaped(text)}</pre></details>"
-
-
-def write_report_of(
-    candidate: Ensemble,
-    reference: Ensemble | None,
-    path: Path,
-    command: str,
-    overwrite: bool,
-    *,
-    floor: bool = True,
-) -> None:
-    """Compare, with the noise floor where it can be had, and write the page.
-
-    Raises
-    ------
-    InputError
-        If the runs do not belong together, or the file cannot be written there.
-    RunError
-        If it cannot be written to its end.
-    """
-    from nbody_surrogate.comparison.comparison import compare
-    from nbody_surrogate.comparison.lyapunov import twins_or_why
-    from nbody_surrogate.comparison.table import comparison_rows, rows_alone
-    from nbody_surrogate.viz.html import write_report
-
-    comparison: Comparison | None = None
-    if reference is not None:
-        twins = twins_or_why(reference)[0] if floor else None
-        comparison = compare(reference, candidate, twins)
-    rows = rows_alone(candidate) if comparison is None else list(comparison_rows([comparison]))
-    write_report(
-        candidate,
-        path,
-        reference=reference,
-        comparison=comparison,
-        rows=rows,
-        command=command,
-        overwrite=overwrite,
-    )
+    return f"<details><summary>{escape(info.label)}</summary><pre>{escape(text)}</pre></details>"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,21 @@ import numpy as np
 
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Trajectory
-from nbody_surrogate.viz.html.document import (
-    check_page_path,
-    document,
-    escaped,
-    resource,
-    write_page,
-)
+from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.scene.camera import moving_cameras
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
 __all__ = ["scene_html", "scene_script", "write_scene_page"]
 
 MOST_NUMBERS = 1_200_000  # positions in a page, which take 5.4 bytes each: 6.4 MB
-TRAIL, FPS = 24, 20.0
-SECONDS = 20.0  # the longest that a scene should play
+TRAIL, FPS = 24, 20.0  # frames, and frames per second, as in movies
+SECONDS = 20.0  # the longest that a scene should play; a longer run plays faster
+ASPECT = 1.3  # width over height that cameras are made for; the page's own may be another
 
 
 def write_scene_page(
     candidate: Trajectory,
-    path: str | Path,
+    path: str | os.PathLike[str],
     *,
     reference: Trajectory | None = None,
     title: str = "",
@@ -45,24 +42,19 @@ def write_scene_page(
     RunError
         If it cannot be written to its end.
     """
-    path = check_page_path(path, overwrite, "render")
-    heading = f"<h1>{escaped(title)}</h1>" if title else ""
+    file = check_page_path(path, overwrite, "render")
+    heading = f"<h1>{escape(title)}</h1>" if title else ""
     body = heading + scene_html(candidate, reference)
     script = scene_script(candidate, reference)
-    return write_page(path, document(title or "Trajectory", body, script))
+    return write_page(file, document(title or "Trajectory", body, script))
 
 
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
     """Write the elements of the scene."""
     lead = candidate if reference is None else reference
-    legend = [
-        words
-        for words, some in (
-            ("orange: positive", (lead.particles.charges > 0).any()),
-            ("blue: negative", (lead.particles.charges < 0).any()),
-        )
-        if some
-    ]
+    charges = lead.particles.charges
+    legend = ["orange: positive"] if (charges > 0).any() else []
+    legend += ["blue: negative"] if (charges < 0).any() else []
     if reference is not None:
         legend += [
             f"solid: {reference.info.label} (reference)",
@@ -71,12 +63,12 @@ def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
         ]
     name = f"{lead.info.system.get('system', '')} · {lead.x.shape[1]} particles"
     return f"""<div class="scene" id="scene">
-<canvas role="img" aria-label="{escaped(name)}, in three dimensions"></canvas>
-<div class="words"><b>{escaped(name)}</b><span class="note"></span></div>
+<canvas role="img" aria-label="{escape(name)}, in three dimensions"></canvas>
+<div class="words"><b>{escape(name)}</b><span class="note"></span></div>
 <div class="bar"><button type="button" aria-label="Play">&#9654;</button>
 <input type="range" min="0" step="0.05" value="0" aria-label="Time"><output></output></div>
 </div>
-<p class="faint">{escaped("; ".join(legend))}. Drag to turn, pinch or wheel to zoom.</p>"""
+<p class="faint">{escape("; ".join(legend))}. Drag to turn, pinch or wheel to zoom.</p>"""
 
 
 def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
@@ -90,7 +82,7 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
     runs = [candidate] if reference is None else [reference, candidate]
     frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs))
     tracks = [Track.of(run, "run") for run in runs]
-    shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, 1.3)
+    shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, ASPECT)
     t = candidate.t[frames]
     gap = float(t[1] - t[0]) if len(t) > 1 else 0.1
     return {

@@ -12,12 +12,14 @@ from nbody_surrogate.viz.scene.tracks import finite
 
 __all__ = ["VIEW_ANGLE", "Camera", "moving_cameras", "still_camera"]
 
-VIEW_ANGLE = 40.0  # degrees, from bottom to top
-SHARE = 90.0  # percent of the particles that the picture must hold
+VIEW_ANGLE = 40.0  # degrees, from bottom to top: of a lens that neither flattens nor distorts
+SHARE = 90.0  # percent of the particles that the picture must hold; a cloud loses some for good
 REACH = 1.6  # how many times farther out the picture may go to hold the candidate too
-SIGHT = 100.0  # what is more radii from the centre than this is not drawn
-ORBIT = 0.4  # degrees for each frame of a movie
-WIDEST_ORBIT = 90.0  # degrees for the whole of it
+SIGHT = 100.0  # what is more radii from the centre than this is less than a pixel, and not drawn
+ORBIT = 0.4  # degrees for each frame of a movie: depth is seen, and motion is still the particles'
+WIDEST_ORBIT = 90.0  # degrees for the whole of it: a long movie shows no side twice
+TOWARDS = (0.48, -0.81, 0.34)  # where the camera stands: no axis is seen end on
+BALL = 0.036  # radius of a ball over that of the cloud: 30 of them are seen, and seldom touch
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,14 @@ class Camera:
     def depth(self, points: Float64[np.ndarray, "*axes 3"]) -> Float64[np.ndarray, "*axes"]:
         """Depth behind the centre, in radii: -1 at the front, 1 at the back."""
         return np.asarray((self.centre - points) @ self.facing[2] / self.radius)
+
+    def haze(self, points: Float64[np.ndarray, "*axes 3"]) -> Float64[np.ndarray, "*axes"]:
+        """Share of the backdrop in a thing's colour: more behind, never so much that it is lost."""
+        return np.asarray(np.clip(0.05 + 0.3 * self.depth(points), 0.0, 0.45))
+
+    def ball_radius(self, n: int) -> float:
+        """Radius of a ball, where there are n: smaller where many would hide one another."""
+        return float(self.radius * BALL * min(30 / n, 4.0) ** 0.25)
 
     def sees(self, points: Float64[np.ndarray, "*axes 3"]) -> Bool[np.ndarray, "*axes"]:
         """Tell which points are near enough to be drawn."""
@@ -83,6 +93,8 @@ def moving_cameras(
     """Return a camera for each frame, following the cloud smoothly in a slow orbit."""
     frames, flat = len(lead), lead.shape[2] == 2
     framings = [_framing(lead, rival, frame, trail) for frame in range(frames)]
+    # Both are followed over a twelfth of the movie, so that no single particle tugs at the view;
+    # radii by their logarithms, since a zoom is seen as a ratio.
     width = 1.0 + frames / 12
     centres = gaussian_filter1d(np.array([c for c, _ in framings]), width, 0, mode="nearest")
     radii = np.exp(gaussian_filter1d(np.log([r for _, r in framings]), width, mode="nearest"))
@@ -99,15 +111,16 @@ def _framing(
 ) -> tuple[Float64[np.ndarray, "3"], float]:
     """Return the median position and the radius that holds most particles and their trails."""
     filled = np.flatnonzero(finite(lead).any(axis=1))
-    frame = int(filled[np.argmin(np.abs(filled - frame))])
+    frame = int(filled[np.argmin(np.abs(filled - frame))])  # the nearest with something to frame
     window = slice(max(0, frame - trail), frame + 1)
+    # A median, and a percentile as radius: means and extremes would follow a single runaway.
     centre = np.median(lead[frame][finite(lead[frame])], axis=0)
-    radius = max(_spread(lead[frame], centre), _spread(lead[window], centre)) or 1.0
-    radius = max(radius, min(_spread(rival[frame], centre), REACH * radius))
+    radius = max(_extent(lead[frame], centre), _extent(lead[window], centre)) or 1.0
+    radius = max(radius, min(_extent(rival[frame], centre), REACH * radius))
     return np.pad(centre, (0, 3 - len(centre))), radius
 
 
-def _spread(x: Float64[np.ndarray, "*axes D"], centre: Float64[np.ndarray, " D"]) -> float:
+def _extent(x: Float64[np.ndarray, "*axes D"], centre: Float64[np.ndarray, " D"]) -> float:
     """Return the distance from the centre within which most of the finite positions are."""
     distances = np.linalg.norm(x[finite(x)] - centre, axis=1)
     return float(np.percentile(distances, SHARE)) if len(distances) else 0.0
@@ -116,14 +129,18 @@ def _spread(x: Float64[np.ndarray, "*axes D"], centre: Float64[np.ndarray, " D"]
 def _camera(
     centre: Float64[np.ndarray, "3"], radius: float, turn: float, aspect: float, flat: bool
 ) -> Camera:
-    towards, up = np.array([0.48, -0.81, 0.34]), np.array([0.0, 0.0, 1.0])
-    if flat:
-        towards, up = up, np.array([0.0, 1.0, 0.0])
+    towards = np.array(TOWARDS)
+    up = np.array([0.0, 0.0, 1.0])
+    if flat:  # from above, with y upwards as on paper
+        towards = up
+        up = np.array([0.0, 1.0, 0.0])
     c, s = np.cos(turn), np.sin(turn)
     towards = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ towards
     towards /= np.linalg.norm(towards)
     right = np.cross(up, towards)
     right /= np.linalg.norm(right)
+    # So far that the sphere, not only its disc, is within the cone of view; farther in a picture
+    # that is higher than wide, whose cone is narrower across.
     distance = radius * max(1.0, 1 / aspect) / np.sin(np.radians(VIEW_ANGLE / 2))
     facing = np.array([right, np.cross(towards, right), towards])
     return Camera(centre, radius, centre + distance * towards, facing)

@@ -24,8 +24,8 @@ RAMP = np.array(
     ]
 )
 """From low to high: each is lighter than the dark backdrop, and tells its order in grey too."""
-SHOWN = (2.0, 98.0)  # percentiles of a run's values that the ends of the ramp stand for
-DECADES = 6.0  # most of them that a ramp of errors spans
+SHOWN = (2.0, 98.0)  # percentiles at the ends of the ramp: one runaway must not use it all up
+DECADES = 6.0  # most of them that a ramp of errors spans; more cannot be told apart by colour
 
 
 class Scale(NamedTuple):
@@ -48,11 +48,15 @@ class Scale(NamedTuple):
 
     def colours(self, frame: int) -> Float64[np.ndarray, "N 3"]:
         """Return the colours at a frame; what is not finite is at the upper end."""
-        value, low, high = self.values[frame], self.low, self.high
-        if self.logarithmic:
-            value, low, high = (np.log10(np.maximum(y, 1e-300)) for y in (value, low, high))
+        value = self._scaled(self.values[frame])
+        low = self._scaled(self.low)
+        high = self._scaled(self.high)
         share = np.clip(np.nan_to_num((value - low) / (high - low), nan=1.0), 0.0, 1.0)
         return ramp(share)
+
+    def _scaled(self, value: float | np.ndarray) -> np.ndarray:
+        """Take logarithms where the scale has them; zero becomes very small."""
+        return np.asarray(np.log10(np.maximum(value, 1e-300)) if self.logarithmic else value)
 
 
 def ramp(share: Float64[np.ndarray, "*axes"]) -> Float64[np.ndarray, "*axes 3"]:

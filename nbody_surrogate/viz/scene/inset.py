@@ -18,8 +18,8 @@ WIDTH, HEIGHT = 300.0, 92.0  # units
 FAINT: Colour = (0.66, 0.71, 0.80)
 DARK: Colour = (0.30, 0.34, 0.44)
 PANEL: Colour = (0.030, 0.038, 0.075)
-MOST_POINTS = 200
-SMALLEST = 1e-16
+MOST_POINTS = 200  # of a curve 300 units wide; each costs the energy of all pairs
+SMALLEST = 1e-16  # below it is rounding; in place of zero, which has no logarithm
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class Mark:
 
 
 def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset | None:
-    """Gather the curves, or return None where the system is not known or is one of no motion.
+    """Gather the curves, or return None where there are none.
 
+    That is where the system is not known or has no potential energy, or the run is of one frame.
     Of a long run 200 frames are taken.
     """
     runs = [candidate] if reference is None else [candidate, reference]
@@ -94,6 +95,8 @@ def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset 
     if len(frames) < 2:
         return None
     try:
+        if not candidate.system().has_potential:
+            return None
         curves = tuple(_errors(run, frames, runs[-1]) for run in runs)
     except (InputError, PluginError):
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +15,7 @@ PICTURES, MOVIES = (".png", ".jpg"), (".mp4", ".gif")
 PAGES, DATA = (".html",), (".vtkhdf",)
 
 
-def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
+def check_picture_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """Refuse a file that `render` could not write.
 
     Parameters
@@ -33,13 +34,13 @@ def check_picture_path(path: str | Path, overwrite: bool = False) -> Path:
         If the extension is unknown, the folder is missing or not writable, the file exists and
         `overwrite` is False, or a movie is asked for without the libraries to write it.
     """
-    path = check_output_file(path, "render", PICTURES + MOVIES + PAGES + DATA, overwrite)
-    if is_movie(path) and not all(map(find_spec, ("imageio", "imageio_ffmpeg"))):
+    file = check_output_file(path, "render", PICTURES + MOVIES + PAGES + DATA, overwrite)
+    if is_movie(file) and not all(map(find_spec, ("imageio", "imageio_ffmpeg"))):
         raise InputError(
-            f"`render` needs imageio with ffmpeg for '{path}': "
+            f"`render` needs imageio with ffmpeg for '{file}': "
             "pip install 'nbody-surrogate[movie]', or write a .png"
         )
-    return path
+    return file
 
 
 def is_movie(path: Path) -> bool:

@@ -1,7 +1,7 @@
 """The 3D scene of a trajectory, alone or against its reference: one builder for stills and movies.
 
-The reference is solid: balls with tapering tubes behind them. The candidate is an open ring around
-its twin with a thin pale trail; where the two part, a line joins them.
+The reference is solid: balls with tapering tubes behind them. The candidate is an open ring for
+each particle with a thin pale trail; where the two part, a line joins them.
 """
 
 from __future__ import annotations
@@ -114,7 +114,8 @@ class Scene:
 
     def show(self, frame: int, camera: Camera) -> None:
         """Put everything where it is at a frame, turned to and hazed for a camera."""
-        lead, ball = self._lead, _ball_radius(camera, len(self._lead.sizes))
+        lead = self._lead
+        ball = camera.ball_radius(len(lead.sizes))
         self._stamp("balls", self._ball, lead, frame, camera, ball)
         self._update("trails", self._trails(lead, frame, camera, 0.42 * ball))
         if self._reference is not None:
@@ -145,8 +146,8 @@ class Scene:
         pale: float = 0.0,
     ) -> None:
         seen = camera.sees(track.x[frame])
-        here, colours = track.x[frame][seen], self._colours(track, frame, pale)[seen]
-        colours = _hazed(colours, camera.depth(here))
+        here = track.x[frame][seen]
+        colours = _hazed(self._colours(track, frame, pale)[seen], camera.haze(here))
         mesh = shapes.stamped(template, here, radius * track.sizes[seen], colours, camera.facing)
         self._update(name, mesh)
 
@@ -156,7 +157,7 @@ class Scene:
         path = track.path(frame, self._trail)
         path = np.where(camera.sees(path)[..., None], path, np.nan)
         age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * track.subframes)  # (P, 1)
-        colours = _hazed(self._colours(track, frame, pale), camera.depth(path))
+        colours = _hazed(self._colours(track, frame, pale), camera.haze(path))
         colours = mixed(BACKDROP, colours, 0.3 + 0.7 * age[..., None] ** 0.7)
         widths = width * (0.05 + 0.95 * age**0.8) * track.sizes
         return shapes.tubes(path, colours, widths, 1e-4 * camera.radius)
@@ -168,10 +169,12 @@ class Scene:
 
     def _errors(self, frame: int, camera: Camera, width: float) -> pv.PolyData:
         both = self._comparable(frame) & camera.sees(self._lead.x[frame])
-        start, gap = self._lead.x[frame][both], self._gaps(frame)[both]
+        start = self._lead.x[frame][both]
+        gap = self._gaps(frame)[both]
+        # Cut at the range of sight: a line to where a candidate blew up would overflow float32.
         longest = np.abs(gap).max(axis=1, initial=camera.radius, keepdims=True)
         lines = np.stack([start, start + gap * np.minimum(1, SIGHT * camera.radius / longest)])
-        colours = _hazed(np.broadcast_to(ERROR, lines.shape), camera.depth(lines))
+        colours = _hazed(np.broadcast_to(ERROR, lines.shape), camera.haze(lines))
         return shapes.tubes(lines, colours, np.full(lines.shape[:2], width), 1e-4 * camera.radius)
 
     def _gaps(self, frame: int) -> Float64[np.ndarray, "N 3"]:
@@ -190,8 +193,9 @@ class Scene:
         lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
         if self._reference is None or not both.any():
             return lost
-        pair = (track.x[None, None, frame, both] for track in (self._lead, self._candidate))
-        value = rmse(*(x[..., : self._lead.dimensions] for x in pair)).item()
+        axes = slice(self._lead.dimensions)  # a flat run's z = 0 must not lower its mean
+        truth = self._lead.x[None, None, frame, both, axes]
+        value = rmse(truth, self._candidate.x[None, None, frame, both, axes]).item()
         error = f"position RMSE {value:.2g}"
         return f"{error} ({lost})" if lost else error
 
@@ -230,7 +234,7 @@ class Scene:
                 (shapes.dash(), ERROR, "line: error"),
             ]
         overlay = self._overlay
-        x, bottom = (MARGIN * self._size[0] + 11 * overlay.unit,) * 2
+        x = bottom = MARGIN * self._size[0] + 11 * overlay.unit
         for row, (icon, colour, words) in enumerate(reversed(rows)):
             y = bottom + 38 * row * overlay.unit
             overlay.icon(icon, (x, y), colour)
@@ -249,13 +253,9 @@ class Scene:
         overlay.text(scale.label, (left, y + 34 * overlay.unit), 22, FAINT_INK)
 
 
-def _hazed(colours: np.ndarray, depth: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
-    """Return colours that fade into the backdrop with depth, as on a hazy day."""
-    return mixed(colours, BACKDROP, np.clip(0.05 + 0.3 * depth, 0.0, 0.45)[..., None])
-
-
-def _ball_radius(camera: Camera, n: int) -> float:
-    return float(camera.radius * 0.036 * min(30 / n, 4.0) ** 0.25)
+def _hazed(colours: np.ndarray, haze: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
+    """Return colours that fade into the backdrop, as on a hazy day."""
+    return mixed(colours, BACKDROP, haze[..., None])
 
 
 def _clock(t: Float64[np.ndarray, " T"], frame: int) -> str:

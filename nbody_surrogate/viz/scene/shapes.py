@@ -115,13 +115,13 @@ def tubes(
         np.r_[length, start + np.arange(length)]
         for start, length in zip(starts, lengths, strict=True)
     ]
-    points, rgb, width = (
-        np.concatenate([values[index, n] for n, index in kept])
-        for values in (paths, colours, widths)
-    )
-    mesh = pv.PolyData(points, lines=np.concatenate(lines))
-    mesh.point_data["width"] = width
-    mesh.point_data["rgb"] = _bytes(rgb)
+
+    def gathered(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values[index, n] for n, index in kept])
+
+    mesh = pv.PolyData(gathered(paths), lines=np.concatenate(lines))
+    mesh.point_data["width"] = gathered(widths)
+    mesh.point_data["rgb"] = _bytes(gathered(colours))
     sides = TUBE_SIDES if paths.shape[1] <= MANY else FEWER_SIDES
     tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=sides)
     return tube

@@ -14,8 +14,8 @@ __all__ = ["COOL", "INK", "NEUTRAL", "SUBFRAMES", "WARM", "Track", "finite", "mi
 
 WARM, COOL, NEUTRAL = (1.00, 0.42, 0.20), (0.22, 0.62, 1.00), (0.70, 0.72, 0.76)
 INK = (0.96, 0.97, 1.00)
-SUBFRAMES = 6  # points of a path for each frame
-FEWER_SUBFRAMES, MANY = 2, 100  # of more particles than this
+SUBFRAMES = 6  # points of a path for each frame: the preset's sharpest turns look round
+FEWER_SUBFRAMES, MANY = 2, 100  # of more particles than this, whose paths are short on the picture
 HUGE = 1e100  # what is larger counts as not finite: its square may not be
 
 
@@ -60,6 +60,7 @@ class Track:
             v=np.pad(np.where(np.abs(trajectory.v) < HUGE, trajectory.v, 0.0), pad),
             dimensions=trajectory.x.shape[2],
             charges=trajectory.particles.charges[0],
+            # Cube roots, as of balls of one density, as far as all are seen and none hides others.
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
             last=max(0, min(reached, frames) - 1),
             name=str(trajectory.info.method.get("integrator", name)),
@@ -68,6 +69,7 @@ class Track:
     def colours(self, pale: float = 0.0) -> Float64[np.ndarray, "N 3"]:
         """Warm for positive, cool for negative charges, greyer the weaker; `pale` adds white."""
         strength = np.abs(self.charges) / (np.abs(self.charges).max() or 1.0)
+        # The weakest charge still shows its sign; only none at all is grey.
         share = np.where(strength > 0, 0.3 + 0.7 * strength, 0.0)
         signed = np.where(self.charges[:, None] > 0, WARM, COOL)
         return mixed(mixed(NEUTRAL, signed, share[:, None]), INK, pale)
@@ -85,7 +87,9 @@ class Track:
         """Return the way up to a frame, from `trail` frames before: cubic Hermite in x and v."""
         end = min(frame, self.last)
         window = slice(max(0, end - trail), end + 1)
-        x, v, h = self.x[window], self.v[window], np.diff(self.t[window])[:, None, None, None]
+        x = self.x[window]
+        v = self.v[window]
+        h = np.diff(self.t[window])[:, None, None, None]
         a, b, va, vb = x[:-1, None], x[1:, None], v[:-1, None], v[1:, None]
         s = (np.arange(self.subframes) / self.subframes)[:, None, None]
         way = a + (b - a) * s**2 * (3 - 2 * s) + h * s * (1 - s) * ((1 - s) * va - s * vb)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from nbody_surrogate.errors import RunError
+from nbody_surrogate.files.atomic import renamed_at_end
 
 __all__ = ["Image", "write"]
 
@@ -27,21 +26,11 @@ def write(path: Path, images: Iterator[Image], fps: float) -> None:
         If the file cannot be written to its end; nothing is left behind then.
     """
     writers = {".mp4": _write_mp4, ".gif": _write_gif}
-    with _complete(path) as unfinished:
-        writers.get(path.suffix.lower(), _write_picture)(unfinished, images, fps)
-
-
-@contextmanager
-def _complete(path: Path) -> Iterator[Path]:
-    """Lend a name in the same folder, with the same extension; rename it if all went well."""
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     try:
-        yield unfinished
-        unfinished.replace(path)
+        with renamed_at_end(path, keep_suffix=True) as unfinished:
+            writers.get(path.suffix.lower(), _write_picture)(unfinished, images, fps)
     except OSError as error:
         raise RunError(f"'{path}' could not be written: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _write_picture(path: Path, images: Iterator[Image], _fps: float) -> None:
@@ -57,8 +46,9 @@ def _write_mp4(path: Path, images: Iterator[Image], fps: float) -> None:
     writer: Any  # imageio's types know its formats only in part
     with get_writer(path, format="FFMPEG", mode="I", fps=fps, **options) as writer:
         for image in images:
-            height, width = (edge - edge % 2 for edge in image.shape[:2])
-            writer.append_data(np.ascontiguousarray(image[:height, :width]))
+            height, width = image.shape[:2]
+            even = image[: height - height % 2, : width - width % 2]  # H.264 halves its colours
+            writer.append_data(np.ascontiguousarray(even))
 
 
 def _write_gif(path: Path, images: Iterator[Image], fps: float) -> None:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep
-from nbody_simulators.kernels.lanes import Block, lane_accelerations
-from nbody_simulators.kernels.laws import compiled
-from nbody_surrogate.contracts.segment import Problem
-from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_simulators.kernels.compiled_laws import compiled
+from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
+from nbody_surrogate.contracts import AbstractSystem, Problem
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
@@ -20,28 +19,30 @@ __all__ = ["Boris"]
 
 @compiled
 def _boris(
-    block: Block,
+    lanes: Lanes,
     step: float,
     substeps: int,
     magnetic: tuple[float, float, float],
     frames_x: np.ndarray,
     frames_v: np.ndarray,
 ) -> None:
-    x, v = block.x, block.v
-    scratch, e, rest = np.empty((3, x.shape[2])), np.empty_like(x), np.zeros_like(x)
-    flat_x, flat_v = x.ravel(), v.ravel()
-    n, width = block.charges.shape
+    x, v = lanes.x, lanes.v
+    scratch, e = np.empty((3, x.shape[2])), np.empty_like(x)
+    rest = np.zeros_like(x)  # of particles at rest, the law gives q E / m alone: no v x B
+    flat_x, flat_v = x.ravel(), v.ravel()  # views: one long loop for vectors, over all components
+    n, width = lanes.charges.shape
     size = frames_x.shape[1]  # in two dimensions without the third component
     half = 0.5 * step
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for k in range(size):
                 flat_x[k] += half * flat_v[k]
-            lane_accelerations(block, x, rest, scratch, e)
+            lane_accelerations(lanes, x, rest, scratch, e)
             for i in range(n):
                 for w in range(width):
-                    turn = half * block.charges[i, w] / block.masses[i, w]
+                    turn = half * lanes.charges[i, w] / lanes.masses[i, w]
                     tx, ty, tz = turn * magnetic[0], turn * magnetic[1], turn * magnetic[2]
+                    # This share makes of two cross products a rotation that keeps |v| exactly.
                     share = 2.0 / (1.0 + (tx * tx + ty * ty + tz * tz))
                     vx = v[0, i, w] + half * e[0, i, w]
                     vy = v[1, i, w] + half * e[1, i, w]
@@ -64,13 +65,17 @@ class Boris(AbstractFixedStep):
 
     The rotation by the magnetic field is that of Boris: u = v + v x t and v += s u x t with
     t = (q B / m) h / 2 and s = 2 / (1 + t^2), which keeps |v| exactly. Time-reversible and
-    volume-preserving. J. P. Boris, Proc. 4th Conf. Num. Sim. Plasmas (1970) 3; Qin et al., Phys.
-    Plasmas 20 (2013) 084503.
+    volume-preserving.
+
+    References
+    ----------
+    J. P. Boris, Proc. 4th Conf. Num. Sim. Plasmas (1970) 3; Qin et al., Phys. Plasmas 20 (2013)
+    084503.
     """
 
     name = "boris"
     evaluations = 1
-    opening = 0
+    opening = 0  # a step begins with a drift, so that it needs no force before it
 
     def _refuse(self, problem: Problem) -> str | None:
         system = problem.system
@@ -83,11 +88,11 @@ class Boris(AbstractFixedStep):
         )
 
     def _march(
-        self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
+        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
     ) -> None:
-        magnetic = _magnetic_field(problem.system, flat=x.shape[1] < block.x.size)
+        magnetic = _magnetic_field(problem.system, flat=x.shape[1] < lanes.x.size)
         step = problem.dt / substeps
-        _boris(block.pair, block.field)(block, step, substeps, magnetic, x, v)
+        _boris(lanes.pair, lanes.field)(lanes, step, substeps, magnetic, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         import torch
@@ -96,6 +101,7 @@ class Boris(AbstractFixedStep):
         kick = (0.5 * step) * problem.acceleration(x, torch.zeros_like(v))
         turn = (0.5 * step) * problem.charges / problem.masses
         bx, by, bz = _magnetic_field(problem.system, flat=v.shape[2] == 2)
+        # A cross product has three components; in two dimensions B along z keeps v in the plane.
         t = torch.stack([turn * bx, turn * by, turn * bz], dim=2)
         before = torch.nn.functional.pad(v + kick, (0, 3 - v.shape[2]))
         share = 2.0 / (1.0 + (t * t).sum(2, keepdim=True))

@@ -11,15 +11,20 @@ from pydantic import Field
 from nbody_simulators.integrators import cyrk
 from nbody_simulators.integrators.right_hand_side import address_of, arguments_of
 from nbody_simulators.integrators.scipy_solvers import ToleranceOptions
-from nbody_simulators.integrators.threads import run_jobs
-from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
-from nbody_surrogate.errors import InputError
+from nbody_simulators.integrators.threads import spread_over_threads
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    InputError,
+    Problem,
+    State,
+    Tick,
+)
 
 __all__ = ["CompiledDop853", "CompiledOptions"]
 
-SHARES = 8  # jobs per thread, so that a slow one does not leave the others idle
+SHARES = 8  # parts of the batch per thread, so that a slow one does not leave the others idle
 
 
 class CompiledOptions(ToleranceOptions):
@@ -29,12 +34,17 @@ class CompiledOptions(ToleranceOptions):
 
 
 @final
-class CompiledDop853(AbstractIntegrator):
+class CompiledDop853(AbstractIntegrator[CompiledOptions]):
     """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5).
 
     The steps, the error control and the dense output are those of `scipy.integrate.DOP853`, in
     C++ by CyRK with a compiled right-hand side. Each trajectory has its own step size, which a
     segment starts anew. Results do not depend on the number of threads.
+
+    References
+    ----------
+    Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I" (1993), II.5 and II.10;
+    Renaud, CyRK, https://github.com/jrenaud90/CyRK.
     """
 
     name = "dop853-compiled"
@@ -57,20 +67,22 @@ class CompiledDop853(AbstractIntegrator):
         return {}
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
-        options, (batch, n, dimensions) = self.options, carry.arrays["x"].shape
-        assert isinstance(options, CompiledOptions)
+        threads = self.options.threads
+        batch, n, dimensions = carry.arrays["x"].shape
         solver = self._solver(carry, frames)
-        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        x = np.empty((batch, frames, n, dimensions))
+        v = np.empty_like(x)
+        # A view of the solver's frames, in which y is (x, v) by component, see `right_hand_side`.
         halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
         outcomes: dict[int, cyrk.Outcome] = {}
 
-        def job(part: slice) -> None:
+        def fill(part: slice) -> None:
             outcomes.update({b: solver.run(b) for b in range(batch)[part]})
             x[part], v[part] = halves[part, :, 0], halves[part, :, 1]
 
-        size = max(math.ceil(batch / options.threads / SHARES), 1)
+        size = max(math.ceil(batch / threads / SHARES), 1)
         parts = [slice(first, first + size) for first in range(0, batch, size)]
-        run_jobs(job, parts, options.threads, lambda done: tick(frames * done / len(parts)))
+        spread_over_threads(fill, parts, threads, lambda done: tick(frames * done / len(parts)))
         counters = {
             "nfev": int(sum(each.counter for each in outcomes.values())),
             "steps": sum(each.steps for each in outcomes.values()),
@@ -83,16 +95,14 @@ class CompiledDop853(AbstractIntegrator):
         return Frames(x, v, failures=failures, counters=counters)
 
     def _solver(self, carry: Carry, frames: int) -> cyrk.Solver:
-        problem, options, (batch, _, dimensions) = (
-            carry.problem,
-            self.options,
-            carry.arrays["x"].shape,
-        )
-        assert isinstance(options, CompiledOptions)
+        problem, options = carry.problem, self.options
+        batch, _, dimensions = carry.arrays["x"].shape
         begin = carry.frame
         halves = [carry.arrays[key].swapaxes(1, 2).reshape(batch, -1) for key in ("x", "v")]
         return cyrk.Solver(
             address_of(problem, dimensions),
+            # To the segment's end, however few frames are asked for: steps are cut there, and a
+            # shorter run has to be the beginning of a longer one.
             (problem.time(begin), problem.time(begin + options.segment)),
             np.array([problem.time(begin + 1 + frame) for frame in range(frames)]),
             np.concatenate(halves, axis=1),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import InputError
 
 __all__ = ["Outcome", "Solver", "load"]
 
@@ -84,6 +84,7 @@ class Solver:
     ) -> None:
         self._api = load()
         self.frames = np.empty((len(y), len(times), y.shape[1]))
+        # Kept as long as the solver is: the addresses below are theirs.
         self._held = [np.array([value]) for value in (rtol, atol)]
         self._held += [np.ascontiguousarray(each) for each in (times, y, arguments)]
         self._call = (address, *span)
@@ -94,23 +95,24 @@ class Solver:
     def run(self, b: int) -> Outcome:
         """Fill in ``frames[b]``, as far as trajectory `b` gets, and NaN beyond."""
         api, size, wanted = self._api, self._size, self.frames.shape[1]
+        row = 8 * size  # bytes of a float64 state
         rtol, atol, times, y, arguments = self._places
         result = api.c_numba_cysolve_ivp(
-            *(*self._call, y + 8 * size * b, size, DOP853),
+            *(*self._call, y + row * b, size, DOP853),
+            # Zeros leave the number of steps to it; its dense output is used and not kept.
             *(0, 0, arguments + self._room * b, self._room, 0, MEGABYTES, False),
-            *(times, wanted, 0, 0, 0),
-            *(rtol, 1, atol, 1, LARGEST_STEP, 0.0, False),
+            *(times, wanted, 0, 0, 0),  # no function before each evaluation, no events
+            *(rtol, 1, atol, 1, LARGEST_STEP, 0.0, False),  # a first step of 0.0: it chooses
         )
         try:
             rows = min(int(api.c_get_size(result)), wanted)
-            row = 8 * size
             if rows > 0:
                 ctypes.memmove(self._out + row * wanted * b, api.c_get_y_ptr(result), row * rows)
             self.frames[b, rows:] = np.nan
             failure = None if rows == wanted else _message(api, result)
             counter = _first(api.c_get_args_ptr(result))
             return Outcome(rows, failure, int(api.c_get_steps(result)), counter)
-        finally:
+        finally:  # its memory is C++'s, which nobody else gives back
             api.c_free(result)
 
 

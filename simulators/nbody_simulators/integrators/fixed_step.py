@@ -1,7 +1,7 @@
-"""What the fixed-step methods share: options, checks, blocks, threads and devices.
+"""What the fixed-step methods share: options, checks, lanes, threads and devices.
 
-On the CPU a method runs compiled, in blocks of trajectories that are spread over threads; on
-another device it runs in torch, as one batch.
+On the CPU a method runs compiled, trajectories side by side in parts that are spread over threads;
+on another device it runs in torch, as one batch.
 """
 
 from __future__ import annotations
@@ -13,24 +13,35 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from nbody_simulators.integrators.threads import run_jobs
-from nbody_simulators.kernels.lanes import Block, by_lane, by_trajectory, widest
-from nbody_simulators.kernels.laws import parameters_of
-from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
-from nbody_surrogate.errors import InputError
+from nbody_simulators.integrators.threads import spread_over_threads
+from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
+from nbody_simulators.kernels.lanes import Lanes, by_lane, by_trajectory, widest
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    InputError,
+    IntegratorOptions,
+    Problem,
+    State,
+    Tick,
+)
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = ["AbstractFixedStep", "SubstepOptions"]
 
-DEFAULT_SUBSTEPS = 16
+DEFAULT_SUBSTEPS = 16  # at frames 0.1 apart a leapfrog is then off by 5e-5 in a step, softening 0.1
+
 WHOLE = 1e-6
+"""Relative: how far a step given in decimals may be from a whole part of a frame."""
+
 SMALLEST_STEP = 1e-12
+"""Relative to the time, of which float64 has 16 digits: smaller steps would be rounded away."""
+
 MOST_SUBSTEPS = 10**12
+"""No run gets near it; it keeps the count within the integers of compiled code."""
 
 
 class SubstepOptions(IntegratorOptions):
@@ -49,20 +60,20 @@ class SubstepOptions(IntegratorOptions):
     @model_validator(mode="after")
     def _one_size(self) -> SubstepOptions:
         if self.substeps is None and self.step is None:
-            object.__setattr__(self, "substeps", DEFAULT_SUBSTEPS)
+            object.__setattr__(self, "substeps", DEFAULT_SUBSTEPS)  # options are frozen else
         elif self.substeps is not None and self.step is not None:
             raise ValueError("give `substeps` or `step`, not both")
         return self
 
 
-class AbstractFixedStep(AbstractIntegrator):
+class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
     """A method of equal steps, several to a frame.
 
     To write one:
 
     1. set `name`, and `evaluations`, the force evaluations of one step, and `opening`, those
        before the first step of a segment;
-    2. implement `_march`: the frames of a block, compiled;
+    2. implement `_march`: the frames of trajectories side by side, compiled;
     3. implement `_torch_step`: one step of a batch in torch, by the same formula;
     4. optionally refuse systems in `_refuse`.
     """
@@ -73,11 +84,11 @@ class AbstractFixedStep(AbstractIntegrator):
 
     @abstractmethod
     def _march(
-        self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
+        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
     ) -> None:
-        """Fill in the frames x, v (F, D N W) that follow the block, which is overwritten.
+        """Fill in the frames x, v (F, D N W) that follow those in the lanes, which are overwritten.
 
-        In two dimensions the third component of the block stays zero, whatever the forces.
+        In two dimensions their third component stays zero, whatever the forces.
         """
 
     @abstractmethod
@@ -110,8 +121,7 @@ class AbstractFixedStep(AbstractIntegrator):
     def _substeps(self, problem: Problem) -> int:
         """Count the steps of a frame."""
         options = self.options
-        assert isinstance(options, SubstepOptions)
-        substeps, step = options.substeps, options.step
+        substeps, step = options.substeps, options.step  # one of them, as `SubstepOptions` sees to
         size = step or problem.dt / (substeps or 1)
         if size < SMALLEST_STEP * max(1.0, abs(problem.t0)):
             raise InputError(
@@ -121,7 +131,7 @@ class AbstractFixedStep(AbstractIntegrator):
         if step is None:
             assert substeps is not None
             return substeps
-        steps = max(round(min(problem.dt / step, MOST_SUBSTEPS)), 1)
+        steps = max(round(min(problem.dt / step, MOST_SUBSTEPS)), 1)  # a tiny step is no overflow
         if abs(steps * step / problem.dt - 1) > WHOLE:
             raise InputError(
                 f"`step` must divide the frame spacing {problem.dt:g}, "
@@ -132,9 +142,8 @@ class AbstractFixedStep(AbstractIntegrator):
     def _backend(self) -> str:
         """Choose numba or torch."""
         options = self.options
-        assert isinstance(options, SubstepOptions)
         if options.device == "cpu" and options.backend != "torch":
-            return "numba"
+            return "numba"  # before torch is imported: most runs do without
         from nbody_simulators.integrators.torch_steps import double_precision_device
 
         device = double_precision_device(options.device)
@@ -148,7 +157,8 @@ class AbstractFixedStep(AbstractIntegrator):
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         substeps = self._substeps(carry.problem)
         batch, n, dimensions = carry.arrays["x"].shape
-        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        x = np.empty((batch, frames, n, dimensions))
+        v = np.empty_like(x)
         run = self._in_numba if self._backend() == "numba" else self._in_torch
         run(carry, substeps, x, v, tick)
         nfev = batch * (frames * substeps * self.evaluations + self.opening)
@@ -157,27 +167,26 @@ class AbstractFixedStep(AbstractIntegrator):
     def _in_numba(
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick
     ) -> None:
-        options, (batch, frames, n, _) = self.options, x.shape
-        assert isinstance(options, SubstepOptions)
-        width = min(widest(n), math.ceil(batch / options.threads))
-        blocks = [slice(first, first + width) for first in range(0, batch, width)]
-        run_jobs(
-            lambda block: self._fill(carry, substeps, block, x, v),
-            blocks,
-            options.threads,
-            lambda done: tick(frames * done / len(blocks)),
+        batch, frames, n, _ = x.shape
+        threads = self.options.threads
+        width = min(widest(n), math.ceil(batch / threads))  # so that no thread is left without work
+        parts = [slice(first, first + width) for first in range(0, batch, width)]
+        spread_over_threads(
+            lambda part: self._fill(carry, substeps, part, x, v),
+            parts,
+            threads,
+            lambda done: tick(frames * done / len(parts)),
         )
 
-    def _fill(
-        self, carry: Carry, substeps: int, block: slice, x: np.ndarray, v: np.ndarray
-    ) -> None:
-        """Fill in the frames of one block."""
-        lanes = _block(carry, block)
-        dimensions, (_, n, width) = x.shape[3], lanes.x.shape
+    def _fill(self, carry: Carry, substeps: int, part: slice, x: np.ndarray, v: np.ndarray) -> None:
+        """Fill in the frames of part of the batch."""
+        lanes = _lanes(carry, part)
+        dimensions = x.shape[3]
+        _, n, width = lanes.x.shape
         frames = np.empty((2, x.shape[1], dimensions * n * width))
         self._march(carry.problem, lanes, substeps, frames[0], frames[1])
         for values, out in zip(frames, (x, v), strict=True):
-            out[block] = by_trajectory(values.reshape(-1, dimensions, n, width))
+            out[part] = by_trajectory(values.reshape(-1, dimensions, n, width))
 
     def _in_torch(
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick
@@ -187,10 +196,10 @@ class AbstractFixedStep(AbstractIntegrator):
         from nbody_simulators.integrators.torch_steps import TorchProblem, double_precision_device
 
         options = self.options
-        assert isinstance(options, SubstepOptions)
         device = double_precision_device(options.device)
         problem = TorchProblem.of(carry.problem, device)
-        now_x, now_v = (torch.tensor(carry.arrays[key], device=device) for key in ("x", "v"))
+        now_x = torch.tensor(carry.arrays["x"], device=device)  # float64, as the state is
+        now_v = torch.tensor(carry.arrays["v"], device=device)
         step = carry.problem.dt / substeps
         a = problem.acceleration(now_x, now_v) if self.opening else None
         for frame in range(x.shape[1]):
@@ -200,24 +209,20 @@ class AbstractFixedStep(AbstractIntegrator):
             tick(frame + 1)
 
 
-def _block(carry: Carry, block: slice) -> Block:
+def _lanes(carry: Carry, part: slice) -> Lanes:
+    """Bring part of a batch into lanes."""
     particles, laws = carry.problem.particles, laws_of(carry.problem)
     bonds = particles.couplings
     pair, field = parameters_of(laws)
-    return Block(
-        by_lane(carry.arrays["x"][block]),
-        by_lane(carry.arrays["v"][block]),
-        np.array(particles.charges[block].T, order="C"),  # copies: what is read-only, numba
-        np.array(particles.masses[block].T, order="C"),  # would compile the kernel for again
-        None if bonds is None else np.array(bonds[block].transpose(1, 2, 0), order="C"),
+    # All copies: that an array is read-only is part of its type to numba, which would compile the
+    # kernels once more for what a carry and particles hold.
+    return Lanes(
+        by_lane(carry.arrays["x"][part]),
+        by_lane(carry.arrays["v"][part]),
+        np.array(particles.charges[part].T, order="C"),
+        np.array(particles.masses[part].T, order="C"),
+        None if bonds is None else np.array(bonds[part].transpose(1, 2, 0), order="C"),
         pair,
         field,
         laws.clip,
     )
-
-
-def laws_of(problem: Problem) -> ForceLaws:
-    """Return the laws of a system that was checked to have them."""
-    laws = problem.system.force_laws()
-    assert laws is not None
-    return laws

@@ -26,9 +26,9 @@ import numba
 import numpy as np
 from numba.np.unsafe import ndarray as unsafe
 
+from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
 from nbody_simulators.kernels.forces import add_field, rows
-from nbody_simulators.kernels.laws import is_own, parameters_of
-from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts import Problem
 
 __all__ = ["address_of", "arguments_of"]
 
@@ -40,8 +40,7 @@ to_fixed_tuple: Any = unsafe.to_fixed_tuple
 
 def arguments_of(problem: Problem) -> np.ndarray:
     """Lay out what the function needs, one row for each trajectory."""
-    laws = problem.system.force_laws()
-    assert laws is not None
+    laws = laws_of(problem)
     particles = problem.particles
     pair, field = parameters_of(laws)
     head = np.array([0.0, particles.n, laws.clip, *(pair or ()), *(field or ())])
@@ -54,9 +53,7 @@ def arguments_of(problem: Problem) -> np.ndarray:
 
 def address_of(problem: Problem, dimensions: int) -> int:
     """Compile the function for the problem's laws, or find it compiled."""
-    laws = problem.system.force_laws()
-    assert laws is not None
-    pair, field = parameters_of(laws)
+    pair, field = parameters_of(laws_of(problem))
     coupled = problem.particles.couplings is not None
     shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
     callback = _compiled(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
@@ -81,8 +78,9 @@ def _compiled(
 
     def right_hand_side(dy: Any, t: float, y: Any, arguments: Any) -> None:
         head = carray(arguments, HEAD)
-        head[CALLS] += 1.0
+        head[CALLS] += 1.0  # the solver does not say how often it called; each run has its own copy
         n, clip = int(head[1]), head[2]
+        # The pointer says nothing of its length: N, read first, does.
         given = carray(arguments, charge + 4 * n + matrices * n * n)
         lists = given[charge : charge + 4 * n].reshape((4, n))
         charges, masses, zeros, spare = lists[0], lists[1], lists[2], lists[3]
@@ -93,10 +91,11 @@ def _compiled(
         for d in range(dimensions):
             for i in range(n):
                 slope[0, d, i] = now[1, d, i]
-                slope[1, d, i] = 0.0
+                slope[1, d, i] = 0.0  # without pairs nobody else sets it before the field adds
         if has_pair:
+            # By its class numba finds the law; as a tuple of known length it costs no array.
             pair = pair_class(*to_fixed_tuple(given[HEAD:first], pair_size))
-            if coupled:
+            if coupled:  # two calls, as None and an array are different types to numba
                 bonds = given[charge + 4 * n :].reshape((n, n))
                 rows(x, charges, masses, bonds, pair, clip, a)
             else:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep
-from nbody_simulators.kernels.lanes import Block, lane_accelerations
-from nbody_simulators.kernels.laws import compiled
-from nbody_surrogate.contracts.segment import Problem
+from nbody_simulators.kernels.compiled_laws import compiled
+from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
+from nbody_surrogate.contracts import Problem
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
@@ -19,20 +19,22 @@ __all__ = ["RK4"]
 
 @compiled
 def _runge_kutta(
-    block: Block,
+    lanes: Lanes,
     step: float,
     substeps: int,
     frames_x: np.ndarray,
     frames_v: np.ndarray,
 ) -> None:
-    x, v = block.x, block.v
+    x, v = lanes.x, lanes.v
     scratch, a, b = np.empty((3, x.shape[2])), np.empty_like(x), np.empty_like(x)
     y, u = np.zeros_like(x), np.zeros_like(x)
     flat_x, flat_v, flat_a, flat_b = x.ravel(), v.ravel(), a.ravel(), b.ravel()
     flat_y, flat_u = y.ravel(), u.ravel()
     sum_x, sum_v = np.empty_like(flat_x), np.empty_like(flat_x)
     size = frames_x.shape[1]  # in two dimensions without the third component
-    lane_accelerations(block, x, v, scratch, a)
+    # At y, u the slopes k_2 to k_4 are taken; the sums are k_1 + 2 k_2 + 2 k_3 + k_4. The
+    # acceleration at the end of a step is k_1 of the next; one evaluation comes before the first.
+    lane_accelerations(lanes, x, v, scratch, a)
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for k in range(size):
@@ -40,17 +42,17 @@ def _runge_kutta(
                 sum_v[k], flat_b[k] = flat_a[k], flat_a[k]
             for stage in range(3):
                 part, weight = (step, 1.0) if stage == 2 else (0.5 * step, 2.0)
-                for k in range(size):
+                for k in range(size):  # y first: it moves with the slope of the stage before
                     flat_y[k] = flat_x[k] + part * flat_u[k]
                     flat_u[k] = flat_v[k] + part * flat_b[k]
-                lane_accelerations(block, y, u, scratch, b)
+                lane_accelerations(lanes, y, u, scratch, b)
                 for k in range(size):
                     sum_x[k] += weight * flat_u[k]
                     sum_v[k] += weight * flat_b[k]
             for k in range(size):
                 flat_x[k] += (step / 6) * sum_x[k]
                 flat_v[k] += (step / 6) * sum_v[k]
-            lane_accelerations(block, x, v, scratch, a)
+            lane_accelerations(lanes, x, v, scratch, a)
         for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
@@ -60,6 +62,9 @@ class RK4(AbstractFixedStep):
     """Kutta's method of order 4 for y' = f(y) with y = (x, v).
 
     y += (h / 6) (k_1 + 2 k_2 + 2 k_3 + k_4). Not symplectic: energies drift in long runs.
+
+    References
+    ----------
     Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I" (1993), II.1.
     """
 
@@ -67,10 +72,10 @@ class RK4(AbstractFixedStep):
     evaluations = 4
 
     def _march(
-        self, problem: Problem, block: Block, substeps: int, x: np.ndarray, v: np.ndarray
+        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
     ) -> None:
-        kernel = _runge_kutta(block.pair, block.field)
-        kernel(block, problem.dt / substeps, substeps, x, v)
+        kernel = _runge_kutta(lanes.pair, lanes.field)
+        kernel(lanes, problem.dt / substeps, substeps, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         sum_x, sum_v, w, b = v, a, v, a

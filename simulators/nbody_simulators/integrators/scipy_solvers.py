@@ -8,7 +8,8 @@ last frame with the last step size: its result depends on nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar, final
 
@@ -16,9 +17,17 @@ import numpy as np
 from pydantic import Field
 from scipy import integrate
 
-from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts import (
+    CAPABILITIES,
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    IntegratorOptions,
+    Particles,
+    Problem,
+    State,
+    Tick,
+)
 
 __all__ = ["RK45", "Dop853", "ToleranceOptions"]
 
@@ -32,10 +41,15 @@ class ToleranceOptions(IntegratorOptions):
     atol: float = Field(default=1e-9, gt=0, lt=1, allow_inf_nan=False)
 
 
-class _SciPySolver(AbstractIntegrator):
-    """What `Dop853` and `RK45` share: everything but the method."""
+class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
+    """What `Dop853` and `RK45` share: everything but the method.
+
+    All that a system can need they can do. Neighbours are found anew for each force: that is
+    right for any step, and slow.
+    """
 
     Options = ToleranceOptions
+    capabilities = frozenset(CAPABILITIES)
     solver: ClassVar[type[integrate.OdeSolver]]
 
     @property
@@ -49,8 +63,11 @@ class _SciPySolver(AbstractIntegrator):
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         batch, n, dimensions = carry.arrays["x"].shape
-        x, v = (np.empty((batch, frames, n, dimensions)) for _ in range(2))
+        x = np.empty((batch, frames, n, dimensions))
+        v = np.empty_like(x)
         result = Frames(x, v, {"h": np.empty(batch)}, counters={"nfev": 0, "steps": 0})
+        for name, values in carry.hidden.items():
+            result.hidden[name] = np.empty((batch, frames, *values.shape[1:]))
         for b in range(batch):
             self._advance_one(carry, b, result, partial(_tick_share, tick, b * frames, batch))
         return result
@@ -58,12 +75,14 @@ class _SciPySolver(AbstractIntegrator):
     def _advance_one(self, carry: Carry, b: int, result: Frames, tick: Tick) -> None:
         """Fill in trajectory `b`."""
         problem, frames = carry.problem, result.x.shape[1]
-        shape = result.x.shape[2:]
+        wanted = {"x": result.x, "v": result.v, **result.hidden}
+        layout = {name: values.shape[2:] for name, values in wanted.items()}
         solver = self._solver(carry, b)
-        size, done, step = solver.n // 2, 0, solver.h_abs
-        failure = None if np.isfinite(solver.f).all() else "the force is not finite"  # or it hangs
+        done, step = 0, solver.h_abs
+        # From a force that is NaN, SciPy would choose a first step of NaN, and never end it.
+        failure = None if np.isfinite(solver.f).all() else "the force is not finite"
         while done < frames and failure is None:
-            step = solver.h_abs
+            step = solver.h_abs  # as proposed: the step itself may be cut short by the boundary
             failure = solver.step()
             result.counters["steps"] += 1
             reached = done
@@ -72,10 +91,10 @@ class _SciPySolver(AbstractIntegrator):
             if reached > done:
                 times = [problem.time(carry.frame + f + 1) for f in range(done, reached)]
                 y = solver.dense_output()(np.array(times))
-                if times[-1] == solver.t:
+                if times[-1] == solver.t:  # the state itself, without the interpolant's rounding
                     y[:, -1] = solver.y
-                result.x[b, done:reached] = y[:size].T.reshape(-1, *shape)
-                result.v[b, done:reached] = y[size:].T.reshape(-1, *shape)
+                for name, values in _apart(y.T, layout).items():
+                    wanted[name][b, done:reached] = values
                 done = reached
                 tick(done)
         result.arrays["h"][b] = step
@@ -84,18 +103,16 @@ class _SciPySolver(AbstractIntegrator):
             result.failures[b] = (done, f"{self.name}: {failure.rstrip('.').lower()}")
 
     def _solver(self, carry: Carry, b: int) -> integrate.OdeSolver:
-        options = self.options
-        assert isinstance(options, ToleranceOptions)
-        problem = carry.problem
+        options, problem = self.options, carry.problem
         first_step = carry.arrays["h"][b]
         begin, end = problem.time(carry.frame), problem.time(carry.frame + options.segment)
-        y = np.concatenate([carry.arrays["x"][b].ravel(), carry.arrays["v"][b].ravel()])
+        state = {"x": carry.arrays["x"], "v": carry.arrays["v"], **carry.hidden}
         return self.solver(
-            first_order(problem, b, carry.arrays["x"].shape[1:]),
+            first_order(problem, b, {name: values.shape[1:] for name, values in state.items()}),
             begin,
-            y,
+            np.concatenate([values[b].ravel() for values in state.values()]),
             end,
-            first_step=min(first_step, end - begin) if first_step > 0 else None,
+            first_step=min(first_step, end - begin) if first_step > 0 else None,  # NaN > 0 is False
             rtol=options.rtol,
             atol=options.atol,
         )
@@ -107,24 +124,45 @@ def _tick_share(tick: Tick, before: int, batch: int, done: float) -> None:
 
 
 def first_order(
-    problem: Problem, b: int, shape: tuple[int, int]
+    problem: Problem, b: int, layout: Mapping[str, tuple[int, ...]]
 ) -> Callable[[float, np.ndarray], np.ndarray]:
-    """Write trajectory `b` as y' = f(t, y) with y = (x, v) flattened."""
+    """Write trajectory `b` as y' = f(t, y) with y = (x, v, hidden variables) flattened."""
     particles: Particles = problem.particles[b]
-    acceleration = problem.system.acceleration
-    half = shape[0] * shape[1]
+    acceleration, hidden_rate = problem.system.acceleration, problem.system.hidden_rate
+    shape, size = layout["x"], math.prod(layout["x"])
+    behind = {name: axes for name, axes in layout.items() if name not in ("x", "v")}
 
     def right_hand_side(t: float, y: np.ndarray) -> np.ndarray:
         del t  # the systems are autonomous
-        x, v = y[:half].reshape(1, *shape), y[half:].reshape(1, *shape)
-        return np.concatenate([y[half:], acceleration(x, v, particles).ravel()])
+        x, v = y[:size].reshape(1, *shape), y[size : 2 * size].reshape(1, *shape)
+        if not behind:
+            return np.concatenate([y[size:], acceleration(x, v, particles).ravel()])
+        hidden = _apart(y[None, 2 * size :], behind)
+        a, rates = acceleration(x, v, particles, hidden), hidden_rate(x, v, particles, hidden)
+        moved = (rates[name].ravel() for name in behind)
+        return np.concatenate([y[size : 2 * size], a.ravel(), *moved])
 
     return right_hand_side
 
 
+def _apart(y: np.ndarray, layout: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Take y (F, M) apart into arrays (F, ...) by name, of the shapes that are laid out in it."""
+    parts, begin = {}, 0
+    for name, shape in layout.items():
+        end = begin + math.prod(shape)
+        parts[name] = y[:, begin:end].reshape(-1, *shape)
+        begin = end
+    return parts
+
+
 @final
 class Dop853(_SciPySolver):
-    """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5)."""
+    """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5).
+
+    References
+    ----------
+    Hairer, Norsett and Wanner, "Solving Ordinary Differential Equations I" (1993), II.5 and II.10.
+    """
 
     name = "dop853"
     solver = integrate.DOP853
@@ -132,7 +170,13 @@ class Dop853(_SciPySolver):
 
 @final
 class RK45(_SciPySolver):
-    """Dormand and Prince's method of order 5(4) (J. Comp. Appl. Math. 6, 1980)."""
+    """Dormand and Prince's method of order 5(4) (J. Comp. Appl. Math. 6, 1980).
+
+    References
+    ----------
+    Dormand and Prince, J. Comp. Appl. Math. 6 (1980) 19; Shampine, Math. Comp. 46 (1986) 135, for
+    its dense output.
+    """
 
     name = "rk45"
     solver = integrate.RK45

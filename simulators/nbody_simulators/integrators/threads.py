@@ -1,4 +1,4 @@
-"""Spreading independent jobs over threads, for code that releases the interpreter's lock."""
+"""Spreading independent work over threads, for code that releases the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
-__all__ = ["run_jobs"]
+__all__ = ["spread_over_threads"]
 
 Item = TypeVar("Item")
 
 
-def run_jobs(
-    job: Callable[[Item], None], items: Iterable[Item], threads: int, done: Callable[[int], None]
+def spread_over_threads(
+    work: Callable[[Item], None], items: Iterable[Item], threads: int, done: Callable[[int], None]
 ) -> None:
-    """Call `job` on each item, and `done` with the number finished so far.
+    """Call `work` on each item, and `done` with the number finished so far.
 
-    What `job` or `done` raises ends it: jobs that run are waited for, others are not begun.
+    What `work` or `done` raises ends it: calls that run are waited for, others are not begun.
     """
     items = list(items)
-    if threads == 1 or len(items) == 1:
+    if threads == 1 or len(items) == 1:  # in this thread, whose tracebacks and signals are plain
         for count, item in enumerate(items, start=1):
-            job(item)
+            work(item)
             done(count)
         return
     with ThreadPoolExecutor(min(threads, len(items))) as pool:
-        running = [pool.submit(job, item) for item in items]
+        running = [pool.submit(work, item) for item in items]
         try:
             for count, finished in enumerate(as_completed(running), start=1):
                 finished.result()
                 done(count)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: without this, leaving the pool would wait for all items
             pool.shutdown(cancel_futures=True)
             raise

@@ -7,12 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.segment import Problem
-from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.torch_laws import field_acceleration, pair_force
-from nbody_surrogate.environment.device import resolve_device
-from nbody_surrogate.errors import InputError
+from nbody_simulators.kernels.compiled_laws import laws_of
+from nbody_surrogate.contracts import (
+    AbstractSystem,
+    ForceLaws,
+    InputError,
+    Problem,
+    field_acceleration,
+    pair_force,
+    resolve_device,
+)
 
 __all__ = ["TorchProblem", "double_precision_device"]
 
@@ -43,12 +47,11 @@ class TorchProblem(NamedTuple):
     @classmethod
     def of(cls, problem: Problem, device: str) -> TorchProblem:
         """Bring a problem's particles to a device."""
-        laws, particles = problem.system.force_laws(), problem.particles
-        assert laws is not None
+        particles = problem.particles
         bonds = particles.couplings
         return cls(
             problem.system,
-            laws,
+            laws_of(problem),
             torch.tensor(particles.charges, device=device),
             torch.tensor(particles.masses, device=device),
             None if bonds is None else torch.tensor(bonds, device=device),
@@ -63,11 +66,13 @@ class TorchProblem(NamedTuple):
             return torch.zeros_like(x)
         separation = x[:, :, None] - x[:, None]  # (B, N, N, D)
         itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)
+        # A particle is at no distance of itself, where an unsoftened law divides by zero. Any other
+        # distance will do: what comes of it is dropped below.
         r2 = torch.where(itself, 1.0, (separation * separation).sum(3))
-        q, m = ((y[:, :, None], y[:, None]) for y in (self.charges, self.masses))
-        force = pair_force(
-            self.laws.pair, r2, q, m, 1.0 if self.couplings is None else self.couplings
-        )
+        q = self.charges[:, :, None], self.charges[:, None]
+        m = self.masses[:, :, None], self.masses[:, None]
+        coupling = 1.0 if self.couplings is None else self.couplings
+        force = pair_force(self.laws.pair, r2, q, m, coupling)
         force = torch.where(itself, torch.zeros_like(r2), force)
         total = (force[..., None] * separation).sum(2)
         return total.clamp(-self.laws.clip, self.laws.clip) / self.masses[..., None]

@@ -12,13 +12,15 @@ from typing import Any
 import numba
 import numpy as np
 
-from nbody_simulators.kernels.laws import compiled, field_force, pair_force, parameters_of
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.state import Particles
+from nbody_simulators.kernels.compiled_laws import compiled, field_force, pair_force, parameters_of
+from nbody_surrogate.contracts import ForceLaws, Particles
 
 __all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]
 
 REASSOCIATE = {"reassoc", "nsz"}
+"""What the compiler may do to sums: take them in any order, without regard to the sign of zeros,
+which is what vectors take. Not all of ``fastmath``: NaN and infinity must stay what they are, since
+a trajectory that fails is found by them."""
 
 
 @numba.extending.register_jitable(error_model="numpy", fastmath=REASSOCIATE)
@@ -47,8 +49,11 @@ def rows(
                 force, _ = pair_force(pair, r2, qi, charges[j], mi, masses[j], 1.0)
             else:
                 force, _ = pair_force(pair, r2, qi, charges[j], mi, masses[j], couplings[i, j])
+            # Itself too goes through the law, and is left out by a choice of numbers: a branch in
+            # this loop would keep it from using vectors.
             force = force if i != j else 0.0
             fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
+        # The clip holds the sum and not each pair, as the published benchmarks have it.
         out[0][i] = min(max(fx, -clip), clip) / mi
         out[1][i] = min(max(fy, -clip), clip) / mi
         out[2][i] = min(max(fz, -clip), clip) / mi
@@ -60,7 +65,8 @@ def add_field(
 ) -> None:
     """Add the accelerations of the field to `out`; the layout is that of `rows`."""
     for i in range(charges.size):
-        place, velocity = (x[0][i], x[1][i], x[2][i]), (v[0][i], v[1][i], v[2][i])
+        place = (x[0][i], x[1][i], x[2][i])
+        velocity = (v[0][i], v[1][i], v[2][i])
         a, _ = field_force(field, place, velocity, charges[i], masses[i])
         out[0][i] += a[0]
         out[1][i] += a[1]
@@ -79,7 +85,8 @@ def _pair_accelerations(
 ) -> None:
     for b in range(x.shape[0]):
         bonds = None if couplings is None else couplings[b]
-        place, result = (x[b, 0], x[b, 1], x[b, 2]), (out[b, 0], out[b, 1], out[b, 2])
+        place = (x[b, 0], x[b, 1], x[b, 2])
+        result = (out[b, 0], out[b, 1], out[b, 2])
         rows(place, charges[b], masses[b], bonds, pair, clip, result)
 
 
@@ -93,7 +100,8 @@ def _field_accelerations(
     out: np.ndarray,
 ) -> None:
     for b in range(x.shape[0]):
-        place, velocity = (x[b, 0], x[b, 1], x[b, 2]), (v[b, 0], v[b, 1], v[b, 2])
+        place = (x[b, 0], x[b, 1], x[b, 2])
+        velocity = (v[b, 0], v[b, 1], v[b, 2])
         result = (out[b, 0], out[b, 1], out[b, 2])
         add_field(place, velocity, charges[b], masses[b], field, result)
 
@@ -108,7 +116,7 @@ def _potential_energies(
     field: Any,
     out: np.ndarray,
 ) -> None:
-    rest = (0.0, 0.0, 0.0)
+    rest = (0.0, 0.0, 0.0)  # laws take a velocity, on which no energy depends
     for b in range(x.shape[0]):
         total = 0.0
         for i in range(x.shape[2]):
@@ -117,7 +125,7 @@ def _potential_energies(
                 _, energy = field_force(field, place, rest, charges[b, i], masses[b, i])
                 total += energy
             if pair is not None:
-                for j in range(i + 1, x.shape[2]):
+                for j in range(i + 1, x.shape[2]):  # each pair has its energy once
                     r2 = 0.0
                     for d in range(3):
                         r2 += (x[b, d, i] - x[b, d, j]) ** 2
@@ -164,7 +172,10 @@ def potential_energies(x: np.ndarray, particles: Particles, laws: ForceLaws) -> 
 
 
 def by_component(x: np.ndarray) -> np.ndarray:
-    """Bring (B, N, D) to (B, 3, N); in two dimensions the third component is zero."""
+    """Bring (B, N, D) to (B, 3, N); in two dimensions the third component is zero.
+
+    So one compiled kernel serves both, and its innermost loop reads neighbouring numbers.
+    """
     out = np.zeros((x.shape[0], 3, x.shape[1]))
     out[:, : x.shape[2]] = x.transpose(0, 2, 1)
     return out

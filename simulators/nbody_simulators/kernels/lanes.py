@@ -3,7 +3,7 @@
 The innermost loop runs over trajectories, so that the compiler uses the full width of the
 processor's vectors. Each lane goes through the same operations in the same order whatever its
 neighbours and however many there are: a trajectory is the same bits in any batch. Where one
-trajectory has particles enough to fill the vectors by itself, it makes a block of its own.
+trajectory has particles enough to fill the vectors by itself, it runs alone.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from nbody_simulators.kernels.compiled_laws import field_force, pair_force
 from nbody_simulators.kernels.forces import rows
-from nbody_simulators.kernels.laws import field_force, pair_force
 
-__all__ = ["Block", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
+__all__ = ["Lanes", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
 
 
-class Block(NamedTuple):
-    """W trajectories side by side, as the kernels take them.
+class Lanes(NamedTuple):
+    """W trajectories side by side, one in each lane, as the kernels take them.
 
     Shapes: x, v (3, N, W); charges, masses (N, W); couplings (N, N, W) or None.
     """
@@ -36,14 +36,16 @@ class Block(NamedTuple):
 
 
 WIDTH = 64
-"""Most trajectories in a block."""
-
+"""Most trajectories side by side: eight of the widest vectors, of 8 float64, so that the cost of a
+loop is shared; few enough that its arrays stay in the cache."""
 
 NARROW = 8
-"""Below this width the lanes are taken one after the other."""
+"""Below this width, that of one such vector, the lanes are taken one after the other: a loop over
+them would set up vectors that it does not fill."""
 
 MANY = 40
-"""Above this number of particles a block is one trajectory, summed row by row."""
+"""Above this number of particles a trajectory is alone, and summed row by row: its rows of pairs
+fill the vectors by themselves."""
 
 
 @numba.extending.register_jitable(error_model="numpy")
@@ -56,7 +58,11 @@ def _wide_pairs(
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Write the sums of pair forces into `out`."""
+    """Write the sums of pair forces into `out`.
+
+    Each unordered pair is evaluated once, and goes to both its ends with opposite signs, so that
+    forces add up to zero to rounding.
+    """
     n, width = charges.shape
     out[:] = 0.0
     for i in range(n):
@@ -70,6 +76,8 @@ def _wide_pairs(
                 bond = 1.0 if couplings is None else couplings[i, j, w]
                 force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
                 scratch[0, w], scratch[1, w], scratch[2, w] = force * dx, force * dy, force * dz
+            # In loops of their own: together with the law, six sums at places which the compiler
+            # cannot tell apart would keep it from using vectors.
             for d in range(3):
                 for w in range(width):
                     out[d, i, w] += scratch[d, w]
@@ -104,6 +112,8 @@ def _narrow_pairs(
                 out[0, j, w] -= force * dx
                 out[1, j, w] -= force * dy
                 out[2, j, w] -= force * dz
+            # Set and not added: this is the first that particle i gets. What it loses to later
+            # particles is subtracted afterwards, as in `_wide_pairs`, to the same bits.
             out[0, i, w], out[1, i, w], out[2, i, w] = fx, fy, fz
 
 
@@ -117,26 +127,28 @@ def _one_lane(
     clip: float,
     out: np.ndarray,
 ) -> None:
-    """Write the pair accelerations of a block of width 1 into `out`."""
+    """Write the pair accelerations of a single lane into `out`."""
     n = charges.size
-    place, result = x.reshape((3, n)), out.reshape((3, n))
+    place = x.reshape((3, n))
+    result = out.reshape((3, n))
     q, m = charges.reshape(n), masses.reshape(n)
     bonds = None if couplings is None else couplings.reshape((n, n))
-    axes, sums = (place[0], place[1], place[2]), (result[0], result[1], result[2])
+    axes = (place[0], place[1], place[2])
+    sums = (result[0], result[1], result[2])
     rows(axes, q, m, bonds, pair, clip, sums)
 
 
 @numba.extending.register_jitable(error_model="numpy")
 def _add_field(
-    block: Block, x: np.ndarray, v: np.ndarray, field: Any, scratch: np.ndarray, out: np.ndarray
+    lanes: Lanes, x: np.ndarray, v: np.ndarray, field: Any, scratch: np.ndarray, out: np.ndarray
 ) -> None:
-    n, width = block.charges.shape
+    n, width = lanes.charges.shape
     for i in range(n):
         for w in range(width):
             place = (x[0, i, w], x[1, i, w], x[2, i, w])
             velocity = (v[0, i, w], v[1, i, w], v[2, i, w])
-            a, _ = field_force(field, place, velocity, block.charges[i, w], block.masses[i, w])
-            scratch[0, w], scratch[1, w], scratch[2, w] = a
+            a, _ = field_force(field, place, velocity, lanes.charges[i, w], lanes.masses[i, w])
+            scratch[0, w], scratch[1, w], scratch[2, w] = a  # added below, see `_wide_pairs`
         for d in range(3):
             for w in range(width):
                 out[d, i, w] += scratch[d, w]
@@ -144,11 +156,11 @@ def _add_field(
 
 @numba.extending.register_jitable(error_model="numpy")
 def _pairs(
-    block: Block, x: np.ndarray, couplings: Any, pair: Any, scratch: np.ndarray, out: np.ndarray
+    lanes: Lanes, x: np.ndarray, couplings: Any, pair: Any, scratch: np.ndarray, out: np.ndarray
 ) -> None:
-    charges, masses, clip = block.charges, block.masses, block.clip
+    charges, masses, clip = lanes.charges, lanes.masses, lanes.clip
     n, width = charges.shape
-    if n > MANY:
+    if n > MANY:  # and by `widest` the width is 1
         _one_lane(x, charges, masses, couplings, pair, clip, out)
         return
     if width < NARROW:
@@ -163,7 +175,7 @@ def _pairs(
 
 @numba.extending.register_jitable(error_model="numpy")
 def _accelerations(
-    block: Block,
+    lanes: Lanes,
     x: np.ndarray,
     v: np.ndarray,
     pair: Any,
@@ -174,25 +186,25 @@ def _accelerations(
     if pair is None:
         out[:] = 0.0
     else:
-        _pairs(block, x, block.couplings, pair, scratch, out)
+        _pairs(lanes, x, lanes.couplings, pair, scratch, out)
     if field is not None:
-        _add_field(block, x, v, field, scratch, out)
+        _add_field(lanes, x, v, field, scratch, out)
 
 
 @numba.extending.register_jitable(error_model="numpy")
 def lane_accelerations(
-    block: Block, x: np.ndarray, v: np.ndarray, scratch: np.ndarray, out: np.ndarray
+    lanes: Lanes, x: np.ndarray, v: np.ndarray, scratch: np.ndarray, out: np.ndarray
 ) -> None:
-    """Write the accelerations of the block's particles at x, v into `out`.
+    """Write the accelerations of all particles at x, v into `out`.
 
     Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once.
     """
     # What is None must be an argument: only there numba leaves out what depends on it.
-    _accelerations(block, x, v, block.pair, block.field, scratch, out)
+    _accelerations(lanes, x, v, lanes.pair, lanes.field, scratch, out)
 
 
 def widest(n: int) -> int:
-    """Return how many trajectories of `n` particles a block may hold."""
+    """Return how many trajectories of `n` particles go side by side."""
     return 1 if n > MANY else WIDTH
 
 

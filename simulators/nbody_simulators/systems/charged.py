@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, final
+from typing import Literal, final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.coulomb import coulomb
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
@@ -19,10 +18,13 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, SystemSpec
 
-__all__ = ["Charged", "ChargedSpec", "CoulombParameters", "charged_cloud", "coulomb"]
+__all__ = [
+    "Charged",
+    "ChargedSpec",
+    "charged_cloud",
+]
 
 
 class ChargedSpec(SystemSpec):
@@ -42,42 +44,20 @@ class ChargedSpec(SystemSpec):
     )
 
 
-class CoulombParameters(NamedTuple):
-    """What the softened Coulomb law depends on."""
-
-    coupling: float
-    softening: float
-
-
-def softened_coulomb(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law F / r = k q_i q_j / s^3, U = k q_i q_j / s with s^2 = r^2 + softening^2."""
-    del where
-
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        inverse = 1.0 / (r2 + p.softening * p.softening)
-        energy = p.coupling * (qi * qj) * sqrt(inverse)
-        return energy * inverse, energy
-
-    return law
-
-
-def coulomb(coupling: float, softening: float) -> PairLaw:
-    """Return the softened Coulomb law with these parameters."""
-    return PairLaw(CoulombParameters(coupling, softening), softened_coulomb)
-
-
-register_law(coulomb(1.0, 0.1))
-
-
 @final
-class Charged(AbstractLawSystem):
+class Charged(AbstractLawSystem[ChargedSpec]):
     """An unconfined cloud of charges; it evaporates in the course of time.
 
     The equation of motion is m_i a_i = sum_j k q_i q_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with
     Plummer softening e. The preset has unit masses, q = +1 or -1 with equal probability,
     x ~ N(0, s^2) with s = (N / 5)^(1/3), and isotropic velocities with |v| = 0.5; it is that of
-    Kipf et al., "Neural Relational Inference", ICML 2018, with softening in place of clipping.
-    Other signs, charges and masses leave the positions and velocities of a seed as they are.
+    Kipf et al. with softening in place of clipping. Other signs, charges and masses leave the
+    positions and velocities of a seed as they are.
+
+    References
+    ----------
+    Kipf et al., "Neural Relational Inference", ICML 2018; Plummer, MNRAS 71 (1911) 460, for the
+    softening.
     """
 
     name = "charged"
@@ -87,17 +67,15 @@ class Charged(AbstractLawSystem):
 
     def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law."""
-        spec = self.spec
-        assert isinstance(spec, ChargedSpec)
-        return ForceLaws(coulomb(spec.coupling, spec.softening))
+        return ForceLaws(coulomb(self.spec.coupling, self.spec.softening))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, ChargedSpec)
         return charged_cloud(self.spec, rng, n, dimensions)
 
 
 def charged_cloud(spec: ChargedSpec, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
     """Draw a start of the preset: first what all specs share, then what the ranges ask for."""
+    # Drawn whatever the spec says, so that a seed has the same positions for all of them.
     signs = rng.choice([-1.0, 1.0], size=n)
     x = rng.normal(size=(n, dimensions)) * spread_of(n)
     v = isotropic(rng, n, dimensions)

@@ -7,13 +7,13 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.systems.charged import Charged, coulomb
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.systems.charged import Charged
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.legacy import legacy_draw
 from nbody_simulators.systems.sampling import isotropic, reflected, spread_of
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, SystemSpec
 
 __all__ = ["ChargedClipped", "ChargedClippedSpec"]
 
@@ -37,7 +37,7 @@ class ChargedClippedSpec(SystemSpec):
 
 
 @final
-class ChargedClipped(AbstractLawSystem):
+class ChargedClipped(AbstractLawSystem[ChargedClippedSpec]):
     """The physics of the published charged N-body benchmarks. It is not ground truth.
 
     The force on a particle is sum_j k q_i q_j (x_i - x_j) / r_ij^3 without softening, and each
@@ -47,9 +47,13 @@ class ChargedClipped(AbstractLawSystem):
 
     The preset is the distribution of the published starts: unit masses, q = +1 or -1 with equal
     probability, x ~ N(0, s^2) with s = spread (N / 5)^(1/3), isotropic velocities with |v| = 0.5;
-    positions beyond +5 or -5 are reflected there once and their velocities turned inwards. From
-    Kipf et al., "Neural Relational Inference", ICML 2018, and Satorras et al., "E(n) Equivariant
-    Graph Neural Networks", ICML 2021. The published starts themselves: `legacy_starts`.
+    positions beyond +5 or -5 are reflected there once and their velocities turned inwards. The
+    published starts themselves: `legacy_starts`.
+
+    References
+    ----------
+    Kipf et al., "Neural Relational Inference", ICML 2018; Satorras et al., "E(n) Equivariant Graph
+    Neural Networks", ICML 2021; Charles, arXiv 2408.06039 (2024).
     """
 
     name = "charged-clipped"
@@ -64,25 +68,20 @@ class ChargedClipped(AbstractLawSystem):
 
     def force_laws(self) -> ForceLaws:
         """Return Coulomb's law without softening, and the clip."""
-        spec = self.spec
-        assert isinstance(spec, ChargedClippedSpec)
-        return ForceLaws(coulomb(spec.coupling, 0.0), clip=spec.clip)
+        return ForceLaws(coulomb(self.spec.coupling, 0.0), clip=self.spec.clip)
 
     def ideal(self) -> Charged:
         """Return unsoftened charges whose forces are not clipped."""
         spec = self.spec
-        assert isinstance(spec, ChargedClippedSpec)
         return Charged(coupling=spec.coupling, softening=0.0, frame_dt=spec.frame_dt)
 
     def legacy_draw(
         self, stream: np.random.RandomState, n: int, dimensions: int, rows: int
     ) -> Draw:
         """Draw the next of the published starts, see `legacy_starts`."""
-        assert isinstance(self.spec, ChargedClippedSpec)
         return legacy_draw(stream, n, dimensions, rows, self.spec.spread)
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, ChargedClippedSpec)
         charges = rng.choice([-1.0, 1.0], size=n)
         x = rng.normal(size=(n, dimensions)) * (self.spec.spread * spread_of(n))
         x, v = reflected(x, isotropic(rng, n, dimensions))

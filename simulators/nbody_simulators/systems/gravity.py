@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.gravity import GravityParameters, softened_gravity
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import PositiveRange, isotropic, spread_of, uniform
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
-__all__ = ["Gravity", "GravityParameters", "GravitySpec"]
+__all__ = ["Gravity", "GravitySpec"]
 
 
 class GravitySpec(SystemSpec):
@@ -26,37 +24,19 @@ class GravitySpec(SystemSpec):
     mass_range: PositiveRange = Field(default=(0.1, 1.0), description="sampler: masses, uniform")
 
 
-class GravityParameters(NamedTuple):
-    """What the softened law of gravity depends on."""
-
-    coupling: float
-    softening: float
-
-
-def softened_gravity(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law F / r = -G m_i m_j / s^3, U = -G m_i m_j / s with s^2 = r^2 + softening^2."""
-    del where
-
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        inverse = 1.0 / (r2 + p.softening * p.softening)
-        energy = -p.coupling * (mi * mj) * sqrt(inverse)
-        return energy * inverse, energy
-
-    return law
-
-
-register_law(PairLaw(GravityParameters(1.0, 0.1), softened_gravity))
-
-
 @final
-class Gravity(AbstractLawSystem):
+class Gravity(AbstractLawSystem[GravitySpec]):
     """A self-gravitating cluster in its centre-of-mass frame.
 
     The equation of motion is a_i = -G sum_j m_j (x_i - x_j) / (r_ij^2 + e^2)^(3/2) with Plummer
-    softening e (Plummer, MNRAS 71, 1911). The preset has masses uniform in ``mass_range``, no
+    softening e. The preset has masses uniform in ``mass_range``, no
     charges, x ~ N(0, s^2) with s = (N / 5)^(1/3) and isotropic velocities with |v| = 0.5; the
     whole is then shifted so that the centre of mass rests at the origin. Large clusters start
     cold, and collapse first.
+
+    References
+    ----------
+    Plummer, MNRAS 71 (1911) 460; Aarseth, MNRAS 126 (1963) 223, for N-body forces softened by it.
     """
 
     name = "gravity"
@@ -67,14 +47,12 @@ class Gravity(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the softened law of gravity."""
         spec = self.spec
-        assert isinstance(spec, GravitySpec)
         parameters = GravityParameters(spec.coupling, spec.softening)
         return ForceLaws(PairLaw(parameters, softened_gravity))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, GravitySpec)
         x = rng.normal(size=(n, dimensions)) * spread_of(n)
         v = isotropic(rng, n, dimensions)
         masses = uniform(rng, self.spec.mass_range, n)
-        share = masses / masses.sum()
+        share = masses / masses.sum()  # a cluster that moves as a whole would leave its pictures
         return Draw(x - share @ x, v - share @ v, np.zeros(n), masses)

@@ -6,20 +6,22 @@ from abc import abstractmethod
 from typing import final
 
 import numpy as np
+from typing_extensions import TypeVar
 
 from nbody_simulators.kernels.forces import (
     field_accelerations,
     pair_accelerations,
     potential_energies,
 )
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts import AbstractSystem, ForceLaws, Particles, SystemSpec
 
 __all__ = ["AbstractLawSystem"]
 
 
-class AbstractLawSystem(AbstractSystem):
+Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
+
+
+class AbstractLawSystem(AbstractSystem[Spec_co]):
     """A system that is complete with its `force_laws` and its sampler.
 
     To write one, see `AbstractSystem`, and in place of its duties 3, 4 and 6 implement

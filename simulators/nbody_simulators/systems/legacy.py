@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nbody_simulators.systems.sampling import SPEED, reflected, spread_of
-from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system import Draw, stacked
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import Draw, InputError, Particles, State, stacked
 
 __all__ = ["legacy_draw", "legacy_starts"]
 
@@ -71,12 +69,14 @@ def legacy_draw(
     stream: np.random.RandomState, n: int, dimensions: int, rows: int, spread: float
 ) -> Draw:
     """Draw the next start of `legacy_starts` from its stream."""
+    # Every call is the published program's own, down to shapes and to probabilities of zero: others
+    # would take other numbers from the stream.
     charges = stream.choice([-1.0, 0.0, 1.0], size=(n, 1), p=[0.5, 0.0, 0.5])[:, 0]
     place = stream.standard_normal((dimensions, n)) * (spread * spread_of(n))
     direction = stream.standard_normal((dimensions, n))
     velocity = direction * SPEED / np.sqrt((direction**2).sum(axis=0))
     place, velocity = reflected(place, velocity)
-    for _ in range(2):
+    for _ in range(2):  # the noise that it draws and multiplies by zero
         stream.standard_normal((rows, dimensions, n))
     return Draw(place.T, velocity.T, charges, np.ones(n))
 

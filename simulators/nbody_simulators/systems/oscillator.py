@@ -7,12 +7,11 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.systems.harmonic import harmonic
+from nbody_simulators.force_laws.harmonic import harmonic
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic, mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, SystemSpec
 
 __all__ = ["Oscillator", "OscillatorSpec"]
 
@@ -29,11 +28,15 @@ class OscillatorSpec(SystemSpec):
 
 
 @final
-class Oscillator(AbstractLawSystem):
+class Oscillator(AbstractLawSystem[OscillatorSpec]):
     """Particles that swing about the origin and do not see each other.
 
     The equation of motion a = -w^2 x has the solution x(t) = x cos(w t) + (v / w) sin(w t). The
     preset has unit masses, no charges, x ~ N(0, 1) and isotropic velocities with |v| = 0.5.
+
+    References
+    ----------
+    Landau and Lifshitz, "Mechanics" (1976), section 21.
     """
 
     name = "oscillator"
@@ -43,13 +46,11 @@ class Oscillator(AbstractLawSystem):
 
     def force_laws(self) -> ForceLaws:
         """Return the harmonic law."""
-        spec = self.spec
-        assert isinstance(spec, OscillatorSpec)
-        return ForceLaws(field=harmonic((spec.frequency, spec.frequency, spec.frequency)))
+        w = self.spec.frequency
+        return ForceLaws(field=harmonic((w, w, w)))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
-        assert isinstance(spec, OscillatorSpec)
         x = rng.normal(size=(n, dimensions))
         v = isotropic(rng, n, dimensions)
         if spec.octant:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.rigid_rod import PendulumParameters, pendulum_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
 
-__all__ = ["Pendulum", "PendulumParameters", "PendulumSpec"]
+__all__ = ["Pendulum", "PendulumSpec"]
 
 
 class PendulumSpec(SystemSpec):
@@ -40,31 +38,8 @@ class PendulumSpec(SystemSpec):
     )
 
 
-class PendulumParameters(NamedTuple):
-    """What the law of the rod and the weight depends on."""
-
-    gravity: float
-
-
-def pendulum_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law a = g - x (v.v + g.x) / x.x with g = (0, -g, 0), of potential m g y."""
-    del sqrt, where
-
-    def law(p: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
-        speed2 = v[0] * v[0] + v[1] * v[1] + v[2] * v[2]
-        length2 = x[0] * x[0] + x[1] * x[1] + x[2] * x[2]
-        pull = (speed2 - p.gravity * x[1]) / length2
-        a = (-pull * x[0], -pull * x[1] - p.gravity, -pull * x[2])
-        return a, mass * p.gravity * x[1]
-
-    return law
-
-
-register_law(FieldLaw(PendulumParameters(1.0), pendulum_law))
-
-
 @final
-class Pendulum(AbstractLawSystem):
+class Pendulum(AbstractLawSystem[PendulumSpec]):
     """Weights on rigid rods that all hang from the origin and do not see each other.
 
     Gravity g points along -y. The rod's force follows from |x| = l, which differentiated twice
@@ -77,6 +52,10 @@ class Pendulum(AbstractLawSystem):
     The preset has unit masses, no charges, angles from the lowest point uniform up to
     ``amplitude``, on either side or in three dimensions with any azimuth, and a tangential
     velocity of any direction and of length ``speed``.
+
+    References
+    ----------
+    Landau and Lifshitz, "Mechanics" (1976), sections 11 and 14.
     """
 
     name = "pendulum"
@@ -92,19 +71,17 @@ class Pendulum(AbstractLawSystem):
 
     def force_laws(self) -> ForceLaws:
         """Return the law of the rod and the weight."""
-        spec = self.spec
-        assert isinstance(spec, PendulumSpec)
-        return ForceLaws(field=FieldLaw(PendulumParameters(spec.gravity), pendulum_law))
+        return ForceLaws(field=FieldLaw(PendulumParameters(self.spec.gravity), pendulum_law))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
-        assert isinstance(spec, PendulumSpec)
         angle = rng.uniform(-spec.amplitude, spec.amplitude, size=n)
         if dimensions == 3:
             azimuth, heading = rng.uniform(0, 2 * math.pi, size=(2, n))
         else:
             azimuth, heading = np.zeros(n), rng.choice([0.0, math.pi], size=n)
         sine, cosine, zero = np.sin(angle), np.cos(angle), np.zeros(n)
+        # An orthonormal frame at each weight: along the rod, up the meridian, around the axis.
         along = np.stack([sine * np.cos(azimuth), -cosine, sine * np.sin(azimuth)], 1)
         upwards = np.stack([cosine * np.cos(azimuth), sine, cosine * np.sin(azimuth)], 1)
         sideways = np.stack([-np.sin(azimuth), zero, np.cos(azimuth)], 1)

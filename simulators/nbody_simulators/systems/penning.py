@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
-from nbody_simulators.systems.charged import coulomb
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.force_laws.penning_field import PenningParameters, penning_law
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
@@ -19,10 +18,9 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts.laws import FieldLaw, ForceLaws
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
 
-__all__ = ["Penning", "PenningParameters", "PenningSpec"]
+__all__ = ["Penning", "PenningSpec"]
 
 
 class PenningSpec(SystemSpec):
@@ -40,39 +38,13 @@ class PenningSpec(SystemSpec):
     mass_range: PositiveRange = Field(default=(1.0, 1.0), description="sampler: masses, uniform")
 
 
-class PenningParameters(NamedTuple):
-    """What the law of the trap depends on."""
-
-    magnetic_field: float
-    quadrupole: float
-
-
-def penning_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law a = (q/m) [U (x/2, y/2, -z) + v x B], of potential q U (z^2 - rho^2/2) / 2."""
-    del sqrt, where
-
-    def law(p: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
-        ratio = charge / mass
-        ax = ratio * (0.5 * p.quadrupole * x[0] + p.magnetic_field * v[1])
-        ay = ratio * (0.5 * p.quadrupole * x[1] - p.magnetic_field * v[0])
-        az = -ratio * p.quadrupole * x[2]
-        height = x[2] * x[2] - 0.5 * (x[0] * x[0] + x[1] * x[1])
-        return (ax, ay, az), 0.5 * charge * p.quadrupole * height
-
-    return law
-
-
-register_law(FieldLaw(PenningParameters(1.0, 1.0), penning_law))
-
-
 @final
-class Penning(AbstractLawSystem):
+class Penning(AbstractLawSystem[PenningSpec]):
     """A plasma of one species in an ideal Penning trap; forces depend on velocities.
 
     To the softened Coulomb repulsion of `Charged` come a uniform magnetic field B along z and an
     electric quadrupole: a = (q / m) [U (x / 2, y / 2, -z) + v x B]. The magnetic force does no
-    work, so the energy is conserved. A single particle has three frequencies (Brown and
-    Gabrielse, Rev. Mod. Phys. 58, 233, 1986),
+    work, so the energy is conserved. A single particle has three frequencies,
 
         w_z = sqrt(q U / m),    w_+- = w_c / 2 +- sqrt(w_c^2 / 4 - w_z^2 / 2),    w_c = q B / m,
 
@@ -82,6 +54,10 @@ class Penning(AbstractLawSystem):
     The preset has positive unit charges and unit masses, x ~ N(0, s^2) with s = (N / 5)^(1/3),
     and isotropic velocities with |v| = 0.5. With the default fields its rms radius stays within
     a third of that at the start, measured at N = 5 to 30 over 50 time units.
+
+    References
+    ----------
+    Brown and Gabrielse, Rev. Mod. Phys. 58 (1986) 233.
     """
 
     name = "penning"
@@ -93,18 +69,15 @@ class Penning(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law and the trap's."""
         spec = self.spec
-        assert isinstance(spec, PenningSpec)
         parameters = PenningParameters(spec.magnetic_field, spec.quadrupole)
         field = FieldLaw(parameters, penning_law)
         return ForceLaws(coulomb(spec.coupling, spec.softening), field)
 
     def magnetic_field(self) -> tuple[float, float, float]:
         """Return (0, 0, B)."""
-        assert isinstance(self.spec, PenningSpec)
         return (0.0, 0.0, self.spec.magnetic_field)
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, PenningSpec)
         x = rng.normal(size=(n, dimensions)) * spread_of(n)
         v = isotropic(rng, n, dimensions)
         charges = uniform(rng, self.spec.charge_range, n)

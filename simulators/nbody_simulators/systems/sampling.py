@@ -53,7 +53,7 @@ def spread_of(n: int) -> float:
 
 def isotropic(rng: np.random.Generator, n: int, dimensions: int) -> np.ndarray:
     """Draw velocities (N, D) of length 0.5 in any direction."""
-    direction = rng.normal(size=(n, dimensions))
+    direction = rng.normal(size=(n, dimensions))  # a Gaussian's direction is uniform
     v: np.ndarray = SPEED * direction / np.linalg.norm(direction, axis=1, keepdims=True)
     return v
 

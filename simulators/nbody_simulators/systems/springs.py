@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import final
 
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.kernels.laws import register_law
+from nbody_simulators.force_laws.hooke import HookeParameters, hooke
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts.laws import ForceLaws, PairLaw
-from nbody_surrogate.contracts.system import Draw, SystemSpec
+from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
 
-__all__ = ["HookeParameters", "Springs", "SpringsSpec"]
+__all__ = ["Springs", "SpringsSpec"]
 
 SPREAD = 0.5
 """Standard deviation of positions in the preset."""
@@ -29,35 +27,19 @@ class SpringsSpec(SystemSpec):
     )
 
 
-class HookeParameters(NamedTuple):
-    """What Hooke's law depends on."""
-
-    stiffness: float
-
-
-def hooke(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law F / r = -k c_ij, U = k c_ij r^2 / 2."""
-    del sqrt, where
-
-    def law(p: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, bond: Any) -> Any:
-        pull = p.stiffness * bond
-        return -pull, 0.5 * pull * r2
-
-    return law
-
-
-register_law(PairLaw(HookeParameters(0.1), hooke))
-
-
 @final
-class Springs(AbstractLawSystem):
+class Springs(AbstractLawSystem[SpringsSpec]):
     """Particles joined by springs of no length at rest; there are no walls.
 
     The equation of motion is m_i a_i = -k sum_j c_ij (x_i - x_j). The preset has unit masses, no
     charges, couplings c_ij = c_ji of 0 or 1 with equal probability and c_ii = 0,
-    x ~ N(0, 0.5^2) and isotropic velocities with |v| = 0.5: that of Kipf et al., "Neural
-    Relational Inference", ICML 2018, who also put it in a box. Without the box, a particle or
-    group without a bond to the rest flies off. Particles without couplings are all bonded.
+    x ~ N(0, 0.5^2) and isotropic velocities with |v| = 0.5: that of Kipf et al., who also put it
+    in a box. Without the box, a particle or group without a bond to the rest flies off. Particles
+    without couplings are all bonded.
+
+    References
+    ----------
+    Kipf et al., "Neural Relational Inference", ICML 2018.
     """
 
     name = "springs"
@@ -67,12 +49,10 @@ class Springs(AbstractLawSystem):
 
     def force_laws(self) -> ForceLaws:
         """Return Hooke's law."""
-        spec = self.spec
-        assert isinstance(spec, SpringsSpec)
-        return ForceLaws(PairLaw(HookeParameters(spec.stiffness), hooke))
+        return ForceLaws(PairLaw(HookeParameters(self.spec.stiffness), hooke))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        above = np.triu(rng.choice([0.0, 1.0], size=(n, n)), 1)
+        above = np.triu(rng.choice([0.0, 1.0], size=(n, n)), 1)  # each pair once: bonds are mutual
         x = SPREAD * rng.normal(size=(n, dimensions))
         v = isotropic(rng, n, dimensions)
         return Draw(x, v, np.zeros(n), np.ones(n), above + above.T)

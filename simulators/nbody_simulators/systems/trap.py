@@ -7,12 +7,12 @@ from typing import Annotated, final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.systems.charged import ChargedSpec, charged_cloud, coulomb
-from nbody_simulators.systems.harmonic import harmonic
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.force_laws.harmonic import harmonic
+from nbody_simulators.systems.charged import ChargedSpec, charged_cloud
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.symmetries import AUTONOMOUS, FREE
-from nbody_surrogate.contracts.laws import ForceLaws
-from nbody_surrogate.contracts.system import Draw
+from nbody_surrogate.contracts import Draw, ForceLaws
 
 __all__ = ["Trap", "TrapSpec"]
 
@@ -29,7 +29,7 @@ class TrapSpec(ChargedSpec):
 
 
 @final
-class Trap(AbstractLawSystem):
+class Trap(AbstractLawSystem[TrapSpec]):
     """The cloud of `Charged` in a harmonic trap.
 
     The equation of motion is that of `Charged` with a_d = -w_d^2 x_d added, the same for all
@@ -39,6 +39,10 @@ class Trap(AbstractLawSystem):
 
     The trap is isotropic where its three frequencies are equal. Where w_x = w_y alone, it has the
     axis z. ``reflection`` holds in the coordinate planes, and in the isotropic trap in all.
+
+    References
+    ----------
+    Dubin and O'Neil, Rev. Mod. Phys. 71 (1999) 87, for charges held by a harmonic potential.
     """
 
     name = "trap"
@@ -63,14 +67,11 @@ class Trap(AbstractLawSystem):
     def force_laws(self) -> ForceLaws:
         """Return the softened Coulomb law and the trap's."""
         spec = self.spec
-        assert isinstance(spec, TrapSpec)
         return ForceLaws(coulomb(spec.coupling, spec.softening), harmonic(spec.frequencies))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
-        assert isinstance(self.spec, TrapSpec)
         return charged_cloud(self.spec, rng, n, dimensions)
 
     @property
     def _frequencies(self) -> tuple[float, float, float]:
-        assert isinstance(self.spec, TrapSpec)
         return self.spec.frequencies

@@ -8,14 +8,14 @@ import pytest
 
 from audited_sets import RECIPE, SIZE, Rows
 from nbody_surrogate.datasets import DatasetSpec, generate_dataset
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 
 
 @pytest.fixture(scope="module", autouse=True)
 def one_look_at_what_is_installed():
     """It would take most of the time of these tests, which ask for solvers over and over."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "_entry_points", functools.cache(registry._entry_points))
+        patch.setattr(lookup, "_entry_points", functools.cache(lookup._entry_points))
         yield
 
 

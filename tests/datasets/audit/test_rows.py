@@ -7,7 +7,7 @@ import pytest
 
 from audited_sets import RECIPE, ROWS, SIZE, TASK, Rows, audited, duplicate, levels
 from nbody_surrogate.datasets import generate_dataset
-from nbody_surrogate.datasets.shard import Block
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import resolve
 
 # Rows that are no data
@@ -117,7 +117,7 @@ def test_a_duplicate_is_found_in_any_order_of_its_particles(rows, copies, leaks,
 def test_a_piece_of_a_trajectory_from_a_later_time_on_is_a_duplicate(sound):
     whole, later = sound.read(0, SIZE), 5
     length = ROWS - later
-    some = Block(whole.x[:, :length], whole.v[:, :length], whole.particles)
+    some = TrajectoryBlock(whole.x[:, :length], whole.v[:, :length], whole.particles)
     data = Rows(some, RECIPE | {"frames": length - 1})
     assert levels(audited(data)) == {}
     data.x[7], data.v[7] = whole.x[2, later:], whole.v[2, later:]

@@ -9,7 +9,7 @@ from audited_sets import CONVERGED, RECIPE, ROWS, SIZE, SPLITS, TASK, N, Rows, a
 from nbody_surrogate import make_system, simulate
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets import DatasetSpec, generate_dataset
-from nbody_surrogate.datasets.shard import Block
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import resolve
 
 KNOWN = 1e-6
@@ -178,7 +178,7 @@ def linear_fit(data):
     """MSE over the test split of x + t v, with the time t fitted to the train split."""
     task, parts = data.spec.task, {}
     for split in ("train", "test"):
-        x, v, _ = Block.joined(list(data.blocks(split)))
+        x, v, _ = TrajectoryBlock.joined(list(data.blocks(split)))
         parts[split] = x[:, task.target] - x[:, task.input], v[:, task.input]
     moved, v = parts["train"]
     time = (moved * v).sum() / (v * v).sum()

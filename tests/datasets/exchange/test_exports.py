@@ -9,10 +9,11 @@ import pytest
 
 from exchanged import PUBLISHED, THEIRS, N, T, assert_same_bits, made, split_of, tree
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.exports import export_npz, export_nri
 from nbody_surrogate.datasets.exchange.nri import NriFiles
-from nbody_surrogate.datasets.shard import Block, shard_name
+from nbody_surrogate.datasets.shard import shard_name
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from refusals import posix, refused
 
@@ -143,7 +144,7 @@ def test_exported_files_have_the_published_layout(charged_set, tmp_path):
 def charged_springs(self, start, stop):
     x = np.ones((stop - start, T, N, 3))
     charges = np.ones((stop - start, N))
-    return Block(x, x, Particles(charges, charges, np.ones((stop - start, N, N))))
+    return TrajectoryBlock(x, x, Particles(charges, charges, np.ones((stop - start, N, N))))
 
 
 @pytest.mark.parametrize("word", ["masses", "charges beside couplings"])

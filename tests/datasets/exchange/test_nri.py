@@ -21,20 +21,20 @@ from exchanged import (
 )
 from nbody_surrogate.datasets.exchange.imports import import_nri
 from nbody_surrogate.datasets.exchange.nri import NriFiles, has_nri_files
-from nbody_surrogate.datasets.spec import Task
+from nbody_surrogate.datasets.spec import TaskSpec
 from nbody_surrogate.errors import FileFormatError, InputError
 from refusals import refused
 
 
 def test_the_recipe_is_what_was_given_and_what_the_files_say(nri, tmp_path):
     given = {"system": "charged", "parameters": {"frame_dt": 0.3}, "first": 7}
-    files = NriFiles(nri, **given, velocity_lag=0.125, task=Task(input=0, target=2))
+    files = NriFiles(nri, **given, velocity_lag=0.125, task=TaskSpec(input=0, target=2))
     spec = files.spec
     assert given == {key: getattr(spec, key) for key in given}
     assert spec.velocity_lag == 0.125
     assert spec.splits == {"train": 3, "validation": 2, "test": 2}
     assert (spec.trajectories, spec.rows, spec.particles, spec.dimensions) == (7, T, N, 3)
-    assert spec.task == Task(input=0, target=2)
+    assert spec.task == TaskSpec(input=0, target=2)
     assert spec.integrator is None
     assert import_nri(files, tmp_path / "set").t.tolist() == [(7 + row) * 0.3 for row in range(T)]
 
@@ -44,7 +44,7 @@ def test_the_recipe_is_what_was_given_and_what_the_files_say(nri, tmp_path):
     [
         ({"system": "unheard-of"}, "unheard-of"),
         ({"parameters": {"frame_dt": -1.0}}, "frame_dt"),
-        ({"task": Task(input=0, target=T)}, "task"),
+        ({"task": TaskSpec(input=0, target=T)}, "task"),
     ],
 )
 def test_a_recipe_that_does_not_fit_is_refused(nri, options, word):

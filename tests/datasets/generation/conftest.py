@@ -10,7 +10,7 @@ import pytest
 from generated import SMALL
 from nbody_surrogate.datasets import generate_dataset
 from nbody_surrogate.datasets.spec import resolve
-from nbody_surrogate.registry import registry
+from nbody_surrogate.registry import lookup
 
 
 @pytest.fixture(scope="session")
@@ -43,4 +43,4 @@ def finished(made, folder):
 @pytest.fixture
 def registered(monkeypatch):
     """What a test registers is forgotten afterwards."""
-    monkeypatch.setattr(registry, "_registered", {})
+    monkeypatch.setattr(lookup, "registered", {})

@@ -26,11 +26,11 @@ from generated import (
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.segment import Frames
 from nbody_surrogate.datasets import Dataset, generate_dataset
-from nbody_surrogate.datasets.folder import sole_writer
-from nbody_surrogate.datasets.generation.shard_job import sample_of
+from nbody_surrogate.datasets.generation.measure_label_error import label_error_sample
 from nbody_surrogate.datasets.manifest import read_manifest
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.registry.registry import register_integrator
 
 # Whose folder it is
@@ -210,7 +210,7 @@ def test_a_failing_trajectory_is_named_and_finished_shards_are_kept(
 
 def test_a_trajectory_that_only_a_sharper_run_fails_is_named_too(fragile, folder):
     spec = fragile(4, largest=0.05)
-    assert 4 in sample_of(spec)
+    assert 4 in label_error_sample(spec)
     message = refused(RunError, spec, folder)
     assert message.startswith("trajectory 4 failed: it broke")
 

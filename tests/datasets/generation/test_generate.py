@@ -9,7 +9,7 @@ import pytest
 
 from generated import CASES, SMALL, Counting, arrays, assert_same, contents, edit, written
 from nbody_surrogate.datasets import generate_dataset
-from nbody_surrogate.datasets.generation.shard_job import sample_of
+from nbody_surrogate.datasets.generation.measure_label_error import label_error_sample
 from nbody_surrogate.datasets.spec import resolve
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry.registry import make_system, register_integrator
@@ -120,7 +120,7 @@ def test_the_label_error_is_about_the_difference_to_a_far_sharper_run(made, chan
     x = arrays(data)[0]
     sharp = make_integrator("dop853", rtol=1e-12, atol=1e-12)
     truth = simulate(system, *system.sample(0, 3, 7), 30, sharp).x
-    measured = rmse(truth, x)[sample_of(data.spec)]
+    measured = rmse(truth, x)[label_error_sample(data.spec)]
     assert error.method == method
     assert error.sample == 4
     assert (error.rows[0], error.rows[-1], len(error.rows)) == (0, 30, 12)

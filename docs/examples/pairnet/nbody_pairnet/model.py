@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors, SurrogateConfig
 
 
 class PairnetConfig(SurrogateConfig):
@@ -20,7 +20,7 @@ class PairnetConfig(SurrogateConfig):
 
 
 @final
-class Pairnet(AbstractSurrogate):
+class Pairnet(AbstractSurrogate[PairnetConfig]):
     """Half a drift, a kick by pair forces f(s, q_i q_j) (x_i - x_j) / s^3, half a drift."""
 
     api_version = 1
@@ -32,16 +32,16 @@ class Pairnet(AbstractSurrogate):
 
     def __init__(self, config: PairnetConfig) -> None:
         super().__init__(config)
-        self.settings, d = config, config.width
+        d = config.width
         hidden = nn.Linear(2, d), nn.SiLU(), nn.Linear(d, d), nn.SiLU()
         self.f = nn.Sequential(*hidden, nn.Linear(d, 1))
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """Map frames x, v (B, T, N, D) to increments of the same shape."""
-        dt, q, m = self.settings.frame_dt, particles.charges, particles.masses
+        dt, q, m = self.config.frame_dt, particles.charges, particles.masses
         middle = x + dt / 2 * v
         r = (middle[..., :, None, :] - middle[..., None, :, :]).to(self.dtype)  # (B, T, N, N, D)
-        s = (r.square().sum(-1, keepdim=True) + self.settings.softening**2).sqrt()
+        s = (r.square().sum(-1, keepdim=True) + self.config.softening**2).sqrt()
         qq = (q[:, :, None] * q[:, None, :])[:, None, :, :, None].expand_as(s)
         force = (self.f(torch.cat([s.log(), qq], dim=-1)) / s**3 * r).sum(-2)
         dv = dt * force / m[:, None, :, None]

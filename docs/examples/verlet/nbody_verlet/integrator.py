@@ -7,10 +7,16 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
-from nbody_surrogate.contracts.state import State
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    InputError,
+    IntegratorOptions,
+    Problem,
+    State,
+    Tick,
+)
 
 
 class VerletOptions(IntegratorOptions):
@@ -20,7 +26,7 @@ class VerletOptions(IntegratorOptions):
 
 
 @final
-class Verlet(AbstractIntegrator):
+class Verlet(AbstractIntegrator[VerletOptions]):
     """v += h a(x) / 2, x += h v, v += h a(x) / 2, with h the frame spacing over the sub-steps."""
 
     api_version = 1
@@ -45,14 +51,15 @@ class Verlet(AbstractIntegrator):
         h = problem.dt / substeps
         x, v = carry.arrays["x"], carry.arrays["v"]
         a = problem.system.acceleration(x, v, problem.particles)
-        made = []
+        xs, vs = [], []
         for frame in range(frames):
             for _ in range(substeps):
                 half = v + h / 2 * a
                 x = x + h * half
                 a = problem.system.acceleration(x, half, problem.particles)
                 v = half + h / 2 * a
-            made.append((x, v))
+            xs.append(x)
+            vs.append(v)
             tick(frame + 1)
-        xs, vs = (np.stack(column, axis=1) for column in zip(*made, strict=True))  # (B, F, N, D)
-        return Frames(xs, vs, counters={"nfev": len(x) * (frames * substeps + 1)})
+        nfev = len(x) * (frames * substeps + 1)
+        return Frames(np.stack(xs, axis=1), np.stack(vs, axis=1), counters={"nfev": nfev})

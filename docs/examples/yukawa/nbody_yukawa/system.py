@@ -7,8 +7,7 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem, Draw, SystemSpec
+from nbody_surrogate.contracts import AbstractSystem, Draw, Particles, SystemSpec
 
 
 class YukawaSpec(SystemSpec):
@@ -20,7 +19,7 @@ class YukawaSpec(SystemSpec):
 
 
 @final
-class Yukawa(AbstractSystem):
+class Yukawa(AbstractSystem[YukawaSpec]):
     """Charges with the potential k q_i q_j exp(-s / L) / s, where s^2 = r^2 + softening^2."""
 
     api_version = 1
@@ -52,5 +51,6 @@ class Yukawa(AbstractSystem):
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw a cloud of unit masses with charges of either sign."""
-        x, v = rng.normal(size=(2, n, dimensions))
-        return Draw(x, 0.3 * v, rng.choice([-1.0, 1.0], size=n), np.ones(n))
+        x = rng.normal(size=(n, dimensions))
+        v = 0.3 * rng.normal(size=(n, dimensions))
+        return Draw(x, v, rng.choice([-1.0, 1.0], size=n), np.ones(n))

@@ -1,0 +1,210 @@
+"""The work of `nbody-sim run` and `nbody-sim resume`: two runs, a picture and a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import rich_click as click
+
+from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.interruption import interruptible
+from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.request import InitialValueProblem, Request
+from nbody_surrogate.errors import RunError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.comparison.comparison import Comparison
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.results.guard_report import GuardReport
+    from nbody_surrogate.results.trajectory import Ensemble
+    from nbody_surrogate.simulation.checkpoint import Checkpoint
+    from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.observers import Progress
+
+__all__ = ["Stage", "TwoRuns"]
+
+Stage = Literal["method", "reference"]
+
+
+@dataclass(frozen=True)
+class TwoRuns:
+    """A method and its reference from one start: what was asked for, and the files it goes to."""
+
+    request: Request
+    files: Files
+
+    def simulate(
+        self,
+        problem: InitialValueProblem,
+        method: AbstractIntegrator,
+        stage: Stage,
+        *,
+        guard: Guard | None = None,
+        verify: bool = False,
+    ) -> Ensemble:
+        """Run one of the two methods from its start."""
+        from nbody_surrogate.simulation.file_writer import Output
+        from nbody_surrogate.simulation.observers import WarmUp
+        from nbody_surrogate.simulation.simulate import simulate
+
+        output = Output(self._output(stage), self.request.overwrite, self._checkpoint(stage))
+        with ExitStack() as stack:
+            return simulate(
+                problem.system,
+                problem.state,
+                problem.particles,
+                problem.frames,
+                method,
+                guard=guard,
+                verify=verify,
+                output=output,
+                observers=[WarmUp(), self._progress(stack, method, problem.frames, stage)],
+            )
+
+    def resume(
+        self, method: AbstractIntegrator, frames: int, stage: Stage, allow_inexact: bool
+    ) -> Ensemble:
+        """Go on with one of the two runs."""
+        from nbody_surrogate.simulation.observers import WarmUp
+        from nbody_surrogate.simulation.resume import resume
+
+        checkpoint = self.request.checkpoint
+        assert checkpoint is not None
+        with ExitStack() as stack:
+            return resume(
+                checkpoint,
+                method,
+                allow_inexact=allow_inexact,
+                overwrite=self.request.overwrite,
+                observers=[WarmUp(), self._progress(stack, method, frames, stage)],
+            )
+
+    def _output(self, stage: Stage) -> os.PathLike[str]:
+        if stage == "method":
+            return self.files.output
+        assert self.files.reference is not None
+        return self.files.reference
+
+    def _progress(
+        self, stack: ExitStack, method: AbstractIntegrator, frames: int, stage: Stage
+    ) -> Progress:
+        """Show a bar, and end soon where the user says so."""
+        part = repr(f"{os.fspath(self._output(stage))}.part")
+        if self.request.checkpoint is None:
+            hint = f"frames of finished segments stay readable in {part}"
+        else:
+            hint = f"go on with nbody-sim resume {shlex.quote(str(self.request.checkpoint))}"
+        stack.enter_context(interruptible(hint))
+        bar = progress_bar(method.name, frames, hidden=self.request.quiet)
+        return stack.enter_context(bar)
+
+    def _checkpoint(self, stage: Stage) -> Checkpoint | None:
+        """Note in the restart file what the rest of the job needs."""
+        if self.request.checkpoint is None:
+            return None
+        from nbody_surrogate.simulation.checkpoint import Checkpoint
+
+        files = {
+            each.name: None if path is None else str(Path(path).absolute())
+            for each in fields(self.files)
+            if each.name != "checkpoint"  # it may be moved
+            for path in [getattr(self.files, each.name)]
+        }
+        plain = {
+            key: str(value.absolute()) if isinstance(value, Path) else value
+            for key, value in asdict(self.request).items()
+        }
+        note = {"stage": stage, "request": plain, "files": files}
+        path = self.files.checkpoint or self.request.checkpoint
+        mine = self.request.overwrite or stage == "reference"  # the file is there by then
+        return Checkpoint(path, note, mine)
+
+    def conclude(self, runs: list[Ensemble]) -> None:
+        """Draw the picture, write the page, print the table and tell failures.
+
+        Raises
+        ------
+        RunError
+            If a trajectory failed.
+        """
+        request = self.request
+        if request.render is not None:
+            from nbody_surrogate.viz.render import render
+
+            pair = [each[0] for each in runs]
+            truth = pair[1] if len(pair) > 1 else None
+            render(
+                pair[0],
+                self.files.picture or request.render,
+                reference=truth,
+                overwrite=request.overwrite,
+            )
+        if request.report is not None:
+            from nbody_surrogate.viz.html.report import write_report
+
+            against = runs[1] if len(runs) > 1 else None
+            command = command_line(("overwrite", "as_json", "quiet"))
+            page = self.files.report or request.report
+            write_report(runs[0], against, page, command=command, overwrite=request.overwrite)
+        _report(request, runs, self.files)
+        _tell_failures(runs)
+
+
+def _tell_failures(runs: list[Ensemble]) -> None:
+    failed = [
+        f"{each.info.label}, trajectory {b} stopped: {why}"
+        for each in runs
+        for b, why in enumerate(each.info.message)
+        if why
+    ]
+    if failed:
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        raise RunError(failed[0] + more)
+
+
+def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
+    from nbody_surrogate.comparison.comparison import compare
+
+    comparison: Comparison | None = compare(runs[1], runs[0]) if len(runs) > 1 else None
+    if request.as_json:
+        click.echo(json.dumps(_as_dict(runs, comparison, files.written), indent=2))
+    elif not request.quiet:
+        from nbody_surrogate.cli.table import print_report
+
+        print_report(runs, comparison, files.written)
+
+
+def _guard_as_dict(report: GuardReport) -> dict[str, Any]:
+    return {**asdict(report), "share": report.fallback_share}
+
+
+def _as_dict(
+    runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
+) -> dict[str, Any]:
+    from nbody_surrogate.results.label_error import label_errors
+    from nbody_surrogate.results.metrics import median_drifts
+
+    info, errors = runs[0].info, label_errors(runs[-1])
+    return {
+        "system": info.system,
+        "particles": runs[0].particles.n,
+        "trajectories": len(runs[0]),
+        "seed": info.seed,
+        "frames": len(runs[0].t) - 1,
+        "methods": [run.info.method for run in runs],
+        "status": [list(run.info.status) for run in runs],
+        "message": [list(run.info.message) for run in runs],
+        "comparison": None if comparison is None else comparison.to_dict(),
+        "guard": None if info.guard is None else _guard_as_dict(info.guard),
+        "drift": None if comparison is not None else median_drifts(runs[0]),
+        "label_error": None if errors is None else errors.to_dict(),
+        "wall_time": [run.info.wall_time for run in runs],
+        "files": [str(path) for path in written],
+    }

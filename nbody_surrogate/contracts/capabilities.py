@@ -1,0 +1,60 @@
+"""What a system may need of a method beyond forces on pairs in open space, by name.
+
+======================  ==========================================================================
+capability              a method that has it
+======================  ==========================================================================
+``periodic-box``        leaves positions unwrapped and takes forces from the system, which knows
+                        its box; or takes differences by `Box.displacement` itself
+``neighbours``          calls `AbstractSystem.acceleration`, with a list of neighbours that holds
+                        all that is near, or without one: it is made anew then
+``hidden-variables``    moves them on by `AbstractSystem.hidden_rate`, hands them to the forces
+                        and returns them in `Frames.hidden`; a surrogate that has it is never
+                        shown them, and is made to do without
+======================  ==========================================================================
+"""
+
+from __future__ import annotations
+
+from nbody_surrogate.errors import InputError
+
+__all__ = [
+    "CAPABILITIES",
+    "HIDDEN_VARIABLES",
+    "NEIGHBOURS",
+    "PERIODIC_BOX",
+    "refuse_unmet_needs",
+]
+
+PERIODIC_BOX = "periodic-box"
+"""Space is periodic along one axis or more."""
+
+NEIGHBOURS = "neighbours"
+"""Forces end at a cut-off, and are taken from lists of neighbours."""
+
+HIDDEN_VARIABLES = "hidden-variables"
+"""The state holds more than positions and velocities."""
+
+CAPABILITIES = {
+    PERIODIC_BOX: "a periodic box",
+    NEIGHBOURS: "forces by lists of neighbours",
+    HIDDEN_VARIABLES: "hidden variables in its state",
+}
+"""All there are, and what each is in words."""
+
+
+def refuse_unmet_needs(
+    method: str, capabilities: frozenset[str], system: str, needs: frozenset[str]
+) -> None:
+    """Raise where a method, by its name, lacks what a system needs.
+
+    Raises
+    ------
+    InputError
+    """
+    unmet = sorted(needs - capabilities)
+    if unmet:
+        words = " and ".join(CAPABILITIES[each] for each in unmet)
+        raise InputError(
+            f"`integrator` {method} cannot do what system {system!r} needs: {words}; "
+            f"use one with the capabilities {', '.join(unmet)}, such as dop853"
+        )

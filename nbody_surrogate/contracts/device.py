@@ -1,0 +1,67 @@
+"""Choose the torch device and dtype by name."""
+
+from __future__ import annotations
+
+import torch
+
+from nbody_surrogate.errors import InputError
+
+__all__ = ["DEVICES", "DTYPES", "resolve_device", "resolve_dtype"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Find the torch device that a name stands for.
+
+    Parameters
+    ----------
+    name : {"auto", "cpu", "cuda", "mps"}
+        ``auto`` is CUDA where it is there, and else the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    InputError
+        If the name is unknown or the device is not available.
+    """
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if name == "auto":
+        return torch.device("cuda" if "cuda" in available else "cpu")
+    if name not in DEVICES:
+        raise InputError(f"`device` {name!r} is unknown; there are: {', '.join(DEVICES)}")
+    if name not in available:
+        raise InputError(
+            f"`device` {name!r} is not available on this machine; there are: "
+            f"auto, {', '.join(available)}"
+        )
+    return torch.device(name)
+
+
+def resolve_dtype(name: str) -> torch.dtype:
+    """Find the torch dtype that a name stands for.
+
+    Parameters
+    ----------
+    name : {"float32", "float64"}
+
+    Returns
+    -------
+    torch.dtype
+
+    Raises
+    ------
+    InputError
+        If the name is neither.
+    """
+    if name not in DTYPES:
+        raise InputError(f"`dtype` must be float32 or float64, got {name!r}")
+    return DTYPES[name]

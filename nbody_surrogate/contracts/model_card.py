@@ -1,0 +1,59 @@
+"""DOC."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["Card", "CardSystem"]
+
+
+class CardSystem(BaseModel):
+    """A system that a set of weights was trained on, in reduced units."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    system: str = Field(description="its registered name")
+    spec: dict[str, float | int | str | bool | list[float | None] | None] = Field(
+        description="the parameters that the motion depends on"
+    )
+    time_range: tuple[float, float] = Field(description="earliest and latest in the training data")
+
+
+class Card(BaseModel):
+    """What a set of weights is for, and how it came about.
+
+    The systems' parameters and the frame spacing are part of what was learned, so a run
+    with others is refused. Particle numbers and times outside the range are only warned about. All
+    quantities are in reduced units.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    systems: tuple[CardSystem, ...] = Field(min_length=1, description="trained on, one or more")
+    frame_dt: float = Field(gt=0, description="time between frames")
+    horizon: float | None = Field(
+        default=None, gt=0, description="time from the last frame to the answer, in one shot"
+    )
+    particles: tuple[int, int] = Field(description="least and largest number N")
+    charges: tuple[float, float] = Field(description="range of |q|")
+    masses: tuple[float, float] = Field(description="least and largest mass")
+    closest: float | None = Field(
+        default=None, ge=0, description="smallest distance of a pair in the frames of training"
+    )
+    fastest: float | None = Field(default=None, gt=0, description="largest speed there")
+    dtype: Literal["float32", "float64"] = Field(default="float32", description="of the weights")
+    symmetries: tuple[str, ...] = Field(description="what holds exactly, by names of systems'")
+    training_data_hash: str = Field(description="SHA-256 over the data that were trained on")
+    training: dict[str, float | int | str] = Field(
+        default_factory=dict, description="how it went: steps, minutes, what it began with"
+    )
+
+    @property
+    def training_minutes(self) -> float | None:
+        """What the training took, with that of the weights it began with; None if not known."""
+        known = 0.0 if "initial" not in self.training else None
+        parts = self.training.get("minutes"), self.training.get("minutes_before", known)
+        numbers = [part for part in parts if isinstance(part, int | float)]
+        return float(sum(numbers)) if len(numbers) == len(parts) else None

@@ -1,0 +1,220 @@
+"""What a system may need beyond forces on pairs in open space: the second part of its contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, final
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
+from nbody_surrogate.contracts.history import (
+    Hidden,
+    HiddenVariable,
+    demand_hidden,
+    refuse_wrong_hidden,
+)
+from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
+from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.violations import array_or_none, plugin_errors
+from nbody_surrogate.errors import InputError
+
+__all__ = ["SystemNeeds"]
+
+Vectors = Float64[np.ndarray, "B N D"]
+
+
+class SystemNeeds:
+    """The duties of a system with a box, a cut-off or hidden variables; it has none by default.
+
+    A method that lacks what a system `needs` refuses it. To write such a system:
+
+    1. where space is not open, return the `box`. Positions stay unwrapped, so take differences
+       by `Box.displacement`, in forces and in energies;
+    2. where forces end at a cut-off, return a request from `requested_neighbours` and implement
+       `neighbour_acceleration`, which is then called in the place of `pair_acceleration`. That
+       one stays the definition of the forces, by all pairs: it may call the other with
+       `every_pair`. An energy may take its list from `neighbours`;
+    3. where the state holds more than positions and velocities, declare `hidden_variables`, draw
+       them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they do to
+       the motion.
+
+    All of it may depend on the parameters.
+    """
+
+    name: ClassVar[str]
+    origin: Origin
+
+    @property
+    def box(self) -> Box | None:
+        """The box that particles live in, or None where space is open."""
+        return None
+
+    @property
+    def requested_neighbours(self) -> NeighbourRequest | None:
+        """Which neighbours the forces look at, or None where they look at all pairs."""
+        return None
+
+    @property
+    def hidden_variables(self) -> tuple[HiddenVariable, ...]:
+        """What the state holds beyond positions and velocities, by unlike names."""
+        return ()
+
+    @property
+    @final
+    def needs(self) -> frozenset[str]:
+        """What a method must be capable of, by the names of `contracts.capabilities`."""
+        box = self.box
+        needed = {
+            PERIODIC_BOX: box is not None and any(box.periodic),
+            NEIGHBOURS: self.requested_neighbours is not None,
+            HIDDEN_VARIABLES: bool(self.hidden_variables),
+        }
+        return frozenset(name for name, is_needed in needed.items() if is_needed)
+
+    def neighbour_acceleration(
+        self, x: Vectors, particles: Particles, neighbours: Neighbours
+    ) -> Vectors:
+        """Accelerations by the other particles, where `requested_neighbours` asks for a list.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+        particles : Particles
+        neighbours : Neighbours
+            All pairs within the cut-off, and some beyond it, which must have no force.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D)
+
+        Raises
+        ------
+        NotImplementedError
+            If the system asks for a list and does not implement this.
+        """
+        raise NotImplementedError("which `requested_neighbours` asks for")
+
+    def hidden_acceleration(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Vectors | None:
+        """Accelerations that depend on hidden variables, or None where there are none.
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+        hidden : mapping of str to ndarray, shapes (B, N, ...)
+        neighbours : Neighbours or None
+            As for `neighbour_acceleration`; None where there is no request.
+
+        Returns
+        -------
+        ndarray, shape (B, N, D), or None
+        """
+        return None
+
+    def _hidden_rate(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Mapping[str, np.ndarray]:
+        """Time derivatives of all hidden variables, by name and of their shapes.
+
+        Parameters are those of `hidden_acceleration`.
+        """
+        raise NotImplementedError("which `hidden_variables` asks for")
+
+    @final
+    def _sampled_dimensions(self, wanted: int | None) -> int:
+        """Say in how many dimensions a start is drawn: as many as the box has."""
+        box = self.box
+        if wanted is None:
+            return 3 if box is None else box.dimension
+        if wanted not in (2, 3):
+            raise InputError(f"`dimensions` must be 2 or 3, got {wanted}")
+        if box is not None and wanted != box.dimension:
+            raise InputError(
+                f"`dimensions` must be {box.dimension}, as many as the box of system "
+                f"{self.name!r} has, got {wanted}"
+            )
+        return wanted
+
+    @final
+    def neighbours(self, x: Vectors) -> Neighbours | None:
+        """List the neighbours that the system asks for.
+
+        Parameters
+        ----------
+        x : ndarray, shape (B, N, D)
+
+        Returns
+        -------
+        Neighbours or None
+            None where it asks for none.
+        """
+        return self._near(x, None)
+
+    def _near(self, x: Vectors, neighbours: Neighbours | None) -> Neighbours | None:
+        """Return the neighbours at x, where they are asked for: known ones, or a list made anew."""
+        if (request := self.requested_neighbours) is None:
+            return None
+        return neighbour_pairs(x, request, self.box) if neighbours is None else neighbours
+
+    @final
+    def _hidden_part(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Vectors | None:
+        """Return `hidden_acceleration`, checked, or None where nothing is hidden."""
+        if not self.hidden_variables:
+            return None
+        refuse_wrong_hidden(self.name, self.hidden_variables, hidden, x.shape)
+        given = (x, v, particles, hidden, neighbours)
+        return array_or_none(self.origin, self.hidden_acceleration, x.shape, *given)
+
+    @final
+    def hidden_rate(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None = None,
+    ) -> Hidden:
+        """Time derivatives of the hidden variables.
+
+        Parameters are those of `acceleration`.
+
+        Returns
+        -------
+        mapping of str to ndarray, shapes (B, N, ...)
+
+        Raises
+        ------
+        InputError
+            If hidden variables are missing.
+        PluginError
+            If the system's rates are not float64 arrays of those shapes, or raise.
+        """
+        variables = self.hidden_variables
+        refuse_wrong_hidden(self.name, variables, hidden, x.shape)
+        with plugin_errors(self.origin, "_hidden_rate"):
+            made = self._hidden_rate(x, v, particles, hidden, self._near(x, neighbours))
+        demand_hidden(self.origin, "_hidden_rate", variables, made, x.shape[:1], x.shape[1:])
+        return made

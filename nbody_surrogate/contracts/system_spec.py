@@ -1,0 +1,106 @@
+"""What a system is asked for and gives: its parameters, a start as it draws it, its invariants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+from pydantic import BaseModel, ConfigDict, Field
+
+from nbody_surrogate.contracts.history import NOTHING_HIDDEN
+from nbody_surrogate.contracts.state import Particles, State
+
+__all__ = ["Draw", "Invariants", "SystemSpec", "stacked"]
+
+
+SAMPLER = "sampler: "
+
+
+class SystemSpec(BaseModel):
+    """Base of every system's parameters, in reduced units: unknown keys are refused.
+
+    A parameter that shapes the sampled starts only, and no force, has a description that begins
+    with ``sampler: ``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    frame_dt: float = Field(
+        default=0.1, gt=0, allow_inf_nan=False, description="time between frames"
+    )
+
+    def of_forces(self) -> dict[str, Any]:
+        """Return the parameters that the motion depends on, as plain values of JSON."""
+        dumped = self.model_dump(mode="json", exclude={"frame_dt"})
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in dumped.items()
+            if not (fields[key].description or "").startswith(SAMPLER)
+        }
+
+
+class Invariants(NamedTuple):
+    """Quantities of motion in reduced units, one row per trajectory.
+
+    Attributes
+    ----------
+    energy : ndarray, shape (B,)
+        NaN where the system has no potential energy.
+    kinetic : ndarray, shape (B,)
+    momentum : ndarray, shape (B, D)
+    angular_momentum : ndarray, shape (B, 1) for D = 2, (B, 3) for D = 3
+        About the origin.
+    """
+
+    energy: Float64[np.ndarray, " B"]
+    kinetic: Float64[np.ndarray, " B"]
+    momentum: Float64[np.ndarray, "B D"]
+    angular_momentum: Float64[np.ndarray, "B A"]
+
+
+class Draw(NamedTuple):
+    """One start, as a system draws it, in reduced units.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (N, D)
+    charges, masses : ndarray, shape (N,)
+    couplings : ndarray, shape (N, N), or None
+    hidden : mapping of str to ndarray, shapes (N, ...)
+        Hidden variables by their names, where the system has some.
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    charges: np.ndarray
+    masses: np.ndarray
+    couplings: np.ndarray | None = None
+    hidden: Mapping[str, np.ndarray] = NOTHING_HIDDEN
+
+
+def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particles]:
+    """Make one batch of draws, at t = 0.
+
+    Parameters
+    ----------
+    draws : list of Draw
+        One for each trajectory, all of the same N and D.
+    seed : int, optional
+        That of the sampler, which the state keeps.
+
+    Returns
+    -------
+    state : State, shape (B, N, D)
+    particles : Particles
+    """
+    x = np.stack([draw.x for draw in draws])
+    v = np.stack([draw.v for draw in draws])
+    charges = np.stack([draw.charges for draw in draws])
+    masses = np.stack([draw.masses for draw in draws])
+    bonds = [draw.couplings for draw in draws if draw.couplings is not None]
+    hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
+    couplings = np.stack(bonds) if bonds else None
+    return State(0.0, x, v, hidden=hidden, seed=seed), Particles(charges, masses, couplings)

@@ -1,0 +1,53 @@
+"""Some trajectories of a data set with their particles, as they are read, made and handed on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nbody_surrogate.contracts.state import Particles, Selection, selected
+
+__all__ = ["TrajectoryBlock"]
+
+
+class TrajectoryBlock(NamedTuple):
+    """Some trajectories.
+
+    Unlike a `State`, it may hold NaN: a data set is read as it is.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, T, N, D)
+    particles : Particles, shape (B, N)
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    particles: Particles
+
+    @classmethod
+    def joined(cls, blocks: list[TrajectoryBlock]) -> TrajectoryBlock:
+        """Put the trajectories of several blocks, at least one, behind one another."""
+        if len(blocks) == 1:
+            return blocks[0]
+        charges = np.concatenate([block.particles.charges for block in blocks])
+        masses = np.concatenate([block.particles.masses for block in blocks])
+        bonds = [block.particles.couplings for block in blocks]
+        there = [each for each in bonds if each is not None]
+        return cls(
+            np.concatenate([block.x for block in blocks]),
+            np.concatenate([block.v for block in blocks]),
+            Particles(charges, masses, np.concatenate(there) if there else None),
+        )
+
+    def subset(self, index: Selection) -> TrajectoryBlock:
+        """Return some of the trajectories, as `Particles` takes them.
+
+        Raises
+        ------
+        InputError
+            If they are not there, or there are none.
+        """
+        some = selected(index, len(self.x))
+        return TrajectoryBlock(self.x[some], self.v[some], self.particles[some])

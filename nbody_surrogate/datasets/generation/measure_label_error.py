@@ -1,0 +1,131 @@
+"""The label error of a data set: how wrong its rows may be.
+
+Some trajectories are made again from the same starts by a sharper solver, with 100 times smaller
+tolerances or 4 times as many steps. The difference of the two is the error of the coarser one but
+for the much smaller error of the sharper one (as in step doubling; Hairer, Norsett, Wanner 1993,
+II.4). Shards keep it for each of these trajectories, the manifest as median and maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.datasets.block import TrajectoryBlock
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
+from nbody_surrogate.datasets.manifest import LabelError
+from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.refine import SMALLEST_RTOL, sharper
+from nbody_surrogate.results.metrics import rmse
+
+__all__ = [
+    "label_error_rows",
+    "label_error_sample",
+    "label_errors",
+    "sharper_solver",
+    "solver_text",
+    "summarised",
+]
+
+ROWS = 12  # of a trajectory
+SAMPLE = 32  # trajectories of a large data set
+SAMPLED = 50  # one in so many, in a small one
+FEWEST = 4
+LEAST_GAIN = 10.0
+"""In tolerance: closer to the smallest one that there is, a run is no sharper than the data, and
+their difference is rounding."""
+
+
+def label_error_sample(spec: DatasetSpec) -> list[int]:
+    """Numbers of the trajectories that are made again, evenly spread over the data set.
+
+    They depend on the spec alone, so that every worker knows those of its shard.
+    """
+    count = min(max(FEWEST, spec.trajectories // SAMPLED), SAMPLE, spec.trajectories)
+    return [int((k + 0.5) * spec.trajectories / count) for k in range(count)]
+
+
+def label_error_rows(spec: DatasetSpec) -> np.ndarray:
+    """Rows for which the error is kept, the last one among them; a zero target is none of them."""
+    last = spec.rows - 1 - int(spec.has_zero_target)
+    return np.unique(np.linspace(0, last, ROWS).round().astype(int))
+
+
+def sharper_solver(integrator: AbstractIntegrator) -> AbstractIntegrator | None:
+    """Return the integrator that measures the error of another, or None where there is none."""
+    rtol = dict(integrator.options).get("rtol")
+    if rtol is not None and rtol < LEAST_GAIN * SMALLEST_RTOL:
+        return None
+    try:
+        return sharper(integrator, clip=True)
+    except InputError:
+        return None
+
+
+def label_errors(
+    maker: TrajectoryMaker,
+    block: TrajectoryBlock,
+    state: State,
+    particles: Particles,
+    first: int,
+    sample: list[int],
+) -> np.ndarray:
+    """Position RMSE between some trajectories and sharper runs of the same starts.
+
+    Parameters
+    ----------
+    maker : TrajectoryMaker
+    block : TrajectoryBlock
+        What it made of the starts `state` and `particles`, the first of number `first`.
+    sample : list of int
+        Numbers of K trajectories.
+
+    Returns
+    -------
+    ndarray, shape (K, F)
+        At the rows of `label_error_rows`; (0, 0) where there is no sharper solver or no sample.
+
+    Raises
+    ------
+    RunError
+        If a sharper run fails.
+    """
+    tight = sharper_solver(maker.integrator)
+    if tight is None or not sample:
+        return np.empty((0, 0))
+    rows = label_error_rows(maker.spec)
+    errors = np.empty((len(sample), len(rows)))
+    for k, number in enumerate(sample):
+        b = number - first
+        truth, _ = maker.rows(tight, state[b], particles[b], number)
+        errors[k] = rmse(truth, block.x[b][None])[0, rows]
+    return errors
+
+
+def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:
+    """Summarise the errors (K, F) of a sample at some rows (F,); what is not finite becomes None.
+
+    `method` names the sharper solver, as `solver_text` does.
+    """
+    with np.errstate(all="ignore"):
+        median = np.median(errors, axis=0)
+        largest = errors.max(axis=0)
+    return LabelError(
+        method=method,
+        sample=len(errors),
+        rows=tuple(int(row) for row in rows),
+        median=tuple(float(v) if np.isfinite(v) else None for v in median),
+        largest=tuple(float(v) if np.isfinite(v) else None for v in largest),
+    )
+
+
+def solver_text(description: Mapping[str, object]) -> str:
+    """Name an integrator with the option that makes it sharper."""
+    for key in ("rtol", "step", "substeps"):
+        if description.get(key) is not None:
+            return f"{description['integrator']}, {key} {description[key]:g}"
+    return str(description["integrator"])

@@ -1,0 +1,38 @@
+"""Checks that a result can be written, before a long run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file
+
+__all__ = [
+    "check_output_path",
+]
+
+
+def check_output_path(
+    path: str | os.PathLike[str], overwrite: bool, resuming: bool = False
+) -> Path:
+    """Check, before a long run, that its result can be written to `path`.
+
+    Where a run goes on, what it left beside the file is to be there.
+
+    Raises
+    ------
+    InputError
+        If the name does not end in ``.h5``, its folder is missing or not writable, or the file
+        or what an unfinished run left beside it is there and `overwrite` is not given.
+    """
+    if isinstance(path, CheckedPath):
+        return path.path
+    target = check_output_file(path, "output", (".h5",), overwrite)
+    check_output_file(
+        part_path(target),
+        "output",
+        overwrite=overwrite or resuming,
+        otherwise=f"an unfinished run left it; {OTHERWISE}",
+    )
+    return target

@@ -1,0 +1,48 @@
+"""Names that a package offers, loaded from their modules when they are first used.
+
+So a package is cheap to import, whatever stands behind its names: torch and pyvista are loaded
+together with the first name that needs them. PEP 562 describes the two functions made here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+__all__ = ["lazy_names"]
+
+
+def lazy_names(
+    package: str, homes: Mapping[str, Iterable[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Make the ``__getattr__`` and the ``__dir__`` of a package.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    homes : mapping
+        From modules, by their full names, to the names that each provides.
+
+    Returns
+    -------
+    load : callable
+        Loads a name; raises `AttributeError` for one that is not offered.
+    listed : callable
+        Lists the names.
+    """
+    home_of = {name: module for module, names in homes.items() for name in names}
+
+    def load(name: str) -> Any:
+        if name not in home_of:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(home_of[name]), name)
+        setattr(sys.modules[package], name, value)  # the next use does not come here
+        return value
+
+    def listed() -> list[str]:
+        return sorted(home_of)
+
+    return load, listed

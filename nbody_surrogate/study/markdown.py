@@ -1,0 +1,86 @@
+"""The tables of a study as Markdown."""
+
+from __future__ import annotations
+
+from nbody_surrogate.results.bootstrap import Interval
+from nbody_surrogate.study.significance import LEVEL
+from nbody_surrogate.study.spec import StudySpec
+from nbody_surrogate.study.summary import ModelSummary, Table
+
+__all__ = ["to_markdown"]
+
+COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "train", "validation",
+           "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
+
+
+def to_markdown(study: StudySpec, tables: list[Table]) -> str:
+    """Lay out the tables."""
+    seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
+    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} min"
+    over = "trajectories"
+    if len(study.seeds) > 1:
+        over = "seeds, those of methods that are not trained over trajectories"
+    lines = [
+        f"# {study.title}",
+        "",
+        f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
+        f"per coordinate, with 95 % intervals over {over}. Where intervals overlap, or the paired "
+        f"test has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
+        "`ms` for one prediction.",
+    ]
+    for table in tables:
+        lines += ["", f"## {table.data}, N = {table.particles}, {table.horizon} frames ahead", ""]
+        lines += _rows(table)
+    return "\n".join(lines) + "\n"
+
+
+def _devices(tables: list[Table]) -> str:
+    found = {each.device for table in tables for each in table.models} - {None, "cpu"}
+    return " and ".join(sorted(map(str, found))) or "one thread"
+
+
+def _rows(table: Table) -> list[str]:
+    shown = [_cells(each) for each in table.models]
+    shown += [
+        [row["method"], _interval(Interval(**row["mean"])), "", "", f"{row['median']['value']:.2e}",
+         f"{row['velocity']:.1e}", "", "", "", _text(row["parameters"]), "", "",
+         f"{row['milliseconds']:.3g}"]
+        for row in table.references
+    ]  # fmt: skip
+    used = [k for k in range(len(COLUMNS)) if any(row[k] for row in shown)]
+    lines = [[COLUMNS[k] for k in used], ["---"] * len(used)]
+    lines += [[row[k] for k in used] for row in shown]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def _cells(each: ModelSummary) -> list[str]:
+    verdict = each.verdict
+    if each.not_done:
+        states = ", ".join(f"seed {seed} {state}" for seed, state in each.not_done.items())
+        verdict = f"{verdict}; {states}"
+    return [
+        each.name,
+        _interval(each.mean),
+        verdict,
+        "" if each.p is None else f"{each.p:.2g}",
+        *(_number(value) for value in (each.median, each.velocity, each.train, each.validation)),
+        _interval(each.rotated),
+        _text(each.parameters),
+        _text(each.steps),
+        "" if each.minutes is None else f"{each.minutes:.2g}",
+        "" if each.milliseconds is None else f"{each.milliseconds:.3g}",
+    ]
+
+
+def _interval(interval: Interval | None) -> str:
+    if interval is None:
+        return ""
+    return f"{interval.value:.2e} ({interval.low:.1e}..{interval.high:.1e})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1e}"
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,124 @@
+"""Running a study: data, references, timings and cells, on several processes, and on again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from nbody_surrogate.datasets.generation.generate import generate_dataset
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.parallel.processes import Tick, run_here, run_on_workers
+from nbody_surrogate.registry.lookup import is_local
+from nbody_surrogate.registry.registry import surrogate_class
+from nbody_surrogate.study.grid import Cell, cells, places, recipe_of
+from nbody_surrogate.study.jobs import StudyJob, data_folder, do, result_path
+from nbody_surrogate.study.spec import StudySpec
+from nbody_surrogate.training.checks import check_device, check_fit
+
+__all__ = ["run_study"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+Work = Callable[[StudyJob, Tick], None]
+
+DIED = "a process of the study died, perhaps for want of memory; use fewer `workers`"
+
+
+def run_study(
+    study: StudySpec, folder: Path, workers: int, progress: Progress, device: str = "cpu"
+) -> None:
+    """Run what is missing of a study in its folder; models train on a torch device.
+
+    Raises
+    ------
+    InputError
+        If a model, its config or a data set's spec is wrong, or the folder holds another study.
+    RunError
+        If a process dies or data cannot be made.
+    """
+    check_study(study, workers, device)
+    do_here = partial(do, device=device)
+    _claim(study, folder)
+    there = places(study)
+    for done, place in enumerate(there):
+        progress("data", done, len(there))
+        generate_dataset(place.spec(), data_folder(folder, place), workers=workers)
+    progress("data", len(there), len(there))
+    references = [StudyJob(study, folder, place, None, None) for place in there]
+    _run(do_here, references, workers, lambda done, total: progress("references", done, total))
+    if study.minutes is not None:  # all trainings are timed beside one another, as they will run
+        timings = [StudyJob(study, folder, cell.place, cell, None) for cell in cells(study)
+                   if cell.seed == study.seeds[0] and cell.model.steps is None]  # fmt: skip
+        _run(do_here, timings, workers, lambda done, total: progress("timings", done, total))
+    trainings = [
+        StudyJob(study, folder, cell.place, cell, _steps(study, folder, cell))
+        for cell in cells(study)
+    ]
+    _run(do_here, trainings, workers, lambda done, total: progress("trainings", done, total))
+
+
+def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
+    """Find what is wrong before anything is made.
+
+    Raises
+    ------
+    InputError
+        If something is.
+    """
+    if workers < 1:
+        raise InputError(f"`workers` must be at least 1, got {workers}")
+    check_device(torch.device(device))
+    for place in places(study):
+        place.spec().make_system()
+    for cell in cells(study):
+        if cell.seed != study.seeds[0]:
+            continue  # the seed is all that differs
+        recipe = recipe_of(study, cell, Path(), cell.model.steps or study.steps or 1)
+        cls = surrogate_class(cell.model.surrogate)
+        model = cls(cls.Config(**recipe.model))
+        check_fit(recipe, model, cell.place.spec(), f"data {cell.place.data.name!r}")
+        if workers > 1 and is_local("surrogates", cell.model.surrogate):
+            raise InputError(
+                f"`workers` must be 1: {cell.model.surrogate!r} is registered in this process only"
+            )
+
+
+def _claim(study: StudySpec, folder: Path) -> None:
+    path, mine = folder / "study.json", study.model_dump(mode="json")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
+    if path.is_file() and read_json(path) != mine:
+        raise InputError(f"`output` {str(folder)!r} holds another study; choose another")
+    write_json(path, mine)
+
+
+def _steps(study: StudySpec, folder: Path, cell: Cell) -> int:
+    given = cell.model.steps or study.steps
+    if given is not None:
+        return given
+    steps: int = read_json(folder / "timing" / f"{cell.group}.json")["steps"]
+    return steps
+
+
+def _run(work: Work, jobs: list[StudyJob], workers: int, tick: Callable[[int, int], None]) -> None:
+    """Do the jobs that have no result yet."""
+    missing = [job for job in jobs if not result_path(job).is_file()]
+    done = len(jobs) - len(missing)
+    tick(done, len(jobs))
+    if workers == 1:
+        finished = run_here(work, missing)
+    else:
+        # A training may take an hour, and goes on from its checkpoint: none is waited for.
+        finished = run_on_workers(work, missing, workers, died=DIED, finish=False)
+    with closing(finished):
+        for _ in finished:
+            done += 1
+            tick(done, len(jobs))

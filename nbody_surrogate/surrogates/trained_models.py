@@ -1,0 +1,118 @@
+"""Trained models: those that ship, by name, and those in folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nbody_surrogate.contracts.model_card import Card
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.files.untrusted import MIB, read_bounded
+from nbody_surrogate.registry.registry import surrogate_class, surrogate_classes
+from nbody_surrogate.surrogates.weights import load_weights
+
+__all__ = [
+    "CARD_FILE",
+    "EVALUATION_FILE",
+    "Evaluation",
+    "Model",
+    "find_model",
+    "shipped_models",
+]
+
+CARD_FILE, EVALUATION_FILE = "README.md", "evaluation.json"
+LARGEST = 4 * MIB  # bytes of each
+
+
+class Evaluation(NamedTuple):
+    """A table of scores, each row as plain types, and the command that made it."""
+
+    command: str
+    rows: list[dict[str, Any]]
+
+
+class Model(NamedTuple):
+    """A set of weights: its name, the surrogate it is of, and its folder."""
+
+    name: str
+    surrogate: str
+    folder: Path
+
+    def load(self) -> tuple[AbstractSurrogate, Card]:
+        """Load the model and its card.
+
+        Raises
+        ------
+        FileFormatError
+            If they cannot be read.
+        """
+        cls = surrogate_class(self.surrogate)
+        model, card, _ = load_weights(self.folder, self.surrogate, cls)
+        return model, card
+
+    def evaluation(self) -> Evaluation | None:
+        """Return what `nbody-sim evaluate --card` left in the folder, if it did."""
+        path = self.folder / EVALUATION_FILE
+        if not path.is_file():
+            return None
+        wrong = "it holds no evaluation"
+        return Evaluation(*(_value(path, key, wrong) for key in Evaluation._fields))
+
+
+def shipped_models() -> list[Model]:
+    """Return the models that ship with the registered surrogates.
+
+    A surrogate that cannot be loaded is warned about and left out.
+    """
+    return [
+        Model(name, surrogate, Path(folder))
+        for surrogate, cls in surrogate_classes().items()
+        for name, folder in cls.shipped_weights.items()
+    ]
+
+
+def find_model(name: str, parameter: str = "model") -> Model:
+    """Find a model by its name, by the folder of its weights, or by a training run's folder.
+
+    Parameters
+    ----------
+    name : str
+    parameter : str
+        What errors call it.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    FileFormatError
+        If the folder's `config.json` does not say which surrogate it is of.
+    """
+    shipped = {model.name: model for model in shipped_models()}
+    if name in shipped:
+        return shipped[name]
+    folder = Path(name)
+    for place in (folder, folder / "weights"):
+        if (place / "config.json").is_file():
+            return Model(name, _surrogate_of(place), place)
+    known = ", ".join(shipped) or "none"
+    raise InputError(
+        f"`{parameter}` {name!r} is neither a model nor a folder of one; there are: {known}"
+    )
+
+
+def _surrogate_of(folder: Path) -> str:
+    path, wrong = folder / "config.json", "it does not say which surrogate it is of"
+    surrogate = _value(path, "surrogate", wrong)
+    if not isinstance(surrogate, str):
+        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}")
+    return surrogate
+
+
+def _value(path: Path, key: str, wrong: str) -> Any:
+    """Read one value of a file of JSON, or say what is wrong with it."""
+    try:
+        return json.loads(read_bounded(path, LARGEST, links=False))[key]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}") from None

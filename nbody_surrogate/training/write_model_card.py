@@ -1,0 +1,87 @@
+"""The card that a training writes beside its weights: what they are for, and whence they are."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from nbody_surrogate.contracts.model_card import Card, CardSystem
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.environment.versions import versions
+from nbody_surrogate.training.initial_model import InitialModel
+from nbody_surrogate.training.recipe import Recipe
+from nbody_surrogate.training.sources import Source
+
+__all__ = ["card_of", "training_entry"]
+
+
+def card_of(
+    model: AbstractSurrogate, sources: list[Source], training: dict[str, float | int | str]
+) -> Card:
+    """Return the card of a model that was trained on some sources.
+
+    Its ranges are those of the data: numbers of particles, charges, masses, times, the closest
+    pair and the largest speed. `training` is what `training_entry` says.
+    """
+    closest = min(source.closest for source in sources)
+    fastest = max(source.fastest for source in sources)
+    return Card(
+        systems=_systems(sources),
+        frame_dt=sources[0].spacing,
+        horizon=sources[0].horizon,
+        particles=_range([source.spec.particles for source in sources]),
+        charges=_extent([source.charges for source in sources]),
+        masses=_extent([source.masses for source in sources]),
+        closest=_finite(closest),
+        fastest=_finite(fastest) or None,  # nothing is known where nothing moves
+        symmetries=tuple(sorted(model.symmetries)),
+        training_data_hash=" ".join(source.digest for source in sources),
+        training=training,
+    )
+
+
+def training_entry(
+    recipe: Recipe, initial: InitialModel, step: int, seconds: float, device: str, command: str
+) -> dict[str, float | int | str]:
+    """Say how the weights came about: how long, from what, and on what."""
+    return {
+        "steps": step,
+        "minutes": round(seconds / 60, 1),
+        **_began_with(recipe, initial),
+        "seed": recipe.seed,
+        "device": device,
+        **({"command": command} if command else {}),
+        **versions(),
+    }
+
+
+def _began_with(recipe: Recipe, initial: InitialModel) -> dict[str, float | int | str]:
+    if recipe.initial is None:
+        return {}
+    took = {} if initial.minutes is None else {"minutes_before": initial.minutes}
+    return {"initial": recipe.initial, **took}
+
+
+def _systems(sources: list[Source]) -> tuple[CardSystem, ...]:
+    """Return each system once, until the latest time of its sources."""
+    systems: dict[tuple[str, str], CardSystem] = {}
+    for source in sources:
+        spec, end = source.system.spec, float(source.spec.numbers[-1])
+        key = (source.system.name, json.dumps(spec.of_forces(), sort_keys=True))
+        until = max(systems[key].time_range[1] if key in systems else 0.0, end * spec.frame_dt)
+        systems[key] = CardSystem(
+            system=source.system.name, spec=spec.of_forces(), time_range=(0.0, until)
+        )
+    return tuple(systems.values())
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _range(values: list[int]) -> tuple[int, int]:
+    return min(values), max(values)
+
+
+def _extent(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+    return min(low for low, _ in ranges), max(high for _, high in ranges)

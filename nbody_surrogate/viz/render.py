@@ -1,0 +1,211 @@
+"""`render`: checks what it is asked for, then hands the scene's images to the writer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import index
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.contracts.times import same_times
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.output_path import CheckedPath
+from nbody_surrogate.formats.export import export
+from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.html.scene import write_scene_page
+from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
+from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
+from nbody_surrogate.viz.scene.inset import energy_errors
+from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, is_movie, is_page
+from nbody_surrogate.viz.scene.scene import Scene
+from nbody_surrogate.viz.scene.tracks import Track, finite
+from nbody_surrogate.viz.scene.window import check_display, show
+from nbody_surrogate.viz.scene.writer import write
+
+__all__ = ["render"]
+
+SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels: room for words, and for memory
+FASTEST = 60.0  # frames per second, as most screens have
+
+
+def render(
+    candidate: Trajectory,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    reference: Trajectory | None = None,
+    frame: int = -1,
+    trail: int = 24,
+    window_size: tuple[int, int] | None = None,
+    title: str | None = None,
+    fps: float = 20.0,
+    colouring: str = "charge",
+    inset: bool | None = None,
+    overwrite: bool = False,
+) -> Path | None:
+    """Draw a trajectory in 3D: a picture of one frame, a movie of all, a page, or a window.
+
+    The reference is drawn solid. The candidate is a ring around each of its particles, with a thin
+    pale trail and a line to where the reference has that particle; without a reference it is drawn
+    solid itself. Flat trajectories (D = 2) are seen from above. Particles without a finite position
+    are left out; a run that stopped early stands still from there on, and the picture says so.
+
+    Parameters
+    ----------
+    candidate : Trajectory
+        `x` of shape (T, N, D), D = 2 or 3.
+    path : path, optional
+        A picture (.png, .jpg), a movie (.mp4, .gif; they need the extra ``movie``), an interactive
+        page (.html), or the points over time for ParaView (.vtkhdf). None opens a window, which
+        needs a display.
+    reference : Trajectory, optional
+        What the candidate is held against: the same particles at the same times.
+    frame : int
+        Of a picture; counted from the end where negative. The others show all frames.
+    trail : int
+        Frames that the trails reach back; 0 for none.
+    window_size : tuple of int, optional
+        Width and height in pixels; by default 1600 x 1200, and 1280 x 720 of movies. An .mp4 is
+        cut to even numbers.
+    title : str, optional
+        By default the system and the number of particles; empty for none.
+    fps : float
+        Frames per second of a movie or in a window.
+    colouring : str
+        What the colours stand for: ``charge``; or ``speed`` or ``error``, with a scalar bar. Pages
+        are coloured by charge.
+    inset : bool, optional
+        Whether to show the error of the energy over time, at the lower right; by default in
+        movies only.
+    overwrite : bool
+        Whether to replace a file that is there already.
+
+    Returns
+    -------
+    Path or None
+        The file written. It appears under its name only when it is complete.
+
+    Raises
+    ------
+    InputError
+        If an argument is wrong, the two trajectories do not belong together, or there is no
+        display to open a window on.
+    RunError
+        If the file cannot be written to its end.
+    """
+    path = _checked_path(path, overwrite)
+    movie = path is not None and is_movie(path)
+    size = window_size or ((1280, 720) if movie else (1600, 1200))
+    if reference is not None:
+        _check_same(candidate, reference)
+    lead = candidate if reference is None else reference
+    _check_drawable(lead)
+    _check_options(size, trail, fps)
+    check_colouring(colouring, reference is not None)
+    frame, aspect = _checked_frame(frame, len(lead.t)), size[0] / size[1]
+    words = _title(candidate, alone=reference is None) if title is None else title
+    if path is not None and (is_page(path) or is_data(path)):
+        return _write_other(path, candidate, reference, words, overwrite)
+    if path is None or movie:
+        shots = list(enumerate(moving_cameras(lead.x, candidate.x, trail, aspect)))
+    else:
+        shots = [(frame, still_camera(lead.x, candidate.x, frame, trail, aspect))]
+    track = Track.of(candidate, "candidate")
+    truth = None if reference is None else Track.of(reference, "reference")
+    extras: dict[str, Any] = {
+        "scale": scale_of(colouring, track, truth),
+        "inset": energy_errors(candidate, reference) if _or(inset, movie) else None,
+        "off_screen": path is not None,
+    }
+    with _quiet_vtk(), Scene(track, truth, trail, size, words, **extras) as scene:
+        if path is None:
+            show(scene, shots, fps)
+        else:
+            write(path, (scene.image(frame, camera) for frame, camera in shots), fps)
+    return path
+
+
+def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path | None:
+    if path is not None:
+        return check_picture_path(path, overwrite)
+    check_display()
+    return None
+
+
+def _write_other(
+    path: Path, candidate: Trajectory, reference: Trajectory | None, title: str, overwrite: bool
+) -> Path:
+    checked = CheckedPath(path)
+    if is_data(path):
+        return export(candidate, checked, reference=reference, overwrite=overwrite)
+    return write_scene_page(
+        candidate, checked, reference=reference, title=title, overwrite=overwrite
+    )
+
+
+def _or(asked: bool | None, default: bool) -> bool:
+    return default if asked is None else asked
+
+
+def _check_same(candidate: Trajectory, reference: Trajectory) -> None:
+    if candidate.x.shape != reference.x.shape:
+        raise InputError(
+            "`reference` must have the frames, particles and dimensions of `candidate`, "
+            f"{candidate.x.shape}; got {reference.x.shape}"
+        )
+    if not same_times(candidate.t, reference.t):
+        raise InputError("`reference` must have the frame times of `candidate`, got others")
+    ours, theirs = candidate.particles, reference.particles
+    for name, one, other in (
+        ("charges", ours.charges, theirs.charges),
+        ("masses", ours.masses, theirs.masses),
+    ):
+        if not np.array_equal(one, other):
+            raise InputError(f"`reference` must have the {name} of `candidate`, got others")
+
+
+def _check_drawable(lead: Trajectory) -> None:
+    if not finite(lead.x).any():
+        name = lead.info.method.get("integrator", "what is drawn solid")
+        raise InputError(f"`x` of {name} must hold a finite position to draw, got none")
+
+
+def _check_options(window_size: tuple[int, int], trail: int, fps: float) -> None:
+    if len(window_size) != 2 or not all(SMALLEST <= index(n) <= LARGEST for n in window_size):
+        raise InputError(
+            f"`window_size` must be a width and a height from {SMALLEST} to {LARGEST} pixels, "
+            f"got {window_size}"
+        )
+    if index(trail) < 0:
+        raise InputError(f"`trail` must be >= 0 frames, got {trail}")
+    if not 0 < fps <= FASTEST:
+        raise InputError(f"`fps` must be > 0 and <= {FASTEST:g} frames per second, got {fps}")
+
+
+def _checked_frame(frame: int, frames: int) -> int:
+    if not -frames <= index(frame) < frames:
+        raise InputError(f"`frame` must be from {-frames} to {frames - 1}, got {frame}")
+    return frame % frames
+
+
+def _title(candidate: Trajectory, alone: bool) -> str:
+    n, info = candidate.x.shape[1], candidate.info
+    words = [str(info.system.get("system", "")), f"{n} particle{'s' if n > 1 else ''}"]
+    words += [str(info.method.get("integrator", ""))] if alone else []
+    return "  \u00b7  ".join(word for word in words if word)
+
+
+@contextmanager
+def _quiet_vtk() -> Iterator[None]:
+    """Keep VTK's own messages off the terminal; it reports each display it does not find."""
+    from vtkmodules.vtkCommonCore import vtkObject
+
+    before = vtkObject.GetGlobalWarningDisplay()
+    vtkObject.GlobalWarningDisplayOff()
+    try:
+        yield
+    finally:
+        vtkObject.SetGlobalWarningDisplay(before)

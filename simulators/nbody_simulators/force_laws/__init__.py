@@ -1,0 +1,1 @@
+"""Force laws, one a file: written once, for NumPy, numba and torch."""

@@ -1,0 +1,121 @@
+"""Force laws inside compiled code: each kernel is written once and serves every law.
+
+A law is attached to the class of its parameters, a named tuple. The kernels call `pair_force`
+and `field_force`, which numba resolves by that class, so that the law is inlined and the
+compiled kernel can be cached under a key that is the same in every process. Where a system has
+no such law, None stands in its place, and numba leaves that part of the kernel out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.extending import overload
+
+from nbody_surrogate.contracts import FieldLaw, ForceLaws, InputError, PairLaw, Problem
+
+__all__ = [
+    "compiled",
+    "field_force",
+    "is_own",
+    "laws_of",
+    "pair_force",
+    "parameters_of",
+    "register_law",
+]
+
+_laws: dict[type, Callable[..., Any]] = {}
+_factories: dict[type, Callable[..., Any]] = {}
+"""What the laws were built by: a factory builds a new function each time, but is itself one thing,
+so that it tells whether a class stands for another law."""
+
+
+def register_law(law: PairLaw | FieldLaw) -> None:
+    """Make a law known to the kernels, under the class of its parameters.
+
+    Raises
+    ------
+    InputError
+        If the class stands for another law already, or is no named tuple.
+    """
+    kind = type(law.parameters)
+    if not hasattr(kind, "_fields"):
+        raise InputError(f"`parameters` of a law must be a named tuple, got {kind.__name__}")
+    if _factories.setdefault(kind, law.factory) is not law.factory:
+        raise InputError(
+            f"`parameters` of a law are of class {kind.__name__}, which stands for another law; "
+            "each needs a class of its own and one factory that depends on nothing else"
+        )
+    if kind not in _laws:  # math.sqrt: numba has it for floats as one instruction
+        _laws[kind] = law.factory(math.sqrt, _where)
+
+
+@numba.extending.register_jitable
+def _where(condition: bool, yes: float, no: float) -> float:
+    return yes if condition else no  # both are numbers already, so that no branch is left to take
+
+
+def pair_force(
+    parameters: Any, r2: float, qi: float, qj: float, mi: float, mj: float, coupling: float
+) -> Any:
+    """Stand for the pair law of `parameters` inside compiled code."""
+    return _laws[type(parameters)](parameters, r2, qi, qj, mi, mj, coupling)
+
+
+def field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) -> Any:
+    """Stand for the field law of `parameters` inside compiled code."""
+    return _laws[type(parameters)](parameters, x, v, charge, mass)
+
+
+@overload(pair_force, strict=False)  # a law may name its arguments freely
+def _pair_law_of(
+    parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, coupling: Any
+) -> Any:
+    # Numba's type of a named tuple knows its class; other types have none, and no law.
+    return _laws.get(getattr(parameters, "instance_class", type(None)))
+
+
+@overload(field_force, strict=False)
+def _field_law_of(parameters: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
+    return _laws.get(getattr(parameters, "instance_class", type(None)))
+
+
+def laws_of(problem: Problem) -> ForceLaws:
+    """Return the laws of a system that was checked to have them."""
+    laws = problem.system.force_laws()
+    assert laws is not None
+    return laws
+
+
+def parameters_of(laws: ForceLaws) -> tuple[Any, Any]:
+    """Return what the kernels know the laws by: their parameters, or None where there is none."""
+    for law in (laws.pair, laws.field):  # a stranger's law is met here for the first time
+        if law is not None:
+            register_law(law)
+    pair = None if laws.pair is None else laws.pair.parameters
+    field = None if laws.field is None else laws.field.parameters
+    return pair, field
+
+
+def is_own(*parameters: Any) -> bool:
+    """Say whether all these laws are this package's own."""
+    return all(
+        each is None or type(each).__module__.startswith("nbody_simulators.") for each in parameters
+    )
+
+
+def compiled(kernel: Callable[..., None]) -> Callable[..., Callable[..., None]]:
+    """Compile a kernel, and return what chooses its version for the parameters of laws.
+
+    What is compiled for this package's own laws is cached on disk. For a stranger's it is not:
+    the cache names the class of the law's parameters, and could not be read any more, not even
+    for other laws, once that class is gone.
+    """
+    # As NumPy has it, 1 / 0 is infinite: an exception would cost a test in every division, and a
+    # trajectory that fails is found by its infinities. Without the lock, blocks run on threads.
+    own = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
+    strangers = numba.njit(error_model="numpy", nogil=True)(kernel)
+    return lambda *parameters: own if is_own(*parameters) else strangers
