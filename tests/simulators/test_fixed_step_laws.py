@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from nbody_simulators.kernels.compiled_laws import register_law
 
 from fixed_steps import METHODS, ROUNDING, Given, advanced, assert_one_line
+from nbody_simulators.kernels.compiled_laws import register_law
 from nbody_surrogate import (
     InputError,
     Particles,
