@@ -75,8 +75,8 @@ def resume(
         return
     runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]
     if reference is not None:
-        # the restart file holds where the run was, its frame 0 where it began
-        # a frame forgets the seed that the start was drawn with, and the reference records it too
+        # The restart file holds where the run was, its frame 0 where it began. A frame knows no
+        # seed, which the reference is to record as the run does.
         drawn = replace(runs[0].state(0), seed=restart.document.seed)
         start = replace(problem, state=drawn)
         runs.append(both.simulate(start, reference, "reference"))

@@ -194,9 +194,11 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
         If its folder is missing or not writable, or there is a file and `overwrite` is not given.
     """
     # before the file is looked for: of a run that is there, `resume` would be the wrong advice
-    if Path(path).suffix.lower() == ".h5":
+    # a `.part` is where an output grows: the two would write over each other
+    suffix = Path(path).suffix.lower()
+    if suffix in (".h5", ".part"):
         raise InputError(
-            f"`checkpoint` must not end in '.h5', as the output does, got {os.fspath(path)!r}"
+            f"`checkpoint` must not end in {suffix!r}, as the output does, got {os.fspath(path)!r}"
         )
     return check_output_file(
         path,

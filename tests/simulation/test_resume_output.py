@@ -70,6 +70,7 @@ def test_an_existing_output_is_replaced_only_when_asked(folder):
         ({"verify": True}, "`verify`"),
         ({"checkpoint": "missing/a"}, "existing folder"),
         ({"checkpoint": "a.h5"}, "'.h5'"),
+        ({"checkpoint": "run.h5.part"}, "'.part'"),
         ({"checkpoint": "."}, "regular file"),
         ({"checkpoint": "taken"}, "resume"),
         ({"checkpoint": "\0"}, "file name"),
