@@ -180,7 +180,7 @@ def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
 
 
 def _guard_as_dict(report: GuardReport) -> dict[str, Any]:
-    return {**asdict(report), "share": report.fallback_share}
+    return {**report.to_dict(), "share": report.fallback_share}
 
 
 def _as_dict(

@@ -14,6 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from nbody_surrogate.files.limits import PROVENANCE
+
 __all__ = [
     "DAMAGE",
     "FLOAT",
@@ -23,11 +25,14 @@ __all__ = [
     "floats_at",
     "group_at",
     "has_groups",
+    "integer_array_at",
     "integers_at",
     "offset_of",
     "open_floats",
     "open_integer",
+    "open_integers",
     "open_text",
+    "open_texts",
     "text_at",
     "text_type",
 ]
@@ -37,9 +42,6 @@ INTEGER = np.dtype("<i8")
 
 REDUCED = b"1"
 """The unit of all numbers that are read."""
-
-MAX_TEXT = 256 * 2**20
-"""Largest provenance that is read, in bytes."""
 
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
@@ -68,6 +70,11 @@ def integers_at(group: Any, path: str, shape: tuple[int, ...] = ()) -> list[int]
     return [int(value) for value in np.ravel(values)]
 
 
+def integer_array_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read an array of integers; the caller knows that its shape is not too large."""
+    return np.array(open_integers(group, path, shape)[()], dtype=np.int64)
+
+
 def floats_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read an array; the caller knows that its shape is not too large."""
     return np.array(open_floats(group, path, shape)[()], dtype=np.float64)
@@ -87,19 +94,29 @@ def open_integer(group: Any, path: str) -> Any:
     return _open(group, path, INTEGER, ())
 
 
-def open_text(group: Any, path: str, length: int) -> Any:
-    """Open a text of `length` bytes without reading it."""
-    return _open(group, path, text_type(length), ())
+def open_integers(group: Any, path: str, shape: tuple[int, ...]) -> Any:
+    """Open an array of integers without reading it."""
+    return _open(group, path, INTEGER, shape)
+
+
+def open_texts(group: Any, path: str, length: int, shape: tuple[int, ...]) -> Any:
+    """Open an array of texts of `length` bytes each without reading it."""
+    return _open(group, path, text_type(length), shape)
+
+
+def open_text(group: Any, path: str) -> Any:
+    """Open a text of fixed length, whatever it is, without reading it."""
+    found = _follow(group, path)
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind != "S":
+        raise ValueError(f"{path!r} is not a text of fixed length")
+    if found.dtype.itemsize > PROVENANCE.largest:
+        raise ValueError(f"{path!r} is longer than {PROVENANCE.largest} bytes")
+    return _open(group, path, found.dtype, ())
 
 
 def text_at(group: Any, path: str) -> bytes:
     """Read a text of fixed length, without the zeros that fill it up."""
-    found = _follow(group, path)
-    if not isinstance(found, h5py.Dataset) or found.dtype.kind != "S":
-        raise ValueError(f"{path!r} is not a text of fixed length")
-    if found.dtype.itemsize > MAX_TEXT:
-        raise ValueError(f"{path!r} is longer than {MAX_TEXT} bytes")
-    return bytes(_open(group, path, found.dtype, ())[()])
+    return bytes(open_text(group, path)[()])
 
 
 def check_size(file: Any, needed: int) -> None:

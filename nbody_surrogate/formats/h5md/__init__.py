@@ -20,6 +20,11 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
      +- frames_written              how many frames of the T are there by now
      +- nbody_surrogate             format, shape (B, T, N, D), complete (0 or 1),
                                     provenance_start, provenance (JSON)
+         +- guard                   of a guarded run, in format 2: what it found, as arrays;
+                                    in files of format 1 the provenance tells it
+
+The provenance names the run by an identifier that was drawn for it: restart files know their
+output by it. Files of releases before have none.
 
 ``step`` and ``time`` are one data set each, shared by hard links. Floating-point data are
 little-endian float64. All quantities are in reduced units, as ``modules/units`` says; charges

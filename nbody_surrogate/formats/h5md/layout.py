@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from nbody_surrogate.files.limits import FRAMES
+
 __all__ = [
     "MAX_BYTES",
 ]
 
-FORMAT = 1
-"""Version of what stands below ``parameters/nbody_surrogate``."""
+FORMAT, GUARDED_FORMAT = 1, 2
+"""Versions of what stands below ``parameters/nbody_surrogate``.
+
+In the second, which guarded runs have, what the guard found is in arrays. Releases that do not know
+these would read that it found nothing, so they are to refuse it.
+"""
 
 
 OURS = "parameters/nbody_surrogate"
@@ -15,7 +21,7 @@ FRAMES_WRITTEN = "parameters/frames_written"
 OBSERVABLES = "observables"
 LABEL_ERROR = "label_error"
 
-MAX_BYTES = 16 * 2**30
+MAX_BYTES = FRAMES.largest
 """Largest trajectory that is read into memory at once, unless asked otherwise."""
 
 

@@ -27,9 +27,11 @@ from nbody_surrogate.files.hdf5 import (
     open_floats,
     text_at,
 )
+from nbody_surrogate.formats.h5md.guard_arrays import read_guard
 from nbody_surrogate.formats.h5md.layout import (
     FORMAT,
     FRAMES_WRITTEN,
+    GUARDED_FORMAT,
     LABEL_ERROR,
     MAX_BYTES,
     OBSERVABLES,
@@ -117,8 +119,10 @@ class H5MDReader:
     def _read_header(self) -> None:
         ours = group_at(self._file, OURS)
         (number,) = integers_at(ours, "format")
-        if number != FORMAT:
-            raise ValueError(f"its format is {number}, this version reads format {FORMAT}")
+        if number not in (FORMAT, GUARDED_FORMAT):
+            raise ValueError(
+                f"its format is {number}, this version reads formats {FORMAT} and {GUARDED_FORMAT}"
+            )
         (complete,) = integers_at(ours, "complete")
         # In this order: the frames of a file marked as complete are all counted.
         (self.frames,) = integers_at(self._file, FRAMES_WRITTEN)
@@ -174,15 +178,22 @@ class H5MDReader:
     def _read_info(self, ours: Any) -> RunInfo:
         batch, announced, _, _ = self._shape
         if self.complete:
-            return load_info(text_at(ours, "provenance"), batch)
+            return self._with_events(load_info(text_at(ours, "provenance"), batch), ours)
         info = RunInfo(system={}, method={"integrator": "unknown"})
         # it is not there where the writer was not told before the run
         if "provenance_start" in ours:
-            info = load_info(text_at(ours, "provenance_start"), batch)
+            info = self._with_events(load_info(text_at(ours, "provenance_start"), batch), ours)
         message = f"unfinished: {self.frames} of {announced} frames are written"
         return replace(
             info, status=(-1,) * batch, message=(message,) * batch, good=(self.frames,) * batch
         )
+
+    def _with_events(self, info: RunInfo, ours: Any) -> RunInfo:
+        """Add what a guard found, where the file holds it as arrays."""
+        events = None if info.guard is None else read_guard(ours, self._shape[0], self.frames)
+        if events is None or info.guard is None:
+            return info
+        return replace(info, guard=replace(info.guard, events=events))
 
     def read(
         self, start: int, stop: int
