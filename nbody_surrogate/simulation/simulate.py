@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from uuid import uuid4
 
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -109,6 +110,7 @@ def simulate(
         method=integrator.description,
         versions=versions(),
         seed=state.seed,
+        identifier="" if output is None else uuid4().hex,
     )
     truth, ticks = None, _Ticks(own, frames)
     if tight is not None and tight_carry is not None:

@@ -73,7 +73,7 @@ def create_structure(
     Parameters
     ----------
     path : Path
-        Must not exist.
+        Of a new, empty file.
     particles : Particles
     times : ndarray, shape (T,)
     dimensions : int
@@ -90,7 +90,7 @@ def create_structure(
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
     # The earliest version of the format is the one that every reader knows.
-    with h5py.File(path, "x", libver="earliest", locking=False) as root:
+    with h5py.File(path, "w", libver="earliest", locking=False) as root:
         _write_metadata(root)
         # what H5MD has no place for
         ours = root.create_group(OURS)

@@ -21,7 +21,12 @@ import numpy as np
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path, rename_part
+from nbody_surrogate.files.atomic import (
+    part_path,
+    remove_left_parts,
+    rename_part,
+    renamed_at_end,
+)
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.output_path import check_space
@@ -132,13 +137,16 @@ class H5MDWriter:
 
     def _create(self, particles: Particles, times: np.ndarray, start: bytes, room: int) -> None:
         """Make the file without its frames, in place of what an unfinished run left."""
+        remove_left_parts(self.part)
         self.part.unlink(missing_ok=True)
         dimensions, verified = self._shape[3], self._verified
         try:
-            self._offsets = create_structure(
-                *(self.part, particles, times, dimensions, start, room, verified, self._box),
-                segments=self._segments,
-            )
+            # whole before it has its name: whatever stands there says whose it is
+            with renamed_at_end(self.part, overwrite=False) as draft:
+                self._offsets = create_structure(
+                    *(draft, particles, times, dimensions, start, room, verified, self._box),
+                    segments=self._segments,
+                )
             self._file = self.part.open("r+b", buffering=0)
         # it is another program's, made since the check: left alone
         except FileExistsError:
