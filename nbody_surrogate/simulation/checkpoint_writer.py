@@ -12,6 +12,7 @@ import numpy as np
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.files.limits import RESTART
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
     Document,
@@ -23,7 +24,12 @@ from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
-from nbody_surrogate.simulation.restart_arrays import as_texts, particle_arrays, particles_hash
+from nbody_surrogate.simulation.restart_arrays import (
+    array_bytes,
+    as_texts,
+    particle_arrays,
+    particles_hash,
+)
 
 __all__ = ["CheckpointWriter"]
 
@@ -58,6 +64,22 @@ class CheckpointWriter(Observer):
         self._file, self._monitor = file, monitor
         self._made_by = RuntimeEnvironment.of(method)  # once: it hashes all weights
         self._particles = ""  # their hash, once there are any
+
+    def check_size(self, carry: Carry) -> None:
+        """Refuse, before the run, what would make restart files that are too large to be read.
+
+        Raises
+        ------
+        InputError
+            If one would be.
+        """
+        particles = carry.problem.particles
+        # a history that is one frame long at the start has its full length later
+        state = array_bytes(self._arrays(None, carry)) * max(1, self._method.history)
+        RESTART.require(
+            state + array_bytes(particle_arrays(particles)),
+            f"of {particles.batch} trajectories of {particles.n} particles",
+        )
 
     def on_start(self, run: Recorder) -> None:
         """Write the start, before there is any output."""

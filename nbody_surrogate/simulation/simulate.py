@@ -219,4 +219,6 @@ def _writers(
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(checkpoint, overwrite=output.overwrite)
     check_restart_path(checkpoint.path, checkpoint.overwrite)
-    return [CheckpointWriter(checkpoint, integrator, path, file, monitor), file]
+    restart = CheckpointWriter(checkpoint, integrator, path, file, monitor)
+    restart.check_size(carry)
+    return [restart, file]
