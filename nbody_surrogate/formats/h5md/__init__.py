@@ -35,7 +35,7 @@ What is not written yet reads as zeros; `read_h5md` leaves it out.
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md.layout import MAX_BYTES
 from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.run_path import check_output_path, held_output
 from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_disk_space
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "H5MDWriter",
     "check_disk_space",
     "check_output_path",
+    "held_output",
     "part_path",
     "read_h5md",
 ]

@@ -16,6 +16,7 @@ from nbody_surrogate.files.hdf5 import (
     FLOAT,
     INTEGER,
     allocate,
+    create_hdf5,
     group_at,
     offset_of,
     open_floats,
@@ -80,8 +81,7 @@ def create_structure(
         By default open space.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
-    # The earliest version of the format is the one that every reader knows.
-    with h5py.File(path, "x", libver="earliest", locking=False) as root:
+    with create_hdf5(path) as root:
         _write_metadata(root)
         # what H5MD has no place for
         ours = root.create_group(OURS)
