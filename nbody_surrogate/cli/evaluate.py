@@ -212,7 +212,7 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
     if options["as_json"]:
         click.echo(text, nl=False)
     if options["output"] is not None:
-        write_text(options["output"], text)
+        write_text(options["output"], text, options["overwrite"])
     if options["card"]:
         write_text(model.folder / EVALUATION_FILE, text)
         write_text(model.folder / CARD_FILE, card_text(model))

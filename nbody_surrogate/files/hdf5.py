@@ -9,11 +9,16 @@ What does not pass raises a `ValueError`, or what h5py raises.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from nbody_surrogate.errors import RunError, one_line
+from nbody_surrogate.files.atomic import atomic_path
 from nbody_surrogate.files.limits import PROVENANCE
 
 __all__ = [
@@ -21,7 +26,9 @@ __all__ = [
     "FLOAT",
     "INTEGER",
     "allocate",
+    "atomic_hdf5",
     "check_size",
+    "create_hdf5",
     "floats_at",
     "group_at",
     "has_groups",
@@ -45,6 +52,48 @@ REDUCED = b"1"
 
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
+
+
+def create_hdf5(path: Path, *, made: bool = False) -> Any:
+    """Create an HDF5 file, of the version of the format that every reader knows.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing may be there, be it a link that leads nowhere.
+    made : bool
+        Whether it is the empty file of `renamed_at_end`, which is filled.
+    """
+    # on a file that is new nobody else has a lock, and some disks know none
+    return h5py.File(path, "w" if made else "x", libver="earliest", locking=False)
+
+
+@contextmanager
+def atomic_hdf5(path: Path, parameter: str = "output", *, overwrite: bool = True) -> Iterator[Any]:
+    """Give a new HDF5 file, which has its name only when the block has ended well.
+
+    Parameters
+    ----------
+    path : Path
+    parameter : str
+        What messages call it.
+    overwrite : bool
+        Whether a file that is there at the end may be replaced.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written, or may not be replaced; nothing is left of it.
+    """
+    try:
+        with (
+            atomic_path(path, parameter, overwrite=overwrite) as part,
+            h5py.File(part, "w", locking=False) as file,
+        ):
+            yield file
+    except RuntimeError as error:  # HDF5 raises either over a full disk
+        said = f"`{parameter}` {str(path)!r} cannot be written: {one_line(error)}"
+        raise RunError(said) from None
 
 
 def group_at(group: Any, path: str) -> Any:

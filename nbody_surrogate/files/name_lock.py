@@ -57,15 +57,15 @@ class NameLock:
     """
 
     def __init__(self, path: Path, parameter: str = "output", file: Path | None = None) -> None:
-        self.file = lock_path(path) if file is None else file
         label = f"`{parameter}` {str(path)!r}"
         try:
+            self.file = lock_path(path) if file is None else file
             self._descriptor: int | None = _acquired(self.file)
         except BlockingIOError:
             raise RunError(f"{label} is being written by another process; wait for it") from None
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or one_line(error)
-            raise InputError(f"{label} needs a lock, {str(self.file)!r}: {reason}") from None
+            raise InputError(f"{label} cannot be locked by a file beside it: {reason}") from None
 
     def release(self) -> None:
         """Let others write; harmless when it is released already."""

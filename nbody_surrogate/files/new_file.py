@@ -13,7 +13,14 @@ import stat
 from io import FileIO
 from pathlib import Path
 
-__all__ = ["append", "create_file", "make_subfolder", "open_existing", "open_without_link"]
+__all__ = [
+    "append",
+    "create_file",
+    "make_subfolder",
+    "open_existing",
+    "open_without_link",
+    "write_new",
+]
 
 # Windows has neither links that anybody can make nor these flags; without O_BINARY it would
 # change line ends
@@ -33,6 +40,18 @@ def create_file(path: Path) -> FileIO:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | ALWAYS, 0o666)
     return FileIO(descriptor, "r+")
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file, which must not be there; it is half-written meanwhile, see `atomic_file`.
+
+    Raises
+    ------
+    OSError
+        If there is anything at `path`, or it cannot be written.
+    """
+    with create_file(path) as file:
+        _write_all(file, data)
 
 
 def open_existing(path: Path) -> FileIO:
@@ -59,9 +78,13 @@ def append(path: Path, data: bytes) -> None:
         # what is added to one of two names is found under the other, too
         if os.fstat(descriptor).st_nlink > 1:
             raise OSError(errno.EMLINK, "it is a hard link, which is not added to")
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) :]
+        _write_all(file, data)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:  # without a buffer, a write may take a part only
+        rest = rest[file.write(rest) :]
 
 
 def open_without_link(path: Path, flags: int) -> int:

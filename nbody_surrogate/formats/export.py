@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.files.atomic import atomic_file, atomic_path
+from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.files.hdf5 import atomic_hdf5
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
 from nbody_surrogate.results.trajectory import Trajectory
@@ -47,7 +48,7 @@ def export(
     InputError
         If the extension is unknown or the file cannot be written there.
     RunError
-        If it cannot be written to its end.
+        If it cannot be written to its end, or a file has come there meanwhile.
     """
     file = check_export_path(path, overwrite)
     if reference is not None and reference.x.shape != candidate.x.shape:
@@ -55,7 +56,7 @@ def export(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
-    _WRITERS[file.suffix.lower()](file, candidate, reference)
+    _WRITERS[file.suffix.lower()](file, candidate, reference, overwrite)
     return file
 
 
@@ -70,7 +71,9 @@ def check_export_path(path: str | os.PathLike[str], overwrite: bool = False) -> 
     return check_output_file(path, "output", EXPORT_SUFFIXES, overwrite)
 
 
-def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_extxyz(
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool
+) -> None:
     del reference
     n, dimensions = run.x.shape[1:]
     charges, masses = run.particles.charges[0], run.particles.masses[0]
@@ -78,7 +81,7 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
     # ASE's positions have three components
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
-    with atomic_file(path) as stream:
+    with atomic_file(path, overwrite=overwrite) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
             stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())
             velocities = np.pad(v, pad)
@@ -108,7 +111,7 @@ def _cell(run: Trajectory) -> str:
     return f'Lattice="{lattice}" pbc="{flags}"'
 
 
-def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
     del reference
     arrays = {
         "t": run.t,
@@ -119,18 +122,21 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> Non
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
-    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        atomic_file(path, overwrite=overwrite) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
         for key, values in arrays.items():
             # an entry may be above 2 GiB, which zip wants to know before it is written
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, values.shape, [values])
 
 
-def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_vtkhdf(
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool
+) -> None:
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
-    import h5py
-
-    with atomic_path(path) as part, h5py.File(part, "w", locking=False) as file:
+    with atomic_hdf5(path, overwrite=overwrite) as file:
         _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
 
 
@@ -186,7 +192,7 @@ def _point_data(
     return found
 
 
-_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None], None]] = {
+_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None, bool], None]] = {
     ".extxyz": _write_extxyz,
     ".npz": _write_npz,
     ".vtkhdf": _write_vtkhdf,

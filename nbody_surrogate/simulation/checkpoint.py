@@ -29,6 +29,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.limits import RESTART
-from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
+from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
@@ -59,6 +60,7 @@ __all__ = [
     "Restart",
     "RuntimeEnvironment",
     "check_restart_path",
+    "held_restart",
     "read_restart",
 ]
 
@@ -231,6 +233,20 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
         overwrite=overwrite,
         otherwise=f"go on with nbody-sim resume, {OTHERWISE}",
     )
+
+
+def held_restart(checkpoint: Checkpoint) -> AbstractContextManager[CheckedPath]:
+    """Check a restart file as `check_restart_path` does, and hold it against other processes.
+
+    Raises
+    ------
+    InputError
+        As of `check_restart_path`.
+    RunError
+        If another process keeps it.
+    """
+    path, overwrite = checkpoint.path, checkpoint.overwrite
+    return held(path, "checkpoint", lambda: check_restart_path(path, overwrite))
 
 
 def read_restart(path: str | os.PathLike[str]) -> Restart:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import final
 
 import numpy as np
@@ -15,6 +14,7 @@ from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.files.name_lock import NameLock
 from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.h5md import check_output_path
 from nbody_surrogate.integrators.build import method_from
@@ -26,6 +26,7 @@ from nbody_surrogate.simulation.checkpoint import (
     Document,
     Restart,
     RuntimeEnvironment,
+    held_restart,
     read_restart,
 )
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
@@ -86,7 +87,7 @@ def resume(
     FileFormatError
         If the restart file or the output is missing, damaged or of another run.
     RunError
-        If the output cannot be written.
+        If the output cannot be written, or another process writes to it.
     """
     own = as_observers(observers)
     restart = read_restart(path)
@@ -99,14 +100,20 @@ def resume(
             f"{'; '.join(changed)}. Restore that, or pass --allow-inexact, and the run goes on "
             "with other bits"
         )
-    found = RunOutput(restart, named_output(restart, path, output))
-    problem = _problem(restart, found.particles(), method)
+    place = named_output(restart, path, output)
+    found = RunOutput(restart, place)
     # the last segment leaves no restart file: after it, the one before is still there
     if found.finished:
         return found.result()
-    rest = _Rest(restart, problem, method, found)
-    watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
-    return roll_out(rest.run, [*watching, *own, *rest.observers(Path(path), overwrite)])
+    with NameLock(place) as lock, held_restart(Checkpoint(path, overwrite=True)) as kept:
+        # once more, now that nobody else writes there
+        found = RunOutput(restart, place)
+        if found.finished:
+            return found.result()
+        problem = _problem(restart, found.particles(), method)
+        rest = _Rest(restart, problem, method, found)
+        watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
+        return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
 
 
 def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
@@ -199,13 +206,13 @@ class _Rest:
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
 
-    def observers(self, path: Path, overwrite: bool) -> list[Observer]:
-        """Make what keeps the restart file at `path` and the output up to date."""
+    def observers(self, path: CheckedPath, lock: NameLock, overwrite: bool) -> list[Observer]:
+        """Make what keeps the restart file at `path` and the output, which is held, up to date."""
         segments = 0 if self.monitor is None else self.monitor.segments
         going_on = self.run.done > 0
         if not going_on:
             self.output.make_way(overwrite)
-        output = CheckedPath(check_output_path(self.output.path, overwrite, going_on))
+        output = CheckedPath(check_output_path(self.output.path, overwrite, going_on), lock)
         file = FileWriter(output, overwrite, segments)
         # where it lies now, which need not be where the run began to keep it
         checkpoint = Checkpoint(path, self.restart.document.note)

@@ -20,9 +20,10 @@ from torch import Tensor
 from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import write_json
+from nbody_surrogate.files.new_file import make_subfolder
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import short_name
 
@@ -35,9 +36,18 @@ LARGEST_MODEL = 1 << 31
 
 
 def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: Card) -> None:
-    """Write a model, its configuration and its card into a folder."""
+    """Write a model, its configuration and its card into a folder, which is no link.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made, or a file cannot be written.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        make_subfolder(folder.parent, folder.name)
+    except OSError as error:
+        raise RunError(f"`output` {str(folder)!r}: {one_line(error)}") from None
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,

@@ -194,7 +194,7 @@ def _text():
         ({"method": {"segment": 5}}, "integrator"),
         ({"method": {"integrator": "os.system", "segment": 5}}, "'os.system' is unknown"),
         ({"system": {"system": "os"}}, "'os' is unknown"),
-        ({"output": "\0"}, "does not exist"),
+        ({"output": "\0"}, "`output`"),
         ({"identifier": "f" * 32}, "another run"),
         ({"particles": "f" * 64}, "another run"),
     ],

@@ -41,7 +41,7 @@ from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md.layout import MAX_BYTES
 from nbody_surrogate.formats.h5md.origin import FileOrigin, read_origin
 from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.run_path import check_output_path, held_output
 from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_disk_space
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "H5MDWriter",
     "check_disk_space",
     "check_output_path",
+    "held_output",
     "part_path",
     "read_h5md",
     "read_origin",

@@ -16,6 +16,7 @@ from nbody_surrogate.files.hdf5 import (
     FLOAT,
     INTEGER,
     allocate,
+    create_hdf5,
     group_at,
     offset_of,
     open_floats,
@@ -89,8 +90,7 @@ def create_structure(
         Those that a guard watches.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
-    # The earliest version of the format is the one that every reader knows.
-    with h5py.File(path, "w", libver="earliest", locking=False) as root:
+    with create_hdf5(path, made=True) as root:
         _write_metadata(root)
         # what H5MD has no place for
         ours = root.create_group(OURS)

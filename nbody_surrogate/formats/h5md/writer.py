@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -29,10 +29,11 @@ from nbody_surrogate.files.atomic import (
 )
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
 from nbody_surrogate.files.limits import FRAMES
+from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.guard_arrays import guard_bytes
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
-from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.run_path import held_output
 from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import RunInfo
@@ -60,7 +61,8 @@ class H5MDWriter:
     """Writes the frames of a run to ``NAME.h5.part`` and renames it when it is finished.
 
     Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where at
-    least one frame was written, and removes it where none was.
+    least one frame was written, and removes it where none was. From the start to then the name is
+    held against other processes, by a lock that readers do not notice.
 
     Parameters
     ----------
@@ -92,7 +94,7 @@ class H5MDWriter:
     InputError
         If an argument is wrong or the frames do not fit on the disk.
     RunError
-        If the file cannot be written.
+        If the file cannot be written, or another process writes to it.
     FileFormatError
         If it is to go on with a file that is damaged or of another shape.
     """
@@ -115,25 +117,27 @@ class H5MDWriter:
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
-        self.path = check_output_path(path, overwrite, kept_frames > 0)
-        self.part = part_path(self.path)
         self.frames = frames
         self.written = kept_frames
         self._overwrite = overwrite
         self._verified, self._box = label_error, box
         self._segments = max(segments, _segments_told_of(info))
-        # a file that is there has its space already
-        if not kept_frames:
-            check_disk_space(self.path, self._shape, label_error, self._segments)
-        start = b"" if info is None or kept_frames else self._text(info, self._segments > 0)
-        room = provenance_bytes(particles.batch, len(start))
-        with self._reported():
-            if kept_frames:
-                # not taken from a restart file: no byte is written where no data set lies
-                self._offsets = find_offsets(self.part, self._shape)
-                self._file = self.part.open("r+b", buffering=0)
-            else:
-                self._create(particles, t0 + np.arange(frames) * dt, start, room)
+        with ExitStack() as stack:
+            self.path = stack.enter_context(held_output(path, overwrite, kept_frames > 0)).path
+            self.part = part_path(self.path)
+            # a file that is there has its space already
+            if not kept_frames:
+                check_disk_space(self.path, self._shape, label_error, self._segments)
+            start = b"" if info is None or kept_frames else self._text(info, self._segments > 0)
+            room = provenance_bytes(particles.batch, len(start))
+            with self._reported():
+                if kept_frames:
+                    # not taken from a restart file: no byte is written where no data set lies
+                    self._offsets = find_offsets(self.part, self._shape)
+                    self._file = open_existing(self.part)
+                else:
+                    self._create(particles, t0 + np.arange(frames) * dt, start, room)
+            self._held = stack.pop_all()
 
     def _create(self, particles: Particles, times: np.ndarray, start: bytes, room: int) -> None:
         """Make the file without its frames, in place of what an unfinished run left."""
@@ -147,7 +151,7 @@ class H5MDWriter:
                     *(draft, particles, times, dimensions, start, room, verified, self._box),
                     segments=self._segments,
                 )
-            self._file = self.part.open("r+b", buffering=0)
+            self._file = open_existing(self.part)
         # it is another program's, made since the check: left alone
         except FileExistsError:
             raise
@@ -266,24 +270,37 @@ class H5MDWriter:
             self._put(self._offsets.provenance, text.ljust(room, b"\0"))
             self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
             os.fsync(self._file.fileno())
+            mine = self._is_mine()
             self._file.close()
+            if not mine:
+                raise FileNotFoundError(f"another program has moved or replaced {str(self.part)!r}")
             self._rename()
+        self._held.close()
+
+    def _is_mine(self) -> bool:
+        """Whether what stands under the name of the part is what is written to."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._file.fileno()), self.part.lstat())
+        return False
 
     def _rename(self) -> None:
         """Give the file its final name, in one step."""
-        # it was free when the run began, hours ago, and a rename replaces without asking
-        if self.path.exists() and not self._overwrite:
-            raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
-        rename_part(self.path)
+        try:
+            # it was free when the run began, hours ago
+            rename_part(self.path, overwrite=self._overwrite)
+        except FileExistsError:
+            said = f"the file is there by now; the run is in {str(self.part)!r}"
+            raise FileExistsError(said) from None
 
     def close(self) -> None:
         """Close the file without finishing it; harmless after `finish`."""
-        if self._file.closed:
-            return
-        with suppress(OSError):  # all that counts has been written before
-            self._file.close()
-        if self.written == 0:
-            self.part.unlink(missing_ok=True)
+        if not self._file.closed:
+            empty = self.written == 0 and self._is_mine()
+            with suppress(OSError):  # all that counts has been written before
+                self._file.close()
+            if empty:
+                self.part.unlink(missing_ok=True)
+        self._held.close()
 
     def __enter__(self) -> H5MDWriter:
         return self
