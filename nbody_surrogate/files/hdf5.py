@@ -27,6 +27,7 @@ __all__ = [
     "offset_of",
     "open_floats",
     "open_integer",
+    "open_integers",
     "open_text",
     "text_at",
     "text_type",
@@ -85,6 +86,11 @@ def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
 def open_integer(group: Any, path: str) -> Any:
     """Open an integer without reading it."""
     return _open(group, path, INTEGER, ())
+
+
+def open_integers(group: Any, path: str, shape: tuple[int, ...]) -> Any:
+    """Open an array of integers without reading it."""
+    return _open(group, path, INTEGER, shape)
 
 
 def open_text(group: Any, path: str, length: int) -> Any:

@@ -80,7 +80,7 @@ class FileWriter(Observer):
     def on_segment(self, run: Recorder, new: slice) -> None:
         """Write new frames."""
         label_error = None if run.label_error is None else run.label_error[:, new]
-        self.writer.write(run.x[:, new], run.v[:, new], label_error)
+        self.writer.write(run.x[:, new], run.v[:, new], label_error, run.valid(new))
 
     def on_end(self, run: Recorder) -> None:
         """Store how the run went and give the file its final name."""

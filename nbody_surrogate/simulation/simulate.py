@@ -102,6 +102,7 @@ def simulate(
     monitor = None
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard
+        guard.check(system)
         monitor = GuardMonitor(guard, integrator, carry.problem, state, frames)
     writers = [] if output is None else _writers(output, integrator, carry, frames, verify, monitor)
     info = RunInfo(

@@ -17,9 +17,11 @@ from nbody_surrogate.files.hdf5 import (
     INTEGER,
     allocate,
     group_at,
+    has_groups,
     offset_of,
     open_floats,
     open_integer,
+    open_integers,
     open_text,
     text_type,
 )
@@ -29,6 +31,7 @@ from nbody_surrogate.formats.h5md.layout import (
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
+    VALID,
     trajectory_name,
 )
 from nbody_surrogate.formats.h5md.reader import reported
@@ -49,6 +52,8 @@ class DataOffsets:
     """Positions and velocities of each trajectory."""
     label_errors: tuple[int, ...]
     """Of each trajectory of a verified run, else empty."""
+    valid: int | None
+    """Which frames are data; None in a file that does not tell."""
 
 
 def create_structure(
@@ -94,9 +99,10 @@ def create_structure(
         provenance = allocate(ours, "provenance", b"", text_type(room))
         clock = _create_clock(root, times)
         values = _create_trajectories(root, particles, clock, shape[1:], box)
+        valid = _create_valid(root, clock, shape[0])
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
         return DataOffsets(
-            offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
+            offset_of(complete), offset_of(counter), offset_of(provenance), values, errors, valid
         )
 
 
@@ -138,7 +144,16 @@ def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffset
             offset_of(open_text(ours, "provenance", room)),
             tuple(values),
             (),  # a verified run keeps no restart file, and so never goes on
+            _valid_offset(root, shape[:2]),
         )
+
+
+def _valid_offset(root: Any, shape: tuple[int, int]) -> int | None:
+    batch, frames = shape
+    # an older version began the file
+    if not has_groups(root, f"{OBSERVABLES}/{VALID}"):
+        return None
+    return offset_of(open_integers(root, f"{OBSERVABLES}/{VALID}/value", (frames, batch)))
 
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
@@ -169,12 +184,23 @@ def _create_trajectories(
     return tuple(values)
 
 
+def _create_valid(root: Any, clock: dict[str, Any], batch: int) -> int:
+    """Create the mark of all frames, none of which is data yet; return its offset."""
+    element = root.create_group(f"{OBSERVABLES}/{VALID}")
+    for key, dataset in clock.items():
+        element[key] = dataset
+    # frames first, as of every element: those of a segment lie side by side
+    return offset_of(
+        allocate(element, "value", np.zeros((len(clock["step"]), batch), INTEGER), INTEGER)
+    )
+
+
 def _create_label_errors(
     root: Any, clock: dict[str, Any], shape: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Create the observables of a verified run of shape (B, T); return their offsets."""
     batch, frames = shape
-    observables = root.create_group(OBSERVABLES)
+    observables = root.require_group(OBSERVABLES)
     groups = [observables.create_group(trajectory_name(b)) for b in range(batch)]
     return tuple(_element(group, LABEL_ERROR, clock, (frames,)) for group in groups)
 
