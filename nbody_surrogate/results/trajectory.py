@@ -256,21 +256,26 @@ class Ensemble:
         """Which frames are data, shape (B, T)."""
         return np.arange(len(self.t)) < self.valid_frames[:, None]
 
-    def valid_part(self) -> Ensemble:
+    def valid_part(self, frames: int | None = None) -> Ensemble:
         """Return what is data: what all statistics, tables and figures are made of.
 
-        Frames after the last that is data in any trajectory are cut off. Those of a trajectory
-        that stopped before the others are NaN, so that no number can be made of them unnoticed.
+        Frames of a trajectory that stopped before the others are NaN, so that no number can be made
+        of them unnoticed.
+
+        Parameters
+        ----------
+        frames : int, optional
+            How many to return; by default up to the last that is data in any trajectory.
 
         Returns
         -------
         Ensemble
-            Itself, where all frames are.
+            Itself, where all frames are data and wanted.
         """
-        if self.valid.all():
-            return self
-        kept = slice(0, int(self.valid_frames.max()))
+        kept = slice(0, int(self.valid_frames.max()) if frames is None else frames)
         data = self.valid[:, kept, None, None]
+        if data.size == self.valid.size and data.all():
+            return self
         return Ensemble(
             self.t[kept],
             np.where(data, self.x[:, kept], np.nan),
