@@ -92,8 +92,8 @@ def growth_rate(reference: Ensemble, twin: Ensemble) -> Float64[np.ndarray, " B"
 
     The distance is the root-mean-square over all coordinates and velocities. It is followed until
     it exceeds a tenth of the reference's spread at the start, or to the last frame that is valid in
-    both runs; NaN where none is but the start. The largest exponent is its limit for small distances and long times (Benettin et al., Meccanica
-    15 (1980) 9).
+    both runs; NaN where that is the start. The largest exponent is its limit for small distances
+    and long times (Benettin et al., Meccanica 15 (1980) 9).
     """
     distance = _distance(reference, twin)
     large = distance > GROWN * spread(reference.x[:, :1])[:, None]
