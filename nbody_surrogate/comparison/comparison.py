@@ -304,8 +304,8 @@ def _covered(run: Ensemble) -> float:
 
 def _validity(pair: Pairing) -> tuple[str, ...]:
     """Say of runs with frames that are not valid what was compared."""
-    notes = [validity_note(run, run.info.label) for run in pair.whole.values()]
-    said = [note + "." for note in notes if note is not None]
+    notes = {run.info.label: validity_note(run) for run in pair.whole.values()}
+    said = [f"{name}: {note}." for name, note in notes.items() if note is not None]
     if not said:
         return ()
     t = pair.reference.t

@@ -101,7 +101,9 @@ class Distribution:
     def within_noise(self) -> bool | None:
         """Whether the candidate is no farther off than the twin, as far as intervals can tell."""
         # Intervals that overlap cannot be told apart: the benefit of the doubt is the candidate's.
-        return None if self.floor is None else self.distance.low <= self.floor.high
+        if self.floor is None or np.isnan(self.floor.high) or np.isnan(self.distance.low):
+            return None
+        return self.distance.low <= self.floor.high
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""

@@ -22,7 +22,7 @@ DRIFTS = {
     "angular_momentum": "angular momentum drift",
 }
 Row = tuple[str, ...]
-NONE = "no valid frame"
+NONE = "no valid frame"  # after the start, in the one run or in both
 
 
 def run_table(
@@ -63,8 +63,9 @@ def run_table(
         rows = [*_label_error_rows(run), *drift_rows(run)]
         heads = ("", run.info.label)
         title = _headline(run, start)
-        valid = validity_note(run, run.info.label)
-        notes = (*([] if valid is None else [valid + "."]), *_guard_notes(run))
+        valid = validity_note(run)
+        said = [] if valid is None else [f"{run.info.label}: {valid}."]
+        notes = (*said, *_guard_notes(run))
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
@@ -287,9 +288,11 @@ def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
 
 def _distance(found: Comparison, number: int) -> str:
     measure = found.distributions[number]
+    if math.isnan(measure.distance.median):
+        return NONE
     if measure.floor is None:
         return f"{measure.distance.median:.1e}"
-    mark = "" if measure.within_noise else " !"
+    mark = " !" if measure.within_noise is False else ""
     return f"{measure.distance.median:.1e} ({measure.floor.median:.1e}){mark}"
 
 

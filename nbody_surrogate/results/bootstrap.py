@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -15,6 +16,7 @@ __all__ = [
     "finite_or_none",
     "known",
     "known_median",
+    "plain",
 ]
 
 RESAMPLES = 2000  # 50 beyond each end of the interval: its ends are steady to some percent
@@ -90,6 +92,15 @@ def known_median(values: Float64[np.ndarray, " S"]) -> float:
 def finite_or_none(value: float) -> float | None:
     """Return a number as JSON has it."""
     return value if np.isfinite(value) else None
+
+
+def plain(content: Any) -> Any:
+    """Return numbers, and dicts and lists of them, as JSON has them: what is not finite is None."""
+    if isinstance(content, dict):
+        return {key: plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    return finite_or_none(content) if isinstance(content, float) else content
 
 
 def bootstrap_mean(values: Float64[np.ndarray, " S"], seed: int = 0) -> tuple[float, float]:

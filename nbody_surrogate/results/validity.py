@@ -9,13 +9,12 @@ from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 __all__ = ["validity_note"]
 
 
-def validity_note(run: Trajectory | Ensemble, name: str) -> str | None:
-    """Say how many frames of the run called `name` are valid, or None where all are.
+def validity_note(run: Trajectory | Ensemble) -> str | None:
+    """Say how many frames of a run are valid, or None where all are.
 
     Parameters
     ----------
     run : Trajectory or Ensemble
-    name : str
 
     Returns
     -------
@@ -29,10 +28,10 @@ def validity_note(run: Trajectory | Ensemble, name: str) -> str | None:
     first = int(valid.min())
     until = f"up to t = {run.t[first - 1]:g}"
     if len(run) == 1:
-        return f"{name}: {first} of {frames} frames {_are(first)} valid, {until}"
+        return f"{first} of {frames} frames {_are(first)} valid, {until}"
     of_them = np.flatnonzero(valid == first)[0]
     return (
-        f"{name}: {stopped} of {len(run)} trajectories stopped early; of trajectory {of_them} "
+        f"{stopped} of {len(run)} trajectories stopped early; of trajectory {of_them} "
         f"{first} of {frames} frames {_are(first)} valid, {until}"
     )
 
