@@ -20,6 +20,10 @@ OURS = "parameters/nbody_surrogate"
 FRAMES_WRITTEN = "parameters/frames_written"
 OBSERVABLES = "observables"
 LABEL_ERROR = "label_error"
+VALID = "valid"
+"""One observable for all trajectories, of shape (T, B): 1 where a frame is data, 0 where it repeats
+the last one of a trajectory that stopped, and where it is not written yet."""
+
 
 MAX_BYTES = FRAMES.largest
 """Largest trajectory that is read into memory at once, unless asked otherwise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,6 +21,8 @@ __all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
 
 Policy = Literal["warn", "stop", "fallback"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
+
+QUANTITIES = {"energy", "momentum", "angular_momentum"}
 
 Share = Annotated[float, Field(gt=0)]
 Limit = Annotated[float, Field(ge=0)] | None
@@ -118,6 +121,27 @@ class Guard:
         """
         drifts = self.thresholds.model_dump(include=set(system.conserved))
         return {key: drifts[key] for key in sorted(drifts)}
+
+    def check(self, system: AbstractSystem) -> None:
+        """Refuse a threshold of what the system does not conserve, which would watch nothing.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+
+        Raises
+        ------
+        InputError
+            If one was given that is finite.
+        """
+        asked = self.thresholds.model_dump(include=self.thresholds.model_fields_set & QUANTITIES)
+        for key, value in asked.items():
+            if key not in system.conserved and value < math.inf:
+                kept = ", ".join(sorted(system.conserved)) or "nothing"
+                raise InputError(
+                    f"`threshold` {key}={value:g} cannot be watched: system {system.name!r} does "
+                    f"not conserve it (it conserves {kept}); leave it out"
+                )
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
         """Build what replays segments.
