@@ -28,6 +28,7 @@ from nbody_surrogate.files.hdf5 import (
     text_at,
 )
 from nbody_surrogate.formats.h5md.layout import (
+    EXPORTED,
     FORMAT,
     FRAMES_WRITTEN,
     LABEL_ERROR,
@@ -157,6 +158,8 @@ class H5MDReader:
             raise ValueError(f"its shape (B, T, N, D) is {(batch, frames, n, dimensions)}")
         # a file may announce any shape; x and v are of 8 bytes each
         check_size(self._file, 16 * batch * frames * n * dimensions)
+        self._exported = EXPORTED in self._file and integers_at(self._file, EXPORTED) == [1]
+        self._stored = 3 if self._exported else dimensions
         return batch, frames, n, dimensions
 
     def _group(self, b: int) -> Any:
@@ -213,13 +216,21 @@ class H5MDReader:
 
     def _read_particles(self, numbers: range) -> Particles:
         n, groups = self._shape[2], [self._group(b) for b in numbers]
-        charges = np.stack([floats_at(group, "charge", (n,)) for group in groups])
-        masses = np.stack([floats_at(group, "mass", (n,)) for group in groups])
-        if "couplings" not in groups[0]:
+        charges = np.stack([self._constant(group, "charge") for group in groups])
+        masses = np.stack([self._constant(group, "mass") for group in groups])
+        places = [group_at(self._file, OURS)] if self._exported else groups
+        if "couplings" not in places[0]:
             return Particles(charges, masses)
         check_size(self._file, 8 * len(groups) * n * n)
-        couplings = [floats_at(group, "couplings", (n, n)) for group in groups]
+        couplings = [floats_at(place, "couplings", (n, n)) for place in places]
         return Particles(charges, masses, np.stack(couplings))
+
+    def _constant(self, group: Any, name: str) -> np.ndarray:
+        _, announced, n, _ = self._shape
+        if not self._exported:
+            return floats_at(group, name, (n,))
+        # the same in each frame
+        return np.asarray(open_floats(group, f"{name}/value", (announced, n))[0])
 
     def _read_label_error(self, numbers: range) -> np.ndarray | None:
         # other programs may have put observables of their own beside it
@@ -270,10 +281,11 @@ class H5MDReader:
     ) -> np.ndarray:
         path, frames = f"{name}/value", slice(start, start + shape[1])
         # all are looked at before memory is taken for any
-        datasets = [open_floats(group, path, self._shape[1:]) for group in groups]
+        stored = (*self._shape[1:3], self._stored)
+        datasets = [open_floats(group, path, stored) for group in groups]
         values = np.empty(shape)
         for dataset, target in zip(datasets, values, strict=True):
-            target[...] = dataset[frames]
+            target[...] = dataset[frames][..., : shape[3]]
         return values
 
     def close(self) -> None:
