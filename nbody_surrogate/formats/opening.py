@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
+from nbody_surrogate.formats.agreement import in_agreement
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
 from nbody_surrogate.formats.foreign.gsd import read_gsd
 from nbody_surrogate.formats.foreign.lammps import read_lammps_data
 from nbody_surrogate.formats.foreign.supplements import Supplements
 from nbody_surrogate.formats.foreign.table import read_csv
 from nbody_surrogate.formats.foreign.xyz import read_xyz
-from nbody_surrogate.formats.h5md import read_h5md
+from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
 from nbody_surrogate.formats.npz import is_trajectory, read_archive, trajectory_of
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
 __all__ = [
     "SUFFIXES",
+    "count_trajectories",
     "is_foreign",
     "missing",
     "other_files",
     "particles_of",
     "read_content",
     "read_run",
+    "read_runs",
 ]
 
 HDF5 = (".h5", ".h5md", ".hdf5", ".part")
@@ -93,30 +97,85 @@ def read_run(
     file = Path(path)
     if not is_foreign(file):
         if strict:
-            refuse_supplements(file, supplements)
+            _refuse_additions([file], supplements, frame_dt)
         return read_h5md(file, trajectory=trajectory)
     if trajectory not in (None, 0):
         raise InputError(f"`trajectory` must be 0: {str(file)!r} holds one, got {trajectory}")
     added = supplements or Supplements()
     content = read_content(file, None, added.group)
     if not strict:
+        frame_dt = frame_dt if content.t is None else None
         held = {"charges": content.charges, "masses": content.masses, "velocities": content.v}
         added = replace(added, **{name: None for name, got in held.items() if got is not None})
     content = added.completed(_timed(file, content, frame_dt), other_files(None))
     return _as_ensemble(file, content)
 
 
-def refuse_supplements(file: Path, supplements: Supplements | None) -> None:
-    """Refuse options for files of other programs.
+def read_runs(
+    paths: Sequence[Path],
+    *,
+    trajectory: int | None = None,
+    supplements: Supplements | None = None,
+    frame_dt: float | None = None,
+    system: dict[str, Any] | None = None,
+) -> list[Ensemble]:
+    """Read several runs of one motion, as `read_run` does, each of which is given what it lacks.
+
+    Files of other programs name no system. It is `system`, or that of the first run of ours, with
+    which they share what agrees to the digits that they keep (`agreement`).
 
     Raises
     ------
     InputError
+        If something is missing, or none of the files lacks what is given.
+    FileFormatError
+        If a file is missing, damaged or of a kind that is not read.
     """
-    for name, value in vars(supplements or Supplements()).items():
+    foreign = [path for path in paths if is_foreign(path)]
+    if not foreign:
+        _refuse_additions(paths, supplements, frame_dt)
+    strict = len(foreign) == 1
+    runs = [
+        read_run(
+            path,
+            trajectory=trajectory,
+            supplements=supplements if path in foreign else None,
+            frame_dt=frame_dt if path in foreign else None,
+            strict=strict,
+        )
+        for path in paths
+    ]
+    ours = next((run for path, run in zip(paths, runs, strict=True) if path not in foreign), None)
+    described = system or (ours.info.system if ours is not None else {})
+    return [
+        in_agreement(run, described, ours) if path in foreign else run
+        for path, run in zip(paths, runs, strict=True)
+    ]
+
+
+def count_trajectories(path: Path) -> int:
+    """Tell how many trajectories a file holds, without reading them.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing or damaged.
+    """
+    if is_foreign(path):
+        return 1
+    with H5MDReader(path) as file:
+        return file.batch
+
+
+def _refuse_additions(
+    files: Sequence[Path], supplements: Supplements | None, frame_dt: float | None
+) -> None:
+    """Refuse options where no file is another program's."""
+    given = {**vars(supplements or Supplements()), "frame_dt": frame_dt}
+    for name, value in given.items():
         if value is not None:
             raise InputError(
-                f"`{name}` goes with files of other programs: {str(file)!r} holds all of it"
+                f"`{name}` goes with files of other programs: {str(files[0])!r} holds all of it"
             )
 
 

@@ -16,8 +16,8 @@ OBSERVABLES = "observables"
 LABEL_ERROR = "label_error"
 EXPORTED = f"{OURS}/exported"
 """There, and 1, in an exported trajectory. For the sake of other programs its vectors have three
-components, of which the third is 0 in a flat run, charges and masses have a time axis, and couplings
-stand below `OURS`."""
+components, of which the third is 0 in a flat run, charges and masses have a time axis, and
+couplings stand below `OURS`."""
 
 MAX_BYTES = 16 * 2**30
 """Largest trajectory that is read into memory at once, unless asked otherwise."""

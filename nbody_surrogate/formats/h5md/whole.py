@@ -51,7 +51,7 @@ def whole_h5md(path: Path, run: Trajectory, box: Box | None = None) -> Iterator[
         file = Path(folder) / "run.h5"
         _write(file, run, box)
         with h5py.File(file, "r+", libver="earliest", locking=False) as root:
-            _complete(root, run)
+            _complete(root, run, box)
         yield file
 
 
@@ -70,13 +70,17 @@ def _write(file: Path, run: Trajectory, box: Box | None) -> None:
         writer.finish(run.info)
 
 
-def _complete(root: Any, run: Trajectory) -> None:
+def _complete(root: Any, run: Trajectory, box: Box | None) -> None:
     """Write what a run does not."""
     frames, n, dimensions = run.x.shape
     group = root[f"particles/{trajectory_name(0)}"]
     # to the bit, whatever they are made of
     group["position/time"][...] = run.t
     _add(group, "species", np.full((frames, n), NO_SPECIES), INTEGER)
+    # text of variable length: ZnH5MD takes any other for periodic
+    periodic = [*(box.periodic if box else ()), False, False, False][:3]
+    words = ["periodic" if each else "none" for each in periodic]
+    group["box"].attrs.create("boundary", words, dtype=h5py.string_dtype())
     if "edges" not in group["box"]:
         _add(group, "box/edges", np.zeros((frames, 3)), FLOAT)
     for name, values in (("charge", run.particles.charges), ("mass", run.particles.masses)):
