@@ -90,6 +90,17 @@ class RunInfo:
         over_budget = self.status[b : b + 1] == (OVER_BUDGET,)
         return "did not keep its budget" if over_budget else "stopped"
 
+    def of(self, b: int) -> RunInfo:
+        """Return what concerns trajectory `b`, as the only one."""
+        return replace(
+            self,
+            # slices, since nothing is noted of trajectories before a run has ended
+            status=self.status[b : b + 1],
+            message=self.message[b : b + 1],
+            good=self.good[b : b + 1],
+            guard=None if self.guard is None else self.guard.of(b),
+        )
+
     @property
     def _method(self) -> str:
         name = str(self.method["integrator"])
@@ -233,15 +244,8 @@ class Ensemble:
         return int(self.x.shape[0])
 
     def __getitem__(self, b: int) -> Trajectory:
-        info = replace(
-            self.info,
-            # slices, since nothing is noted of trajectories before a run has ended
-            status=self.info.status[b : b + 1],
-            message=self.info.message[b : b + 1],
-            good=self.info.good[b : b + 1],
-            guard=None if self.info.guard is None else self.info.guard.of(b),
-        )
         label_error = None if self.label_error is None else self.label_error[b]
+        info = self.info.of(b)
         return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)
 
     def __iter__(self) -> Iterator[Trajectory]:

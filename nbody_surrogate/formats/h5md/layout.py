@@ -23,6 +23,10 @@ LABEL_ERROR = "label_error"
 VALID = "valid"
 """One observable for all trajectories, of shape (T, B): 1 where a frame is data, 0 where it repeats
 the last one of a trajectory that stopped, and where it is not written yet."""
+EXPORTED = f"{OURS}/exported"
+"""There, and 1, in an exported trajectory. For the sake of other programs its vectors have three
+components, of which the third is 0 in a flat run, charges and masses have a time axis, and
+couplings stand below `OURS`."""
 
 
 MAX_BYTES = FRAMES.largest
