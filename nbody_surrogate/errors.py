@@ -58,8 +58,13 @@ class NBodyWarning(UserWarning):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; torch says so by a RuntimeError."""
-    said = "allocate memory" in str(error) or "out of memory" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    try:
+        said = str(error)
+    except Exception:  # the words of a stranger's error are code of the stranger's
+        return False
+    return "allocate memory" in said or "out of memory" in said
 
 
 def one_line(error: BaseException) -> str:
