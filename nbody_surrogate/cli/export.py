@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 
 __all__ = ["export"]
@@ -29,4 +30,4 @@ def export(run: Path, output: Path, trajectory: int, overwrite: bool, quiet: boo
         raise InputError(f"`trajectory` must be from 0 to {len(ensemble) - 1}, got {trajectory}")
     exported(ensemble[trajectory], output, overwrite=overwrite)
     if not quiet:
-        click.echo(f"File: {output}")
+        echo(f"File: {output}")

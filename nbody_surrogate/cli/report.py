@@ -8,6 +8,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.reference_file import reference_file
+from nbody_surrogate.cli.terminal import echo
 
 __all__ = ["report"]
 
@@ -48,4 +49,4 @@ def report(
         candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
     )
     if not quiet:
-        click.echo(f"Report: {output}")
+        echo(f"Report: {output}")

@@ -52,13 +52,15 @@ def _demand_failures(origin: Origin, failures: Any, batch: int, frames: int) -> 
     # a wrong number would freeze the frames of a trajectory that is well
     _demand_dict(origin, "failures", failures, (int, np.integer))
     for failed, report in failures.items():
-        pair = isinstance(report, tuple) and len(report) == 2
-        valid, why = report if pair else (None, None)
-        whole = _is_whole(valid) and isinstance(why, str)
-        if not (whole and 0 <= failed < batch and 0 <= valid <= frames):
-            what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
-            got = f"trajectory {failed} at frame {valid}" if whole else described(report)
+        what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
+        if not (isinstance(report, tuple) and len(report) == 2):
+            raise violation(origin, "_advance", f"{what}, got {described(report)}")
+        valid, why = report
+        if not (_is_whole(valid) and isinstance(why, str)):
+            got = f"{described(valid)} and {described(why)}"
             raise violation(origin, "_advance", f"{what}, each with its reason, got {got}")
+        if not (0 <= failed < batch and 0 <= valid <= frames):
+            raise violation(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
 
 
 def _demand_counters(origin: Origin, counters: Any) -> None:
@@ -66,7 +68,8 @@ def _demand_counters(origin: Origin, counters: Any) -> None:
     _demand_dict(origin, "counters", counters, str)
     for name, value in counters.items():
         if not (_is_whole(value) and value >= 0):
-            what = f"must count in whole numbers >= 0, got {described(value)} for {name!r}"
+            got = str(value) if _is_whole(value) else described(value)
+            what = f"must count in whole numbers >= 0, got {got} for {name!r}"
             raise violation(origin, "_advance", what)
 
 

@@ -1,8 +1,8 @@
 """Whose error it is that comes out of a plugin's code: the plugin's own, or that of a signal.
 
-Ctrl-C raises `KeyboardInterrupt` in the middle of whatever runs, and so may a plugin by mistake. The
-two look the same. They are told apart by the handlers of signals, which are watched while foreign
-code runs: what a handler raised is the user's, all else is the plugin's.
+Ctrl-C raises `KeyboardInterrupt` in the middle of whatever runs, and so may a plugin by mistake.
+The two look the same. They are told apart by the handlers of signals, which are watched while
+foreign code runs: what a handler raised is the user's, all else is the plugin's.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.signals import SignalWatch, is_a_plugins_own
-from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory
+from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory, said_by
 
 __all__ = [
     "array_of",
@@ -18,13 +18,11 @@ __all__ = [
     "described",
     "is_blameless",
     "plugin_errors",
-    "said_by",
     "violation",
     "violation_from",
 ]
 
 FLOAT64 = np.dtype(np.float64)  # made once: np.float64 is made a dtype at each comparison
-LONGEST = 200  # characters of a plugin's own words
 
 
 def violation(origin: Origin, method: str, what: str) -> PluginError:
@@ -65,15 +63,7 @@ def violation_from(origin: Origin, method: str, error: BaseException) -> PluginE
     # NumPy's own words for writing into an array that was handed in, all of which are frozen
     if isinstance(error, ValueError) and "read-only" in words:
         return violation(origin, method, "must leave its input as it is, it tried to write into it")
-    return violation(origin, method, f"raised {type(error).__name__}{words and ': '}{words}")
-
-
-def said_by(error: BaseException) -> str:
-    """Return the words of a plugin's error in one line; they are code of the plugin's too."""
-    try:
-        return " ".join(str(error).split())[:LONGEST]
-    except Exception:
-        return ""
+    return violation(origin, method, f"raised {words}")
 
 
 def array_of(

@@ -8,8 +8,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.signals import SignalWatch, is_a_plugins_own
-from nbody_surrogate.contracts.violations import said_by
-from nbody_surrogate.errors import PluginError
+from nbody_surrogate.errors import PluginError, said_by
 
 __all__ = ["import_plugin", "plugin_being_imported"]
 
@@ -50,6 +49,4 @@ def _loaded(point: EntryPoint, origin: Origin) -> Any:
     except BaseException as error:
         if not is_a_plugins_own(error):
             raise
-        words = said_by(error)
-        what = f"{origin} cannot be imported: {type(error).__name__}{words and ': '}{words}"
-        raise PluginError(what) from error
+        raise PluginError(f"{origin} cannot be imported: {said_by(error)}") from error

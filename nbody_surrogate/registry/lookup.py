@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION, Origin, note_origin
 from nbody_surrogate.contracts.signals import SignalWatch
-from nbody_surrogate.contracts.violations import is_blameless, said_by
-from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.contracts.violations import is_blameless
+from nbody_surrogate.errors import InputError, PluginError, said_by
 from nbody_surrogate.registry.entry_points import (
     KINDS,
     VARIABLE,
@@ -234,10 +234,7 @@ def accept(kind: Kind, cls: Any, origin: Origin) -> None:
         except BaseException as error:  # to look at a class may run code of its metaclass
             if is_blameless(error):
                 raise
-            words = said_by(error)
-            raise PluginError(
-                f"{origin} cannot be looked at: {type(error).__name__}{words and ': '}{words}"
-            ) from error
+            raise PluginError(f"{origin} cannot be looked at: {said_by(error)}") from error
     note_origin(cls, origin)
 
 

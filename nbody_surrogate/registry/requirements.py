@@ -7,8 +7,8 @@ from typing import Any
 
 from nbody_surrogate import contracts  # whose names load when used: torch for surrogates alone
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.violations import LONGEST, described
-from nbody_surrogate.errors import PluginError
+from nbody_surrogate.contracts.violations import described
+from nbody_surrogate.errors import LONGEST, PluginError
 
 __all__ = ["API_VERSION", "check_plugin_class"]
 
@@ -71,8 +71,7 @@ def _demand_attribute(cls: type, name: str, kind: type, origin: Origin) -> None:
     if not fits:
         wanted = "its name, as text" if kind is str else f"a subclass of {kind.__name__}"
         raise PluginError(
-            f"{origin}: class {cls.__qualname__} must set `{name}` to {wanted}, "
-            f"got {_shown(value)}"
+            f"{origin}: class {cls.__qualname__} must set `{name}` to {wanted}, got {_shown(value)}"
         )
 
 
