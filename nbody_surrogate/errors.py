@@ -15,7 +15,10 @@ __all__ = [
     "RunError",
     "is_out_of_memory",
     "one_line",
+    "said_by",
 ]
+
+LONGEST = 200  # characters of others' words
 
 
 class NBodyError(Exception):
@@ -58,14 +61,30 @@ class NBodyWarning(UserWarning):
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; torch says so by a RuntimeError."""
-    said = "allocate memory" in str(error) or "out of memory" in str(error)
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said)
+    if not isinstance(error, RuntimeError):
+        return isinstance(error, MemoryError)
+    said = _text(error)
+    return "allocate memory" in said or "out of memory" in said
+
+
+def said_by(error: BaseException) -> str:
+    """Return the type of a stranger's error and what it says, in one line."""
+    words = " ".join(_text(error).split())[:LONGEST]
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
+def _text(error: object) -> str:
+    """Return an error's words, which are made by code of whoever wrote its class."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def one_line(error: BaseException) -> str:
     """Return the error's message without line breaks, and not too long."""
     message = error.args[0] if isinstance(error, KeyError) and error.args else error
-    text = " ".join(str(message).split()) or type(error).__name__
+    text = " ".join(_text(message).split()) or type(error).__name__
     if said := re.search(r"error message = '([^']+)'", text):  # HDF5 buries the system's
         text = said[1]
-    return text if len(text) <= 200 else text[:197] + "..."
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."

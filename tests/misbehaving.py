@@ -70,6 +70,35 @@ class Failing(Still):
         made.failures = {7: (0, "lost")}
         return made
 
+def reporting(field, value):
+    class Reporting(Still):
+        def _advance(self, carry, frames, tick):
+            made = super()._advance(carry, frames, tick)
+            setattr(made, field, value)
+            return made
+    return Reporting
+
+def ending(error):
+    class Ending(Still):
+        def _advance(self, carry, frames, tick):
+            raise error
+    return Ending
+
+Wordy, Negative = reporting("counters", {"nfev": "many"}), reporting("counters", {"nfev": -1})
+Uncounted, Unreported = reporting("counters", None), reporting("failures", [0])
+Mute, Bare = reporting("failures", {0: (1, None)}), reporting("arrays", [1])
+Leaving, Breaking, Closing = ending(SystemExit(0)), ending(KeyboardInterrupt), ending(GeneratorExit)
+
+class Secretive(Still):
+    @property
+    def description(self):
+        raise SystemExit(0)
+
+class Shy(Still):
+    @property
+    def description(self):
+        raise RuntimeError("never ask")
+
 no_class = 3
 
 for made in list(globals().values()):
@@ -197,6 +226,17 @@ WRONG_INTEGRATORS = {
     "raising": "`_advance` raised ZeroDivisionError: division by zero",
     "unready": "`_start` raised OSError: no licence",
     "failing": "`_advance` must report failures of trajectories 0 to 0",
+    "wordy": "`_advance` must count in whole numbers >= 0, got a str for 'nfev'",
+    "negative": "`_advance` must count in whole numbers >= 0, got -1 for 'nfev'",
+    "uncounted": "`_advance` must return `counters` as a dict of names, got None",
+    "unreported": "`_advance` must return `failures` as a dict of trajectories by their numbers, "
+    "got a list of 1",
+    "mute": "`_advance` must report failures of trajectories 0 to 0 at 0 to .* frames, each with "
+    "its reason, got a int and None",
+    "bare": "`_advance` must return `arrays` as a dict of names, got a list of 1",
+    "leaving": "`_advance` raised SystemExit: 0",
+    "breaking": "`_advance` raised KeyboardInterrupt",
+    "closing": "`_advance` raised GeneratorExit",
     "no-class": "must be a subclass of AbstractIntegrator, it is a int",
 }
 WRONG_SYSTEMS = {

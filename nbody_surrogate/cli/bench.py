@@ -15,6 +15,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     for suffix in (".png", ".svg"):
         save(figure, base.with_name(base.name + suffix), options["overwrite"])
     if options["as_json"]:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     elif not options["quiet"]:
         _print(found, said, base)
 
@@ -208,11 +209,10 @@ def _as_csv(points: list[Point]) -> str:
 
 
 def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
-    from rich.console import Console
+    from nbody_surrogate.cli.console import PlainConsole
 
-    console = Console(highlight=False, soft_wrap=True)
     # where there is no terminal rich takes 80 columns, and would fold the cells
-    console.width = max(console.width, WIDE)
+    console = PlainConsole(least_width=WIDE)
     c = found.conditions
     console.print(
         f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts of "
@@ -222,13 +222,12 @@ def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
         f"position RMSE, medians of starts with 95 % intervals; truth: {found.reference}, "
         "its own error at most\n"
         + ", ".join(f"{v:.0e} at t = {k:g}" for k, v in found.reference_errors.items()),
-        markup=False,
     )
     console.print(_table(found))
     for line in said:
-        console.print(line, markup=False)
+        console.print(line)
     files = ", ".join(str(base.with_name(base.name + suffix)) for suffix in SUFFIXES)
-    console.print(f"Files: {files}", markup=False, emoji=False)
+    console.print(f"Files: {files}")
 
 
 def _table(found: WorkPrecision) -> Any:

@@ -16,6 +16,7 @@ from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
     write_text(paths[0], text, options["overwrite"])
     save(draw_comparisons(found.comparisons), paths[1], options["overwrite"])
     if options["as_json"]:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     elif not options["quiet"]:
         table = comparison_table(found.comparisons, found.no_floor)
         print_table(replace(table, failures=tuple(found.failures)), paths, whole_lines=True)

@@ -12,6 +12,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.output_path import check_output_file
 
@@ -147,11 +148,10 @@ def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, A
 
 
 def _print(rows: list[Row], horizons: tuple[int, ...]) -> None:
-    from rich.console import Console
+    from nbody_surrogate.cli.console import PlainConsole
 
     first = rows[0]
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, WIDE)
+    console = PlainConsole(least_width=WIDE)
     console.print(
         f"{first.system}, {first.particles} particles, {first.trajectories} trajectories; "
         "x-MSE per coordinate with 95 % intervals"
@@ -178,13 +178,12 @@ def _table(rows: list[Row], horizons: tuple[int, ...]) -> Table:
 
 def _print_task(rows: list[dict[str, Any]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
+    from nbody_surrogate.cli.console import PlainConsole
     from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, WIDE)
+    console = PlainConsole(least_width=WIDE)
     first = rows[0]
     console.print(
         f"{first['system']}, {first['particles']} particles, {first['trajectories']} trajectories, "
@@ -210,7 +209,7 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
     }
     text = json.dumps(found, indent=1) + "\n"
     if options["as_json"]:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     if options["output"] is not None:
         write_text(options["output"], text, options["overwrite"])
     if options["card"]:

@@ -9,6 +9,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 
 __all__ = ["export"]
@@ -52,7 +53,7 @@ def export(
     (ensemble,) = FileOptions.taken(options).read(run, trajectory=trajectory)
     exported(ensemble[0], target, overwrite=overwrite)
     if not quiet:
-        click.echo(f"File: {target}")
+        echo(f"File: {target}")
 
 
 def _target(run: Path, output: Path | None, trajectory: int, file_format: str | None) -> Path:

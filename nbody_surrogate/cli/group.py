@@ -9,12 +9,15 @@ from typing import Any, NoReturn
 
 import rich_click as click
 
+from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.contracts.origin import culprit
 from nbody_surrogate.errors import (
     InterruptionError,
     NBodyError,
     NBodyWarning,
     PluginError,
     is_out_of_memory,
+    said_by,
 )
 
 __all__ = ["OneLineErrors"]
@@ -49,13 +52,25 @@ class OneLineErrors(click.RichGroup):
                 raise
             if is_out_of_memory(error):
                 _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
-            _stop(f"unexpected {type(error).__name__}: {error}", 1)
+            _stop(_unexpected(error), 1)
+        # a plugin may raise what ends a program without a word
+        except BaseException as error:
+            if culprit(error) is None:
+                raise
+            _stop(_unexpected(error), 1)
         # click hands on whatever a command returned
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _unexpected(error: BaseException) -> str:
+    """Describe an error that nobody has foreseen, with the plugin whose code it comes out of."""
+    whose = culprit(error)
+    before = "" if whose is None else f"{whose}: "
+    return f"{before}unexpected {said_by(error)}"
+
+
 def _stop(message: str, code: int) -> NoReturn:
-    click.echo("Error: " + " ".join(message.split()), err=True)
+    echo("Error: " + " ".join(message.split()), err=True)
     sys.exit(code)
 
 
@@ -73,4 +88,4 @@ class _OneLineWarnings:
         text = f"Warning: {message}"
         if issubclass(category, NBodyWarning) and text not in self._shown:
             self._shown.add(text)
-            click.echo(text, err=True)
+            echo(text, err=True)

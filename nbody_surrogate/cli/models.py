@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from typing import TYPE_CHECKING
+
 import rich_click as click
+
+from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.errors import NBodyError, NBodyWarning
+
+if TYPE_CHECKING:
+    from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["models"]
 
@@ -14,27 +23,35 @@ def models() -> None:
 
 @models.command("list")
 def list_() -> None:
-    """List the models that ship, by name."""
+    """List the models that ship, by name; one that cannot be loaded is warned about."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
+    from nbody_surrogate.cli.console import PlainConsole
     from nbody_surrogate.surrogates.trained_models import shipped_models
 
     heads = ("name", "surrogate", "systems", "particles", "frame dt", "parameters", "kB")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for model in shipped_models():
-        network, card = model.load()
-        table.add_row(
-            model.name,
-            model.surrogate,
-            ", ".join(dict.fromkeys(each.system for each in card.systems)),
-            f"{card.particles[0]} to {card.particles[1]}",
-            f"{card.frame_dt:g}",
-            str(sum(p.numel() for p in network.parameters())),
-            f"{(model.folder / 'model.safetensors').stat().st_size / 1e3:.0f}",
-        )
-    Console(highlight=False).print(table)
+        try:
+            table.add_row(*_cells(model))
+        except NBodyError as error:
+            words = f"model {model.name!r} cannot be loaded: {error}"
+            warnings.warn(words, NBodyWarning, stacklevel=1)
+    PlainConsole(fold=True).print(table)
+
+
+def _cells(model: Model) -> list[str]:
+    network, card = model.load()
+    return [
+        model.name,
+        model.surrogate,
+        ", ".join(dict.fromkeys(each.system for each in card.systems)),
+        f"{card.particles[0]} to {card.particles[1]}",
+        f"{card.frame_dt:g}",
+        str(sum(p.numel() for p in network.parameters())),
+        f"{(model.folder / 'model.safetensors').stat().st_size / 1e3:.0f}",
+    ]
 
 
 @models.command()
@@ -44,4 +61,4 @@ def show(name: str) -> None:
     from nbody_surrogate.evaluation.model_card_text import card_text
     from nbody_surrogate.surrogates.trained_models import find_model
 
-    click.echo(card_text(find_model(name)), nl=False)
+    echo(card_text(find_model(name)), nl=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import PluginError
 
 if TYPE_CHECKING:
@@ -33,18 +34,19 @@ def list_(as_json: bool) -> None:
 
     found = entries()
     if as_json:
-        click.echo(json.dumps([entry._asdict() for entry in found], indent=1))
+        echo(json.dumps([entry._asdict() for entry in found], indent=1))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
+
+    from nbody_surrogate.cli.console import PlainConsole
 
     heads = ("name", "kind", "distribution", "version", "status")
     table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
     for entry in found:
         name, kind, distribution, version, _, status = entry
         table.add_row(name, kind, distribution or "this session", version, status)
-    Console(highlight=False).print(table)
+    PlainConsole(fold=True).print(table)
 
 
 @plugins.command()
@@ -54,7 +56,7 @@ def show(name: str, kind: str | None) -> None:
     """Print what NAME is, where it comes from, and its parameters."""
     from nbody_surrogate.registry.describe import facts
 
-    click.echo("\n\n".join("\n".join(lines) for lines in facts(name, kind)))
+    echo("\n\n".join("\n".join(lines) for lines in facts(name, kind)))
 
 
 @plugins.command()
@@ -89,9 +91,9 @@ def check(
         result, said = _outcome(each)
         results.append({"check": each.name, "result": result, "message": said})
         if not as_json:
-            click.echo(f"{result:7} {each.name:26} {said}")
+            echo(f"{result:7} {each.name:26} {said}")
     if as_json:
-        click.echo(json.dumps(results, indent=1))
+        echo(json.dumps(results, indent=1))
     failed = [row["check"] for row in results if row["result"] == "FAILED"]
     if failed:
         raise PluginError(f"{name!r} fails {len(failed)} of {len(every)}: {', '.join(failed)}")
@@ -122,5 +124,5 @@ def new(name: str, kind: str, output: Path | None) -> None:
     folder = Path(name) if output is None else output
     written = write_package(name, kind, folder)
     for path in written:
-        click.echo(path)
-    click.echo(f"Next: pip install -e '{folder}[test]' && nbody-sim plugins check {name}")
+        echo(path)
+    echo(f"Next: pip install -e '{folder}[test]' && nbody-sim plugins check {name}")

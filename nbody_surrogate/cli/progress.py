@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nbody_surrogate.cli.terminal import printable
+
 __all__ = ["progress_bar", "training_bar"]
 
 
@@ -13,15 +15,18 @@ def progress_bar(
     label: str, total: int, *, hidden: bool = False
 ) -> Iterator[Callable[[float, int], None]]:
     """Yield a callable that takes what is done so far and the total."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as Remaining
 
-    columns = ("{task.description:>12}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    from nbody_surrogate.cli.console import PlainConsole
+
+    words = TextColumn("{task.description:>12}", markup=False)  # the name of a method is anyone's
+    columns = (words, BarColumn(), MofNCompleteColumn(), Remaining())
+    console = PlainConsole(fold=True, stderr=True)
     # a bar redraws itself, which a file or a pipe would keep line by line
     silent = hidden or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
-        task = bar.add_task(label, total=total)
+        task = bar.add_task(printable(label), total=total)
         # a method may report parts of a frame
         yield lambda done, whole: bar.update(task, completed=int(done), total=whole)
 
@@ -31,11 +36,12 @@ def training_bar(
     steps: int, *, hidden: bool = False
 ) -> Iterator[Callable[[int, float, float | None], None]]:
     """Yield a callable that takes the step, its loss and the latest validation error."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
-    console = Console(stderr=True)
+    from nbody_surrogate.cli.console import PlainConsole
+
+    console = PlainConsole(fold=True, stderr=True)
     silent = hidden or not console.is_terminal
     words = TextColumn("loss {task.fields[loss]}  one step {task.fields[error]}")
     columns = ("training", BarColumn(), MofNCompleteColumn(), Remaining(), words)

@@ -10,6 +10,7 @@ import rich_click as click
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 
 __all__ = ["render"]
@@ -72,4 +73,4 @@ def render(run: Path, **options: Any) -> None:
         overwrite=options["overwrite"],
     )
     if output is not None and not options["quiet"]:
-        click.echo(f"File: {output}")
+        echo(f"File: {output}")

@@ -11,6 +11,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
+from nbody_surrogate.cli.terminal import echo
 
 __all__ = ["report"]
 
@@ -53,4 +54,4 @@ def report(
         candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
     )
     if not quiet:
-        click.echo(f"Report: {output}")
+        echo(f"Report: {output}")

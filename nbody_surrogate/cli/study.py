@@ -10,6 +10,7 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.interruption import interruptible
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.files.json_file import write_json
 
 __all__ = ["study"]
@@ -51,7 +52,7 @@ def study(
 
     def say(what: str, done: int, total: int) -> None:
         if not quiet:
-            click.echo(f"{what}: {done} of {total}", err=True)
+            echo(f"{what}: {done} of {total}", err=True)
 
     with interruptible(f"what is finished stays; go on with {command}"):
         run_study(spec, output, workers, say, where)
@@ -66,4 +67,4 @@ def study(
     write_text(output / "table.md", text)
     draw_study(tables, output / "figure.png")
     if not quiet:
-        click.echo(text, nl=False)
+        echo(text, nl=False)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from nbody_surrogate.cli.console import PlainConsole
 from nbody_surrogate.comparison.comparison import Comparison
 from nbody_surrogate.comparison.table import run_table
 from nbody_surrogate.comparison.text_table import TextTable
@@ -34,16 +34,16 @@ def print_table(table: TextTable, files: list[Path], *, whole_lines: bool = Fals
         Whether a line is longer than the terminal rather than broken in its cells, as is best where
         columns are many.
     """
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table.title, markup=False)
+    console = PlainConsole()
+    console.print(table.title)
     if whole_lines:
         console.width = max(console.width, _width(table))
     console.print(_rich(table, whole_lines))
     for line in table.notes:
-        console.print(line, markup=False)
+        console.print(line)
     for line in table.failures:
-        console.print(line, style="bold red", markup=False)
-    console.print("Files: " + ", ".join(map(str, files)), markup=False, emoji=False)
+        console.print(line, style="bold red")
+    console.print("Files: " + ", ".join(map(str, files)))
 
 
 def _rich(table: TextTable, whole_lines: bool) -> Table:

@@ -10,6 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import training_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def train(
 
     def say(line: str) -> None:
         if not quiet:
-            click.echo(line, err=True)
+            echo(line, err=True)
 
     command = shlex.join(["nbody-sim", "train", *_arguments(config, folder)])
     where = str(resolve_device(device))

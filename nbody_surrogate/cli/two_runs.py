@@ -10,13 +10,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import rich_click as click
-
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import InitialValueProblem, Request
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import RunError
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
 
     comparison: Comparison | None = compare(runs[1], runs[0]) if len(runs) > 1 else None
     if request.as_json:
-        click.echo(json.dumps(_as_dict(runs, comparison, files.written), indent=2))
+        echo(json.dumps(_as_dict(runs, comparison, files.written), indent=2))
     elif not request.quiet:
         from nbody_surrogate.cli.table import print_report
 

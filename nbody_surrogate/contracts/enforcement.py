@@ -34,11 +34,11 @@ def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> Non
         # `freeze_failures` writes into it, and a plugin may return a broadcast view of its input
         if not values.flags.writeable:
             setattr(result, name, values.copy())
-    # a wrong number would freeze the frames of a trajectory that is well
-    for failed, (valid, _) in result.failures.items():
-        if not (0 <= failed < batch and 0 <= valid <= frames):
-            what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
-            raise violation(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+    _demand_dict(origin, "arrays", result.arrays, str)
+    _demand_failures(origin, result.failures, batch, frames)
+    _demand_counters(origin, result.counters)
+    # JSON knows Python's numbers only
+    result.counters = {name: int(count) for name, count in result.counters.items()}
     variables = carry.problem.system.hidden_variables
     if origin.kind == "surrogate":  # which is never shown them
         variables = ()
@@ -46,6 +46,42 @@ def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> Non
     for name, values in result.hidden.items():
         if not values.flags.writeable:
             result.hidden[name] = values.copy()
+
+
+def _demand_failures(origin: Origin, failures: Any, batch: int, frames: int) -> None:
+    # a wrong number would freeze the frames of a trajectory that is well
+    _demand_dict(origin, "failures", failures, (int, np.integer))
+    for failed, report in failures.items():
+        what = f"must report failures of trajectories 0 to {batch - 1} at 0 to {frames} frames"
+        if not (isinstance(report, tuple) and len(report) == 2):
+            raise violation(origin, "_advance", f"{what}, got {described(report)}")
+        valid, why = report
+        if not (_is_whole(valid) and isinstance(why, str)):
+            got = f"{described(valid)} and {described(why)}"
+            raise violation(origin, "_advance", f"{what}, each with its reason, got {got}")
+        if not (0 <= failed < batch and 0 <= valid <= frames):
+            raise violation(origin, "_advance", f"{what}, got trajectory {failed} at frame {valid}")
+
+
+def _demand_counters(origin: Origin, counters: Any) -> None:
+    # they are added up over segments, and stored as JSON
+    _demand_dict(origin, "counters", counters, str)
+    for name, value in counters.items():
+        if not (_is_whole(value) and value >= 0):
+            got = str(value) if _is_whole(value) else described(value)
+            what = f"must count in whole numbers >= 0, got {got} for {name!r}"
+            raise violation(origin, "_advance", what)
+
+
+def _demand_dict(origin: Origin, field: str, values: Any, keys: Any) -> None:
+    if not isinstance(values, dict) or not all(isinstance(key, keys) for key in values):
+        of = "names" if keys is str else "trajectories by their numbers"
+        what = f"must return `{field}` as a dict of {of}, got {described(values)}"
+        raise violation(origin, "_advance", what)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def refuse_unfit(

@@ -30,10 +30,11 @@ from nbody_surrogate.contracts.segment import (
     Segment,
     Tick,
 )
+from nbody_surrogate.contracts.signals import SignalWatch
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import plugin_errors, violation_from
-from nbody_surrogate.errors import InputError, NBodyError, is_out_of_memory
+from nbody_surrogate.contracts.violations import is_blameless, plugin_errors, violation_from
+from nbody_surrogate.errors import InputError
 
 __all__ = ["AbstractIntegrator", "IntegratorOptions"]
 
@@ -342,15 +343,13 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
 
     def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
         """Call `_advance`, and hold it to its contract."""
-        try:
-            result = self._advance(carry, frames, tick)
-        # Ctrl-C is no Exception, and passes
-        except Exception as error:
-            # memory runs out because a run is large, which is no fault of the plugin
-            known = isinstance(error, NBodyError) or is_out_of_memory(error)
-            if known or error is tick.raised:  # the caller cancels
-                raise
-            raise violation_from(self.origin, "_advance", error) from error
+        with SignalWatch():
+            try:
+                result = self._advance(carry, frames, tick)
+            except BaseException as error:
+                if is_blameless(error) or error is tick.raised:  # the caller cancels
+                    raise
+                raise violation_from(self.origin, "_advance", error) from error
         demand_frames(self.origin, carry, frames, result)
         return result
 
@@ -375,12 +374,12 @@ class _Tick:
 
     def __init__(self, tick: Tick) -> None:
         self.tick = tick
-        self.raised: Exception | None = None
+        self.raised: BaseException | None = None
 
     def __call__(self, done: float) -> None:
         try:
             self.tick(done)
-        except Exception as error:
+        except BaseException as error:
             # by which `_frames` tells the caller's error from one of the plugin's
             self.raised = error
             raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import NamedTuple
 
-__all__ = ["OWN_DISTRIBUTION", "Origin", "note_origin", "origin_of"]
+__all__ = ["OWN_DISTRIBUTION", "Origin", "culprit", "note_origin", "origin_of"]
 
 OWN_DISTRIBUTION = "nbody-surrogate"
 
@@ -49,3 +50,25 @@ def origin_of(cls: type, kind: str, name: str | None = None) -> Origin:
     # a class of ours that did not come by its entry point, such as one built directly
     own = cls.__module__.partition(".")[0] == OWN_DISTRIBUTION.replace("-", "_")
     return Origin(kind, name or cls.__qualname__, f"module {cls.__module__}", own)
+
+
+def culprit(error: BaseException) -> Origin | None:
+    """Say whose code an unexpected error comes out of: a plugin's, or None where it is ours.
+
+    A plugin has more of its own than the methods of its contract: properties, arguments' defaults,
+    conversions. Libraries that its code or ours calls are passed over.
+    """
+    by_package = {_package(cls.__module__): origin for cls, origin in _origins.items()}
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    for frame in reversed(frames):  # the innermost first
+        package = _package(str(frame.f_globals.get("__name__")))
+        if package in by_package:
+            origin = by_package[package]
+            return None if origin.built_in else origin
+        if package == _package(__name__):
+            break
+    return None
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]

@@ -9,19 +9,20 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory
+from nbody_surrogate.contracts.signals import SignalWatch, is_a_plugins_own
+from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory, said_by
 
 __all__ = [
     "array_of",
     "array_or_none",
     "described",
+    "is_blameless",
     "plugin_errors",
     "violation",
     "violation_from",
 ]
 
 FLOAT64 = np.dtype(np.float64)  # made once: np.float64 is made a dtype at each comparison
-LONGEST = 200  # characters of a plugin's own words
 
 
 def violation(origin: Origin, method: str, what: str) -> PluginError:
@@ -38,23 +39,31 @@ def plugin_errors(origin: Origin, method: str) -> Iterator[None]:
     PluginError
         Naming the plugin, the method and the error.
     """
-    try:
-        yield
-    except Exception as error:
-        # ours name their cause; that memory ran out is no fault of the plugin
-        if isinstance(error, NBodyError) or is_out_of_memory(error):
-            raise
-        raise violation_from(origin, method, error) from error
+    with SignalWatch():
+        try:
+            yield
+        # a plugin may also raise what ends a program, which is not its to end
+        except BaseException as error:
+            if is_blameless(error):
+                raise
+            raise violation_from(origin, method, error) from error
 
 
-def violation_from(origin: Origin, method: str, error: Exception) -> PluginError:
+def is_blameless(error: BaseException) -> bool:
+    """Say whether an error out of a plugin's code is not the plugin's fault."""
+    # ours name their cause; that memory ran out is no fault of the plugin, nor is Ctrl-C
+    known = isinstance(error, NBodyError) or is_out_of_memory(error)
+    return known or not is_a_plugins_own(error)
+
+
+def violation_from(origin: Origin, method: str, error: BaseException) -> PluginError:
     """Return the error for what a plugin's method raised."""
     # on one line, however the plugin worded it
-    words = " ".join(str(error).split())[:LONGEST]
+    words = said_by(error)
     # NumPy's own words for writing into an array that was handed in, all of which are frozen
     if isinstance(error, ValueError) and "read-only" in words:
         return violation(origin, method, "must leave its input as it is, it tried to write into it")
-    return violation(origin, method, f"raised {type(error).__name__}: {words}")
+    return violation(origin, method, f"raised {words}")
 
 
 def array_of(
@@ -82,8 +91,8 @@ def array_or_none(
     """
     try:
         made = method(*arguments)
-    except Exception as error:
-        if isinstance(error, NBodyError) or is_out_of_memory(error):
+    except BaseException as error:
+        if is_blameless(error):
             raise
         raise violation_from(origin, method.__name__, error) from error
     if made is None:

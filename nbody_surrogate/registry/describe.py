@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.lookup import Entry, entries, short_name
 from nbody_surrogate.registry.registry import (
@@ -46,8 +48,17 @@ def facts(name: str, kind: str | None = None) -> list[list[str]]:
 
 
 def _described(entry: Entry) -> list[str]:
-    provider = f"{entry.distribution} {entry.version}" if entry.distribution else "this session"
-    lines = [f"{entry.kind} {entry.name}, of {provider} ({entry.status})", entry.target]
+    # a description runs properties and defaults of the plugin's
+    with plugin_errors(Origin(entry.kind, entry.name, _provider(entry)), "description"):
+        return _lines(entry)
+
+
+def _provider(entry: Entry) -> str:
+    return f"{entry.distribution} {entry.version}" if entry.distribution else "this session"
+
+
+def _lines(entry: Entry) -> list[str]:
+    lines = [f"{entry.kind} {entry.name}, of {_provider(entry)} ({entry.status})", entry.target]
     # all that follows would have to import it
     if entry.status in ("hidden", "missing"):
         return lines

@@ -32,6 +32,7 @@ Kind = Literal["systems", "integrators", "surrogates", "presets"]
 
 KINDS: tuple[Kind, ...] = ("systems", "integrators", "surrogates", "presets")
 VARIABLE = "NBODY_SURROGATE_PLUGINS"
+UNKNOWN = "unknown"  # distribution
 
 
 def installed(kind: Kind) -> list[EntryPoint]:
@@ -112,12 +113,15 @@ def normalised(distribution: str) -> str:
 
 def distribution_of(point: EntryPoint) -> tuple[str, str]:
     """Distribution and version of an entry point."""
-    return ("unknown", "") if point.dist is None else _name_and_version(point.dist)
+    return (UNKNOWN, "") if point.dist is None else _name_and_version(point.dist)
 
 
 @lru_cache(maxsize=256)  # it parses a file
 def _name_and_version(distribution: Distribution) -> tuple[str, str]:
-    return distribution.name, distribution.version
+    try:
+        return distribution.name or UNKNOWN, distribution.version or ""
+    except Exception:  # its metadata are missing or damaged, its entry points are not
+        return UNKNOWN, ""
 
 
 def package_exists(module: str) -> bool:

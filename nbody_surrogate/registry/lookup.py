@@ -9,7 +9,9 @@ from importlib.metadata import EntryPoint
 from typing import Any, NamedTuple, TypeVar
 
 from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION, Origin, note_origin
-from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.contracts.signals import SignalWatch
+from nbody_surrogate.contracts.violations import is_blameless
+from nbody_surrogate.errors import InputError, PluginError, said_by
 from nbody_surrogate.registry.entry_points import (
     KINDS,
     VARIABLE,
@@ -21,6 +23,7 @@ from nbody_surrogate.registry.entry_points import (
     package_exists,
     rescan_if_changed,
 )
+from nbody_surrogate.registry.importing import import_plugin
 from nbody_surrogate.registry.requirements import check_plugin_class
 
 __all__ = [
@@ -216,14 +219,7 @@ def load(kind: Kind, name: str, label: str) -> Any:
     distribution, version = distribution_of(points[0])
     built_in = distribution == OWN_DISTRIBUTION
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
-    try:
-        found = points[0].load()
-    # a module may do anything when it is imported, also end the program
-    except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split())
-        raise PluginError(
-            f"{origin} cannot be imported: {type(error).__name__}: {reason}"
-        ) from error
+    found = import_plugin(points[0], origin)
     # a preset is a mapping, which no contract describes further
     if kind != "presets":
         accept(kind, found, origin)
@@ -232,7 +228,13 @@ def load(kind: Kind, name: str, label: str) -> Any:
 
 def accept(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
-    check_plugin_class(cls, origin)
+    with SignalWatch():
+        try:
+            check_plugin_class(cls, origin)
+        except BaseException as error:  # to look at a class may run code of its metaclass
+            if is_blameless(error):
+                raise
+            raise PluginError(f"{origin} cannot be looked at: {said_by(error)}") from error
     note_origin(cls, origin)
 
 

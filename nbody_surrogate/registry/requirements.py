@@ -7,7 +7,8 @@ from typing import Any
 
 from nbody_surrogate import contracts  # whose names load when used: torch for surrogates alone
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.errors import PluginError
+from nbody_surrogate.contracts.violations import described
+from nbody_surrogate.errors import LONGEST, PluginError
 
 __all__ = ["API_VERSION", "check_plugin_class"]
 
@@ -30,12 +31,7 @@ def check_plugin_class(cls: Any, origin: Origin) -> None:
     if not _is_subclass(cls, contract):
         what = f"class {cls.__qualname__}" if inspect.isclass(cls) else f"a {type(cls).__name__}"
         raise PluginError(f"{origin} must be a subclass of {contract.__name__}, it is {what}")
-    if cls.api_version != API_VERSION:
-        older = "update the plugin" if cls.api_version < API_VERSION else "update nbody-surrogate"
-        raise PluginError(
-            f"{origin} is written for `api_version` {cls.api_version}, "
-            f"this release has {API_VERSION}; {older}"
-        )
+    _demand_version(cls, origin)
     # here and not when it is first built, with Python's own words
     missing = sorted(cls.__abstractmethods__)
     if missing:
@@ -52,6 +48,21 @@ def check_plugin_class(cls: Any, origin: Origin) -> None:
         )
 
 
+def _demand_version(cls: type, origin: Origin) -> None:
+    version = inspect.getattr_static(cls, "api_version", None)
+    if type(version) is not int:  # nor a bool
+        raise PluginError(
+            f"{origin}: class {cls.__qualname__} must set `api_version` to a whole number, such "
+            f"as {API_VERSION}, got {_shown(version)}"
+        )
+    if version != API_VERSION:
+        older = "update the plugin" if version < API_VERSION else "update nbody-surrogate"
+        raise PluginError(
+            f"{origin} is written for `api_version` {version}, "
+            f"this release has {API_VERSION}; {older}"
+        )
+
+
 def _demand_attribute(cls: type, name: str, kind: type, origin: Origin) -> None:
     """Demand a class attribute: text, or a subclass of the base of parameters."""
     # static, so that no property or descriptor of a stranger's is run
@@ -60,8 +71,15 @@ def _demand_attribute(cls: type, name: str, kind: type, origin: Origin) -> None:
     if not fits:
         wanted = "its name, as text" if kind is str else f"a subclass of {kind.__name__}"
         raise PluginError(
-            f"{origin}: class {cls.__qualname__} must set `{name}` to {wanted}, got {value!r}"
+            f"{origin}: class {cls.__qualname__} must set `{name}` to {wanted}, got {_shown(value)}"
         )
+
+
+def _shown(value: object) -> str:
+    """Show a stranger's value: text and numbers as they are, of others only what they are."""
+    # whose `repr` is code of the stranger's, and may be of any length
+    plain = value is None or type(value) in (str, int, float, bool)
+    return repr(value)[:LONGEST] if plain or inspect.isclass(value) else described(value)
 
 
 def _is_subclass(value: object, kind: type) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbody_surrogate.contracts.model_card import Card
+from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.contracts.violations import plugin_errors
+from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning, PluginError
 from nbody_surrogate.files.untrusted import MIB, read_bounded
 from nbody_surrogate.registry.registry import surrogate_class, surrogate_classes
 from nbody_surrogate.surrogates.weights import load_weights
@@ -47,9 +50,12 @@ class Model(NamedTuple):
         ------
         FileFormatError
             If they cannot be read.
+        PluginError
+            If its surrogate cannot be loaded, or made.
         """
         cls = surrogate_class(self.surrogate)
-        model, card, _ = load_weights(self.folder, self.surrogate, cls)
+        with plugin_errors(origin_of(cls, "surrogate", self.surrogate), "__init__"):
+            model, card, _ = load_weights(self.folder, self.surrogate, cls)
         return model, card
 
     def evaluation(self) -> Evaluation | None:
@@ -64,13 +70,19 @@ class Model(NamedTuple):
 def shipped_models() -> list[Model]:
     """Return the models that ship with the registered surrogates.
 
-    A surrogate that cannot be loaded is warned about and left out.
+    A surrogate that cannot be loaded, or does not say where its weights are, is warned about and
+    left out.
     """
-    return [
-        Model(name, surrogate, Path(folder))
-        for surrogate, cls in surrogate_classes().items()
-        for name, folder in cls.shipped_weights.items()
-    ]
+    found = []
+    for surrogate, cls in surrogate_classes().items():
+        origin = origin_of(cls, "surrogate", surrogate)
+        try:
+            with plugin_errors(origin, "shipped_weights"):
+                found += [Model(str(name), surrogate, Path(folder))
+                          for name, folder in cls.shipped_weights.items()]  # fmt: skip
+        except PluginError as error:
+            warnings.warn(str(error), NBodyWarning, stacklevel=2)
+    return found
 
 
 def find_model(name: str, parameter: str = "model") -> Model:

@@ -12,14 +12,9 @@ from unittest import SkipTest
 import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.violations import violation, violation_from
-from nbody_surrogate.errors import (
-    InputError,
-    NBodyError,
-    NBodyWarning,
-    PluginError,
-    is_out_of_memory,
-)
+from nbody_surrogate.contracts.signals import SignalWatch
+from nbody_surrogate.contracts.violations import is_blameless, violation, violation_from
+from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 
 __all__ = ["AbstractCase", "Check", "ConformanceError", "failed", "skip"]
 
@@ -100,7 +95,7 @@ class Check:
         unittest.SkipTest
             If it does not apply to the plugin.
         """
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with SignalWatch(), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore", NBodyWarning)  # of cards, which are made up
             warnings.simplefilter("ignore", RuntimeWarning)  # of overflows, which are meant
             case = self._case()
@@ -113,8 +108,8 @@ class Check:
             except InputError as error:
                 what = f"{case.origin} refuses what it must take: {error}"
                 raise ConformanceError(what) from error
-            except Exception as error:
-                if isinstance(error, NBodyError) or is_out_of_memory(error):
+            except BaseException as error:
+                if is_blameless(error):
                     raise
                 raise ConformanceError(
                     str(violation_from(case.origin, self.name, error))

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from commands import FAILURE, good, nbody_sim
-from misbehaving import SURROGATES, WRONG_INTEGRATORS, WRONG_SYSTEMS, provided
+from misbehaving import INTEGRATORS, SURROGATES, WRONG_INTEGRATORS, WRONG_SYSTEMS, provided
 from nbody_surrogate import (
     make_integrator,
     make_system,
@@ -115,6 +115,16 @@ def test_the_sound_ones_run_all_the_same(acme, weights):
     for name in ("straight", "acme-m:straight"):
         options = ("--integrator", name, "--weights", weights("straight"), "--device", "cpu")
         good(*SHORT, *options)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("secretive", "SystemExit: 0"), ("shy", "RuntimeError: never ask")]
+)
+def test_a_property_that_raises_is_named(install, name, words):
+    install("acme", provided([name]), INTEGRATORS)
+    result = nbody_sim(*SHORT, "--integrator", name)
+    assert result.exit_code == FAILURE
+    assert result.stderr == f"Error: integrator {name!r} of acme 1.0: unexpected {words}\n"
 
 
 def test_a_caller_may_cancel_a_plugin_by_an_error_of_any_kind(acme):

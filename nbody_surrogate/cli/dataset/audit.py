@@ -10,6 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.dataset.exchange import nri_files, nri_options
 from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def audit(
             trajectories, sample=sample, energy_jump=energy_jump, progress=progress
         )
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2))
+        echo(json.dumps(found.to_dict(), indent=2))
     elif not quiet:
         _print(found)
     if found.level == "wrong":
@@ -73,16 +74,17 @@ def _open(folder: Path, options: dict[str, Any]) -> AbstractTrajectories:
 
 def _print(found: Audit) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from nbody_surrogate.cli.console import PlainConsole
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("check", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("finding")
     for each in found.findings:
-        table.add_row(each.check, Text(each.level, STYLES[each.level]), Text(each.text))
-    console = Console(highlight=False)
+        table.add_row(each.check, Text(each.level, STYLES[each.level]), each.text)
+    console = PlainConsole(fold=True)
     console.print(f"{found.trajectories} trajectories: {found.level}")
     console.print(table)

@@ -9,6 +9,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def export(
     else:
         written = export_npz(dataset, output, overwrite=overwrite)
     if not quiet:
-        click.echo("Files: " + ", ".join(map(str, written)))
+        echo("Files: " + ", ".join(map(str, written)))
 
 
 def nri_options(command: Any) -> Any:

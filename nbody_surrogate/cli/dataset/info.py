@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.terminal import echo
+
 if TYPE_CHECKING:
     from nbody_surrogate.datasets import Dataset
 
@@ -26,7 +28,7 @@ def info(folder: Path, as_json: bool) -> None:
     dataset = Dataset(folder)
     if as_json:
         content = dataset.manifest.model_dump(mode="json")
-        click.echo(json.dumps({**content, "sha256": dataset.manifest.digest}, indent=2))
+        echo(json.dumps({**content, "sha256": dataset.manifest.digest}, indent=2))
     else:
         print_info(dataset)
 
@@ -34,7 +36,7 @@ def info(folder: Path, as_json: bool) -> None:
 def print_info(dataset: Dataset) -> None:
     """Print what a data set is, a line for each property."""
     for key, value in _rows(dataset).items():
-        click.echo(f"{key:{WIDTH}}{value}")
+        echo(f"{key:{WIDTH}}{value}")
 
 
 def _rows(dataset: Dataset) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import rich_click as click
 
 from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import RunError
 
 __all__ = ["verify"]
@@ -30,11 +31,11 @@ def verify(folder: Path, sample: int, quiet: bool) -> None:
     with progress_bar("shards", shards, hidden=quiet) as progress:
         found = verify_dataset(dataset, sample, progress=progress)
     if not quiet:
-        click.echo(f"{found.shards} of {shards} shards have the recorded SHA-256")
+        echo(f"{found.shards} of {shards} shards have the recorded SHA-256")
         if dataset.manifest.source:
-            click.echo("imported, so no trajectory can be made again")
+            echo("imported, so no trajectory can be made again")
         else:
-            click.echo(f"{len(found.same)} of {len(found.remade)} trajectories made again with "
+            echo(f"{len(found.same)} of {len(found.remade)} trajectories made again with "
                        "the same bits")  # fmt: skip
     if not found.success:
         raise RunError(f"{str(folder)!r}: " + "; ".join(found.problems))

@@ -57,9 +57,11 @@ def audit_dataset(
 
     Checks, in this order: the hashes of the shards; NaN; rows that are zero, or the same in all
     trajectories; rows that repeat the row before; trajectories that share a row with another one;
-    such ones in different splits; jumps of the energy; and, on a sample, the error of a converged
-    solution of the physics from the same input rows, which is the least that a model can be
-    expected to score.
+    such ones in different splits; jumps of the energy; walls that reflect particles, which no
+    system here has; and, on a sample, the error of a converged solution of the physics from the
+    same input rows, which is the least that a model can be expected to score.
+
+    All limits are relative to the data's own scales: verdicts do not depend on units.
 
     Memory beyond a block of trajectories: some 30 bytes for each row of the data set.
 
@@ -70,7 +72,8 @@ def audit_dataset(
         Trajectories that are solved anew, evenly spread over the test split, or over all where
         there is none.
     energy_jump : float
-        Change of a trajectory's energy above which it counts as a jump, in reduced units.
+        Change of a trajectory's energy above which it counts as a jump, as a share of the kinetic
+        energy: the median over trajectories of the mean over rows.
     progress : callable, optional
         Called with the trajectories read so far and their number.
 

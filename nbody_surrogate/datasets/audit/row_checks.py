@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from nbody_surrogate.datasets.audit.finding import Finding, Level
+from nbody_surrogate.datasets.audit.wall_check import WallCheck
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.velocity_lag import velocities_in_step
@@ -29,11 +30,10 @@ class RowChecks:
     ----------
     spec : DatasetSpec
     energy_jump : float
+        In units of the kinetic energy of the trajectories.
 
     Attributes
     ----------
-    jumps : ndarray, shape (B,)
-        Whether the energy of a trajectory jumps; NaN energies do not.
     unusable : ndarray, shape (T,)
         Rows that are zero or the same in all trajectories, once all blocks were added.
     """
@@ -42,7 +42,9 @@ class RowChecks:
         self.spec, self._limit = spec, energy_jump
         self.system = spec.make_system().ideal()
         size, rows = spec.trajectories, spec.rows
-        self.jumps = np.zeros(size, bool)
+        self._spans = np.zeros(size)  # of energies
+        self._kinetic = np.full(size, np.nan)  # means over the rows
+        self.walls = WallCheck(spec)
         self._hashes = np.zeros((size, rows), np.uint64)
         self._nan: list[tuple[int, int]] = []
         self._nan_count = 0
@@ -75,21 +77,39 @@ class RowChecks:
         self._frozen += _places(frozen, first, SHOWN - len(self._frozen))
         usable = finite & ~zero
         self._hashes[first : first + len(x)] = np.where(usable, _hashes(block), 0)
-        self.jumps[first : first + len(x)] = self._jumps(block, usable)
+        self._take_energies(first, block, usable)
+        self.walls.add(block)
 
-    def _jumps(self, block: TrajectoryBlock, usable: np.ndarray) -> np.ndarray:
-        """Say which trajectories change their energy by more than the limit."""
+    @property
+    def kinetic_energy(self) -> float:
+        """Of a trajectory: the median of the means over its rows, for a scale of energies."""
+        known = self._kinetic[np.isfinite(self._kinetic)]
+        return float(np.median(known)) if known.size else 0.0
+
+    @property
+    def jumps(self) -> np.ndarray:
+        """Whether the energy of a trajectory jumps, shape (B,); NaN energies do not."""
+        return np.asarray(self._spans > self._limit * self.kinetic_energy)
+
+    def _take_energies(self, first: int, block: TrajectoryBlock, usable: np.ndarray) -> None:
+        """Gather how far the energies of trajectories change, and their kinetic energies."""
         task = self.spec.task
         if "energy" not in self.system.conserved:
-            return np.zeros(len(block.x), bool)
+            return
         rows = range(self.spec.rows) if task is None else (task.input, task.target)
         energies = np.full((len(block.x), len(rows)), np.nan)
+        kinetic = np.full_like(energies, np.nan)
         for k, row in enumerate(rows):
             good = np.flatnonzero(usable[:, row])
             if good.size:
                 energies[good, k] = self._energy(block, good, row)
-        span = np.fmax.reduce(energies, axis=1) - np.fmin.reduce(energies, axis=1)
-        return np.asarray(span > self._limit)
+                masses = block.particles.masses[good]
+                kinetic[good, k] = 0.5 * (masses * (block.v[good, row] ** 2).sum(2)).sum(1)
+        here = slice(first, first + len(block.x))
+        self._spans[here] = np.fmax.reduce(energies, axis=1) - np.fmin.reduce(energies, axis=1)
+        known = np.isfinite(kinetic)
+        with np.errstate(invalid="ignore"):  # trajectories without any
+            self._kinetic[here] = np.where(known, kinetic, 0.0).sum(1) / known.sum(1)
 
     def _energy(self, block: TrajectoryBlock, some: np.ndarray, row: int) -> np.ndarray:
         x, v = block.x[some, row], block.v[some, row]
@@ -106,6 +126,7 @@ class RowChecks:
             self._frozen_finding(),
             *self._repeats(),
             self._energy_finding(),
+            *self.walls.findings(),
         ]
 
     def _nan_finding(self) -> Finding:
@@ -169,11 +190,14 @@ class RowChecks:
     def _energy_finding(self) -> Finding:
         if "energy" not in self.system.conserved:
             return Finding("energy", "ok", "not conserved by this system, not looked at", {})
-        share = float(self.jumps.mean())
+        jumps, scale = self.jumps, self.kinetic_energy
+        share = float(jumps.mean())
         task = self.spec.task
         where = "over the rows" if task is None else f"from row {task.input} to {task.target}"
-        text = f"changes by more than {self._limit:g} {where} in {share:.2%} of trajectories"
-        numbers = {"share": share, "limit": self._limit, "trajectories": int(self.jumps.sum())}
+        text = f"changes by more than {self._limit:g} of the kinetic energy, {scale:.3g}, {where} "
+        text += f"in {share:.2%} of trajectories"
+        numbers = {"share": share, "limit": self._limit, "kinetic_energy": scale,
+                   "trajectories": int(jumps.sum())}  # fmt: skip
         return Finding("energy", "doubtful" if share > 0 else "ok", text, numbers)
 
 

@@ -21,14 +21,17 @@ from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["SolverCheck"]
 
-TOLERANCE = 1e-10  # of the solver, far below any error that is reported
+TOLERANCE = 1e-10  # of the solver, relative, far below any error that is reported
 SMALL = 64  # trajectories of the checks that need few
 STEPS = 8  # pairs of neighbouring rows that are looked at without a task
-NUDGE = 1e-3  # time units, for how a lag of velocities shows
-LEAST_LAG = 1e-7  # that is reported
+NUDGE = 1e-2  # of the time between rows, for how a lag of velocities shows
+LEAST_LAG = 1e-6  # of the time between rows, that is reported
 DOUBTFUL, WRONG = 1e-4, 1e-2
 """Shares of the mean squared displacement. Close encounters make the mean error of sound data, too:
 that is doubtful. Where half of all errors are large, it is not the encounters."""
+
+TAKEN = (1e-300, 0.1)
+"""Absolute tolerances that solvers take; beyond these the relative one alone decides."""
 
 FAR = 1e100  # distances are told apart up to here, where squares can still be added up
 
@@ -112,7 +115,9 @@ class SolverCheck:
         x, v = some.x[:, pair.input], some.v[:, pair.input]
         v = velocities_in_step(system, lag, x, v, some.particles)
         name = default_reference(system, len(x))
-        options: dict[str, Any] = {"rtol": TOLERANCE, "atol": TOLERANCE, "segment": 1}
+        # the smaller of the scales of positions and velocities, which have one tolerance for both
+        atol = float(np.clip(TOLERANCE * min(_scale(x), _scale(v)), *TAKEN))
+        options: dict[str, Any] = {"rtol": TOLERANCE, "atol": atol, "segment": 1}
         dt = float(self.times[pair.target] - self.times[pair.input])
         run = simulate(
             system, State(0.0, x, v), some.particles, 1, make_integrator(name, **options), dt=dt
@@ -125,6 +130,8 @@ class SolverCheck:
         errors, jumps, moves = [], [], []
         for pair in self._pairs():
             solved, where = self._solve(system, pair, self._block, self._spec.velocity_lag)
+            met = self._rows.walls.reflected(self._block, *pair)[where]
+            solved, where = solved[~met], where[~met]
             wanted, given = self._block.x[where, pair.target], self._block.x[where, pair.input]
             errors.append(_mean_square(solved - wanted))
             moves.append(_mean_square(wanted - given))
@@ -170,16 +177,18 @@ class SolverCheck:
         if not pairs:
             return []
         few = self._block.subset(slice(SMALL))
+        dt = float(self.times[1] - self.times[0])
+        nudge = NUDGE * dt
         said = self._spec.velocity_lag
         estimates = []
         for pair in pairs:
             solved, where = self._solve(self._ideal, pair, few, said)
-            nudged, also = self._solve(self._ideal, pair, few, said + NUDGE)
+            nudged, also = self._solve(self._ideal, pair, few, said + nudge)
             if len(where) != len(also) or not where.size:
                 continue
             # To first order, a lag of tau moves the solution by tau times this slope. Least squares
             # over the coordinates of a trajectory give the tau that explains its error best.
-            slope = ((nudged - solved) / NUDGE).reshape(len(where), -1)
+            slope = ((nudged - solved) / nudge).reshape(len(where), -1)
             error = (few.x[where, pair.target] - solved).reshape(len(where), -1)
             with np.errstate(all="ignore"):
                 estimates.append((slope * error).sum(1) / (slope**2).sum(1))
@@ -191,12 +200,18 @@ class SolverCheck:
         upper = float(np.quantile(np.abs(values), 0.75))
         numbers = {"further_lag": lag, "said": said}
         # A real lag is the same for all; errors of other kinds scatter.
-        real = abs(lag) > LEAST_LAG and upper < 2 * abs(lag)
+        real = abs(lag) > LEAST_LAG * dt and upper < 2 * abs(lag)
         if not real:
             return [Finding("velocities", "ok", "in step with positions, as far as said", numbers)]
         text = f"velocities are {lag + said:.2g} time units behind positions"
         text += f", not {said:g}: say so by `velocity_lag`"
         return [Finding("velocities", "doubtful", text, numbers)]
+
+
+def _scale(values: np.ndarray) -> float:
+    """Return the median size of coordinates that are not zero, or 1 where all are."""
+    sizes = np.abs(values[values != 0])
+    return float(np.median(sizes)) if sizes.size else 1.0
 
 
 def _mean_square(distances: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""The files that the literature keeps its data sets in: loc, vel, edges and charges.
+"""The files that the literature keeps its data sets in.
 
-The layout is that of Kipf et al., "Neural Relational Inference", ICML 2018, and its followers:
+The layout is that of Kipf et al., "Neural Relational Inference" (NRI), ICML 2018, and of others:
 
 ====================  ===============  ===================================================
 file                  shape            what
@@ -9,76 +9,82 @@ loc_train.npy         (S, T, D, N)     positions; also ``valid`` and ``test``, e
                                        suffix that is the same for all, such as
                                        ``_charged5_initvel1small``
 vel_train.npy         (S, T, D, N)     velocities
-edges_train.npy       (S, N, N)        products of charges; strengths of springs where there are
-                                       no charges
-charges_train.npy     (S, N, 1)
+edges_train.npy       (S, N, N)        products of charges; strengths of springs where the
+                                       system has such
+charges_train.npy     (S, N, 1)        NRI's own sets have none: they are recovered from edges
+====================  ===============  ===================================================
+
+That of masses which attract each other is of Brandstetter et al., "Geometric and Physical
+Quantities Improve E(3) Equivariant Message Passing" (SEGNN), ICLR 2022:
+
+====================  ===============  ===================================================
+loc, vel              (S, T, N, D)     as above
+mass                  (S, N, 1)        or, as the released program writes it, ``charges``
+force                 (S, T, N, D)     or, likewise, ``edges``; nothing is read of it
 ====================  ===============  ===================================================
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
-
-import numpy as np
+from typing import Any, final
 
 from nbody_surrogate.contracts.parameters import validated
-from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
+from nbody_surrogate.datasets.exchange.split_files import SplitFiles, open_split
 from nbody_surrogate.datasets.spec import DatasetSpec, TaskSpec
-from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.npy import NpyFile
+from nbody_surrogate.errors import InputError
 
 __all__ = ["SPLITS", "NriFiles", "check_suffix", "has_nri_files"]
 
 SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 """Our names of the splits, and those of the files."""
 
-KINDS = ("loc", "vel", "edges", "charges")
 LONGEST_SUFFIX = 100  # bytes
-SAME = 1e-6  # relative, of edges and products of charges, which may be float32
-
-
-class _Quadruple(NamedTuple):
-    """The files of one split."""
-
-    loc: NpyFile
-    vel: NpyFile
-    edges: NpyFile
-    charges: NpyFile | None
-
-    @property
-    def files(self) -> list[NpyFile]:
-        return [each for each in self if each is not None]
 
 
 @final
 class NriFiles(AbstractTrajectories):
     """A data set in the files of the literature.
 
-    What the files do not say must be given; the defaults are those of EGNN's charged sets.
+    What the files do not say must be given; the defaults are those of EGNN's charged sets, and of
+    SEGNN's where particles have masses. Where splits differ in their rows, as NRI's do, the rows
+    that all have are read; those beyond are named in `left_out`.
 
     Parameters
     ----------
     folder : path_like
     suffix : str, optional
         What follows the split in the files' names; needed where there are several.
-    system : str
+    system : str, optional
+        By default ``charged-clipped``, or ``gravity`` where there are masses.
     parameters : mapping, optional
         Of the system, the time between rows among them: ``frame_dt``.
-    first : int
-        The number of the first row's frame: its time is ``first * frame_dt``.
+    first : int, optional
+        The number of the first row's frame: its time is ``first * frame_dt``. By default 1, as in
+        the files of NRI and EGNN, or 0 where there are masses.
     velocity_lag : float
         How far in time velocities are behind positions.
     task : TaskSpec, optional
+    splits : sequence of str, optional
+        Which to read, of ``train``, ``validation`` and ``test``; by default all that are there.
+
+    Attributes
+    ----------
+    left_out : dict of str to int
+        Rows at the end of a split that are not read.
+    recovers_charges : bool
+        Whether charges come from edges. Of each trajectory, the first one is then positive.
 
     Raises
     ------
     InputError
-        If files are missing or their shapes disagree.
+        If files are missing or their shapes disagree, or charges that are missing cannot be
+        recovered for the system.
     FileFormatError
         If a file is damaged.
     """
@@ -88,65 +94,85 @@ class NriFiles(AbstractTrajectories):
         folder: str | Path,
         suffix: str | None = None,
         *,
-        system: str = "charged-clipped",
+        system: str | None = None,
         parameters: Mapping[str, Any] | None = None,
-        first: int = 1,
+        first: int | None = None,
         velocity_lag: float = 0.0,
         task: TaskSpec | None = None,
+        splits: Sequence[str] | None = None,
     ) -> None:
         self.folder = Path(folder)
         if suffix is None:
             suffix = _only_suffix(self.folder)
         else:
             check_suffix(suffix)
-        found = {ours: _open(self.folder, theirs, suffix) for ours, theirs in SPLITS.items()}
-        self._splits = {name: files for name, files in found.items() if files is not None}
-        if not self._splits:
-            raise InputError(f"`files` {str(folder)!r} holds no loc_train{suffix}.npy")
+        self._splits = _opened(self.folder, suffix, splits)
+        masses = self._has_masses()
         self._check_charges()
-        rows, dimensions, n = self._common_shape()
+        self._rows, dimensions, n = self._common_shape()
+        first = (0 if masses else 1) if first is None else first
         self.spec = validated(
             DatasetSpec,
             {
-                "system": system,
+                "system": system or ("gravity" if masses else "charged-clipped"),
                 "parameters": dict(parameters or {}),
                 "particles": n,
                 "dimensions": dimensions,
-                "trajectories": sum(files.loc.shape[0] for files in self._splits.values()),
-                "splits": {name: files.loc.shape[0] for name, files in self._splits.items()},
+                "trajectories": sum(files.shape.size for files in self._splits.values()),
+                "splits": {name: files.shape.size for name, files in self._splits.items()},
                 "first": first,
-                "frames": first + rows - 1,
+                "frames": first + self._rows - 1,
                 "task": task,
                 "integrator": None,
                 "velocity_lag": velocity_lag,
             },
             f"files {str(folder)!r}",
         )
-        self.spec.make_system()
+        self._bonds = False
+        self.recovers_charges = False
+        made = self.spec.make_system()
+        if not (masses or next(iter(self._splits.values())).has_charges):
+            self._bonds = _has_bonds(made, n, dimensions)
+            self.recovers_charges = not self._bonds
+        if self.recovers_charges:
+            _refuse_one_sign(made, self.folder)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """Rows at the end of each split that are not read, where there are some."""
+        rows = {name: files.shape.rows - self._rows for name, files in self._splits.items()}
+        return {name: count for name, count in rows.items() if count}
+
+    def _has_masses(self) -> bool:
+        kinds = {files.has_masses for files in self._splits.values()}
+        if len(kinds) > 1:
+            raise InputError(f"`files` {str(self.folder)!r} must have masses in all splits or none")
+        return kinds == {True}
 
     def _check_charges(self) -> None:
-        """Demand charges of all splits or of none, where edges are springs."""
-        without = [files for files in self._splits.values() if files.charges is None]
+        """Demand charges of all splits or of none."""
+        without = [files for files in self._splits.values() if not files.has_charges]
         if 0 < len(without) < len(self._splits):
-            name = without[0].edges.path.name.replace("edges", "charges", 1)
+            name = without[0].by_kind["edges"].path.name.replace("edges", "charges", 1)
             raise InputError(
                 f"`files` {str(self.folder)!r} must hold charges of all splits or of none, "
                 f"{name!r} is missing"
             )
 
     def _common_shape(self) -> tuple[int, int, int]:
-        """Check that all shapes agree; return (T, D, N)."""
-        shapes = [_checked(files) for files in self._splits.values()]
-        if len(set(shapes)) > 1:
+        """Check that shapes agree; return (T, D, N), with the rows that all have."""
+        shapes = [files.shape for files in self._splits.values()]
+        if len({(shape.dimensions, shape.particles) for shape in shapes}) > 1:
+            listed = ", ".join(f"({s.rows}, {s.dimensions}, {s.particles})" for s in shapes)
             raise InputError(
-                f"`files` {str(self.folder)!r} must have one (T, D, N) in all splits, "
-                f"got {', '.join(map(str, shapes))}"
+                f"`files` {str(self.folder)!r} must have one D and N in all splits, got (T, D, N) "
+                f"of {listed}"
             )
-        return shapes[0]
+        return min(shape.rows for shape in shapes), shapes[0].dimensions, shapes[0].particles
 
     @property
     def paths(self) -> list[Path]:
-        """All files."""
+        """All files that are read."""
         return [file.path for files in self._splits.values() for file in files.files]
 
     def _read(self, start: int, stop: int) -> TrajectoryBlock:
@@ -154,8 +180,36 @@ class NriFiles(AbstractTrajectories):
         for name, part in self.spec.ranges.items():
             begin, end = max(start, part.start), min(stop, part.stop)
             if begin < end:
-                pieces.append(_block(self._splits[name], begin - part.start, end - part.start))
+                place = begin - part.start, end - part.start
+                pieces.append(self._splits[name].read(*place, self._rows, bonds=self._bonds))
         return TrajectoryBlock.joined(pieces)
+
+
+def _opened(folder: Path, suffix: str, splits: Sequence[str] | None) -> dict[str, SplitFiles]:
+    for name in splits or ():
+        if name not in SPLITS:
+            raise InputError(f"`splits` must be of {', '.join(SPLITS)}, got {name!r}")
+    chosen = {name: SPLITS[name] for name in SPLITS if splits is None or name in splits}
+    found = {ours: open_split(folder, theirs, suffix) for ours, theirs in chosen.items()}
+    there = {name: files for name, files in found.items() if files is not None}
+    if not there:
+        theirs = next(iter(chosen.values()), "train")
+        raise InputError(f"`files` {str(folder)!r} holds no loc_{theirs}{suffix}.npy")
+    return there
+
+
+def _has_bonds(system: AbstractSystem, n: int, dimensions: int) -> bool:
+    """Say whether a system's own particles have couplings, which edges then are."""
+    return system.sample(0, n, dimensions=dimensions)[1].couplings is not None
+
+
+def _refuse_one_sign(system: AbstractSystem, folder: Path) -> None:
+    """Raise where the sign that products leave open would change the motion."""
+    if "charge-conjugation" not in system.symmetries:
+        raise InputError(
+            f"`files` {str(folder)!r} must hold charges for system {system.name!r}, whose forces "
+            "change with the sign of all charges: edges do not tell it"
+        )
 
 
 def check_suffix(suffix: str) -> None:
@@ -186,64 +240,3 @@ def _only_suffix(folder: Path) -> str:
             f"`suffix` is needed, {str(folder)!r} holds several: {', '.join(map(repr, suffixes))}"
         )
     return suffixes[0]
-
-
-def _open(folder: Path, split: str, suffix: str) -> _Quadruple | None:
-    """Open the files of a split, or return None where there is none of them."""
-    paths = {kind: folder / f"{kind}_{split}{suffix}.npy" for kind in KINDS}
-    there = [kind for kind in KINDS if paths[kind].exists()]
-    if not there:
-        return None
-    for kind in ("loc", "vel", "edges"):
-        if kind not in there:
-            raise InputError(f"`files` must hold {paths[kind].name!r} beside {there[0]!r} of it")
-    return _Quadruple(
-        NpyFile(paths["loc"]),
-        NpyFile(paths["vel"]),
-        NpyFile(paths["edges"]),
-        NpyFile(paths["charges"]) if "charges" in there else None,
-    )
-
-
-def _checked(files: _Quadruple) -> tuple[int, int, int]:
-    """Check the shapes of a split; return (T, D, N)."""
-    shape = files.loc.shape
-    if len(shape) != 4 or shape[2] not in (2, 3) or min(shape) < 1:
-        raise InputError(
-            f"{files.loc.path.name!r} must have shape (S, T, D, N) with D of 2 or 3, got {shape}"
-        )
-    size, rows, dimensions, n = shape
-    wanted: list[tuple[NpyFile | None, list[tuple[int, ...]]]] = [
-        (files.vel, [shape]),
-        (files.edges, [(size, n, n)]),
-        (files.charges, [(size, n, 1), (size, n)]),
-    ]
-    for file, fitting in wanted:
-        if file is not None and file.shape not in fitting:
-            raise InputError(
-                f"{file.path.name!r} must have shape {fitting[0]} to fit {files.loc.path.name!r}, "
-                f"got {file.shape}"
-            )
-    return rows, dimensions, n
-
-
-def _block(files: _Quadruple, start: int, stop: int) -> TrajectoryBlock:
-    x = files.loc.read(start, stop).swapaxes(2, 3)  # (S, T, D, N) to (S, T, N, D)
-    v = files.vel.read(start, stop).swapaxes(2, 3)
-    edges = files.edges.read(start, stop)
-    count, n = edges.shape[:2]
-    apart = ~np.eye(n, dtype=bool)  # nothing is said of the diagonal
-    where = f"{files.edges.path.name!r}, trajectories {start} to {stop - 1}"
-    try:
-        if files.charges is None:
-            bonds = np.where(apart, edges, 0.0)
-            return TrajectoryBlock(
-                x, v, Particles(np.zeros((count, n)), np.ones((count, n)), bonds)
-            )
-        charges = files.charges.read(start, stop).reshape(count, n)
-        products = charges[:, :, None] * charges[:, None, :]
-        if not np.allclose(edges[:, apart], products[:, apart], rtol=SAME, atol=SAME):
-            raise InputError("they must be the products of the charges")
-        return TrajectoryBlock(x, v, Particles(charges, np.ones((count, n))))
-    except InputError as error:
-        raise FileFormatError(f"{where}: {error}") from None

@@ -1,0 +1,94 @@
+"""Whose error it is that comes out of a plugin's code: the plugin's own, or that of a signal.
+
+Ctrl-C raises `KeyboardInterrupt` in the middle of whatever runs, and so may a plugin by mistake.
+The two look the same. They are told apart by the handlers of signals, which are watched while
+foreign code runs: what a handler raised is the user's, all else is the plugin's.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Final, final
+
+__all__ = ["SignalWatch", "is_a_plugins_own"]
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGBREAK")
+"""Signals whose handlers raise errors to end what runs; some are not there on every system."""
+
+WATCHED: Final = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+
+
+class _State:
+    """Of the main thread, which alone hears signals."""
+
+    watching = False
+    raised: BaseException | None = None
+
+
+@final
+class SignalWatch:
+    """Remembers what the handlers of signals raise in a ``with`` block, which still raises it.
+
+    An error of a signal that the block swallowed, or turned into another one, comes out of it all
+    the same: who asks for an end gets it. Blocks in a block cost next to nothing.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+        self._watchers: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        # no other thread hears signals, and Python lets no other one set handlers
+        if _State.watching or threading.current_thread() is not threading.main_thread():
+            return
+        for number in WATCHED:
+            before = signal.getsignal(number)
+            if callable(before):  # the others end the process, or nothing
+                self._before[number] = before
+                self._watchers[number] = watcher = _remembering(before)
+                signal.signal(number, watcher)
+        # last: ended by a signal before here, the wrapped handlers stay and do no harm
+        _State.watching = bool(self._before)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self._before:  # this block began no watch
+            return
+        for number, before in self._before.items():
+            # a plugin may have set a handler of its own, which is its right
+            if signal.getsignal(number) is self._watchers[number]:
+                signal.signal(number, before)
+        raised, _State.raised, _State.watching = _State.raised, None, False
+        if raised is not None and raised is not error:
+            raise raised
+
+
+def _remembering(before: Callable[[int, FrameType | None], Any]) -> Callable[..., Any]:
+    """Return a handler that calls another one and remembers what that raised."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        try:
+            before(number, frame)
+        except BaseException as error:
+            _State.raised = error
+            raise
+
+    return handle
+
+
+def is_a_plugins_own(error: BaseException) -> bool:
+    """Say whether an error that came out of a plugin's code is its own, and not of a signal.
+
+    Where nobody watches, Ctrl-C is taken for the user's and all else for the plugin's.
+    """
+    if error is _State.raised:
+        return False
+    heard = _State.watching or threading.current_thread() is not threading.main_thread()
+    return heard or not isinstance(error, KeyboardInterrupt)

@@ -1,0 +1,52 @@
+"""Importing what an entry point names. A module may do anything then, so nothing is left to it."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import EntryPoint
+from typing import Any
+
+from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.contracts.signals import SignalWatch, is_a_plugins_own
+from nbody_surrogate.errors import PluginError, said_by
+
+__all__ = ["import_plugin", "plugin_being_imported"]
+
+_importing: list[Origin] = []  # the outermost first: one plugin may ask for another
+
+
+def plugin_being_imported() -> Origin | None:
+    """Name the plugin that is imported right now, such as one that hangs, or return None."""
+    return _importing[-1] if _importing else None
+
+
+def import_plugin(point: EntryPoint, origin: Origin) -> Any:
+    """Import what an entry point names; whatever that raises is an error of the plugin's.
+
+    Raises
+    ------
+    PluginError
+        If it raises anything, `SystemExit` and `KeyboardInterrupt` of its own too.
+    KeyboardInterrupt
+        If the user ends it; a note of the error names the plugin.
+    """
+    _importing.append(origin)
+    try:
+        # What it decides on all warnings is undone: made errors, ours would end the program; and
+        # hidden, nobody would hear of the next plugin that fails.
+        with SignalWatch(), warnings.catch_warnings():
+            return _loaded(point, origin)
+    except KeyboardInterrupt as error:
+        error.add_note(f"while {origin} was imported")
+        raise
+    finally:
+        _importing.pop()
+
+
+def _loaded(point: EntryPoint, origin: Origin) -> Any:
+    try:
+        return point.load()
+    except BaseException as error:
+        if not is_a_plugins_own(error):
+            raise
+        raise PluginError(f"{origin} cannot be imported: {said_by(error)}") from error
