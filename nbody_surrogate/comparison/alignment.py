@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.contracts.times import SAME_TIME, same_times
+from nbody_surrogate.contracts.time_text import number_text, time_span_text
+from nbody_surrogate.contracts.times import same_times, time_tolerance
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -56,7 +57,7 @@ def _check_shape(reference: Ensemble, candidate: Ensemble) -> None:
 
 def _times(t: Float64[np.ndarray, " T"]) -> str:
     gap = (t[-1] - t[0]) / max(len(t) - 1, 1)
-    return f"{t[0]:g} to {t[-1]:g}, {gap:g} apart"
+    return f"{time_span_text(t)}, {number_text(float(gap))} apart"
 
 
 def _different(ours: dict[str, object], theirs: dict[str, object]) -> str:
@@ -84,8 +85,9 @@ def interpolated(run: Ensemble, reference: Ensemble) -> Ensemble:
     from scipy.interpolate import CubicHermiteSpline
 
     t = reference.t
-    slack = SAME_TIME * max(1.0, abs(run.t[-1]))
-    if t[0] < run.t[0] - slack or t[-1] > run.t[-1] + slack:
+    # of the coarser frames, to whose spacing rounding matters least
+    first, last = np.minimum(time_tolerance(t)[[0, -1]], time_tolerance(run.t)[[0, -1]])
+    if t[0] < run.t[0] - first or t[-1] > run.t[-1] + last:
         raise InputError(
             f"`candidate` must reach over the times of `reference`, {_times(t)}; "
             f"got {_times(run.t)}"

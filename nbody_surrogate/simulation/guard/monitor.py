@@ -15,6 +15,7 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.time_text import time_text
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
@@ -230,7 +231,7 @@ class GuardMonitor(Observer):
             _Fault(
                 "time",
                 np.broadcast_to(late, shape),
-                lambda b, f: f"time {times[f]:g}, the limit is {longest:g}",
+                lambda b, f: f"time {time_text(times[f], problem.dt)}, the limit is {longest:g}",
             ),
         ]
 
@@ -329,4 +330,5 @@ def _events(frame: int, length: int, faults: list[_Fault], at: np.ndarray) -> li
 
 
 def _after(carry: Carry, valid: int) -> str:
-    return f"after t = {carry.problem.time(carry.frame + valid):g}"
+    problem = carry.problem
+    return f"after t = {time_text(problem.time(carry.frame + valid), problem.dt)}"
