@@ -140,7 +140,7 @@ function nbodyScene(root, data) {
   }
 
   function tell(seen) {
-    clock.textContent = "t = " + between(t, at).toFixed(data.digits);
+    clock.textContent = "t = " + between(t, at).toFixed(data.digits) + data.suffix;
     slider.value = String(at);
     slider.setAttribute("aria-valuetext", clock.textContent);
     const frame = Math.round(at);

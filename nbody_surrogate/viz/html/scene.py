@@ -15,6 +15,7 @@ from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.scene.camera import moving_cameras
+from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
 __all__ = ["scene_html", "scene_script", "write_scene_page"]
@@ -84,11 +85,12 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
     tracks = [Track.of(run, "run") for run in runs]
     shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, ASPECT)
     t = candidate.t[frames]
-    gap = float(t[1] - t[0]) if len(t) > 1 else 0.1
+    clock = Clock.of(t)
     return {
         "n": int(candidate.x.shape[1]),
-        "t": t.tolist(),
-        "digits": int(np.clip(np.ceil(-np.log10(gap)), 1, 6)),
+        "t": clock.scaled(t).tolist(),
+        "digits": clock.digits,
+        "suffix": clock.suffix,
         "flat": candidate.x.shape[2] == 2,
         "trail": TRAIL,
         "fps": max(FPS, len(frames) / SECONDS),

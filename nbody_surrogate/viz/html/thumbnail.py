@@ -6,6 +6,7 @@ from html import escape
 
 import numpy as np
 
+from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera, still_camera
 from nbody_surrogate.viz.scene.tracks import Track, finite, mixed
@@ -108,7 +109,7 @@ def _facts(run: Trajectory | Ensemble) -> dict[str, str]:
         "method": info.label,
         **batch,
         "particles": f"{n} in {dimensions} dimensions",
-        "frames": f"{frames}, t = {t[0]:g} to {t[-1]:g}",
+        "frames": f"{frames}, t = {time_span_text(t)}",
         **({} if info.seed is None else {"seed": str(info.seed)}),
         "wall time": f"{info.wall_time:.3g} s",
         **end,

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float64, UInt8
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import SIGHT, VIEW_ANGLE, Camera
+from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.colouring import Scale, ramp
 from nbody_surrogate.viz.scene.inset import Inset
 from nbody_surrogate.viz.scene.overlay import MARGIN, Overlay
@@ -125,7 +126,7 @@ class Scene:
             self._update("errors", self._errors(frame, camera, 0.13 * ball))
         if self._mark is not None:
             self._mark.move(float(lead.t[frame]))
-        self._clock.input = _clock(lead.t, frame)
+        self._clock.input = Clock.of(lead.t).text(float(lead.t[frame]))
         self._note.input = self._remark(frame)
 
     def look(self, camera: Camera) -> None:
@@ -188,7 +189,8 @@ class Scene:
     def _remark(self, frame: int) -> str:
         for track in (self._candidate, self._lead):
             if frame > track.last:
-                return f"{track.name} stopped at {_clock(track.t, track.last)}"
+                stopped = Clock.of(track.t).text(float(track.t[track.last]))
+                return f"{track.name} stopped at {stopped}"
         both = self._comparable(frame)
         lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
         if self._reference is None or not both.any():
@@ -256,10 +258,3 @@ class Scene:
 def _hazed(colours: np.ndarray, haze: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
     """Return colours that fade into the backdrop, as on a hazy day."""
     return mixed(colours, BACKDROP, haze[..., None])
-
-
-def _clock(t: Float64[np.ndarray, " T"], frame: int) -> str:
-    """Return the time, with the digits that the frame spacing needs."""
-    dt = float(t[1] - t[0]) if len(t) > 1 else 0.1
-    digits = next((k for k in range(6) if abs(round(dt, k) - dt) <= 1e-6 * dt), 6)
-    return f"t = {t[frame]:.{digits}f}"
