@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.reference_file import reference_file
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["render"]
 
@@ -43,6 +44,8 @@ def render(run: Path, **options: Any) -> None:
     from nbody_surrogate.viz.render import render as drawn
     from nbody_surrogate.viz.scene import check_picture_path
 
+    if options["quiet"]:
+        warnings.simplefilter("ignore", NBodyWarning)
     output = options["output"]
     if output is not None:
         # before the run is read and drawn, which may take minutes
