@@ -18,8 +18,9 @@ from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.scene import write_scene_page
-from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
+from nbody_surrogate.viz.scene.camera import Camera, moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, is_movie, is_page
 from nbody_surrogate.viz.scene.scene import Scene
@@ -109,14 +110,10 @@ def render(
     lead = candidate if reference is None else reference
     _check_drawable(lead)
     check_colouring(colouring, reference is not None)
-    frame, aspect = _checked_frame(frame, len(lead.t)), size[0] / size[1]
+    frame = _checked_frame(frame, len(lead.t))
     words = _title(candidate, alone=reference is None) if title is None else title
     if path is not None and (is_page(path) or is_data(path)):
         return _write_other(path, candidate, reference, words, overwrite)
-    if path is None or movie:
-        shots = list(enumerate(moving_cameras(lead.x, candidate.x, trail, aspect)))
-    else:
-        shots = [(frame, still_camera(lead.x, candidate.x, frame, trail, aspect))]
     track = Track.of(candidate, "candidate")
     truth = None if reference is None else Track.of(reference, "reference")
     extras: dict[str, Any] = {
@@ -125,12 +122,23 @@ def render(
         "off_screen": path is not None,
     }
     with _quiet_vtk(), Scene(track, truth, trail, size, words, **extras) as scene:
+        shots = _shots(scene.view(), track, truth, trail, None if path is None or movie else frame)
         if path is None:
             show(scene, shots, fps)
         else:
             images = (scene.image(frame, camera) for frame, camera in shots)
             write(path, images, len(shots), fps)
     return path
+
+
+def _shots(
+    view: View, track: Track, truth: Track | None, trail: int, frame: int | None
+) -> list[tuple[int, Camera]]:
+    """Return the frames that are shown, one or all, and where they are seen from."""
+    lead, rival = (track, None) if truth is None else (truth, track)
+    if frame is not None:
+        return [(frame, still_camera(lead, rival, frame, trail, view))]
+    return list(enumerate(moving_cameras(lead, rival, trail, view)))
 
 
 def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path | None:

@@ -9,6 +9,7 @@ import numpy as np
 from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera, still_camera
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.tracks import Track, finite, mixed
 
 __all__ = ["thumbnail"]
@@ -46,7 +47,7 @@ def _picture(run: Trajectory) -> str:
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{_css(np.array(BACK))}"/>']
     if finite(run.x).any():
         track = Track.of(run, "run")
-        camera = still_camera(run.x, run.x, len(run.t) - 1, TRAIL, WIDTH / HEIGHT)
+        camera = still_camera(track, None, len(run.t) - 1, TRAIL, View(WIDTH / HEIGHT))
         parts += _drawn(track, camera)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '

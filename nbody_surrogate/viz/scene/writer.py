@@ -43,7 +43,7 @@ def gif_delays(frames: int, fps: float) -> list[int]:
     and a movie of any length takes as long as it should.
     """
     ends = np.floor(np.arange(frames + 1) * (100 / fps) + 0.5).astype(int)
-    return np.diff(ends).clip(SHORTEST, LONGEST).tolist()
+    return [int(delay) for delay in np.diff(ends).clip(SHORTEST, LONGEST)]
 
 
 def write(path: Path, images: Iterator[Image], frames: int, fps: float) -> None:
