@@ -235,10 +235,12 @@ def _table(found: WorkPrecision) -> Any:
     from rich import box
     from rich.table import Table
 
+    from nbody_surrogate.contracts.time_text import number_text
+
     horizons = list(dict.fromkeys(horizon for horizon, _ in found.groups))
     batches = list(dict.fromkeys(batch for _, batch in found.groups))
     heads = [f"ms per time\nunit, B = {batch}" for batch in batches]
-    heads += [f"RMSE at t = {horizon:g}" for horizon in horizons]
+    heads += [f"RMSE at t = {number_text(horizon)}" for horizon in horizons]
     table = Table("", *heads, "evaluations", "failed", box=box.SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(table.columns):
         column.no_wrap, column.justify = True, "right" if number else "left"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["render"]
 
@@ -47,6 +48,8 @@ def render(run: Path, **options: Any) -> None:
     from nbody_surrogate.viz.render import render as drawn
     from nbody_surrogate.viz.scene import check_picture_path
 
+    if options["quiet"]:
+        warnings.simplefilter("ignore", NBodyWarning)
     output = options["output"]
     if output is not None:
         # before the run is read and drawn, which may take minutes

@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from nbody_surrogate.contracts.times import same_times
+from nbody_surrogate.contracts.time_text import number_text, time_span_text
+from nbody_surrogate.contracts.times import same_times, time_tolerance
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["check_same", "interpolated", "own_frames", "round_trip"]
 
-SAME_FRAME = 1e-6  # of the time between frames
-ROUNDING = 1e-15  # relative: some units in the last place
 
 AXES = ("trajectories", "frames", "particles", "dimensions")
 
@@ -59,7 +58,7 @@ def _check_shape(reference: Ensemble, candidate: Ensemble) -> None:
 
 def _times(t: Float64[np.ndarray, " T"]) -> str:
     gap = (t[-1] - t[0]) / max(len(t) - 1, 1)
-    return f"{t[0]:g} to {t[-1]:g}, {gap:g} apart"
+    return f"{time_span_text(t)}, {number_text(float(gap))} apart"
 
 
 def _different(ours: dict[str, object], theirs: dict[str, object]) -> str:
@@ -137,8 +136,4 @@ def _at(run: Ensemble, t: Float64[np.ndarray, " T"]) -> Ensemble:
 
 def _slack(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " F"]) -> float:
     """How far apart two times may be and still be of one frame: a share of the smaller spacing."""
-    spacing = min(float(np.diff(t).min()) if len(t) > 1 else np.inf for t in (one, other))
-    # times far from zero are coarser than that
-    rounding = ROUNDING * max(abs(one[0]), abs(one[-1]), abs(other[0]), abs(other[-1]))
-    share = SAME_FRAME * spacing if np.isfinite(spacing) else 0.0
-    return float(max(share, rounding))
+    return float(min(time_tolerance(one).max(), time_tolerance(other).max()))

@@ -18,6 +18,7 @@ from nbody_surrogate.comparison.distributions import (
 from nbody_surrogate.comparison.errors import MSE_FRAMES, Errors, InterpolationError
 from nbody_surrogate.comparison.lyapunov import Twins
 from nbody_surrogate.comparison.pairing import Pairing, pair_up
+from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known_median
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
@@ -309,7 +310,7 @@ def _validity(pair: Pairing) -> tuple[str, ...]:
     if not said:
         return ()
     t = pair.reference.t
-    line = f"Compared are the frames that are valid in both, t = {t[0]:g} to {t[-1]:g}"
+    line = f"Compared are the frames that are valid in both, t = {time_span_text(t)}"
     if len(pair.reference) > 1:
         line += "; beyond its end a candidate counts as infinitely wrong, a reference is left out"
     return (*said, line + ".")

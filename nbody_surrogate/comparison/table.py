@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.label_error import label_errors
@@ -111,7 +112,7 @@ def comparison_table(
     sample = "" if first.trajectories == 1 else ", medians (95 % intervals)"
     runs = "1 trajectory" if first.trajectories == 1 else f"{first.trajectories} trajectories"
     return TextTable(
-        f"Against {first.reference}: {runs} of {first.duration:g} time units{sample}",
+        f"Against {first.reference}: {runs} of {number_text(first.duration)} time units{sample}",
         ("", *(each.candidate for each in found)),
         tuple(comparison_rows(found)),
         (*_floor_notes(first, no_floor), *_interpolation_notes(found), *_verdicts(found)),
@@ -143,7 +144,7 @@ def _headline(run: Ensemble, start: str | None) -> str:
             f"{run.particles.n} particles",
             *([] if len(run) == 1 else [f"{len(run)} trajectories (medians)"]),
             *([] if start is None else [start]),
-            f"{run.t[-1] - run.t[0]:g} time units",
+            f"{number_text(float(run.t[-1] - run.t[0]))} time units",
             f"frames 0..{len(run.t) - 1}",
         ]
     )
@@ -180,7 +181,7 @@ def _label_error_rows(run: Ensemble) -> Iterator[Row]:
         return
     for horizon, error in zip(errors.horizons, errors.median, strict=True):
         shown = "none is good" if math.isnan(error) else f"{error:.2e}"
-        yield f"label error at t = {horizon:g}", shown
+        yield f"label error at t = {number_text(horizon)}", shown
 
 
 def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
@@ -188,13 +189,13 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
     for horizon, position, velocity in zip(
         comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
     ):
-        yield f"position RMSE at t = {horizon:g}", f"{position:.2e}", ""
-        yield f"velocity RMSE at t = {horizon:g}", f"{velocity:.2e}", ""
+        yield f"position RMSE at t = {number_text(horizon)}", f"{position:.2e}", ""
+        yield f"velocity RMSE at t = {number_text(horizon)}", f"{velocity:.2e}", ""
     for label, error in _label_error_rows(reference):
         yield label, "", error
     valid = comparison.valid_time
-    whole = f"> {comparison.duration:g} (whole run)"
-    yield "valid prediction time", whole if math.isinf(valid) else f"{valid:g}", ""
+    whole = f"> {number_text(comparison.duration)} (whole run)"
+    yield "valid prediction time", whole if math.isinf(valid) else number_text(valid), ""
     for key in comparison.drifts["reference"]:
         candidate = comparison.drifts["candidate"][key]
         yield (
@@ -229,7 +230,8 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
     for key in dict.fromkeys(key for each in found for key in each.errors):
         yield _error_label(key), *(_error(each, key) for each in found)
     for horizon in sorted({horizon for each in found for horizon in each.horizons}):
-        yield f"RMSE over spread, t = {horizon:g}", *(_at(each, horizon) for each in found)
+        label = f"RMSE over spread, t = {number_text(horizon)}"
+        yield label, *(_at(each, horizon) for each in found)
     yield "valid prediction time", *(_valid_time(each) for each in found)
     if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
         unit = first.lyapunov_time
@@ -278,7 +280,7 @@ def _with_interval(value: Summary) -> str:
 
 
 def _valid_time(found: Comparison) -> str:
-    return "whole run" if math.isinf(found.valid_time) else f"{found.valid_time:.3g}"
+    return "whole run" if math.isinf(found.valid_time) else number_text(found.valid_time, 3)
 
 
 def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
@@ -300,15 +302,17 @@ def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
     """Say which frames distributions are over, and what their noise floor says."""
     if first.duration and not first.window.end:
         return ["There is no valid frame after the start to compare distributions of."]
-    window = f"Distributions are over t = {first.window.begin:g} to {first.window.end:g}"
+    begin, end = number_text(first.window.begin), number_text(first.window.end)
+    window = f"Distributions are over t = {begin} to {end}"
     if first.lyapunov_time is None:
         return [f"{window}; there is no noise floor: {no_floor or 'there are no twins'}."]
+    lyapunov = number_text(first.lyapunov_time, 2)
     said = [f"{window}; ! marks what is farther from the reference than its noise floor."]
     if first.window.chaotic:
-        said.append(f"The Lyapunov time is {first.lyapunov_time:.2g}.")
+        said.append(f"The Lyapunov time is {lyapunov}.")
     else:
         said.append(
-            f"That window begins before one Lyapunov time, {first.lyapunov_time:.2g}: compare "
+            f"That window begins before one Lyapunov time, {lyapunov}: compare "
             "positions there; distributions say more in longer runs."
         )
     return said

@@ -13,6 +13,7 @@ from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.time_text import number_text, time_text
 from nbody_surrogate.contracts.violations import described, violation
 from nbody_surrogate.errors import InputError
 
@@ -120,7 +121,8 @@ def refuse_mismatch(state: State, particles: Particles, dt: float) -> None:
         )
     if state.t + dt == state.t:
         raise InputError(
-            f"`dt` {dt:g} is lost in the rounding of times near t = {state.t:g}; "
+            f"`dt` {number_text(dt)} is lost in the rounding of times near "
+            f"t = {number_text(state.t)}; "
             "use a larger one, or start at t = 0"
         )
 
@@ -176,6 +178,7 @@ def freeze_failures(
         # the forces at the last good state tell whether the system is to blame
         held = State(time, last[0], last[1], hidden=hidden)
         whose = whose_fault(carry.problem, int(b), held, bool(finite[b].all()))
-        message[b] = f"{message[b]} after t = {time:g}{whose}"
+        when = time_text(time, carry.problem.dt)
+        message[b] = f"{message[b]} after t = {when}{whose}"
     status = np.where(good < frames, FAILED, OK)
     return status, tuple(message), good

@@ -63,7 +63,8 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
     3. implement `_start`: the flat mapping of arrays that the first segment starts from,
        beyond ``x`` and ``v``, which are there already;
     4. implement `_advance`: from a boundary, compute `frames` frames of one segment. Frame
-       times are ``problem.time(frame + n)``. Set ``arrays`` for the next boundary (without
+       times are ``problem.time(frame + n)``; count steps in ``problem.elapsed``, which is not
+       rounded to the start's digits. Set ``arrays`` for the next boundary (without
        ``x`` and ``v``: they are the last frame) where the segment is whole. Report a failing
        trajectory in ``failures`` and go on with the others. Call `tick` now and then;
     5. never change an array that was handed in. The result depends on the arguments alone:

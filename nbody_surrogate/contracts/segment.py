@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int64
 from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, PluginError
 
 __all__ = ["HIDDEN_PREFIX", "Carry", "Limits", "Problem", "Segment", "Tick", "frame_count"]
@@ -59,7 +60,24 @@ class Problem:
         -------
         float
         """
-        return self.t0 + frame * self.dt
+        return self.t0 + self.elapsed(frame)
+
+    def elapsed(self, frame: int) -> float:
+        """Time of a frame since the start, in which a method should count its steps.
+
+        Forces do not depend on the time, and near t0 = 1.7e9, such as seconds of the calendar,
+        float64 has steps of 2e-7: a method that adds to `time` there takes no smaller one.
+
+        Parameters
+        ----------
+        frame : int
+            Counted from the start.
+
+        Returns
+        -------
+        float
+        """
+        return frame * self.dt
 
 
 @dataclass(frozen=True)
@@ -218,6 +236,7 @@ def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:
 
 
 FRAME_TOLERANCE = 1e-6  # relative
+ADVICE_DIGITS = 10
 
 
 MOST_FRAMES = 1e9
@@ -235,14 +254,16 @@ def frame_count(duration: float, dt: float, parameter: str = "duration") -> int:
         raise InputError(f"`{parameter}` must be finite and > 0, got {duration}")
     if not duration / dt <= MOST_FRAMES:
         raise InputError(
-            f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {dt:g}, got {duration:g}"
+            f"`{parameter}` must be at most {MOST_FRAMES:g} frames of {number_text(dt)}, "
+            f"got {number_text(duration)}"
         )
     # rounded, as 0.3 / 0.1 is 2.9999999999999996
     frames = round(duration / dt)
     if frames < 1 or abs(duration / dt - frames) > FRAME_TOLERANCE * frames:
-        near = max(frames, 1) * dt
+        # with digits enough that what is advised is itself accepted
+        near = number_text(max(frames, 1) * dt, ADVICE_DIGITS)
         raise InputError(
-            f"`{parameter}` must be a whole number of frames of {dt:g}, got {duration:g}; "
-            f"use {near:g}"
+            f"`{parameter}` must be a whole number of frames of {number_text(dt)}, "
+            f"got {number_text(duration)}; use {near}"
         )
     return frames

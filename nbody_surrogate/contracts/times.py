@@ -5,30 +5,58 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
-__all__ = ["SAME_TIME", "same_spacing", "same_times"]
+__all__ = ["SAME_TIME", "same_spacing", "same_times", "time_tolerance"]
 
 SAME_TIME = 1e-9
-"""Relative, and absolute in time units. Far above rounding, also of a program that sums a million
-steps rather than multiply (1e-10), and far below the spacing of any frames."""
+"""Relative to the time since the first frame. Far above rounding, also of a program that sums a
+million steps rather than multiply (1e-10), and far below the spacing of any frames."""
+
+ULPS = 4
+"""Units in the last place of the latest time: t0 + n dt is rounded twice, on either side."""
 
 
-def same_times(one: float | np.ndarray, other: float | np.ndarray) -> bool:
-    """Tell whether two times, or two lists of as many times, are the same.
+def time_tolerance(t: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
+    """Return how far another program's times of the same frames may be from these.
+
+    Nothing in it is absolute: a run may have frames 1e-13 apart, or begin at 1.7e9.
 
     Parameters
     ----------
-    one, other : float or ndarray, shape (T,)
+    t : ndarray, shape (T,)
+        Frame times in increasing order, in time units.
+
+    Returns
+    -------
+    ndarray, shape (T,)
+        `SAME_TIME` of the time since the first frame, and what rounding does to a time of that
+        size, but never as much as would take one frame for its neighbour.
+    """
+    rounding = ULPS * np.spacing(np.abs(t).max(initial=0.0))
+    if len(t) < 2:
+        return np.full(t.shape, rounding)
+    # a frame more, as the first one is known no better than the second
+    since = np.abs(t - t[0]) + abs(t[1] - t[0])
+    return np.asarray(np.minimum(SAME_TIME * since + rounding, np.abs(np.diff(t)).min() / 4))
+
+
+def same_times(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " S"]) -> bool:
+    """Tell whether two lists of frame times are the same.
+
+    Parameters
+    ----------
+    one, other : ndarray, shapes (T,) and (S,)
         In time units.
 
     Returns
     -------
     bool
-        Whether they have the same shape and each pair agrees to `SAME_TIME`.
+        Whether there are as many and each pair agrees to the `time_tolerance` of the first.
     """
-    if np.shape(one) != np.shape(other):
+    if one.shape != other.shape:
         return False
-    return bool(np.allclose(one, other, rtol=SAME_TIME, atol=SAME_TIME))
+    return bool((np.abs(one - other) <= time_tolerance(one)).all())
 
 
 def same_spacing(one: float, other: float) -> bool:

@@ -139,9 +139,9 @@ def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = Non
         If it is damaged.
     """
     system = dataset.system()
-    gaps = np.diff(dataset.t)
-    frames = np.full(gaps.shape, system.spec.frame_dt)
-    if len(gaps) < FIRST + 1 or not same_times(gaps, frames):
+    t = dataset.t
+    frames = t[0] + system.spec.frame_dt * np.arange(len(t))
+    if len(t) < FIRST + 2 or not same_times(frames, t):
         raise InputError(
             f"{str(dataset.folder)!r} must have {FIRST + 2} rows or more, each a frame of "
             f"{system.spec.frame_dt:g} after the other, to judge a stepper by"

@@ -10,6 +10,8 @@ from typing import final, overload
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from nbody_surrogate.contracts.time_text import number_text
+
 __all__ = ["REASONS", "TEXT_BYTES", "GuardEvent", "GuardEvents"]
 
 REASONS = (
@@ -24,7 +26,6 @@ OTHERS = {
     "distance": "a pair at distance {:.3g}, the limit is {:.3g}",
     "speed": "a particle of speed {:.3g}, the limit is {:.3g}",
     "particles": "{:.0f} particles, the limit is {:g}",
-    "time": "time {:g}, the limit is {:g}",
 }
 
 
@@ -36,6 +37,8 @@ def detail_of(reason: str, value: float, limit: float) -> str:
     """Say in words that a value is beyond its limit."""
     if reason in DRIFTS:
         return f"{reason} error {value:.2g} of its scale, the budget is {limit:.2g} by now"
+    if reason == "time":  # with digits enough to tell frames late in a long run apart
+        return f"time {number_text(value, 9)}, the limit is {number_text(limit, 9)}"
     return OTHERS[reason].format(value, limit)
 
 

@@ -282,5 +282,7 @@ def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
         return []
     # A horizon that rounding puts at the end is the end, and is not given twice.
     horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
-    # the nearest one: horizons are times, and frames may lie anywhere
-    return [int(np.abs(since - h).argmin()) for h in horizons]
+    # the nearest one: horizons are times, and frames may lie anywhere; of frames that are far apart
+    # several horizons have the same, or the start, of which no error tells anything
+    nearest = dict.fromkeys(int(np.abs(since - h).argmin()) for h in horizons)
+    return [frame for frame in nearest if frame > 0] or [0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 __all__ = ["validity_note"]
@@ -26,7 +27,7 @@ def validity_note(run: Trajectory | Ensemble) -> str | None:
     if not stopped:
         return None
     first = int(valid.min())
-    until = f"up to t = {run.t[first - 1]:g}"
+    until = f"up to t = {number_text(float(run.t[first - 1]))}"
     if len(run) == 1:
         return f"{first} of {frames} frames {_are(first)} valid, {until}"
     of_them = np.flatnonzero(valid == first)[0]

@@ -13,11 +13,10 @@ from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.segment import Limits, Problem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmetries
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.times import SAME_TIME, same_spacing
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["Applicability"]
-
-SAME_DT = 1e-9  # relative difference of frame spacings that counts as none
 
 
 @final
@@ -52,7 +51,7 @@ class Applicability:
         """
         self._check_system(problem.system)
         self._check_stepper(problem.particles.n)
-        if not math.isclose(problem.dt, self.card.frame_dt, rel_tol=SAME_DT):
+        if not same_spacing(problem.dt, self.card.frame_dt):
             raise InputError(
                 f"`frame_dt` is {self.card.frame_dt} in what {self.name} was trained on, got "
                 f"{problem.dt}; use {self.card.frame_dt}, other weights or a solver"
@@ -90,9 +89,7 @@ class Applicability:
     def _check_stepper(self, n: int) -> None:
         """Demand a model that answers for the next frame, of so many particles."""
         card, only = self.card, self.model.fixed_particles
-        if card.horizon is not None and not math.isclose(
-            card.horizon, card.frame_dt, rel_tol=SAME_DT
-        ):
+        if card.horizon is not None and not same_spacing(card.horizon, card.frame_dt):
             raise InputError(
                 f"`integrator` {self.name} answers {card.horizon:g} time units after frames that "
                 f"are {card.frame_dt:g} apart, in one shot, so it is no stepper; score it by "
@@ -135,7 +132,7 @@ class Applicability:
     def warn_outside_times(self, problem: Problem, frame: int) -> None:
         """Warn where a run up to some frame leaves the times of the training."""
         earliest, latest = self._trained_on(problem.system).time_range
-        slack = SAME_DT * max(abs(earliest), abs(latest))
+        slack = SAME_TIME * max(abs(earliest), abs(latest))
         if problem.t0 < earliest - slack or problem.time(frame) > latest + slack:
             warnings.warn(
                 f"{self.name} was trained for times from {earliest:g} to {latest:g}, the run "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from operator import index
@@ -12,19 +13,20 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.times import same_times
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.scene import write_scene_page
-from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
+from nbody_surrogate.viz.scene.camera import Camera, moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, is_movie, is_page
 from nbody_surrogate.viz.scene.scene import Scene
 from nbody_surrogate.viz.scene.tracks import Track, finite
 from nbody_surrogate.viz.scene.window import check_display, show
-from nbody_surrogate.viz.scene.writer import write
+from nbody_surrogate.viz.scene.writer import kept_rate, kept_size, write
 
 __all__ = ["render"]
 
@@ -68,12 +70,13 @@ def render(
     trail : int
         Frames that the trails reach back; 0 for none.
     window_size : tuple of int, optional
-        Width and height in pixels; by default 1600 x 1200, and 1280 x 720 of movies. An .mp4 is
-        cut to even numbers.
+        Width and height in pixels; by default 1600 x 1200, and 1280 x 720 of movies. Those of an
+        .mp4 are even: odd ones are one larger, with a warning.
     title : str, optional
         By default the system and the number of particles; empty for none.
     fps : float
-        Frames per second of a movie or in a window.
+        Frames per second of a movie or in a window. A .gif keeps up to 50, with delays of whole
+        hundredths of a second that are right in their sum; above it plays at 50, with a warning.
     colouring : str
         What the colours stand for: ``charge``; or ``speed`` or ``error``, with a scalar bar. Pages
         are coloured by charge.
@@ -99,20 +102,18 @@ def render(
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))
+    _check_options(size, trail, fps)
+    if path is not None and movie:
+        size, fps = _kept(path, size, fps)
     if reference is not None:
         _check_same(candidate, reference)
     lead = candidate if reference is None else reference
     _check_drawable(lead)
-    _check_options(size, trail, fps)
     check_colouring(colouring, reference is not None)
-    frame, aspect = _checked_frame(frame, len(lead.t)), size[0] / size[1]
+    frame = _checked_frame(frame, len(lead.t))
     words = _title(candidate, alone=reference is None) if title is None else title
     if path is not None and (is_page(path) or is_data(path)):
         return _write_other(path, candidate, reference, words, overwrite)
-    if path is None or movie:
-        shots = list(enumerate(moving_cameras(lead.x, candidate.x, trail, aspect)))
-    else:
-        shots = [(frame, still_camera(lead.x, candidate.x, frame, trail, aspect))]
     track = Track.of(candidate, "candidate")
     truth = None if reference is None else Track.of(reference, "reference")
     extras: dict[str, Any] = {
@@ -121,11 +122,23 @@ def render(
         "off_screen": path is not None,
     }
     with _quiet_vtk(), Scene(track, truth, trail, size, words, **extras) as scene:
+        shots = _shots(scene.view(), track, truth, trail, None if path is None or movie else frame)
         if path is None:
             show(scene, shots, fps)
         else:
-            write(path, (scene.image(frame, camera) for frame, camera in shots), fps, overwrite)
+            images = (scene.image(frame, camera) for frame, camera in shots)
+            write(path, images, len(shots), fps, overwrite)
     return path
+
+
+def _shots(
+    view: View, track: Track, truth: Track | None, trail: int, frame: int | None
+) -> list[tuple[int, Camera]]:
+    """Return the frames that are shown, one or all, and where they are seen from."""
+    lead, rival = (track, None) if truth is None else (truth, track)
+    if frame is not None:
+        return [(frame, still_camera(lead, rival, frame, trail, view))]
+    return list(enumerate(moving_cameras(lead, rival, trail, view)))
 
 
 def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path | None:
@@ -183,6 +196,27 @@ def _check_options(window_size: tuple[int, int], trail: int, fps: float) -> None
         raise InputError(f"`trail` must be >= 0 frames, got {trail}")
     if not 0 < fps <= FASTEST:
         raise InputError(f"`fps` must be > 0 and <= {FASTEST:g} frames per second, got {fps}")
+
+
+def _kept(path: Path, size: tuple[int, int], fps: float) -> tuple[tuple[int, int], float]:
+    """Return the size and the rate that a movie's format keeps, and tell where they are others."""
+    width, height = kept_size(path, size)
+    if (width, height) != tuple(size):
+        _tell(
+            f"an {path.suffix} has even sizes: it is {width} x {height} pixels, "
+            f"not {size[0]} x {size[1]}"
+        )
+    rate = kept_rate(path, fps)
+    if rate != fps:
+        _tell(
+            f"a {path.suffix} cannot be played at {fps:g} frames per second: it plays at "
+            f"{rate:.3g}; an .mp4 keeps any rate"
+        )
+    return (width, height), rate
+
+
+def _tell(words: str) -> None:
+    warnings.warn(words, NBodyWarning, stacklevel=3)
 
 
 def _checked_frame(frame: int, frames: int) -> int:

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nbody_surrogate.viz.scene.camera import REACH, moving_cameras, still_camera
+from nbody_surrogate.viz.scene.camera import REACH, Camera, moving_cameras, still_camera
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.shapes import tubes
 from nbody_surrogate.viz.scene.tracks import SUBFRAMES, Track
 from pictures import trajectory
@@ -40,9 +41,16 @@ def test_a_tube_skips_halts_and_what_comes_before_a_gap(
     assert capfd.readouterr().err == ""  # VTK grumbles at tubes that go nowhere
 
 
+def shots(x: np.ndarray, rival: np.ndarray | None = None) -> tuple[Track, Track | None]:
+    """Tracks of positions; their trails are straight."""
+    frames, n, dim = x.shape
+    run = replace(trajectory(n=n, frames=frames, dim=dim), x=x, v=0 * x)
+    other = None if rival is None else Track.of(replace(run, x=rival), "")
+    return Track.of(run, ""), other
+
+
 def test_what_is_lost_in_the_distance_is_not_drawn() -> None:
-    x = trajectory().x
-    camera = still_camera(x, x, 0, 0, 1.0)
+    camera = still_camera(*shots(trajectory().x), 0, 0, View(1.0))
     radii = np.array([1.0, -10.0, 1e6, 1e300, np.inf, np.nan])
     seen = camera.sees(camera.centre + camera.radius * radii[:, None] * np.ones(3))
     assert seen.tolist() == [True, True, False, False, False, False]
@@ -50,34 +58,41 @@ def test_what_is_lost_in_the_distance_is_not_drawn() -> None:
 
 def test_one_runaway_does_not_spoil_the_frame() -> None:
     x = trajectory(n=30).x.copy()
-    calm = still_camera(x, x, 11, 5, 1.0)
+    calm = still_camera(*shots(x), 11, 5, View(1.0))
     x[:, 0] = 1e9
-    wild = still_camera(x, x, 11, 5, 1.0)
+    wild = still_camera(*shots(x), 11, 5, View(1.0))
     assert wild.radius == pytest.approx(calm.radius, rel=0.2)
     assert np.linalg.norm(wild.centre - calm.centre) < 0.3 * calm.radius
+    assert distance(wild) < 1.2 * distance(calm)
+    movie = moving_cameras(*shots(x), 5, View(1.0))
+    assert max(map(distance, movie)) < 1.2 * distance(calm)
 
 
 def test_a_candidate_that_blows_up_moves_the_camera_only_so_far() -> None:
     x = trajectory(n=30).x
-    assert still_camera(x, 1e9 * x, 11, 5, 1.0).radius == pytest.approx(
-        REACH * still_camera(x, x, 11, 5, 1.0).radius
-    )
-    assert still_camera(x, np.nan * x, 11, 5, 1.0).radius == still_camera(x, x, 11, 5, 1.0).radius
+    alone = still_camera(*shots(x), 11, 5, View(1.0))
+    blown = still_camera(*shots(x, 1e9 * x), 11, 5, View(1.0))
+    assert blown.radius == pytest.approx(REACH * alone.radius)
+    assert distance(blown) < 1.2 * REACH * distance(alone)
+    assert still_camera(*shots(x, np.nan * x), 11, 5, View(1.0)).radius == alone.radius
+
+
+def distance(camera: Camera) -> float:
+    return float(np.linalg.norm(camera.position - camera.centre))
 
 
 def test_a_narrow_picture_is_taken_from_farther_away() -> None:
-    x = trajectory().x
     distances = [
-        np.linalg.norm((camera := still_camera(x, x, 0, 5, aspect)).position - camera.centre)
+        distance(still_camera(*shots(trajectory().x), 0, 5, View(aspect)))
         for aspect in (0.5, 1.0, 2.0)
     ]
-    assert distances[0] == pytest.approx(2 * distances[1])
-    assert distances[1] == pytest.approx(distances[2])
+    assert distances[0] > 1.8 * distances[1]
+    assert distances[1] >= distances[2]
 
 
 def test_a_movie_turns_around_a_cloud_and_not_around_a_plane() -> None:
     x = trajectory(frames=40).x
-    cameras = moving_cameras(x, x, 5, 1.0)
+    cameras = moving_cameras(*shots(x), 5, View(1.0))
     steps = [
         np.degrees(np.arccos(min(1.0, one.facing[2] @ other.facing[2])))
         for one, other in pairwise(cameras)
@@ -86,13 +101,13 @@ def test_a_movie_turns_around_a_cloud_and_not_around_a_plane() -> None:
     assert 0 < min(steps) <= max(steps) < 1
     for camera in cameras:
         assert np.allclose(camera.facing @ camera.facing.T, np.eye(3))
-    for camera in moving_cameras(x[..., :2], x[..., :2], 5, 1.0):
+    for camera in moving_cameras(*shots(x[..., :2]), 5, View(1.0)):
         assert np.array_equal(camera.facing, np.eye(3))
 
 
 def test_a_movie_follows_a_growing_cloud_smoothly() -> None:
     growth = np.where(np.arange(60) < 30, 1.0, 50.0)[:, None, None]  # all at once
-    x = growth * trajectory(frames=60).x
-    radii = np.array([camera.radius for camera in moving_cameras(x, x, 0, 1.0)])
-    assert (radii[1:] / radii[:-1]).max() < 1.5
-    assert radii[-1] > 20 * radii[0]
+    cameras = moving_cameras(*shots(growth * trajectory(frames=60).x), 0, View(1.0))
+    for lengths in (np.array([c.radius for c in cameras]), np.array([*map(distance, cameras)])):
+        assert (lengths[1:] / lengths[:-1]).max() < 1.5
+        assert lengths[-1] > 20 * lengths[0]

@@ -40,6 +40,8 @@ def print_info(dataset: Dataset) -> None:
 
 
 def _rows(dataset: Dataset) -> dict[str, str]:
+    from nbody_surrogate.contracts.time_text import time_span_text
+
     manifest, spec, t = dataset.manifest, dataset.spec, dataset.t
     size = sum(shard.bytes for shard in manifest.shards)
     rows = {
@@ -48,7 +50,7 @@ def _rows(dataset: Dataset) -> dict[str, str]:
         "particles": f"{spec.particles} in {spec.dimensions} dimensions",
         "trajectories": f"{spec.trajectories}: "
         + ", ".join(f"{count} {name}" for name, count in spec.splits.items()),
-        "rows": f"{spec.rows}, from t = {t[0]:g} to {t[-1]:g}",
+        "rows": f"{spec.rows}, from t = {time_span_text(t)}",
         "made by": _maker(dataset),
         "label error": _label_error(dataset),
         "size": f"{size / 2**20:.1f} MiB in {len(manifest.shards)} shards",
@@ -76,6 +78,8 @@ def _maker(dataset: Dataset) -> str:
 
 
 def _label_error(dataset: Dataset) -> str:
+    from nbody_surrogate.contracts.time_text import number_text
+
     error = dataset.manifest.label_error
     if error is None:
         return dataset.manifest.label_error_note or "not measured"
@@ -84,6 +88,6 @@ def _label_error(dataset: Dataset) -> str:
         return "not finite"
     time = dataset.t[error.rows[-1]]
     return (
-        f"position RMSE {median:.1e} at t = {time:g}, largest {largest:.1e}, "
+        f"position RMSE {median:.1e} at t = {number_text(float(time))}, largest {largest:.1e}, "
         f"of {error.sample} trajectories against {error.method}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 
 __all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
@@ -64,7 +65,9 @@ def busy(found: WorkPrecision) -> str | None:
 
 
 def _where(horizon: float, batch: int) -> str:
-    return f"t = {horizon:g}, " + ("one at a time" if batch == 1 else f"batches of {batch}")
+    return f"t = {number_text(horizon)}, " + (
+        "one at a time" if batch == 1 else f"batches of {batch}"
+    )
 
 
 def _surrogate(point: Point, group: list[Point]) -> str:

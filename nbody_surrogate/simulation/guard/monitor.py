@@ -15,6 +15,7 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, OVER_BUDGET, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.time_text import time_text
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.guard_events import REASONS, GuardEvent, GuardEvents
@@ -362,4 +363,5 @@ def _events(
 
 
 def _after(carry: Carry, valid: int) -> str:
-    return f"after t = {carry.problem.time(carry.frame + valid):g}"
+    problem = carry.problem
+    return f"after t = {time_text(problem.time(carry.frame + valid), problem.dt)}"

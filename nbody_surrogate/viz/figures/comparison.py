@@ -9,6 +9,7 @@ import numpy as np
 
 from nbody_surrogate.comparison.comparison import Comparison
 from nbody_surrogate.comparison.curves import Band, Histogram
+from nbody_surrogate.contracts.time_text import number_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,8 +48,8 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
         (axes[1, 1], "pair_distances", "distance of pairs"),
     ):
         _histograms(ax, found, name)
-        begin, end = found[0].window.begin, found[0].window.end
-        ax.set(xlabel=f"{label}, t = {begin:g} to {end:g}", ylabel="density")
+        begin, end = (number_text(t) for t in (found[0].window.begin, found[0].window.end))
+        ax.set(xlabel=f"{label}, t = {begin} to {end}", ylabel="density")
     _valid_times(axes[1, 2], found)
     for ax in axes.flat:
         ax.spines[["top", "right"]].set_visible(False)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from nbody_surrogate.comparison.curves import band
+from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_run"]
 
 LABELS = ("energy / kinetic energy", "momentum", "angular momentum")
-SMALLEST = 1e-17  # below rounding; in place of zero, which has no logarithm
+SMALLEST = 1e-17  # of a scale, below rounding; in place of zero, which has no logarithm
 
 
 def draw_run(run: Ensemble) -> Figure:
@@ -46,7 +48,7 @@ def _paths(ax: Any, run: Trajectory) -> None:
     for i, colour in enumerate(colours):
         ax.plot(*run.x[:, i].T, color=colour, linewidth=0.9)
         ax.plot(*run.x[-1:, i].T, "o", color=colour, markersize=5)
-    ax.set_title(f"{run.info.label}, t = {run.t[0]:g} to {run.t[-1]:g}", fontsize=10)
+    ax.set_title(f"{run.info.label}, t = {time_span_text(run.t)}", fontsize=10)
     ax.set_aspect("equal", adjustable="datalim" if run.x.shape[2] == 2 else "box")
 
 
@@ -60,12 +62,20 @@ def _departures(ax: Any, run: Ensemble) -> None:
         ax.set_title("its system is not installed", fontsize=10)
         return
     defined = defined_drifts(system)
-    for values, label, key in zip(found, LABELS, Drift._fields, strict=True):
+    smallest = SMALLEST * _scales(run)
+    for values, label, key, least in zip(found, LABELS, Drift._fields, smallest, strict=True):
         if key not in defined:
             continue
-        shown = band(np.maximum(values[:, 1:], SMALLEST))  # NaN stays NaN
+        shown = band(np.maximum(values[:, 1:], least))  # NaN stays NaN
         (line,) = ax.plot(run.t[1:], shown.median, label=label)
         if len(run) > 1:
             style = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}
             ax.fill_between(run.t[1:], shown.low, shown.high, **style)
     ax.legend(frameon=False)
+
+
+def _scales(run: Ensemble) -> Float64[np.ndarray, "3"]:
+    """Return what departures are of the order of at most: energies are relative already."""
+    momenta = run.particles.masses * np.linalg.norm(run.v[:, 0], axis=2)
+    sizes = np.array([momenta.max(), (momenta * np.linalg.norm(run.x[:, 0], axis=2)).max()])
+    return np.concatenate([[1.0], np.where(sizes > 0, sizes, 1.0)])

@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.time_text import number_text
+
 __all__ = ["Series", "line_chart"]
 
 WIDTH, HEIGHT = 400.0, 230.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 34.0
 MOST_POINTS = 300  # of a curve: more than there are pixels to tell apart
-SMALLEST = 1e-16  # of a logarithmic axis: below it is rounding
+SMALLEST = 1e-16  # of a logarithmic axis, over the largest value: below it is rounding
 TICKS = 5  # at most, about, so that words do not touch
 
 
@@ -59,28 +61,31 @@ class _Axes(NamedTuple):
     x: tuple[float, float]
     y: tuple[float, float]
     logarithmic: bool
+    smallest: float  # value that has a place, in the unit of the values
 
     @classmethod
     def around(cls, series: Sequence[Series], logarithmic: bool) -> _Axes:
         xs = np.concatenate([each.x for each in series])
         bands = [part for each in series for part in (each.y, each.high) if part is not None]
         ys = np.concatenate(bands)
-        ys = ys[np.isfinite(ys) & ((ys > SMALLEST) | (not logarithmic))]
+        ys = ys[np.isfinite(ys)]
+        smallest = SMALLEST * float(ys.max(initial=0.0))  # errors may be of metres, and all tiny
         if logarithmic:
-            ys = np.log10(ys)
+            ys = np.log10(ys[ys > smallest])
         low = float(ys.min()) if len(ys) else 0.0
         high = float(ys.max()) if len(ys) else 1.0
         # Whole decades, or from zero to a little above the highest.
         low = np.floor(low) if logarithmic else min(low, 0.0)
         high = np.ceil(high) if logarithmic else 1.05 * high
         high = high if high > low else low + 1
-        return cls((float(xs.min()), float(xs.max())), (float(low), float(high)), logarithmic)
+        ends = (float(xs.min()), float(xs.max())), (float(low), float(high))
+        return cls(*ends, logarithmic, smallest)
 
     def points(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Map values to the picture, shape (P, 2); what has no place becomes NaN."""
         if self.logarithmic:
             with np.errstate(divide="ignore", invalid="ignore"):
-                y = np.where(y > SMALLEST, np.log10(y), np.nan)
+                y = np.where(y > self.smallest, np.log10(y), np.nan)
         return np.stack([self.across(x), self.upward(y)], axis=1)
 
     def across(self, x: np.ndarray) -> np.ndarray:
@@ -98,10 +103,10 @@ class _Axes(NamedTuple):
         made = []
         for value in _nice(*self.x):
             place = f'x="{self.across(np.array(value)):.1f}" y="{HEIGHT - BOTTOM + 14}"'
-            made.append(f'<text {place} text-anchor="middle">{value:g}</text>')
+            made.append(f'<text {place} text-anchor="middle">{number_text(value)}</text>')
         for value in _decades(*self.y) if self.logarithmic else _nice(*self.y):
             place = f'x="{LEFT - 6}" y="{self.upward(np.array(value)) + 4:.1f}"'
-            text = f"1e{value:.0f}" if self.logarithmic else f"{value:g}"
+            text = f"1e{value:.0f}" if self.logarithmic else number_text(value)
             made.append(f'<text {place} text-anchor="end">{text}</text>')
         return made
 
@@ -110,7 +115,7 @@ class _Axes(NamedTuple):
         made = []
         if each.low is not None and each.high is not None:
             upper = self.points(each.x[keep], each.high[keep])
-            lower = self.points(each.x[keep], np.maximum(each.low[keep], 2 * SMALLEST))
+            lower = self.points(each.x[keep], np.maximum(each.low[keep], 2 * self.smallest))
             both = np.isfinite(upper).all(1) & np.isfinite(lower).all(1)
             path = _path(np.concatenate([upper[both], lower[both][::-1]]))
             made.append(f'<path class="band {each.role}" d="{path}Z"/>' if path else "")
@@ -137,8 +142,9 @@ def _nice(low: float, high: float) -> list[float]:
     raw = span / TICKS
     power = 10.0 ** np.floor(np.log10(raw))
     step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
-    first = np.ceil(low / step - 1e-9) * step
-    return [float(round(v, 12)) + 0.0 for v in np.arange(first, high + 1e-9 * span, step)]
+    first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
+    # whole numbers of steps, as sums of them would not be round, and no -0
+    return [float(f"{k * step:.12g}") + 0.0 for k in np.arange(first, last + 1)]
 
 
 def _decades(low: float, high: float) -> list[float]:

@@ -17,6 +17,7 @@ from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.contracts.segment import OVER_BUDGET
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.results.metrics import defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
@@ -120,9 +121,9 @@ def _page(
 
 def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
     """Say in plain words how the run went."""
-    n, span = candidate.particles.n, candidate.t[-1] - candidate.t[0]
+    n, span = candidate.particles.n, number_text(float(candidate.t[-1] - candidate.t[0]))
     runs = "" if len(candidate) == 1 else f"{len(candidate)} runs of "
-    said = [f"{candidate.info.label} moved {runs}{n} particles through {span:g} time units."]
+    said = [f"{candidate.info.label} moved {runs}{n} particles through {span} time units."]
     said += _failed(candidate, comparison)
     if comparison is None:
         return " ".join([*said, "It was not held against a reference."])
@@ -138,7 +139,7 @@ def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
     else:
         said.append(
             f"Its positions stay within a tenth of the cloud's spread of the reference for "
-            f"{comparison.valid_time:.3g} time units and are off by {_percent(error)} of it at the "
+            f"{number_text(comparison.valid_time, 3)} time units and are off by {_percent(error)} of it at the "
             f"{end}."
         )
     if "energy" in comparison.conserved:
@@ -206,7 +207,8 @@ def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
 
 def _distribution_charts(comparison: Comparison) -> list[str]:
     curves = comparison.curves
-    late = f"t = {comparison.window.begin:g} to {comparison.window.end:g}"
+    begin, end = number_text(comparison.window.begin), number_text(comparison.window.end)
+    late = f"t = {begin} to {end}"
     bands = curves.bands["displacement"]
     charts = [_over_time("Mean squared displacement", curves.t, bands, logarithmic=False)]
     for name, histogram in curves.histograms.items():

@@ -6,7 +6,7 @@ function nbodyScene(root, data) {
   const canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
   const slider = root.querySelector("input[type=range]"), button = root.querySelector("button");
   const clock = root.querySelector("output"), note = root.querySelector(".note");
-  const { n, t, radii, centres, sizes, colours, flat } = data, frames = t.length;
+  const { n, t, radii, reaches, centres, sizes, colours, flat } = data, frames = t.length;
   const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
   const lead = tracks[0], rival = tracks[1];
   const HUGE = 1e30, VIEW = Math.tan(Math.PI / 9); // half of 40 degrees
@@ -47,7 +47,8 @@ function nbodyScene(root, data) {
     const cy = Math.cos(yaw), sy = Math.sin(yaw), cp = Math.cos(pitch), sp = Math.sin(pitch);
     const right = [-sy, cy, 0], towards = [cp * cy, cp * sy, sp], up = [-sp * cy, -sp * sy, cp];
     if (flat && pitch > 1.57) { right.splice(0, 3, 1, 0, 0); up.splice(0, 3, 0, 1, 0); towards.splice(0, 3, 0, 0, 1); }
-    const { width, height } = canvas, distance = radius * Math.max(1, height / width) / 0.342;
+    const { width, height } = canvas;
+    const distance = between(reaches, at) / zoom * Math.max(1, height / width) / 0.342;
     const focus = height / 2 / VIEW;
     return (p, out) => {
       const x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2];
@@ -140,7 +141,7 @@ function nbodyScene(root, data) {
   }
 
   function tell(seen) {
-    clock.textContent = "t = " + between(t, at).toFixed(data.digits);
+    clock.textContent = "t = " + between(t, at).toFixed(data.digits) + data.suffix;
     slider.value = String(at);
     slider.setAttribute("aria-valuetext", clock.textContent);
     const frame = Math.round(at);

@@ -14,7 +14,8 @@ import numpy as np
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
-from nbody_surrogate.viz.scene.camera import moving_cameras
+from nbody_surrogate.viz.scene.camera import all_around
+from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
 __all__ = ["scene_html", "scene_script", "write_scene_page"]
@@ -22,7 +23,6 @@ __all__ = ["scene_html", "scene_script", "write_scene_page"]
 MOST_NUMBERS = 1_200_000  # positions in a page, which take 5.4 bytes each: 6.4 MB
 TRAIL, FPS = 24, 20.0  # frames, and frames per second, as in movies
 SECONDS = 20.0  # the longest that a scene should play; a longer run plays faster
-ASPECT = 1.3  # width over height that cameras are made for; the page's own may be another
 
 
 def write_scene_page(
@@ -81,22 +81,24 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
     """Gather what the script takes; of a long run, frames at equal distances."""
     runs = [candidate] if reference is None else [reference, candidate]
     frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs))
-    tracks = [Track.of(run, "run") for run in runs]
-    shots = moving_cameras(runs[0].x[frames], runs[-1].x[frames], TRAIL, ASPECT)
+    tracks = [Track.of(run, "run").at(frames) for run in runs]
+    around = all_around(tracks[0], None if reference is None else tracks[1], TRAIL)
     t = candidate.t[frames]
-    gap = float(t[1] - t[0]) if len(t) > 1 else 0.1
+    clock = Clock.of(t)
     return {
         "n": int(candidate.x.shape[1]),
-        "t": t.tolist(),
-        "digits": int(np.clip(np.ceil(-np.log10(gap)), 1, 6)),
+        "t": clock.scaled(t).tolist(),
+        "digits": clock.digits,
+        "suffix": clock.suffix,
         "flat": candidate.x.shape[2] == 2,
         "trail": TRAIL,
         "fps": max(FPS, len(frames) / SECONDS),
-        "radii": [shot.radius for shot in shots],
-        "centres": np.array([shot.centre for shot in shots]).T.tolist(),
+        "radii": around.radii.tolist(),
+        "reaches": around.reaches.tolist(),
+        "centres": around.centres.T.tolist(),
         "sizes": tracks[0].sizes.tolist(),
         "colours": np.round(255 * tracks[0].colours()).tolist(),
-        "tracks": [{"name": track.name, "x": _packed(track.x[frames])} for track in tracks],
+        "tracks": [{"name": track.name, "x": _packed(track.x)} for track in tracks],
         "rmse": [] if reference is None else _errors(candidate, reference, frames),
     }
 

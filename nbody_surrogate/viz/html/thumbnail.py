@@ -6,9 +6,11 @@ from html import escape
 
 import numpy as np
 
+from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera, still_camera
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.tracks import Track, finite, mixed
 
 __all__ = ["thumbnail"]
@@ -46,7 +48,7 @@ def _picture(run: Trajectory) -> str:
     parts = [f'<rect width="{WIDTH}" height="{HEIGHT}" rx="8" fill="{_css(np.array(BACK))}"/>']
     if finite(run.x).any():
         track = Track.of(run, "run")
-        camera = still_camera(run.x, run.x, len(run.t) - 1, TRAIL, WIDTH / HEIGHT)
+        camera = still_camera(track, None, len(run.t) - 1, TRAIL, View(WIDTH / HEIGHT))
         parts += _drawn(track, camera)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
@@ -111,7 +113,7 @@ def _facts(run: Trajectory | Ensemble) -> dict[str, str]:
         "method": info.label,
         **batch,
         "particles": f"{n} in {dimensions} dimensions",
-        "frames": f"{frames}, t = {t[0]:g} to {t[-1]:g}",
+        "frames": f"{frames}, t = {time_span_text(t)}",
         **valid,
         **({} if info.seed is None else {"seed": str(info.seed)}),
         "wall time": f"{info.wall_time:.3g} s",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.viz.scene.framing import Corner
+
 if TYPE_CHECKING:
     import pyvista as pv
 
@@ -34,6 +36,7 @@ class Overlay:
 
     def __init__(self, plotter: pv.Plotter, size: np.ndarray) -> None:
         self._plotter, self.size = plotter, size
+        self._covered: list[tuple[float, float, float, float]] = []
         self.unit = float(np.sqrt(size.prod())) / 1386
 
     def text(
@@ -57,11 +60,47 @@ class Overlay:
         text.prop.justification_horizontal = "right" if right else "left"
         text.prop.justification_vertical = "center"
         self.add(text)
+        self._cover_text(text, words, place, right)
         return text
+
+    def reserve(self, text: pv.Text, words: str, place: tuple[float, float], right: bool) -> None:
+        """Count as covered what a text will cover that is still to be written."""
+        self._cover_text(text, words, place, right)
+
+    def corners(self) -> list[Corner]:
+        """Return what of the picture's corners is covered."""
+        found: dict[tuple[bool, bool], tuple[float, float]] = {}
+        width, height = self.size
+        for left, bottom, end, top in self._covered:
+            which = bool(left + end > width), bool(bottom + top > height)
+            across = (width - left if which[0] else end) / width
+            up = (height - bottom if which[1] else top) / height
+            before = found.get(which, (0.0, 0.0))
+            found[which] = max(before[0], float(across)), max(before[1], float(up))
+        return [Corner(*which, *shares) for which, shares in found.items()]
+
+    def _cover_text(
+        self, text: pv.Text, words: str, place: tuple[float, float], right: bool
+    ) -> None:
+        from vtkmodules.vtkRenderingFreeType import vtkFreeTypeTools
+
+        if not words:
+            return
+        box = [0, 0, 0, 0]
+        # at 72 dots per inch, as render windows have it
+        vtkFreeTypeTools.GetInstance().GetBoundingBox(text.prop, words, 72, box)
+        length, high = box[1] - box[0], box[3] - box[2]
+        left = place[0] - length if right else place[0]
+        self._cover(left, place[1] - high / 2, length, high)
+
+    def _cover(self, left: float, bottom: float, width: float, height: float) -> None:
+        self._covered.append((left, bottom, left + width, bottom + height))
 
     def icon(self, icon: pv.PolyData, place: tuple[float, float], colour: Colour) -> None:
         """Draw a flat shape of unit size at a place in pixels."""
-        mesh = icon.scale(11 * self.unit).translate((*place, 0.0))
+        radius = 11 * self.unit
+        mesh = icon.scale(radius).translate((*place, 0.0))
+        self._cover(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius)
         self._flat(mesh).GetProperty().SetColor(*colour)
 
     def line(
@@ -87,6 +126,7 @@ class Overlay:
         """Fill a rectangle, from its left to its right, with K colours, shape (K, 3), 0 to 1."""
         import pyvista as pv
 
+        self._cover(*corner, *size)
         x = corner[0] + size[0] * np.linspace(0, 1, len(colours))
         y = np.repeat([corner[1], corner[1] + size[1]], len(x))
         points = np.stack([np.tile(x, 2), y, np.zeros_like(y)], axis=1)
@@ -109,6 +149,7 @@ class Overlay:
         """Dim a rectangle, for what is written on it."""
         import pyvista as pv
 
+        self._cover(*corner, *size)
         centre = (corner[0] + size[0] / 2, corner[1] + size[1] / 2, 0.0)
         plane = pv.Plane(
             center=centre, i_size=size[0], j_size=size[1], i_resolution=1, j_resolution=1

@@ -14,7 +14,9 @@ from jaxtyping import Bool, Float64, UInt8
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import SIGHT, VIEW_ANGLE, Camera
+from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.colouring import Scale, ramp
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import Inset
 from nbody_surrogate.viz.scene.overlay import MARGIN, Overlay
 from nbody_surrogate.viz.scene.tracks import COOL, INK, NEUTRAL, WARM, Track, mixed
@@ -84,9 +86,25 @@ class Scene:
         self._overlay.text(title, (margin, top), 38, INK, bold=True)
         self._clock = self._overlay.text("", (right, top), 38, INK, right=True)
         self._note = self._overlay.text("", (right, top - 60 * unit), 24, FAINT_INK, right=True)
+        self._reserve(right, top)
         colours = (INK,) if reference is None else (INK, FAINT_INK)
         self._mark = None if inset is None else inset.draw(self._overlay, colours)
         self._legend()
+
+    def _reserve(self, right: float, top: float) -> None:
+        """Keep room for the clock and the note, which are written with each frame."""
+        overlay, t = self._overlay, self._lead.t
+        clock = max((Clock.of(t).text(float(each)) for each in (t[0], t[-1])), key=len)
+        overlay.reserve(self._clock, clock, (right, top), right=True)
+        tracks = [self._candidate, self._lead]
+        note = "" if self._reference is None else "position RMSE 1.2e-05"
+        stopped = [_stopped(track) for track in tracks if track.last < len(t) - 1]
+        for words in (note, *stopped):
+            overlay.reserve(self._note, words, (right, top - 60 * overlay.unit), right=True)
+
+    def view(self) -> View:
+        """Return the shape of the picture, and what words and charts leave of it."""
+        return View(float(self._size[0] / self._size[1]), self._overlay.corners())
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +143,7 @@ class Scene:
             self._update("errors", self._errors(frame, camera, 0.13 * ball))
         if self._mark is not None:
             self._mark.move(float(lead.t[frame]))
-        self._clock.input = _clock(lead.t, frame)
+        self._clock.input = Clock.of(lead.t).text(float(lead.t[frame]))
         self._note.input = self._remark(frame)
 
     def look(self, camera: Camera) -> None:
@@ -188,7 +206,7 @@ class Scene:
     def _remark(self, frame: int) -> str:
         for track in (self._candidate, self._lead):
             if frame > track.last:
-                return f"{track.name} stopped at {_clock(track.t, track.last)}"
+                return _stopped(track)
         both = self._comparable(frame)
         lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
         if self._reference is None or not both.any():
@@ -253,13 +271,10 @@ class Scene:
         overlay.text(scale.label, (left, y + 34 * overlay.unit), 22, FAINT_INK)
 
 
+def _stopped(track: Track) -> str:
+    return f"{track.name} stopped at {Clock.of(track.t).text(float(track.t[track.last]))}"
+
+
 def _hazed(colours: np.ndarray, haze: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
     """Return colours that fade into the backdrop, as on a hazy day."""
     return mixed(colours, BACKDROP, haze[..., None])
-
-
-def _clock(t: Float64[np.ndarray, " T"], frame: int) -> str:
-    """Return the time, with the digits that the frame spacing needs."""
-    dt = float(t[1] - t[0]) if len(t) > 1 else 0.1
-    digits = next((k for k in range(6) if abs(round(dt, k) - dt) <= 1e-6 * dt), 6)
-    return f"t = {t[frame]:.{digits}f}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.results.trajectory import Trajectory
 
@@ -64,6 +64,11 @@ class Track:
             last=trajectory.valid_frames - 1,
             name=str(trajectory.info.method.get("integrator", name)),
         )
+
+    def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
+        """Return the track at some frames only, in increasing order."""
+        last = max(0, int(np.searchsorted(frames, self.last, side="right")) - 1)
+        return replace(self, t=self.t[frames], x=self.x[frames], v=self.v[frames], last=last)
 
     def colours(self, pale: float = 0.0) -> Float64[np.ndarray, "N 3"]:
         """Warm for positive, cool for negative charges, greyer the weaker; `pale` adds white."""

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from nbody_simulators.integrators import cyrk
 from nbody_simulators.integrators.right_hand_side import address_of, arguments_of
-from nbody_simulators.integrators.scipy_solvers import ToleranceOptions
 from nbody_simulators.integrators.threads import spread_over_threads
+from nbody_simulators.integrators.tolerances import ToleranceOptions, warn_of_loose_atol
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
     Carry,
@@ -62,6 +62,7 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
                 f"`integrator` {self.name} needs forces that are written as laws, "
                 f"system {problem.system.name!r} has none; use dop853"
             )
+        warn_of_loose_atol(self.options, problem, state)
 
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         return {}
@@ -103,8 +104,8 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
             address_of(problem, dimensions),
             # To the segment's end, however few frames are asked for: steps are cut there, and a
             # shorter run has to be the beginning of a longer one.
-            (problem.time(begin), problem.time(begin + options.segment)),
-            np.array([problem.time(begin + 1 + frame) for frame in range(frames)]),
+            (problem.elapsed(begin), problem.elapsed(begin + options.segment)),
+            np.array([problem.elapsed(begin + 1 + frame) for frame in range(frames)]),
             np.concatenate(halves, axis=1),
             arguments_of(problem),
             options.rtol,

@@ -37,8 +37,12 @@ DEFAULT_SUBSTEPS = 16  # at frames 0.1 apart a leapfrog is then off by 5e-5 in a
 WHOLE = 1e-6
 """Relative: how far a step given in decimals may be from a whole part of a frame."""
 
-SMALLEST_STEP = 1e-12
-"""Relative to the time, of which float64 has 16 digits: smaller steps would be rounded away."""
+SMALLEST_STEP = 1e-10
+"""Relative to a frame: each of so many steps rounds the positions, of which float64 has 16 digits,
+so that the sum of more would be noise."""
+
+SMALLEST_NUMBER = float(np.finfo(np.float64).tiny)
+"""Smaller numbers have fewer digits, and then none."""
 
 MOST_SUBSTEPS = 10**12
 """No run gets near it; it keeps the count within the integers of compiled code."""
@@ -123,10 +127,10 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
         options = self.options
         substeps, step = options.substeps, options.step  # one of them, as `SubstepOptions` sees to
         size = step or problem.dt / (substeps or 1)
-        if size < SMALLEST_STEP * max(1.0, abs(problem.t0)):
+        if size < max(SMALLEST_STEP * problem.dt, SMALLEST_NUMBER):
             raise InputError(
                 f"`{'substeps' if step is None else 'step'}` makes a step of {size:g}, which is "
-                "lost in the rounding of the time; take longer steps"
+                f"lost in the rounding of a frame of {problem.dt:g}; take longer steps"
             )
         if step is None:
             assert substeps is not None

@@ -3,7 +3,8 @@
 Stepping `scipy.integrate.OdeSolver` ourselves gives progress, cancellation and counters.
 Frames come from dense output, so the solver's steps do not depend on the frame spacing inside
 a segment. Each trajectory has its own step-size controller. A segment starts again from the
-last frame with the last step size: its result depends on nothing else.
+last frame with the last step size: its result depends on nothing else. Times are counted from the
+start of the run, as no system depends on them: a run is the same whatever its t0.
 """
 
 from __future__ import annotations
@@ -14,31 +15,21 @@ from functools import partial
 from typing import Any, ClassVar, final
 
 import numpy as np
-from pydantic import Field
 from scipy import integrate
 
+from nbody_simulators.integrators.tolerances import ToleranceOptions, warn_of_loose_atol
 from nbody_surrogate.contracts import (
     CAPABILITIES,
     AbstractIntegrator,
     Carry,
     Frames,
-    IntegratorOptions,
     Particles,
     Problem,
     State,
     Tick,
 )
 
-__all__ = ["RK45", "Dop853", "ToleranceOptions"]
-
-SMALLEST_RTOL = 3e-14  # SciPy raises anything below 100 machine epsilons, with a warning
-
-
-class ToleranceOptions(IntegratorOptions):
-    """Options of the adaptive solvers."""
-
-    rtol: float = Field(default=1e-9, ge=SMALLEST_RTOL, lt=1, allow_inf_nan=False)
-    atol: float = Field(default=1e-9, gt=0, lt=1, allow_inf_nan=False)
+__all__ = ["RK45", "Dop853"]
 
 
 class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
@@ -56,6 +47,9 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
     def batch_invariant(self) -> bool:
         """Each trajectory runs by itself."""
         return True
+
+    def _check(self, problem: Problem, state: State) -> None:
+        warn_of_loose_atol(self.options, problem, state)
 
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         del problem
@@ -86,10 +80,10 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
             failure = solver.step()
             result.counters["steps"] += 1
             reached = done
-            while reached < frames and problem.time(carry.frame + reached + 1) <= solver.t:
+            while reached < frames and problem.elapsed(carry.frame + reached + 1) <= solver.t:
                 reached += 1
             if reached > done:
-                times = [problem.time(carry.frame + f + 1) for f in range(done, reached)]
+                times = [problem.elapsed(carry.frame + f + 1) for f in range(done, reached)]
                 y = solver.dense_output()(np.array(times))
                 if times[-1] == solver.t:  # the state itself, without the interpolant's rounding
                     y[:, -1] = solver.y
@@ -105,7 +99,8 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
     def _solver(self, carry: Carry, b: int) -> integrate.OdeSolver:
         options, problem = self.options, carry.problem
         first_step = carry.arrays["h"][b]
-        begin, end = problem.time(carry.frame), problem.time(carry.frame + options.segment)
+        # since the start: at a late t0 a step would have to be longer than the spacing of floats
+        begin, end = (problem.elapsed(carry.frame + n) for n in (0, options.segment))
         state = {"x": carry.arrays["x"], "v": carry.arrays["v"], **carry.hidden}
         return self.solver(
             first_order(problem, b, {name: values.shape[1:] for name, values in state.items()}),

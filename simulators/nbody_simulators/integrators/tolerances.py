@@ -1,0 +1,45 @@
+"""The tolerances of adaptive solvers, and whether they fit the size of what is solved."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from pydantic import Field
+
+from nbody_surrogate.contracts import IntegratorOptions, NBodyWarning, Problem, State
+
+__all__ = ["ToleranceOptions", "warn_of_loose_atol"]
+
+SMALLEST_RTOL = 3e-14  # SciPy raises anything below 100 machine epsilons, with a warning
+
+LOOSER = 1e4
+"""How many times the relative tolerance the absolute one may be, over the positions: within that
+it is a choice, such as equal tolerances where positions are of order one or far smaller."""
+
+COARSE = 1e-6
+"""Of the positions: whatever the relative tolerance, a finer absolute one is no mistake."""
+
+
+class ToleranceOptions(IntegratorOptions):
+    """Options of the adaptive solvers."""
+
+    rtol: float = Field(default=1e-9, ge=SMALLEST_RTOL, lt=1, allow_inf_nan=False)
+    atol: float = Field(default=1e-9, gt=0, allow_inf_nan=False)
+
+
+def warn_of_loose_atol(options: ToleranceOptions, problem: Problem, state: State) -> None:
+    """Warn where an absolute tolerance leaves the errors of positions without control.
+
+    The default is one of reduced units. In metres, ions are 1e-10 or 1e-6 apart: steps are then as
+    long as frames, and nothing would tell it.
+    """
+    # what starts at one place goes as far as this in a frame
+    size = max(np.abs(state.x).max(), np.abs(state.v).max() * problem.dt)
+    if size > 0 and options.atol > max(LOOSER * options.rtol, COARSE) * size:
+        warnings.warn(
+            f"`atol` of {options.atol:g} is too large for positions of {size:.2g}: their errors "
+            f"are not held within `rtol`; take --atol {options.rtol * size:.1g}",
+            NBodyWarning,
+            stacklevel=2,
+        )
