@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from nbody_surrogate.contracts.force_laws import PairLaw
+from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 
@@ -28,7 +29,13 @@ def bound_pairs(
 
     With u the relative velocity, m the reduced mass and U the pair's potential energy, a pair is
     bound where m u^2 / 2 + U < 0, the other particles apart.
+
+    Raises
+    ------
+    InputError
+        If all pairs do not fit into memory.
     """
+    demand_pairs_memory(len(x), 1, particles.n)
     i, j = np.triu_indices(particles.n, 1)
     masses, charges, bonds = particles.masses, particles.charges, particles.couplings
     reduced = masses[:, i] * masses[:, j] / (masses[:, i] + masses[:, j])

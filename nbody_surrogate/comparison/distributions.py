@@ -36,6 +36,7 @@ from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.contracts.force_laws import PairLaw
+from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -154,6 +155,7 @@ def speeds(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
 
 def pair_distances(run: Ensemble, frames: np.ndarray) -> Float64[np.ndarray, "B V"]:
     """Distances of all pairs in some frames, in a box of the nearest images; none for N = 1."""
+    demand_pairs_memory(len(run), len(frames), run.particles.n)
     i, j = np.triu_indices(run.particles.n, 1)
     x, box = run.x[:, frames], run.system().box
     apart = x[:, :, i] - x[:, :, j]

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar  # the default of a parameter comes with P
 
 from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden, demand_hidden
+from nbody_surrogate.contracts.memory import demand_memory, start_bytes
 from nbody_surrogate.contracts.needs import SystemNeeds
 from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
@@ -29,6 +30,9 @@ from nbody_surrogate.errors import InputError
 __all__ = [
     "AbstractSystem",
 ]
+
+LARGE = 10**9
+"""Bytes of starts with couplings above which it is worth a look whether there are some."""
 
 Vectors = Float64[np.ndarray, "B N D"]
 
@@ -304,7 +308,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         Raises
         ------
         InputError
-            If a number is out of range.
+            If a number is out of range, or there is not so much memory.
         PluginError
             If the system's sampler raises, or draws anything but finite arrays of their shapes.
         """
@@ -316,10 +320,23 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
             raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
+        self._demand_memory(n, trajectories, dimensions)
         generators = (_generator(rng, first + b) for b in range(trajectories))
         # a seed stands for trajectories 0, 1, ...; others could not be drawn again by it alone
         seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
         return stacked([self._draw(each, n, dimensions) for each in generators], seed)
+
+    def _demand_memory(self, n: int, trajectories: int, dimensions: int) -> None:
+        """Raise `InputError` where starts do not fit into memory; nobody waits to be told so."""
+        what = f"the starts of {trajectories} `trajectories` with {n} `particles`"
+        instead = "use fewer"
+        demand_memory(start_bytes(trajectories, n, dimensions), what, instead)
+        if start_bytes(trajectories, n, dimensions, coupled=True) > LARGE:
+            # a small start shows whether there are couplings
+            few = self._draw(np.random.default_rng(0), 2, dimensions)
+            coupled = few.couplings is not None
+            needed = start_bytes(trajectories, n, dimensions, coupled=coupled)
+            demand_memory(needed, what + ", coupled in pairs,", instead)
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""

@@ -184,6 +184,7 @@ def _score(
 ) -> OneShotScore:
     errors = ((ends[0] - task.end_x) ** 2).mean((1, 2))
     # between a number and infinity there is no quantile
+    method: Literal["linear", "closest_observation"]
     method = "linear" if np.isfinite(errors).all() else "closest_observation"
     clean = clean_subset(task)
     return OneShotScore(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -134,6 +134,7 @@ def _ends(resampled: np.ndarray) -> tuple[float, float]:
     """Return the ends of the interval."""
     tail = (1 - CONFIDENCE) / 2
     # between a number and infinity, the error of what failed, there is none
+    method: Literal["linear", "closest_observation"]
     method = "linear" if np.isfinite(resampled).all() else "closest_observation"
     low, high = np.quantile(resampled, [tail, 1 - tail], method=method)
     return float(low), float(high)

@@ -26,6 +26,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME
@@ -144,6 +145,7 @@ def closest_pair(
 
     In a box it is that of the nearest images.
     """
+    demand_pairs_memory(len(x), 1, x.shape[2])
     i, j = np.triu_indices(x.shape[2], 1)
     smallest = np.full(x.shape[:2], np.inf)
     if i.size:

@@ -10,12 +10,27 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.memory import demand_memory, frame_bytes
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "demand_frames_memory"]
+
+
+def demand_frames_memory(start: State, frames: int, runs: int = 1) -> None:
+    """Demand the memory that all frames of some runs from a start take.
+
+    Raises
+    ------
+    InputError
+        If there is not so much.
+    """
+    batch, n, dimensions = start.x.shape
+    needed = runs * frame_bytes(batch, frames + 1, n, dimensions)
+    what = f"{frames} `frames` of {batch} `trajectories` with {n} particles"
+    demand_memory(needed, what, "use a shorter `duration`, or fewer of them at a time")
 
 
 @final
@@ -68,6 +83,7 @@ class Recorder:
         truth: Recorder | None = None,
     ) -> None:
         batch, n, dimensions = start.x.shape
+        demand_frames_memory(start, frames)
         self.integrator, self.problem, self.info = integrator, carry.problem, info
         self.carry: Carry | None = carry
         self.frames, self.done, self.wall_time = frames, 0, 0.0

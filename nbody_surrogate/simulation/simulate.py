@@ -25,7 +25,7 @@ from nbody_surrogate.simulation.file_writer import FileWriter, Output
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
-from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.recorder import Recorder, demand_frames_memory
 
 __all__ = ["roll_out", "simulate"]
 
@@ -85,12 +85,13 @@ def simulate(
     ------
     InputError
         If an argument is wrong, the integrator or the guard's reference does not fit the system,
-        or it is to be verified and cannot be made sharper.
+        it is to be verified and cannot be made sharper, or there is not the memory for all frames.
     RunError
         If another process writes to the same output or restart file, or nothing can be written.
     """
     if frames < 1:
         raise InputError(f"`frames` must be at least 1, got {frames}")
+    demand_frames_memory(state, frames, 2 if verify else 1)
     own = as_observers(observers)
     if isinstance(integrator, str):
         integrator = make_integrator(integrator)

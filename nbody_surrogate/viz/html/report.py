@@ -139,8 +139,8 @@ def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
     else:
         said.append(
             f"Its positions stay within a tenth of the cloud's spread of the reference for "
-            f"{number_text(comparison.valid_time, 3)} time units and are off by {_percent(error)} of it at the "
-            f"{end}."
+            f"{number_text(comparison.valid_time, 3)} time units and are off by {_percent(error)} "
+            f"of it at the {end}."
         )
     if "energy" in comparison.conserved:
         drift = {role: _percent(values["energy"]) for role, values in comparison.drifts.items()}

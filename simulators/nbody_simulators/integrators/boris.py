@@ -88,11 +88,16 @@ class Boris(AbstractFixedStep):
         )
 
     def _march(
-        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
+        self,
+        problem: Problem,
+        lanes: Lanes,
+        step: float,
+        steps: int,
+        x: np.ndarray,
+        v: np.ndarray,
     ) -> None:
         magnetic = _magnetic_field(problem.system, flat=x.shape[1] < lanes.x.size)
-        step = problem.dt / substeps
-        _boris(lanes.pair, lanes.field)(lanes, step, substeps, magnetic, x, v)
+        _boris(lanes.pair, lanes.field)(lanes, step, steps, magnetic, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         import torch

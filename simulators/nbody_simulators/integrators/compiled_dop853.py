@@ -26,6 +26,9 @@ __all__ = ["CompiledDop853", "CompiledOptions"]
 
 SHARES = 8  # parts of the batch per thread, so that a slow one does not leave the others idle
 
+MOMENTARY = 60
+"""Particles up to which a call of compiled code, a segment of a trajectory, takes a moment only."""
+
 
 class CompiledOptions(ToleranceOptions):
     """Options of the compiled solver."""
@@ -70,7 +73,8 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         threads = self.options.threads
         batch, n, dimensions = carry.arrays["x"].shape
-        solver = self._solver(carry, frames)
+        stopped = np.zeros(1)
+        solver = self._solver(carry, frames, stopped)
         x = np.empty((batch, frames, n, dimensions))
         v = np.empty_like(x)
         # A view of the solver's frames, in which y is (x, v) by component, see `right_hand_side`.
@@ -83,7 +87,14 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
 
         size = max(math.ceil(batch / threads / SHARES), 1)
         parts = [slice(first, first + size) for first in range(0, batch, size)]
-        spread_over_threads(fill, parts, threads, lambda done: tick(frames * done / len(parts)))
+        spread_over_threads(
+            fill,
+            parts,
+            threads,
+            lambda done: tick(frames * done / len(parts)),
+            lambda: stopped.fill(1.0),
+            apart=n > MOMENTARY,
+        )
         counters = {
             "nfev": int(sum(each.counter for each in outcomes.values())),
             "steps": sum(each.steps for each in outcomes.values()),
@@ -95,7 +106,7 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         }
         return Frames(x, v, failures=failures, counters=counters)
 
-    def _solver(self, carry: Carry, frames: int) -> cyrk.Solver:
+    def _solver(self, carry: Carry, frames: int, stopped: np.ndarray) -> cyrk.Solver:
         problem, options = carry.problem, self.options
         batch, _, dimensions = carry.arrays["x"].shape
         begin = carry.frame
@@ -107,7 +118,7 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
             (problem.elapsed(begin), problem.elapsed(begin + options.segment)),
             np.array([problem.elapsed(begin + 1 + frame) for frame in range(frames)]),
             np.concatenate(halves, axis=1),
-            arguments_of(problem),
+            arguments_of(problem, stopped),
             options.rtol,
             options.atol,
         )

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterator
+from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -30,7 +32,7 @@ from nbody_surrogate.contracts import (
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
-__all__ = ["AbstractFixedStep", "SubstepOptions"]
+__all__ = ["AbstractFixedStep", "SubstepOptions", "marches"]
 
 DEFAULT_SUBSTEPS = 16  # at frames 0.1 apart a leapfrog is then off by 5e-5 in a step, softening 0.1
 
@@ -46,6 +48,10 @@ SMALLEST_NUMBER = float(np.finfo(np.float64).tiny)
 
 MOST_SUBSTEPS = 10**12
 """No run gets near it; it keeps the count within the integers of compiled code."""
+
+
+MOST_FORCES = 2 * 10**8
+"""Pairs of a single call of compiled code: a few tenths of a second."""
 
 
 class SubstepOptions(IntegratorOptions):
@@ -88,9 +94,18 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
 
     @abstractmethod
     def _march(
-        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
+        self,
+        problem: Problem,
+        lanes: Lanes,
+        step: float,
+        steps: int,
+        x: np.ndarray,
+        v: np.ndarray,
     ) -> None:
-        """Fill in the frames x, v (F, D N W) that follow those in the lanes, which are overwritten.
+        """Fill in the frames x, v (F, D N W) that follow those in the lanes, `steps` steps apart.
+
+        The lanes are overwritten, and hold the last frame then: from there the march goes on to
+        the bits that it would have had in one go.
 
         In two dimensions their third component stays zero, whatever the forces.
         """
@@ -175,20 +190,35 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
         threads = self.options.threads
         width = min(widest(n), math.ceil(batch / threads))  # so that no thread is left without work
         parts = [slice(first, first + width) for first in range(0, batch, width)]
+        stopped = Event()
         spread_over_threads(
-            lambda part: self._fill(carry, substeps, part, x, v),
+            lambda part: self._fill(carry, substeps, part, x, v, stopped),
             parts,
             threads,
             lambda done: tick(frames * done / len(parts)),
+            stopped.set,
         )
 
-    def _fill(self, carry: Carry, substeps: int, part: slice, x: np.ndarray, v: np.ndarray) -> None:
+    def _fill(
+        self,
+        carry: Carry,
+        substeps: int,
+        part: slice,
+        x: np.ndarray,
+        v: np.ndarray,
+        stopped: Event,
+    ) -> None:
         """Fill in the frames of part of the batch."""
         lanes = _lanes(carry, part)
         dimensions = x.shape[3]
         _, n, width = lanes.x.shape
         frames = np.empty((2, x.shape[1], dimensions * n * width))
-        self._march(carry.problem, lanes, substeps, frames[0], frames[1])
+        step = carry.problem.dt / substeps
+        most = max(MOST_FORCES // (self.evaluations * n * n * width), 1)
+        for some, steps in marches(x.shape[1], substeps, most):
+            if stopped.is_set():
+                return
+            self._march(carry.problem, lanes, step, steps, *frames[:, some])
         for values, out in zip(frames, (x, v), strict=True):
             out[part] = by_trajectory(values.reshape(-1, dimensions, n, width))
 
@@ -211,6 +241,28 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
                 now_x, now_v, a = self._torch_step(problem, now_x, now_v, a, step)
             x[:, frame], v[:, frame] = now_x.cpu().numpy(), now_v.cpu().numpy()
             tick(frame + 1)
+
+
+def marches(frames: int, substeps: int, most: int) -> Iterator[tuple[slice, int]]:
+    """Divide a segment into calls of compiled code that take at most so many steps.
+
+    Python hears of Ctrl-C between two calls only. A frame of more steps is filled in by several
+    calls, of which the last one gives what stands.
+
+    Yields
+    ------
+    frames : slice
+    steps : int
+        For each of them.
+    """
+    together = most // substeps
+    if together:
+        for first in range(0, frames, together):
+            yield slice(first, min(first + together, frames)), substeps
+        return
+    for frame in range(frames):
+        for begun in range(0, substeps, most):
+            yield slice(frame, frame + 1), min(most, substeps - begun)
 
 
 def _lanes(carry: Carry, part: slice) -> Lanes:

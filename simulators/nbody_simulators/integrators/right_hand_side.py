@@ -9,6 +9,8 @@ place                 what
 0                     how often it was called; it counts there
 1                     N
 2                     clip
+3                     the address of a float64: where that is not zero, there are no forces, and the
+                      solver gives up at once
 then                  parameters of the pair law, then those of the field law
 then                  N charges, N masses
 then                  N zeros and N to write to, for the third component in 2D
@@ -24,6 +26,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.extending import intrinsic
 from numba.np.unsafe import ndarray as unsafe
 
 from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
@@ -32,18 +35,28 @@ from nbody_surrogate.contracts import Problem
 
 __all__ = ["address_of", "arguments_of"]
 
-CALLS, HEAD = 0, 3
+CALLS, HEAD = 0, 4
 SIGNATURE = "void(CPointer(float64), float64, CPointer(float64), CPointer(float64))"
+types: Any = numba.types
 carray: Any = numba.carray  # type: ignore[attr-defined]
 to_fixed_tuple: Any = unsafe.to_fixed_tuple
 
 
-def arguments_of(problem: Problem) -> np.ndarray:
-    """Lay out what the function needs, one row for each trajectory."""
+def arguments_of(problem: Problem, stopped: np.ndarray) -> np.ndarray:
+    """Lay out what the function needs, one row for each trajectory.
+
+    Parameters
+    ----------
+    problem : Problem
+    stopped : ndarray of float64, shape (1,)
+        Kept by the caller as long as there are runs, which end once it is not zero.
+    """
     laws = laws_of(problem)
     particles = problem.particles
     pair, field = parameters_of(laws)
-    head = np.array([0.0, particles.n, laws.clip, *(pair or ()), *(field or ())])
+    # an address has less than the 53 bits of a float64
+    fixed = [0.0, particles.n, laws.clip, float(stopped.ctypes.data)]
+    head = np.array([*fixed, *(pair or ()), *(field or ())])
     parts = [np.tile(head, (particles.batch, 1)), particles.charges, particles.masses]
     parts.append(np.zeros((particles.batch, 2 * particles.n)))
     if particles.couplings is not None:
@@ -58,6 +71,18 @@ def address_of(problem: Problem, dimensions: int) -> int:
     shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
     callback = _compiled(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
     return int(callback.address)
+
+
+def _pointer(typing_context: Any, address: Any) -> Any:
+    """Make a pointer to float64 of an address, in compiled code."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float64)(types.intp), generate
+
+
+pointer: Any = intrinsic(_pointer)
 
 
 @cache
@@ -85,6 +110,9 @@ def _compiled(
         lists = given[charge : charge + 4 * n].reshape((4, n))
         charges, masses, zeros, spare = lists[0], lists[1], lists[2], lists[3]
         now, slope = carray(y, (2, dimensions, n)), carray(dy, (2, dimensions, n))
+        if carray(pointer(int(head[3])), 1)[0] != 0.0:
+            slope[:] = np.nan
+            return
         x = (now[0, 0], now[0, 1], zeros if flat else now[0, 2])
         v = (now[1, 0], now[1, 1], zeros if flat else now[1, 2])
         a = (slope[1, 0], slope[1, 1], spare if flat else slope[1, 2])
@@ -97,9 +125,9 @@ def _compiled(
             pair = pair_class(*to_fixed_tuple(given[HEAD:first], pair_size))
             if coupled:  # two calls, as None and an array are different types to numba
                 bonds = given[charge + 4 * n :].reshape((n, n))
-                rows(x, charges, masses, bonds, pair, clip, a)
+                rows(x, charges, masses, bonds, pair, clip, 0, n, a)
             else:
-                rows(x, charges, masses, None, pair, clip, a)
+                rows(x, charges, masses, None, pair, clip, 0, n, a)
         if has_field:
             field = field_class(*to_fixed_tuple(given[first:charge], field_size))
             add_field(x, v, charges, masses, field, a)

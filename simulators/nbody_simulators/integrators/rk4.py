@@ -72,10 +72,16 @@ class RK4(AbstractFixedStep):
     evaluations = 4
 
     def _march(
-        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
+        self,
+        problem: Problem,
+        lanes: Lanes,
+        step: float,
+        steps: int,
+        x: np.ndarray,
+        v: np.ndarray,
     ) -> None:
         kernel = _runge_kutta(lanes.pair, lanes.field)
-        kernel(lanes, problem.dt / substeps, substeps, x, v)
+        kernel(lanes, step, steps, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         sum_x, sum_v, w, b = v, a, v, a

@@ -69,11 +69,17 @@ class _Splitting(AbstractFixedStep):
         )
 
     def _march(
-        self, problem: Problem, lanes: Lanes, substeps: int, x: np.ndarray, v: np.ndarray
+        self,
+        problem: Problem,
+        lanes: Lanes,
+        step: float,
+        steps: int,
+        x: np.ndarray,
+        v: np.ndarray,
     ) -> None:
         kicks, drifts = np.array(self.kicks), np.array(self.drifts)
         kernel = _split(lanes.pair, lanes.field)
-        kernel(lanes, problem.dt / substeps, substeps, kicks, drifts, x, v)
+        kernel(lanes, step, steps, kicks, drifts, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
         for kick, drift in zip(self.kicks, self.drifts, strict=True):

@@ -12,14 +12,33 @@ Item = TypeVar("Item")
 
 
 def spread_over_threads(
-    work: Callable[[Item], None], items: Iterable[Item], threads: int, done: Callable[[int], None]
+    work: Callable[[Item], None],
+    items: Iterable[Item],
+    threads: int,
+    done: Callable[[int], None],
+    stop: Callable[[], None],
+    *,
+    apart: bool = False,
 ) -> None:
     """Call `work` on each item, and `done` with the number finished so far.
 
-    What `work` or `done` raises ends it: calls that run are waited for, others are not begun.
+    What `work` or `done` raises ends it, and so does Ctrl-C: `stop` is called, calls that run are
+    waited for, others are not begun.
+
+    Parameters
+    ----------
+    work : callable
+    items : iterable
+    threads : int
+    done : callable
+    stop : callable
+        Makes calls that run return soon, with whatever they have.
+    apart : bool
+        Whether a call may take so long that this thread has to stay free, to hear of Ctrl-C.
     """
     items = list(items)
-    if threads == 1 or len(items) == 1:  # in this thread, whose tracebacks and signals are plain
+    # in this thread, whose tracebacks and signals are plain
+    if not apart and (threads == 1 or len(items) == 1):
         for count, item in enumerate(items, start=1):
             work(item)
             done(count)
@@ -31,5 +50,6 @@ def spread_over_threads(
                 finished.result()
                 done(count)
         except BaseException:  # Ctrl-C too: without this, leaving the pool would wait for all items
+            stop()
             pool.shutdown(cancel_futures=True)
             raise

@@ -7,6 +7,7 @@ faster than taking it once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numba
@@ -15,7 +16,17 @@ import numpy as np
 from nbody_simulators.kernels.compiled_laws import compiled, field_force, pair_force, parameters_of
 from nbody_surrogate.contracts import ForceLaws, Particles
 
-__all__ = ["add_field", "field_accelerations", "pair_accelerations", "potential_energies", "rows"]
+__all__ = [
+    "add_field",
+    "field_accelerations",
+    "pair_accelerations",
+    "pieces",
+    "potential_energies",
+    "rows",
+]
+
+MOST_PAIRS = 10**8
+"""Of a single call of compiled code: about a tenth of a second."""
 
 REASSOCIATE = {"reassoc", "nsz"}
 """What the compiler may do to sums: take them in any order, without regard to the sign of zeros,
@@ -31,15 +42,17 @@ def rows(
     couplings: Any,
     pair: Any,
     clip: float,
+    first: int,
+    last: int,
     out: Any,
 ) -> None:
-    """Write the pair accelerations of one configuration into `out`.
+    """Write the pair accelerations of particles `first` to `last` - 1 into `out`.
 
     Both `x` and `out` are tuples of three components, arrays of shape (N,); couplings have
     shape (N, N) or are None.
     """
     n = charges.size
-    for i in range(n):
+    for i in range(first, last):
         xi, yi, zi, qi, mi = x[0][i], x[1][i], x[2][i], charges[i], masses[i]
         fx, fy, fz = 0.0, 0.0, 0.0
         for j in range(n):
@@ -81,13 +94,15 @@ def _pair_accelerations(
     couplings: Any,
     pair: Any,
     clip: float,
+    first: int,
+    last: int,
     out: np.ndarray,
 ) -> None:
     for b in range(x.shape[0]):
         bonds = None if couplings is None else couplings[b]
         place = (x[b, 0], x[b, 1], x[b, 2])
         result = (out[b, 0], out[b, 1], out[b, 2])
-        rows(place, charges[b], masses[b], bonds, pair, clip, result)
+        rows(place, charges[b], masses[b], bonds, pair, clip, first, last, result)
 
 
 @compiled
@@ -114,12 +129,14 @@ def _potential_energies(
     couplings: Any,
     pair: Any,
     field: Any,
+    first: int,
+    last: int,
     out: np.ndarray,
 ) -> None:
     rest = (0.0, 0.0, 0.0)  # laws take a velocity, on which no energy depends
     for b in range(x.shape[0]):
-        total = 0.0
-        for i in range(x.shape[2]):
+        total = out[b]  # of the particles before these
+        for i in range(first, last):
             if field is not None:
                 place = (x[b, 0, i], x[b, 1, i], x[b, 2, i])
                 _, energy = field_force(field, place, rest, charges[b, i], masses[b, i])
@@ -143,8 +160,10 @@ def pair_accelerations(x: np.ndarray, particles: Particles, laws: ForceLaws) -> 
         return np.zeros(x.shape)
     place = by_component(x)
     out = np.empty_like(place)
-    charges, masses, bonds = particles.charges, particles.masses, particles.couplings
-    _pair_accelerations(pair)(place, charges, masses, bonds, pair, laws.clip, out)
+    kernel = _pair_accelerations(pair)
+    for some, first, last in pieces(*x.shape[:2]):
+        charges, masses, bonds = _of(particles, some)
+        kernel(place[some], charges, masses, bonds, pair, laws.clip, first, last, out[some])
     return by_particle(out, x.shape[2])
 
 
@@ -165,10 +184,38 @@ def field_accelerations(
 def potential_energies(x: np.ndarray, particles: Particles, laws: ForceLaws) -> np.ndarray:
     """Potential energies of pairs and field: x (B, N, D) to (B,)."""
     pair, field = parameters_of(laws)
-    out = np.empty(len(x))
-    charges, masses, bonds = particles.charges, particles.masses, particles.couplings
-    _potential_energies(pair, field)(by_component(x), charges, masses, bonds, pair, field, out)
+    place, out = by_component(x), np.zeros(len(x))
+    kernel = _potential_energies(pair, field)
+    for some, first, last in pieces(*x.shape[:2]):
+        charges, masses, bonds = _of(particles, some)
+        kernel(place[some], charges, masses, bonds, pair, field, first, last, out[some])
     return out
+
+
+def pieces(batch: int, n: int) -> Iterator[tuple[slice, int, int]]:
+    """Divide the pairs of a batch into calls of compiled code that take at most `MOST_PAIRS`.
+
+    Python hears of Ctrl-C between two calls only. Sums go on where they were, so that the bits are
+    those of one call.
+
+    Yields
+    ------
+    some : slice
+        Of the trajectories.
+    first, last : int
+        Particles `first` to `last` - 1, with all their pairs.
+    """
+    together = max(MOST_PAIRS // (n * n), 1)
+    rows_at_a_time = max(MOST_PAIRS // n, 1)
+    for begun in range(0, batch, together):
+        for first in range(0, n, rows_at_a_time):
+            last = min(first + rows_at_a_time, n)
+            yield slice(begun, min(begun + together, batch)), first, last
+
+
+def _of(particles: Particles, some: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    bonds = particles.couplings
+    return particles.charges[some], particles.masses[some], None if bonds is None else bonds[some]
 
 
 def by_component(x: np.ndarray) -> np.ndarray:

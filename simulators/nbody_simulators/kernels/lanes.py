@@ -135,7 +135,7 @@ def _one_lane(
     bonds = None if couplings is None else couplings.reshape((n, n))
     axes = (place[0], place[1], place[2])
     sums = (result[0], result[1], result[2])
-    rows(axes, q, m, bonds, pair, clip, sums)
+    rows(axes, q, m, bonds, pair, clip, 0, n, sums)
 
 
 @numba.extending.register_jitable(error_model="numpy")
