@@ -14,11 +14,15 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 MODULES = (
     "simulation.simulate", "formats.export", "viz.html.report", "viz.render", "training.trainer",
     "study.run_study", "cli.run", "cli.export", "comparison.comparison", "viz.figures.comparison",
 )  # fmt: skip
+
+WARM_UP = ("run", "-n", "3", "--integrator", "leapfrog", "--duration", "0.1", "-q")
+"""Of what is asked of most of them: its kernels, and those of its reference."""
 
 LOCKS_AND_PARTS = (".lock", ".part")
 
@@ -30,6 +34,9 @@ def serve():
     for name in MODULES:
         importlib.import_module(f"nbody_surrogate.{name}")
     importlib.import_module("matplotlib.figure")
+    with TemporaryDirectory() as folder:
+        # compiled once, here, and not in each of them
+        call([*WARM_UP, "-o", f"{folder}/a.h5"])
     print("ready", flush=True)
     for line in sys.stdin:
         request = json.loads(line)
@@ -55,17 +62,24 @@ def start(command, gate, opened):
     os.dup2(out, 1)
     os.dup2(err, 2)
     os.read(gate, 1)  # its end, when the parent has started all
-    from nbody_surrogate.cli import main
-
     code = 99
     try:
-        main(command)
-    except SystemExit as end:
-        code = end.code or 0
+        code = call(command)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def call(command):
+    """Run a command in this process; return its exit code."""
+    from nbody_surrogate.cli import main
+
+    try:
+        main(command)
+    except SystemExit as end:
+        return end.code or 0
+    return 99
 
 
 def ended(pid, out, err):
