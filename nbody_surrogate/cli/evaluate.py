@@ -13,7 +13,8 @@ from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.output_path import check_output_file
 
 if TYPE_CHECKING:
@@ -213,5 +214,6 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
     if options["output"] is not None:
         write_text(options["output"], text, options["overwrite"])
     if options["card"]:
+        EVALUATION.require(len(text.encode()), error=RunError)
         write_text(model.folder / EVALUATION_FILE, text)
         write_text(model.folder / CARD_FILE, card_text(model))

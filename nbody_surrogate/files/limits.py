@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import InputError, NBodyError
 
 __all__ = [
-    *("CHECKPOINT", "CONFIG", "FRAMES", "GIB", "JSON", "KIB", "Limit", "MANIFEST", "MIB"),
-    *("MODEL", "MODEL_TEXT", "NPZ", "PROVENANCE", "RESTART", "TOML"),
+    *("CHECKPOINT", "CONFIG", "EVALUATION", "FRAMES", "JSON", "Limit", "MANIFEST", "PROVENANCE"),
+    *("RESTART", "TOML", "WEIGHTS"),
 ]
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30  # bytes
@@ -37,7 +37,7 @@ class Limit:
     largest: int
     remedy: str
 
-    def require(self, size: int, detail: str = "") -> None:
+    def require(self, size: int, detail: str = "", error: type[NBodyError] = InputError) -> None:
         """Refuse to write what could not be read.
 
         Parameters
@@ -46,24 +46,19 @@ class Limit:
             Bytes that would be written.
         detail : str
             What it is that makes them so many.
+        error : type
+            What to raise: before any work is done the size is the user's choice.
 
         Raises
         ------
-        InputError
-            If that is more than the limit.
+        NBodyError
+            Of that type, if it is more than the limit.
         """
         if size > self.largest:
             of = f" {detail}" if detail else ""
-            raise InputError(
+            raise error(
                 f"{self.what}{of} would take {in_words(size)}, and {in_words(self.largest)} are "
                 f"read at most: {self.remedy}"
-            )
-
-    def check(self, size: int, path: str) -> None:
-        """Refuse to read what is larger, as a `FileFormatError`."""
-        if size > self.largest:
-            raise FileFormatError(
-                f"{path!r} is larger than {self.largest} bytes, more than is read of {self.what}"
             )
 
 
@@ -75,16 +70,13 @@ def in_words(size: int) -> str:
     return f"{size} bytes"
 
 
-FEWER = "choose fewer trajectories, particles or frames"
-
-FRAMES = Limit("`output`: the frames", 16 * GIB, FEWER)
+FRAMES = Limit("`output`: the frames", 16 * GIB, "choose fewer trajectories, particles or frames")
 PROVENANCE = Limit("`output`: the account", 256 * MIB, "choose fewer trajectories")
 RESTART = Limit("`checkpoint`: a restart file", 16 * GIB, "choose fewer trajectories or particles")
-NPZ = Limit("arrays in an .npz", 2 * GIB, "export fewer frames")
-MANIFEST = Limit("the manifest", 256 * MIB, "choose larger shards")
-CONFIG = Limit("the model's configuration", MIB, "choose a smaller one")
-MODEL = Limit("the model's weights", 2 * GIB, "choose a smaller model")
-MODEL_TEXT = Limit("the model's evaluation", 4 * MIB, "evaluate it on fewer data sets at once")
-CHECKPOINT = Limit("the training's checkpoint", 8 * GIB, "choose a smaller model")
-JSON = Limit("the JSON file", 64 * MIB, "make it smaller")
-TOML = Limit("the TOML file", MIB, "make it smaller")
+MANIFEST = Limit("`shard`: the manifest of all shards", 256 * MIB, "choose larger ones")
+CONFIG = Limit("the model's config.json", MIB, "choose a smaller configuration or card")
+WEIGHTS = Limit("`model`: the weights", 2 * GIB, "choose a smaller model")
+EVALUATION = Limit("the model's evaluation.json", 4 * MIB, "evaluate on fewer data sets at once")
+CHECKPOINT = Limit("`model`: the training's checkpoint", 8 * GIB, "choose a smaller model")
+JSON = Limit("a JSON file", 64 * MIB, "ask for less at once")
+TOML = Limit("a TOML file", MIB, "make it shorter")

@@ -1,4 +1,4 @@
-"""Restart files of format version 1, as releases before identifiers wrote them, in the form of version 2.
+"""Restart files of format version 1, of releases before identifiers, in the form of version 2.
 
 They know no identifier of the run: what is there of it is known by its state at the boundary, and
 by system, method and seed. All events of the guard stand in the document, and stay there.

@@ -13,7 +13,6 @@ import pytest
 from dataset_files import FULL_DISK, KINDS, STALL, TOTAL, T, failing
 from nbody_surrogate.datasets.generation.measure_label_error import summarised
 from nbody_surrogate.datasets.manifest import (
-    LARGEST,
     LabelError,
     Manifest,
     ShardRecord,
@@ -24,6 +23,7 @@ from nbody_surrogate.datasets.manifest import (
 from nbody_surrogate.datasets.shard import shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, RunError
+from nbody_surrogate.files.limits import MANIFEST
 from refusals import posix, refused
 
 
@@ -167,7 +167,7 @@ def test_records_that_contradict_the_recipe_are_refused(folder, damage):
 
 def test_a_huge_manifest_is_not_read(folder):
     with (folder / "manifest.json").open("r+") as file:
-        file.truncate(LARGEST + 1)
+        file.truncate(MANIFEST.largest + 1)
     with refused(FileFormatError, folder / "manifest.json", "larger"):
         read_manifest(folder)
 

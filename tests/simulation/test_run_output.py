@@ -147,7 +147,7 @@ def test_an_output_outside_of_the_restart_files_folder_is_refused(elsewhere, con
     before = part.read_bytes()
     refused(InputError, "`output` must be given", "outside", f"--output {str(elsewhere)!r}"[:-1])
     assert part.read_bytes() == before
-    assert os.listdir(elsewhere) == ["run.h5.part"]
+    assert [path.name for path in elsewhere.iterdir()] == ["run.h5.part"]
 
 
 def test_an_output_outside_is_taken_where_the_user_names_it(elsewhere):
