@@ -12,7 +12,8 @@ pair distances      the same of the distances of all pairs
 displacement        mean over the window of |MSD_candidate - MSD_reference|, over the mean of
                     MSD_reference, where MSD(t) = mean over i of |x_i(t) - x_i(0)|^2
 bound pairs         difference of the mean number, over the window, of pairs with negative two-body
-                    energy, absolute
+                    energy, absolute; NaN where the pair's potential does not vanish far away,
+                    as that of springs: there the number means nothing
 ==================  ============================================================================
 
 The Wasserstein-1 distance, the mean distance by which values must be moved to turn one
@@ -95,7 +96,9 @@ class Distribution:
     def within_noise(self) -> bool | None:
         """Whether the candidate is no farther off than the twin, as far as intervals can tell."""
         # Intervals that overlap cannot be told apart: the benefit of the doubt is the candidate's.
-        return None if self.floor is None else self.distance.low <= self.floor.high
+        if self.floor is None or np.isnan(self.floor.high) or np.isnan(self.distance.low):
+            return None
+        return self.distance.low <= self.floor.high
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""

@@ -239,9 +239,12 @@ def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
 
 def _distance(found: Comparison, number: int) -> str:
     measure = found.distributions[number]
+    # speeds there are always, bound pairs of a law that binds for ever are not
+    if math.isnan(measure.reference) and not math.isnan(found.distributions[0].reference):
+        return "does not apply"
     if measure.floor is None:
         return f"{measure.distance.median:.1e}"
-    mark = "" if measure.within_noise else " !"
+    mark = " !" if measure.within_noise is False else ""
     return f"{measure.distance.median:.1e} ({measure.floor.median:.1e}){mark}"
 
 
