@@ -12,7 +12,8 @@ pair distances      the same of the distances of all pairs
 displacement        mean over the window of |MSD_candidate - MSD_reference|, over the mean of
                     MSD_reference, where MSD(t) = mean over i of |x_i(t) - x_i(0)|^2
 bound pairs         difference of the mean number, over the window, of pairs with negative two-body
-                    energy, absolute
+                    energy, absolute; NaN where the pair's potential does not vanish far away,
+                    as that of springs: there the number means nothing
 ==================  ============================================================================
 
 Only valid frames count: those of a trajectory of the reference that stopped are left out, and a

@@ -290,6 +290,9 @@ def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
 
 def _distance(found: Comparison, number: int) -> str:
     measure = found.distributions[number]
+    # speeds there are always, bound pairs of a law that binds for ever are not
+    if math.isnan(measure.reference) and not math.isnan(found.distributions[0].reference):
+        return "does not apply"
     if math.isnan(measure.distance.median):
         return NONE
     if measure.floor is None:

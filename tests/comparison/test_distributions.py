@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from nbody_surrogate.comparison.distributions import (
     speeds,
 )
 from nbody_surrogate.comparison.lyapunov import FAR, NEAR, growth_rate, twins_of
+from nbody_surrogate.comparison.table import comparison_rows
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.metrics import ade, fde, normalised_rmse, spread
@@ -115,6 +117,34 @@ def test_a_pair_is_bound_below_its_escape_speed(charged):
         v[0, 0, :, 0] = 0.5 * speed * escape * np.array([1, -1])
         run = run_of(x, v, charges)
         assert bound_pairs(pair_law_of(charged), run.x, run.v, run.particles) == [[bound]]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "applies"),
+    [("charged", {}, True), ("charged", {"softening": 0.0}, True), ("gravity", {}, True),
+     ("charged-clipped", {}, True), ("springs", {}, False), ("springs", {"stiffness": 0.0}, True)],
+)  # fmt: skip
+def test_pairs_are_bound_where_a_potential_vanishes_far_away(name, options, applies):
+    system = make_system(name, **options)
+    state, particles = system.sample(3, 5, trajectories=2)
+    found = bound_pairs(pair_law_of(system), state.x[:, None], state.v[:, None], particles)
+    assert found.shape == (2, 1)
+    assert np.isnan(found).all() == (not applies)
+
+
+def test_a_table_says_that_bound_pairs_of_springs_do_not_apply():
+    system = make_system("springs")
+    runs = [
+        simulate(system, *system.sample(3, 4, trajectories=2), 12, method)
+        for method in ("dop853", "leapfrog")
+    ]
+    found = compare(*runs, twins_of(runs[0]))
+    measure = {each.name: each for each in found.distributions}["bound pairs"]
+    assert measure.within_noise is None
+    assert measure.to_dict()["reference"] is None
+    rows = dict(comparison_rows([found]))
+    assert rows["bound pairs, distance (noise floor)"] == "does not apply"
+    assert "NaN" not in json.dumps(found.to_dict(), allow_nan=False)
 
 
 # Twins
