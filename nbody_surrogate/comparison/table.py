@@ -11,7 +11,7 @@ from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.label_error import label_errors
-from nbody_surrogate.results.metrics import median_drifts
+from nbody_surrogate.results.metrics import defined_drifts, median_drifts
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -154,8 +154,9 @@ def _guard_notes(run: Ensemble) -> Row:
     report = run.info.guard
     if report is None:
         return ()
-    ignored = [DRIFTS[key] for key in DRIFTS if key not in run.system().conserved]
-    names = ", ".join(text.split(" drift")[0] for text in ignored)
+    system = run.system()
+    ignored = [key for key in defined_drifts(system) if key not in system.conserved]
+    names = ", ".join(key.replace("_", " ") for key in ignored)
     watched = [f"  The system does not conserve {names}: not watched."] if ignored else []
     return (*str(report).splitlines(), *watched)
 

@@ -14,7 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,13 @@ from nbody_surrogate.evaluation.one_shot_task import OneShotTask, clean_subset
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median, plain
+from nbody_surrogate.results.bootstrap import (
+    Interval,
+    bootstrap_mean,
+    bootstrap_median,
+    plain,
+    quantiles,
+)
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -183,15 +189,12 @@ def _score(
     parameters: int | None,
 ) -> OneShotScore:
     errors = ((ends[0] - task.end_x) ** 2).mean((1, 2))
-    # between a number and infinity there is no quantile
-    method: Literal["linear", "closest_observation"]
-    method = "linear" if np.isfinite(errors).all() else "closest_observation"
     clean = clean_subset(task)
     return OneShotScore(
         label,
         Interval(float(errors.mean()), *bootstrap_mean(errors)),
         Interval(float(np.median(errors)), *bootstrap_median(errors[:, None])),
-        float(np.quantile(errors, 0.95, method=method)),
+        float(quantiles(errors, [0.95])[0]),
         float(errors[clean].mean()) if clean.any() else None,
         float(((ends[1] - task.end_v) ** 2).mean()),
         1e3 * seconds,

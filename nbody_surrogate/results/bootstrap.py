@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +17,7 @@ __all__ = [
     "known",
     "known_median",
     "plain",
+    "quantiles",
 ]
 
 RESAMPLES = 2000  # 50 beyond each end of the interval: its ends are steady to some percent
@@ -133,11 +134,16 @@ def bootstrap_median(values: Float64[np.ndarray, "S F"], seed: int = 0) -> tuple
 def _ends(resampled: np.ndarray) -> tuple[float, float]:
     """Return the ends of the interval."""
     tail = (1 - CONFIDENCE) / 2
-    # between a number and infinity, the error of what failed, there is none
-    method: Literal["linear", "closest_observation"]
-    method = "linear" if np.isfinite(resampled).all() else "closest_observation"
-    low, high = np.quantile(resampled, [tail, 1 - tail], method=method)
+    low, high = quantiles(resampled, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def quantiles(values: Float64[np.ndarray, " S"], shares: list[float]) -> np.ndarray:
+    """Return quantiles; where some values are infinite, values of the sample itself."""
+    if np.isfinite(values).all():
+        return np.asarray(np.quantile(values, shares))
+    # between a number and infinity, the error of what failed, there is none
+    return np.asarray(np.quantile(values, shares, method="closest_observation"))
 
 
 @dataclass(frozen=True)
