@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # the one needs torch, and cards do not
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = ["Card", "CardSystem"]
 
@@ -18,37 +22,77 @@ class CardSystem(BaseModel):
     spec: dict[str, float | int | str | bool | list[float | None] | None] = Field(
         description="the parameters that the motion depends on"
     )
-    time_range: tuple[float, float] = Field(description="earliest and latest in the training data")
+    time_range: tuple[float, float] | None = Field(
+        default=None, description="earliest and latest in the training data, where it is known"
+    )
 
 
 class Card(BaseModel):
     """What a set of weights is for, and how it came about.
 
     The systems' parameters and the frame spacing are part of what was learned, so a run
-    with others is refused. Particle numbers and times outside the range are only warned about. All
-    quantities are in reduced units.
+    with others is refused. Particle numbers and times outside the range are only warned about. What
+    is not known, as of a model that was trained elsewhere, is left open: None, or nothing, and then
+    nothing is refused or warned about for it. All quantities are in reduced units.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    systems: tuple[CardSystem, ...] = Field(min_length=1, description="trained on, one or more")
-    frame_dt: float = Field(gt=0, description="time between frames")
+    systems: tuple[CardSystem, ...] = Field(default=(), description="trained on, one or more")
+    frame_dt: float | None = Field(default=None, gt=0, description="time between frames")
     horizon: float | None = Field(
         default=None, gt=0, description="time from the last frame to the answer, in one shot"
     )
-    particles: tuple[int, int] = Field(description="least and largest number N")
-    charges: tuple[float, float] = Field(description="range of |q|")
-    masses: tuple[float, float] = Field(description="least and largest mass")
+    particles: tuple[int, int] | None = Field(
+        default=None, description="least and largest number N"
+    )
+    charges: tuple[float, float] | None = Field(default=None, description="range of |q|")
+    masses: tuple[float, float] | None = Field(default=None, description="least and largest mass")
     closest: float | None = Field(
         default=None, ge=0, description="smallest distance of a pair in the frames of training"
     )
     fastest: float | None = Field(default=None, gt=0, description="largest speed there")
     dtype: Literal["float32", "float64"] = Field(default="float32", description="of the weights")
-    symmetries: tuple[str, ...] = Field(description="what holds exactly, by names of systems'")
-    training_data_hash: str = Field(description="SHA-256 over the data that were trained on")
+    symmetries: tuple[str, ...] = Field(
+        default=(), description="what holds exactly, by names of systems'"
+    )
+    training_data_hash: str = Field(
+        default="", description="SHA-256 over the data that were trained on"
+    )
     training: dict[str, float | int | str] = Field(
         default_factory=dict, description="how it went: steps, minutes, what it began with"
     )
+
+    @classmethod
+    def of(
+        cls,
+        model: AbstractSurrogate,
+        system: AbstractSystem | None = None,
+        frame_dt: float | None = None,
+    ) -> Card:
+        """Return the card of a model in memory: what it says of itself, the rest is open.
+
+        Parameters
+        ----------
+        model : AbstractSurrogate
+        system : AbstractSystem, optional
+            That it was trained on; by default open.
+        frame_dt : float, optional
+            Time between frames there; by default open.
+
+        Returns
+        -------
+        Card
+        """
+        systems: tuple[CardSystem, ...] = ()
+        if system is not None:
+            systems = (CardSystem(system=system.name, spec=system.spec.of_forces()),)
+        return cls(
+            systems=systems,
+            frame_dt=frame_dt,
+            dtype=str(model.dtype).removeprefix("torch."),  # type: ignore[arg-type]
+            symmetries=tuple(sorted(model.symmetries)),
+        )
 
     @property
     def training_minutes(self) -> float | None:
