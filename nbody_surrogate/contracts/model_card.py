@@ -23,7 +23,7 @@ class CardSystem(BaseModel):
         description="the parameters that the motion depends on"
     )
     time_range: tuple[float, float] | None = Field(
-        default=None, description="earliest and latest in the training data, where it is known"
+        description="earliest and latest in the training data, where it is known"
     )
 
 
@@ -38,27 +38,21 @@ class Card(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    systems: tuple[CardSystem, ...] = Field(default=(), description="trained on, one or more")
-    frame_dt: float | None = Field(default=None, gt=0, description="time between frames")
+    systems: tuple[CardSystem, ...] = Field(description="trained on, one or more")
+    frame_dt: float | None = Field(gt=0, description="time between frames")
     horizon: float | None = Field(
         default=None, gt=0, description="time from the last frame to the answer, in one shot"
     )
-    particles: tuple[int, int] | None = Field(
-        default=None, description="least and largest number N"
-    )
-    charges: tuple[float, float] | None = Field(default=None, description="range of |q|")
-    masses: tuple[float, float] | None = Field(default=None, description="least and largest mass")
+    particles: tuple[int, int] | None = Field(description="least and largest number N")
+    charges: tuple[float, float] | None = Field(description="range of |q|")
+    masses: tuple[float, float] | None = Field(description="least and largest mass")
     closest: float | None = Field(
         default=None, ge=0, description="smallest distance of a pair in the frames of training"
     )
     fastest: float | None = Field(default=None, gt=0, description="largest speed there")
     dtype: Literal["float32", "float64"] = Field(default="float32", description="of the weights")
-    symmetries: tuple[str, ...] = Field(
-        default=(), description="what holds exactly, by names of systems'"
-    )
-    training_data_hash: str = Field(
-        default="", description="SHA-256 over the data that were trained on"
-    )
+    symmetries: tuple[str, ...] = Field(description="what holds exactly, by names of systems'")
+    training_data_hash: str = Field(description="SHA-256 over the data that were trained on")
     training: dict[str, float | int | str] = Field(
         default_factory=dict, description="how it went: steps, minutes, what it began with"
     )
@@ -86,12 +80,18 @@ class Card(BaseModel):
         """
         systems: tuple[CardSystem, ...] = ()
         if system is not None:
-            systems = (CardSystem(system=system.name, spec=system.spec.of_forces()),)
+            systems = (
+                CardSystem(system=system.name, spec=system.spec.of_forces(), time_range=None),
+            )
         return cls(
             systems=systems,
             frame_dt=frame_dt,
             dtype=str(model.dtype).removeprefix("torch."),  # type: ignore[arg-type]
+            particles=None,
+            charges=None,
+            masses=None,
             symmetries=tuple(sorted(model.symmetries)),
+            training_data_hash="",
         )
 
     @property
