@@ -73,7 +73,7 @@ def test_weights_card_log_summary_and_figure(tiny, tmp_path):
     assert len(summary["train"]) == 2
     assert summary["symmetry_error"] < 1e-5
     assert summary["diagnosis"] == found
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.rglob("*.part"))
 
     system = make_system("charged")
