@@ -102,8 +102,8 @@ class Loss:
 
     def _of(self, which: int, squared: Tensor) -> Tensor:
         """Weigh squared errors (2, F) of positions and velocities."""
-        # the smallest scale keeps a frame without any error from making the mean nothing
-        positions = squared[0].detach().clamp(min=SMALLEST_SCALE)
+        # clamped, as a frame without any error would make the mean nothing
+        positions = squared[0].detach().clamp(min=torch.finfo(squared.dtype).tiny)
         self.residual = positions.log().mean().mul(0.5).exp().item()
         share = torch.tensor(self._weights).to(squared)
         if self._kind == "mse":
