@@ -55,11 +55,11 @@ def trainer_of(recipe, folder):
 
 
 def train(recipe, folder, stop_at=None):
-    """Train and return the losses; stop in the middle of step `stop_at`."""
-    losses = []
+    """Train and return the residuals; stop in the middle of step `stop_at`."""
+    residuals = []
 
-    def tick(step, loss, validation):
-        losses.append(loss)
+    def tick(step, residual, validation):
+        residuals.append(residual)
         if step == stop_at:
             raise StopError
 
@@ -68,7 +68,7 @@ def train(recipe, folder, stop_at=None):
         trainer.run(tick)
     except StopError:
         assert stop_at is not None
-    return losses
+    return residuals
 
 
 def left(folder):

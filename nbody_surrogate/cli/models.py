@@ -47,8 +47,8 @@ def _cells(model: Model) -> list[str]:
         model.name,
         model.surrogate,
         ", ".join(dict.fromkeys(each.system for each in card.systems)),
-        f"{card.particles[0]} to {card.particles[1]}",
-        f"{card.frame_dt:g}",
+        "" if card.particles is None else f"{card.particles[0]} to {card.particles[1]}",
+        "" if card.frame_dt is None else f"{card.frame_dt:g}",
         str(sum(p.numel() for p in network.parameters())),
         f"{(model.folder / 'model.safetensors').stat().st_size / 1e3:.0f}",
     ]

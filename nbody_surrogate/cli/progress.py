@@ -35,7 +35,7 @@ def progress_bar(
 def training_bar(
     steps: int, *, hidden: bool = False
 ) -> Iterator[Callable[[int, float, float | None], None]]:
-    """Yield a callable that takes the step, its loss and the latest validation error."""
+    """Yield a callable that takes the step, its residual and the latest validation error."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
@@ -43,13 +43,13 @@ def training_bar(
 
     console = PlainConsole(fold=True, stderr=True)
     silent = hidden or not console.is_terminal
-    words = TextColumn("loss {task.fields[loss]}  one step {task.fields[error]}")
+    words = TextColumn("residual {task.fields[residual]}  one step {task.fields[error]}")
     columns = ("training", BarColumn(), MofNCompleteColumn(), Remaining(), words)
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
-        task = bar.add_task("", total=steps, loss="", error="")
+        task = bar.add_task("", total=steps, residual="", error="")
 
-        def tick(step: int, loss: float, error: float | None) -> None:
+        def tick(step: int, residual: float, error: float | None) -> None:
             shown = "" if error is None else f"{error:.2e}"
-            bar.update(task, completed=step, loss=f"{loss:.4g}", error=shown)
+            bar.update(task, completed=step, residual=f"{residual:.3g}", error=shown)
 
         yield tick

@@ -40,10 +40,10 @@ def train(
 ) -> None:
     """Train a surrogate by the recipe CONFIG, a TOML file.
 
-    The run folder gets the recipe, the data that are made, checkpoints, `log.jsonl`, `loss.png`,
-    `summary.json` and, in `weights/`, the model that `nbody-sim run --weights` takes. A run that
-    was stopped goes on by `--resume FOLDER`, or by the same command again, and ends with the bits
-    of one that was not.
+    The run folder gets the recipe, the data that are made, checkpoints, `log.jsonl`,
+    `training.png`, `summary.json` and, in `weights/`, the model that `nbody-sim run --weights`
+    takes. A run that was stopped goes on by `--resume FOLDER`, or by the same command again, and
+    ends with the bits of one that was not.
     """
     import torch
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         NEIGHBOURS,
         PERIODIC_BOX,
     )
+    from nbody_surrogate.contracts.configurations import Configurations, fits, paired
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
@@ -62,6 +63,7 @@ else:
                 "NEIGHBOURS",
                 "PERIODIC_BOX",
             ],
+            "nbody_surrogate.contracts.configurations": ["Configurations", "fits", "paired"],
             "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
@@ -120,6 +122,7 @@ __all__ = [
     "Card",
     "CardSystem",
     "Carry",
+    "Configurations",
     "Draw",
     "FieldLaw",
     "ForceLaws",
@@ -148,8 +151,10 @@ __all__ = [
     "Tick",
     "every_pair",
     "field_acceleration",
+    "fits",
     "neighbour_pairs",
     "pair_force",
+    "paired",
     "resolve_device",
     "resolve_dtype",
     "stacked",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:  # the one needs torch, and cards do not
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = ["Card", "CardSystem"]
 
@@ -18,27 +22,30 @@ class CardSystem(BaseModel):
     spec: dict[str, float | int | str | bool | list[float | None] | None] = Field(
         description="the parameters that the motion depends on"
     )
-    time_range: tuple[float, float] = Field(description="earliest and latest in the training data")
+    time_range: tuple[float, float] | None = Field(
+        description="earliest and latest in the training data, where it is known"
+    )
 
 
 class Card(BaseModel):
     """What a set of weights is for, and how it came about.
 
     The systems' parameters and the frame spacing are part of what was learned, so a run
-    with others is refused. Particle numbers and times outside the range are only warned about. All
-    quantities are in reduced units.
+    with others is refused. Particle numbers and times outside the range are only warned about. What
+    is not known, as of a model that was trained elsewhere, is left open: None, or nothing, and then
+    nothing is refused or warned about for it. All quantities are in reduced units.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    systems: tuple[CardSystem, ...] = Field(min_length=1, description="trained on, one or more")
-    frame_dt: float = Field(gt=0, description="time between frames")
+    systems: tuple[CardSystem, ...] = Field(description="trained on, one or more")
+    frame_dt: float | None = Field(gt=0, description="time between frames")
     horizon: float | None = Field(
         default=None, gt=0, description="time from the last frame to the answer, in one shot"
     )
-    particles: tuple[int, int] = Field(description="least and largest number N")
-    charges: tuple[float, float] = Field(description="range of |q|")
-    masses: tuple[float, float] = Field(description="least and largest mass")
+    particles: tuple[int, int] | None = Field(description="least and largest number N")
+    charges: tuple[float, float] | None = Field(description="range of |q|")
+    masses: tuple[float, float] | None = Field(description="least and largest mass")
     closest: float | None = Field(
         default=None, ge=0, description="smallest distance of a pair in the frames of training"
     )
@@ -49,6 +56,43 @@ class Card(BaseModel):
     training: dict[str, float | int | str] = Field(
         default_factory=dict, description="how it went: steps, minutes, what it began with"
     )
+
+    @classmethod
+    def of(
+        cls,
+        model: AbstractSurrogate,
+        system: AbstractSystem | None = None,
+        frame_dt: float | None = None,
+    ) -> Card:
+        """Return the card of a model in memory: what it says of itself, the rest is open.
+
+        Parameters
+        ----------
+        model : AbstractSurrogate
+        system : AbstractSystem, optional
+            That it was trained on; by default open.
+        frame_dt : float, optional
+            Time between frames there; by default open.
+
+        Returns
+        -------
+        Card
+        """
+        systems: tuple[CardSystem, ...] = ()
+        if system is not None:
+            systems = (
+                CardSystem(system=system.name, spec=system.spec.of_forces(), time_range=None),
+            )
+        return cls(
+            systems=systems,
+            frame_dt=frame_dt,
+            dtype=str(model.dtype).removeprefix("torch."),  # type: ignore[arg-type]
+            particles=None,
+            charges=None,
+            masses=None,
+            symmetries=tuple(sorted(model.symmetries)),
+            training_data_hash="",
+        )
 
     @property
     def training_minutes(self) -> float | None:

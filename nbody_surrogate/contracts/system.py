@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.configurations import fits, paired
 from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden, demand_hidden
 from nbody_surrogate.contracts.memory import demand_memory, start_bytes
@@ -35,6 +36,7 @@ LARGE = 10**9
 """Bytes of starts with couplings above which it is worth a look whether there are some."""
 
 Vectors = Float64[np.ndarray, "B N D"]
+Frames = Float64[np.ndarray, "... N D"]
 
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
@@ -202,34 +204,59 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     @final
     def acceleration(
         self,
-        x: Vectors,
-        v: Vectors,
+        x: np.ndarray,
+        v: np.ndarray,
         particles: Particles,
         hidden: Hidden = NOTHING_HIDDEN,
         neighbours: Neighbours | None = None,
-    ) -> Vectors:
+    ) -> Frames:
         """Total acceleration.
 
         Parameters
         ----------
-        x, v : ndarray, shape (B, N, D)
+        x, v : ndarray, shape (..., N, D)
+            Such as (B, N, D) of a state, or the frames (T, N, D) of a run.
         particles : Particles
+            One set for all, or one for each along the first axis of `x`.
         hidden : mapping of str to ndarray, shapes (B, N, ...)
-            All of the system's hidden variables, where it has some.
+            All of the system's hidden variables, where it has some; `x` is then (B, N, D).
         neighbours : Neighbours, optional
-            A list that covers `x`, of a system that asks for one; by default it is made anew.
+            A list that covers `x` (B, N, D), of a system that asks for one; by default it is made
+            anew.
 
         Returns
         -------
-        ndarray, shape (B, N, D)
+        ndarray, shape (..., N, D)
 
         Raises
         ------
         InputError
-            If hidden variables are missing.
+            If shapes do not fit, or hidden variables are missing.
         PluginError
             If the system's forces are not float64 arrays of that shape, or raise.
         """
+        if fits(particles, x, v):
+            return self._acceleration(x, v, particles, hidden, neighbours)
+        configurations = paired(particles, x, v)
+        if hidden or neighbours is not None:
+            raise InputError(
+                f"`x` must be of shape (B, N, D) with (B, N) = {particles.charges.shape} beside "
+                f"hidden variables or neighbours, got {np.shape(x)}"
+            )
+        return configurations.evaluate(
+            lambda x, v, few: self._acceleration(x, v, few, hidden, None)
+        )
+
+    @final
+    def _acceleration(
+        self,
+        x: Vectors,
+        v: Vectors,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Vectors:
+        """Total acceleration of configurations that fit their particles."""
         origin, shape, near = self.origin, x.shape, self._near(x, neighbours)
         if near is None:
             total = array_of(origin, self.pair_acceleration, shape, x, particles)
@@ -243,34 +270,44 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         return total if behind is None else total + behind
 
     @final
-    def invariants(self, x: Vectors, v: Vectors, particles: Particles) -> Invariants:
-        """Energy, kinetic energy, momentum and angular momentum of each trajectory.
+    def invariants(self, x: np.ndarray, v: np.ndarray, particles: Particles) -> Invariants:
+        """Energy, kinetic energy, momentum and angular momentum of each configuration.
 
         Parameters
         ----------
-        x, v : ndarray, shape (B, N, D)
+        x, v : ndarray, shape (..., N, D)
+            Such as (B, N, D) of a state, or the frames (T, N, D) of a run.
         particles : Particles
+            One set for all, or one for each along the first axis of `x`.
 
         Returns
         -------
         Invariants
+            With the axes in front of N and D.
 
         Raises
         ------
+        InputError
+            If shapes do not fit.
         PluginError
             If the system's energies are no float64 array of shape (B,), or it raises.
         """
-        potential = array_of(self.origin, self.potential_energy, x.shape[:1], x, particles)
-        masses = particles.masses[..., None]
-        kinetic = 0.5 * (masses * v * v).sum((1, 2))
+        every = paired(particles, x, v)
+        potential = every.evaluate(
+            lambda x, v, few: array_of(self.origin, self.potential_energy, x.shape[:1], x, few)
+        )
+        shape = (*every.lead, particles.n)
+        place, velocity = (y.reshape(*shape, -1) for y in (every.x, every.v))
+        masses = particles.masses[every.which].reshape(*shape, 1)
+        kinetic = 0.5 * (masses * velocity * velocity).sum((-2, -1))
         # np.cross takes vectors of space only; those of the plane are deprecated since NumPy 2.0
-        axial = x[..., 0] * v[..., 1] - x[..., 1] * v[..., 0]
-        spin = axial[..., None] if x.shape[2] == 2 else np.cross(x, v)
+        axial = place[..., 0] * velocity[..., 1] - place[..., 1] * velocity[..., 0]
+        spin = axial[..., None] if place.shape[-1] == 2 else np.cross(place, velocity)
         return Invariants(
             energy=kinetic + potential,
             kinetic=kinetic,
-            momentum=(masses * v).sum(1),
-            angular_momentum=(masses * spin).sum(1),
+            momentum=(masses * velocity).sum(-2),
+            angular_momentum=(masses * spin).sum(-2),
         )
 
     @final

@@ -44,22 +44,23 @@ class SystemSpec(BaseModel):
 
 
 class Invariants(NamedTuple):
-    """Quantities of motion in reduced units, one row per trajectory.
+    """Quantities of motion in reduced units, one row per configuration.
 
     Attributes
     ----------
-    energy : ndarray, shape (B,)
-        NaN where the system has no potential energy.
-    kinetic : ndarray, shape (B,)
-    momentum : ndarray, shape (B, D)
-    angular_momentum : ndarray, shape (B, 1) for D = 2, (B, 3) for D = 3
+    energy : ndarray, shape (...)
+        NaN where the system has no potential energy. The axes are those of the positions in front
+        of particles and space: (B,) of a state, (T,) of the frames of a run.
+    kinetic : ndarray, shape (...)
+    momentum : ndarray, shape (..., D)
+    angular_momentum : ndarray, shape (..., 1) for D = 2, (..., 3) for D = 3
         About the origin.
     """
 
-    energy: Float64[np.ndarray, " B"]
-    kinetic: Float64[np.ndarray, " B"]
-    momentum: Float64[np.ndarray, "B D"]
-    angular_momentum: Float64[np.ndarray, "B A"]
+    energy: Float64[np.ndarray, "..."]
+    kinetic: Float64[np.ndarray, "..."]
+    momentum: Float64[np.ndarray, "... D"]
+    angular_momentum: Float64[np.ndarray, "... A"]
 
 
 class Draw(NamedTuple):

@@ -11,6 +11,9 @@ from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["card_text"]
 
+OPEN = "not known"
+"""Stands for what a card leaves open."""
+
 Rows = list[dict[str, Any]]
 """Scores as plain types, as an evaluation's file holds them."""
 
@@ -59,7 +62,7 @@ def _purpose(card: Card) -> list[str]:
     """Say what the model is for, and what it is not."""
     lines = [_system_line(each.system, each.spec, each.time_range) for each in card.systems]
     lines += [
-        f"- frames {card.frame_dt:g} apart; {card.particles[0]} to {card.particles[1]} particles; "
+        f"- frames {_number(card.frame_dt)} apart; {_span(card.particles)} particles; "
         f"charges of {_span(card.charges)} (absolute), masses of {_span(card.masses)}.",
         "",
     ]
@@ -90,12 +93,19 @@ def _training(network: AbstractSurrogate, card: Card) -> list[str]:
     ]
 
 
-def _system_line(name: str, spec: dict[str, Any], times: tuple[float, float]) -> str:
+def _system_line(name: str, spec: dict[str, Any], times: tuple[float, float] | None) -> str:
     values = ", ".join(f"{key} {value}" for key, value in spec.items())
-    return f"- system `{name}` ({values}), times {times[0]:g} to {times[1]:g}"
+    until = OPEN if times is None else f"{times[0]:g} to {times[1]:g}"
+    return f"- system `{name}` ({values}), times {until}"
 
 
-def _span(values: tuple[float, float]) -> str:
+def _number(value: float | None) -> str:
+    return OPEN if value is None else f"{value:g}"
+
+
+def _span(values: tuple[float, float] | None) -> str:
+    if values is None:
+        return OPEN
     return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g} to {values[1]:g}"
 
 

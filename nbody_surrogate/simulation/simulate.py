@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
@@ -16,7 +17,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
-from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.integrators.build import as_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
@@ -27,6 +28,9 @@ from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder, demand_frames_memory
 
+if TYPE_CHECKING:  # it needs torch
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+
 __all__ = ["roll_out", "simulate"]
 
 
@@ -35,7 +39,7 @@ def simulate(
     state: State,
     particles: Particles,
     frames: int,
-    integrator: str | AbstractIntegrator = "dop853",
+    integrator: str | AbstractIntegrator | AbstractSurrogate = "dop853",
     *,
     guard: str | Guard | None = None,
     dt: float | None = None,
@@ -53,8 +57,9 @@ def simulate(
     particles : Particles, shape (B, N)
     frames : int
         Frames after the start, at least 1; the result has T = frames + 1.
-    integrator : str or AbstractIntegrator
-        A name of the registry, with default options, or an instance.
+    integrator : str, AbstractIntegrator or AbstractSurrogate
+        A name of the registry, with default options; an instance; or a model in memory, which is
+        taken as one for this system, as nothing else is known of it.
     guard : Guard or {"warn", "stop", "fallback"}, optional
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.
@@ -93,12 +98,11 @@ def simulate(
         raise InputError(f"`frames` must be at least 1, got {frames}")
     demand_frames_memory(state, frames, 2 if verify else 1)
     own = as_observers(observers)
-    if isinstance(integrator, str):
-        integrator = make_integrator(integrator)
     dt = system.spec.frame_dt if dt is None else dt
-    tight = sharper(integrator) if verify else None
+    method = as_integrator(integrator, system)
+    tight = sharper(method) if verify else None
     # from here on whatever may be refused is, before a file is made or a frame computed
-    carry = integrator.start(system, state, particles, dt)
+    carry = method.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
     if output is not None:
         refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
@@ -106,14 +110,14 @@ def simulate(
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard
         guard.check(system)
-        monitor = GuardMonitor(guard, integrator, carry.problem, state, frames)
+        monitor = GuardMonitor(guard, method, carry.problem, state, frames)
     with ExitStack() as held:
         writers: list[Observer] = []
         if output is not None:
-            writers = _writers(held, output, integrator, carry, frames, verify, monitor)
+            writers = _writers(held, output, method, carry, frames, verify, monitor)
         info = RunInfo(
             system=system.description,
-            method=integrator.description,
+            method=method.description,
             versions=versions(),
             seed=state.seed,
             identifier="" if output is None else uuid4().hex,
@@ -125,7 +129,7 @@ def simulate(
             truth = Recorder(tight, tight_carry, state, frames, info)
             roll_out(truth, [], ticks)
             ticks.before = frames
-        run = Recorder(integrator, carry, state, frames, info, truth)
+        run = Recorder(method, carry, state, frames, info, truth)
         watching: list[Observer] = [] if monitor is None else [monitor]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)

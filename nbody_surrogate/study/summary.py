@@ -85,6 +85,7 @@ class _Found:
         self.not_done: dict[int, str] = {}
         for seed in study.seeds:
             path = result_path(StudyJob(study, folder, place, Cell(model, place, seed), 1))
+            result: dict[str, Any]
             result = read_json(path) if path.is_file() else {"status": "missing"}
             if result["status"] == "done":
                 for key in ("row", "rotated"):

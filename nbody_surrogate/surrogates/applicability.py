@@ -51,32 +51,37 @@ class Applicability:
         """
         self._check_system(problem.system)
         self._check_stepper(problem.particles.n)
-        if not same_spacing(problem.dt, self.card.frame_dt):
+        known = self.card.frame_dt
+        if known is not None and not same_spacing(problem.dt, known):
             raise InputError(
-                f"`frame_dt` is {self.card.frame_dt} in what {self.name} was trained on, got "
-                f"{problem.dt}; use {self.card.frame_dt}, other weights or a solver"
+                f"`frame_dt` is {known} in what {self.name} was trained on, got "
+                f"{problem.dt}; use {known}, other weights or a solver"
             )
         self._check_symmetries(problem.system)
 
     def _check_system(self, system: AbstractSystem) -> None:
         """Demand a system that the model was trained on, with the same parameters."""
         names = [trained.system for trained in self.card.systems]
-        if system.name not in names:
+        trained_on = self._trained_on(system)
+        if names and trained_on is None:
             known = " and ".join(map(repr, dict.fromkeys(names)))
             raise InputError(
                 f"`integrator` {self.name} was trained on system {known}, "
                 f"got {system.name!r}; use that system, or --weights trained on this one"
             )
         given = system.spec.model_dump(mode="json")
-        for key, value in self._trained_on(system).spec.items():
+        for key, value in ({} if trained_on is None else trained_on.spec).items():
             if given.get(key) != value:
                 raise InputError(
                     f"`{key}` is {value} in what {self.name} was trained on, got "
                     f"{given.get(key)}; use {value}, other weights or a solver"
                 )
 
-    def _trained_on(self, system: AbstractSystem) -> CardSystem:
-        """Return the card's entry for a system: the one with its parameters, if there is one."""
+    def _trained_on(self, system: AbstractSystem) -> CardSystem | None:
+        """Return the card's entry for a system: the one with its parameters, if there is one.
+
+        None where the card has no entry of that name.
+        """
         given = system.spec.model_dump(mode="json")
         named = [trained for trained in self.card.systems if trained.system == system.name]
         fitting = [
@@ -84,15 +89,16 @@ class Applicability:
             for trained in named
             if all(given.get(key) == value for key, value in trained.spec.items())
         ]
-        return (fitting or named)[0]
+        return next(iter(fitting or named), None)
 
     def _check_stepper(self, n: int) -> None:
         """Demand a model that answers for the next frame, of so many particles."""
         card, only = self.card, self.model.fixed_particles
-        if card.horizon is not None and not same_spacing(card.horizon, card.frame_dt):
+        spacing = card.frame_dt or math.inf  # open: any horizon is another
+        if card.horizon is not None and not same_spacing(card.horizon, spacing):
             raise InputError(
                 f"`integrator` {self.name} answers {card.horizon:g} time units after frames that "
-                f"are {card.frame_dt:g} apart, in one shot, so it is no stepper; score it by "
+                f"are {spacing:g} apart, in one shot, so it is no stepper; score it by "
                 "nbody-sim evaluate with a `dataset`"
             )
         if only not in (None, n):
@@ -116,11 +122,12 @@ class Applicability:
     def warn_outside_ranges(self, problem: Problem) -> None:
         """Warn of particle numbers, charges and masses that the training did not have."""
         particles = problem.particles
-        for label, values, (lowest, highest) in (
+        for label, values, known in (
             ("particles", (particles.n, particles.n), self.card.particles),
             ("|charges|", _range(abs(particles.charges)), self.card.charges),
             ("masses", _range(particles.masses), self.card.masses),
         ):
+            lowest, highest = known or (-math.inf, math.inf)
             if values[0] < lowest or values[1] > highest:
                 warnings.warn(
                     f"{self.name} was trained for {label} from {lowest:g} to {highest:g}, "
@@ -131,7 +138,9 @@ class Applicability:
 
     def warn_outside_times(self, problem: Problem, frame: int) -> None:
         """Warn where a run up to some frame leaves the times of the training."""
-        earliest, latest = self._trained_on(problem.system).time_range
+        if (times := self._times(problem.system)) is None:
+            return
+        earliest, latest = times
         slack = SAME_TIME * max(abs(earliest), abs(latest))
         if problem.t0 < earliest - slack or problem.time(frame) > latest + slack:
             warnings.warn(
@@ -143,13 +152,18 @@ class Applicability:
 
     def limits(self, system: AbstractSystem) -> Limits:
         """Return the ranges of the card, for a guard to watch."""
-        card = self.card
+        card, times = self.card, self._times(system)
         return Limits(
             closest=card.closest or 0.0,
             fastest=math.inf if card.fastest is None else card.fastest,
-            most=card.particles[1],
-            longest=self._trained_on(system).time_range[1],
+            most=math.inf if card.particles is None else card.particles[1],
+            longest=math.inf if times is None else times[1],
         )
+
+    def _times(self, system: AbstractSystem) -> tuple[float, float] | None:
+        """Return the times of the training, where they are known."""
+        trained_on = self._trained_on(system)
+        return None if trained_on is None else trained_on.time_range
 
 
 def _span(lowest: float, highest: float) -> str:

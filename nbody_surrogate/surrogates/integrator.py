@@ -65,17 +65,20 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     Parameters
     ----------
-    name : str
-        The surrogate's registered name.
-    model, card : optional
-        A model in memory, in place of a folder of weights.
+    surrogate : str or AbstractSurrogate
+        The surrogate's registered name, or a model in memory, which is copied.
+    model : AbstractSurrogate, optional
+        A model in memory beside a name, in place of a folder of weights.
+    card : Card, optional
+        What the model in memory is for; by default all that it does not say of itself is open, and
+        nothing is refused for it.
     **options
         See `SurrogateOptions`.
 
     Raises
     ------
     InputError
-        If an option is wrong, or there are no weights.
+        If an option is wrong, there are no weights, or `surrogate` is neither name nor model.
     FileFormatError
         If the weights cannot be read.
     """
@@ -84,20 +87,32 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     def __init__(
         self,
-        name: str,
+        surrogate: str | AbstractSurrogate,
         *,
         model: AbstractSurrogate | None = None,
         card: Card | None = None,
         **options: Any,
     ) -> None:
+        if isinstance(surrogate, AbstractSurrogate):
+            if model is not None:
+                raise InputError("`model` goes with a name; `surrogate` is a model already")
+            name, model = name_of(surrogate), surrogate
+        elif isinstance(surrogate, str):
+            name = surrogate
+        else:
+            raise InputError(
+                "`surrogate` must be a registered name or an AbstractSurrogate, "
+                f"got {type(surrogate).__name__}"
+            )
         self.name = name
         super().__init__(**options)
         self.device = resolve_device(self.options.device)
         self.digest = "in memory"
-        if (model is None) != (card is None) or (model is not None and self.options.weights):
-            raise InputError("`model` and `card` go together, and without `weights`")
-        if model is None or card is None:
+        if (model is None and card is not None) or (model is not None and self.options.weights):
+            raise InputError("`card` goes with a model in memory, and that without `weights`")
+        if model is None:
             model, card, self.digest = self._load(self.options.weights)
+        card = Card.of(model) if card is None else card
         dtype = model.dtype if self.options.dtype is None else resolve_dtype(self.options.dtype)
         if self.device.type == "mps" and dtype is torch.float64:
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
@@ -266,3 +281,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         return ParticleTensors.from_particles(
             problem.particles, self.device, self.model.dtype, field
         )
+
+
+def name_of(model: AbstractSurrogate) -> str:
+    """Return what a model in memory is called: its registered name, or else that of its class."""
+    cls = type(model)
+    return origin_of(cls, "surrogate", cls.__name__.lower()).name

@@ -75,13 +75,15 @@ def surrogate_case(
     else:
         model, card = _fresh(name, cls, system, config or {})
     model = model.double().eval()
-    trained = card.systems[0]
-    n = model.fixed_particles or min(max(FEW, card.particles[0]), card.particles[1])
+    origin = origin_of(cls, "surrogate", name)
+    if not card.systems:
+        raise failed(origin, "Config", "must have a card that names a system, got an open one")
+    trained, (least, most) = card.systems[0], card.particles or (FEW, FEW)
+    n = model.fixed_particles or min(max(FEW, least), most)
 
     def make(**options: Any) -> SurrogateIntegrator:
         return SurrogateIntegrator(name, model=model, card=card, device="cpu", **options)
 
-    origin = origin_of(cls, "surrogate", name)
     return SurrogateCase(origin, make, make_system(trained.system, **trained.spec), n, model, card)
 
 

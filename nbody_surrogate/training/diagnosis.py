@@ -11,7 +11,7 @@ from nbody_surrogate.training.validation import Score
 __all__ = ["diagnose"]
 
 GAP = 1.5  # validation over training error, from which on it is called over-fitting
-FALLING = 0.05  # of the loss, in the last tenth of the steps
+FALLING = 0.05  # of the residual, in the last tenth of the steps
 ASYMMETRIC = 1e-3  # over the increments, far beyond rounding of float32
 
 
@@ -43,11 +43,11 @@ def _gaps(train: list[Score | None], validation: list[Score | None]) -> list[str
 
 
 def _convergence(log: list[dict[str, Any]]) -> list[str]:
-    losses = [entry["loss"] for entry in log if "loss" in entry]
-    if len(losses) < 10:
+    residuals = [entry["residual"] for entry in log if "residual" in entry]
+    if len(residuals) < 10:
         return []
-    tenth = max(len(losses) // 10, 1)
-    before, last = np.mean(losses[-2 * tenth : -tenth]), np.mean(losses[-tenth:])
+    tenth = max(len(residuals) // 10, 1)
+    before, last = np.mean(residuals[-2 * tenth : -tenth]), np.mean(residuals[-tenth:])
     if last < (1 - FALLING) * before:
-        return ["slow convergence: the loss still falls; more `steps` would help"]
+        return ["slow convergence: the residual still falls; more `steps` would help"]
     return []

@@ -11,14 +11,19 @@ __all__ = ["draw_log"]
 
 
 def draw_log(log: list[dict[str, Any]], path: Path) -> None:
-    """Draw the loss, and the one-step error of each source on validation, over steps."""
+    """Draw the typical residual, and the one-step error of each source on validation, over steps.
+
+    Not the loss: it is divided by scales that follow the errors, so it rises while they fall.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    losses = [entry for entry in log if "validation" not in entry]
-    above.plot([e["step"] for e in losses], [e["loss"] for e in losses], color="0.3")
-    above.set_ylabel("loss")
+    rows = [(entry["step"], entry["residual"]) for entry in log if "residual" in entry]
+    above.plot([step for step, _ in rows], [residual for _, residual in rows], color="0.3")
+    if rows:
+        above.set_yscale("log")
+    above.set_ylabel("typical residual\nof training")
     scored = [entry for entry in log if "validation" in entry]
     sources = len(scored[0]["validation"]) if scored else 0
     for number in range(sources):

@@ -29,6 +29,10 @@ class Loss:
     ----------
     scales : Tensor, shape (sources, quantiles, 2)
         s^2 of positions and velocities; NaN before the first batch of a source.
+    residual : float
+        Typical error of the latest batch: the geometric mean over its frames of the root mean
+        square residual of positions, in the units that the loss weighs them by. The loss itself is
+        no measure of progress, since the scales that it divides by follow the errors.
     """
 
     def __init__(self, recipe: Recipe, sources: int) -> None:
@@ -37,6 +41,7 @@ class Loss:
         self._weights = (1.0, recipe.velocity_weight)  # of positions and velocities
         shape = (sources, len(recipe.quantiles), 2)
         self.scales = torch.full(shape, math.nan, dtype=torch.float64)
+        self.residual = math.nan
 
     def __call__(
         self,
@@ -97,6 +102,9 @@ class Loss:
 
     def _of(self, which: int, squared: Tensor) -> Tensor:
         """Weigh squared errors (2, F) of positions and velocities."""
+        # clamped, as a frame without any error would make the mean nothing
+        positions = squared[0].detach().clamp(min=torch.finfo(squared.dtype).tiny)
+        self.residual = positions.log().mean().mul(0.5).exp().item()
         share = torch.tensor(self._weights).to(squared)
         if self._kind == "mse":
             return (share * squared.mean(1)).sum()

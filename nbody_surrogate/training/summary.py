@@ -72,7 +72,7 @@ def summarise(
         "diagnosis": found,
     }
     write_json(folder / "summary.json", summary)
-    draw_log(log, folder / "loss.png")
+    draw_log(log, folder / "training.png")
     return found
 
 

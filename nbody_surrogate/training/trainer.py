@@ -42,7 +42,7 @@ from nbody_surrogate.training.write_model_card import card_of, training_entry
 __all__ = ["Progress", "Trainer"]
 
 Progress = Callable[[int, float, float | None], None]
-"""Called with the step, its loss, and the latest validation error."""
+"""Called with the step, its typical residual, and the latest validation error."""
 
 
 @final
@@ -98,7 +98,8 @@ class Trainer:
         )
         self.loss = Loss(recipe, len(self.sources))
         self.step, self.seconds = 0, 0.0
-        self.losses: list[float] = []  # since the last checkpoint
+        self.losses: list[float] = []  # since the last checkpoint, as residuals are
+        self.residuals: list[float] = []
         self.best, self.since_best = math.inf, 0
         self.validation: float | None = None
         self._restore()
@@ -117,9 +118,10 @@ class Trainer:
             If the loss is no number any more, or memory runs out.
         """
         began = time.perf_counter() - self.seconds
-        while self.step < self.recipe.steps and not self._out_of_patience():
+        while not self._finished():
             loss = self._train_step()
             self.losses.append(loss)
+            self.residuals.append(self.loss.residual)
             self.seconds = time.perf_counter() - began
             last = self.step == self.recipe.steps
             if self.step % self.recipe.validate_every == 0 or last:
@@ -127,11 +129,14 @@ class Trainer:
             if self.step % self.recipe.checkpoint_every == 0 or last or self._out_of_patience():
                 self._save()
             if tick is not None:
-                tick(self.step, loss, self.validation)
+                tick(self.step, self.loss.residual, self.validation)
         model = type(self.model)
         return summarise(
             self.folder, self.recipe, model, self.sources, self.step, self.seconds, self.device
         )
+
+    def _finished(self) -> bool:
+        return self.step >= self.recipe.steps or self._out_of_patience()
 
     def _out_of_patience(self) -> bool:
         return 0 < self.recipe.patience <= self.since_best
@@ -233,8 +238,10 @@ class Trainer:
             "since_best": self.since_best,
             "validation": self.validation,
         }
-        self._log({"loss": math.fsum(self.losses) / len(self.losses)})
-        self.losses = []
+        count = len(self.losses)
+        means = {"loss": self.losses, "residual": self.residuals}
+        self._log({name: math.fsum(values) / count for name, values in means.items()})
+        self.losses, self.residuals = [], []
         save_checkpoint(self.folder, self.step, tensors, rest)
 
     def _restore(self) -> None:
@@ -256,4 +263,7 @@ class Trainer:
             raise damaged(self.folder, error) from None
         restore_optimizer(self.optimizer, dict(self.model.named_parameters()), tensors)
         cut_log(self.folder, self.step)
-        self.report(f"going on from step {self.step}")
+        if self._finished():
+            self.report(f"finished at step {self.step} before: nothing is trained")
+        else:
+            self.report(f"going on from step {self.step}")

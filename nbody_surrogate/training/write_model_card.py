@@ -68,7 +68,8 @@ def _systems(sources: list[Source]) -> tuple[CardSystem, ...]:
     for source in sources:
         spec, end = source.system.spec, float(source.spec.numbers[-1])
         key = (source.system.name, json.dumps(spec.of_forces(), sort_keys=True))
-        until = max(systems[key].time_range[1] if key in systems else 0.0, end * spec.frame_dt)
+        before = systems[key].time_range if key in systems else None
+        until = max(0.0 if before is None else before[1], end * spec.frame_dt)
         systems[key] = CardSystem(
             system=source.system.name, spec=spec.of_forces(), time_range=(0.0, until)
         )

@@ -213,14 +213,13 @@ def test_a_device_that_is_not_there(device):
 @pytest.mark.parametrize(
     "given",
     [
-        {"model": Ballistic()},
         {"card": make_card()},
         {"model": Ballistic(), "card": make_card(), "weights": "somewhere"},
     ],
-    ids=["no card", "no model", "and weights"],
+    ids=["no model", "and weights"],
 )
-def test_a_model_in_memory_comes_with_its_card_and_without_a_folder(given):
-    with pytest.raises(InputError, match="`model` and `card`"):
+def test_a_card_comes_with_a_model_in_memory_and_without_a_folder(given):
+    with pytest.raises(InputError, match="`card` goes with a model in memory"):
         SurrogateIntegrator("set", **given)
 
 

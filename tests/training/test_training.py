@@ -73,7 +73,7 @@ def test_weights_card_log_summary_and_figure(tiny, tmp_path):
     assert len(summary["train"]) == 2
     assert summary["symmetry_error"] < 1e-5
     assert summary["diagnosis"] == found
-    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "training.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.rglob("*.part"))
 
     system = make_system("charged")
@@ -82,11 +82,12 @@ def test_weights_card_log_summary_and_figure(tiny, tmp_path):
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_the_logged_loss_is_the_mean_of_the_steps(tiny, tmp_path):
+def test_what_is_logged_is_the_mean_of_the_steps(tiny, tmp_path):
     """Steps cycle through the sources, so that one step says little of the rest."""
-    losses = train(tiny(steps=15), tmp_path)
-    logged = [entry["loss"] for entry in read_log(tmp_path) if "loss" in entry]
-    assert logged == pytest.approx([np.mean(losses[:10]), np.mean(losses[10:])], rel=1e-12)
+    residuals = train(tiny(steps=15), tmp_path)
+    logged = [entry["residual"] for entry in read_log(tmp_path) if "residual" in entry]
+    means = [np.mean(residuals[:10]), np.mean(residuals[10:])]
+    assert logged == pytest.approx(means, rel=1e-12)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -70,6 +70,19 @@ def test_log_is_of_errors_over_their_quantiles():
     assert exact.item() == 0.0
 
 
+def test_the_residual_shows_the_errors_that_the_loss_hides():
+    """The loss is of errors over their own quantiles, so of ever smaller ones it stays the same."""
+    loss = Loss(recipe(), 1)
+    values, residuals = [], []
+    for size in 0.997 ** np.arange(800):
+        values.append(loss(Affine(0.3 * size, 0.2 * size), 0, 0.5, (X0, X0), PAIR, RAW).item())
+        residuals.append(loss.residual)
+    assert residuals[0] == pytest.approx(0.3 / 0.125)
+    assert residuals[-1] == pytest.approx(0.997**799 * 0.3 / 0.125)
+    settled = values[600:]  # once the scales follow
+    assert max(settled) == pytest.approx(min(settled), rel=1e-3)
+
+
 @pytest.mark.parametrize("pushforward", [True, False])
 def test_no_gradient_flows_through_a_pushforward(pushforward):
     """x = 1, so that dx = g and errors are g, then (1 + g) - 1 + g (1 + g), with dt^2 / 2 = 1.
@@ -94,13 +107,13 @@ UNSURE = Score(4e-4, 1e-4, 9e-4, 1e-5, 1e-3)
 FINE = "no sign of over-fitting, slow convergence or poor symmetry"
 
 
-def logged(losses):
-    entries = [{"step": k, "loss": float(loss)} for k, loss in enumerate(losses)]
-    return [*entries, {"step": len(losses), "validation": [None]}]
+def logged(residuals):
+    entries = [{"step": k, "loss": 1.0, "residual": float(y)} for k, y in enumerate(residuals)]
+    return [*entries, {"step": len(residuals), "validation": [None]}]
 
 
 @pytest.mark.parametrize(
-    ("train", "validation", "losses", "symmetry", "words"),
+    ("train", "validation", "residuals", "symmetry", "words"),
     [
         ([GOOD], [GOOD], np.ones(40), 1e-6, [FINE]),
         ([GOOD], [UNSURE], np.ones(40), None, [FINE]),  # the intervals overlap
@@ -113,8 +126,8 @@ def logged(losses):
         ([GOOD], [WORSE], np.linspace(2, 1, 20), 1, ["over-fitting", "slow", "poor symmetry"]),
     ],
 )
-def test_diagnosis(train, validation, losses, symmetry, words):
-    found = diagnose(train, validation, logged(losses), symmetry)
+def test_diagnosis(train, validation, residuals, symmetry, words):
+    found = diagnose(train, validation, logged(residuals), symmetry)
     assert len(found) == len(words)
     for line, pattern in zip(found, words, strict=True):
         assert re.match(pattern, line), line

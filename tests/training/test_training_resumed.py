@@ -16,6 +16,7 @@ from nbody_set.model import SET
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.training.recipe import read_recipe, recipe_of_run
+from nbody_surrogate.training.trainer import Trainer
 from trainings import left, train, trainer_of
 
 KILLED_AFTER = 40  # of 100 steps
@@ -91,6 +92,9 @@ def test_a_run_that_is_over_stays_as_it_is(tiny, tmp_path):
     train(tiny(), tmp_path)
     kept = left(tmp_path)
     assert train(tiny(), tmp_path) == []
+    said = []
+    Trainer(tiny(), tmp_path, 1, said.append)
+    assert said[-1] == "finished at step 20 before: nothing is trained"
     assert left(tmp_path) == kept
 
 

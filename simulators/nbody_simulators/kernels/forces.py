@@ -169,11 +169,9 @@ def pair_accelerations(x: np.ndarray, particles: Particles, laws: ForceLaws) -> 
 
 def field_accelerations(
     x: np.ndarray, v: np.ndarray, particles: Particles, laws: ForceLaws
-) -> np.ndarray | None:
-    """Accelerations by the field: x, v (B, N, D) to (B, N, D), or None where there is none."""
+) -> np.ndarray:
+    """Accelerations by the field of laws that have one: x, v (B, N, D) to (B, N, D)."""
     _, field = parameters_of(laws)
-    if field is None:
-        return None
     place, velocity = by_component(x), by_component(v)
     out = np.zeros_like(place)
     charges, masses = particles.charges, particles.masses

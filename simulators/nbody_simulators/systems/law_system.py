@@ -13,7 +13,7 @@ from nbody_simulators.kernels.forces import (
     pair_accelerations,
     potential_energies,
 )
-from nbody_surrogate.contracts import AbstractSystem, ForceLaws, Particles, SystemSpec
+from nbody_surrogate.contracts import AbstractSystem, ForceLaws, Particles, SystemSpec, fits, paired
 
 __all__ = ["AbstractLawSystem"]
 
@@ -34,17 +34,35 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
 
     @final
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Accelerations by the other particles, shape (B, N, D)."""
-        return pair_accelerations(x, particles, self.force_laws())
+        """Accelerations by the other particles, shape (..., N, D).
+
+        See `acceleration` for `x` and `particles`. Compiled code takes the numbers of all sets of
+        particles on trust, so what does not fit is paired or refused before it.
+        """
+        laws = self.force_laws()
+        if fits(particles, x, x):
+            return pair_accelerations(x, particles, laws)
+        every = paired(particles, x, x)
+        return every.evaluate(lambda x, _, few: pair_accelerations(x, few, laws))
 
     @final
     def one_body_acceleration(
         self, x: np.ndarray, v: np.ndarray, particles: Particles
     ) -> np.ndarray | None:
-        """Accelerations by the field, shape (B, N, D), or None where there is none."""
-        return field_accelerations(x, v, particles, self.force_laws())
+        """Accelerations by the field, shape (..., N, D), or None where there is none."""
+        laws = self.force_laws()
+        if laws.field is None:
+            return None
+        if fits(particles, x, v):
+            return field_accelerations(x, v, particles, laws)
+        every = paired(particles, x, v)
+        return every.evaluate(lambda x, v, few: field_accelerations(x, v, few, laws))
 
     @final
     def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Potential energy of pairs and field, shape (B,)."""
-        return potential_energies(x, particles, self.force_laws())
+        """Potential energy of pairs and field, shape (...)."""
+        laws = self.force_laws()
+        if fits(particles, x, x):
+            return potential_energies(x, particles, laws)
+        every = paired(particles, x, x)
+        return every.evaluate(lambda x, _, few: potential_energies(x, few, laws))
