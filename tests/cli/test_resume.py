@@ -151,7 +151,7 @@ def test_resuming_in_the_reference_goes_on_there(folder, monkeypatch):
 
 
 def test_misuse_of_resume(folder):
-    assert "no such file" in bad(FAILURE, "resume", "nothing")
+    assert "no such file" in bad(MISUSE, "resume", "nothing")
     Path("text").write_text("no restart file")
     assert "restart file" in bad(FAILURE, "resume", "text")
     interrupted("leapfrog")
