@@ -43,14 +43,14 @@ from safetensors.numpy import save as save_arrays
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.limits import RESTART
 from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
-from nbody_surrogate.simulation.restart_arrays import array_bytes, digest, texts_in
+from nbody_surrogate.simulation.restart_arrays import digest, texts_in
 from nbody_surrogate.simulation.restart_version_1 import in_version_2
 
 __all__ = [
@@ -199,10 +199,11 @@ class Restart(NamedTuple):
         """
         text = json.dumps(_plain(self.document))
         metadata = {KEY: text, "sha256": digest(text, self.arrays)}
-        RESTART.require(array_bytes(self.arrays) + len(text))
+        content = save_arrays(self.arrays, metadata)
+        RESTART.require(len(content), error=RunError)
         # synced, as the frames are that it stands for: a power failure leaves it, or the one before
         with atomic_file(path, "checkpoint", synced=True) as file:
-            file.write(save_arrays(self.arrays, metadata))
+            file.write(content)
 
 
 def _plain(document: Document) -> dict[str, Any]:
@@ -272,7 +273,7 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
         restart = Restart(_document(header), arrays)
         _check(restart)
     except FileNotFoundError:
-        raise FileFormatError(f"{str(file)!r} cannot be resumed: there is no such file") from None
+        raise MissingFileError(f"{str(file)!r} cannot be resumed: there is no such file") from None
     except FileFormatError as error:
         raise FileFormatError(f"no restart file: {error}") from None
     except DAMAGE as error:

@@ -145,7 +145,7 @@ def test_an_archive_is_a_start(made, tmp_path, monkeypatch):
         (MISUSE, ["run.h5", "none/run.npz"], ["none"]),
         (MISUSE, ["run.h5", "there.npz"], ["overwrite"]),
         (MISUSE, ["run.h5", "out.npz", "--trajectory", 1], ["`trajectory`", "0 to 0"]),
-        (FAILURE, ["none.h5", "out.npz"], ["none.h5"]),
+        (MISUSE, ["none.h5", "out.npz"], ["none.h5"]),
         (FAILURE, ["there.npz", "out.npz"], ["there.npz"]),
     ],
 )

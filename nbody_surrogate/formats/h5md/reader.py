@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, one_line
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     check_size,
@@ -120,8 +120,11 @@ class H5MDReader:
         self._limit = limit
         with reported(self.path):
             if not self.path.is_file():
-                reason = "it is not a regular file" if self.path.exists() else "it does not exist"
-                raise ValueError(reason)
+                if self.path.exists():
+                    raise ValueError("it is not a regular file")
+                raise MissingFileError(
+                    f"{str(self.path)!r} cannot be read as a trajectory: it does not exist"
+                )
             # a run under way has the file open, and HDF5 would lock others out
             self._file = h5py.File(self.path, "r", locking=False)
             try:
