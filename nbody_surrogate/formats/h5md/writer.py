@@ -21,7 +21,7 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
 from nbody_surrogate.files.atomic import part_path, rename_part
-from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
+from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
 from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
 from nbody_surrogate.formats.h5md.run_path import check_output_path
@@ -38,8 +38,8 @@ def check_disk_space(
 
     `label_error` and `segments` are as for `H5MDWriter`.
     """
-    # which frames are data, and what a verified run says of each
-    observables = 8 * math.prod(shape[:2]) * (2 if label_error else 1)
+    # which frames are data, a byte each, and what a verified run says of them
+    observables = math.prod(shape[:2]) * (9 if label_error else 1)
     # what is known at the start, and what there will be at the end
     provenance = 2 * provenance_bytes(shape[0], segments)
     check_space(Path(path), 16 * math.prod(shape) + observables + provenance)
@@ -190,8 +190,8 @@ class H5MDWriter:
         """Write which frames from a first one on are data."""
         # a file that an older version began has no place for it
         if self._offsets.valid is not None:
-            offset = self._offsets.valid + 8 * self._shape[0] * first
-            self._put(offset, np.asarray(valid.T, INTEGER).tobytes())
+            offset = self._offsets.valid + self._shape[0] * first
+            self._put(offset, np.asarray(valid.T, FLAG).tobytes())
 
     def _put(self, offset: int, data: bytes) -> None:
         """Write `data` to its place, past all buffers of this process."""
