@@ -89,8 +89,8 @@ class Distribution:
     distance : Summary
         Of the candidate from the reference.
     floor : Summary or None
-        Of the reference's far twin from the reference, and of what interpolation adds; None where
-        there is neither.
+        Of the reference's far twin from the reference, with what interpolation adds; None where
+        there is no twin.
     """
 
     name: str
@@ -217,8 +217,8 @@ def _distribution(
     round_trip: Ensemble | None,
 ) -> Distribution:
     wanted, got = (measure.take(run, window.frames) for run in (reference, candidate))
-    others = [run for run in (twin, round_trip) if run is not None]
-    # both at once: by the triangle inequality their sum is what may come of the two
+    # by the triangle inequality their sum is what may come of the two at once
+    others = [run for run in (twin, round_trip) if twin is not None and run is not None]
     floors = [_distances(measure, wanted, measure.take(run, window.frames)) for run in others]
     distance = _distances(measure, wanted, got, stopped=np.inf)
     return Distribution(

@@ -124,7 +124,7 @@ class _Found:
         return over_seeds([row["mean"]["value"] for row in rows])
 
 
-def _with_infinity(row: dict[str, Any] | None) -> Any:
+def _with_infinity(row: Any) -> Any:
     """Return a score with the infinite errors of what failed, for which JSON has no number."""
     if row is None:
         return None

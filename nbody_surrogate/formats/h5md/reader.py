@@ -24,8 +24,8 @@ from nbody_surrogate.files.hdf5 import (
     group_at,
     has_groups,
     integers_at,
+    open_flags,
     open_floats,
-    open_integers,
     text_at,
 )
 from nbody_surrogate.formats.h5md.guard_arrays import read_guard
@@ -200,8 +200,8 @@ class H5MDReader:
         batch, announced, _, _ = self._shape
         if not has_groups(self._file, f"{OBSERVABLES}/{VALID}"):
             return info
-        check_size(self._file, 8 * batch * announced)
-        marks = open_integers(self._file, f"{OBSERVABLES}/{VALID}/value", (announced, batch))
+        check_size(self._file, batch * announced)
+        marks = open_flags(self._file, f"{OBSERVABLES}/{VALID}/value", (announced, batch))
         valid = marks[: self.frames] != 0
         # up to the first that is not: from there on a trajectory stands still
         good = np.where(valid.all(0), self.frames, valid.argmin(0))

@@ -13,6 +13,7 @@ import numpy as np
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.files.hdf5 import (
+    FLAG,
     FLOAT,
     INTEGER,
     allocate,
@@ -20,9 +21,9 @@ from nbody_surrogate.files.hdf5 import (
     group_at,
     has_groups,
     offset_of,
+    open_flags,
     open_floats,
     open_integer,
-    open_integers,
     open_text,
     text_type,
 )
@@ -171,7 +172,7 @@ def _valid_offset(root: Any, shape: tuple[int, int]) -> int | None:
     # an older version began the file
     if not has_groups(root, f"{OBSERVABLES}/{VALID}"):
         return None
-    return offset_of(open_integers(root, f"{OBSERVABLES}/{VALID}/value", (frames, batch)))
+    return offset_of(open_flags(root, f"{OBSERVABLES}/{VALID}/value", (frames, batch)))
 
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
@@ -208,9 +209,7 @@ def _create_valid(root: Any, clock: dict[str, Any], batch: int) -> int:
     for key, dataset in clock.items():
         element[key] = dataset
     # frames first, as of every element: those of a segment lie side by side
-    return offset_of(
-        allocate(element, "value", np.zeros((len(clock["step"]), batch), INTEGER), INTEGER)
-    )
+    return offset_of(allocate(element, "value", np.zeros((len(clock["step"]), batch), FLAG), FLAG))
 
 
 def _create_label_errors(

@@ -27,7 +27,7 @@ from nbody_surrogate.files.atomic import (
     rename_part,
     renamed_at_end,
 )
-from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
+from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.files.output_path import check_space
@@ -48,8 +48,8 @@ def check_disk_space(
 
     `label_error` and `segments` are as for `H5MDWriter`.
     """
-    # which frames are data, and what a verified run says of each
-    observables = 8 * math.prod(shape[:2]) * (2 if label_error else 1)
+    # which frames are data, a byte each, and what a verified run says of them
+    observables = math.prod(shape[:2]) * (9 if label_error else 1)
     guard = guard_bytes(shape[0], segments)
     frames, provenance = 16 * math.prod(shape), provenance_bytes(shape[0])
     check_space(Path(path), frames + observables + guard + provenance)
@@ -239,8 +239,8 @@ class H5MDWriter:
         """Write which frames from a first one on are data."""
         # a file that an older version began has no place for it
         if self._offsets.valid is not None:
-            offset = self._offsets.valid + 8 * self._shape[0] * first
-            self._put(offset, np.asarray(valid.T, INTEGER).tobytes())
+            offset = self._offsets.valid + self._shape[0] * first
+            self._put(offset, np.asarray(valid.T, FLAG).tobytes())
 
     def _put(self, offset: int, data: bytes) -> None:
         """Write `data` to its place, past all buffers of this process."""

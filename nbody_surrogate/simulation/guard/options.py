@@ -16,13 +16,12 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
+from nbody_surrogate.simulation.guard.drift_budget import QUANTITIES
 
 __all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
 
 Policy = Literal["warn", "stop", "fallback"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
-
-QUANTITIES = {"energy", "momentum", "angular_momentum"}
 
 Share = Annotated[float, Field(gt=0)]
 Limit = Annotated[float, Field(ge=0)] | None
@@ -134,7 +133,9 @@ class Guard:
         InputError
             If one was given that is finite.
         """
-        asked = self.thresholds.model_dump(include=self.thresholds.model_fields_set & QUANTITIES)
+        asked = self.thresholds.model_dump(
+            include=self.thresholds.model_fields_set & set(QUANTITIES)
+        )
         for key, value in asked.items():
             if key not in system.conserved and value < math.inf:
                 kept = ", ".join(sorted(system.conserved)) or "nothing"
