@@ -121,7 +121,7 @@ def test_h5md_of_one_trajectory_has_what_znh5md_asks_for(made, tmp_path):
     with h5py.File(export(made[1], tmp_path / "one.h5")) as file:
         (group,) = file["particles"].values()
         elements = [each for name, each in group.items() if name != "box"]
-        assert {name for name in group} >= {"species", "position", "velocity", "charge", "mass"}
+        assert set(group) >= {"species", "position", "velocity", "charge", "mass"}
         for element in (*elements, group["box/edges"]):
             assert len(element["value"]) == len(element["time"]) == 13
         assert not np.any(group["species/value"])

@@ -42,7 +42,7 @@ def test_one_trajectory_opens_as_many_objects_of_a_large_file_as_of_a_small_one(
     counts = {}
     for batch in (3, 40):
         write_file(tmp_path / f"{batch}.h5", batch)
-        monkeypatch.setattr(h5py.h5o, "open", lambda *a: opened.append(a) or real(*a))
+        monkeypatch.setattr(h5py.h5o, "open", lambda *a, **k: opened.append(a) or real(*a, **k))
         read_h5md(tmp_path / f"{batch}.h5", trajectory=2)
         monkeypatch.undo()
         counts[batch] = len(opened)
