@@ -17,7 +17,7 @@ AGREES = 1e-5
 more. What agrees so far is taken for the same, of which ours has all digits."""
 
 
-def in_agreement(foreign: Ensemble, system: dict[str, Any], ours: Ensemble | None) -> Ensemble:
+def in_agreement(foreign: Ensemble, system: dict[str, Any], ours: Ensemble) -> Ensemble:
     """Return another program's run with a system, and with what it shares with ours to all digits.
 
     Times, charges, masses and the first frame become ours where they agree to `AGREES`, and are
@@ -29,11 +29,11 @@ def in_agreement(foreign: Ensemble, system: dict[str, Any], ours: Ensemble | Non
         Of a file that names no system.
     system : dict
         Name and parameters of the one that it is of.
-    ours : Ensemble, optional
+    ours : Ensemble
         The run that it is held against.
     """
     found = replace(foreign, info=replace(foreign.info, system=system))
-    if ours is None or ours.x.shape[0] != 1 or ours.x.shape[2:] != foreign.x.shape[2:]:
+    if ours.x.shape[0] != 1 or ours.x.shape[2:] != foreign.x.shape[2:]:
         return found
     x, v = found.x.copy(), found.v.copy()
     x[:, 0] = _ours(x[:, 0], ours.x[:, 0])

@@ -121,8 +121,9 @@ def read_runs(
 ) -> list[Ensemble]:
     """Read several runs of one motion, as `read_run` does, each of which is given what it lacks.
 
-    Files of other programs name no system. It is `system`, or that of the first run of ours, with
-    which they share what agrees to the digits that they keep (`agreement`).
+    Files of other programs name no system. It is `system`, or that of the first run of ours. With
+    that run, or else with the first file, they share what agrees to the digits that they keep, as
+    `in_agreement` says.
 
     Raises
     ------
@@ -147,8 +148,9 @@ def read_runs(
     ]
     ours = next((run for path, run in zip(paths, runs, strict=True) if path not in foreign), None)
     described = system or (ours.info.system if ours is not None else {})
+    first = runs[0] if ours is None else ours
     return [
-        in_agreement(run, described, ours) if path in foreign else run
+        in_agreement(run, described, first) if path in foreign else run
         for path, run in zip(paths, runs, strict=True)
     ]
 

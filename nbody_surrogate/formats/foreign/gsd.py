@@ -22,9 +22,10 @@ __all__ = ["read_gsd"]
 def read_gsd(path: Path, frame: int | None = None) -> Content:
     """Read all frames, or one.
 
-    The format has a default for what a file leaves out: mass 1, charge 0, and velocity 0, which is
-    also what a reader finds where a simulation did not write its velocities. So what is not stored
-    counts as missing. It stores steps and no times.
+    The format says what holds where a file leaves something out, and its writers leave out what
+    is so: masses are 1, unless the user says otherwise. It says charge 0 and velocity 0 too, but a
+    simulation that has velocities stores none unless it is told to, and one without charges is
+    none of charges: where they are not stored, they count as missing. There are steps and no times.
 
     Parameters
     ----------
@@ -64,12 +65,14 @@ def _content(file: Any, frames: range) -> Content:
         v = _series(file, "particles/velocity", frames)
     if _dimensions(file, frames[0]) == 2:
         x, v = flat(x), flat(v)
+    masses = _constant(file, "particles/mass", frames)
     box = _chunk(file, "configuration/box", frames[0])
     return Content(
         x=np.asarray(x),
         v=v,
         charges=_constant(file, "particles/charge", frames),
-        masses=_constant(file, "particles/mass", frames),
+        masses=masses,
+        default_mass=1.0,
         species=_species(file, frames),
         periodic=box is not None and bool(np.any(box[:3])),
     )

@@ -7,6 +7,8 @@ import warnings
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.foreign.content import Content, checked_frame, read_errors
 from nbody_surrogate.formats.foreign.extra import needed
@@ -16,7 +18,7 @@ __all__ = ["read_lammps_data"]
 LARGEST = 2**30
 LONGEST_LINE = 2**12
 UNITS = "metal"
-"""Of ASE's own, the ones that leave lengths and masses as they are; velocities are turned back."""
+"""ASE converts to its own units; from these, lengths stay, and the rest is turned back."""
 
 
 def read_lammps_data(path: Path, frame: int | None = None) -> Content:
@@ -67,14 +69,20 @@ def _content(text: str) -> Content:
         warnings.simplefilter("ignore")
         # image flags are left: the box is not read, so that positions stand as they are
         atoms = read(StringIO(text), units=UNITS, read_image_flags=False)
-    velocity = convert(1.0, "velocity", UNITS, "ASE")  # type: ignore[no-untyped-call]
+        unwrapped = read(StringIO(text), units=UNITS).positions
+    # of other constants than its own, so that a mass of 1 becomes 1 + 3e-10
+    velocity, mass = (
+        convert(1.0, quantity, UNITS, "ASE")  # type: ignore[no-untyped-call]
+        for quantity in ("velocity", "mass")
+    )
     v = atoms.get_velocities() / velocity if atoms.has("momenta") else None
     charged = atoms.has("initial_charges")
     return Content(
         x=atoms.positions[None],
         v=None if v is None else v[None],
         charges=atoms.get_initial_charges() if charged else None,
-        masses=atoms.get_masses() if atoms.has("masses") else None,
+        masses=atoms.get_masses() / mass if atoms.has("masses") else None,
         species=tuple(str(each) for each in atoms.arrays["type"]),
-        periodic=True,
+        # every file has a box, whose particles never left it where it is open
+        periodic=not np.allclose(atoms.positions, unwrapped),
     )

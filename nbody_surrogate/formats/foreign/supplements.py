@@ -62,6 +62,9 @@ class Supplements:
             _refuse_twice("masses", self.masses, content.masses)
             masses = _values("masses", self.masses, content, read_other)
             content = replace(content, masses=masses)
+        elif content.masses is None and content.default_mass is not None:
+            same = np.full(content.x.shape[1], content.default_mass)
+            content = replace(content, masses=same)
         if self.couplings is not None:
             _refuse_twice("couplings", self.couplings, content.couplings)
             bonds = _couplings(self.couplings, content, read_other)
