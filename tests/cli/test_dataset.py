@@ -231,6 +231,18 @@ def test_wrong_options_for_published_files(made, option, word):
     assert word in bad(MISUSE, "dataset", "import", "files", "-o", "again", *option)
 
 
+def test_published_splits_of_unlike_lengths(tmp_path):
+    write_charged(tmp_path / "nri", {"train": 2, "test": 3}, size=2)
+    result = nbody_sim("dataset", "import", tmp_path / "nri", "-o", "all", "-q")
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Warning: split 'test' of files ")
+    assert "`splits` 'test' alone" in line
+    printed = good("dataset", "import", tmp_path / "nri", "-o", "test", "--split", "test")
+    assert re.search("rows +3, ", printed)
+    assert "`splits`" in bad(MISUSE, "dataset", "audit", "all", "--split", "test")
+
+
 def test_options_for_published_files_are_refused_for_ours(made):
     assert "`task`" in bad(MISUSE, "dataset", "audit", made, "--task", "1:3")
 
