@@ -5,10 +5,9 @@ Public names are loaded when they are first used, so that importing the package 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from nbody_surrogate.lazy import lazy_names
 
+TYPE_CHECKING = False  # as type checkers know it, without the time that `typing` takes
 if TYPE_CHECKING:
     __version__: str
     """That of the installed distribution."""
@@ -96,7 +95,7 @@ else:
         },
     )
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> object:
         if name != "__version__":
             return _load(name)
         from importlib.metadata import version  # it takes as long as the rest of this package

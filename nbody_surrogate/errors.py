@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from nbody_surrogate import interruption
+
 __all__ = [
     "DivergenceError",
     "FileFormatError",
@@ -52,7 +54,7 @@ class DivergenceError(RunError):
 class InterruptionError(NBodyError):
     """The user ended a run; the message says what is left of it and how to go on."""
 
-    exit_code = 130  # as shells report Ctrl-C
+    exit_code = interruption.EXIT_CODE
 
 
 class NBodyWarning(UserWarning):

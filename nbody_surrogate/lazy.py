@@ -9,14 +9,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 __all__ = ["lazy_names"]
 
 
 def lazy_names(
     package: str, homes: Mapping[str, Iterable[str]]
-) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Make the ``__getattr__`` and the ``__dir__`` of a package.
 
     Parameters
@@ -35,10 +34,10 @@ def lazy_names(
     """
     home_of = {name: module for module, names in homes.items() for name in names}
 
-    def load(name: str) -> Any:
+    def load(name: str) -> object:
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(home_of[name]), name)
+        value: object = getattr(importlib.import_module(home_of[name]), name)
         setattr(sys.modules[package], name, value)  # the next use does not come here
         return value
 

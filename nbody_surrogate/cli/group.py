@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import rich_click as click
 
+from nbody_surrogate import interruption
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.contracts.origin import culprit
 from nbody_surrogate.errors import (
@@ -38,28 +39,40 @@ class OneLineErrors(click.RichGroup):
         warnings.simplefilter("once", NBodyWarning)
         try:
             code = super().main(*args, **extra)
-        except click.ClickException as error:
-            _stop(error.format_message(), error.exit_code)
-        except NBodyError as error:
-            if isinstance(error, PluginError) and os.environ.get("NBODY_SURROGATE_DEBUG"):
-                raise
-            _stop(str(error), error.exit_code)
-        # click turns Ctrl-C into an Abort
-        except (KeyboardInterrupt, click.Abort):
-            _stop("interrupted", InterruptionError.exit_code)
-        except Exception as error:
-            if os.environ.get("NBODY_SURROGATE_DEBUG"):
-                raise
-            if is_out_of_memory(error):
-                _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
-            _stop(_unexpected(error), 1)
-        # a plugin may raise what ends a program without a word
         except BaseException as error:
-            if culprit(error) is None:
-                raise
-            _stop(_unexpected(error), 1)
+            if interruption.interrupted():
+                # whatever Ctrl-C became on its way out; `start` says what it was
+                raise KeyboardInterrupt from None
+            _explain(error)
         # click hands on whatever a command returned
         sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C is an error of ours before click makes another one of it."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise InterruptionError(interruption.message()) from None
+
+
+def _explain(error: BaseException) -> NoReturn:
+    """Write what went wrong in one line, and exit."""
+    debug = os.environ.get("NBODY_SURROGATE_DEBUG")
+    if isinstance(error, click.ClickException):
+        _stop(error.format_message(), error.exit_code)
+    if isinstance(error, NBodyError):
+        if isinstance(error, PluginError) and debug:
+            raise error
+        _stop(str(error), error.exit_code)
+    # click turns Ctrl-C into an Abort
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        _stop(interruption.message(), InterruptionError.exit_code)
+    # what ends a program is no error, unless a plugin raises it
+    if debug or not (isinstance(error, Exception) or culprit(error)):
+        raise error
+    if is_out_of_memory(error):
+        _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
+    _stop(_unexpected(error), 1)
 
 
 def _unexpected(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from multiprocessing import connection
 from typing import Any, TypeVar
 
 from nbody_surrogate.errors import RunError
+from nbody_surrogate.interruption import unheard
 
 __all__ = ["Tick", "no_tick", "run_here", "run_on_workers"]
 
@@ -123,7 +124,8 @@ def _hand_out(
                 item = next(items)
             except StopIteration:
                 break
-            running[pool.submit(_work, work, item)] = item
+            with unheard():  # a worker may be started here
+                running[pool.submit(_work, work, item)] = item
         if not running:
             break
         # The time limit lets `tick` raise, and Ctrl-C come through, while nothing is finished.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from commands import (
     no_constant,
 )
 from nbody_surrogate.datasets import Dataset
+from published_sets import write_charged
 
 SMALL = ("--preset", "charged", "-n", 2, "--trajectories", 20, "--frames", 4)
 

@@ -49,7 +49,7 @@ def test_an_interrupted_run_leaves_what_was_finished():
     arguments = ["--integrator", "stopped", "-n", 4, "--duration", 10, "-o", "out.h5"]
     result = nbody_sim("run", *arguments)
     assert result.exit_code == INTERRUPTED
-    assert result.stderr.startswith("\nError: interrupted")  # after the ^C of the terminal
+    assert result.stderr.startswith("Error: interrupted")
     assert result.stderr.count("\n") == 2
     assert set(map(str, contents())) == {"out.h5.part"}
     assert read_h5md("out.h5.part").x.shape == (1, 51, 4, 3)
