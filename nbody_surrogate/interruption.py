@@ -15,16 +15,16 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
+
+from nbody_surrogate.printable import printable
 
 __all__ = [
     "EXIT_CODE",
     "hint",
     "ignore",
     "interrupted",
-    "listening",
     "message",
     "tell",
     "unheard",
@@ -49,31 +49,6 @@ def interrupted() -> bool:
     A `KeyboardInterrupt` alone says little: whoever likes can raise one.
     """
     return _message is not None
-
-
-@contextmanager
-def listening() -> Iterator[Callable[[], bool]]:
-    """Yield a function that says whether Ctrl-C has come inside, also where nobody watches.
-
-    With it, code that calls a stranger's can tell the user's `KeyboardInterrupt` from his.
-    """
-    handler = signal.getsignal(signal.SIGINT)
-    # only the main thread hears signals, and it alone may say by what; what is watched is known
-    is_main = threading.current_thread() is threading.main_thread()
-    if handler is _hear or not callable(handler) or not is_main:
-        yield interrupted
-        return
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        handler(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(came)
-    finally:
-        signal.signal(signal.SIGINT, handler)
 
 
 def message() -> str:
@@ -135,7 +110,8 @@ def tell() -> None:
     if _told.acquire(blocking=False):
         after = "\n" if os.isatty(2) else ""  # the ^C of the terminal
         # to the file itself: the stream's lock may be held by what was interrupted
-        os.write(2, f"{after}Error: {' '.join(message().split())}\n".encode())
+        said = printable(" ".join(message().split()))  # names of files and of plugins are in it
+        os.write(2, f"{after}Error: {said}\n".encode())
 
 
 def _now() -> str:

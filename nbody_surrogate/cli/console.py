@@ -7,7 +7,7 @@ from typing import Any, final
 from rich.console import Console
 from rich.text import Text
 
-from nbody_surrogate.cli.terminal import printable
+from nbody_surrogate.printable import printable
 
 __all__ = ["PlainConsole"]
 

@@ -67,8 +67,8 @@ def _explain(error: BaseException) -> NoReturn:
     # click turns Ctrl-C into an Abort
     if isinstance(error, KeyboardInterrupt | click.Abort):
         _stop(interruption.message(), InterruptionError.exit_code)
-    # a plugin may raise what ends a program without a word
-    if debug or (not isinstance(error, Exception) and culprit(error) is None):
+    # what ends a program is no error, unless a plugin raises it
+    if debug or not (isinstance(error, Exception) or culprit(error)):
         raise error
     if is_out_of_memory(error):
         _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nbody_surrogate.cli.terminal import printable
+from nbody_surrogate.printable import printable
 
 __all__ = ["progress_bar", "training_bar"]
 

@@ -9,15 +9,9 @@ from typing import Any
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.signals import SignalWatch, is_a_plugins_own
 from nbody_surrogate.errors import PluginError, said_by
+from nbody_surrogate.interruption import hint
 
-__all__ = ["import_plugin", "plugin_being_imported"]
-
-_importing: list[Origin] = []  # the outermost first: one plugin may ask for another
-
-
-def plugin_being_imported() -> Origin | None:
-    """Name the plugin that is imported right now, such as one that hangs, or return None."""
-    return _importing[-1] if _importing else None
+__all__ = ["import_plugin"]
 
 
 def import_plugin(point: EntryPoint, origin: Origin) -> Any:
@@ -28,19 +22,19 @@ def import_plugin(point: EntryPoint, origin: Origin) -> Any:
     PluginError
         If it raises anything, `SystemExit` and `KeyboardInterrupt` of its own too.
     KeyboardInterrupt
-        If the user ends it; a note of the error names the plugin.
+        If the user ends it; a note of the error, and what the program says, name the plugin.
     """
-    _importing.append(origin)
-    try:
-        # What it decides on all warnings is undone: made errors, ours would end the program; and
-        # hidden, nobody would hear of the next plugin that fails.
-        with SignalWatch(), warnings.catch_warnings():
-            return _loaded(point, origin)
-    except KeyboardInterrupt as error:
-        error.add_note(f"while {origin} was imported")
-        raise
-    finally:
-        _importing.pop()
+    # it may hang, and only the user can tell: then this is what the program says
+    where = f"while {origin} was imported"
+    with hint(where):
+        try:
+            # What it decides on all warnings is undone: made errors, ours would end the program;
+            # and hidden, nobody would hear of the next plugin that fails.
+            with SignalWatch(), warnings.catch_warnings():
+                return _loaded(point, origin)
+        except KeyboardInterrupt as error:
+            error.add_note(where)
+            raise
 
 
 def _loaded(point: EntryPoint, origin: Origin) -> Any:

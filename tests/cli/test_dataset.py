@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from commands import (
     no_constant,
 )
 from nbody_surrogate.datasets import Dataset
+from published_sets import write_charged
 
 SMALL = ("--preset", "charged", "-n", 2, "--trajectories", 20, "--frames", 4)
 
@@ -229,6 +231,18 @@ def test_a_folder_that_is_none(command):
 def test_wrong_options_for_published_files(made, option, word):
     good("dataset", "export", made, "--format", "nri", "-o", "files", "-q")
     assert word in bad(MISUSE, "dataset", "import", "files", "-o", "again", *option)
+
+
+def test_published_splits_of_unlike_lengths(tmp_path):
+    write_charged(tmp_path / "nri", {"train": 2, "test": 3}, size=2)
+    result = nbody_sim("dataset", "import", tmp_path / "nri", "-o", "all", "-q")
+    assert result.exit_code == 0
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Warning: split 'test' of files ")
+    assert "`splits` 'test' alone" in line
+    printed = good("dataset", "import", tmp_path / "nri", "-o", "test", "--split", "test")
+    assert re.search("rows +3, ", printed)
+    assert "`splits`" in bad(MISUSE, "dataset", "audit", "all", "--split", "test")
 
 
 def test_options_for_published_files_are_refused_for_ours(made):

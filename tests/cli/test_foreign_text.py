@@ -11,7 +11,7 @@ import nbody_surrogate.cli
 from commands import MISUSE, good, nbody_sim
 from misbehaving import INTEGRATORS
 from nbody_surrogate.cli.console import PlainConsole
-from nbody_surrogate.cli.terminal import printable
+from nbody_surrogate.printable import printable
 
 NAME = "[red]x[/nope]"
 CLEAR = "\x1b[2J\x1b]0;title\x07"

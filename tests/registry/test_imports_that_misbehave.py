@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 import warnings
 
 import pytest
 
-from commands import FAILURE, INTERRUPTED, bad, good, nbody_sim
+from commands import FAILURE, INTERRUPTED, bad, good, heed_ctrl_c, nbody_sim
 from misbehaving import INTEGRATORS, SURROGATES
+from nbody_surrogate import interruption
 from nbody_surrogate.errors import NBodyWarning, PluginError
-from nbody_surrogate.registry.importing import plugin_being_imported
 from nbody_surrogate.registry.registry import integrator_class, surrogate_classes
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -49,7 +52,17 @@ class Shy(type(Still)):
 class Odd(Still, metaclass=Shy):
     pass
 """
+WHERE = "while integrator 'odd' of acme 1.0 was imported"
 CTRL_C = "import signal\nsignal.raise_signal(signal.SIGINT)\n"
+HANGS = """
+print("hanging", flush=True)
+while True:
+    try:
+        while True:
+            pass
+    except BaseException:
+        pass
+"""
 SWALLOWED = (
     "import signal\ntry:\n    signal.raise_signal(signal.SIGINT)\nexcept BaseException:\n    pass\n"
 )
@@ -140,9 +153,9 @@ def test_real_ctrl_c_stays_the_users(install, source):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt) as ended:
         integrator_class("odd")
-    assert ended.value.__notes__ == ["while integrator 'odd' of acme 1.0 was imported"]
+    assert ended.value.__notes__ == [WHERE]
     assert signal.getsignal(signal.SIGINT) is before
-    assert plugin_being_imported() is None
+    assert interruption.message() == "interrupted"
 
 
 def test_one_line_on_the_command_line(install):
@@ -156,6 +169,26 @@ def test_the_command_line_ends_by_ctrl_c(install):
     result = nbody_sim("run", "-n", 3, "--integrator", "odd", "-o", "x.h5")
     assert result.exit_code == INTERRUPTED
     assert "interrupted" in result.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
+def test_the_program_names_a_plugin_that_hangs(install, folder):
+    """It is interrupted as soon as it says that it hangs."""
+    install("acme", {"odd": "Odd"}, HANGS)
+    path = os.pathsep.join([str(folder.parent), *filter(None, sys.path)])
+    start = "from nbody_surrogate.cli.start import start; start()"
+    program = subprocess.Popen(
+        [sys.executable, "-c", start, "run", "-n", "3", "--integrator", "odd"],
+        env=os.environ | {"PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
+    )
+    assert program.stdout.readline() == b"hanging\n"
+    program.send_signal(signal.SIGINT)
+    _, said = program.communicate()
+    assert program.returncode == INTERRUPTED
+    assert said.decode() == f"Error: interrupted; {WHERE}\n"
 
 
 def test_a_signal_of_the_users_program_is_not_the_plugins(install):
@@ -193,12 +226,9 @@ def test_a_handler_that_a_plugin_sets_stays(install):
 
 
 def test_the_plugin_that_is_imported_is_known(install):
-    source = (
-        "from nbody_surrogate.registry.importing import plugin_being_imported as asked\n"
-        "raise ValueError(asked())\n"
-    )
+    source = "from nbody_surrogate.interruption import message\nraise ValueError(message())\n"
     install("acme", {"odd": "Odd"}, source)
-    with pytest.raises(PluginError, match=r"ValueError: integrator 'odd' of acme 1\.0$"):
+    with pytest.raises(PluginError, match=f"ValueError: interrupted; {WHERE}$"):
         integrator_class("odd")
 
 

@@ -28,7 +28,11 @@ STYLES = {"ok": "green", "doubtful": "yellow", "wrong": "bold red"}
     "--sample", type=int, default=2000, show_default=True, help="Trajectories to solve anew."
 )
 @click.option(
-    "--energy-jump", type=float, default=0.05, show_default=True, help="Change that is counted."
+    "--energy-jump",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Change that is counted, of the kinetic energy.",
 )
 @nri_options
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["export", "import_", "nri_files", "nri_options"]
 
 
+SPLIT = click.Choice(["train", "validation", "test"])
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
@@ -55,12 +58,23 @@ def nri_options(command: Any) -> Any:
     """Add the options that say what published files do not."""
     decorators = (
         click.option("--suffix", help="Of the .npy files, where a folder holds several sets."),
-        click.option("--system", help="Their physics.  [default: charged-clipped]"),
+        click.option(
+            "--split",
+            "splits",
+            multiple=True,
+            type=SPLIT,
+            help="To read this one alone; may be repeated.  [default: all]",
+        ),
+        click.option(
+            "--system", help="Their physics.  [default: charged-clipped; gravity for masses]"
+        ),
         click.option(
             "-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Of the system."
         ),
         click.option("--frame-dt", type=float, help="Time between rows.  [default: 0.1]"),
-        click.option("--first", type=int, help="Frame number of the first row.  [default: 1]"),
+        click.option(
+            "--first", type=int, help="Frame of the first row.  [default: 1; 0 for masses]"
+        ),
         click.option("--velocity-lag", type=float, help="Time of velocities behind positions."),
         click.option("--task", metavar="INPUT:TARGET", help="Rows of the task, such as 30:40."),
     )
@@ -91,6 +105,7 @@ def nri_files(folder: Path, options: dict[str, Any]) -> NriFiles:
         options["suffix"],
         parameters=parameters,
         task=_task(options["task"]),
+        splits=options["splits"] or None,
         **not_none(**{key: options[key] for key in keys}),
     )
 
@@ -115,8 +130,9 @@ def _task(text: str | None) -> Any:
 def import_(files: Path, output: Path, quiet: bool, **options: Any) -> None:
     """Make a data set of published files: loc, vel, edges and charges in the folder FILES.
 
-    Nothing is unpickled. What the files do not say is given by options; their defaults fit
-    EGNN's charged sets. The manifest keeps the SHA-256 of each file.
+    Or loc, vel and mass. Nothing is unpickled. What the files do not say is given by options; their
+    defaults fit EGNN's charged sets, and SEGNN's of masses. Charges that are missing, as in
+    NRI's sets, are recovered from the edges. The manifest keeps the SHA-256 of each file.
     """
     from nbody_surrogate.datasets import import_nri
 

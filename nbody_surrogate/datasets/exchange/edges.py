@@ -56,9 +56,9 @@ def charges_from(edges: np.ndarray, number: int = 0) -> np.ndarray:
 
 def _roots(squares: np.ndarray, products: np.ndarray) -> np.ndarray:
     """Return the magnitudes (S, N) of charges by the diagonals (S, N)."""
-    with np.errstate(invalid="ignore"):
-        if (squares >= 0).all():
-            return np.asarray(np.sqrt(squares))
+    # a particle that has a product has a charge; NaN is no square
+    if ((squares > 0) | (squares == 0) & ~products.any(2)).all():
+        return np.asarray(np.sqrt(squares))
     given = products[~np.isin(products, (-1.0, 0.0, 1.0))][0]
     raise InputError(
         "edges without a file of charges must be 1, -1 and 0, or hold the squares of charges on "

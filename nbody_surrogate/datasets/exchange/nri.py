@@ -27,6 +27,7 @@ force                 (S, T, N, D)     or, likewise, ``edges``; nothing is read 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -37,7 +38,7 @@ from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.datasets.exchange.split_files import SplitFiles, open_split
 from nbody_surrogate.datasets.spec import DatasetSpec, TaskSpec
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["SPLITS", "NriFiles", "check_suffix", "has_nri_files"]
 
@@ -53,7 +54,7 @@ class NriFiles(AbstractTrajectories):
 
     What the files do not say must be given; the defaults are those of EGNN's charged sets, and of
     SEGNN's where particles have masses. Where splits differ in their rows, as NRI's do, the rows
-    that all have are read; those beyond are named in `left_out`.
+    that all have are read, with a warning; `splits` with one name reads all rows of that one.
 
     Parameters
     ----------
@@ -136,6 +137,14 @@ class NriFiles(AbstractTrajectories):
             self.recovers_charges = not self._bonds
         if self.recovers_charges:
             _refuse_one_sign(made, self.folder)
+        for name, count in self.left_out.items():
+            warnings.warn(
+                f"split {name!r} of files {str(folder)!r} has {count} rows more than the "
+                f"{self._rows} that all splits have: they are left out; by `splits` {name!r} "
+                "alone all its rows are read",
+                NBodyWarning,
+                stacklevel=2,
+            )
 
     @property
     def left_out(self) -> dict[str, int]:

@@ -123,8 +123,8 @@ def test_a_shape_that_does_not_fit_is_named(nri, kind, change):
 
 
 def test_splits_of_other_shapes_are_refused(nri):
-    write_nri(nri, ["test"], rows=T + 1)
-    with refused(InputError, "`files`", nri, (T, 3, N)):
+    write_nri(nri, ["test"], dimensions=2)
+    with refused(InputError, "`files`", nri, (T, 3, N), (T, 2, N)):
         NriFiles(nri)
 
 
@@ -166,12 +166,14 @@ def test_charges_may_be_of_single_precision_and_without_their_last_axis(tmp_path
 @pytest.mark.parametrize("without", [[], ["charges"]])
 def test_nothing_is_read_of_the_diagonal_of_edges(tmp_path, without, value):
     write_nri(tmp_path, ["train"], without=without)
-    before = NriFiles(tmp_path).read(0, 3).particles
-    rewrite(tmp_path / "edges_train.npy", set_to(value, 1, 0, 0))
-    after = NriFiles(tmp_path).read(0, 3).particles
-    np.testing.assert_array_equal(after.charges, before.charges)
-    if without:
-        np.testing.assert_array_equal(after.couplings, before.couplings)
+    for system in ["charged", "springs"][: 1 + len(without)]:
+        write_nri(tmp_path, ["train"], without=without)
+        before = NriFiles(tmp_path, system=system).read(0, 3).particles
+        rewrite(tmp_path / "edges_train.npy", set_to(value, 1, 0, 0))
+        after = NriFiles(tmp_path, system=system).read(0, 3).particles
+        np.testing.assert_array_equal(after.charges, before.charges)
+        if system == "springs":
+            np.testing.assert_array_equal(after.couplings, before.couplings)
 
 
 @pytest.mark.parametrize("change", [set_to(0.5, 1, 0, 1), set_to(np.nan, 1, 0, 1)])
@@ -179,4 +181,4 @@ def test_springs_that_are_not_symmetric_or_no_numbers_are_refused(tmp_path, chan
     write_nri(tmp_path, ["train"], without=["charges"])
     rewrite(tmp_path / "edges_train.npy", change)
     with refused(FileFormatError, "edges_train.npy", "`couplings`"):
-        NriFiles(tmp_path).read(0, 3)
+        NriFiles(tmp_path, system="springs").read(0, 3)
