@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.results.trajectory import as_ensemble
+from nbody_surrogate.viz.figures.trajectory import draw_run
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.scene import scene_script
 from nbody_surrogate.viz.scene.clock import Clock
@@ -53,3 +57,12 @@ def test_a_chart_has_ticks_and_a_curve_in_any_unit():
         marks.append([float(tick) / unit for tick in ticks[:-1]])
         assert paths[0].count("L") > 40
     np.testing.assert_allclose(marks, [np.arange(6.0)] * 3, rtol=1e-9)
+
+
+def test_a_figure_of_a_run_in_si_units_shows_its_momentum() -> None:
+    run = trajectory(n=3)
+    light = replace(run, particles=Particles(run.particles.charges, np.full((1, 3), 1e-27)))
+    (*_, axes) = draw_run(as_ensemble(light)).axes
+    momentum = {line.get_label(): line.get_ydata() for line in axes.lines}["momentum"]
+    assert np.ptp(momentum) > 0
+    assert 0 < momentum.max() < 1e-26

@@ -76,6 +76,6 @@ def _departures(ax: Any, run: Ensemble) -> None:
 
 def _scales(run: Ensemble) -> Float64[np.ndarray, "3"]:
     """Return what departures are of the order of at most: energies are relative already."""
-    momenta = run.particles.masses * np.linalg.norm(run.v[:, 0], axis=2)
-    sizes = np.array([momenta.max(), (momenta * np.linalg.norm(run.x[:, 0], axis=2)).max()])
-    return np.concatenate([[1.0], np.where(sizes > 0, sizes, 1.0)])
+    momenta = run.particles.masses[:, None] * np.linalg.norm(run.v, axis=3)
+    sizes = np.array([np.nanmax(m) for m in (momenta, momenta * np.linalg.norm(run.x, axis=3))])
+    return np.concatenate([[1.0], np.where((sizes > 0) & np.isfinite(sizes), sizes, 1.0)])
