@@ -164,7 +164,6 @@ def python(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
     )
 
 
