@@ -15,6 +15,7 @@ from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -110,7 +111,8 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise InputError(f"`{name}` goes with `integrators` only: files settle it")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
-    for name in ("particles", "seeds", "threads"):
+    check_threads(options["threads"])
+    for name in ("particles", "seeds"):
         if options[name] is not None and options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
     if options["seed"] is not None and options["seed"] < 0:

@@ -12,6 +12,7 @@ import torch
 from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.parallel.limits import check_workers
 from nbody_surrogate.parallel.processes import Tick, run_here, run_on_workers
 from nbody_surrogate.registry.lookup import is_local
 from nbody_surrogate.registry.registry import surrogate_class
@@ -71,8 +72,7 @@ def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
     InputError
         If something is.
     """
-    if workers < 1:
-        raise InputError(f"`workers` must be at least 1, got {workers}")
+    check_workers(workers)
     check_device(torch.device(device))
     for place in places(study):
         place.spec().make_system()
