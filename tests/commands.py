@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -14,8 +17,36 @@ MISUSE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 def seconds(number):
-    """So many seconds of a machine that has nothing else to do."""
+    """So many seconds of a machine that has nothing else to do: for slow tests only."""
     return number * max(1.0, os.getloadavg()[0] / os.cpu_count())
+
+
+PROGRAM = [sys.executable, "-c", "from nbody_surrogate.cli.start import start; start()"]
+"""What the program `nbody-sim` does, of the sources under test."""
+
+
+def command(*arguments, **options):
+    """Start a command in a process of its own, which hears Ctrl-C."""
+    return subprocess.Popen(
+        [*PROGRAM, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
+        **options,
+    )
+
+
+def wait_until(happened, process=None):
+    """Wait for an event, however long it takes: what hangs is ended by the limit of all tests.
+
+    A process that ends before is an error, and what it said is shown.
+    """
+    while not happened():
+        if process is not None and process.poll() is not None and not happened():
+            said = process.communicate()
+            raise AssertionError(f"it ended, exit code {process.returncode}", *said)
+        time.sleep(0.01)
 
 
 def heed_ctrl_c():

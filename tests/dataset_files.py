@@ -25,7 +25,6 @@ S, T, N = 4, 5, 3
 SPEC = "0123456789abcdef" * 4
 NO_SAMPLE, NO_ERRORS = np.empty(0, np.int64), np.empty((0, 0))
 STREAM = np.concatenate([np.arange(624.0), [7, 1, -0.25]])
-STALL = 5  # seconds, after which a test waits for a writer that never comes
 
 
 def make_block(count=S, dimensions=3, couplings=False, rows=T, seed=0):

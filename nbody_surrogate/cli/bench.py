@@ -17,6 +17,7 @@ from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
@@ -87,7 +88,8 @@ def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
     from nbody_surrogate.evaluation.work_precision.timing import check_clock
 
-    for name in ("particles", "trajectories", "threads"):
+    check_threads(options["threads"])
+    for name in ("particles", "trajectories"):
         if options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
     check_clock(options["clock"], options["threads"])

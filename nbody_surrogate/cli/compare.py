@@ -18,6 +18,7 @@ from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
+from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -128,7 +129,8 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise InputError(f"`{each.name}` goes with files only")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
-    for name in ("particles", "seeds", "threads"):
+    check_threads(options["threads"])
+    for name in ("particles", "seeds"):
         if options[name] is not None and options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
     if options["seed"] is not None and options["seed"] < 0:

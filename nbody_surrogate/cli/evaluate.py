@@ -16,6 +16,7 @@ from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,9 +93,9 @@ def evaluate(model: str, **options: Any) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no model, before anything is computed."""
-    for name in ("threads", "trajectories"):
-        if options[name] is not None and options[name] < 1:
-            raise InputError(f"`{name}` must be at least 1, got {options[name]}")
+    check_threads(options["threads"])
+    if options["trajectories"] is not None and options["trajectories"] < 1:
+        raise InputError(f"`trajectories` must be at least 1, got {options['trajectories']}")
     for name in ("particles", "horizon"):
         for value in options[name]:
             if value < 1:

@@ -146,6 +146,8 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     """
     if output is None:
         return _free_in_runs(name)
+    if output.name in ("", ".."):  # to which no suffix can be added
+        raise InputError(f"`output` must be the files' name without extension, got '{output}'")
     for suffix in suffixes:
         check_output_file(output.with_name(output.name + suffix), "output", overwrite=overwrite)
     _hold(NameLock(output))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -89,8 +90,7 @@ def _build(
 
 def _hardware(request: Request, found: Method) -> dict[str, Any]:
     """Check device and threads, without importing torch for a solver on the default device."""
-    if request.threads < 1:
-        raise InputError(f"`threads` must be at least 1, got {request.threads}")
+    check_threads(request.threads)
     if found.learned:
         import torch
 

@@ -12,6 +12,7 @@ from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import training_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.parallel.limits import check_threads, check_workers
 
 if TYPE_CHECKING:
     from nbody_surrogate.training.recipe import Recipe
@@ -51,9 +52,8 @@ def train(
     from nbody_surrogate.files.folder_lock import sole_writer
     from nbody_surrogate.training.trainer import Trainer
 
-    for name, value in (("workers", workers), ("threads", threads)):
-        if value < 1:
-            raise InputError(f"`{name}` must be at least 1, got {value}")
+    check_workers(workers)
+    check_threads(threads)
     recipe, folder = _chosen(config, output, resume)
     torch.set_num_threads(threads)
 

@@ -39,6 +39,7 @@ __all__ = [
     "open_flags",
     "open_floats",
     "open_integer",
+    "open_integers",
     "open_text",
     "open_texts",
     "text_at",
@@ -144,6 +145,11 @@ def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
 def open_integer(group: Any, path: str) -> Any:
     """Open an integer without reading it."""
     return _open(group, path, INTEGER, ())
+
+
+def open_integers(group: Any, path: str, shape: tuple[int, ...]) -> Any:
+    """Open an array of integers without reading it."""
+    return _open(group, path, INTEGER, shape)
 
 
 def open_flags(group: Any, path: str, shape: tuple[int, ...]) -> Any:

@@ -14,6 +14,7 @@ from nbody_surrogate.errors import InputError, RunError, one_line
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.files.new_file import make_subfolder
+from nbody_surrogate.parallel.limits import check_workers
 from nbody_surrogate.parallel.processes import Tick, run_here, run_on_workers
 from nbody_surrogate.registry.lookup import is_local
 from nbody_surrogate.registry.registry import surrogate_class
@@ -80,8 +81,7 @@ def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
     InputError
         If something is.
     """
-    if workers < 1:
-        raise InputError(f"`workers` must be at least 1, got {workers}")
+    check_workers(workers)
     check_device(torch.device(device))
     for place in places(study):
         place.spec().make_system()

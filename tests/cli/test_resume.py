@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from commands import FAILURE, INTERRUPTED, MISUSE, bad, heed_ctrl_c, nbody_sim, seconds
+from commands import FAILURE, INTERRUPTED, MISUSE, bad, command, nbody_sim, wait_until
 from interrupted_runs import RESTART, assert_same_file, interrupted
 from nbody_surrogate import (
     make_system,
@@ -29,51 +28,31 @@ pytestmark = [
 ]
 
 
-def command(*arguments):
-    program = Path(sys.executable).with_name("nbody-sim")
-    return subprocess.Popen(
-        [program, *map(str, arguments)],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=heed_ctrl_c,
-    )
-
-
-def ended(process, number=None, frame=0):
+def ended(process, number, frame):
     """End a command by a signal once its restart file has reached a frame; return its stderr."""
-    end = time.monotonic() + 120
-    while number is not None:
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < end, "waited in vain"
-        if Path(RESTART).exists() and read_restart(RESTART).document.frame >= frame:
-            break
-        time.sleep(0.02)
-    if number is not None:
-        process.send_signal(number)
-    began = time.monotonic()
-    _, stderr = process.communicate(timeout=120)
-    return stderr, time.monotonic() - began
+    file = Path(RESTART)
+    wait_until(lambda: file.exists() and read_restart(file).document.frame >= frame, process)
+    process.send_signal(number)
+    return process.communicate()[1]
 
 
-LONG = ["-n", 10, "--duration", 20, "--reference", "leapfrog", "--seed", 1]
+LONG = ["-n", 10, "--duration", 40, "--reference", "leapfrog", "--seed", 1]
 
 
 def test_signals_end_a_command_and_resume_ends_the_job(folder):
     """One run, ended by SIGTERM and by Ctrl-C; SIGKILL is above."""
     first = command("run", *LONG, "-o", "run.h5", "--checkpoint", RESTART)
-    assert ended(first, signal.SIGTERM, 50)[0] == ""
+    assert ended(first, signal.SIGTERM, 50) == ""
     assert first.returncode == -signal.SIGTERM
     second = command("resume", RESTART)
-    stderr, took = ended(second, signal.SIGINT, 100)
+    stderr = ended(second, signal.SIGINT, 100)
     assert second.returncode == INTERRUPTED
-    assert stderr == f"\nError: interrupted; go on with nbody-sim resume {RESTART}\n"
-    assert took < seconds(2)
+    assert stderr == f"Error: interrupted; go on with nbody-sim resume {RESTART}\n"
     done = nbody_sim("resume", RESTART)
     assert done.exit_code == 0, done.output
     assert "position RMSE" in done.stdout
     start = make_system("charged").sample(1, 10)
-    whole = simulate(make_system("charged"), *start, 200, "dop853")
+    whole = simulate(make_system("charged"), *start, 400, "dop853")
     np.testing.assert_array_equal(read_h5md("run.h5").x, whole.x)
     assert read_h5md("run.reference.h5").info.success
     assert [read_h5md(f"run{kind}.h5").info.seed for kind in ("", ".reference")] == [1, 1]
@@ -112,7 +91,7 @@ def test_commands_killed_at_random_times_go_on_to_the_same_bits(folder, name, ba
                 break
             except subprocess.TimeoutExpired:
                 process.send_signal(number)
-                process.communicate(timeout=10)
+                process.communicate()
             ended = process.returncode
             assert ended in (0, -number, INTERRUPTED), ended  # 0 where it had just finished
             kills += ended != 0

@@ -10,7 +10,7 @@ import shutil
 import numpy as np
 import pytest
 
-from dataset_files import FULL_DISK, KINDS, STALL, TOTAL, T, failing
+from dataset_files import FULL_DISK, KINDS, TOTAL, T, failing
 from nbody_surrogate.datasets.generation.measure_label_error import summarised
 from nbody_surrogate.datasets.manifest import (
     LabelError,
@@ -173,7 +173,6 @@ def test_a_huge_manifest_is_not_read(folder):
 
 
 @posix
-@pytest.mark.timeout(STALL)
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_a_manifest_that_is_not_a_regular_file_is_refused(folder, tmp_path, kind):
     shutil.move(folder / "manifest.json", tmp_path / "elsewhere")

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dataset_files import KINDS, STALL, N, S, T, full_data, read_all
+from dataset_files import KINDS, N, S, T, full_data, read_all
 from nbody_surrogate.datasets.shard import (
     ShardReader,
     write_shard,
@@ -28,7 +28,6 @@ def whole(tmp_path):
 
 
 @posix
-@pytest.mark.timeout(STALL)
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_what_is_not_a_regular_file_is_refused(whole, tmp_path, kind):
     kind(tmp_path / "b.h5", whole)

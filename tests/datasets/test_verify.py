@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dataset_files import RECIPES, STALL, again
+from dataset_files import RECIPES, again
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.folder import made_by
 from nbody_surrogate.datasets.manifest import (
@@ -82,7 +82,6 @@ def another_bit(path):
 
 
 @posix
-@pytest.mark.timeout(STALL)
 @pytest.mark.parametrize(
     ("damage", "word"),
     [

@@ -196,7 +196,6 @@ def test_damaged_files_are_refused_in_one_line(files, kind):
 
 
 @EACH
-@pytest.mark.timeout(30)
 def test_a_pipe_a_folder_or_nothing_is_refused(files, kind):
     name, _, read = KINDS[kind]
     path = files / name

@@ -117,7 +117,7 @@ import numpy as np
 from nbody_surrogate.formats.h5md import H5MDWriter
 from nbody_surrogate.contracts.state import Particles
 
-batch, n, segment, frames, pause = 2, 50, 100, 4000, float(sys.argv[2])
+batch, n, segment, frames, paused = 2, 50, 100, 4000, len(sys.argv) > 2
 ones = np.ones((batch, n))
 with H5MDWriter(sys.argv[1], Particles(ones, ones), 3, frames, 0.0, 0.1) as writer:
     for first in range(0, frames, segment):
@@ -125,14 +125,16 @@ with H5MDWriter(sys.argv[1], Particles(ones, ones), 3, frames, 0.0, 0.1) as writ
                             (batch, segment, n, 3))
         writer.write(x, -x)
         print(writer.written, flush=True)
-        time.sleep(pause)
-    time.sleep(60)
+        while paused:  # until it is killed
+            time.sleep(1)
+    while True:
+        time.sleep(1)
 """
 
 
-def start_child(path, pause):
+def start_child(path, *paused):
     return subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(path), str(pause)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", CHILD, str(path), *paused], stdout=subprocess.PIPE, text=True
     )
 
 
@@ -154,7 +156,7 @@ def check_child_frames(ensemble):
 
 
 def test_a_killed_run_leaves_exactly_the_frames_it_reported(tmp_path):
-    child = start_child(tmp_path / "run.h5", 60)
+    child = start_child(tmp_path / "run.h5", "paused")
     try:
         assert child.stdout.readline() == "100\n"
         # Another process reads while the writer has the file open.
@@ -171,7 +173,7 @@ def test_a_killed_run_leaves_exactly_the_frames_it_reported(tmp_path):
 
 @pytest.mark.parametrize("reported", [1, 3, 12])
 def test_a_run_killed_at_any_moment_is_readable(tmp_path, reported):
-    child = start_child(tmp_path / "run.h5", 0)
+    child = start_child(tmp_path / "run.h5")
     try:
         for _ in range(reported):
             seen = int(child.stdout.readline())

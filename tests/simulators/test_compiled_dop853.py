@@ -239,7 +239,6 @@ def with_a_collision():
     return system, State(0.0, x, v), Particles(charges, particles.masses)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_collision_ends_its_own_trajectory(threads):
     system, state, particles = with_a_collision()
@@ -272,7 +271,6 @@ def test_a_collision_later_in_the_segment_does_not_matter(charged):
     assert run.good.tolist() == [22] * 6
 
 
-@pytest.mark.timeout(60)  # a solver may never come back from a force that is not a number
 @pytest.mark.parametrize("threads", [1, 2])
 def test_forces_that_are_not_numbers_end_a_run(plasma, threads):
     """At once, and when particles meet: within a distance of 1 the law has no value."""

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
-from commands import nbody_sim
+from commands import command, nbody_sim, wait_until
 from nbody_set.model import SET
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.surrogates.weights import load_weights
@@ -70,10 +66,8 @@ def checkpointed(folder):
 def test_a_run_killed_by_kill_9_ends_with_the_bits_of_the_one_that_was_not(folders, tmp_path):
     recipe, killed = tmp_path / "recipe.toml", tmp_path / "killed"
     recipe.write_text(KILLED)
-    program = [str(Path(sys.executable).with_name("nbody-sim")), "train", str(recipe)]
-    with subprocess.Popen([*program, "-q", "--device", "cpu", "-o", str(killed)]) as process:
-        while process.poll() is None and checkpointed(killed) < KILLED_AFTER:
-            time.sleep(5e-3)
+    with command("train", recipe, "-q", "--device", "cpu", "-o", killed) as process:
+        wait_until(lambda: checkpointed(killed) >= KILLED_AFTER, process)
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     step, losses = checkpointed(killed), train(read_recipe(recipe), tmp_path / "whole")

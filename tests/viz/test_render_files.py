@@ -167,7 +167,6 @@ def python(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
     )
 
 

@@ -37,6 +37,7 @@ from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.sha256 import file_hash
+from nbody_surrogate.parallel.limits import check_workers
 from nbody_surrogate.parallel.processes import run_here, run_on_workers
 from nbody_surrogate.registry.lookup import is_local
 
@@ -87,8 +88,7 @@ def generate_dataset(
     RunError
         If a trajectory fails or nothing can be written.
     """
-    if workers < 1:
-        raise InputError(f"`workers` must be at least 1, got {workers}")
+    check_workers(workers)
     maker = TrajectoryMaker(spec, threads=workers)
     maker.check()
     if workers > 1 and not maker.threaded:

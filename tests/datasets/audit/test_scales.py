@@ -50,9 +50,7 @@ def wanted(sound):
     return found
 
 
-@pytest.mark.parametrize(
-    ("time", "length"), [(1e6, 1.0), (1e-6, 1e-6), (1e-7, 1e9)]
-)
+@pytest.mark.parametrize(("time", "length"), [(1e6, 1.0), (1e-6, 1e-6), (1e-7, 1e9)])
 def test_verdicts_are_the_same_in_all_units(sound, wanted, time, length):
     constants, other = scaled(spoilt(sound.read(0, SIZE))._read(0, SIZE), time, length)
     found = verdicts(audited(Rows(other, RECIPE | {"task": TASK, "parameters": constants})))
