@@ -240,9 +240,8 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
         reference = first.drifts["reference"][key]
         label += "" if math.isnan(reference) else f"; reference {reference:.0e}"
         yield label, *(_drift(each.drifts["candidate"][key]) for each in found)
-    for number, measure in enumerate(first.distributions):
-        label = f"{measure.name}, distance (noise floor)"
-        yield label, *(_distance(each, number) for each in found)
+    for name in dict.fromkeys(measure.name for each in found for measure in each.distributions):
+        yield f"{name}, distance (noise floor)", *(_distance(each, name) for each in found)
     times = (1e3 * each.wall_time["candidate"] / each.trajectories for each in found)
     yield "wall time per trajectory", *(f"{value:.3g} ms" for value in times)
 
@@ -287,9 +286,9 @@ def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
     return f"{'> ' if math.isinf(found.valid_time) else ''}{reached:.2g}"
 
 
-def _distance(found: Comparison, number: int) -> str:
-    measure = found.distributions[number]
-    if math.isnan(measure.distance.median):
+def _distance(found: Comparison, name: str) -> str:
+    measure = next((each for each in found.distributions if each.name == name), None)
+    if measure is None or math.isnan(measure.distance.median):
         return NONE
     if measure.floor is None:
         return f"{measure.distance.median:.1e}"

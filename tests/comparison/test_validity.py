@@ -103,6 +103,8 @@ def test_a_run_of_which_the_start_alone_is_valid_has_no_numbers():
     found = compare(truth, run)
     assert found.horizons == ()
     assert found.errors == {}
+    assert found.distributions == ()
+    assert "0.0e+00" not in str(comparison_table(found))
     assert found.valid_time == 0
     assert np.isnan(list(found.drifts["candidate"].values())).all()
     assert "no valid frame after its start" in found.verdict
