@@ -269,9 +269,7 @@ def compare(
         valid=Summary.of(valid),
         lyapunov_time=lyapunov_time,
         window=window,
-        distributions=compare_distributions(
-            truth, pair.candidate, pair.runs.get("twin"), window, pair.round_trip
-        ),
+        distributions=_distributions(pair, window),
         curves=curves_of(pair, departed, window, defined),
         conserved=system.conserved,
         valid_frames={role: _counts(run) for role, run in whole.items()},
@@ -280,6 +278,14 @@ def compare(
         interpolation=None if back is None else InterpolationError.of(errors, back, at),
         validity=_validity(pair),
     )
+
+
+def _distributions(pair: Pairing, window: LateWindow) -> tuple[Distribution, ...]:
+    """Take all measures, but none of the start, which is all that some runs have in common."""
+    if len(pair.reference.t) == 1 < len(pair.whole["reference"].t):
+        return ()
+    twin = pair.runs.get("twin")
+    return compare_distributions(pair.reference, pair.candidate, twin, window, pair.round_trip)
 
 
 def _valid_times(pair: Pairing, errors: Errors, back: Errors | None) -> np.ndarray:

@@ -242,9 +242,8 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
         reference = first.drifts["reference"][key]
         label += "" if math.isnan(reference) else f"; reference {reference:.0e}"
         yield label, *(_drift(each.drifts["candidate"][key]) for each in found)
-    for number, measure in enumerate(first.distributions):
-        label = f"{measure.name}, distance (noise floor)"
-        yield label, *(_distance(each, number) for each in found)
+    for name in dict.fromkeys(measure.name for each in found for measure in each.distributions):
+        yield f"{name}, distance (noise floor)", *(_distance(each, name) for each in found)
     times = (1e3 * each.wall_time["candidate"] / each.trajectories for each in found)
     yield "wall time per trajectory", *(f"{value:.3g} ms" for value in times)
 
@@ -289,8 +288,10 @@ def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
     return f"{'> ' if math.isinf(found.valid_time) else ''}{reached:.2g}"
 
 
-def _distance(found: Comparison, number: int) -> str:
-    measure = found.distributions[number]
+def _distance(found: Comparison, name: str) -> str:
+    measure = next((each for each in found.distributions if each.name == name), None)
+    if measure is None:
+        return NONE
     # speeds there are always, bound pairs of a law that binds for ever are not
     if math.isnan(measure.reference) and not math.isnan(found.distributions[0].reference):
         return "does not apply"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
 
-from nbody_surrogate import Twins, compare
+from nbody_surrogate import Twins, compare, plot
 from nbody_surrogate.comparison.lyapunov import growth_rate
 from nbody_surrogate.comparison.table import comparison_table, run_table
 from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.viz.figures.comparison import draw_comparisons
 from nbody_surrogate.viz.html.report import sentence
 from stopped_runs import ensemble, wandering
 
@@ -103,6 +105,10 @@ def test_a_run_of_which_the_start_alone_is_valid_has_no_numbers():
     found = compare(truth, run)
     assert found.horizons == ()
     assert found.errors == {}
+    assert found.distributions == ()
+    for figure in (draw_comparisons([found]), plot(run)):
+        figure.savefig(BytesIO(), dpi=10)
+    assert "0.0e+00" not in str(comparison_table(found))
     assert found.valid_time == 0
     assert np.isnan(list(found.drifts["candidate"].values())).all()
     assert "no valid frame after its start" in found.verdict

@@ -37,9 +37,9 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
         ("displacement", "mean squared displacement", "linear"),
     )
     for ax, (name, label, scale) in zip(axes[0], over_time, strict=True):
-        if name not in found[0].curves.bands:
+        if (why := _nothing(found, name)) is not None:
             ax.set_axis_off()
-            ax.text(0.5, 0.5, "the system has no potential energy", ha="center", va="center")
+            ax.text(0.5, 0.5, why, ha="center", va="center")
             continue
         _bands(ax, found, name)
         ax.set(xlabel="time", ylabel=label, yscale=scale)
@@ -56,6 +56,15 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
     handles, labels = axes[0, 2].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
     return figure
+
+
+def _nothing(found: Sequence[Comparison], name: str) -> str | None:
+    """Say why a quantity cannot be drawn over time."""
+    if name not in found[0].curves.bands:
+        return "the system has no potential energy"
+    if all(len(each.curves.t) < 2 for each in found):
+        return "no valid frame after the start"
+    return None
 
 
 def _bands(ax: Any, found: Sequence[Comparison], name: str) -> None:

@@ -61,6 +61,9 @@ def _departures(ax: Any, run: Ensemble) -> None:
     except (InputError, PluginError):
         ax.set_title("its system is not installed", fontsize=10)
         return
+    if len(run.t) < 2:  # a logarithmic axis of nothing cannot be drawn
+        ax.set_title("no valid frame after the start", fontsize=10)
+        return
     defined = defined_drifts(system)
     smallest = SMALLEST * _scales(run)
     for values, label, key, least in zip(found, LABELS, Drift._fields, smallest, strict=True):
