@@ -12,11 +12,17 @@ import h5py
 import numpy as np
 from safetensors.numpy import load as load_arrays
 
+import nbody_surrogate as nb
+
 __all__ = ["IGNORED", "bits", "differences", "document_of"]
 
 TIMES = "wall_time check_time replay_time seconds minutes milliseconds speed_ratio verdict"
 VERSIONS = "versions plugin python nbody-surrogate numpy scipy numba torch CyRK"
-IGNORED = {*TIMES.split(), *VERSIONS.split()}
+IGNORED = {*TIMES.split(), *VERSIONS.split(), "identifier"}  # which is drawn for each run
+
+OURS = "parameters/nbody_surrogate"
+PARTICLES = {"charges", "masses", "couplings"}
+PER_TRAJECTORY = {"good", "message", "fallen_back"}  # of restart files: now arrays
 
 
 def document_of(restart: Path) -> Any:
@@ -33,6 +39,8 @@ def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         return
     trained_here = isinstance(value, dict) and "/" in str(value.get("weights"))
     left_out = {*IGNORED, "weights_hash"} if trained_here else IGNORED
+    if isinstance(value, dict) and {"reason", "detail"} <= value.keys():
+        left_out = {*left_out, "value", "limit"}  # of a guard's event: the detail has them in words
     for key, each in value.items() if isinstance(value, dict) else enumerate(value):
         if key not in left_out:
             yield from leaves(each, f"{name}.{key}")
@@ -44,15 +52,41 @@ def hdf5_values(path: Path) -> dict[str, Any]:
 
     def visit(name: str, item: Any) -> None:
         found.update({f"{name}@{key}": np.asarray(each) for key, each in item.attrs.items()})
+        if name in (f"{OURS}/format", f"{OURS}/guard") or name.startswith(f"{OURS}/guard/"):
+            return  # what they hold is read below, of either format
         if isinstance(item, h5py.Dataset) and "/provenance" in name:
-            found.update(leaves(json.loads(item[()] or "null"), name))
+            told = json.loads(item[()] or "null")
+            if told and told.get("guard"):
+                told["guard"].pop("events", None)
+            found.update(leaves(told, name))
         elif isinstance(item, h5py.Dataset):
             found[name] = np.asarray(item[()])
 
     with h5py.File(path, "r", locking=False) as file:
         file.visititems(visit)
     found.pop("h5md/creator@version", None)
+    if found.get(f"{OURS}/complete") == 1 and f"{OURS}/provenance.guard.policy" in found:
+        events = nb.read_h5md(path).info.guard.events
+        found["events"] = [(str(event), event.reason) for event in events]
     return found
+
+
+def restart_values(path: Path) -> dict[str, Any]:
+    """Arrays and plain values of a restart file, of either format, but for what moved elsewhere."""
+    arrays, document = load_arrays(path.read_bytes()), document_of(path)
+    for each in (document, ((document.get("guard") or {}).get("report") or {})):
+        for key in PER_TRAJECTORY & each.keys():
+            value = each.pop(key)
+            if key not in arrays:
+                words = json.dumps(value).encode()
+                arrays[key] = (
+                    np.frombuffer(words, np.uint8) if key == "message" else np.array(value, "<i8")
+                )
+        each.pop("events", None)  # which the output has
+    for key in ("format_version", "particles"):
+        document.pop(key, None)
+    kept = {key: each for key, each in arrays.items() if key not in PARTICLES}
+    return kept | dict(leaves(document))
 
 
 def values_of(path: Path) -> dict[str, Any]:
@@ -63,7 +97,7 @@ def values_of(path: Path) -> dict[str, Any]:
         with np.load(path) as archive:
             return dict(archive)
     if path.name == "restart":
-        return load_arrays(path.read_bytes()) | dict(leaves(document_of(path)))
+        return restart_values(path)
     if path.suffix == ".safetensors":
         return dict(load_arrays(path.read_bytes()))
     if path.suffix in (".json", ".jsonl"):

@@ -13,8 +13,9 @@ Make both folders on one machine, with one set of libraries; it takes Linux.
 
 No two runs agree in times, so these are left out: values of JSON by the names in `IGNORED`, also
 in H5MD and restart files; the hash of weights that were trained here, whose card holds times,
-while their tensors count; the SHA-256 of a restart file; the time stamps in an .npz archive; and
-tables in Markdown, which show times. So is the version of an H5MD file's creator.
+while their tensors count; the identifier of a run and the SHA-256 of a restart file; the time
+stamps in an .npz archive; and tables in Markdown, which show times. So is the version of an H5MD
+file's creator.
 """
 
 from __future__ import annotations

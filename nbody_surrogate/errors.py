@@ -9,6 +9,7 @@ __all__ = [
     "FileFormatError",
     "InputError",
     "InterruptionError",
+    "MissingFileError",
     "NBodyError",
     "NBodyWarning",
     "PluginError",
@@ -32,6 +33,12 @@ class InputError(NBodyError, ValueError):
 
 class FileFormatError(NBodyError):
     """A file is missing, damaged or of another format."""
+
+
+class MissingFileError(FileFormatError):
+    """There is no file where the user named one, which is misuse."""
+
+    exit_code = 2
 
 
 class PluginError(NBodyError):

@@ -168,11 +168,11 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     said += [warning] if (warning := busy(found)) else []
     # JSON has no NaN, and other programs refuse files that hold one
     text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
-    write_text(base.with_name(base.name + ".csv"), _as_csv(found.points))
-    write_text(base.with_name(base.name + ".json"), text)
+    write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
+    write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
     for suffix in (".png", ".svg"):
-        save(figure, base.with_name(base.name + suffix))
+        save(figure, base.with_name(base.name + suffix), options["overwrite"])
     if options["as_json"]:
         click.echo(text, nl=False)
     elif not options["quiet"]:

@@ -225,8 +225,8 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
 
     text = json.dumps(_as_dict(found), indent=1, allow_nan=False) + "\n"
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
-    write_text(paths[0], text)
-    save(draw_comparisons(found.comparisons), paths[1])
+    write_text(paths[0], text, options["overwrite"])
+    save(draw_comparisons(found.comparisons), paths[1], options["overwrite"])
     if options["as_json"]:
         click.echo(text, nl=False)
     elif not options["quiet"]:

@@ -12,7 +12,8 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.output_path import check_output_file
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
     if options["as_json"]:
         click.echo(text, nl=False)
     if options["output"] is not None:
-        write_text(options["output"], text)
+        write_text(options["output"], text, options["overwrite"])
     if options["card"]:
+        EVALUATION.require(len(text.encode()), error=RunError)
         write_text(model.folder / EVALUATION_FILE, text)
         write_text(model.folder / CARD_FILE, card_text(model))

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import glob
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TypeVar
+
+from click import get_current_context
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.files.name_lock import NameLock
 from nbody_surrogate.files.output_path import CheckedPath, check_output_file
 
 __all__ = ["Files", "free_base", "write_text"]
+
+Held = TypeVar("Held")
+
+
+def _hold(name: AbstractContextManager[Held]) -> Held:
+    """Hold a name against other processes until the command ends, however it ends."""
+    return get_current_context().with_resource(name)
 
 
 @dataclass(frozen=True)
@@ -27,14 +40,18 @@ class Files:
 
     @classmethod
     def of(cls, request: Request) -> Files:
-        """Name the files and check that they can be written.
+        """Name the files, check that they can be written, and hold those that grow.
+
+        They are held against other processes until the command ends.
 
         Raises
         ------
         InputError
             If one cannot.
+        RunError
+            If another process writes to one.
         """
-        from nbody_surrogate.formats.h5md import check_output_path
+        from nbody_surrogate.formats.h5md import held_output
 
         overwrite = request.overwrite
         picture = report = checkpoint = reference = None
@@ -48,14 +65,15 @@ class Files:
             report = CheckedPath(check_page_path(request.report, overwrite))
         # after what may be refused, since it may make the folder `runs`
         path = _free_name(request) if request.output is None else request.output
-        output = CheckedPath(check_output_path(path, overwrite))
+        output = _hold(held_output(path, overwrite))
         if not request.no_reference:
             beside = path.with_suffix(".reference.h5")
-            reference = CheckedPath(check_output_path(beside, overwrite))
+            reference = _hold(held_output(beside, overwrite))
         if request.checkpoint is not None:
-            from nbody_surrogate.simulation.checkpoint import check_restart_path
+            from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
 
-            checkpoint = CheckedPath(check_restart_path(request.checkpoint, overwrite))
+            kept = Checkpoint(request.checkpoint, overwrite=overwrite)
+            checkpoint = _hold(held_restart(kept))
         return cls(output, reference, picture, report, checkpoint)
 
     @property
@@ -78,22 +96,38 @@ def _free_name(request: Request) -> Path:
 
 
 def _free_in_runs(name: str) -> Path:
-    """Return `name` in `runs/`, numbered where there are files of that name already."""
+    """Return `name` in `runs/`, numbered where there are files of that name already.
+
+    It is held until the command ends, so that nobody else takes it before there are files.
+    """
     folder = Path("runs")
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
-    number, base = 1, folder / name
-    # of any suffix, so that all files of a run share one number
-    while any(folder.glob(f"{glob.escape(base.name)}.*")):
-        number += 1
-        base = folder / f"{name}-{number}"
-    return base
+    for number in count(1):
+        base = folder / (name if number == 1 else f"{name}-{number}")
+        try:
+            lock = NameLock(base)
+        except RunError:  # another process has just chosen it
+            continue
+        if _is_free(base, lock):
+            _hold(lock)
+            return base
+        lock.release()
+    raise AssertionError("unreachable")
+
+
+def _is_free(base: Path, lock: NameLock) -> bool:
+    """Whether there is no file of any suffix, so that all files of a run share one number."""
+    name = glob.escape(base.name)
+    # hidden are locks of files that a run is about to write
+    found = {*base.parent.glob(f"{name}.*"), *base.parent.glob(f".{name}.*")}
+    return found <= {lock.file}
 
 
 def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwrite: bool) -> Path:
-    """Return what several files of a result are called before their suffixes.
+    """Return what several files of a result are called before their suffixes; it is held.
 
     Parameters
     ----------
@@ -107,21 +141,24 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     ------
     InputError
         If one of the files cannot be written.
+    RunError
+        If another process writes to them.
     """
     if output is None:
         return _free_in_runs(name)
     for suffix in suffixes:
         check_output_file(output.with_name(output.name + suffix), "output", overwrite=overwrite)
+    _hold(NameLock(output))
     return output
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, overwrite: bool = True) -> None:
     """Write a file of text in one step.
 
     Raises
     ------
     RunError
-        If it cannot be written.
+        If it cannot be written, or is there and `overwrite` is False.
     """
-    with atomic_file(path) as file:
+    with atomic_file(path, overwrite=overwrite) as file:
         file.write(text.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
-from nbody_surrogate.errors import FileFormatError, NBodyWarning
+from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
 
 if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
@@ -31,6 +32,18 @@ __all__ = ["resume"]
 )
 @click.option("--weights", help="Where the weights are by now.  [default: where they were]")
 @click.option("--threads", type=int, help="On the CPU.  [default: as many as there were]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where the H5MD file is by now.  [default: where it was, in FILE's folder or below]",
+)
+@click.option(
+    "--render", type=click.Path(path_type=Path), help="The picture.  [default: as for --output]"
+)
+@click.option(
+    "--report", type=click.Path(path_type=Path), help="The page.  [default: as for --output]"
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -39,6 +52,9 @@ def resume(
     allow_inexact: bool,
     weights: str | None,
     threads: int | None,
+    output: Path | None,
+    render: Path | None,
+    report: Path | None,
     overwrite: bool,
     as_json: bool,
     quiet: bool,
@@ -48,29 +64,34 @@ def resume(
     However the run ended, it goes on to the same bits, and then to the reference, the table and
     the picture that it was to have. The machine, all versions, the weights and the number of
     threads must be what they were.
+
+    A file says nothing about places outside of its own folder: what is to be written there is
+    named here. Whether a file is the run's is seen by what is in it.
     """
     from nbody_surrogate.simulation.checkpoint import read_restart
 
     restart = read_restart(file)
     note = _Note.of(restart, file)
+    files = _named_files(note.files, file, output, render, report)
     request = replace(
         note.request,
         checkpoint=file,
         overwrite=overwrite,  # no file says what may be replaced
         as_json=as_json or note.request.as_json,
         quiet=quiet or note.request.quiet,
+        # no other places than those that were looked at
+        render=None if files.picture is None else Path(files.picture),
+        report=None if files.report is None else Path(files.report),
         **not_none(weights=weights, threads=threads),
     )
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
-    problem = _problem(restart)
+    both = TwoRuns(request, files)
+    problem = _problem(restart, both.output(note.stage))
     method, reference = methods(request, problem)
-    both, frames = TwoRuns(request, note.files), problem.frames
+    frames = problem.frames
     if note.stage == "reference" and reference is not None:
-        from nbody_surrogate.formats.h5md import read_h5md
-
-        # the method's run had ended: its file holds it
-        first = read_h5md(note.files.output)
+        first = _method_run(note, files, problem)
         both.conclude([first, both.resume(reference, frames, "reference", allow_inexact)])
         return
     runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]
@@ -79,7 +100,7 @@ def resume(
         # seed, which the reference is to record as the run does.
         drawn = replace(runs[0].state(0), seed=restart.document.seed)
         start = replace(problem, state=drawn)
-        runs.append(both.simulate(start, reference, "reference"))
+        runs.append(both.simulate(start, reference, "reference", after=runs[0]))
     both.conclude(runs)
 
 
@@ -90,6 +111,8 @@ class _Note:
     stage: Stage
     request: Request
     files: Files
+    method_run: str = ""
+    """Identifier of the method's run, where that is done; releases before noted none."""
 
     @classmethod
     def of(cls, restart: Restart, file: Path) -> _Note:
@@ -104,12 +127,58 @@ class _Note:
         return note
 
 
-def _problem(restart: Restart) -> InitialValueProblem:
+def _named_files(
+    files: Files, restart: Path, output: Path | None, render: Path | None, report: Path | None
+) -> Files:
+    """Take the places that the user names, and of the others those below the restart file's."""
+    from nbody_surrogate.simulation.run_output import is_below
+
+    if output is not None:
+        beside = None if files.reference is None else output.with_suffix(".reference.h5")
+        files = replace(files, output=output, reference=beside)
+    files = replace(files, **not_none(picture=render, report=report))
+    named = [
+        ("output", files.output, output),
+        ("output", files.reference, output),
+        ("render", files.picture, render),
+        ("report", files.report, report),
+    ]
+    for option, path, given in named:
+        if path is None or given is not None or is_below(Path(path), restart.absolute().parent):
+            continue
+        raise InputError(
+            f"`{option}` must be given, since the restart file {str(restart)!r} names one outside "
+            f"of its folder: if it is yours, pass --{option} {os.fspath(path)!r}"
+        )
+    return files
+
+
+def _method_run(note: _Note, files: Files, problem: InitialValueProblem) -> Ensemble:
+    """Read the method's run, which had ended: its file holds it."""
+    import numpy as np
+
+    from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.simulation.run_output import of_another_run
+
+    first = read_h5md(files.output)
+    known = note.method_run == first.info.identifier
+    if not known or len(first.t) != problem.frames + 1:
+        raise of_another_run(Path(files.output))
+    same = first.info.method.get("integrator") == note.request.integrator
+    start = problem.particles
+    # all that is known where releases before drew no identifier
+    if not (same and np.array_equal(first.particles.charges, start.charges)):
+        raise of_another_run(Path(files.output))
+    return first
+
+
+def _problem(restart: Restart, output: Path) -> InitialValueProblem:
     """Pose the problem from where the run is by now."""
     from nbody_surrogate.contracts.state import State
     from nbody_surrogate.registry.registry import system_from
+    from nbody_surrogate.simulation.run_output import RunOutput
 
     document, arrays = restart.document, restart.arrays
     state = State(document.t0, arrays["carry.x"], arrays["carry.v"], seed=document.seed)
-    system = system_from(document.system)
-    return InitialValueProblem(system, state, restart.particles, document.frames)
+    particles = RunOutput(restart, output).particles()
+    return InitialValueProblem(system_from(document.system), state, particles, document.frames)

@@ -46,5 +46,6 @@ def run(**options: Any) -> None:
     alone = request.verify and reference is None
     runs = [both.simulate(problem, method, "method", guard=guard, verify=alone)]
     if reference is not None:
-        runs.append(both.simulate(problem, reference, "reference", verify=request.verify))
+        verify = request.verify
+        runs.append(both.simulate(problem, reference, "reference", verify=verify, after=runs[0]))
     both.conclude(runs)

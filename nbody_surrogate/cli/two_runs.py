@@ -48,13 +48,15 @@ class TwoRuns:
         *,
         guard: Guard | None = None,
         verify: bool = False,
+        after: Ensemble | None = None,
     ) -> Ensemble:
-        """Run one of the two methods from its start."""
+        """Run one of the two methods from its start; `after` is the run of the other one."""
         from nbody_surrogate.simulation.file_writer import Output
         from nbody_surrogate.simulation.observers import WarmUp
         from nbody_surrogate.simulation.simulate import simulate
 
-        output = Output(self._output(stage), self.request.overwrite, self._checkpoint(stage))
+        checkpoint = self._checkpoint(stage, after)
+        output = Output(self._output(stage), self.request.overwrite, checkpoint)
         with ExitStack() as stack:
             return simulate(
                 problem.system,
@@ -82,9 +84,14 @@ class TwoRuns:
                 checkpoint,
                 method,
                 allow_inexact=allow_inexact,
+                output=self._output(stage),
                 overwrite=self.request.overwrite,
                 observers=[WarmUp(), self._progress(stack, method, frames, stage)],
             )
+
+    def output(self, stage: Stage) -> Path:
+        """Return the H5MD file of one of the two runs."""
+        return Path(self._output(stage))
 
     def _output(self, stage: Stage) -> os.PathLike[str]:
         if stage == "method":
@@ -100,13 +107,30 @@ class TwoRuns:
         if self.request.checkpoint is None:
             hint = f"frames of finished segments stay readable in {part}"
         else:
-            hint = f"go on with nbody-sim resume {shlex.quote(str(self.request.checkpoint))}"
+            hint = f"go on with nbody-sim resume {self._how()}"
         # before the bar, which is then gone from the terminal when the hint is written
         stack.enter_context(interruptible(hint))
         bar = progress_bar(method.name, frames, hidden=self.request.quiet)
         return stack.enter_context(bar)
 
-    def _checkpoint(self, stage: Stage) -> Checkpoint | None:
+    def _how(self) -> str:
+        """Say what `resume` has to be told: places outside of the restart file's folder, too."""
+        from nbody_surrogate.simulation.run_output import is_below
+
+        checkpoint = self.request.checkpoint
+        assert checkpoint is not None
+        named = (
+            ("--output", self.files.output),
+            ("--render", self.files.picture),
+            ("--report", self.files.report),
+        )
+        words = [str(checkpoint)]
+        for option, path in named:
+            if path is not None and not is_below(Path(path), checkpoint.absolute().parent):
+                words += [option, os.fspath(path)]
+        return shlex.join(words)
+
+    def _checkpoint(self, stage: Stage, after: Ensemble | None) -> Checkpoint | None:
         """Note in the restart file what the rest of the job needs."""
         if self.request.checkpoint is None:
             return None
@@ -123,7 +147,9 @@ class TwoRuns:
             key: str(value.absolute()) if isinstance(value, Path) else value
             for key, value in asdict(self.request).items()
         }
-        note = {"stage": stage, "request": plain, "files": files}
+        note: dict[str, Any] = {"stage": stage, "request": plain, "files": files}
+        if after is not None:
+            note["method_run"] = after.info.identifier
         path = self.files.checkpoint or self.request.checkpoint
         mine = self.request.overwrite or stage == "reference"  # the file is there by then
         return Checkpoint(path, note, mine)
@@ -180,7 +206,7 @@ def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
 
 
 def _guard_as_dict(report: GuardReport) -> dict[str, Any]:
-    return {**asdict(report), "share": report.fallback_share}
+    return {**report.to_dict(), "share": report.fallback_share}
 
 
 def _as_dict(

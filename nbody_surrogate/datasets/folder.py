@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,13 +18,12 @@ from nbody_surrogate.datasets.manifest import (
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError, one_line
-from nbody_surrogate.files.atomic import PART
+from nbody_surrogate.files.atomic import PART, is_part_of
 from nbody_surrogate.files.folder_lock import LOCK
 
 __all__ = ["check_space", "claim", "is_finished", "is_whole", "made_by", "remove_parts"]
 
-PARTS = (f"shard-*.h5{PART}", f"{MANIFEST}{PART}")
-"""What killed writers leave."""
+SHARD = re.compile(r"shard-\d{5,9}\.h5")
 
 NUMERICAL = ("nbody-surrogate", "numpy", "scipy", "numba", "CyRK")
 """Libraries that the bits of a trajectory depend on."""
@@ -124,4 +124,11 @@ def remove_parts(folder: Path) -> None:
 
 
 def _parts(folder: Path) -> list[Path]:
-    return [path for pattern in PARTS for path in folder.glob(pattern)]
+    return [path for path in folder.iterdir() if PART in path.name and _is_part(path)]
+
+
+def _is_part(path: Path) -> bool:
+    shard = SHARD.match(path.name)
+    name = MANIFEST if shard is None else shard[0]
+    # as an earlier version called them
+    return is_part_of(path.with_name(name), path.name) or path.name == name + PART

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, one_line
+from nbody_surrogate.files import limits
 from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import require_regular
 
@@ -28,7 +30,7 @@ __all__ = [
 MANIFEST = "manifest.json"
 FORMAT = "nbody-surrogate data set"
 FORMAT_VERSION = 1
-LARGEST = 1 << 28  # bytes
+RECORD_BYTES = 256  # of a shard, as it is written at the longest
 
 
 class _Section(BaseModel):
@@ -107,8 +109,8 @@ def read_manifest(folder: Path) -> Manifest:
         if path.is_symlink():
             raise ValueError("it is a symbolic link, which is not followed")
         require_regular(path)
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"it is larger than {LARGEST} bytes")
+        if path.stat().st_size > limits.MANIFEST.largest:
+            raise ValueError(f"it is larger than {limits.MANIFEST.largest} bytes")
         content = json.loads(path.read_bytes())
         _check_version(content)
         manifest = Manifest(**content)
@@ -156,7 +158,13 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
     Raises
     ------
+    InputError
+        If the records of all shards would be more than is ever read; said with the first one.
     RunError
         If it cannot be written.
     """
-    write_json(folder / MANIFEST, manifest.model_dump(mode="json"), indent=1, synced=True)
+    spec = manifest.spec
+    shards = math.ceil(spec.trajectories / (spec.shard or 1))
+    limits.MANIFEST.require(RECORD_BYTES * shards, f"({shards} of them)")
+    content = manifest.model_dump(mode="json")
+    write_json(folder / MANIFEST, content, indent=1, synced=True, limit=limits.MANIFEST)

@@ -42,6 +42,7 @@ from nbody_surrogate.files.hdf5 import (
     INTEGER,
     allocate,
     check_size,
+    create_hdf5,
     floats_at,
     integers_at,
     offset_of,
@@ -49,6 +50,7 @@ from nbody_surrogate.files.hdf5 import (
     text_at,
     text_type,
 )
+from nbody_surrogate.files.new_file import open_existing
 
 __all__ = ["ShardData", "ShardReader", "reported", "shard_name", "write_shard"]
 
@@ -98,7 +100,6 @@ def write_shard(path: Path, data: ShardData) -> None:
     """
     try:
         with renamed_at_end(path) as part:
-            part.unlink(missing_ok=True)  # of a writer that was killed
             _fill(part, data)
     except (OSError, RuntimeError) as error:  # HDF5 raises either over a full disk
         raise RunError(f"`output` {str(path)!r} cannot be written: {one_line(error)}") from None
@@ -107,7 +108,7 @@ def write_shard(path: Path, data: ShardData) -> None:
 def _fill(path: Path, data: ShardData) -> None:
     arrays = _arrays(data)
     places = _lay_out(path, data, {key: array.shape for key, array in arrays.items()})
-    with path.open("r+b", buffering=0) as file:
+    with open_existing(path) as file:
         for key, array in arrays.items():
             file.seek(places[key])
             rest = memoryview(np.ascontiguousarray(array, FLOAT).data).cast("B")
@@ -135,7 +136,7 @@ def _arrays(data: ShardData) -> dict[str, np.ndarray]:
 
 def _lay_out(path: Path, data: ShardData, shapes: dict[str, Any]) -> dict[str, int]:
     """Create the file without its arrays, and say where they belong."""
-    with h5py.File(path, "x", libver="earliest", locking=False) as root:
+    with create_hdf5(path, made=True) as root:
         allocate(root, "format", FORMAT, INTEGER)
         allocate(root, "spec", data.spec.encode(), text_type(len(data.spec)))
         allocate(root, "first", data.first, INTEGER)

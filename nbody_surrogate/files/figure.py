@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 __all__ = ["save"]
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, overwrite: bool = True) -> None:
     """Write a figure in the format of its extension.
 
     Raises
     ------
     RunError
-        If it cannot be written.
+        If it cannot be written, or is there and `overwrite` is False.
     """
-    with atomic_file(path) as stream:
+    with atomic_file(path, overwrite=overwrite) as stream:
         figure.savefig(stream, format=path.suffix.lower().removeprefix("."), dpi=150)

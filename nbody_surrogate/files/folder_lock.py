@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.files.name_lock import NameLock
 
 __all__ = ["LOCK", "sole_writer"]
 
@@ -16,43 +16,45 @@ LOCK = ".lock"
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, parameter: str = "output") -> Iterator[None]:
     """Create a folder where there is none, and hold it against other writers.
 
     A folder that was created and got nothing goes again.
 
+    Parameters
+    ----------
+    folder : Path
+    parameter : str
+        What messages call it.
+
     Raises
     ------
     InputError
-        If it cannot be created or written to, or another process writes to it.
+        If it cannot be created or written to, or its lock is a link.
+    RunError
+        If another process writes to it.
     """
     new = not folder.exists()
+    lock = _made_and_locked(folder, parameter)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("w")
-    except OSError as error:
-        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
-    with file:
-        _lock(file.fileno(), folder)
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                (folder / LOCK).unlink()
-            if new and not any(folder.iterdir()):
+        yield
+    finally:
+        lock.release()
+        if new:
+            with suppress(OSError):  # it is not empty, or another has begun to write to it
                 folder.rmdir()
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:  # not on Windows: there two writers are up to the user
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(descriptor), (folder / LOCK).stat()):
-            raise FileNotFoundError  # the other process has just removed it
-    except OSError:
-        raise InputError(
-            f"`output` {str(folder)!r} is being written by another process; wait for it"
-        ) from None
+def _made_and_locked(folder: Path, parameter: str) -> NameLock:
+    while True:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"`{parameter}` {str(folder)!r}: {reason}") from None
+        try:
+            return NameLock(folder, parameter, folder / LOCK)
+        except InputError:
+            if folder.is_dir():
+                raise
+            # another one, which had made it and wrote nothing, has just removed it

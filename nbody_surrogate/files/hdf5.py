@@ -9,25 +9,37 @@ What does not pass raises a `ValueError`, or what h5py raises.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+
+from nbody_surrogate.errors import RunError, one_line
+from nbody_surrogate.files.atomic import atomic_path
+from nbody_surrogate.files.limits import PROVENANCE
 
 __all__ = [
     "DAMAGE",
     "FLOAT",
     "INTEGER",
     "allocate",
+    "atomic_hdf5",
     "check_size",
+    "create_hdf5",
     "floats_at",
     "group_at",
     "has_groups",
+    "integer_array_at",
     "integers_at",
     "offset_of",
     "open_floats",
     "open_integer",
+    "open_integers",
     "open_text",
+    "open_texts",
     "text_at",
     "text_type",
 ]
@@ -38,11 +50,50 @@ INTEGER = np.dtype("<i8")
 REDUCED = b"1"
 """The unit of all numbers that are read."""
 
-MAX_TEXT = 256 * 2**20
-"""Largest provenance that is read, in bytes."""
-
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
+
+
+def create_hdf5(path: Path, *, made: bool = False) -> Any:
+    """Create an HDF5 file, of the version of the format that every reader knows.
+
+    Parameters
+    ----------
+    path : Path
+        Nothing may be there, be it a link that leads nowhere.
+    made : bool
+        Whether it is the empty file of `renamed_at_end`, which is filled.
+    """
+    # on a file that is new nobody else has a lock, and some disks know none
+    return h5py.File(path, "w" if made else "x", libver="earliest", locking=False)
+
+
+@contextmanager
+def atomic_hdf5(path: Path, parameter: str = "output", *, overwrite: bool = True) -> Iterator[Any]:
+    """Give a new HDF5 file, which has its name only when the block has ended well.
+
+    Parameters
+    ----------
+    path : Path
+    parameter : str
+        What messages call it.
+    overwrite : bool
+        Whether a file that is there at the end may be replaced.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written, or may not be replaced; nothing is left of it.
+    """
+    try:
+        with (
+            atomic_path(path, parameter, overwrite=overwrite) as part,
+            h5py.File(part, "w", locking=False) as file,
+        ):
+            yield file
+    except RuntimeError as error:  # HDF5 raises either over a full disk
+        said = f"`{parameter}` {str(path)!r} cannot be written: {one_line(error)}"
+        raise RunError(said) from None
 
 
 def group_at(group: Any, path: str) -> Any:
@@ -68,6 +119,11 @@ def integers_at(group: Any, path: str, shape: tuple[int, ...] = ()) -> list[int]
     return [int(value) for value in np.ravel(values)]
 
 
+def integer_array_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Read an array of integers; the caller knows that its shape is not too large."""
+    return np.array(open_integers(group, path, shape)[()], dtype=np.int64)
+
+
 def floats_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
     """Read an array; the caller knows that its shape is not too large."""
     return np.array(open_floats(group, path, shape)[()], dtype=np.float64)
@@ -88,19 +144,29 @@ def open_integer(group: Any, path: str) -> Any:
     return _open(group, path, INTEGER, ())
 
 
-def open_text(group: Any, path: str, length: int) -> Any:
-    """Open a text of `length` bytes without reading it."""
-    return _open(group, path, text_type(length), ())
+def open_integers(group: Any, path: str, shape: tuple[int, ...]) -> Any:
+    """Open an array of integers without reading it."""
+    return _open(group, path, INTEGER, shape)
+
+
+def open_texts(group: Any, path: str, length: int, shape: tuple[int, ...]) -> Any:
+    """Open an array of texts of `length` bytes each without reading it."""
+    return _open(group, path, text_type(length), shape)
+
+
+def open_text(group: Any, path: str) -> Any:
+    """Open a text of fixed length, whatever it is, without reading it."""
+    found = _follow(group, path)
+    if not isinstance(found, h5py.h5d.DatasetID) or found.dtype.kind != "S":
+        raise ValueError(f"{path!r} is not a text of fixed length")
+    if found.dtype.itemsize > PROVENANCE.largest:
+        raise ValueError(f"{path!r} is longer than {PROVENANCE.largest} bytes")
+    return _open(group, path, found.dtype, ())
 
 
 def text_at(group: Any, path: str) -> bytes:
     """Read a text of fixed length, without the zeros that fill it up."""
-    found = _follow(group, path)
-    if not isinstance(found, h5py.h5d.DatasetID) or found.dtype.kind != "S":
-        raise ValueError(f"{path!r} is not a text of fixed length")
-    if found.dtype.itemsize > MAX_TEXT:
-        raise ValueError(f"{path!r} is longer than {MAX_TEXT} bytes")
-    return bytes(_open(group, path, found.dtype, ())[()])
+    return bytes(open_text(group, path)[()])
 
 
 def check_size(file: Any, needed: int) -> None:

@@ -6,20 +6,24 @@ import json
 from pathlib import Path
 from typing import Any
 
-from nbody_surrogate.errors import FileFormatError
+from nbody_surrogate.errors import FileFormatError, RunError
 from nbody_surrogate.files.atomic import atomic_file
-from nbody_surrogate.files.untrusted import MIB, read_bounded
+from nbody_surrogate.files.limits import JSON, Limit
+from nbody_surrogate.files.untrusted import read_bounded
 
 __all__ = ["DAMAGE", "read_json", "write_json"]
-
-LARGEST = 64 * MIB  # bytes
 
 DAMAGE = (OSError, ValueError, TypeError, ArithmeticError, RecursionError, MemoryError)
 """What reading a damaged file, or making something of what it holds, may raise."""
 
 
 def write_json(
-    path: Path, content: Any, *, indent: int | None = None, synced: bool = False
+    path: Path,
+    content: Any,
+    *,
+    indent: int | None = None,
+    synced: bool = False,
+    limit: Limit = JSON,
 ) -> None:
     """Replace a JSON file in one step.
 
@@ -32,13 +36,16 @@ def write_json(
         Spaces for each level; by default all is one line.
     synced : bool
         Whether it is on the disk when it has its name, see `atomic_file`.
+    limit : Limit
+        That of whoever reads it.
 
     Raises
     ------
     RunError
-        If it cannot be written.
+        If it cannot be written, or could not be read; what was there stays.
     """
     text = f"{json.dumps(content, indent=indent)}\n"
+    limit.require(len(text), f"{str(path)!r}", RunError)  # all that is not ASCII is escaped
     with atomic_file(path, synced=synced) as stream:
         stream.write(text.encode())
 
@@ -52,6 +59,6 @@ def read_json(path: Path) -> Any:
         If it is missing, too large or damaged.
     """
     try:
-        return json.loads(read_bounded(path, LARGEST))
+        return json.loads(read_bounded(path, JSON.largest))
     except DAMAGE:
         raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from nbody_surrogate.errors import InputError, one_line
+from nbody_surrogate.files.name_lock import NameLock
 
-__all__ = ["OTHERWISE", "CheckedPath", "check_output_file", "check_space"]
+__all__ = ["OTHERWISE", "CheckedPath", "check_output_file", "check_space", "held"]
 
 OTHERWISE = "choose another name or pass --overwrite"
 
@@ -20,12 +22,49 @@ class CheckedPath(os.PathLike[str]):
     """Where a result may be written, as a check has found; it is not checked again."""
 
     path: Path
+    lock: NameLock | None = field(default=None, compare=False)
+    """Of whoever holds the name, and releases it, against other processes."""
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+@contextmanager
+def held(
+    path: str | os.PathLike[str], parameter: str, check: Callable[[], Path]
+) -> Iterator[CheckedPath]:
+    """Check where a result may be written, and hold the name against other processes.
+
+    Parameters
+    ----------
+    path : path_like
+        One that comes with a lock is held by that, and left to whoever took it.
+    parameter : str
+        What the user calls it.
+    check : callable
+        Refuses a file that could not be written, else returns it.
+
+    Raises
+    ------
+    InputError
+        As `check` does.
+    RunError
+        If another process writes to it.
+    """
+    if isinstance(path, CheckedPath) and path.lock is not None:
+        yield path
+        return
+    try:
+        # first, since what a process still works at is nobody's to replace
+        lock = NameLock(Path(path), parameter)
+    except InputError:
+        check()  # which says better what is wrong
+        raise
+    with lock:
+        yield CheckedPath(check(), lock)
 
 
 def check_output_file(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.untrusted import MIB, read_bounded
+from nbody_surrogate.files.limits import TOML
+from nbody_surrogate.files.untrusted import read_bounded
 
 __all__ = ["read_toml"]
 
@@ -23,7 +24,7 @@ def read_toml(path: str | os.PathLike[str], name: str) -> dict[str, Any]:
     """
     label = f"`{name}` {os.fspath(path)!r}"
     try:
-        return tomllib.loads(read_bounded(Path(path), MIB).decode())
+        return tomllib.loads(read_bounded(Path(path), TOML.largest).decode())
     except FileFormatError as error:
         raise InputError(f"`{name}` {error}") from None
     except OSError as error:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from nbody_surrogate.errors import FileFormatError
 
-__all__ = ["MIB", "read_bounded", "require_regular"]
-
-MIB = 2**20
+__all__ = ["read_bounded", "require_regular"]
 
 
 def read_bounded(path: Path, largest: int, *, links: bool = True) -> bytes:

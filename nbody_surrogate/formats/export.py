@@ -15,6 +15,7 @@ import numpy as np
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
+from nbody_surrogate.files.hdf5 import atomic_hdf5
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
 from nbody_surrogate.formats.h5md.whole import whole_h5md
@@ -54,7 +55,7 @@ def export(
     InputError
         If the extension is unknown or the file cannot be written there.
     RunError
-        If it cannot be written to its end.
+        If it cannot be written to its end, or a file has come there meanwhile.
     """
     file = check_export_path(path, overwrite)
     if reference is not None and reference.x.shape != candidate.x.shape:
@@ -62,7 +63,7 @@ def export(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
-    _WRITERS[file.suffix.lower()](file, candidate, reference)
+    _WRITERS[file.suffix.lower()](file, candidate, reference, overwrite)
     return file
 
 
@@ -77,7 +78,9 @@ def check_export_path(path: str | os.PathLike[str], overwrite: bool = False) -> 
     return check_output_file(path, "output", EXPORT_SUFFIXES, overwrite)
 
 
-def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_extxyz(
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool
+) -> None:
     del reference
     n, dimensions = run.x.shape[1:]
     charges, masses = run.particles.charges[0], run.particles.masses[0]
@@ -92,8 +95,8 @@ def _write_extxyz(path: Path, run: Trajectory, reference: Trajectory | None) -> 
     # ASE's positions have three components
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
     if dimensions == 2:
-        cell += " dimensions=2"  # or a start from this file would be one in space
-    with atomic_file(path) as stream:
+        columns += " dimensions=2"  # or a start from this file would be one in space
+    with atomic_file(path, overwrite=overwrite) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
             stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())
             velocities = np.pad(v, pad)
@@ -126,7 +129,7 @@ def _box(run: Trajectory) -> Box | None:
         return None
 
 
-def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
     del reference
     arrays = {
         "t": run.t,
@@ -137,18 +140,21 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None) -> Non
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
-    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        atomic_file(path, overwrite=overwrite) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
         for key, values in arrays.items():
             # an entry may be above 2 GiB, which zip wants to know before it is written
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, values.shape, [values])
 
 
-def _write_vtkhdf(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_vtkhdf(
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool
+) -> None:
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
-    import h5py
-
-    with atomic_path(path) as part, h5py.File(part, "w", locking=False) as file:
+    with atomic_hdf5(path, overwrite=overwrite) as file:
         _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
 
 
@@ -220,13 +226,16 @@ def _point_data(
     return found
 
 
-def _write_h5md(path: Path, run: Trajectory, reference: Trajectory | None) -> None:
+def _write_h5md(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
     del reference
-    with whole_h5md(path, run, _box(run)) as file, atomic_path(path) as part:
+    with (
+        whole_h5md(path, run, _box(run)) as file,
+        atomic_path(path, overwrite=overwrite) as part,
+    ):
         shutil.copyfile(file, part)
 
 
-_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None], None]] = {
+_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None, bool], None]] = {
     ".extxyz": _write_extxyz,
     ".h5": _write_h5md,
     ".npz": _write_npz,

@@ -10,6 +10,7 @@ from string import Template
 
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.atomic import atomic_folder
+from nbody_surrogate.files.new_file import write_new
 from nbody_surrogate.registry.lookup import entries
 
 __all__ = ["write_package"]
@@ -95,6 +96,6 @@ def _fill(folder: Path, name: str, kind: str) -> None:
         plain = template.name.removesuffix(".template")
         text = Template(template.read_text(encoding="utf-8")).substitute(words)
         # what is no code keeps its name, at the top
-        places.get(plain, folder / plain).write_text(text, encoding="utf-8")
+        write_new(places.get(plain, folder / plain), text.encode())
     summary = f'"""The {kind} `{name}` for nbody-surrogate."""\n'
-    (package / "__init__.py").write_text(summary, encoding="utf-8")
+    write_new(package / "__init__.py", summary.encode())

@@ -2,41 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
 __all__ = ["GuardEvent", "GuardReport"]
 
 MOST_LINES = 5  # of events, in words: the first tell what went wrong, more fill the terminal
-
-
-@dataclass(frozen=True)
-class GuardEvent:
-    """A segment that tripped the guard.
-
-    Attributes
-    ----------
-    trajectory : int
-    segment : int
-        Counted from 0.
-    frame : int
-        The first frame at fault.
-    reason : str
-        ``non-finite``, ``energy``, ``momentum``, ``angular momentum``, ``distance``, ``speed``,
-        ``particles`` or ``time``.
-    detail : str
-        The reason with its numbers.
-    """
-
-    trajectory: int
-    segment: int
-    frame: int
-    reason: str
-    detail: str
-
-    def __str__(self) -> str:
-        where = f"trajectory {self.trajectory}, segment {self.segment}, frame {self.frame}"
-        return f"{where}: {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -54,8 +31,9 @@ class GuardReport:
         Frames of each trajectory, the start not counted.
     fallen_back : tuple of int
         Frames of each trajectory that the reference computed.
-    events : tuple of GuardEvent
-        In the order of the segments, at most one for each trajectory and segment.
+    events : GuardEvents
+        In the order of the segments, at most one for each trajectory and segment. A sequence of
+        `GuardEvent`; any other sequence of them is gathered into one.
     check_time, replay_time : float
         Seconds that the guard's checks and the reference took; both are part of the wall time.
     """
@@ -65,9 +43,17 @@ class GuardReport:
     reference: dict[str, Any] | None = None
     frames: int = 0
     fallen_back: tuple[int, ...] = ()
-    events: tuple[GuardEvent, ...] = ()
+    events: Sequence[GuardEvent] = ()
     check_time: float = 0.0
     replay_time: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "events", GuardEvents.of(self.events))
+
+    @property
+    def gathered(self) -> GuardEvents:
+        """The events as arrays."""
+        return GuardEvents.of(self.events)
 
     @property
     def fallback_share(self) -> float:
@@ -82,7 +68,7 @@ class GuardReport:
             done = f"{self.fallback_share:.3g} of all frames fell back on {name}"
         else:
             # one trajectory may trip in many segments
-            tripped = {event.trajectory for event in self.events}
+            tripped = np.unique(self.gathered.trajectory)
             done = f"{len(tripped)} of {len(self.fallen_back)} tripped"
         cost = f"{1e3 * self.check_time:.3g} ms for checks"
         if self.reference is not None:
@@ -93,8 +79,19 @@ class GuardReport:
             lines.append(f"  and {len(self.events) - MOST_LINES} more segments")
         return "\n".join(lines)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, as for JSON; a number that is not finite becomes None."""
+        events = [
+            {key: _plain(value) for key, value in asdict(event).items()} for event in self.events
+        ]
+        return {**asdict(replace(self, events=())), "events": events}
+
     def of(self, b: int) -> GuardReport:
         """Return what concerns trajectory `b`, as the only one; times are those of all."""
-        own = (event for event in self.events if event.trajectory == b)
-        events = tuple(replace(event, trajectory=0) for event in own)
+        events = self.gathered.of_trajectory(b)
         return replace(self, events=events, fallen_back=self.fallen_back[b : b + 1])
+
+
+def _plain(value: Any) -> Any:
+    # JSON has neither NaN nor infinity
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -47,6 +47,9 @@ class RunInfo:
         Of the sampler, where there was one.
     guard : GuardReport or None
         What the guard of a guarded run found and did.
+    identifier : str
+        Drawn at random for a run that goes into a file: by it a restart file knows its output.
+        Empty where there is none.
     """
 
     # descriptions, no objects: they go into files, which are read where a plugin is missing too
@@ -60,6 +63,7 @@ class RunInfo:
     good: tuple[int, ...] = ()
     seed: int | None = None
     guard: GuardReport | None = None
+    identifier: str = ""
 
     @property
     def success(self) -> bool:

@@ -1,27 +1,36 @@
 """Restart files: all that the rest of a run depends on, at a segment's boundary, in one file.
 
 A restart file is in the format of safetensors: the arrays, and a text of JSON among its metadata,
-with a SHA-256 of all of it. It names no code: system and method are looked up by name.
+with a SHA-256 of all of it. It names no code: system and method are looked up by name. Its output,
+the ``.part`` that grows, it knows by an identifier that was drawn for the run, and what stands
+there, all frames and what never changes, is not in it again.
 
-==================  =======================================================================
-array               what
-==================  =======================================================================
-charges, masses     (B, N)
-couplings           (B, N, N), where the particles have them
-carry.x, carry.v    (B, N, D), and all else that the method carries: its history or cache, and
-                    its step sizes
-guard...            the account of a guarded run
-==================  =======================================================================
+=====================  ====================================================================
+array                  what
+=====================  ====================================================================
+carry.x, carry.v       (B, N, D), and all else that the method carries: its history or
+                       cache, and its step sizes
+good                   (B,), valid frames of each trajectory, the start included
+message                bytes of JSON: for each trajectory why it failed, or nothing
+fallen_back, guard...  of a guarded run: its report but for the events, and its account
+charges, masses        (B, N), at frame 0 only, as there is no output yet; later the
+                       document has their SHA-256
+couplings              (B, N, N), beside them, where the particles have them
+=====================  ====================================================================
+
+Format version 2. In version 1, of releases before, there was no identifier, the document held what
+`good`, `message` and `fallen_back` hold and all events of the guard, and the charges, masses and
+couplings were in each file. It is still read: see `restart_version_1`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,12 +43,15 @@ from safetensors.numpy import save as save_arrays
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
-from nbody_surrogate.files.output_path import OTHERWISE, check_output_file
+from nbody_surrogate.files.limits import RESTART
+from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
+from nbody_surrogate.simulation.restart_arrays import digest, texts_in
+from nbody_surrogate.simulation.restart_version_1 import in_version_2
 
 __all__ = [
     "Checkpoint",
@@ -48,12 +60,12 @@ __all__ = [
     "Restart",
     "RuntimeEnvironment",
     "check_restart_path",
+    "held_restart",
     "read_restart",
 ]
 
 FORMAT = "nbody-surrogate restart"
-FORMAT_VERSION = 1
-LARGEST = 2 * 2**30  # bytes
+FORMAT_VERSION = 2
 KEY = "document"  # of the metadata; `sha256` is the other one
 
 
@@ -120,7 +132,7 @@ class GuardState(_Section):
     policy: str
     thresholds: dict[str, float | None]
     reference: dict[str, Any] | None
-    report: GuardReport
+    report: GuardReport = Field(description="but for what the arrays and the output hold of it")
 
 
 class Document(_Section):
@@ -128,6 +140,8 @@ class Document(_Section):
 
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
+    identifier: str = Field(max_length=64, description="of the run; empty in those of version 1")
+    particles: str = Field(description="SHA-256 of charges, masses and couplings")
     system: dict[str, Any]
     method: dict[str, Any]
     made_by: RuntimeEnvironment
@@ -139,8 +153,6 @@ class Document(_Section):
     output: str
     counters: dict[str, int]
     wall_time: float
-    good: tuple[int, ...]
-    message: tuple[str, ...]
     guard: GuardState | None
     note: dict[str, Any] = Field(description="of whoever started the run")
 
@@ -152,11 +164,25 @@ class Restart(NamedTuple):
     arrays: dict[str, np.ndarray]
 
     @property
-    def particles(self) -> Particles:
-        """The particles of the run."""
+    def particles(self) -> Particles | None:
+        """The particles of the run, where the file holds them; else its output does."""
+        if "charges" not in self.arrays:
+            return None
         return Particles(
             self.arrays["charges"], self.arrays["masses"], self.arrays.get("couplings")
         )
+
+    @property
+    def message(self) -> tuple[str, ...]:
+        """Why each trajectory failed; empty where it did not."""
+        return texts_in(self.arrays["message"])
+
+    @property
+    def report(self) -> GuardReport:
+        """What the guard found, but for the events that the output holds."""
+        assert self.document.guard is not None
+        fallen_back = tuple(self.arrays["fallen_back"].tolist())
+        return replace(self.document.guard.report, fallen_back=fallen_back)
 
     def arrays_under(self, prefix: str) -> dict[str, np.ndarray]:
         """Return the arrays below a prefix."""
@@ -172,16 +198,18 @@ class Restart(NamedTuple):
             If it cannot be written; the file of before stays.
         """
         text = json.dumps(_plain(self.document))
-        metadata = {KEY: text, "sha256": _digest(text, self.arrays)}
+        metadata = {KEY: text, "sha256": digest(text, self.arrays)}
+        content = save_arrays(self.arrays, metadata)
+        RESTART.require(len(content), error=RunError)
         # synced, as the frames are that it stands for: a power failure leaves it, or the one before
         with atomic_file(path, "checkpoint", synced=True) as file:
-            file.write(save_arrays(self.arrays, metadata))
+            file.write(content)
 
 
 def _plain(document: Document) -> dict[str, Any]:
     values = document.model_dump()
     if document.guard is not None:
-        values["guard"]["report"] = asdict(document.guard.report)
+        values["guard"]["report"] = document.guard.report.to_dict()
     return values
 
 
@@ -208,6 +236,20 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
     )
 
 
+def held_restart(checkpoint: Checkpoint) -> AbstractContextManager[CheckedPath]:
+    """Check a restart file as `check_restart_path` does, and hold it against other processes.
+
+    Raises
+    ------
+    InputError
+        As of `check_restart_path`.
+    RunError
+        If another process keeps it.
+    """
+    path, overwrite = checkpoint.path, checkpoint.overwrite
+    return held(path, "checkpoint", lambda: check_restart_path(path, overwrite))
+
+
 def read_restart(path: str | os.PathLike[str]) -> Restart:
     """Read a restart file, which is not trusted.
 
@@ -218,17 +260,20 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
     """
     file = Path(path)
     try:
-        raw = read_bounded(file, LARGEST)
+        raw = read_bounded(file, RESTART.largest)
         arrays = load_arrays(raw)
         metadata = _metadata(raw)
+        del raw  # there are two of all arrays while it lives
         # before the hash, so that a newer format is told as one and not as damage
-        document = _document(metadata[KEY])
-        if metadata["sha256"] != _digest(metadata[KEY], arrays):
+        header = _header(metadata[KEY])
+        if metadata["sha256"] != digest(metadata[KEY], arrays):
             raise ValueError("its content is not what was written")
-        restart = Restart(document, arrays)
+        if header["format_version"] == 1:
+            header, arrays = in_version_2(header, arrays)
+        restart = Restart(_document(header), arrays)
         _check(restart)
     except FileNotFoundError:
-        raise FileFormatError(f"{str(file)!r} cannot be resumed: there is no such file") from None
+        raise MissingFileError(f"{str(file)!r} cannot be resumed: there is no such file") from None
     except FileFormatError as error:
         raise FileFormatError(f"no restart file: {error}") from None
     except DAMAGE as error:
@@ -260,46 +305,46 @@ def _metadata(raw: bytes) -> dict[str, str]:
     return found
 
 
-def _document(text: str) -> Document:
+def _header(text: str) -> dict[str, Any]:
     header = json.loads(text)
     # before the model: a document of another version need not have its keys
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ValueError("it is of another kind")
-    if header.get("format_version") != FORMAT_VERSION:
+    if header.get("format_version") not in (1, FORMAT_VERSION):
         raise ValueError(
-            f"its format version is {header.get('format_version')!r}, this release reads "
+            f"its format version is {header.get('format_version')!r}, this release reads 1 and "
             f"{FORMAT_VERSION}"
         )
+    return header
+
+
+def _document(header: dict[str, Any]) -> Document:
     try:
-        return Document.model_validate_json(text)
+        return Document.model_validate(header)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise ValueError(f"{key}: {first['msg']}") from None
 
 
-def _digest(text: str, arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 of a document and its arrays."""
-    digest = hashlib.sha256(text.encode())
-    for key in sorted(arrays):
-        value = arrays[key]
-        # the bytes alone tell neither (2, 3) from (3, 2) nor where an array ends
-        digest.update(f"{key} {value.dtype} {value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
-
-
 def _check(restart: Restart) -> None:
     """Demand that a document and its arrays are about the same run."""
     # whoever can write a file can write a hash that fits it
-    document, particles = restart.document, restart.particles
-    x, v = restart.arrays["carry.x"], restart.arrays["carry.v"]
-    shape = particles.charges.shape
-    if x.shape != v.shape or x.ndim != 3 or x.shape[:2] != shape or x.dtype != np.float64:
-        raise ValueError(f"its state has shapes {x.shape} and {v.shape} for particles {shape}")
-    if not len(document.good) == len(document.message) == shape[0]:
-        raise ValueError(f"it does not say how {shape[0]} trajectories went")
+    document, arrays = restart.document, restart.arrays
+    x, v = arrays["carry.x"], arrays["carry.v"]
+    if x.shape != v.shape or x.ndim != 3 or x.dtype != np.float64 or v.dtype != np.float64:
+        raise ValueError(
+            f"its state has shapes {x.shape} and {v.shape}, types {x.dtype}, {v.dtype}"
+        )
+    batch, shape = len(x), x.shape[:2]
+    particles = restart.particles
+    if particles is not None and particles.charges.shape != shape:
+        raise ValueError(f"its state has shape {x.shape} for particles {particles.charges.shape}")
+    if document.frame == 0 and particles is None:
+        raise ValueError("it has no particles")
+    rows = ["good"] if document.guard is None else ["good", "fallen_back"]
+    told = [arrays[key].dtype == np.int64 and arrays[key].shape == (batch,) for key in rows]
+    if not all(told) or len(restart.message) != batch:
+        raise ValueError(f"it does not say how {batch} trajectories went")
     if document.frame > document.frames:
         raise ValueError(f"it is at frame {document.frame} of {document.frames}")
-    if document.guard is not None and len(document.guard.report.fallen_back) != shape[0]:
-        raise ValueError(f"its guard did not watch {shape[0]} trajectories")

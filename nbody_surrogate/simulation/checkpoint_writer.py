@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
@@ -11,6 +12,7 @@ import numpy as np
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.files.limits import RESTART
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
     Document,
@@ -22,6 +24,12 @@ from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.restart_arrays import (
+    array_bytes,
+    as_texts,
+    particle_arrays,
+    particles_hash,
+)
 
 __all__ = ["CheckpointWriter"]
 
@@ -55,9 +63,27 @@ class CheckpointWriter(Observer):
         self._output, self._method = str(Path(output).absolute()), method
         self._file, self._monitor = file, monitor
         self._made_by = RuntimeEnvironment.of(method)  # once: it hashes all weights
+        self._particles = ""  # their hash, once there are any
+
+    def check_size(self, carry: Carry) -> None:
+        """Refuse, before the run, what would make restart files that are too large to be read.
+
+        Raises
+        ------
+        InputError
+            If one would be.
+        """
+        particles = carry.problem.particles
+        # a history that is one frame long at the start has its full length later
+        state = array_bytes(self._arrays(None, carry)) * max(1, self._method.history)
+        RESTART.require(
+            state + array_bytes(particle_arrays(particles)),
+            f"of {particles.batch} trajectories of {particles.n} particles",
+        )
 
     def on_start(self, run: Recorder) -> None:
         """Write the start, before there is any output."""
+        self._particles = particles_hash(particle_arrays(run.problem.particles))
         # a run that goes on has its restart file, and that is of a later frame
         if run.done == 0:
             self._write(run)
@@ -74,6 +100,8 @@ class CheckpointWriter(Observer):
         problem, info, monitor = run.problem, run.info, self._monitor
         assert run.carry is not None
         document = Document(
+            identifier=info.identifier,
+            particles=self._particles,
             system=info.system,
             method=info.method,
             made_by=self._made_by,
@@ -85,29 +113,32 @@ class CheckpointWriter(Observer):
             output=self._output,
             counters=run.counters,
             wall_time=run.wall_time,
-            good=tuple(int(count) for count in run.good),
-            message=tuple(run.message),
-            guard=None if monitor is None else _guard_state(monitor),
+            guard=None if monitor is None else self._guard_state(monitor),
             note=self._note,
         )
-        Restart(document, self._arrays(problem.particles, run.carry)).write(self._path)
+        arrays = {"good": np.asarray(run.good, np.int64), "message": as_texts(run.message)}
+        arrays |= self._arrays(problem.particles if run.done == 0 else None, run.carry)
+        Restart(document, arrays).write(self._path)
 
-    def _arrays(self, particles: Particles, carry: Carry) -> dict[str, np.ndarray]:
+    def _arrays(self, particles: Particles | None, carry: Carry) -> dict[str, np.ndarray]:
         """Return the arrays of a restart file by their names."""
-        arrays = {"charges": particles.charges, "masses": particles.masses}
-        if particles.couplings is not None:
-            arrays["couplings"] = particles.couplings
-        arrays |= {f"carry.{key}": y for key, y in self._method.stored(carry).items()}
+        arrays = {f"carry.{key}": y for key, y in self._method.stored(carry).items()}
+        if particles is not None:  # once there are frames, the output holds them
+            arrays |= particle_arrays(particles)
         if self._monitor is not None:
             arrays |= {f"guard.{key}": y for key, y in self._monitor.budget.arrays.items()}
+            arrays["fallen_back"] = np.array(self._monitor.report.fallen_back, np.int64)
         # reshaped, since ascontiguousarray makes a scalar an array of one
         return {key: np.ascontiguousarray(y).reshape(y.shape) for key, y in arrays.items()}
 
-
-def _guard_state(monitor: GuardMonitor) -> GuardState:
-    return GuardState(
-        policy=monitor.guard.policy,
-        thresholds=monitor.guard.thresholds.model_dump(),
-        reference=monitor.report.reference,
-        report=monitor.report,
-    )
+    def _guard_state(self, monitor: GuardMonitor) -> GuardState:
+        report = replace(monitor.report, fallen_back=())  # which is among the arrays
+        # the output of a release before has no place for the events: they are kept here
+        if report.events and self._file.writer.holds_events:
+            report = replace(report, events=())
+        return GuardState(
+            policy=monitor.guard.policy,
+            thresholds=monitor.guard.thresholds.model_dump(),
+            reference=monitor.report.reference,
+            report=report,
+        )

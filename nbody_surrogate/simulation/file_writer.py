@@ -79,6 +79,12 @@ class FileWriter(Observer):
 
     def on_segment(self, run: Recorder, new: slice) -> None:
         """Write new frames."""
+        if run.info.guard is not None and new.start > 0:
+            length = run.integrator.options.segment
+            # before the frames that they are of, so that no reader misses any
+            self.writer.write_events(
+                run.info.guard.gathered, (new.start - 1) // length, -(-(new.stop - 1) // length)
+            )
         label_error = None if run.label_error is None else run.label_error[:, new]
         self.writer.write(run.x[:, new], run.v[:, new], label_error)
 

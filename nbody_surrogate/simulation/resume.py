@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any, final
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import final
 
 import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem
-from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.atomic import part_path
+from nbody_surrogate.files.name_lock import NameLock
 from nbody_surrogate.files.output_path import CheckedPath
-from nbody_surrogate.formats.h5md import H5MDReader, check_output_path, read_h5md
+from nbody_surrogate.formats.h5md import check_output_path
 from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.registry.registry import system_from
+from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
     Document,
     Restart,
     RuntimeEnvironment,
+    held_restart,
     read_restart,
 )
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
@@ -33,6 +35,7 @@ from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.run_output import RunOutput, named_output
 from nbody_surrogate.simulation.simulate import roll_out
 
 __all__ = ["resume"]
@@ -45,6 +48,7 @@ def resume(
     integrator: AbstractIntegrator | None = None,
     *,
     allow_inexact: bool = False,
+    output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
     observers: Observer | Progress | Iterable[Observer | Progress] = (),
 ) -> Ensemble:
@@ -61,6 +65,9 @@ def resume(
         By default the one that the file describes; a model in memory has to be given.
     allow_inexact : bool
         Go on with other weights, versions or numbers of threads.
+    output : path_like, optional
+        Where the run's ``.h5`` file is, or is to be, by now. By default where the restart file
+        says, which may only be in its own folder or below.
     overwrite : bool
         Replace an existing output; it is not enough that the interrupted run was allowed to.
     observers : Observer or callable, or several of them
@@ -74,11 +81,13 @@ def resume(
     Raises
     ------
     InputError
-        If the integrator does not fit, or what the bits depend on has changed.
+        If the integrator does not fit, what the bits depend on has changed, the restart file
+        names an output outside of its folder, or there is another run in the place of one that
+        had not begun.
     FileFormatError
         If the restart file or the output is missing, damaged or of another run.
     RunError
-        If the output cannot be written.
+        If the output cannot be written, or another process writes to it.
     """
     own = as_observers(observers)
     restart = read_restart(path)
@@ -91,12 +100,20 @@ def resume(
             f"{'; '.join(changed)}. Restore that, or pass --allow-inexact, and the run goes on "
             "with other bits"
         )
-    problem = _problem(restart, method)
-    if (finished := _finished(restart)) is not None:
-        return finished
-    rest = _Rest(restart, problem, method)
-    watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
-    return roll_out(rest.run, [*watching, *own, *rest.observers(Path(path), overwrite)])
+    place = named_output(restart, path, output)
+    found = RunOutput(restart, place)
+    # the last segment leaves no restart file: after it, the one before is still there
+    if found.finished:
+        return found.result()
+    with NameLock(place) as lock, held_restart(Checkpoint(path, overwrite=True)) as kept:
+        # once more, now that nobody else writes there
+        found = RunOutput(restart, place)
+        if found.finished:
+            return found.result()
+        problem = _problem(restart, found.particles(), method)
+        rest = _Rest(restart, problem, method, found)
+        watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
+        return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
 
 
 def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
@@ -116,57 +133,24 @@ def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
     return changed + document.made_by.differences(RuntimeEnvironment.of(method))
 
 
-def _problem(restart: Restart, method: AbstractIntegrator) -> Problem:
+def _problem(restart: Restart, particles: Particles, method: AbstractIntegrator) -> Problem:
     """Build the problem, checked as at the start of a run."""
     document = restart.document
     # the boundary's state stands in for the start, which only the output has; a problem holds none
     state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
-    return method.check(system_from(document.system), state, restart.particles, document.dt)
-
-
-def _finished(restart: Restart) -> Ensemble | None:
-    """Return the run where it was finished, though its restart file does not know."""
-    output = Path(restart.document.output)
-    # the last segment leaves no restart file: after it, the one before is still there
-    if part_path(output).exists() or not output.exists():
-        return None
-    run = read_h5md(output)
-    _check_same(restart, output, run.x[:, : restart.document.frame + 1], run.v)
-    if len(run.t) != restart.document.frames + 1:
-        raise _of_another_run(output)
-    return run
-
-
-def _check_same(restart: Restart, file: Path, x: np.ndarray, v: np.ndarray) -> None:
-    """Demand that a file holds, at the boundary, the state that the restart file holds."""
-    document, frame = restart.document, restart.document.frame
-    # frames of a failed trajectory are frozen, while the method moves it on in its carry
-    running = [b for b, why in enumerate(document.message) if not why]
-    for values, key in ((x, "carry.x"), (v, "carry.v")):
-        state = restart.arrays[key]
-        if values.shape[2:] != state.shape[1:] or len(values) != len(state):
-            raise _of_another_run(file)
-        if values.shape[1] <= frame:
-            raise FileFormatError(
-                f"{str(file)!r} holds {values.shape[1]} frames, the restart file is at {frame}"
-            )
-        if not np.array_equal(values[running, frame], state[running]):
-            raise _of_another_run(file)
-
-
-def _of_another_run(file: Path) -> FileFormatError:
-    return FileFormatError(f"{str(file)!r} is of another run than the restart file")
+    return method.check(system_from(document.system), state, particles, document.dt)
 
 
 @final
 class _Rest:
     """The rest of a run: its recorder, with the frames that there are, and its guard."""
 
-    def __init__(self, restart: Restart, problem: Problem, method: AbstractIntegrator) -> None:
+    def __init__(
+        self, restart: Restart, problem: Problem, method: AbstractIntegrator, output: RunOutput
+    ) -> None:
         self.restart, self.problem, self.method = restart, problem, method
-        document = restart.document
-        self.output = Path(document.output)
-        x, v = self._frames()
+        self.output, document = output, restart.document
+        x, v, self._events = self._frames()
         start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
         self.monitor = self._monitor(start)
         carry = self._carry(start, x, v)
@@ -175,26 +159,19 @@ class _Rest:
             method=method.description,
             versions=versions(),
             seed=document.seed,
+            identifier=document.identifier,
         )
         self.run = Recorder(method, carry, start, document.frames, info)
-        self.run.restore(document.frame, x, v, document.good, document.message)
+        good = restart.arrays["good"].tolist()
+        self.run.restore(document.frame, x, v, good, restart.message)
         self.run.counters, self.run.wall_time = dict(document.counters), document.wall_time
 
-    def _frames(self) -> tuple[np.ndarray, np.ndarray]:
+    def _frames(self) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
         """Read what there is of the run."""
-        document, part = self.restart.document, part_path(self.output)
-        if document.frame == 0:  # all is made anew
+        if self.restart.document.frame == 0:  # all is made anew
             start = self.restart.arrays
-            return start["carry.x"][:, None], start["carry.v"][:, None]
-        # x and v in float64: no more is read, whatever the output claims to hold
-        limit = 16 * (document.frame + 1) * self.restart.arrays["carry.x"].size
-        with H5MDReader(part, limit=limit) as file:
-            # `_check_same` has the words for a file that is too short
-            x, v = file.read(0, min(document.frame + 1, file.frames))
-            if not _same_particles(file.particles, self.restart.particles):
-                raise _of_another_run(part)
-        _check_same(self.restart, part, x, v)
-        return x, v
+            return start["carry.x"][:, None], start["carry.v"][:, None], ()
+        return self.output.frames()
 
     def _monitor(self, start: State) -> GuardMonitor | None:
         state = self.restart.document.guard
@@ -205,10 +182,11 @@ class _Rest:
         guard = Guard(state.policy, reference=reference, **given)
         frames = self.restart.document.frames
         monitor = GuardMonitor(guard, self.method, self.problem, start, frames)
+        report = self.restart.report
+        # those of a release before are in the restart file, all others in the output
+        report = replace(report, events=report.gathered + GuardEvents.of(self._events))
         try:
-            monitor.restore(
-                state.report, self.restart.arrays_under("guard."), self.restart.document.message
-            )
+            monitor.restore(report, self.restart.arrays_under("guard."), self.restart.message)
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
         return monitor
@@ -228,22 +206,14 @@ class _Rest:
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
 
-    def observers(self, path: Path, overwrite: bool) -> list[Observer]:
-        """Make what keeps the restart file at `path` and the output up to date."""
+    def observers(self, path: CheckedPath, lock: NameLock, overwrite: bool) -> list[Observer]:
+        """Make what keeps the restart file at `path` and the output, which is held, up to date."""
         segments = 0 if self.monitor is None else self.monitor.segments
-        if self.run.done == 0:  # all is made anew
-            # or the writer would take it for an unfinished run of somebody's, and refuse
-            part_path(self.output).unlink(missing_ok=True)
         going_on = self.run.done > 0
-        output = CheckedPath(check_output_path(self.output, overwrite, going_on))
+        if not going_on:
+            self.output.make_way(overwrite)
+        output = CheckedPath(check_output_path(self.output.path, overwrite, going_on), lock)
         file = FileWriter(output, overwrite, segments)
         # where it lies now, which need not be where the run began to keep it
         checkpoint = Checkpoint(path, self.restart.document.note)
         return [CheckpointWriter(checkpoint, self.method, output, file, self.monitor), file]
-
-
-def _same_particles(one: Any, other: Any) -> bool:
-    return all(
-        np.array_equal(getattr(one, key), getattr(other, key))
-        for key in ("charges", "masses", "couplings")
-    )

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from uuid import uuid4
 
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -14,12 +15,11 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.files.output_path import CheckedPath
-from nbody_surrogate.formats.h5md import check_disk_space, check_output_path
+from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
-from nbody_surrogate.simulation.checkpoint import Checkpoint, check_restart_path
+from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
 from nbody_surrogate.simulation.file_writer import FileWriter, Output
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
@@ -86,6 +86,8 @@ def simulate(
     InputError
         If an argument is wrong, the integrator or the guard's reference does not fit the system,
         or it is to be verified and cannot be made sharper.
+    RunError
+        If another process writes to the same output or restart file, or nothing can be written.
     """
     if frames < 1:
         raise InputError(f"`frames` must be at least 1, got {frames}")
@@ -103,24 +105,28 @@ def simulate(
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard
         monitor = GuardMonitor(guard, integrator, carry.problem, state, frames)
-    writers = [] if output is None else _writers(output, integrator, carry, frames, verify, monitor)
-    info = RunInfo(
-        system=system.description,
-        method=integrator.description,
-        versions=versions(),
-        seed=state.seed,
-    )
-    truth, ticks = None, _Ticks(own, frames)
-    if tight is not None and tight_carry is not None:
-        ticks.total = 2 * frames
-        # before the run itself, whose label errors are written segment by segment
-        truth = Recorder(tight, tight_carry, state, frames, info)
-        roll_out(truth, [], ticks)
-        ticks.before = frames
-    run = Recorder(integrator, carry, state, frames, info, truth)
-    watching: list[Observer] = [] if monitor is None else [monitor]
-    # the guard first, and so around all others: it judges the frames that they leave
-    return roll_out(run, [*watching, *own, *writers], ticks)
+    with ExitStack() as held:
+        writers: list[Observer] = []
+        if output is not None:
+            writers = _writers(held, output, integrator, carry, frames, verify, monitor)
+        info = RunInfo(
+            system=system.description,
+            method=integrator.description,
+            versions=versions(),
+            seed=state.seed,
+            identifier="" if output is None else uuid4().hex,
+        )
+        truth, ticks = None, _Ticks(own, frames)
+        if tight is not None and tight_carry is not None:
+            ticks.total = 2 * frames
+            # before the run itself, whose label errors are written segment by segment
+            truth = Recorder(tight, tight_carry, state, frames, info)
+            roll_out(truth, [], ticks)
+            ticks.before = frames
+        run = Recorder(integrator, carry, state, frames, info, truth)
+        watching: list[Observer] = [] if monitor is None else [monitor]
+        # the guard first, and so around all others: it judges the frames that they leave
+        return roll_out(run, [*watching, *own, *writers], ticks)
 
 
 def roll_out(run: Recorder, observers: Sequence[Observer], ticks: _Ticks | None = None) -> Ensemble:
@@ -194,6 +200,7 @@ def _listens(observer: Observer) -> bool:
 
 
 def _writers(
+    held: ExitStack,
     output: str | os.PathLike[str] | Output,
     integrator: AbstractIntegrator,
     carry: Carry,
@@ -201,13 +208,13 @@ def _writers(
     verify: bool,
     monitor: GuardMonitor | None,
 ) -> list[Observer]:
-    """Check where a run is to go, before anything is computed."""
+    """Check where a run is to go, and hold it, before anything is computed."""
     if not isinstance(output, Output):
         output = Output(output)
     checkpoint = output.checkpoint
     if checkpoint is not None and verify:
         raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
-    path = CheckedPath(check_output_path(output.path, output.overwrite))
+    path = held.enter_context(held_output(output.path, output.overwrite))
     segments = 0 if monitor is None else monitor.segments
     shape = (len(carry.arrays["x"]), frames + 1, *carry.arrays["x"].shape[1:])
     check_disk_space(path, shape, verify, segments)
@@ -216,5 +223,7 @@ def _writers(
         return [file]
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(checkpoint, overwrite=output.overwrite)
-    check_restart_path(checkpoint.path, checkpoint.overwrite)
-    return [CheckpointWriter(checkpoint, integrator, path, file, monitor), file]
+    held.enter_context(held_restart(checkpoint))
+    restart = CheckpointWriter(checkpoint, integrator, path, file, monitor)
+    restart.check_size(carry)
+    return [restart, file]

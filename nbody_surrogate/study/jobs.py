@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.errors import DivergenceError, RunError
+from nbody_surrogate.errors import DivergenceError, RunError, one_line
 from nbody_surrogate.evaluation.one_shot import OneShotScore, score_model, score_references
 from nbody_surrogate.evaluation.one_shot_task import read_task
 from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.files.new_file import make_subfolder
 from nbody_surrogate.files.npy import save_npy
 from nbody_surrogate.parallel.processes import Tick, no_tick
 from nbody_surrogate.study.grid import VALIDATIONS, Cell, Place, recipe_of
@@ -23,7 +24,7 @@ from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.training.trainer import Trainer
 
-__all__ = ["ERRORS", "StudyJob", "data_folder", "do", "result_path"]
+__all__ = ["ERRORS", "StudyJob", "data_folder", "do", "is_done", "result_path"]
 
 ERRORS = "errors.npy"
 """Beside a result: the error of each test trajectory, for paired tests."""
@@ -60,16 +61,38 @@ def do(job: StudyJob, tick: Tick = no_tick, device: str = "cpu") -> None:
     """Do a piece of work, on a torch device, and leave its result in a file of its own.
 
     It counts as one step, so `tick`, which a pool of processes hands to all work, is not called.
+
+    Raises
+    ------
+    RunError
+        If the machine fails it: its disk or memory is full, or may not be used. That is no result,
+        so none is left.
     """
     torch.set_num_threads(1)  # each process is to have a core of its own
     path = result_path(job)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        make_subfolder(job.folder, *path.parent.relative_to(job.folder).parts)
+        write_json(path, _result(job, device))
+    except OSError as error:
+        raise RunError(f"`output` {str(path.parent)!r}: {one_line(error)}") from None
+
+
+def _result(job: StudyJob, device: str) -> Any:
     if job.cell is None:
-        write_json(path, _references(job))
-    elif job.steps is None:
-        write_json(path, _timing(job, job.cell, device))
-    else:
-        write_json(path, _trained(job, job.cell, job.steps, device))
+        return _references(job)
+    if job.steps is None:
+        return _timing(job, job.cell, device)
+    return _trained(job, job.cell, job.steps, device)
+
+
+def is_done(job: StudyJob) -> bool:
+    """Whether a job has its result."""
+    path = result_path(job)
+    if not path.is_file():
+        return False
+    # an earlier version took errors of the machine for results
+    found = read_json(path)
+    return not (isinstance(found, dict) and found.get("status") == "failed")
 
 
 def result_path(job: StudyJob) -> Path:
@@ -131,8 +154,6 @@ def _trained(job: StudyJob, cell: Cell, steps: int, device: str) -> dict[str, An
         trainer.run()
     except DivergenceError as error:
         return {"status": "diverged", "message": str(error)}
-    except RunError as error:
-        return {"status": "failed", "message": str(error)}
     return {"status": "done", **_scored(job, cell, run, device)}
 
 

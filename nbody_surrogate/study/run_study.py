@@ -10,13 +10,15 @@ from pathlib import Path
 import torch
 
 from nbody_surrogate.datasets.generation.generate import generate_dataset
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError, one_line
+from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.json_file import read_json, write_json
+from nbody_surrogate.files.new_file import make_subfolder
 from nbody_surrogate.parallel.processes import Tick, run_here, run_on_workers
 from nbody_surrogate.registry.lookup import is_local
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.study.grid import Cell, cells, places, recipe_of
-from nbody_surrogate.study.jobs import StudyJob, data_folder, do, result_path
+from nbody_surrogate.study.grid import Cell, Place, cells, places, recipe_of
+from nbody_surrogate.study.jobs import StudyJob, data_folder, do, is_done
 from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.training.checks import check_device, check_fit
 
@@ -40,15 +42,22 @@ def run_study(
     InputError
         If a model, its config or a data set's spec is wrong, or the folder holds another study.
     RunError
-        If a process dies or data cannot be made.
+        If another process runs a study in the folder, a process dies, data cannot be made, or the
+        machine fails a training, which is then tried again by the next call.
     """
     check_study(study, workers, device)
-    do_here = partial(do, device=device)
-    _claim(study, folder)
+    with sole_writer(folder):
+        _claim(study, folder)
+        _run_all(study, folder, workers, progress, partial(do, device=device))
+
+
+def _run_all(
+    study: StudySpec, folder: Path, workers: int, progress: Progress, do_here: Work
+) -> None:
     there = places(study)
     for done, place in enumerate(there):
         progress("data", done, len(there))
-        generate_dataset(place.spec(), data_folder(folder, place), workers=workers)
+        generate_dataset(place.spec(), _made_folder(folder, place), workers=workers)
     progress("data", len(there), len(there))
     references = [StudyJob(study, folder, place, None, None) for place in there]
     _run(do_here, references, workers, lambda done, total: progress("references", done, total))
@@ -91,13 +100,18 @@ def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
 
 def _claim(study: StudySpec, folder: Path) -> None:
     path, mine = folder / "study.json", study.model_dump(mode="json")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
     if path.is_file() and read_json(path) != mine:
         raise InputError(f"`output` {str(folder)!r} holds another study; choose another")
     write_json(path, mine)
+
+
+def _made_folder(folder: Path, place: Place) -> Path:
+    """Make the folder of a data set."""
+    path = data_folder(folder, place)
+    try:
+        return make_subfolder(folder, *path.relative_to(folder).parts)
+    except OSError as error:
+        raise RunError(f"`output` {str(path)!r}: {one_line(error)}") from None
 
 
 def _steps(study: StudySpec, folder: Path, cell: Cell) -> int:
@@ -110,7 +124,7 @@ def _steps(study: StudySpec, folder: Path, cell: Cell) -> int:
 
 def _run(work: Work, jobs: list[StudyJob], workers: int, tick: Callable[[int, int], None]) -> None:
     """Do the jobs that have no result yet."""
-    missing = [job for job in jobs if not result_path(job).is_file()]
+    missing = [job for job in jobs if not is_done(job)]
     done = len(jobs) - len(missing)
     tick(done, len(jobs))
     if workers == 1:

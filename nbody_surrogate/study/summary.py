@@ -43,7 +43,7 @@ class ModelSummary:
     device : str or None
         Where it was trained and timed.
     not_done : dict of int to str
-        Seeds that diverged or failed, or are missing, with what is known of them.
+        Seeds that diverged or are missing, with what is known of them.
     """
 
     name: str

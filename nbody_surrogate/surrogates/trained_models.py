@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.files.untrusted import MIB, read_bounded
+from nbody_surrogate.files.limits import EVALUATION
+from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.registry import surrogate_class, surrogate_classes
 from nbody_surrogate.surrogates.weights import load_weights
 
@@ -23,7 +24,6 @@ __all__ = [
 ]
 
 CARD_FILE, EVALUATION_FILE = "README.md", "evaluation.json"
-LARGEST = 4 * MIB  # bytes of each
 
 
 class Evaluation(NamedTuple):
@@ -113,6 +113,6 @@ def _surrogate_of(folder: Path) -> str:
 def _value(path: Path, key: str, wrong: str) -> Any:
     """Read one value of a file of JSON, or say what is wrong with it."""
     try:
-        return json.loads(read_bounded(path, LARGEST, links=False))[key]
+        return json.loads(read_bounded(path, EVALUATION.largest, links=False))[key]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise FileFormatError(f"{str(path)!r} is damaged: {wrong}") from None

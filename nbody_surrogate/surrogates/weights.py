@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,24 +21,33 @@ from torch import Tensor
 from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import write_json
+from nbody_surrogate.files.limits import CONFIG, WEIGHTS
+from nbody_surrogate.files.new_file import make_subfolder
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import short_name
 
-__all__ = ["load_weights", "save_weights"]
+__all__ = ["load_weights", "save_weights", "tensor_bytes"]
 
 FORMAT = "nbody-surrogate weights"
 FORMAT_VERSION = 1
-LARGEST_CONFIG = 1 << 20  # bytes
-LARGEST_MODEL = 1 << 31
 
 
 def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: Card) -> None:
-    """Write a model, its configuration and its card into a folder."""
+    """Write a model, its configuration and its card into a folder, which is no link.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made, or a file cannot be written.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        make_subfolder(folder.parent, folder.name)
+    except OSError as error:
+        raise RunError(f"`output` {str(folder)!r}: {one_line(error)}") from None
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -46,9 +56,16 @@ def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: 
         "card": {**card.model_dump(mode="json"), "dtype": str(model.dtype).removeprefix("torch.")},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    WEIGHTS.require(tensor_bytes(state), error=RunError)
     with atomic_file(folder / "model.safetensors") as stream:
         stream.write(save_tensors(state))
-    write_json(folder / "config.json", config, indent=2)
+    write_json(folder / "config.json", config, indent=2, limit=CONFIG)
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """Bytes of a file of tensors."""
+    # the header has some numbers and the name of each
+    return sum(each.nbytes + len(key) + 256 for key, each in tensors.items())
 
 
 def load_weights(
@@ -82,8 +99,8 @@ def load_weights(
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"`weights` must be a folder with a model, {str(folder)!r} is none")
-    raw_config = _read(folder / "config.json", LARGEST_CONFIG)
-    raw_model = _read(folder / "model.safetensors", LARGEST_MODEL)
+    raw_config = _read(folder / "config.json", CONFIG.largest)
+    raw_model = _read(folder / "model.safetensors", WEIGHTS.largest)
     config = _header(folder, raw_config)
     if short_name(str(config["surrogate"])) != short_name(name):
         raise InputError(

@@ -10,12 +10,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from nbody_surrogate.errors import FileFormatError
+from nbody_surrogate.errors import FileFormatError, RunError
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import DAMAGE, read_json, write_json
+from nbody_surrogate.files.limits import CHECKPOINT, WEIGHTS
 from nbody_surrogate.files.untrusted import read_bounded
+from nbody_surrogate.surrogates.weights import tensor_bytes
 
 __all__ = [
+    "check_model_size",
     "damaged",
     "load_checkpoint",
     "optimizer_tensors",
@@ -25,8 +28,21 @@ __all__ = [
 ]
 
 NAME = "checkpoint.json"
-LARGEST = 8 * 2**30  # bytes of tensors
 MOMENTS = frozenset({"exp_avg", "exp_avg_sq", "step"})  # of AdamW; steps that had a gradient
+
+
+def check_model_size(model: torch.nn.Module) -> None:
+    """Refuse, before a training, a model whose weights or checkpoints could not be read again.
+
+    Raises
+    ------
+    InputError
+        If it is too large.
+    """
+    size = tensor_bytes(model.state_dict())
+    WEIGHTS.require(size)
+    # parameters, their average, and two moments of each
+    CHECKPOINT.require(4 * size)
 
 
 def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: Any) -> None:
@@ -38,6 +54,7 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], rest: A
         If it cannot be written.
     """
     path = folder / f"checkpoint-{step}.safetensors"
+    CHECKPOINT.require(tensor_bytes(tensors), error=RunError)
     with atomic_file(path) as stream:
         stream.write(save({k: v.detach().contiguous() for k, v in tensors.items()}))
     write_json(folder / NAME, {"step": step, **rest})
@@ -59,7 +76,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | 
     rest = read_json(folder / NAME)
     try:
         step = int(rest["step"])
-        raw = read_bounded(folder / f"checkpoint-{step}.safetensors", LARGEST)
+        raw = read_bounded(folder / f"checkpoint-{step}.safetensors", CHECKPOINT.largest)
         tensors = load(raw)
     except (*DAMAGE, SafetensorError, KeyError, FileFormatError) as error:
         raise damaged(folder, error) from None

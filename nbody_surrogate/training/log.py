@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.files.new_file import append
 
 __all__ = ["append_log", "cut_log", "forget_log", "read_log"]
 
@@ -14,9 +16,19 @@ NAME = "log.jsonl"
 
 
 def append_log(folder: Path, entry: dict[str, Any]) -> None:
-    """Add a line."""
-    with (folder / NAME).open("a") as file:
-        file.write(json.dumps(entry) + "\n")
+    """Add a line.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written.
+    """
+    path = folder / NAME
+    try:
+        append(path, f"{json.dumps(entry)}\n".encode())
+    except OSError as error:
+        reason = one_line(error)
+        raise RunError(f"`output` {str(path)!r} cannot be written: {reason}") from None
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:

@@ -22,7 +22,9 @@ from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
 from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
+from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.evaluation.rollouts import Truth
+from nbody_surrogate.files.new_file import make_subfolder
 from nbody_surrogate.results.metrics import closest_pair, fastest
 from nbody_surrogate.training.recipe import DataRecipe, Recipe
 
@@ -121,7 +123,7 @@ def open_sources(
             continue
         spec = data.dataset_spec()
         if spec is not None:
-            place = folder / f"data-{number}"
+            place = _place(folder, number)
             if not (place / "manifest.json").is_file():
                 report(f"making {spec.trajectories} of {spec.system}, {spec.particles} particles")
             dataset = generate_dataset(spec, place, workers=workers)
@@ -130,6 +132,14 @@ def open_sources(
             dataset = Dataset(data.folder)
         sources.append(_stored(recipe, data, dataset, seed, history))
     return sources
+
+
+def _place(folder: Path, number: int) -> Path:
+    """Make the folder of a data set within that of a run."""
+    try:
+        return make_subfolder(folder, f"data-{number}")
+    except OSError as error:
+        raise RunError(f"`output`: {one_line(error)}") from None
 
 
 class _Extent(NamedTuple):

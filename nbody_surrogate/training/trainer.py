@@ -20,6 +20,7 @@ from nbody_surrogate.errors import DivergenceError, RunError, is_out_of_memory
 from nbody_surrogate.surrogates.weights import save_weights
 from nbody_surrogate.training.averaging import AveragedWeights
 from nbody_surrogate.training.checkpoint import (
+    check_model_size,
     damaged,
     load_checkpoint,
     optimizer_tensors,
@@ -84,6 +85,7 @@ class Trainer:
         check_device(self.device)
         self.initial = initial_model(recipe)
         self.model = self.initial.model.to(self.device)
+        check_model_size(self.model)
         check_data(recipe, self.model)
         claim_folder(self.folder, recipe)
         history = self.model.config.history

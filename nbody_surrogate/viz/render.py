@@ -124,7 +124,7 @@ def render(
         if path is None:
             show(scene, shots, fps)
         else:
-            write(path, (scene.image(frame, camera) for frame, camera in shots), fps)
+            write(path, (scene.image(frame, camera) for frame, camera in shots), fps, overwrite)
     return path
 
 

@@ -150,8 +150,92 @@ def test_resuming_in_the_reference_goes_on_there(folder, monkeypatch):
     assert_same_file("run.reference.h5", "whole.reference.h5")
 
 
+RUN = ["run", "-n", 2, "--integrator", "leapfrog", "--duration", 6, "-q"]  # two segments
+
+
+def interrupted_in(stage, monkeypatch, *arguments):
+    """Interrupt a command at the first boundary of one of its two runs."""
+
+    def interrupt(*given):
+        if read_restart(RESTART).document.note["stage"] == stage:
+            raise KeyboardInterrupt
+        return sync(*given)
+
+    sync = H5MDWriter.sync
+    with monkeypatch.context() as patched:
+        patched.setattr(H5MDWriter, "sync", interrupt)
+        result = nbody_sim(*RUN, *arguments, "--checkpoint", RESTART)
+    assert result.exit_code == INTERRUPTED
+    return result.stderr
+
+
+def test_another_run_in_the_place_of_the_methods_is_not_compared_with_the_reference(
+    folder, monkeypatch
+):
+    """Though it is of the same start, and as long."""
+    interrupted_in("reference", monkeypatch, "-o", "run.h5")
+    Path("run.h5").rename("mine.h5")
+    assert "does not exist" in bad(MISUSE, "resume", RESTART)
+    assert nbody_sim(*RUN, "--no-reference", "-o", "run.h5").exit_code == 0
+    assert "another run" in bad(FAILURE, "resume", RESTART)
+    Path("mine.h5").replace("run.h5")
+    assert nbody_sim("resume", RESTART).exit_code == 0
+    assert read_h5md("run.reference.h5").info.success
+
+
+@pytest.mark.parametrize("stage", ["method", "reference"])
+def test_an_output_elsewhere_is_named_by_the_user(folder, monkeypatch, stage):
+    for name in ("kept", "runs"):
+        Path(name).mkdir()
+    pages = ["--report", "runs/page.html"] if stage == "method" else []
+    hint = interrupted_in(stage, monkeypatch, "-o", "runs/run.h5", *pages)
+    assert hint.endswith(f"go on with nbody-sim resume {RESTART}\n")  # runs is below
+    Path(RESTART).rename(Path("kept", RESTART))
+    os.chdir("kept")
+    line = bad(MISUSE, "resume", RESTART)
+    assert "`output` must be given" in line
+    assert f"--output '{folder}/runs/run.h5'" in line
+    named = ["--output", "../runs/run.h5"]
+    if pages:
+        assert "`report` must be given" in bad(MISUSE, "resume", RESTART, *named)
+        named += ["--report", "../runs/page.html"]
+    assert nbody_sim("resume", RESTART, *named).exit_code == 0
+    files = {"run.h5", "run.reference.h5", *(["page.html"] if pages else [])}
+    assert {path.name for path in Path("../runs").iterdir()} == files
+    assert {path.name for path in Path().iterdir()} == {RESTART}
+
+
+def test_the_hint_names_what_resume_has_to_be_told(folder, monkeypatch):
+    Path("place").mkdir()
+    monkeypatch.setitem(globals(), "RESTART", "place/run.restart")
+    hint = interrupted_in("method", monkeypatch, "-o", "run.h5")
+    assert "nbody-sim resume place/run.restart --output run.h5" in hint
+    assert nbody_sim(*hint.split("nbody-sim ")[1].split()).exit_code == 0
+
+
+@pytest.mark.parametrize("key", ["picture", "report", "reference"])
+def test_a_restart_file_from_elsewhere_writes_nothing_outside_its_folder(folder, monkeypatch, key):
+    """Wherever it says so: among its files, or in what was asked for."""
+    interrupted_in("method", monkeypatch, "-o", "run.h5")
+    restart = read_restart(RESTART)
+    suffix = {"picture": ".png", "report": ".html", "reference": ".h5"}[key]
+    outside = str(folder.parent / f"outside{suffix}")
+    note = restart.document.note
+    for changed in (
+        note | {"files": note["files"] | {key: outside}},
+        note | {"request": note["request"] | {"render": outside, "report": outside}},
+    ):
+        document = restart.document.model_copy(update={"note": changed})
+        restart._replace(document=document).write(Path(RESTART))
+        result = nbody_sim("resume", RESTART, "--quiet")
+        assert not Path(outside).exists()
+        if "files" in changed and changed["files"] != note["files"]:
+            assert result.exit_code == MISUSE
+            assert "outside" in result.stderr
+
+
 def test_misuse_of_resume(folder):
-    assert "no such file" in bad(FAILURE, "resume", "nothing")
+    assert "no such file" in bad(MISUSE, "resume", "nothing")
     Path("text").write_text("no restart file")
     assert "restart file" in bad(FAILURE, "resume", "text")
     interrupted("leapfrog")

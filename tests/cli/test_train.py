@@ -46,7 +46,7 @@ def test_train_writes_weights_that_run_takes():
     Path("other.toml").write_text(RECIPE.replace("steps = 4", "steps = 5"))
     assert "another recipe" in bad(MISUSE, "train", "other.toml", "-o", "trained")
     with sole_writer(Path("trained")):
-        assert "another process" in bad(MISUSE, "train", "--resume", "trained")
+        assert "another process" in bad(FAILURE, "train", "--resume", "trained")
 
 
 def test_an_interrupted_training_says_how_to_go_on(monkeypatch):

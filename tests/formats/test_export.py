@@ -232,7 +232,7 @@ def test_an_archive_is_a_start(made, tmp_path, monkeypatch):
         (MISUSE, ["run.h5"], ["`output`", "`format`"]),
         (MISUSE, ["run.h5", "out.npz", "--format", "h5md"], ["`output`", ".h5", "out.npz"]),
         (MISUSE, ["run.h5", "out.npz", "--charges", "1"], ["`charges`", "run.h5"]),
-        (FAILURE, ["none.h5", "out.npz"], ["none.h5"]),
+        (MISUSE, ["none.h5", "out.npz"], ["none.h5"]),
         (FAILURE, ["there.npz", "out.h5"], ["there.npz"]),
     ],
 )

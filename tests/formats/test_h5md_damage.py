@@ -70,7 +70,7 @@ def test_a_group_behind_an_external_link_is_refused(finished, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        (f"{OURS}/format", 2),
+        (f"{OURS}/format", 3),
         (f"{OURS}/complete", 5),
         (f"{OURS}/shape", [3, T, N, 4]),
         (f"{OURS}/shape", [2, T, N, 3]),

@@ -19,12 +19,14 @@ from nbody_surrogate import (
     InputError,
     make_integrator,
     make_system,
+    read_h5md,
     resume,
     simulate,
 )
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.simulation.checkpoint import Checkpoint, read_restart
 from nbody_surrogate.simulation.file_writer import Output
+from nbody_surrogate.simulation.restart_arrays import digest
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
 
 pytestmark = [
@@ -50,7 +52,9 @@ def test_a_restart_file_holds_all_that_the_rest_depends_on(folder):
     assert document.guard.policy == "fallback"
     assert document.note == {"mine": [1, "a"]}
     names = set(restart.arrays)
-    assert names > {"charges", "masses", "carry.x", "carry.v", "carry.cache.past"}
+    assert names > {"carry.x", "carry.v", "carry.cache.past", "good", "message", "fallen_back"}
+    assert not names & {"charges", "masses"}  # which do not change, and stand in the output
+    assert document.identifier == read_h5md("run.h5.part").info.identifier
     assert names > {"guard.energy.base", "guard.energy.spent"}
     assert Path(RESTART).stat().st_size < 20_000
 
@@ -165,7 +169,7 @@ def test_another_method_is_refused_even_so(folder):
 def altered(restart, **changes):
     """Write a restart file whose document says something else, and whose hash fits."""
     text = json.dumps(json.loads(_text()) | changes)
-    metadata = {"document": text, "sha256": restart_files._digest(text, restart.arrays)}
+    metadata = {"document": text, "sha256": digest(text, restart.arrays)}
     Path(RESTART).write_bytes(save(restart.arrays, metadata))
 
 
@@ -178,7 +182,7 @@ def _text():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"format_version": 2}, "format version is 2"),
+        ({"format_version": 3}, "format version is 3"),
         ({"format": "other"}, "another kind"),
         ({"frame": 7}, "no boundary"),
         ({"frame": -5}, "frame"),
@@ -186,12 +190,13 @@ def _text():
         ({"frames": 10**12}, "frames"),
         ({"frames": 500}, "with shape (501, 5, 3)"),
         ({"dt": 0.0}, "dt"),
-        ({"good": [1]}, "2 trajectories"),
         ({"module": "os"}, "module"),
         ({"method": {"segment": 5}}, "integrator"),
         ({"method": {"integrator": "os.system", "segment": 5}}, "'os.system' is unknown"),
         ({"system": {"system": "os"}}, "'os' is unknown"),
-        ({"output": "\0"}, "does not exist"),
+        ({"output": "\0"}, "`output`"),
+        ({"identifier": "f" * 32}, "another run"),
+        ({"particles": "f" * 64}, "another run"),
     ],
     ids=str,
 )
@@ -200,15 +205,13 @@ def test_contradictions_are_refused(folder, changes, words):
     refused((FileFormatError, InputError), words)
 
 
-@pytest.mark.parametrize("key", ["charges", "carry.x", "carry.h"])
+@pytest.mark.parametrize("key", ["carry.x", "carry.h", "good", "message"])
 def test_arrays_that_do_not_fit_are_refused(folder, key):
     restart = interrupted("dop853")
     for wrong in (restart.arrays[key][:1], restart.arrays[key].astype(np.float32), None):
         arrays = {k: y for k, y in restart.arrays.items() if k != key or wrong is not None}
         if wrong is not None:
             arrays[key] = wrong
-        if key == "charges" and wrong is not None and wrong.dtype == np.float32:
-            continue  # they are numbers all the same
         altered(restart._replace(arrays=arrays))
         refused(FileFormatError)
 

@@ -51,7 +51,7 @@ def export_npz(dataset: Dataset, folder: str | Path, *, overwrite: bool = False)
     }
     _check_targets(Path(folder), list(targets.values()), overwrite)
     for split, path in targets.items():
-        _write_archive(path, dataset, split, columns)
+        _write_archive(path, dataset, split, columns, overwrite)
     return list(targets.values())
 
 
@@ -70,9 +70,14 @@ def _npz_columns(dataset: Dataset) -> dict[str, _Column]:
     return columns
 
 
-def _write_archive(path: Path, dataset: Dataset, split: str, columns: dict[str, _Column]) -> None:
+def _write_archive(
+    path: Path, dataset: Dataset, split: str, columns: dict[str, _Column], overwrite: bool
+) -> None:
     size = len(dataset.part(split))
-    with atomic_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    with (
+        atomic_file(path, overwrite=overwrite) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
+    ):
         for key, column in columns.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
@@ -125,7 +130,7 @@ def export_nri(
     _check_targets(Path(folder), list(targets.values()), overwrite)
     for (split, kind), path in targets.items():
         column, size = columns[kind], len(dataset.part(split))
-        with atomic_file(path) as stream:
+        with atomic_file(path, overwrite=overwrite) as stream:
             write_npy(stream, (size, *column.shape), _parts(dataset, split, column.take))
     return list(targets.values())
 

@@ -20,6 +20,11 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
      +- frames_written              how many frames of the T are there by now
      +- nbody_surrogate             format, shape (B, T, N, D), complete (0 or 1),
                                     provenance_start, provenance (JSON)
+         +- guard                   of a guarded run, in format 2: what it found, as arrays;
+                                    in files of format 1 the provenance tells it
+
+The provenance names the run by an identifier that was drawn for it: restart files know their
+output by it. Files of releases before have none.
 
 ``step`` and ``time`` are one data set each, shared by hard links. Floating-point data are
 little-endian float64. All quantities are in reduced units, as ``modules/units`` says; charges
@@ -34,16 +39,20 @@ What is not written yet reads as zeros; `read_h5md` leaves it out.
 
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md.layout import MAX_BYTES
+from nbody_surrogate.formats.h5md.origin import FileOrigin, read_origin
 from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.run_path import check_output_path, held_output
 from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_disk_space
 
 __all__ = [
     "MAX_BYTES",
+    "FileOrigin",
     "H5MDReader",
     "H5MDWriter",
     "check_disk_space",
     "check_output_path",
+    "held_output",
     "part_path",
     "read_h5md",
+    "read_origin",
 ]

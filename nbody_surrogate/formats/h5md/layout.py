@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from nbody_surrogate.files.limits import FRAMES
+
 __all__ = [
     "MAX_BYTES",
 ]
 
-FORMAT = 1
-"""Version of what stands below ``parameters/nbody_surrogate``."""
+FORMAT, GUARDED_FORMAT = 1, 2
+"""Versions of what stands below ``parameters/nbody_surrogate``.
+
+In the second, which guarded runs have, what the guard found is in arrays. Releases that do not know
+these would read that it found nothing, so they are to refuse it.
+"""
 
 
 OURS = "parameters/nbody_surrogate"
@@ -19,7 +25,7 @@ EXPORTED = f"{OURS}/exported"
 components, of which the third is 0 in a flat run, charges and masses have a time axis, and
 couplings stand below `OURS`."""
 
-MAX_BYTES = 16 * 2**30
+MAX_BYTES = FRAMES.largest
 """Largest trajectory that is read into memory at once, unless asked otherwise."""
 
 

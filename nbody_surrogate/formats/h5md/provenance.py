@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -11,27 +11,40 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from nbody_surrogate.errors import InputError, one_line
+from nbody_surrogate.files.limits import PROVENANCE
 from nbody_surrogate.results.trajectory import RunInfo
 
 __all__ = ["dump_info", "load_info", "provenance_bytes"]
 
 BASE_BYTES, BYTES_PER_TRAJECTORY = 65536, 1024
-"""Bytes kept for the provenance, whose length is known only at the end."""
+"""Bytes kept for what the provenance gains during a run: counters, and how each trajectory went."""
 
-BYTES_PER_EVENT = 256
-"""Bytes kept for each segment that may trip a guard."""
-
-SHORT_MESSAGE = 120
-"""Characters of a message that always fit into a trajectory's room, escaped as JSON."""
+MESSAGE_BYTES = 900
+"""Bytes of a message, escaped as JSON, that always fit into a trajectory's room, numbers beside."""
 
 
-def provenance_bytes(batch: int, segments: int = 0) -> int:
-    """Bytes that the provenance of a batch may take, of which a guard watches some segments."""
-    return BASE_BYTES + (BYTES_PER_TRAJECTORY + BYTES_PER_EVENT * segments) * batch
+def provenance_bytes(batch: int, start: int = 0) -> int:
+    """Bytes that the provenance of a batch may take, of which `start` are known before the run.
+
+    Raises
+    ------
+    InputError
+        If that is more than is ever read.
+    """
+    room = start + BASE_BYTES + BYTES_PER_TRAJECTORY * batch
+    PROVENANCE.require(room, f"of {batch} trajectories")
+    return room
 
 
 def dump_info(info: RunInfo, batch: int, room: int | None = None) -> bytes:
     """Write `info` as JSON, its messages shortened only where they would not fit.
+
+    Parameters
+    ----------
+    info : RunInfo
+    batch : int
+    room : int, optional
+        Bytes that the text may take; by default as many as are ever read.
 
     Raises
     ------
@@ -45,17 +58,25 @@ def dump_info(info: RunInfo, batch: int, room: int | None = None) -> bytes:
                 f"`info.{name}` must hold one entry for each of {batch} trajectories, "
                 f"got {len(entries)}"
             )
-    room = provenance_bytes(batch) if room is None else room
+    room = PROVENANCE.largest if room is None else room
     text = _json(info)
     try:
         load_info(text, batch)  # what cannot be read back is refused now
     except ValueError as error:
         raise InputError(f"`info` must hold what its fields are for: {error}") from None
     if len(text) > room:
-        text = _json(replace(info, message=tuple(m[:SHORT_MESSAGE] for m in info.message)))
+        text = _json(replace(info, message=tuple(_shortened(each) for each in info.message)))
     if len(text) > room:
         raise InputError(f"`info` must fit into {room} bytes of JSON, got {len(text)}")
     return text
+
+
+def _shortened(message: str) -> str:
+    """Cut a message to what fits, whatever its characters become as JSON."""
+    while len(escaped := json.dumps(message)) > MESSAGE_BYTES:
+        # a character becomes 12 bytes at most, so this comes to an end soon and cuts little
+        message = message[: len(message) - max(1, (len(escaped) - MESSAGE_BYTES) // 12)]
+    return message
 
 
 def load_info(text: bytes, batch: int) -> RunInfo:
@@ -98,7 +119,9 @@ def _entries(info: RunInfo) -> dict[str, tuple[Any, ...]]:
 def _json(info: RunInfo) -> bytes:
     try:
         # ASCII, as all else is escaped: the bytes to be kept are its characters
-        return json.dumps(asdict(info), default=_plain).encode("ascii")
+        plain = {each.name: getattr(info, each.name) for each in fields(info)}
+        plain["guard"] = None if info.guard is None else info.guard.to_dict()
+        return json.dumps(plain, default=_plain).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"`info` must hold plain values only: {one_line(error)}") from None
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, one_line
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     check_size,
@@ -27,10 +27,12 @@ from nbody_surrogate.files.hdf5 import (
     open_floats,
     text_at,
 )
+from nbody_surrogate.formats.h5md.guard_arrays import read_guard
 from nbody_surrogate.formats.h5md.layout import (
     EXPORTED,
     FORMAT,
     FRAMES_WRITTEN,
+    GUARDED_FORMAT,
     LABEL_ERROR,
     MAX_BYTES,
     OBSERVABLES,
@@ -115,8 +117,11 @@ class H5MDReader:
         self._limit = limit
         with reported(self.path):
             if not self.path.is_file():
-                reason = "it is not a regular file" if self.path.exists() else "it does not exist"
-                raise ValueError(reason)
+                if self.path.exists():
+                    raise ValueError("it is not a regular file")
+                raise MissingFileError(
+                    f"{str(self.path)!r} cannot be read as a trajectory: it does not exist"
+                )
             # a run under way has the file open, and HDF5 would lock others out
             self._file = h5py.File(self.path, "r", locking=False)
             try:
@@ -129,8 +134,10 @@ class H5MDReader:
     def _read_header(self) -> None:
         ours = group_at(self._file, OURS)
         (number,) = integers_at(ours, "format")
-        if number != FORMAT:
-            raise ValueError(f"its format is {number}, this version reads format {FORMAT}")
+        if number not in (FORMAT, GUARDED_FORMAT):
+            raise ValueError(
+                f"its format is {number}, this version reads formats {FORMAT} and {GUARDED_FORMAT}"
+            )
         (complete,) = integers_at(ours, "complete")
         # In this order: the frames of a file marked as complete are all counted.
         (self.frames,) = integers_at(self._file, FRAMES_WRITTEN)
@@ -168,11 +175,11 @@ class H5MDReader:
     def _read_info(self, ours: Any) -> RunInfo:
         batch, announced, _, _ = self._shape
         if self.complete:
-            return load_info(text_at(ours, "provenance"), batch)
+            return self._with_events(load_info(text_at(ours, "provenance"), batch), ours)
         info = RunInfo(system={}, method={"integrator": "unknown"})
         # it is not there where the writer was not told before the run
         if "provenance_start" in ours:
-            info = load_info(text_at(ours, "provenance_start"), batch)
+            info = self._with_events(load_info(text_at(ours, "provenance_start"), batch), ours)
         message = f"unfinished: {self.frames} of {announced} frames are written"
         return replace(
             info, status=(-1,) * batch, message=(message,) * batch, good=(self.frames,) * batch
@@ -241,6 +248,13 @@ class H5MDReader:
         paths = [f"{OBSERVABLES}/{trajectory_name(b)}/{LABEL_ERROR}/value" for b in numbers]
         values = [floats_at(self._file, path, (announced,)) for path in paths]
         return np.stack(values)[:, : self.frames]
+
+    def _with_events(self, info: RunInfo, ours: Any) -> RunInfo:
+        """Add what a guard found, where the file holds it as arrays."""
+        events = None if info.guard is None else read_guard(ours, self._shape[0], self.frames)
+        if events is None or info.guard is None:
+            return info
+        return replace(info, guard=replace(info.guard, events=events))
 
     def read(
         self, start: int, stop: int, trajectory: int | None = None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from nbody_surrogate.files.atomic import part_path
-from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file
+from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
 
-__all__ = [
-    "check_output_path",
-]
+__all__ = ["check_output_path", "held_output"]
 
 
 def check_output_path(
@@ -36,3 +35,18 @@ def check_output_path(
         otherwise=f"an unfinished run left it; {OTHERWISE}",
     )
     return target
+
+
+def held_output(
+    path: str | os.PathLike[str], overwrite: bool, resuming: bool = False
+) -> AbstractContextManager[CheckedPath]:
+    """Check a run's output as `check_output_path` does, and hold it against other processes.
+
+    Raises
+    ------
+    InputError
+        As of `check_output_path`.
+    RunError
+        If another process writes a run to it.
+    """
+    return held(path, "output", lambda: check_output_path(path, overwrite, resuming))

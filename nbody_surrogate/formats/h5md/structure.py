@@ -16,6 +16,7 @@ from nbody_surrogate.files.hdf5 import (
     FLOAT,
     INTEGER,
     allocate,
+    create_hdf5,
     group_at,
     offset_of,
     open_floats,
@@ -23,9 +24,11 @@ from nbody_surrogate.files.hdf5 import (
     open_text,
     text_type,
 )
+from nbody_surrogate.formats.h5md.guard_arrays import GuardPlaces, create_guard, find_guard
 from nbody_surrogate.formats.h5md.layout import (
     FORMAT,
     FRAMES_WRITTEN,
+    GUARDED_FORMAT,
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
@@ -45,10 +48,14 @@ class DataOffsets:
     complete: int
     counter: int
     provenance: int
+    room: int
+    """Bytes that are kept for the provenance."""
     values: tuple[tuple[int, int], ...]
     """Positions and velocities of each trajectory."""
     label_errors: tuple[int, ...]
     """Of each trajectory of a verified run, else empty."""
+    guard: GuardPlaces | None
+    """Of a guarded run, else None."""
 
 
 def create_structure(
@@ -60,13 +67,14 @@ def create_structure(
     room: int,
     label_error: bool = False,
     box: Box | None = None,
+    segments: int = 0,
 ) -> DataOffsets:
     """Create a file that holds everything but the frames.
 
     Parameters
     ----------
     path : Path
-        Must not exist.
+        Of a new, empty file.
     particles : Particles
     times : ndarray, shape (T,)
     dimensions : int
@@ -78,14 +86,15 @@ def create_structure(
         Whether the run is verified.
     box : Box, optional
         By default open space.
+    segments : int
+        Those that a guard watches.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
-    # The earliest version of the format is the one that every reader knows.
-    with h5py.File(path, "x", libver="earliest", locking=False) as root:
+    with create_hdf5(path, made=True) as root:
         _write_metadata(root)
         # what H5MD has no place for
         ours = root.create_group(OURS)
-        allocate(ours, "format", FORMAT, INTEGER)
+        allocate(ours, "format", GUARDED_FORMAT if segments else FORMAT, INTEGER)
         allocate(ours, "shape", shape, INTEGER)
         if start:
             allocate(ours, "provenance_start", start, text_type(len(start)))
@@ -95,12 +104,19 @@ def create_structure(
         clock = _create_clock(root, times)
         values = _create_trajectories(root, particles, clock, shape[1:], box)
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
+        guard = create_guard(ours, particles.batch, segments) if segments else None
         return DataOffsets(
-            offset_of(complete), offset_of(counter), offset_of(provenance), values, errors
+            offset_of(complete),
+            offset_of(counter),
+            offset_of(provenance),
+            room,
+            values,
+            errors,
+            guard,
         )
 
 
-def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
+def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
     """Find where the data of an unfinished file stand, which is not trusted.
 
     Parameters
@@ -108,8 +124,6 @@ def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> Dat
     path : Path
     shape : tuple of int
         (B, T, N, D).
-    room : int
-        Bytes that are kept for the provenance.
 
     Raises
     ------
@@ -120,10 +134,10 @@ def find_offsets(path: Path, shape: tuple[int, int, int, int], room: int) -> Dat
         # it is written to by plain file operations, wherever it leads
         if path.is_symlink():
             raise ValueError("it is a symbolic link, which is not written to")
-        return _find(path, shape, room)
+        return _find(path, shape)
 
 
-def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffsets:
+def _find(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
     with h5py.File(path, "r", locking=False) as root:
         ours = group_at(root, OURS)
         values = []
@@ -132,12 +146,15 @@ def _find(path: Path, shape: tuple[int, int, int, int], room: int) -> DataOffset
             position = open_floats(root, f"{place}/position/value", shape[1:])
             velocity = open_floats(root, f"{place}/velocity/value", shape[1:])
             values.append((offset_of(position), offset_of(velocity)))
+        provenance = open_text(ours, "provenance")
         return DataOffsets(
             offset_of(open_integer(ours, "complete")),
             offset_of(open_integer(root, FRAMES_WRITTEN)),
-            offset_of(open_text(ours, "provenance", room)),
+            offset_of(provenance),
+            provenance.dtype.itemsize,
             tuple(values),
             (),  # a verified run keeps no restart file, and so never goes on
+            find_guard(ours, shape[0]),
         )
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import final
@@ -20,12 +21,21 @@ import numpy as np
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
-from nbody_surrogate.files.atomic import part_path, rename_part
+from nbody_surrogate.files.atomic import (
+    part_path,
+    remove_left_parts,
+    rename_part,
+    renamed_at_end,
+)
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
+from nbody_surrogate.files.limits import FRAMES
+from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.files.output_path import check_space
+from nbody_surrogate.formats.h5md.guard_arrays import guard_bytes
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
-from nbody_surrogate.formats.h5md.run_path import check_output_path
+from nbody_surrogate.formats.h5md.run_path import held_output
 from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
+from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import RunInfo
 
 __all__ = ["H5MDWriter", "check_disk_space"]
@@ -34,14 +44,16 @@ __all__ = ["H5MDWriter", "check_disk_space"]
 def check_disk_space(
     path: str | os.PathLike[str], shape: tuple[int, ...], label_error: bool, segments: int
 ) -> None:
-    """Raise `InputError` where a run of shape (B, T, N, D) does not fit on the disk.
+    """Raise `InputError` where a run of shape (B, T, N, D) is too large for its disk or to be read.
 
     `label_error` and `segments` are as for `H5MDWriter`.
     """
     observables = 8 * math.prod(shape[:2]) if label_error else 0
-    # what is known at the start, and what there will be at the end
-    provenance = 2 * provenance_bytes(shape[0], segments)
-    check_space(Path(path), 16 * math.prod(shape) + observables + provenance)
+    guard = guard_bytes(shape[0], segments)
+    frames, provenance = 16 * math.prod(shape), provenance_bytes(shape[0])
+    check_space(Path(path), frames + observables + guard + provenance)
+    # not of what the disk does not hold either: that is the sooner mended
+    FRAMES.require(frames, f"of shape (B, T, N, D) = {shape}")
 
 
 @final
@@ -49,7 +61,8 @@ class H5MDWriter:
     """Writes the frames of a run to ``NAME.h5.part`` and renames it when it is finished.
 
     Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where at
-    least one frame was written, and removes it where none was.
+    least one frame was written, and removes it where none was. From the start to then the name is
+    held against other processes, by a lock that readers do not notice.
 
     Parameters
     ----------
@@ -69,7 +82,7 @@ class H5MDWriter:
     label_error : bool
         Whether the run is verified: each call of `write` then brings its label errors.
     segments : int
-        Those that a guard watches, of which the provenance may have to tell.
+        Those that a guard watches, of which `write_events` may have to tell.
     kept_frames : int
         Frames of an unfinished ``.part`` that are kept; what it holds beyond is written anew. It
         is not looked at whether they are of the same run. With 0 the file is made anew.
@@ -81,7 +94,7 @@ class H5MDWriter:
     InputError
         If an argument is wrong or the frames do not fit on the disk.
     RunError
-        If the file cannot be written.
+        If the file cannot be written, or another process writes to it.
     FileFormatError
         If it is to go on with a file that is damaged or of another shape.
     """
@@ -104,34 +117,41 @@ class H5MDWriter:
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
-        self.path = check_output_path(path, overwrite, kept_frames > 0)
-        self.part = part_path(self.path)
         self.frames = frames
         self.written = kept_frames
         self._overwrite = overwrite
         self._verified, self._box = label_error, box
-        self._room = provenance_bytes(particles.batch, segments)
-        # a file that is there has its space already
-        if not kept_frames:
-            check_disk_space(self.path, self._shape, label_error, segments)
-        start = b"" if info is None else dump_info(info, particles.batch)
-        with self._reported():
-            if kept_frames:
-                # not taken from a restart file: no byte is written where no data set lies
-                self._offsets = find_offsets(self.part, self._shape, self._room)
-                self._file = self.part.open("r+b", buffering=0)
-            else:
-                self._create(particles, t0 + np.arange(frames) * dt, start)
+        self._segments = max(segments, _segments_told_of(info))
+        with ExitStack() as stack:
+            self.path = stack.enter_context(held_output(path, overwrite, kept_frames > 0)).path
+            self.part = part_path(self.path)
+            # a file that is there has its space already
+            if not kept_frames:
+                check_disk_space(self.path, self._shape, label_error, self._segments)
+            start = b"" if info is None or kept_frames else self._text(info, self._segments > 0)
+            room = provenance_bytes(particles.batch, len(start))
+            with self._reported():
+                if kept_frames:
+                    # not taken from a restart file: no byte is written where no data set lies
+                    self._offsets = find_offsets(self.part, self._shape)
+                    self._file = open_existing(self.part)
+                else:
+                    self._create(particles, t0 + np.arange(frames) * dt, start, room)
+            self._held = stack.pop_all()
 
-    def _create(self, particles: Particles, times: np.ndarray, start: bytes) -> None:
+    def _create(self, particles: Particles, times: np.ndarray, start: bytes, room: int) -> None:
         """Make the file without its frames, in place of what an unfinished run left."""
+        remove_left_parts(self.part)
         self.part.unlink(missing_ok=True)
-        dimensions, room, verified = self._shape[3], self._room, self._verified
+        dimensions, verified = self._shape[3], self._verified
         try:
-            self._offsets = create_structure(
-                self.part, particles, times, dimensions, start, room, verified, self._box
-            )
-            self._file = self.part.open("r+b", buffering=0)
+            # whole before it has its name: whatever stands there says whose it is
+            with renamed_at_end(self.part, overwrite=False) as draft:
+                self._offsets = create_structure(
+                    *(draft, particles, times, dimensions, start, room, verified, self._box),
+                    segments=self._segments,
+                )
+            self._file = open_existing(self.part)
         # it is another program's, made since the check: left alone
         except FileExistsError:
             raise
@@ -173,6 +193,35 @@ class H5MDWriter:
             self._put(self._offsets.counter, np.array(written, INTEGER).tobytes())
         self.written = written
 
+    def _text(self, info: RunInfo, apart: bool, room: int | None = None) -> bytes:
+        """Write `info` as text, what a guard found kept apart from it where it has its place."""
+        if apart and info.guard is not None:
+            info = replace(info, guard=replace(info.guard, events=()))
+        return dump_info(info, self._shape[0], room)
+
+    @property
+    def holds_events(self) -> bool:
+        """Whether what a guard finds has a place of its own in the file."""
+        return self._offsets.guard is not None
+
+    def write_events(self, events: GuardEvents, first: int, stop: int) -> None:
+        """Write what a guard found in the segments from `first` up to, not including, `stop`.
+
+        Where the file has no place for it, as those of releases before, `finish` writes it.
+
+        Raises
+        ------
+        RunError
+            If the file cannot be written.
+        """
+        if (places := self._offsets.guard) is None:
+            return
+        if events.trajectory.max(initial=0) >= places.batch:
+            raise InputError(f"`events` must be of {places.batch} trajectories")
+        with self._reported():
+            for offset, data in places.pieces(events, first, min(stop, places.segments)):
+                self._put(offset, data)
+
     def _put(self, offset: int, data: bytes) -> None:
         """Write `data` to its place, past all buffers of this process."""
         self._file.seek(offset)
@@ -210,31 +259,48 @@ class H5MDWriter:
                 f"rest, or leave the block, which keeps {str(self.part)!r}"
             )
         # before anything is written: what does not fit leaves an unfinished file
-        text = dump_info(info, self._shape[0], self._room)
+        room = self._offsets.room
+        text = self._text(info, self.holds_events, room)
+        if info.guard is not None and self._offsets.guard is not None:
+            # all once more: a run that was killed and went on otherwise may have left others
+            self.write_events(info.guard.gathered, 0, self._offsets.guard.segments)
         with self._reported():
             # in this order: what is marked as complete has its provenance, and what has its final
             # name is on the disk
-            self._put(self._offsets.provenance, text.ljust(self._room, b"\0"))
+            self._put(self._offsets.provenance, text.ljust(room, b"\0"))
             self._put(self._offsets.complete, np.array(1, INTEGER).tobytes())
             os.fsync(self._file.fileno())
+            mine = self._is_mine()
             self._file.close()
+            if not mine:
+                raise FileNotFoundError(f"another program has moved or replaced {str(self.part)!r}")
             self._rename()
+        self._held.close()
+
+    def _is_mine(self) -> bool:
+        """Whether what stands under the name of the part is what is written to."""
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self._file.fileno()), self.part.lstat())
+        return False
 
     def _rename(self) -> None:
         """Give the file its final name, in one step."""
-        # it was free when the run began, hours ago, and a rename replaces without asking
-        if self.path.exists() and not self._overwrite:
-            raise FileExistsError(f"the file is there by now; the run is in {str(self.part)!r}")
-        rename_part(self.path)
+        try:
+            # it was free when the run began, hours ago
+            rename_part(self.path, overwrite=self._overwrite)
+        except FileExistsError:
+            said = f"the file is there by now; the run is in {str(self.part)!r}"
+            raise FileExistsError(said) from None
 
     def close(self) -> None:
         """Close the file without finishing it; harmless after `finish`."""
-        if self._file.closed:
-            return
-        with suppress(OSError):  # all that counts has been written before
-            self._file.close()
-        if self.written == 0:
-            self.part.unlink(missing_ok=True)
+        if not self._file.closed:
+            empty = self.written == 0 and self._is_mine()
+            with suppress(OSError):  # all that counts has been written before
+                self._file.close()
+            if empty:
+                self.part.unlink(missing_ok=True)
+        self._held.close()
 
     def __enter__(self) -> H5MDWriter:
         return self
@@ -281,6 +347,13 @@ class H5MDWriter:
         except (OSError, RuntimeError) as error:  # HDF5's own failures are RuntimeErrors
             message = f"`output` {str(self.path)!r} cannot be written: {one_line(error)}"
             raise RunError(message) from None
+
+
+def _segments_told_of(info: RunInfo | None) -> int:
+    """Segments up to the last that the guard of a run tripped in."""
+    if info is None or info.guard is None:
+        return 0
+    return 1 + int(info.guard.gathered.segment.max(initial=-1))
 
 
 def _check_arguments(dimensions: int, frames: int, t0: float, dt: float) -> None:

@@ -17,7 +17,8 @@ from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.errors import InputError, NBodyWarning
-from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
+from nbody_surrogate.results.guard_events import REASONS, GuardEvent, GuardEvents
+from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
 from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
 from nbody_surrogate.simulation.guard.options import Guard
@@ -29,11 +30,20 @@ __all__ = ["GuardMonitor"]
 
 
 class _Fault(NamedTuple):
-    """Where a segment is at fault for one reason: (B, F), and the reason with its numbers."""
+    """Where a segment is at fault for one reason: (B, F), by which values, beyond which limit."""
 
     reason: str
     at: np.ndarray
-    detail: Callable[[int, int], str]
+    value: Callable[[int, int], float]
+    limit: float
+
+
+class _Failure(NamedTuple):
+    """Where the method gave up: (B, F), and what it said of each trajectory."""
+
+    at: np.ndarray
+    message: tuple[str, ...]
+    reason: str = "non-finite"
 
 
 @final
@@ -108,7 +118,7 @@ class GuardMonitor(Observer):
         self.budget.arrays = dict(account)
         self.stopped = np.array([bool(why) for why in message])
         # the user was warned of these before the interruption
-        self._warned = {event.reason for event in report.events}
+        self._warned = {REASONS[number] for number in np.unique(report.gathered.reason)}
 
     def on_start(self, run: Recorder) -> None:
         """Announce the guard, and the reference among what may be warmed up."""
@@ -151,7 +161,7 @@ class GuardMonitor(Observer):
             now = ConservedQuantities.of(
                 carry.problem.system, segment.x, segment.v, carry.problem.particles
             )
-        faults = self._known(carry, frames) if outside else []
+        faults: list[_Fault | _Failure] = [*self._known(carry, frames)] if outside else []
         if not hopeless:
             faults = [*self._faults(carry, segment, now), *faults]
         # a trajectory that was stopped is frozen, and would trip in every segment to come
@@ -174,12 +184,14 @@ class GuardMonitor(Observer):
     def _latest(self) -> float:
         return self.limits.longest + SAME_TIME * abs(self.limits.longest)  # t0 + n dt is rounded
 
-    def _faults(self, carry: Carry, segment: Segment, now: ConservedQuantities) -> list[_Fault]:
+    def _faults(
+        self, carry: Carry, segment: Segment, now: ConservedQuantities
+    ) -> list[_Fault | _Failure]:
         """Look for all that can be wrong with frames."""
         count = segment.x.shape[1]
         good = np.arange(count) < segment.good[:, None]
         # in the order in which they are told: numbers that are not finite break all other rules too
-        faults = [_Fault("non-finite", ~good, lambda b, f: segment.message[b])]
+        faults: list[_Fault | _Failure] = [_Failure(~good, segment.message)]
         box = carry.problem.system.box
         with np.errstate(all="ignore"):
             closest, speed = closest_pair(segment.x, box), fastest(segment.v)
@@ -189,16 +201,8 @@ class GuardMonitor(Observer):
         low, high = self.limits.closest, self.limits.fastest
         return [
             *faults,
-            _Fault(
-                "distance",
-                ~(closest >= low),
-                lambda b, f: f"a pair at distance {closest[b, f]:.3g}, the limit is {low:.3g}",
-            ),
-            _Fault(
-                "speed",
-                ~(speed <= high),
-                lambda b, f: f"a particle of speed {speed[b, f]:.3g}, the limit is {high:.3g}",
-            ),
+            _Fault("distance", ~(closest >= low), lambda b, f: closest[b, f], low),
+            _Fault("speed", ~(speed <= high), lambda b, f: speed[b, f], high),
         ]
 
     def _loss(self, key: str, now: ConservedQuantities, before: int, elapsed: float) -> _Fault:
@@ -208,12 +212,11 @@ class GuardMonitor(Observer):
         allowed = elapsed * self.budget.thresholds[key]
         name = key.replace("_", " ")
 
-        def detail(b: int, f: int) -> str:
+        def relative(b: int, f: int) -> float:
             # particles at rest have no scale: then nothing may be lost
-            relative = errors[b, f] / scale[b] if scale[b] > 0 else np.inf
-            return f"{name} error {relative:.2g} of its scale, the budget is {allowed:.2g} by now"
+            return errors[b, f] / scale[b] if scale[b] > 0 else np.inf
 
-        return _Fault(name, ~(errors <= allowed * scale[:, None]), detail)
+        return _Fault(name, ~(errors <= allowed * scale[:, None]), relative, allowed)
 
     def _known(self, carry: Carry, frames: int) -> list[_Fault]:
         """Say where the run is outside limits that do not depend on its frames."""
@@ -222,16 +225,8 @@ class GuardMonitor(Observer):
         times = [problem.time(carry.frame + 1 + f) for f in range(frames)]
         late = np.array([t > self._latest for t in times])
         return [
-            _Fault(
-                "particles",
-                np.full(shape, n > most),
-                lambda b, f: f"{n} particles, the limit is {most:g}",
-            ),
-            _Fault(
-                "time",
-                np.broadcast_to(late, shape),
-                lambda b, f: f"time {times[f]:g}, the limit is {longest:g}",
-            ),
+            _Fault("particles", np.full(shape, n > most), lambda b, f: n, most),
+            _Fault("time", np.broadcast_to(late, shape), lambda b, f: times[f], longest),
         ]
 
     def _note(self, seconds: float, events: list[GuardEvent]) -> None:
@@ -239,7 +234,7 @@ class GuardMonitor(Observer):
         self.report = replace(
             report,
             check_time=report.check_time + seconds,
-            events=(*report.events, *events),
+            events=report.gathered + GuardEvents.of(events),
         )
         for event in events:
             # once for each reason: a run that has gone wrong trips in every segment from there on
@@ -316,15 +311,21 @@ class GuardMonitor(Observer):
                 )
 
 
-def _events(frame: int, length: int, faults: list[_Fault], at: np.ndarray) -> list[GuardEvent]:
+def _events(
+    frame: int, length: int, faults: Sequence[_Fault | _Failure], at: np.ndarray
+) -> list[GuardEvent]:
     """Name the first fault of each trajectory that has one; `at` is (reasons, B, F)."""
     events = []
     for b in np.flatnonzero(at.any((0, 2))).tolist():
         # the first frame decides; of its reasons, the first that was looked for
         f = int(at[:, b].any(0).argmax())
         fault = faults[int(at[:, b, f].argmax())]
-        detail = fault.detail(b, f)
-        events.append(GuardEvent(b, frame // length, frame + 1 + f, fault.reason, detail))
+        place = (b, frame // length, frame + 1 + f)
+        if isinstance(fault, _Fault):
+            value, limit = float(fault.value(b, f)), float(fault.limit)
+            events.append(GuardEvent.beyond(place, fault.reason, value, limit))
+        else:
+            events.append(GuardEvent(*place, fault.reason, fault.message[b]))
     return events
 
 

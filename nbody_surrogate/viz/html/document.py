@@ -54,14 +54,14 @@ def check_page_path(
     return check_output_file(path, parameter, (".html", ".htm"), overwrite)
 
 
-def write_page(path: Path, text: str) -> Path:
+def write_page(path: Path, text: str, overwrite: bool = True) -> Path:
     """Write a page in one step.
 
     Raises
     ------
     RunError
-        If it cannot be written.
+        If it cannot be written, or is there and `overwrite` is False.
     """
-    with atomic_file(path) as stream:
+    with atomic_file(path, overwrite=overwrite) as stream:
         stream.write(text.encode())
     return path

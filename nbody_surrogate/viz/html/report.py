@@ -85,12 +85,12 @@ def write_report(
     candidate = as_ensemble(run)
     if reference is None:
         page = _page(candidate, None, None, drift_rows(candidate), command)
-        return write_page(file, page)
+        return write_page(file, page, overwrite)
     truth = as_ensemble(reference, "reference")
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
     page = _page(candidate, truth, comparison, comparison_rows([comparison]), command)
-    return write_page(file, page)
+    return write_page(file, page, overwrite)
 
 
 def _page(

@@ -46,7 +46,7 @@ def write_scene_page(
     heading = f"<h1>{escape(title)}</h1>" if title else ""
     body = heading + scene_html(candidate, reference)
     script = scene_script(candidate, reference)
-    return write_page(file, document(title or "Trajectory", body, script))
+    return write_page(file, document(title or "Trajectory", body, script), overwrite)
 
 
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:

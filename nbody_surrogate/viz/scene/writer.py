@@ -9,28 +9,25 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from nbody_surrogate.errors import RunError
-from nbody_surrogate.files.atomic import renamed_at_end
+from nbody_surrogate.files.atomic import atomic_path
 
 __all__ = ["Image", "write"]
 
 Image = UInt8[np.ndarray, "height width 3"]
 
 
-def write(path: Path, images: Iterator[Image], fps: float) -> None:
+def write(path: Path, images: Iterator[Image], fps: float, overwrite: bool = True) -> None:
     """Write a picture (the first image) or a movie (all images), as the extension says.
 
     Raises
     ------
     RunError
-        If the file cannot be written to its end; nothing is left behind then.
+        If the file cannot be written to its end, or is there and `overwrite` is False; nothing is
+        left behind then.
     """
     writers = {".mp4": _write_mp4, ".gif": _write_gif}
-    try:
-        with renamed_at_end(path, keep_suffix=True) as unfinished:
-            writers.get(path.suffix.lower(), _write_picture)(unfinished, images, fps)
-    except OSError as error:
-        raise RunError(f"'{path}' could not be written: {error}") from error
+    with atomic_path(path, "render", keep_suffix=True, overwrite=overwrite) as unfinished:
+        writers.get(path.suffix.lower(), _write_picture)(unfinished, images, fps)
 
 
 def _write_picture(path: Path, images: Iterator[Image], _fps: float) -> None:

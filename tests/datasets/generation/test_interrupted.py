@@ -126,7 +126,9 @@ def test_an_unlisted_shard_of_other_trajectories_is_made_again(made, finished, s
 
 def test_what_killed_writers_left_is_removed(made, folder):
     stopped(resolve(SMALL), folder, 4)
-    for name in ("shard-00001.h5.part", "shard-00002.h5.part", "manifest.json.part", ".lock"):
+    token = "0123456789abcdef.part"
+    names = [f"shard-00001.h5.{token}", f"shard-00002.h5.{token}", f"manifest.json.{token}"]
+    for name in (*names, "shard-00001.h5.part", "manifest.json.part", ".lock"):
         (folder / name).write_bytes(b"half")
     generate_dataset(resolve(SMALL), folder)
     assert contents(folder) == contents(made(**SMALL).folder)
