@@ -16,7 +16,7 @@ from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -60,6 +60,9 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     one figure: errors over time, valid prediction time, drifts, and distributions of late frames,
     each beside its noise floor. The floor is what a true solution differs by, whose start is off
     by a thousandth of the cloud's spread.
+
+    Only valid frames count: a trajectory that stopped is compared up to its last one. Where one of
+    the reference has stopped, the exit code is 1.
     """
     from nbody_surrogate.comparison.lyapunov import twins_or_why
 
@@ -69,8 +72,12 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     warnings.simplefilter("ignore", NBodyWarning)
     reference, candidates = _from_files(files, options) if files else _from_methods(options)
     twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
-    found = _Found.of(reference, candidates, twins, why)
+    found = _Found.of(reference, candidates, twins, why, options["interpolate"])
     _report(found, base, options)
+    # last: all that can be said has been, though it is no ground truth any more
+    if lines := reference.info.failures(reference.info.label):
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        raise RunError(f"the reference failed: {lines[0]}{more}")
 
 
 @dataclass(frozen=True)
@@ -88,13 +95,15 @@ class _Found:
         candidates: dict[str, Ensemble],
         twins: Twins | None,
         no_floor: str | None,
+        interpolate: bool,
     ) -> _Found:
         from nbody_surrogate.comparison.comparison import compare as compared
 
         made = []
         for name, run in candidates.items():
             try:
-                made.append(replace(compared(reference, run, twins), candidate=name))
+                both = compared(reference, run, twins, interpolate=interpolate)
+                made.append(replace(both, candidate=name))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
         runs = {reference.info.label: reference} | candidates
@@ -134,12 +143,8 @@ def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:
 def _from_files(
     files: tuple[Path, ...], options: dict[str, Any]
 ) -> tuple[Ensemble, dict[str, Ensemble]]:
-    from nbody_surrogate.comparison.alignment import interpolated
-
     system = _named_system(files, options)
     reference, *others = FileOptions.taken(options).read(*files, system=system)
-    if options["interpolate"]:
-        others = [interpolated(run, reference) for run in others]
     # two runs of one method are told apart by their files
     labels = [run.info.label for run in others]
     names = [

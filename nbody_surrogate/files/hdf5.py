@@ -23,6 +23,7 @@ from nbody_surrogate.files.limits import PROVENANCE
 
 __all__ = [
     "DAMAGE",
+    "FLAG",
     "FLOAT",
     "INTEGER",
     "allocate",
@@ -35,6 +36,7 @@ __all__ = [
     "integer_array_at",
     "integers_at",
     "offset_of",
+    "open_flags",
     "open_floats",
     "open_integer",
     "open_integers",
@@ -46,6 +48,7 @@ __all__ = [
 
 FLOAT = np.dtype("<f8")
 INTEGER = np.dtype("<i8")
+FLAG = np.dtype("i1")  # 0 or 1; HDF5 itself has no truth values, only enumerations of each program
 
 REDUCED = b"1"
 """The unit of all numbers that are read."""
@@ -142,6 +145,11 @@ def open_floats(group: Any, path: str, shape: tuple[int, ...]) -> Any:
 def open_integer(group: Any, path: str) -> Any:
     """Open an integer without reading it."""
     return _open(group, path, INTEGER, ())
+
+
+def open_flags(group: Any, path: str, shape: tuple[int, ...]) -> Any:
+    """Open an array of zeros and ones without reading it."""
+    return _open(group, path, FLAG, shape)
 
 
 def open_integers(group: Any, path: str, shape: tuple[int, ...]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.hdf5 import atomic_hdf5
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
 from nbody_surrogate.formats.h5md.whole import whole_h5md
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
+from nbody_surrogate.results.validity import validity_note
 
 __all__ = ["EXPORT_SUFFIXES", "check_export_path", "export"]
 
@@ -46,6 +48,9 @@ def export(
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
       and with a reference the error vector; couplings as field data.
 
+    Valid frames alone are written; a warning says so where there are others. Where the reference
+    has stopped before, there is no error vector: it is NaN.
+
     Returns
     -------
     Path
@@ -63,7 +68,13 @@ def export(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
-    _WRITERS[file.suffix.lower()](file, candidate, reference, overwrite)
+    if (note := validity_note(candidate)) is not None:
+        # before the file, which holds what is meant: nothing frozen
+        warnings.warn(f"{note}; only these are written", NBodyWarning, stacklevel=2)
+    run = candidate.valid_part()
+    if reference is not None:
+        reference = as_ensemble(reference).valid_part(len(run.t))[0]
+    _WRITERS[file.suffix.lower()](file, run, reference, overwrite)
     return file
 
 

@@ -25,6 +25,11 @@ EXPORTED = f"{OURS}/exported"
 components, of which the third is 0 in a flat run, charges and masses have a time axis, and
 couplings stand below `OURS`."""
 
+VALID = "valid"
+"""One observable for all trajectories, of shape (T, B): 1 where a frame is data, 0 where it repeats
+the last one of a trajectory that stopped, and where it is not written yet."""
+
+
 MAX_BYTES = FRAMES.largest
 """Largest trajectory that is read into memory at once, unless asked otherwise."""
 

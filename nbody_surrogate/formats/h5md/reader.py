@@ -24,6 +24,7 @@ from nbody_surrogate.files.hdf5 import (
     group_at,
     has_groups,
     integers_at,
+    open_flags,
     open_floats,
     text_at,
 )
@@ -37,6 +38,7 @@ from nbody_surrogate.formats.h5md.layout import (
     MAX_BYTES,
     OBSERVABLES,
     OURS,
+    VALID,
     trajectory_name,
 )
 from nbody_surrogate.formats.h5md.provenance import load_info
@@ -54,7 +56,8 @@ def read_h5md(
     """Read a finished file, or what an unfinished ``.part`` holds by now.
 
     Of an unfinished run, `info` says so: every status is -1, every message gives the number of
-    frames.
+    frames. ``info.good`` counts the frames of each trajectory that are data, unfinished or not;
+    those after them repeat the last one.
 
     Parameters
     ----------
@@ -157,7 +160,7 @@ class H5MDReader:
         self.t = floats_at(self._group(0), "position/time", (announced,))[: self.frames]
         if not np.isfinite(self.t).all():
             raise ValueError("its times are not finite")
-        self.info = self._read_info(ours)
+        self.info = self._with_valid_frames(self._read_info(ours))
 
     def _read_shape(self, ours: Any) -> tuple[int, int, int, int]:
         batch, frames, n, dimensions = integers_at(ours, "shape", (4,))
@@ -255,6 +258,18 @@ class H5MDReader:
         if events is None or info.guard is None:
             return info
         return replace(info, guard=replace(info.guard, events=events))
+
+    def _with_valid_frames(self, info: RunInfo) -> RunInfo:
+        """Take the frames that are marked as data; files of older versions have no marks."""
+        batch, announced, _, _ = self._shape
+        if not has_groups(self._file, f"{OBSERVABLES}/{VALID}"):
+            return info
+        check_size(self._file, batch * announced)
+        marks = open_flags(self._file, f"{OBSERVABLES}/{VALID}/value", (announced, batch))
+        valid = marks[: self.frames] != 0
+        # up to the first that is not: from there on a trajectory stands still
+        good = np.where(valid.all(0), self.frames, valid.argmin(0))
+        return replace(info, good=tuple(int(count) for count in good))
 
     def read(
         self, start: int, stop: int, trajectory: int | None = None
