@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
+from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -35,7 +37,7 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--interpolate", is_flag=True, help="Take candidates at the reference's times.")
 @click.option("--integrators", help="Methods in place of files, such as set,leapfrog:4,rk4:4.")
-@click.option("--system", help="Of methods: physics.  [default: charged]")
+@click.option("--system", help="Physics of methods, or of other programs' files.")
 @click.option("-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Of the system.")
 @click.option("-n", "--particles", type=int, help="Of methods.  [default: 30]")
 @click.option("--seeds", type=int, help="Of methods: how many starts.  [default: 20]")
@@ -45,6 +47,7 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
 @click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
+@options_of(FileOptions)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
@@ -52,10 +55,14 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 def compare(files: tuple[Path, ...], **options: Any) -> None:
     """Compare runs with a reference: FILES are the reference's and then one or more candidates'.
 
+    They may be of other programs; their system is that of the runs of ours among them, or --system.
     With `--integrators` the methods run the same seeded starts instead. One table, one JSON and
     one figure: errors over time, valid prediction time, drifts, and distributions of late frames,
     each beside its noise floor. The floor is what a true solution differs by, whose start is off
     by a thousandth of the cloud's spread.
+
+    Only valid frames count: a trajectory that stopped is compared up to its last one. Where one of
+    the reference has stopped, the exit code is 1.
     """
     from nbody_surrogate.comparison.lyapunov import twins_or_why
 
@@ -65,8 +72,12 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     warnings.simplefilter("ignore", NBodyWarning)
     reference, candidates = _from_files(files, options) if files else _from_methods(options)
     twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
-    found = _Found.of(reference, candidates, twins, why)
+    found = _Found.of(reference, candidates, twins, why, options["interpolate"])
     _report(found, base, options)
+    # last: all that can be said has been, though it is no ground truth any more
+    if lines := reference.info.failures(reference.info.label):
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        raise RunError(f"the reference failed: {lines[0]}{more}")
 
 
 @dataclass(frozen=True)
@@ -84,13 +95,15 @@ class _Found:
         candidates: dict[str, Ensemble],
         twins: Twins | None,
         no_floor: str | None,
+        interpolate: bool,
     ) -> _Found:
         from nbody_surrogate.comparison.comparison import compare as compared
 
         made = []
         for name, run in candidates.items():
             try:
-                made.append(replace(compared(reference, run, twins), candidate=name))
+                both = compared(reference, run, twins, interpolate=interpolate)
+                made.append(replace(both, candidate=name))
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
         runs = {reference.info.label: reference} | candidates
@@ -106,8 +119,12 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
     if len(files) == 1:
         raise InputError(f"`files` must be a reference and a candidate or more, got '{files[0]}'")
     for name in OF_METHODS:
-        if files and options[name] not in (None, ()):
+        # files of other programs do not settle their system
+        if files and name not in ("system", "parameter") and options[name] is not None:
             raise InputError(f"`{name}` goes with `integrators` only: files settle it")
+    for each in fields(FileOptions):
+        if not files and options[each.name] is not None:
+            raise InputError(f"`{each.name}` goes with files only")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
     for name in ("particles", "seeds", "threads"):
@@ -126,13 +143,8 @@ def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:
 def _from_files(
     files: tuple[Path, ...], options: dict[str, Any]
 ) -> tuple[Ensemble, dict[str, Ensemble]]:
-    from nbody_surrogate.comparison.alignment import interpolated
-    from nbody_surrogate.formats.h5md import read_h5md
-
-    reference = read_h5md(files[0])
-    others = [read_h5md(path) for path in files[1:]]
-    if options["interpolate"]:
-        others = [interpolated(run, reference) for run in others]
+    system = _named_system(files, options)
+    reference, *others = FileOptions.taken(options).read(*files, system=system)
     # two runs of one method are told apart by their files
     labels = [run.info.label for run in others]
     names = [
@@ -142,6 +154,23 @@ def _from_files(
     if len(set(names)) < len(names):
         raise InputError("`files` must name each candidate once")
     return reference, dict(zip(names, others, strict=True))
+
+
+def _named_system(files: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any] | None:
+    """Describe the system that is named for files of other programs."""
+    from nbody_surrogate.formats.opening import is_foreign
+    from nbody_surrogate.registry.registry import make_system
+
+    foreign = all(is_foreign(path) for path in files)
+    if options["system"] is None and not options["parameter"]:
+        if foreign:
+            raise InputError("`system` is needed: none of the files says what it is of; name it")
+        return None
+    if not foreign:
+        name = "parameter" if options["system"] is None else "system"
+        raise InputError(f"`{name}` goes with `integrators` only: files settle it")
+    made = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
+    return made.description
 
 
 def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble]]:

@@ -3,30 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.file_options import FileOptions
+from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.errors import InputError
 
 __all__ = ["export"]
 
+FORMATS = {"extxyz": ".extxyz", "h5md": ".h5", "npz": ".npz", "vtkhdf": ".vtkhdf"}
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path), required=False)
 @click.option("--trajectory", type=int, default=0, show_default=True, help="Of several.")
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(list(FORMATS)),
+    help="In place of OUTPUT: beside RUN, as RUN-trajectory-K.",
+)
+@options_of(FileOptions)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
-def export(run: Path, output: Path, trajectory: int, overwrite: bool, quiet: bool) -> None:
-    """Write RUN, an H5MD file, to OUTPUT: .extxyz (ASE), .npz (NumPy) or .vtkhdf (ParaView)."""
+def export(
+    run: Path,
+    output: Path | None,
+    trajectory: int,
+    file_format: str | None,
+    overwrite: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
+    """Write one trajectory of RUN to OUTPUT, for other programs.
+
+    OUTPUT ends in .extxyz (ASE, OVITO), .h5 (H5MD, for MDAnalysis and ZnH5MD, which read one
+    trajectory in three dimensions), .npz (NumPy) or .vtkhdf (ParaView). RUN may be another
+    program's file too.
+    """
     from nbody_surrogate.formats.export import check_export_path
     from nbody_surrogate.formats.export import export as exported
-    from nbody_surrogate.formats.h5md import read_h5md
 
-    check_export_path(output, overwrite)
-    ensemble = read_h5md(run)
-    if not 0 <= trajectory < len(ensemble):
-        raise InputError(f"`trajectory` must be from 0 to {len(ensemble) - 1}, got {trajectory}")
-    exported(ensemble[trajectory], output, overwrite=overwrite)
+    target = _target(run, output, trajectory, file_format)
+    check_export_path(target, overwrite)
+    (ensemble,) = FileOptions.taken(options).read(run, trajectory=trajectory)
+    exported(ensemble[0], target, overwrite=overwrite)
     if not quiet:
-        click.echo(f"File: {output}")
+        click.echo(f"File: {target}")
+
+
+def _target(run: Path, output: Path | None, trajectory: int, file_format: str | None) -> Path:
+    """Name the file, whose ending is its format."""
+    if output is None:
+        if file_format is None:
+            raise InputError("`output` is needed, or `format`; name a file such as run.extxyz")
+        return run.with_name(f"{run.stem}-trajectory-{trajectory}{FORMATS[file_format]}")
+    if file_format is not None and output.suffix.lower() != FORMATS[file_format]:
+        raise InputError(
+            f"`output` must end in {FORMATS[file_format]} to be of format {file_format}, "
+            f"got {str(output)!r}"
+        )
+    return output

@@ -30,7 +30,7 @@ class OneLineErrors(click.RichGroup):
         """Run the command and exit with its code."""
         # or click would print errors in its own way, in several lines
         extra["standalone_mode"] = False
-        warnings.showwarning = _one_line_warning
+        warnings.showwarning = _OneLineWarnings()
         # a surrogate may warn of the same thing in every segment
         warnings.simplefilter("once", NBodyWarning)
         try:
@@ -59,7 +59,18 @@ def _stop(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _one_line_warning(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
-    """Show our own warnings as one line; those of libraries are no user's business here."""
-    if issubclass(category, NBodyWarning):
-        click.echo(f"Warning: {message}", err=True)
+class _OneLineWarnings:
+    """Shows our own warnings, each once, in one line; those of libraries are no user's business.
+
+    The filter "once" alone does not do it: Python forgets what it has shown whenever some library
+    changes a filter.
+    """
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def __call__(self, message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        text = f"Warning: {message}"
+        if issubclass(category, NBodyWarning) and text not in self._shown:
+            self._shown.add(text)
+            click.echo(text, err=True)

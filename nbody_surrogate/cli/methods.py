@@ -29,6 +29,10 @@ def methods(
     """
     from nbody_surrogate.integrators.build import find_method
 
+    if request.no_reference and request.reference is not None:
+        raise InputError(
+            f"`reference` {request.reference!r} does not go with `no_reference`; leave one out"
+        )
     found, reference = find_method(request.integrator), None
     if not request.no_reference:
         name = _reference_name(request, problem)

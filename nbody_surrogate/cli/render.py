@@ -7,6 +7,8 @@ from typing import Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.file_options import FileOptions
+from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.errors import InputError
 
@@ -31,15 +33,16 @@ __all__ = ["render"]
 @click.option("--colouring", default="charge", show_default=True, help="By charge, speed or error.")
 @click.option("--inset/--no-inset", default=None, help="Energy error.  [default: in movies]")
 @click.option("--title", help="[default: the system and the particles]")
+@options_of(FileOptions)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def render(run: Path, **options: Any) -> None:
-    """Draw RUN, an H5MD file, in 3D.
+    """Draw RUN in 3D: an H5MD file, or a trajectory that another program wrote.
 
     The reference, drawn solid, is `RUN.reference.h5` beside it where `--against` names no other.
     """
     from nbody_surrogate.files.output_path import CheckedPath
-    from nbody_surrogate.formats.h5md import read_h5md
+    from nbody_surrogate.formats.opening import count_trajectories
     from nbody_surrogate.viz.render import render as drawn
     from nbody_surrogate.viz.scene import check_picture_path
 
@@ -48,20 +51,17 @@ def render(run: Path, **options: Any) -> None:
         # before the run is read and drawn, which may take minutes
         output = CheckedPath(check_picture_path(output, options["overwrite"]))
     against = reference_file(run, options["against"], options["no_against"])
-    ensemble = read_h5md(run)
-    which = options["trajectory"]
-    if not 0 <= which < len(ensemble):
-        raise InputError(f"`trajectory` must be from 0 to {len(ensemble) - 1}, got {which}")
-    reference = None if against is None else read_h5md(against)
-    if reference is not None and len(reference) != len(ensemble):
+    files = [run] if against is None else [run, against]
+    counts = [count_trajectories(file) for file in files]
+    if counts[-1] != counts[0]:
         raise InputError(
-            f"`against` must hold {len(ensemble)} trajectories as the run does, "
-            f"got {len(reference)}"
+            f"`against` must hold {counts[0]} trajectories as the run does, got {counts[-1]}"
         )
+    runs = FileOptions.taken(options).read(*files, trajectory=options["trajectory"])
     drawn(
-        ensemble[which],
+        runs[0][0],
         output,
-        reference=None if reference is None else reference[which],
+        reference=None if against is None else runs[1][0],
         frame=options["frame"],
         trail=options["trail"],
         window_size=options["size"],

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
+from nbody_surrogate.cli.file_options import FileOptions
+from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
 
 __all__ = ["report"]
@@ -18,6 +21,7 @@ __all__ = ["report"]
 @click.option("--no-against", is_flag=True, help="Without a reference, even where there is one.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN.html]")
 @click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
+@options_of(FileOptions)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def report(
@@ -28,21 +32,22 @@ def report(
     no_floor: bool,
     overwrite: bool,
     quiet: bool,
+    **options: Any,
 ) -> None:
-    """Write a page about RUN, an H5MD file: numbers, curves, and the scene in 3D.
+    """Write a page about RUN: numbers, curves, and the scene in 3D.
 
     The reference is `RUN.reference.h5` beside it where `--against` names no other.
     """
     from nbody_surrogate.files.output_path import CheckedPath
-    from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.viz.html.document import check_page_path
     from nbody_surrogate.viz.html.report import write_report
 
     output = run.with_suffix(".html") if output is None else output
     checked = CheckedPath(check_page_path(output, overwrite, "output"))
     against = reference_file(run, against, no_against)
-    candidate = read_h5md(run)
-    reference = None if against is None else read_h5md(against)
+    files = [run] if against is None else [run, against]
+    candidate, *others = FileOptions.taken(options).read(*files)
+    reference = others[0] if others else None
     command = command_line(("quiet", "overwrite"))
     write_report(
         candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite

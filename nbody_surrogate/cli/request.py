@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.file_options import PER_PARTICLE
 from nbody_surrogate.cli.options import option
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.errors import InputError
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 DEFAULT_PARTICLES = 30
+
+SUPPLEMENTS = ("charges", "masses", "velocities", "couplings", "group")
+"""What the file of a start may lack, and an option gives."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,23 @@ class Request:
     initial: Path | None = option(
         "--initial",
         type=click.Path(path_type=Path),
-        help="Start from a file: .npz with x, v, charges, masses, or a frame of an .h5 run.",
+        help="Start from a file: .npz with x, v, charges, masses, or a frame of a run: .h5, "
+        ".extxyz, .gsd, .csv, .data (LAMMPS), ...",
     )
     initial_frame: int | None = option(
-        "--initial-frame", type=int, help="Frame of that run.  [default: 0]"
+        "--initial-frame", type=int, help="Frame of that run; -1 is the last.  [default: 0]"
     )
+    charges: str | None = option(
+        "--charges", metavar="VALUES", help=f"Where that file has none: {PER_PARTICLE}."
+    )
+    masses: str | None = option("--masses", metavar="VALUES", help="As --charges.")
+    velocities: str | None = option(
+        "--velocities", metavar="HOW", help="Where it has none: zero, differences, or a file."
+    )
+    couplings: str | None = option(
+        "--couplings", metavar="VALUE", help="Where it has none: of all pairs, or a file."
+    )
+    group: str | None = option("--group", help="Of an H5MD file with several: the particles group.")
     duration: float = option(
         "--duration", type=float, default=5.0, show_default=True, help="Time units."
     )
@@ -184,8 +200,10 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
     seed = request.seed or 0
     if seed < 0:
         raise InputError(f"`seed` must be at least 0, got {seed}")
-    if request.initial is None and request.initial_frame is not None:
-        raise InputError("`initial_frame` goes with `initial` only; name the file")
+    if request.initial is None:
+        of_a_file = {name: getattr(request, name) for name in ("initial_frame", *SUPPLEMENTS)}
+        for name in not_none(**of_a_file):
+            raise InputError(f"`{name}` goes with `initial` only; name the file")
     if request.initial is None:
         n = DEFAULT_PARTICLES if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
@@ -195,6 +213,22 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
     )
     for name, value in settled.items():
         raise InputError(f"`{name}` {value} does not go with `initial`, which settles it")
+    from nbody_surrogate.formats.foreign.supplements import Supplements
     from nbody_surrogate.formats.initial import read_initial
 
-    return read_initial(request.initial, frame=request.initial_frame or 0)
+    added = Supplements(**{name: getattr(request, name) for name in SUPPLEMENTS})
+    found = read_initial(request.initial, frame=request.initial_frame or 0, supplements=added)
+    if found[1].couplings is None and _draws_couplings(system):
+        raise InputError(
+            f"`couplings` is needed: {str(request.initial)!r} holds none, and {system.name} has "
+            "one for each pair; give a number for all pairs, or a file that has them"
+        )
+    return found
+
+
+def _draws_couplings(system: AbstractSystem) -> bool:
+    """Whether the particles of a system have couplings."""
+    try:
+        return system.sample(0, 2)[1].couplings is not None
+    except InputError:  # it has no start of two particles
+        return False

@@ -209,11 +209,17 @@ def _guard_as_dict(report: GuardReport) -> dict[str, Any]:
     return {**report.to_dict(), "share": report.fallback_share}
 
 
+def _drifts(run: Ensemble) -> dict[str, float | None]:
+    from nbody_surrogate.results.bootstrap import finite_or_none
+    from nbody_surrogate.results.metrics import median_drifts
+
+    return {key: finite_or_none(value) for key, value in median_drifts(run).items()}
+
+
 def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
     from nbody_surrogate.results.label_error import label_errors
-    from nbody_surrogate.results.metrics import median_drifts
 
     info, errors = runs[0].info, label_errors(runs[-1])
     return {
@@ -227,7 +233,8 @@ def _as_dict(
         "message": [list(run.info.message) for run in runs],
         "comparison": None if comparison is None else comparison.to_dict(),
         "guard": None if info.guard is None else _guard_as_dict(info.guard),
-        "drift": None if comparison is not None else median_drifts(runs[0]),
+        "drift": None if comparison is not None else _drifts(runs[0]),
+        "valid_frames": [run.valid_frames.tolist() for run in runs],
         "label_error": None if errors is None else errors.to_dict(),
         "wall_time": [run.info.wall_time for run in runs],
         "files": [str(path) for path in written],

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
-from nbody_surrogate.contracts.times import SAME_TIME, same_times
+from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = ["check_same", "interpolated"]
+__all__ = ["check_same", "interpolated", "own_frames", "round_trip"]
+
+SAME_FRAME = 1e-6  # of the time between frames
+ROUNDING = 1e-15  # relative: some units in the last place
 
 AXES = ("trajectories", "frames", "particles", "dimensions")
 
@@ -74,17 +77,15 @@ def interpolated(run: Ensemble, reference: Ensemble) -> Ensemble:
     """Return a run at the times of a reference, by cubic Hermite interpolation.
 
     Between frames h apart, positions are off by about h^4 / 384 times the fourth derivative, and
-    velocities, the derivative of the same cubic, by about h^3 / 125 times it.
+    velocities, the derivative of the same cubic, by about h^3 / 125 times it. Frames are valid up
+    to the last valid one of the run.
 
     Raises
     ------
     InputError
         If the reference reaches beyond the run.
     """
-    from scipy.interpolate import CubicHermiteSpline
-
-    t = reference.t
-    slack = SAME_TIME * max(1.0, abs(run.t[-1]))
+    t, slack = reference.t, _slack(run.t, reference.t)
     if t[0] < run.t[0] - slack or t[-1] > run.t[-1] + slack:
         raise InputError(
             f"`candidate` must reach over the times of `reference`, {_times(t)}; "
@@ -92,6 +93,38 @@ def interpolated(run: Ensemble, reference: Ensemble) -> Ensemble:
         )
     if len(run.t) < 2:
         return run
+    made = _at(run, t)
+    spacing = {k: value for k, value in reference.info.system.items() if k == "frame_dt"}
+    return replace(made, info=replace(made.info, system=run.info.system | spacing))
+
+
+def round_trip(reference: Ensemble, candidate: Ensemble) -> Ensemble:
+    """Return a reference taken to the times of a candidate and back, by the same interpolation.
+
+    A candidate that is the reference itself would show just this difference from it. Where a
+    candidate's frames end beyond the reference's, the last frame of the reference stands for the
+    next one of theirs.
+    """
+    t = reference.t
+    inside = candidate.t[(candidate.t > t[0]) & (candidate.t < t[-1])]
+    knots = np.concatenate([t[:1], inside, t[-1:]])
+    # times of one frame that differ by rounding are one knot
+    knots = knots[np.append(True, np.diff(knots) > _slack(t, candidate.t))]
+    return _at(_at(reference, knots), t)
+
+
+def own_frames(reference: Ensemble, candidate: Ensemble) -> Bool[np.ndarray, " T"]:
+    """Tell at which times of a reference a candidate has a frame of its own."""
+    t, slack = reference.t, _slack(reference.t, candidate.t)
+    after = np.clip(np.searchsorted(candidate.t, t), 1, max(len(candidate.t) - 1, 1))
+    nearest = np.minimum(abs(candidate.t[after - 1] - t), abs(candidate.t[after] - t))
+    return np.asarray(nearest <= slack)
+
+
+def _at(run: Ensemble, t: Float64[np.ndarray, " T"]) -> Ensemble:
+    from scipy.interpolate import CubicHermiteSpline
+
+    good = tuple(int((t <= end).sum()) for end in run.t[run.valid_frames - 1] + _slack(run.t, t))
     at = np.clip(t, run.t[0], run.t[-1])  # within rounding; outside, a cubic extrapolates
     cubic = CubicHermiteSpline(run.t, run.x, run.v, axis=1)
     x = cubic(at)
@@ -99,6 +132,13 @@ def interpolated(run: Ensemble, reference: Ensemble) -> Ensemble:
     if at[0] == run.t[0]:  # the start is demanded to the bit, and the spline may round it
         x[:, 0] = run.x[:, 0]
         v[:, 0] = run.v[:, 0]
-    spacing = {k: value for k, value in reference.info.system.items() if k == "frame_dt"}
-    system = run.info.system | spacing
-    return replace(run, t=t, x=x, v=v, info=replace(run.info, system=system), label_error=None)
+    return replace(run, t=t, x=x, v=v, info=replace(run.info, good=good), label_error=None)
+
+
+def _slack(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " F"]) -> float:
+    """How far apart two times may be and still be of one frame: a share of the smaller spacing."""
+    spacing = min(float(np.diff(t).min()) if len(t) > 1 else np.inf for t in (one, other))
+    # times far from zero are coarser than that
+    rounding = ROUNDING * max(abs(one[0]), abs(one[-1]), abs(other[0]), abs(other[-1]))
+    share = SAME_FRAME * spacing if np.isfinite(spacing) else 0.0
+    return float(max(share, rounding))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbody_surrogate.comparison.alignment import check_same
 from nbody_surrogate.comparison.curves import Curves, curves_of
 from nbody_surrogate.comparison.distributions import (
     Distribution,
@@ -15,30 +15,26 @@ from nbody_surrogate.comparison.distributions import (
     compare_distributions,
     late_window,
 )
+from nbody_surrogate.comparison.errors import MSE_FRAMES, Errors, InterpolationError
 from nbody_surrogate.comparison.lyapunov import Twins
-from nbody_surrogate.results.bootstrap import Summary, finite_or_none
+from nbody_surrogate.comparison.pairing import Pairing, pair_up
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known_median
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     Drift,
-    ade,
     defined_drifts,
-    drift_curves,
-    fde,
     horizon_frames,
-    mean_kinetic,
-    mse,
-    normalised_rmse,
-    rmse,
-    valid_prediction_time,
+    largest_drift,
+    time_within,
 )
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
+from nbody_surrogate.results.validity import validity_note
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["MSE_FRAMES", "Comparison", "compare"]
 
-MSE_FRAMES = (1, 5, 10, 20, 50, 100)  # one step, and horizons of published benchmarks
 SHORTEST = 1e-12  # seconds, in place of a wall time of zero, so that ratios are finite
 
 
@@ -80,6 +76,16 @@ class Comparison:
         Over time, ready to be drawn.
     conserved : frozenset of str
         Which of the drifts are of quantities that the system keeps.
+    valid_frames : dict of str to tuple of int
+        For ``reference`` and ``candidate``: valid frames of each trajectory, the start included.
+    covered : dict of str to float
+        For both: the time that valid frames of all trajectories span.
+    reaches_end : bool
+        Whether the reference does, in one trajectory at least.
+    interpolation : InterpolationError or None
+        None where both have the same times.
+    validity : tuple of str
+        What is to be said where frames are not valid, a line each.
     """
 
     reference: str
@@ -100,21 +106,38 @@ class Comparison:
     distributions: tuple[Distribution, ...]
     curves: Curves
     conserved: frozenset[str]
+    valid_frames: dict[str, tuple[int, ...]]
+    covered: dict[str, float]
+    reaches_end: bool
+    interpolation: InterpolationError | None
+    validity: tuple[str, ...]
 
     @property
     def speed_ratio(self) -> float:
-        """Wall time of the reference over that of the candidate: above 1, the candidate wins."""
+        """Wall time of the reference over that of the candidate: above 1, the candidate wins.
+
+        Each is per time unit that valid frames span. NaN where there is none, or where the
+        reference never reached its end: what it spent on failing is no cost of a solution.
+        """
+        if not (self.reaches_end and self.covered["candidate"] > 0):
+            # of runs of one frame there is nothing that could have failed
+            return np.nan if self.validity else 1.0
         reference = max(self.wall_time["reference"], SHORTEST)
         candidate = max(self.wall_time["candidate"], SHORTEST)
-        return reference / candidate
+        return reference / candidate * (self.covered["candidate"] / self.covered["reference"])
 
     @property
     def verdict(self) -> str:
         """One sentence on speed, also when the candidate loses."""
         ratio = self.speed_ratio
+        if math.isnan(ratio):
+            who = self.candidate if self.reaches_end else self.reference
+            what = "no valid frame after its start" if self.reaches_end else "not reached its end"
+            return f"No speeds are compared: {who} has {what}."
         factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")
         digits = 1 if factor < 10 else 0  # as many as a wall time is good for
-        return f"{self.candidate} is {factor:.{digits}f} times {word} than {self.reference}."
+        share = " per valid time unit" if self.validity else ""
+        return f"{self.candidate} is {factor:.{digits}f} times {word} than {self.reference}{share}."
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON.
@@ -141,7 +164,7 @@ class Comparison:
             "valid_threshold": VALID_THRESHOLD,
             "drift": drifts,
             "wall_time": self.wall_time,
-            "speed_ratio": self.speed_ratio,
+            "speed_ratio": finite_or_none(self.speed_ratio),
             "verdict": self.verdict,
             "normalised_rmse": [finite_or_none(value) for value in self.normalised_rmse],
             "errors": {key: each.to_dict() for key, each in self.errors.items()},
@@ -149,6 +172,9 @@ class Comparison:
             **self._lyapunov_times(),
             "window": [self.window.begin, self.window.end],
             "distributions": [each.to_dict() for each in self.distributions],
+            "valid_frames": {role: list(counts) for role, counts in self.valid_frames.items()},
+            "validity": list(self.validity),
+            "interpolation": None if self.interpolation is None else self.interpolation.to_dict(),
         }
 
     def _lyapunov_times(self) -> dict[str, float | None]:
@@ -173,15 +199,21 @@ class Comparison:
         lines = [f"{self.candidate} against {self.reference}, medians of {self.trajectories}"]
         for row in zip(self.horizons, self.position_rmse, self.velocity_rmse, strict=True):
             lines.append("t = {:g}: position RMSE {:.2e}, velocity RMSE {:.2e}".format(*row))
-        return "\n".join([*lines, self.verdict])
+        return "\n".join([*lines, *self.validity, self.verdict])
 
 
 def compare(
     reference: Trajectory | Ensemble,
     candidate: Trajectory | Ensemble,
     twins: Twins | None = None,
+    *,
+    interpolate: bool = False,
 ) -> Comparison:
     """Compare two runs of the same starts, frame by frame and by their distributions.
+
+    Only valid frames count. A trajectory is compared up to the last frame that is valid in both
+    runs; among several, beyond that a candidate that stopped is infinitely wrong, and nothing is
+    known where the reference stopped.
 
     Parameters
     ----------
@@ -190,6 +222,10 @@ def compare(
     twins : Twins, optional
         Of the reference, from `nbody_surrogate.twins_of`: they give the Lyapunov time and the noise
         floor, at the price of two more runs of the reference.
+    interpolate : bool
+        Take a candidate of other frame times at those of the reference, by a cubic through
+        positions and velocities. The error of that alone is `Comparison.interpolation`; what is
+        conserved is read off the candidate's own frames.
 
     Returns
     -------
@@ -201,67 +237,89 @@ def compare(
     InputError
         If they are not runs of the same starts.
     """
-    reference = as_ensemble(reference, "reference")
-    candidate = as_ensemble(candidate, "candidate")
-    check_same(reference, candidate)
-    runs = {"reference": reference, "candidate": candidate}
-    runs |= {} if twins is None else {"twin": twins.far}
-    system = reference.system()
-    # One scale for all, the reference's: a candidate that heats up must not lower its own drift.
-    scale = mean_kinetic(reference.v, reference.particles)
-    departed = {
-        role: drift_curves(system, run.x, run.v, run.particles, scale) for role, run in runs.items()
-    }
-    window = late_window(reference.t, None if twins is None else twins.lyapunov_time)
-    valid = valid_prediction_time(reference.t, reference.x, candidate.x)
+    pair = pair_up(
+        as_ensemble(reference, "reference"),
+        as_ensemble(candidate, "candidate"),
+        twins,
+        interpolate,
+    )
+    truth, system = pair.reference, pair.reference.system()
+    departed, defined = pair.departures(), defined_drifts(system)
+    lyapunov_time = None if twins is None else twins.lyapunov_time
+    window = late_window(truth.t, lyapunov_time, pair.own)
+    whole = pair.whole
+    errors = Errors.of(truth, pair.candidate, pair.errors)
+    back = None if pair.round_trip is None else Errors.of(truth, pair.round_trip, pair.unknown)
+    valid, at = _valid_times(pair, errors, back), horizon_frames(truth.t)
     return Comparison(
-        reference=reference.info.label,
-        candidate=candidate.info.label,
-        trajectories=len(reference),
-        **_at_horizons(reference, candidate),
-        valid_time=float(np.median(valid)),
-        duration=float(reference.t[-1] - reference.t[0]),
+        reference=whole["reference"].info.label,
+        candidate=whole["candidate"].info.label,
+        trajectories=len(truth),
+        horizons=tuple(float(truth.t[n] - truth.t[0]) for n in at),
+        **errors.at(at),
+        valid_time=known_median(valid),
+        duration=float(whole["reference"].t[-1] - whole["reference"].t[0]),
         drifts={
-            role: _medians(Drift(*departed[role].max(2)), defined_drifts(system))
-            for role in ("reference", "candidate")
+            "reference": _medians(largest_drift(departed["reference"]), defined),
+            "candidate": _medians(largest_drift(pair.own_departures()), defined),
         },
-        wall_time={role: runs[role].info.wall_time for role in ("reference", "candidate")},
-        errors=_errors(reference, candidate),
+        wall_time={role: run.info.wall_time for role, run in whole.items()},
+        errors=errors.summaries(),
         valid=Summary.of(valid),
-        lyapunov_time=None if twins is None else twins.lyapunov_time,
+        lyapunov_time=lyapunov_time,
         window=window,
-        distributions=compare_distributions(
-            reference, candidate, None if twins is None else twins.far, window
-        ),
-        curves=curves_of(runs, departed, window, defined_drifts(system)),
+        distributions=_distributions(pair, window),
+        curves=curves_of(pair, departed, window, defined),
         conserved=system.conserved,
+        valid_frames={role: _counts(run) for role, run in whole.items()},
+        covered={role: _covered(run) for role, run in whole.items()},
+        reaches_end=bool((whole["reference"].valid.all(1)).any()),
+        interpolation=None if back is None else InterpolationError.of(errors, back, at),
+        validity=_validity(pair),
     )
 
 
-def _at_horizons(reference: Ensemble, candidate: Ensemble) -> dict[str, tuple[float, ...]]:
-    """Medians of the errors at each horizon."""
-    at = horizon_frames(reference.t)
-    pairs = {"position": (reference.x, candidate.x), "velocity": (reference.v, candidate.v)}
-    medians = {name: np.median(rmse(*pair), axis=0) for name, pair in pairs.items()}
-    normalised = np.median(normalised_rmse(reference.x, candidate.x), axis=0)
-    return {
-        "horizons": tuple(float(reference.t[n] - reference.t[0]) for n in at),
-        "position_rmse": tuple(float(medians["position"][n]) for n in at),
-        "velocity_rmse": tuple(float(medians["velocity"][n]) for n in at),
-        "normalised_rmse": tuple(float(normalised[n]) for n in at),
-    }
+def _distributions(pair: Pairing, window: LateWindow) -> tuple[Distribution, ...]:
+    """Take all measures, but none of the start, which is all that some runs have in common."""
+    if len(pair.reference.t) == 1 < len(pair.whole["reference"].t):
+        return ()
+    twin = pair.runs.get("twin")
+    return compare_distributions(pair.reference, pair.candidate, twin, window, pair.round_trip)
 
 
-def _errors(reference: Ensemble, candidate: Ensemble) -> dict[str, Summary]:
-    """Summaries over trajectories of the errors that the literature gives."""
-    squares = mse(reference.x, candidate.x)
-    frames = [frame for frame in MSE_FRAMES if frame < len(reference.t)]
-    found = {f"mse {frame}": Summary.of(squares[:, frame]) for frame in frames}
-    if len(reference.t) > 1:
-        found["ade"] = Summary.of(ade(reference.x, candidate.x))
-        found["fde"] = Summary.of(fde(reference.x, candidate.x))
-    return found
+def _valid_times(pair: Pairing, errors: Errors, back: Errors | None) -> np.ndarray:
+    """Return valid prediction times, at most to the last frame that is valid in both runs."""
+    off = errors.normalised
+    if back is not None:
+        # what two runs differ by is at least this (the triangle inequality)
+        off = off - np.nan_to_num(back.normalised)
+    t, frames = pair.reference.t, len(pair.whole["reference"].t)
+    found = time_within(t, off, VALID_THRESHOLD)
+    ends = t[pair.common - 1] - t[0]
+    return np.where(pair.common < frames, np.minimum(found, ends), found)
+
+
+def _counts(run: Ensemble) -> tuple[int, ...]:
+    return tuple(int(count) for count in run.valid_frames)
+
+
+def _covered(run: Ensemble) -> float:
+    """Time units that valid frames of all trajectories span."""
+    return float((run.t[run.valid_frames - 1] - run.t[0]).sum())
+
+
+def _validity(pair: Pairing) -> tuple[str, ...]:
+    """Say of runs with frames that are not valid what was compared."""
+    notes = {run.info.label: validity_note(run) for run in pair.whole.values()}
+    said = [f"{name}: {note}." for name, note in notes.items() if note is not None]
+    if not said:
+        return ()
+    t = pair.reference.t
+    line = f"Compared are the frames that are valid in both, t = {t[0]:g} to {t[-1]:g}"
+    if len(pair.reference) > 1:
+        line += "; beyond its end a candidate counts as infinitely wrong, a reference is left out"
+    return (*said, line + ".")
 
 
 def _medians(values: Drift, defined: tuple[str, ...]) -> dict[str, float]:
-    return {key: float(np.median(getattr(values, key))) for key in defined}
+    return {key: known_median(getattr(values, key)) for key in defined}

@@ -14,13 +14,15 @@ from nbody_surrogate.comparison.distributions import (
     pair_distances,
     speeds,
 )
-from nbody_surrogate.results.bootstrap import finite_or_none
+from nbody_surrogate.comparison.pairing import Pairing
+from nbody_surrogate.results.bootstrap import finite_or_none, known
 from nbody_surrogate.results.metrics import normalised_rmse, rmse
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["Band", "Curves", "Histogram", "band", "curves_of"]
 
 BINS = 40  # fine enough for the shape, coarse enough for the few hundred values of a short run
+QUARTILES = (0.25, 0.5, 0.75)
 HELD = 99.5  # percent of the reference's values in a histogram, whose tail would flatten the rest
 INVARIANTS = ("energy", "momentum", "angular_momentum")  # in the order of `metrics.drift_curves`
 
@@ -51,7 +53,7 @@ class Curves(NamedTuple):
         ``position_rmse``, ``velocity_rmse``, ``normalised_rmse``, ``displacement`` (the mean
         squared one) and the drift_curves ``energy``, ``momentum``, ``angular_momentum``, as far as
         the system defines them, each by role: ``reference``, ``candidate`` and, where there is
-        one, ``twin``.
+        one, ``twin``; errors also ``interpolation``, what that alone does, of runs at other times.
     histograms : dict of str to Histogram
         ``speeds`` and ``pair_distances`` of the window, pooled over trajectories.
     """
@@ -76,14 +78,20 @@ class Curves(NamedTuple):
 
 
 def band(values: Float64[np.ndarray, "B T"]) -> Band:
-    """Take the median and the quartiles over trajectories."""
+    """Take the median and the quartiles over the trajectories of which something is known."""
     with np.errstate(invalid="ignore"):  # infinities of a candidate that blew up
-        low, median, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
+        if not np.isnan(values).any():
+            low, median, high = np.quantile(values, QUARTILES, axis=0)
+            return Band(median, low, high)
+        columns = [known(column) for column in values.T]
+        nothing = [np.nan] * len(QUARTILES)
+        rows = [np.quantile(each, QUARTILES) if each.size else nothing for each in columns]
+    low, median, high = np.array(rows).T
     return Band(median, low, high)
 
 
 def curves_of(
-    runs: Mapping[str, Ensemble],
+    pair: Pairing,
     departed: Mapping[str, np.ndarray],
     window: LateWindow,
     defined: Sequence[str] = INVARIANTS,
@@ -92,8 +100,8 @@ def curves_of(
 
     Parameters
     ----------
-    runs : mapping of role to Ensemble
-        ``reference``, ``candidate`` and perhaps ``twin``.
+    pair : Pairing
+        The runs of ``reference``, ``candidate`` and perhaps ``twin``.
     departed : mapping of role to ndarray, shape (3, B, T)
         Departures of energy, momentum and angular momentum.
     window : LateWindow
@@ -101,16 +109,7 @@ def curves_of(
     defined : sequence of str
         Which of the drift_curves there are.
     """
-    reference = runs["reference"]
-    errors: dict[str, Callable[[Ensemble], np.ndarray]] = {
-        "position_rmse": lambda run: rmse(reference.x, run.x),
-        "velocity_rmse": lambda run: rmse(reference.v, run.v),
-        "normalised_rmse": lambda run: normalised_rmse(reference.x, run.x),
-    }
-    bands = {
-        name: {role: band(take(run)) for role, run in runs.items() if role != "reference"}
-        for name, take in errors.items()
-    }
+    reference, runs = pair.reference, pair.runs
     displacement = {role: band(mean_squared_displacement(run)) for role, run in runs.items()}
     invariants = {
         name: {role: band(values[number]) for role, values in departed.items()}
@@ -120,8 +119,25 @@ def curves_of(
     histograms = {"speeds": _histogram(speeds, runs, window)}
     if reference.particles.n > 1:
         histograms["pair_distances"] = _histogram(pair_distances, runs, window)
-    bands = bands | {"displacement": displacement} | invariants
+    bands = _error_bands(pair) | {"displacement": displacement} | invariants
     return Curves(reference.t - reference.t[0], bands, histograms)
+
+
+def _error_bands(pair: Pairing) -> dict[str, dict[str, Band]]:
+    truth = pair.reference
+    errors: dict[str, Callable[[Ensemble], np.ndarray]] = {
+        "position_rmse": lambda run: rmse(truth.x, run.x),
+        "velocity_rmse": lambda run: rmse(truth.v, run.v),
+        "normalised_rmse": lambda run: normalised_rmse(truth.x, run.x),
+    }
+    runs = {role: run for role, run in pair.runs.items() if role != "reference"}
+    if pair.round_trip is not None:
+        runs["interpolation"] = pair.round_trip
+    judged = {"candidate": pair.errors}
+    return {
+        name: {role: band(judged.get(role, pair.unknown)(take(run))) for role, run in runs.items()}
+        for name, take in errors.items()
+    }
 
 
 def _histogram(
@@ -129,14 +145,15 @@ def _histogram(
     runs: Mapping[str, Ensemble],
     window: LateWindow,
 ) -> Histogram:
-    values = {role: take(run, window.frames).ravel() for role, run in runs.items()}
+    values = {role: known(take(run, window.frames)) for role, run in runs.items()}
     # The edges are the reference's, so that roles can be held against each other bin by bin.
-    top = float(np.percentile(values["reference"], HELD)) or 1.0
+    top = float(np.percentile(values["reference"], HELD)) if values["reference"].size else 0.0
+    top = top or 1.0
     edges = np.linspace(0.0, top, BINS + 1)
     width = top / BINS
     # Over all values, those beyond the last edge too: what is missing below the curve is out there.
     densities = {
-        role: np.histogram(each[np.isfinite(each)], edges)[0] / (len(each) * width)
+        role: np.histogram(each[np.isfinite(each)], edges)[0] / (max(len(each), 1) * width)
         for role, each in values.items()
     }
     return Histogram(edges, densities)

@@ -15,6 +15,11 @@ bound pairs         difference of the mean number, over the window, of pairs wit
                     energy, absolute
 ==================  ============================================================================
 
+Only valid frames count: those of a trajectory of the reference that stopped are left out, and a
+candidate that stopped before is infinitely far off. Where a candidate is interpolated, the window
+has frames of its own only, as far as there are some; else the floor is raised by the distance of
+the reference from itself after the same interpolation.
+
 The Wasserstein-1 distance, the mean distance by which values must be moved to turn one
 distribution into the other, is SciPy's (Ramdas et al., Entropy 19 (2017) 47).
 """
@@ -26,12 +31,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.contracts.force_laws import PairLaw
-from nbody_surrogate.results.bootstrap import Summary, finite_or_none
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [
@@ -82,7 +87,8 @@ class Distribution:
     distance : Summary
         Of the candidate from the reference.
     floor : Summary or None
-        Of the reference's far twin from the reference; None where there is no twin.
+        Of the reference's far twin from the reference, with what interpolation adds; None where
+        there is no twin.
     """
 
     name: str
@@ -95,7 +101,9 @@ class Distribution:
     def within_noise(self) -> bool | None:
         """Whether the candidate is no farther off than the twin, as far as intervals can tell."""
         # Intervals that overlap cannot be told apart: the benefit of the doubt is the candidate's.
-        return None if self.floor is None else self.distance.low <= self.floor.high
+        if self.floor is None or np.isnan(self.floor.high) or np.isnan(self.distance.low):
+            return None
+        return self.distance.low <= self.floor.high
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""
@@ -109,7 +117,11 @@ class Distribution:
         }
 
 
-def late_window(t: Float64[np.ndarray, " T"], lyapunov_time: float | None) -> LateWindow:
+def late_window(
+    t: Float64[np.ndarray, " T"],
+    lyapunov_time: float | None,
+    own: Bool[np.ndarray, " T"] | None = None,
+) -> LateWindow:
     """Choose the last half of the frames, at most `MOST_FRAMES` of them, evenly apart.
 
     Parameters
@@ -117,11 +129,18 @@ def late_window(t: Float64[np.ndarray, " T"], lyapunov_time: float | None) -> La
     t : ndarray, shape (T,)
     lyapunov_time : float or None
         In which small errors grow e-fold; None where it is not known.
+    own : ndarray of bool, shape (T,), optional
+        Which frames are not interpolated: those alone are taken, where there are some.
     """
     # The first frame, which all runs share, is left out even of a run of two.
     first = max(len(t) // 2, min(1, len(t) - 1))
-    count = min(len(t) - first, MOST_FRAMES)
-    frames = np.unique(np.linspace(first, len(t) - 1, count).round().astype(int))
+    late = np.arange(first, len(t))
+    if own is not None and own[late].any():
+        late = late[own[late]]
+    count = min(len(late), MOST_FRAMES)
+    # as many steps of the list, whatever the first of them is
+    picks = np.linspace(first, first + len(late) - 1, count).round().astype(int) - first
+    frames = late[np.unique(picks)]
     begin = float(t[frames[0]] - t[0])
     end = float(t[frames[-1]] - t[0])
     chaotic = lyapunov_time is not None and begin >= lyapunov_time
@@ -148,79 +167,104 @@ def mean_squared_displacement(run: Ensemble) -> Float64[np.ndarray, "B T"]:
 
 
 def compare_distributions(
-    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: LateWindow
+    reference: Ensemble,
+    candidate: Ensemble,
+    twin: Ensemble | None,
+    window: LateWindow,
+    round_trip: Ensemble | None = None,
 ) -> tuple[Distribution, ...]:
-    """Take all measures that there are: pairs need two particles, bound ones a law of pairs."""
-    made = [_by_values("speeds", speeds, reference, candidate, twin, window)]
+    """Take all measures that there are: pairs need two particles, bound ones a law of pairs.
+
+    Parameters
+    ----------
+    reference, candidate : Ensemble
+        Frames that are not valid are NaN.
+    twin : Ensemble or None
+        Of the reference, for the noise floor.
+    window : LateWindow
+    round_trip : Ensemble, optional
+        The reference after the interpolation that the candidate went through.
+    """
+    measures = [_Measure("speeds", speeds, wasserstein_distance)]
     if reference.particles.n > 1:
-        name = "pair distances"
-        made.append(_by_values(name, pair_distances, reference, candidate, twin, window))
-    made.append(_displacement(reference, candidate, twin, window))
+        measures.append(_Measure("pair distances", pair_distances, wasserstein_distance))
+    measures.append(_Measure("displacement", _displacement, _relative_gap))
     law = pair_law_of(reference.system())
     if reference.particles.n > 1 and law is not None:
-        made.append(_bound(law, reference, candidate, twin, window))
-    return tuple(made)
+        measures.append(_Measure("bound pairs", _bound_of(law), _gap_of_means))
+    return tuple(
+        _distribution(each, reference, candidate, twin, window, round_trip) for each in measures
+    )
 
 
-def _by_values(
-    name: str,
-    take: Callable[[Ensemble, np.ndarray], np.ndarray],
+class _Measure(NamedTuple):
+    """How values (B, V) are taken of the frames of a run, and two rows of them compared."""
+
+    name: str
+    take: Callable[[Ensemble, np.ndarray], np.ndarray]
+    apart: Callable[[np.ndarray, np.ndarray], float]
+
+
+def _distribution(
+    measure: _Measure,
     reference: Ensemble,
     candidate: Ensemble,
     twin: Ensemble | None,
     window: LateWindow,
+    round_trip: Ensemble | None,
 ) -> Distribution:
-    wanted = take(reference, window.frames)
-    got = take(candidate, window.frames)
-    floor = None if twin is None else _wasserstein(wanted, take(twin, window.frames))
+    wanted, got = (measure.take(run, window.frames) for run in (reference, candidate))
+    # by the triangle inequality their sum is what may come of the two at once
+    others = [run for run in (twin, round_trip) if twin is not None and run is not None]
+    floors = [_distances(measure, wanted, measure.take(run, window.frames)) for run in others]
+    distance = _distances(measure, wanted, got, stopped=np.inf)
     return Distribution(
-        name, float(wanted.mean()), float(got.mean()), _wasserstein(wanted, got), floor
+        measure.name,
+        _known_mean(wanted),
+        _known_mean(got),
+        Summary.of(distance),
+        Summary.of(np.sum(floors, axis=0)) if floors else None,
     )
 
 
-def _wasserstein(wanted: np.ndarray, got: np.ndarray) -> Summary:
-    pairs = zip(wanted, got, strict=True)
-    return Summary.of(np.array([wasserstein_distance(a, b) for a, b in pairs]))
+def _distances(
+    measure: _Measure, wanted: np.ndarray, got: np.ndarray, stopped: float = np.nan
+) -> np.ndarray:
+    """Compare rows over what is known of the first one; `stopped` where the second is not."""
+    found = np.full(len(wanted), np.nan)
+    for b, (one, other) in enumerate(zip(wanted, got, strict=True)):
+        there = ~np.isnan(one)
+        if there.any():
+            missing = np.isnan(other[there]).any()
+            found[b] = stopped if missing else measure.apart(one[there], other[there])
+    return found
 
 
-def _displacement(
-    reference: Ensemble, candidate: Ensemble, twin: Ensemble | None, window: LateWindow
-) -> Distribution:
-    wanted = mean_squared_displacement(reference)[:, window.frames]
+def _known_mean(values: np.ndarray) -> float:
+    some = known(values)
+    return float(some.mean()) if some.size else np.nan
+
+
+def _displacement(run: Ensemble, frames: np.ndarray) -> np.ndarray:
+    return mean_squared_displacement(run)[:, frames]
+
+
+def _relative_gap(wanted: np.ndarray, got: np.ndarray) -> float:
     # Over its own size, since it grows without bound in a cloud that evaporates; particles that
     # rest have none to divide by.
-    scale = np.where(wanted.mean(1) > 0, wanted.mean(1), 1.0)
-
-    def distance(run: Ensemble) -> Summary:
-        gap = mean_squared_displacement(run)[:, window.frames] - wanted
-        return Summary.of(np.abs(gap).mean(1) / scale)
-
-    got = mean_squared_displacement(candidate)[:, window.frames]
-    floor = None if twin is None else distance(twin)
-    return Distribution(
-        "displacement", float(wanted.mean()), float(got.mean()), distance(candidate), floor
-    )
+    scale = wanted.mean() if wanted.mean() > 0 else 1.0
+    return float(np.abs(got - wanted).mean() / scale)
 
 
-def _bound(
-    law: PairLaw,
-    reference: Ensemble,
-    candidate: Ensemble,
-    twin: Ensemble | None,
-    window: LateWindow,
-) -> Distribution:
-    def count(run: Ensemble) -> np.ndarray:
-        x = run.x[:, window.frames]
-        v = run.v[:, window.frames]
-        return np.asarray(bound_pairs(law, x, v, run.particles).mean(1))
+def _bound_of(law: PairLaw) -> Callable[[Ensemble, np.ndarray], np.ndarray]:
+    def count(run: Ensemble, frames: np.ndarray) -> np.ndarray:
+        x, v = run.x[:, frames], run.v[:, frames]
+        counts = bound_pairs(law, x, v, run.particles).astype(np.float64)
+        counts[np.isnan(x).any((2, 3))] = np.nan  # no comparison with NaN is true: it would be 0
+        return counts
 
-    wanted = count(reference)
-    got = count(candidate)
-    floor = None if twin is None else Summary.of(np.abs(count(twin) - wanted))
-    return Distribution(
-        "bound pairs",
-        float(wanted.mean()),
-        float(got.mean()),
-        Summary.of(np.abs(got - wanted)),
-        floor,
-    )
+    return count
+
+
+def _gap_of_means(wanted: np.ndarray, got: np.ndarray) -> float:
+    return float(abs(got.mean() - wanted.mean()))

@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import NBodyError
 from nbody_surrogate.integrators.build import method_from
+from nbody_surrogate.results.bootstrap import known_median
 from nbody_surrogate.results.metrics import spread
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.simulation.simulate import simulate
@@ -83,25 +84,27 @@ def twins_of(reference: Trajectory | Ensemble) -> Twins:
     reference = as_ensemble(reference, "reference")
     near = _twin(reference, NEAR)
     far = _twin(reference, FAR)
-    return Twins(near, far, float(np.median(growth_rate(reference, near))))
+    return Twins(near, far, known_median(growth_rate(reference, near)))
 
 
 def growth_rate(reference: Ensemble, twin: Ensemble) -> Float64[np.ndarray, " B"]:
     """Finite-time Lyapunov exponent: growth of the logarithm of the distance per time unit.
 
     The distance is the root-mean-square over all coordinates and velocities. It is followed until
-    it exceeds a tenth of the reference's spread at the start, or to the end of the run. The
-    largest exponent is its limit for small distances and long times (Benettin et al., Meccanica
-    15 (1980) 9).
+    it exceeds a tenth of the reference's spread at the start, or to the last frame that is valid in
+    both runs; NaN where that is the start. The largest exponent is its limit for small distances
+    and long times (Benettin et al., Meccanica 15 (1980) 9).
     """
     distance = _distance(reference, twin)
     large = distance > GROWN * spread(reference.x[:, :1])[:, None]
-    last = np.where(large.any(1), large.argmax(1), distance.shape[1] - 1)
-    last = np.maximum(last, 1)  # a twin that is far at once has grown over the first frame
+    ends = np.minimum(reference.valid_frames, twin.valid_frames) - 1
+    last = np.minimum(np.where(large.any(1), large.argmax(1), ends), ends)
+    # a twin that is far at once has grown over the first frame
+    last = np.where(ends > 0, np.maximum(last, 1), 0)
     each = np.arange(len(distance))
     with np.errstate(divide="ignore", invalid="ignore"):  # twins that meet, or one that stopped
         grown = np.log(distance[each, last] / distance[each, 0])
-    return np.asarray(grown / (reference.t[last] - reference.t[0]))
+        return np.asarray(grown / (reference.t[last] - reference.t[0]))
 
 
 def _distance(one: Ensemble, other: Ensemble) -> Float64[np.ndarray, "B T"]:

@@ -10,8 +10,9 @@ from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.label_error import label_errors
-from nbody_surrogate.results.metrics import median_drifts
+from nbody_surrogate.results.metrics import defined_drifts, median_drifts
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
+from nbody_surrogate.results.validity import validity_note
 
 __all__ = ["comparison_rows", "comparison_table", "drift_rows", "run_table"]
 
@@ -21,6 +22,7 @@ DRIFTS = {
     "angular_momentum": "angular momentum drift",
 }
 Row = tuple[str, ...]
+NONE = "no valid frame"  # after the start, in the one run or in both
 
 
 def run_table(
@@ -61,14 +63,17 @@ def run_table(
         rows = [*_label_error_rows(run), *drift_rows(run)]
         heads = ("", run.info.label)
         title = _headline(run, start)
-        return TextTable(title, heads, tuple(rows), _guard_notes(run), _failures(run))
+        valid = validity_note(run)
+        said = [] if valid is None else [f"{run.info.label}: {valid}."]
+        notes = (*said, *_guard_notes(run))
+        return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
     return TextTable(
         _headline(run, start),
         ("", comparison.candidate, f"{comparison.reference}\nthe reference"),
         tuple(_rows_against(comparison, reference)),
-        (comparison.verdict, *_guard_notes(run)),
+        (*comparison.validity, comparison.verdict, *_guard_notes(run)),
         _failures(run, reference),
     )
 
@@ -101,7 +106,7 @@ def comparison_table(
     if not found:
         raise InputError("`comparisons` must hold one comparison at least, got none")
     first = found[0]
-    if any((each.reference, each.horizons) != (first.reference, first.horizons) for each in found):
+    if any((each.reference, each.duration) != (first.reference, first.duration) for each in found):
         raise InputError("`comparisons` must have one reference, got several")
     sample = "" if first.trajectories == 1 else ", medians (95 % intervals)"
     runs = "1 trajectory" if first.trajectories == 1 else f"{first.trajectories} trajectories"
@@ -109,8 +114,20 @@ def comparison_table(
         f"Against {first.reference}: {runs} of {first.duration:g} time units{sample}",
         ("", *(each.candidate for each in found)),
         tuple(comparison_rows(found)),
-        (*_floor_notes(first, no_floor), *(each.verdict for each in found)),
+        (*_floor_notes(first, no_floor), *_interpolation_notes(found), *_verdicts(found)),
     )
+
+
+def _verdicts(found: Sequence[Comparison]) -> list[str]:
+    """Give the verdicts, after what is to be said once of each run that has invalid frames."""
+    said = dict.fromkeys(line for each in found for line in each.validity)
+    return [*said, *(each.verdict for each in found)]
+
+
+def _interpolation_notes(found: Sequence[Comparison]) -> list[str]:
+    between = [each for each in found if each.interpolation is not None]
+    lines = [f"{each.candidate} has other times. {each.interpolation}" for each in between]
+    return [*lines, "In brackets: the error of interpolation alone."] if lines else []
 
 
 # A run, alone or against its reference
@@ -134,7 +151,13 @@ def _headline(run: Ensemble, start: str | None) -> str:
 
 def _guard_notes(run: Ensemble) -> Row:
     report = run.info.guard
-    return () if report is None else tuple(str(report).splitlines())
+    if report is None:
+        return ()
+    system = run.system()
+    ignored = [key for key in defined_drifts(system) if key not in system.conserved]
+    names = ", ".join(key.replace("_", " ") for key in ignored)
+    watched = [f"  The system does not conserve {names}: not watched."] if ignored else []
+    return (*str(report).splitlines(), *watched)
 
 
 def _failures(*runs: Ensemble) -> Row:
@@ -147,7 +170,7 @@ def drift_rows(run: Ensemble) -> Iterator[Row]:
     """Yield label and value of each row that a run has by itself: its drifts, its wall time."""
     conserved = run.system().conserved
     for key, value in median_drifts(run).items():
-        yield _drift_label(key, conserved), f"{value:.1e}"
+        yield _drift_label(key, conserved), _drift(value)
     yield "wall time", f"{1e3 * run.info.wall_time:.3g} ms"
 
 
@@ -177,12 +200,18 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
         candidate = comparison.drifts["candidate"][key]
         yield (
             _drift_label(key, comparison.conserved),
-            f"{candidate:.1e}",
-            f"{comparison.drifts['reference'][key]:.1e}",
+            _drift(candidate),
+            _drift(comparison.drifts["reference"][key]),
         )
     times = comparison.wall_time
     yield "wall time", f"{1e3 * times['candidate']:.3g} ms", f"{1e3 * times['reference']:.3g} ms"
-    yield "reference / candidate", f"{comparison.speed_ratio:.3g}", ""
+    ratio = comparison.speed_ratio
+    yield "reference / candidate", NONE if math.isnan(ratio) else f"{ratio:.3g}", ""
+
+
+def _drift(value: float) -> str:
+    """Write a drift; there is none of a run whose start is all that is valid."""
+    return NONE if math.isnan(value) else f"{value:.1e}"
 
 
 def _drift_label(key: str, conserved: frozenset[str]) -> str:
@@ -197,22 +226,22 @@ def _drift_label(key: str, conserved: frozenset[str]) -> str:
 def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
     """Yield a label and a cell for each candidate."""
     first = found[0]
-    for key in first.errors:
-        yield _error_label(key), *(_with_interval(each.errors[key]) for each in found)
-    for number, horizon in enumerate(first.horizons):
-        cells = (f"{each.normalised_rmse[number]:.2e}" for each in found)
-        yield f"RMSE over spread, t = {horizon:g}", *cells
+    # where some candidates stopped early, not all have the same ones
+    for key in dict.fromkeys(key for each in found for key in each.errors):
+        yield _error_label(key), *(_error(each, key) for each in found)
+    for horizon in sorted({horizon for each in found for horizon in each.horizons}):
+        yield f"RMSE over spread, t = {horizon:g}", *(_at(each, horizon) for each in found)
     yield "valid prediction time", *(_valid_time(each) for each in found)
     if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
         unit = first.lyapunov_time
         yield "  in Lyapunov times", *(_in_lyapunov_times(each, unit) for each in found)
     for key in first.drifts["reference"]:
         label = _drift_label(key, first.conserved)
-        label = f"{label}; reference {first.drifts['reference'][key]:.0e}"
-        yield label, *(f"{each.drifts['candidate'][key]:.1e}" for each in found)
-    for number, measure in enumerate(first.distributions):
-        label = f"{measure.name}, distance (noise floor)"
-        yield label, *(_distance(each, number) for each in found)
+        reference = first.drifts["reference"][key]
+        label += "" if math.isnan(reference) else f"; reference {reference:.0e}"
+        yield label, *(_drift(each.drifts["candidate"][key]) for each in found)
+    for name in dict.fromkeys(measure.name for each in found for measure in each.distributions):
+        yield f"{name}, distance (noise floor)", *(_distance(each, name) for each in found)
     times = (1e3 * each.wall_time["candidate"] / each.trajectories for each in found)
     yield "wall time per trajectory", *(f"{value:.3g} ms" for value in times)
 
@@ -220,6 +249,27 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
 def _error_label(key: str) -> str:
     names = {"ade": "average displacement error", "fde": "final displacement error"}
     return names.get(key) or f"position MSE at frame {key.removeprefix('mse ')}"
+
+
+def _error(found: Comparison, key: str) -> str:
+    if key not in found.errors:
+        return NONE
+    own = None if found.interpolation is None else found.interpolation.errors[key].median
+    return _with_interval(found.errors[key]) + _of_it(own)
+
+
+def _at(found: Comparison, horizon: float) -> str:
+    """Give the RMSE over the spread at a horizon."""
+    if horizon not in found.horizons:
+        return NONE
+    n = found.horizons.index(horizon)
+    own = None if found.interpolation is None else found.interpolation.normalised_rmse[n]
+    return f"{found.normalised_rmse[n]:.2e}{_of_it(own)}"
+
+
+def _of_it(interpolation: float | None) -> str:
+    """Say what interpolation alone makes of a run of no error."""
+    return "" if interpolation is None else f" [{interpolation:.0e}]"
 
 
 def _with_interval(value: Summary) -> str:
@@ -236,16 +286,20 @@ def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:
     return f"{'> ' if math.isinf(found.valid_time) else ''}{reached:.2g}"
 
 
-def _distance(found: Comparison, number: int) -> str:
-    measure = found.distributions[number]
+def _distance(found: Comparison, name: str) -> str:
+    measure = next((each for each in found.distributions if each.name == name), None)
+    if measure is None or math.isnan(measure.distance.median):
+        return NONE
     if measure.floor is None:
         return f"{measure.distance.median:.1e}"
-    mark = "" if measure.within_noise else " !"
+    mark = " !" if measure.within_noise is False else ""
     return f"{measure.distance.median:.1e} ({measure.floor.median:.1e}){mark}"
 
 
 def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
     """Say which frames distributions are over, and what their noise floor says."""
+    if first.duration and not first.window.end:
+        return ["There is no valid frame after the start to compare distributions of."]
     window = f"Distributions are over t = {first.window.begin:g} to {first.window.end:g}"
     if first.lyapunov_time is None:
         return [f"{window}; there is no noise floor: {no_floor or 'there are no twins'}."]

@@ -27,7 +27,7 @@ Tick = Callable[[float], None]
 """Called with the frames done so far in a segment; may raise to cancel."""
 
 
-OK, FAILED = 0, -1
+OK, FAILED, OVER_BUDGET = 0, -1, -2
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ class Segment:
     carry : Carry or None
         None where the frames end inside a segment: a run goes on from boundaries only.
     status : ndarray, shape (B,)
-        0 for success, -1 for failure, as on SciPy's result.
+        0 for success, -1 for failure, as on SciPy's result; -2 where a guard's budget was not
+        kept to the end of the run, of frames that are all there.
     message : tuple of str
         One for each trajectory, empty for success.
     good : ndarray, shape (B,)

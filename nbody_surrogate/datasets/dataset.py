@@ -187,7 +187,9 @@ class Dataset(AbstractTrajectories):
         spec = self.spec
         system = {"system": spec.system, **self.system().spec.model_dump(mode="json")}
         method = {"integrator": spec.integrator or "unknown", **spec.options}
+        # a target that was not written is no frame, though its row is there
+        good = spec.rows - int(spec.has_zero_target)
         info = RunInfo(
-            system, method, self.manifest.versions, status=(0,), message=("",), good=(spec.rows,)
+            system, method, self.manifest.versions, status=(0,), message=("",), good=(good,)
         )
         return Trajectory(self.t, block.x[0], block.v[0], block.particles, info)

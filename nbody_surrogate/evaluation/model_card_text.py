@@ -124,7 +124,7 @@ def _stepper_cells(row: dict[str, Any], horizons: list[int]) -> list[str]:
         _interval(row["one_step_mean"]),
         _interval(row["one_step_median"]),
         *(_interval(row["roll_outs"].get(str(k))) for k in horizons),
-        f"{row['milliseconds']:.3g}",
+        "" if row["milliseconds"] is None else f"{row['milliseconds']:.3g}",
         "" if spent is None else f"{spent:.3g}",
     ]
 
@@ -151,7 +151,9 @@ def _markdown(heads: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _interval(values: dict[str, float] | None) -> str:
+def _interval(values: dict[str, float | None] | None) -> str:
     if values is None:
         return ""
-    return "{value:.1e} ({low:.1e}..{high:.1e})".format(**values)
+    # JSON has no infinity, the error of what failed
+    known = {key: float("inf") if value is None else value for key, value in values.items()}
+    return "{value:.1e} ({low:.1e}..{high:.1e})".format(**known)

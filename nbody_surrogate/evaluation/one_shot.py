@@ -1,6 +1,7 @@
 """How good and how dear one-shot models are at the task of a data set, side by side.
 
-Errors are mean squared errors of the target row per coordinate, one number for each trajectory.
+Errors are mean squared errors of the target row per coordinate, one number for each trajectory;
+infinite for one that a solver did not bring there, None in JSON.
 A few close encounters make their mean, so the median, the 95th percentile and the mean over the
 clean subset stand beside it: the trajectories whose labels keep their energy from the input to the
 target. Beside the models stand predictors that know no forces, and the solution of the physics
@@ -26,7 +27,13 @@ from nbody_surrogate.evaluation.one_shot_task import OneShotTask, clean_subset
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.results.bootstrap import (
+    Interval,
+    bootstrap_mean,
+    bootstrap_median,
+    plain,
+    quantiles,
+)
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -75,10 +82,10 @@ class OneShotScore:
     errors: np.ndarray = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything but the errors as plain types, fit for JSON."""
+        """Everything but the errors as plain types, fit for JSON; infinity becomes None."""
         found = asdict(self)
         del found["errors"]
-        return found
+        return dict(plain(found))
 
 
 def score_model(label: str, model: AbstractSurrogate, task: OneShotTask) -> OneShotScore:
@@ -169,7 +176,9 @@ def _solved(
             observers=first,
         )
         spent.append(alone.info.wall_time)
-    return _score(label, task, (run.x[:, 1], run.v[:, 1]), statistics.median(spent), None)
+    # a trajectory that stopped has no answer: it is infinitely wrong, and not where it was
+    ends = (np.where(run.valid[:, 1, None, None], y[:, 1], np.inf) for y in (run.x, run.v))
+    return _score(label, task, (next(ends), next(ends)), statistics.median(spent), None)
 
 
 def _score(
@@ -185,7 +194,7 @@ def _score(
         label,
         Interval(float(errors.mean()), *bootstrap_mean(errors)),
         Interval(float(np.median(errors)), *bootstrap_median(errors[:, None])),
-        float(np.quantile(errors, 0.95)),
+        float(quantiles(errors, [0.95])[0]),
         float(errors[clean].mean()) if clean.any() else None,
         float(((ends[1] - task.end_v) ** 2).mean()),
         1e3 * seconds,
@@ -206,16 +215,20 @@ HEADS = ("method", "mean", "median", "p95", "clean", "v-MSE", "ms", "parameters"
 def table_cells(score: Mapping[str, Any]) -> list[str]:
     """Lay out the dict of a score as text, in the order of `HEADS`."""
 
+    def number(value: float | None, digits: str = ".1e") -> str:
+        return format(float("inf") if value is None else value, digits)
+
     def interval(key: str) -> str:
-        return "{value:.2e} ({low:.1e}..{high:.1e})".format(**score[key])
+        value, low, high = (score[key][part] for part in ("value", "low", "high"))
+        return f"{number(value, '.2e')} ({number(low)}..{number(high)})"
 
     return [
         score["method"],
         interval("mean"),
         interval("median"),
-        f"{score['p95']:.1e}",
+        number(score["p95"]),
         "" if score["clean"] is None else f"{score['clean']:.1e}",
-        f"{score['velocity']:.1e}",
+        number(score["velocity"]),
         f"{score['milliseconds']:.3g}",
         "" if score["parameters"] is None else str(score["parameters"]),
     ]

@@ -2,6 +2,8 @@
 
 One step: from true frames, the squared error of the next frame's positions, per coordinate.
 Roll-out k: from the single state at a frame, k frames on, the same at the last of them.
+
+A method that stopped before a frame is infinitely wrong there.
 """
 
 from __future__ import annotations
@@ -53,8 +55,9 @@ def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np
     count = x.shape[0] // batch
     particles = truth.particles[np.repeat(np.arange(batch), count)]
     made = simulate(truth.system, State(0.0, x, v), particles, 1, method)
-    error = made.x[:, 1].reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
-    return np.asarray((error**2).mean((2, 3)))
+    ends = made.valid_part(2).x[:, 1]
+    error = ends.reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
+    return _failures_infinite((error**2).mean((2, 3)))
 
 
 @torch.inference_mode()
@@ -108,4 +111,9 @@ def roll_out(
     state = State(0.0, truth.x[:, start], truth.v[:, start])
     made = simulate(truth.system, state, truth.particles, frames, method)
     wanted = truth.x[:, start : start + frames + 1]
-    return np.asarray(((made.x - wanted) ** 2).mean((2, 3)))
+    return _failures_infinite(((made.valid_part(frames + 1).x - wanted) ** 2).mean((2, 3)))
+
+
+def _failures_infinite(errors: np.ndarray) -> np.ndarray:
+    """Count a method that stopped as infinitely wrong from there on: it has no answer."""
+    return np.where(np.isnan(errors), np.inf, errors)

@@ -9,6 +9,7 @@ all methods.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.evaluation.rollouts import (
     FIRST,
     START,
@@ -31,7 +32,14 @@ from nbody_surrogate.evaluation.rollouts import (
 )
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median
+from nbody_surrogate.results.bootstrap import (
+    Interval,
+    bootstrap_mean,
+    bootstrap_median,
+    known_median,
+    plain,
+)
+from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -63,7 +71,7 @@ class Row:
     roll_outs : dict of int to Interval
         x-MSE so many frames on.
     milliseconds : float
-        Per frame of one trajectory.
+        Per valid frame of one trajectory; NaN, and None in JSON, where there is none.
     evaluations : float or None
         How often a frame evaluates each pair, where it is known.
     """
@@ -79,8 +87,8 @@ class Row:
     evaluations: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain types, fit for JSON."""
-        return asdict(self)
+        """Everything as plain types, fit for JSON; what is not finite becomes None."""
+        return dict(plain(asdict(self)))
 
 
 def truth_of_system(
@@ -92,14 +100,32 @@ def truth_of_system(
     ------
     InputError
         If a number is out of range.
+    RunError
+        If the reference brings no trajectory to its end.
     """
     many, long = (500, 80) if n <= FEW else (200, 60)
     trajectories, frames = trajectories or many, frames or long
     state, particles = system.sample(SEED + n, n, trajectories)
     name = default_reference(system, trajectories)
     solver = make_integrator(name, rtol=TOLERANCE, atol=TOLERANCE)
-    run = simulate(system, state, particles, frames, solver)
-    return Truth(system, run.x, run.v, particles)
+    return _truth_of(system, simulate(system, state, particles, frames, solver))
+
+
+def _truth_of(system: AbstractSystem, run: Ensemble) -> Truth:
+    """Leave out trajectories that the reference did not bring to their end: there is no truth."""
+    whole = run.valid.all(1)
+    if whole.all():
+        return Truth(system, run.x, run.v, run.particles)
+    if not whole.any():
+        raise RunError(f"there is no truth to judge by: {run.info.failures(run.info.label)[0]}")
+    warnings.warn(
+        f"{run.info.label} failed on {int((~whole).sum())} of {len(run)} trajectories, which are "
+        "left out: there is no truth to judge by",
+        NBodyWarning,
+        stacklevel=2,
+    )
+    kept = np.flatnonzero(whole)
+    return Truth(system, run.x[kept], run.v[kept], run.particles[kept])
 
 
 def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = None) -> Truth:
@@ -219,9 +245,10 @@ def _costs(
             run = simulate(
                 truth.system, state, truth.particles[b], TIMED_FRAMES, method, observers=first
             )
-            times[label].append(1e3 * run.info.wall_time / TIMED_FRAMES)
+            if covered := run.valid_frames.item() - 1:  # a run that stopped is not a fast one
+                times[label].append(1e3 * run.info.wall_time / covered)
             evaluations[label] = _evaluations(method, run.info.counters)
-    return {label: (float(np.median(times[label])), evaluations[label]) for label in methods}
+    return {label: (known_median(np.array(times[label])), evaluations[label]) for label in methods}
 
 
 def _evaluations(method: AbstractIntegrator, counters: Mapping[str, int]) -> float | None:

@@ -1,8 +1,10 @@
-"""Trajectories in files of other programs: extended XYZ, NumPy archives, VTKHDF for ParaView."""
+"""Trajectories in files for other programs: extended XYZ, NumPy archives, VTKHDF, H5MD."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import warnings
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -11,12 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
+from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.hdf5 import atomic_hdf5
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.formats.h5md.whole import whole_h5md
+from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
+from nbody_surrogate.results.validity import validity_note
 
 __all__ = ["EXPORT_SUFFIXES", "check_export_path", "export"]
 
@@ -33,11 +38,18 @@ def export(
     """Write a trajectory to a file of another program, by its extension.
 
     - ``.extxyz``: extended XYZ, which ASE and OVITO read: positions, velocities, momenta, charges,
-      masses, the time of each frame, and a periodic box where the run's system has one.
+      masses, the time of each frame, and a periodic box where the run's system has one. Charges
+      and masses are there twice, under the names that each of the two programs looks for.
+      Couplings are columns too.
+    - ``.h5``: H5MD, as the run itself, for programs that read the first of several trajectories,
+      know three dimensions only, or want to be told species.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
       ``couplings`` (N, N) where there are some; read it by `numpy.load`, no pickle is inside.
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
-      and with a reference the error vector.
+      and with a reference the error vector; couplings as field data.
+
+    Valid frames alone are written; a warning says so where there are others. Where the reference
+    has stopped before, there is no error vector: it is NaN.
 
     Returns
     -------
@@ -56,7 +68,13 @@ def export(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
-    _WRITERS[file.suffix.lower()](file, candidate, reference, overwrite)
+    if (note := validity_note(candidate)) is not None:
+        # before the file, which holds what is meant: nothing frozen
+        warnings.warn(f"{note}; only these are written", NBodyWarning, stacklevel=2)
+    run = candidate.valid_part()
+    if reference is not None:
+        reference = as_ensemble(reference).valid_part(len(run.t))[0]
+    _WRITERS[file.suffix.lower()](file, run, reference, overwrite)
     return file
 
 
@@ -78,15 +96,23 @@ def _write_extxyz(
     n, dimensions = run.x.shape[1:]
     charges, masses = run.particles.charges[0], run.particles.masses[0]
     # ASE makes velocities of momenta and masses, OVITO reads them as `velo`
-    columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3:initial_charges:R:1:masses:R:1"
+    columns = "species:S:1:pos:R:3:velo:R:3:momenta:R:3"
+    # ASE looks for the first and third of these, OVITO for the others
+    columns += ":initial_charges:R:1:charge:R:1:masses:R:1:mass:R:1"
+    constant = [charges, charges, masses, masses]
+    if run.particles.couplings is not None:
+        columns += f":couplings:R:{n}"
+        constant.append(run.particles.couplings[0])
     # ASE's positions have three components
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
+    if dimensions == 2:
+        columns += " dimensions=2"  # or a start from this file would be one in space
     with atomic_file(path, overwrite=overwrite) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
             stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())
             velocities = np.pad(v, pad)
             table = np.column_stack(
-                [np.pad(x, pad), velocities, masses[:, None] * velocities, charges, masses]
+                [np.pad(x, pad), velocities, masses[:, None] * velocities, *constant]
             )
             text = BytesIO()
             # 17 digits give every float64 back to the bit
@@ -96,12 +122,7 @@ def _write_extxyz(
 
 def _cell(run: Trajectory) -> str:
     """Return the box as extended XYZ has it, an axis of length 0 being open."""
-    try:
-        # a trajectory knows its system by name and parameters alone
-        box = run.system().box
-    except (InputError, PluginError):  # a system that is not installed here
-        box = None
-    lengths = [0.0, 0.0, 0.0]
+    box, lengths = _box(run), [0.0, 0.0, 0.0]
     if box is not None:
         lengths[: box.dimension] = [length or 0.0 for length in box.lengths]
     flags = " ".join("T" if length else "F" for length in lengths)
@@ -109,6 +130,14 @@ def _cell(run: Trajectory) -> str:
         return f'pbc="{flags}"'
     lattice = " ".join(repr(float(each)) for each in np.diag(lengths).ravel())
     return f'Lattice="{lattice}" pbc="{flags}"'
+
+
+def _box(run: Trajectory) -> Box | None:
+    try:
+        # a trajectory knows its system by name and parameters alone
+        return run.system().box
+    except (InputError, PluginError):  # a system that is not installed here
+        return None
 
 
 def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
@@ -162,6 +191,22 @@ def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> No
     for name, values in _point_data(run, reference, pad).items():
         data[name] = values
         offsets[name] = n * np.arange(frames, dtype=np.int64)
+    _fill_fields(root, run)
+
+
+def _fill_fields(root: Any, run: Trajectory) -> None:
+    """Write what is the same in each step and belongs to no point: what a start needs beyond."""
+    fields = root.create_group("FieldData")
+    sizes = root["Steps"].create_group("FieldDataSizes")
+    offsets = root["Steps"].create_group("FieldDataOffsets")
+    found = {"dimensions": np.array([run.x.shape[2]], dtype=np.int64)}
+    if run.particles.couplings is not None:
+        found["couplings"] = run.particles.couplings[0]
+    for name, values in found.items():
+        fields[name] = values
+        width = 1 if values.ndim == 1 else values.shape[1]
+        sizes[name] = np.tile(np.array([width, len(values)], np.int64), (len(run.t), 1))
+        offsets[name] = np.zeros(len(run.t), dtype=np.int64)
 
 
 def _fill_steps(steps: Any, t: np.ndarray, n: int) -> None:
@@ -192,8 +237,18 @@ def _point_data(
     return found
 
 
+def _write_h5md(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
+    del reference
+    with (
+        whole_h5md(path, run, _box(run)) as file,
+        atomic_path(path, overwrite=overwrite) as part,
+    ):
+        shutil.copyfile(file, part)
+
+
 _WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None, bool], None]] = {
     ".extxyz": _write_extxyz,
+    ".h5": _write_h5md,
     ".npz": _write_npz,
     ".vtkhdf": _write_vtkhdf,
 }

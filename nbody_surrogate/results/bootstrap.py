@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-__all__ = ["Interval", "Summary", "bootstrap_mean", "bootstrap_median", "finite_or_none"]
+__all__ = [
+    "Interval",
+    "Summary",
+    "bootstrap_mean",
+    "bootstrap_median",
+    "finite_or_none",
+    "known",
+    "known_median",
+    "plain",
+    "quantiles",
+]
 
 RESAMPLES = 2000  # 50 beyond each end of the interval: its ends are steady to some percent
 CONFIDENCE = 0.95
@@ -39,7 +50,14 @@ class Summary:
 
     @classmethod
     def of(cls, values: Float64[np.ndarray, " S"]) -> Summary:
-        """Summarise a value of each trajectory; infinities count, at their end."""
+        """Summarise a value of each trajectory; infinities count, at their end.
+
+        NaN, of a trajectory of which nothing is known, is left out; all is NaN where there is
+        nothing else.
+        """
+        values = known(values)
+        if not values.size:
+            return cls(*[np.nan] * len(fields(cls)))
         with np.errstate(invalid="ignore"):  # a mean of infinities, which JSON gets as None
             # Quantiles are values of the sample: between a number and infinity there is none.
             quantiles = np.quantile(values, QUANTILES, method="closest_observation")
@@ -61,9 +79,29 @@ class Summary:
         return {key: finite_or_none(value) for key, value in vars(self).items()}
 
 
+def known(values: np.ndarray) -> np.ndarray:
+    """Leave out NaN, which stands for what is not known; one axis is left."""
+    return np.asarray(values[~np.isnan(values)])
+
+
+def known_median(values: Float64[np.ndarray, " S"]) -> float:
+    """Median of what is known; NaN where nothing is."""
+    some = known(values)
+    return float(np.median(some)) if some.size else np.nan
+
+
 def finite_or_none(value: float) -> float | None:
     """Return a number as JSON has it."""
     return value if np.isfinite(value) else None
+
+
+def plain(content: Any) -> Any:
+    """Return numbers, and dicts and lists of them, as JSON has them: what is not finite is None."""
+    if isinstance(content, dict):
+        return {key: plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(value) for value in content]
+    return finite_or_none(content) if isinstance(content, float) else content
 
 
 def bootstrap_mean(values: Float64[np.ndarray, " S"], seed: int = 0) -> tuple[float, float]:
@@ -76,9 +114,7 @@ def bootstrap_mean(values: Float64[np.ndarray, " S"], seed: int = 0) -> tuple[fl
     for begin in range(0, RESAMPLES, at_once):
         draws = rng.integers(size, size=(min(at_once, RESAMPLES - begin), size))
         means.append(values[draws].mean(1))
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return float(low), float(high)
+    return _ends(np.concatenate(means))
 
 
 def bootstrap_median(values: Float64[np.ndarray, "S F"], seed: int = 0) -> tuple[float, float]:
@@ -92,9 +128,22 @@ def bootstrap_median(values: Float64[np.ndarray, "S F"], seed: int = 0) -> tuple
     else:
         each = (values[rng.integers(size, size=size)] for _ in range(RESAMPLES))
         medians = np.array([np.median(some) for some in each])
+    return _ends(medians)
+
+
+def _ends(resampled: np.ndarray) -> tuple[float, float]:
+    """Return the ends of the interval."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(medians, [tail, 1 - tail])
+    low, high = quantiles(resampled, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def quantiles(values: Float64[np.ndarray, " S"], shares: list[float]) -> np.ndarray:
+    """Return quantiles; where some values are infinite, values of the sample itself."""
+    if np.isfinite(values).all():
+        return np.asarray(np.quantile(values, shares))
+    # between a number and infinity, the error of what failed, there is none
+    return np.asarray(np.quantile(values, shares, method="closest_observation"))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
+from nbody_surrogate.results.bootstrap import finite_or_none, known, known_median
 from nbody_surrogate.results.metrics import horizon_frames
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -38,8 +38,8 @@ class LabelErrors:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""
         return {
             "horizons": list(self.horizons),
-            "median": [value if np.isfinite(value) else None for value in self.median],
-            "largest": [value if np.isfinite(value) else None for value in self.largest],
+            "median": [finite_or_none(value) for value in self.median],
+            "largest": [finite_or_none(value) for value in self.largest],
         }
 
 
@@ -49,15 +49,9 @@ def label_errors(run: Ensemble) -> LabelErrors | None:
         return None
     at = horizon_frames(run.t)
     # NaN from where either run failed: the later the horizon, the fewer trajectories count
-    good = [_good(run.label_error[:, frame]) for frame in at]
+    good = [known(run.label_error[:, frame]) for frame in at]
     return LabelErrors(
         horizons=tuple(float(run.t[frame] - run.t[0]) for frame in at),
-        median=tuple(float(np.median(values)) for values in good),
-        largest=tuple(float(np.max(values)) for values in good),
+        median=tuple(known_median(values) for values in good),
+        largest=tuple(float(np.max(values)) if values.size else np.nan for values in good),
     )
-
-
-def _good(values: Float64[np.ndarray, " B"]) -> Float64[np.ndarray, " G"]:
-    """Leave out NaN, but for one where there is nothing else, so that medians are NaN too."""
-    good = values[~np.isnan(values)]
-    return good if good.size else values[:1]

@@ -12,6 +12,9 @@ name                  formula
 `fde`                 mean over i of |y_i - x_i| at the last frame
 ====================  ==========================================================================
 
+Frames that are not valid are NaN here, as `Ensemble.valid_part` has them: what is made of one is
+NaN too, and means over time leave them out.
+
 The last two are the average and the final displacement error of Pellegrini et al., ICCV 2009.
 """
 
@@ -26,6 +29,7 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME
+from nbody_surrogate.results.bootstrap import known_median
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [
@@ -35,17 +39,20 @@ __all__ = [
     "ade",
     "closest_pair",
     "defined_drifts",
+    "displacement",
     "drift",
     "drift_curves",
     "fastest",
     "fde",
     "horizon_frames",
+    "largest_drift",
     "mean_kinetic",
     "median_drifts",
     "mse",
     "normalised_rmse",
     "rmse",
     "spread",
+    "time_within",
     "valid_prediction_time",
 ]
 
@@ -97,7 +104,7 @@ def spread(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
     """
     # About the centroid of each frame: a cloud that drifts as a whole is not a larger one.
     centred = x - x.mean(2, keepdims=True)
-    scale = np.sqrt((centred**2).mean((1, 2, 3)))
+    scale = np.sqrt(_mean(centred**2, (1, 2, 3)))
     return np.where(scale > 0, scale, 1.0)
 
 
@@ -108,12 +115,19 @@ def normalised_rmse(
     return np.asarray(rmse(reference, candidate) / spread(reference)[:, None])
 
 
+def displacement(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """Return the mean distance over particles at each frame."""
+    return np.asarray(np.linalg.norm(candidate - reference, axis=3).mean(2))
+
+
 def ade(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, " B"]:
     """Return the average displacement error: the mean distance over particles and frames."""
     # Without the first frame, which is given and not predicted.
-    return np.asarray(np.linalg.norm(candidate - reference, axis=3)[:, 1:].mean((1, 2)))
+    return np.asarray(displacement(reference, candidate)[:, 1:].mean(1))
 
 
 def fde(
@@ -162,8 +176,15 @@ def valid_prediction_time(
         Time since the start of the last frame before the first excess; infinity where the
         whole run is valid.
     """
+    return time_within(t, normalised_rmse(reference, candidate), threshold)
+
+
+def time_within(
+    t: Float64[np.ndarray, " T"], errors: Float64[np.ndarray, "B T"], limit: float
+) -> Float64[np.ndarray, " B"]:
+    """Time since the start of the last frame before errors first exceed a limit, else infinity."""
     # Not `>`: errors that are NaN, of a candidate that blew up, count as an excess.
-    excess = ~(normalised_rmse(reference, candidate) <= threshold)
+    excess = ~(errors <= limit)
     first = excess.argmax(1)
     # where the first frame exceeds already, nothing was valid
     return np.where(excess.any(1), t[np.maximum(first - 1, 0)] - t[0], np.inf)
@@ -173,7 +194,14 @@ def mean_kinetic(
     v: Float64[np.ndarray, "B T N D"], particles: Particles
 ) -> Float64[np.ndarray, " B"]:
     """Kinetic energy averaged over time, shape (B,)."""
-    return np.asarray(0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3)).mean(1))
+    kinetic = 0.5 * (particles.masses[:, None, :, None] * v**2).sum((2, 3))
+    return np.asarray(_mean(kinetic, (1,)))
+
+
+def _mean(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Average over what is known; of the start, at least, all is."""
+    known = not np.isnan(values).any()
+    return np.asarray(values.mean(axes) if known else np.nanmean(values, axes))
 
 
 def drift_curves(
@@ -185,7 +213,8 @@ def drift_curves(
 ) -> Float64[np.ndarray, "3 B T"]:
     """Departure of energy, momentum and angular momentum from the start's value, at each frame.
 
-    Energy is over `energy_scale`, else over the run's own time-mean kinetic energy.
+    Energy is over `energy_scale`, else over the run's own time-mean kinetic energy. Of frames that
+    are not valid it is NaN.
     """
     scale = mean_kinetic(v, particles) if energy_scale is None else energy_scale
     scale = np.where(scale > 0, scale, 1.0)  # particles at rest have none to divide by
@@ -194,11 +223,17 @@ def drift_curves(
     found = np.zeros((3, *x.shape[:2]))
     # Frame by frame, since a system's energy makes all pairs: T times as many need not fit.
     for frame in range(1, x.shape[1]):
-        now = system.invariants(x[:, frame], v[:, frame], particles)
+        at_x, at_v = x[:, frame], v[:, frame]
+        missing = np.isnan(at_x).any((1, 2)) | np.isnan(at_v).any((1, 2))
+        if missing.any():  # no system is asked for the energy of what is not there
+            at_x = np.where(missing[:, None, None], x[:, 0], at_x)
+            at_v = np.where(missing[:, None, None], v[:, 0], at_v)
+        now = system.invariants(at_x, at_v, particles)
+        gap = now.angular_momentum - start.angular_momentum
         found[0, :, frame] = np.abs(now.energy - start.energy) / scale
         found[1, :, frame] = np.linalg.norm(now.momentum - start.momentum, axis=1)
-        gap = now.angular_momentum - start.angular_momentum
         found[2, :, frame] = np.linalg.norm(gap, axis=1)
+        found[:, missing, frame] = np.nan
     return found
 
 
@@ -214,23 +249,37 @@ def drift(
     particles: Particles,
     energy_scale: Float64[np.ndarray, " B"] | None = None,
 ) -> Drift:
-    """Largest drift of energy, momentum and angular momentum over the frames of a run."""
-    return Drift(*drift_curves(system, x, v, particles, energy_scale).max(2))
+    """Largest drift of energy, momentum and angular momentum over the valid frames of a run.
+
+    NaN where there is none after the start, by which nothing can be judged.
+    """
+    return largest_drift(drift_curves(system, x, v, particles, energy_scale))
+
+
+def largest_drift(curves: Float64[np.ndarray, "3 B T"]) -> Drift:
+    """Take the largest of what `drift_curves` gives over the valid frames after the start."""
+    return Drift(*np.fmax.reduce(curves[:, :, 1:], axis=2, initial=np.nan))
 
 
 def median_drifts(run: Ensemble) -> dict[str, float]:
     """Median drifts of a run by itself, energy over its own time-mean kinetic energy.
 
-    Only those that its system defines.
+    Only those that its system defines, over valid frames; NaN where no trajectory has one after
+    its start.
     """
-    system = run.system()
+    system, run = run.system(), run.valid_part()
     values = drift(system, run.x, run.v, run.particles)
-    return {key: float(np.median(getattr(values, key))) for key in defined_drifts(system)}
+    return {key: known_median(getattr(values, key)) for key in defined_drifts(system)}
 
 
 def horizon_frames(t: Float64[np.ndarray, " T"]) -> list[int]:
-    """Return the frames at those of `HORIZONS` that a run reaches, and its last one."""
+    """Return the frames at those of `HORIZONS` that a run reaches, and its last one.
+
+    None where there is nothing after the start.
+    """
     since = t - t[0]
+    if len(since) < 2:
+        return []
     # A horizon that rounding puts at the end is the end, and is not given twice.
     horizons = [*(h for h in HORIZONS if h < since[-1] * (1 - SAME_TIME)), float(since[-1])]
     # the nearest one: horizons are times, and frames may lie anywhere

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64
 
+from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
@@ -38,7 +39,8 @@ class RunInfo:
     counters : dict
         Such as ``nfev``.
     status : tuple of int
-        One for each trajectory: 0 for success, -1 for failure.
+        One for each trajectory: 0 for success, -1 where it stopped, and -2 where it reached its
+        end but lost more than its guard's budget.
     message : tuple of str
         One for each trajectory.
     good : tuple of int
@@ -67,7 +69,7 @@ class RunInfo:
 
     @property
     def success(self) -> bool:
-        """Whether every trajectory reached its last frame."""
+        """Whether every trajectory reached its last frame, within its guard's budget."""
         return all(code == 0 for code in self.status)
 
     @property
@@ -77,10 +79,27 @@ class RunInfo:
         return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
 
     def failures(self, name: str) -> list[str]:
-        """Say, a line each, which trajectories of the run called `name` stopped, and why."""
+        """Say, a line each, which trajectories of the run called `name` failed, and why."""
         return [
-            f"{name}, trajectory {b} stopped: {why}" for b, why in enumerate(self.message) if why
+            f"{name}, trajectory {b} {self._failed(b)}: {why}"
+            for b, why in enumerate(self.message)
+            if why
         ]
+
+    def of(self, b: int) -> RunInfo:
+        """Return what concerns trajectory `b`, as the only one."""
+        return replace(
+            self,
+            # slices, since nothing is noted of trajectories before a run has ended
+            status=self.status[b : b + 1],
+            message=self.message[b : b + 1],
+            good=self.good[b : b + 1],
+            guard=None if self.guard is None else self.guard.of(b),
+        )
+
+    def _failed(self, b: int) -> str:
+        over_budget = self.status[b : b + 1] == (OVER_BUDGET,)
+        return "did not keep its budget" if over_budget else "stopped"
 
     @property
     def _method(self) -> str:
@@ -117,6 +136,26 @@ class Trajectory:
     particles: Particles
     info: RunInfo
     label_error: Float64[np.ndarray, " T"] | None = None
+
+    @property
+    def valid_frames(self) -> int:
+        """How many of the frames are data, the start included.
+
+        From there on a trajectory that stopped only repeats the last of them.
+        """
+        return int(_valid_frames(self.info.good, 1, len(self.t))[0])
+
+    def valid_part(self) -> Trajectory:
+        """Return the trajectory up to the last frame that is data.
+
+        Returns
+        -------
+        Trajectory
+            Itself, where all frames are.
+        """
+        if self.valid_frames == len(self.t):
+            return self
+        return as_ensemble(self).valid_part()[0]
 
     def state(self, frame: int) -> State:
         """Return the state at a frame.
@@ -205,19 +244,54 @@ class Ensemble:
         return int(self.x.shape[0])
 
     def __getitem__(self, b: int) -> Trajectory:
-        info = replace(
-            self.info,
-            # slices, since nothing is noted of trajectories before a run has ended
-            status=self.info.status[b : b + 1],
-            message=self.info.message[b : b + 1],
-            good=self.info.good[b : b + 1],
-            guard=None if self.info.guard is None else self.info.guard.of(b),
-        )
         label_error = None if self.label_error is None else self.label_error[b]
+        info = self.info.of(b)
         return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)
 
     def __iter__(self) -> Iterator[Trajectory]:
         return (self[b] for b in range(len(self)))
+
+    @property
+    def valid_frames(self) -> Int64[np.ndarray, " B"]:
+        """How many frames of each trajectory are data, the start included, shape (B,).
+
+        From there on a trajectory that stopped only repeats the last of them.
+        """
+        return _valid_frames(self.info.good, len(self), len(self.t))
+
+    @property
+    def valid(self) -> Bool[np.ndarray, "B T"]:
+        """Which frames are data, shape (B, T)."""
+        return np.arange(len(self.t)) < self.valid_frames[:, None]
+
+    def valid_part(self, frames: int | None = None) -> Ensemble:
+        """Return what is data: what all statistics, tables and figures are made of.
+
+        Frames of a trajectory that stopped before the others are NaN, so that no number can be made
+        of them unnoticed.
+
+        Parameters
+        ----------
+        frames : int, optional
+            How many to return; by default up to the last that is data in any trajectory.
+
+        Returns
+        -------
+        Ensemble
+            Itself, where all frames are data and wanted.
+        """
+        kept = slice(0, int(self.valid_frames.max()) if frames is None else frames)
+        data = self.valid[:, kept, None, None]
+        if data.size == self.valid.size and data.all():
+            return self
+        return Ensemble(
+            self.t[kept],
+            np.where(data, self.x[:, kept], np.nan),
+            np.where(data, self.v[:, kept], np.nan),
+            self.particles,
+            self.info,
+            None if self.label_error is None else self.label_error[:, kept],
+        )
 
     def state(self, frame: int) -> State:
         """Return the states of all trajectories at a frame.
@@ -286,3 +360,10 @@ def as_ensemble(run: Trajectory | Ensemble, parameter: str = "run") -> Ensemble:
         raise InputError(f"`{parameter}` must be a Trajectory or an Ensemble, got {kind}")
     label_error = None if run.label_error is None else run.label_error[None]
     return Ensemble(run.t, run.x[None], run.v[None], run.particles, run.info, label_error)
+
+
+def _valid_frames(good: tuple[int, ...], batch: int, frames: int) -> Int64[np.ndarray, " B"]:
+    """Count the frames that are data; all of them, where a run does not say."""
+    told = np.array(good if len(good) == batch else (frames,) * batch, dtype=np.int64)
+    # the start is given, and a run that is read while it is written has fewer frames than it knows
+    return np.clip(told, 1, frames)

@@ -86,7 +86,7 @@ class FileWriter(Observer):
                 run.info.guard.gathered, (new.start - 1) // length, -(-(new.stop - 1) // length)
             )
         label_error = None if run.label_error is None else run.label_error[:, new]
-        self.writer.write(run.x[:, new], run.v[:, new], label_error)
+        self.writer.write(run.x[:, new], run.v[:, new], label_error, run.valid(new))
 
     def on_end(self, run: Recorder) -> None:
         """Store how the run went and give the file its final name."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segment
@@ -46,6 +46,8 @@ class Recorder:
         Valid frames of each trajectory, the start included.
     message : list of str
         Why a trajectory failed, empty where it did not.
+    status : list of int
+        One for each trajectory, as in `RunInfo`.
     counters : dict of str to int
     wall_time : float
         Seconds spent stepping.
@@ -78,6 +80,7 @@ class Recorder:
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
         self.good = np.full(batch, frames + 1)
         self.message = [""] * batch
+        self.status = [OK] * batch
         self.counters: dict[str, int] = {}
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
 
@@ -92,6 +95,8 @@ class Recorder:
         """Take over a run up to and including a frame, F = frame + 1."""
         self.x[:, : frame + 1], self.v[:, : frame + 1] = x[:, : frame + 1], v[:, : frame + 1]
         self.done, self.good, self.message = frame, np.array(good), list(message)
+        # a budget is judged at the end only, so that all that failed by now have stopped
+        self.status = [FAILED if why else OK for why in message]
 
     @property
     def next_frames(self) -> int:
@@ -108,12 +113,16 @@ class Recorder:
             if self.message[b]:
                 self.x[b, new], self.v[b, new] = self.x[b, self.done], self.v[b, self.done]
             elif why:
-                self.message[b] = why
+                self.message[b], self.status[b] = why, int(segment.status[b])
                 self.good[b] = self.done + 1 + segment.good[b]
         for key, count in segment.counters.items():
             self.counters[key] = self.counters.get(key, 0) + count
         self.carry = segment.carry
         return self._done(new)
+
+    def valid(self, frames: slice) -> Bool[np.ndarray, "B F"]:
+        """Tell which of some frames are data, and no repeats of a trajectory's last one."""
+        return np.arange(frames.start, frames.stop) < self.good[:, None]
 
     def stand_still(self) -> slice:
         """Repeat the last frame to the end of the run."""
@@ -139,7 +148,7 @@ class Recorder:
             self.info,
             wall_time=self.wall_time,
             counters=self.counters,
-            status=tuple(FAILED if why else OK for why in self.message),
+            status=tuple(self.status),
             message=tuple(self.message),
             good=tuple(int(count) for count in self.good),
         )

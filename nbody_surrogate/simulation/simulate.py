@@ -104,6 +104,7 @@ def simulate(
     monitor = None
     if guard is not None:
         guard = Guard(guard) if isinstance(guard, str) else guard
+        guard.check(system)
         monitor = GuardMonitor(guard, integrator, carry.problem, state, frames)
     with ExitStack() as held:
         writers: list[Observer] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from textwrap import fill
 
@@ -80,6 +81,10 @@ def _point(  # type: ignore[no-untyped-def]
     panel, place: float, mean: Interval, color: str, marker: str, least: float
 ) -> None:
     """Draw a mean and its interval, or an arrow where they are less than what is shown."""
+    if not math.isfinite(mean.value):
+        panel.annotate("failed", (0.98, place), xycoords=("axes fraction", "data"), fontsize=7,
+                       ha="right", va="center", color=color)  # fmt: skip
+        return
     if mean.value < least:
         panel.plot([least], [place], marker="<", color=color, ms=6)
         panel.annotate(f"{mean.value:.0e}", (least, place), (6, -3), textcoords="offset points",

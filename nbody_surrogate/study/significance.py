@@ -27,6 +27,8 @@ def over_seeds(values: list[float]) -> Interval | None:
     """
     if not values:
         return None
+    if not np.isfinite(values).all():  # a seed that failed: its mean has no upper end
+        return Interval(np.inf, float(np.min(values)), np.inf)
     mean, deviation = float(np.mean(values)), float(np.std(values, ddof=1))
     half = float(stats.t.ppf(0.975, len(values) - 1)) * deviation / np.sqrt(len(values))
     return Interval(mean, max(mean - half, 0.0), mean + half)  # errors are not negative

@@ -87,6 +87,8 @@ class _Found:
             path = result_path(StudyJob(study, folder, place, Cell(model, place, seed), 1))
             result = read_json(path) if path.is_file() else {"status": "missing"}
             if result["status"] == "done":
+                for key in ("row", "rotated"):
+                    result[key] = _with_infinity(result[key])
                 self.results[seed] = result
                 self.errors[seed] = NpyFile(path.with_name(ERRORS)).read()
             else:
@@ -121,6 +123,20 @@ class _Found:
         return over_seeds([row["mean"]["value"] for row in rows])
 
 
+def _with_infinity(row: Any) -> Any:
+    """Return a score with the infinite errors of what failed, for which JSON has no number."""
+    if row is None:
+        return None
+    errors = {key: row[key] for key in ("mean", "median", "p95", "velocity") if key in row}
+    return row | {key: _infinite(value) for key, value in errors.items()}
+
+
+def _infinite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _infinite(part) for key, part in value.items()}
+    return np.inf if value is None else value
+
+
 def _paired(one: _Found, other: _Found) -> float | None:
     """Return p of the paired test, by seeds, or by trajectories where there is one seed."""
     common = sorted(one.results.keys() & other.results.keys())
@@ -144,7 +160,7 @@ def _table(study: StudySpec, folder: Path, place: Place) -> Table:
     path = result_path(StudyJob(study, folder, place, None, None))
     spec = place.spec()
     assert spec.task is not None
-    references = read_json(path) if path.is_file() else []
+    references = [_with_infinity(row) for row in (read_json(path) if path.is_file() else [])]
     ahead = int(spec.numbers[spec.task.target] - spec.numbers[spec.task.input])
     return Table(
         place.name,

@@ -127,7 +127,7 @@ class Applicability:
             if values[0] < lowest or values[1] > highest:
                 warnings.warn(
                     f"{self.name} was trained for {label} from {lowest:g} to {highest:g}, "
-                    f"got {values[0]:g} to {values[1]:g}: accuracy is not known there",
+                    f"got {_span(*values)}: accuracy is not known there",
                     NBodyWarning,
                     stacklevel=2,
                 )
@@ -153,6 +153,10 @@ class Applicability:
             most=card.particles[1],
             longest=self._trained_on(system).time_range[1],
         )
+
+
+def _span(lowest: float, highest: float) -> str:
+    return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

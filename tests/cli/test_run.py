@@ -25,6 +25,7 @@ KEYS = {
     "frames",
     "methods",
     "status",
+    "valid_frames",
     "message",
     "comparison",
     "drift",
@@ -54,6 +55,9 @@ COMPARISON_KEYS = {
     "valid_in_lyapunov_times",
     "window",
     "distributions",
+    "valid_frames",
+    "validity",
+    "interpolation",
 }
 
 

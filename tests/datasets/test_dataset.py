@@ -24,13 +24,14 @@ from dataset_files import (
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import BLOCK_BYTES, Dataset
 from nbody_surrogate.datasets.folder import made_by
+from nbody_surrogate.datasets.generation.generate import generate_dataset
 from nbody_surrogate.datasets.manifest import (
     read_manifest,
     spec_hash,
     write_manifest,
 )
 from nbody_surrogate.datasets.shard import shard_name, write_shard
-from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
 from refusals import refused
 
@@ -206,3 +207,13 @@ def test_blocks_of_the_default_size_are_a_few_megabytes(written):
     assert dataset.block_size == BLOCK_BYTES // bytes_each
     dataset.spec = DatasetSpec(particles=10**4, frames=10**3)  # a trajectory larger than a block
     assert dataset.block_size == 1
+
+
+def test_a_target_that_was_not_written_is_no_valid_frame(tmp_path):
+    window = {"inputs": 2, "every": 1, "horizon": 2, "target": "zero"}
+    values = {"particles": 2, "trajectories": 2, "window": window, "integrator": "leapfrog"}
+    generate_dataset(resolve(values), tmp_path / "data")
+    found = Dataset(tmp_path / "data")[0]
+    assert len(found.t) == 3
+    assert found.valid_frames == 2
+    assert found.valid_part().x.any((1, 2)).all()

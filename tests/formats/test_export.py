@@ -11,6 +11,7 @@ import pytest
 from commands import FAILURE, MISUSE, bad, good
 from nbody_surrogate import InputError, Particles, Trajectory, make_system, read_h5md, simulate
 from nbody_surrogate.formats.export import export
+from nbody_surrogate.formats.initial import read_initial
 from nbody_surrogate.results.trajectory import RunInfo
 
 SINGLE = 1e-6  # MDAnalysis keeps positions in single precision
@@ -70,6 +71,89 @@ def test_ase_reads_extended_xyz(made, tmp_path):
         np.testing.assert_array_equal(atoms.get_masses(), run.particles.masses[0])
 
 
+@pytest.mark.slow  # OVITO is 300 MB, and no part of any extra
+def test_ovito_reads_extended_xyz(made, flat, tmp_path):
+    """Its own names for charges, masses and velocities are there too."""
+    reader = pytest.importorskip("ovito.io", reason="pip install 'ovito>=3.17'")
+    for run in (made[1], flat):
+        found = reader.import_file(str(export(run, tmp_path / f"{run.x.shape[2]}.extxyz")))
+        assert found.num_frames == len(run.t)
+        for frame, t in enumerate(run.t):
+            data = found.compute(frame)
+            assert data.attributes["time"] == t
+            pad = ((0, 0), (0, 3 - run.x.shape[2]))
+            for name, values in (
+                ("Position", np.pad(run.x[frame], pad)),
+                ("Velocity", np.pad(run.v[frame], pad)),
+                ("Charge", run.particles.charges[0]),
+                ("Mass", run.particles.masses[0]),
+            ):
+                np.testing.assert_array_equal(data.particles[name][...], values)
+
+
+@pytest.mark.parametrize("dimensions", [3, 2])
+def test_h5md_of_one_trajectory_is_read_by_others_and_by_us(made, flat, tmp_path, dimensions):
+    mda = needed("MDAnalysis")
+    run = made[1] if dimensions == 3 else flat
+    path = export(run, tmp_path / "one.h5")
+    ours = read_h5md(path)[0]
+    for name in ("t", "x", "v"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(run, name))
+    assert ours.info == run.info
+    np.testing.assert_array_equal(ours.particles.charges, run.particles.charges)
+    if run.particles.couplings is not None:
+        np.testing.assert_array_equal(ours.particles.couplings, run.particles.couplings)
+    universe = mda.Universe.empty(run.particles.n, trajectory=False)
+    universe.load_new(str(path), format="H5MD", convert_units=False, dt=float(run.t[1] - run.t[0]))
+    pad = ((0, 0), (0, 3 - dimensions))
+    for frame, step in enumerate(universe.trajectory):
+        assert step.time == run.t[frame]
+        np.testing.assert_allclose(step.positions, np.pad(run.x[frame], pad), atol=SINGLE)
+        np.testing.assert_allclose(step.velocities, np.pad(run.v[frame], pad), atol=SINGLE)
+    universe.trajectory.close()
+
+
+def test_h5md_of_one_trajectory_has_what_znh5md_asks_for(made, tmp_path):
+    """Each element of the particles has a time axis, the box has edges, and its text any length.
+
+    As tried with ZnH5MD 0.4.8.
+    """
+    with h5py.File(export(made[1], tmp_path / "one.h5")) as file:
+        (group,) = file["particles"].values()
+        elements = [each for name, each in group.items() if name != "box"]
+        assert set(group) >= {"species", "position", "velocity", "charge", "mass"}
+        for element in (*elements, group["box/edges"]):
+            assert len(element["value"]) == len(element["time"]) == 13
+        assert not np.any(group["species/value"])
+        assert list(group["box"].attrs["boundary"]) == ["none"] * 3
+        assert all(isinstance(each, str) for each in group["box"].attrs["boundary"])
+
+
+@pytest.mark.slow  # ZnH5MD is no part of any extra
+@pytest.mark.parametrize("dimensions", [3, 2])
+def test_znh5md_reads_h5md_of_one_trajectory(made, flat, tmp_path, dimensions):
+    znh5md = pytest.importorskip("znh5md", reason="pip install 'znh5md>=0.4.8'")
+    run = made[1] if dimensions == 3 else flat
+    frames = znh5md.IO(str(export(run, tmp_path / "one.h5")))
+    pad = ((0, 0), (0, 3 - dimensions))
+    for atoms, x, v in zip(frames, run.x, run.v, strict=True):
+        np.testing.assert_array_equal(atoms.positions, np.pad(x, pad))
+        np.testing.assert_allclose(atoms.get_velocities(), np.pad(v, pad), rtol=1e-12)
+        np.testing.assert_array_equal(atoms.get_masses(), run.particles.masses[0])
+        assert not atoms.pbc.any()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".extxyz", ".vtkhdf", ".h5"])
+@pytest.mark.parametrize("frame", [0, 2, -1])
+def test_every_export_is_a_start_with_its_couplings(flat, tmp_path, suffix, frame):
+    state, particles = read_initial(export(flat, tmp_path / f"run{suffix}"), frame=frame)
+    assert state.t == flat.t[frame]
+    np.testing.assert_array_equal(state.x[0], flat.x[frame])
+    np.testing.assert_array_equal(state.v[0], flat.v[frame])
+    for name in ("charges", "masses", "couplings"):
+        np.testing.assert_array_equal(getattr(particles, name), getattr(flat.particles, name))
+
+
 def vtk_steps(path):
     """Times and a function that reads the points and their data at one of them."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
@@ -127,15 +211,15 @@ def test_numpy_reads_an_archive_without_pickle(flat, tmp_path):
 
 
 def test_an_archive_is_a_start(made, tmp_path, monkeypatch):
-    """Its last frame starts another run: x, v, charges and masses are named alike."""
+    """Its last frame starts another run."""
     monkeypatch.chdir(tmp_path)
     path, run = made
     good("export", path, "run.npz")
-    with np.load("run.npz") as archive:
-        last = {key: archive[key][-1] for key in ("x", "v")}
-        np.savez("start.npz", **last, charges=archive["charges"], masses=archive["masses"])
-    good("run", "--initial", "start.npz", "--duration", 0.1, "-q", "-o", "on.h5")
-    np.testing.assert_array_equal(read_h5md("on.h5").x[0, 0], run.x[-1])
+    on = ["--initial", "run.npz", "--initial-frame", -1, "--no-reference", "-q", "-o", "on.h5"]
+    good("run", *on, "--duration", 0.1)
+    going = read_h5md("on.h5")
+    np.testing.assert_array_equal(going.x[0, 0], run.x[-1])
+    assert going.t[0] == run.t[-1]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +229,11 @@ def test_an_archive_is_a_start(made, tmp_path, monkeypatch):
         (MISUSE, ["run.h5", "none/run.npz"], ["none"]),
         (MISUSE, ["run.h5", "there.npz"], ["overwrite"]),
         (MISUSE, ["run.h5", "out.npz", "--trajectory", 1], ["`trajectory`", "0 to 0"]),
+        (MISUSE, ["run.h5"], ["`output`", "`format`"]),
+        (MISUSE, ["run.h5", "out.npz", "--format", "h5md"], ["`output`", ".h5", "out.npz"]),
+        (MISUSE, ["run.h5", "out.npz", "--charges", "1"], ["`charges`", "run.h5"]),
         (MISUSE, ["none.h5", "out.npz"], ["none.h5"]),
-        (FAILURE, ["there.npz", "out.npz"], ["there.npz"]),
+        (FAILURE, ["there.npz", "out.h5"], ["there.npz"]),
     ],
 )
 def test_misuse_of_export_is_one_line(made, tmp_path, monkeypatch, code, arguments, words):

@@ -52,16 +52,17 @@ def test_label_errors_are_observables_of_each_trajectory(tmp_path):
     write_file(tmp_path / "run.h5", label_error=label_error)
     write_file(tmp_path / "plain.h5")
     with h5py.File(tmp_path / "run.h5") as file:
-        assert set(file["observables"]) == set(file["particles"])
-        for b, group in enumerate(file["observables"].values()):
-            element = group["label_error"]
+        names = list(file["particles"])
+        assert set(file["observables"]) == {*names, "valid"}
+        for b, name in enumerate(names):
+            element = file[f"observables/{name}/label_error"]
             np.testing.assert_array_equal(element["value"][()], label_error[b])
             assert element["value"].dtype == np.float64
             for name in ("step", "time"):  # hard links to those of the frames
                 assert element[name] == file[f"particles/trajectory_0000/position/{name}"]
                 assert isinstance(element.get(name, getlink=True), h5py.HardLink)
     with h5py.File(tmp_path / "plain.h5") as file:
-        assert "observables" not in file
+        assert list(file["observables"]) == ["valid"]
 
 
 def test_label_errors_of_an_unfinished_file_are_those_of_its_frames(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError
-from nbody_surrogate.formats import initial
+from nbody_surrogate.formats import npz
 from nbody_surrogate.formats.h5md import H5MDWriter
 from nbody_surrogate.formats.initial import read_initial
 from nbody_surrogate.results.trajectory import RunInfo
@@ -87,10 +87,10 @@ def test_every_array_is_required(tmp_path, name):
 
 
 def test_unknown_arrays_are_named(tmp_path):
-    path = save(tmp_path / "start.npz", velocities=np.zeros(3), couplings=np.zeros((N, N)))
+    path = save(tmp_path / "start.npz", velocities=np.zeros(3), energies=np.zeros(N))
     message = refused(InputError, path)
     assert "'velocities'" in message
-    assert "'couplings'" in message
+    assert "'energies'" in message
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_sizes_are_checked_before_memory_is_taken(tmp_path, monkeypatch):
     path = save(tmp_path / "start.npz")
     replace_member(path, "x.npy", header_of((10**5, 3)) + b"\0" * (24 * 10**5))
     assert path.stat().st_size < 10**4
-    monkeypatch.setattr(initial, "MAX_BYTES", 10**6)
+    monkeypatch.setattr(npz, "MAX_BYTES", 10**6)
     monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("was unpacked"))
     assert "at most 1000000 are allowed" in refused(InputError, path)
 
@@ -218,8 +218,8 @@ def test_files_of_no_or_another_kind_are_refused(tmp_path):
     assert "exists" in refused(InputError, tmp_path / "missing.h5")
     (tmp_path / "folder.npz").mkdir()
     assert "exists" in refused(InputError, tmp_path / "folder.npz")
-    (tmp_path / "start.csv").write_text("1,2,3\n")
-    message = refused(InputError, tmp_path / "start.csv")
+    (tmp_path / "start.txt").write_text("1,2,3\n")
+    message = refused(InputError, tmp_path / "start.txt")
     assert ".npz" in message
     assert ".h5" in message
     for suffix in ("npz", "h5"):

@@ -204,7 +204,7 @@ def test_the_sentence_is_plain(runs):
     exact = sentence(truth, compare(truth, truth))
     assert "whole run" in exact
     assert "not held against a reference" in sentence(truth, None)
-    failed = replace(coarse, info=replace(coarse.info, message=("broke", "")))
+    failed = replace(coarse, info=replace(coarse.info, message=("broke", ""), good=(5, 31)))
     assert "1 of 2 did not reach the end" in sentence(failed, found)
 
 

@@ -1,10 +1,11 @@
 """Work-precision: how wrong a method is, over what it costs, many methods on the same starts.
 
 Error is the position RMSE per coordinate at a horizon, the median over starts with its bootstrap
-95 % interval, against the reference at a tolerance of 1e-13. The reference's own error is bounded
-by its difference from itself at 1e-12. Cost is time per trajectory and simulated time unit:
-set-up, compilation and a warm-up are not counted, all methods are timed in turn within one run,
-and the median of the repeats is taken (Hairer, Norsett, Wanner 1993, II.10).
+95 % interval, against the reference at a tolerance of 1e-13. A start that a method does not bring
+to the horizon counts as infinitely wrong; one that the reference does not is left out. The
+reference's own error is bounded by its difference from itself at 1e-12. Cost is time per trajectory
+and simulated time unit: set-up, compilation and a warm-up are not counted, all methods are timed in
+turn within one run, and the median of the repeats is taken (Hairer, Norsett, Wanner 1993, II.10).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.environment.machine import accelerator, load, processor
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.evaluation.work_precision.benchmark import (
     Benchmark,
     check_horizons,
@@ -30,7 +31,7 @@ from nbody_surrogate.evaluation.work_precision.timing import CLOCKS, MOST, check
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.results.bootstrap import Interval, bootstrap_median
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_median, known, known_median
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
@@ -113,7 +114,15 @@ class _Ticks:
 
 
 def _truth(benchmark: Benchmark, threads: int) -> tuple[Ensemble, str, dict[float, float]]:
-    """Return the reference's run, its label, and a bound of its error at each horizon."""
+    """Return the reference's run, its label, and a bound of its error at each horizon.
+
+    Frames that are not valid are NaN.
+
+    Raises
+    ------
+    RunError
+        If the reference brings no start to a horizon.
+    """
     name = default_reference(benchmark.system, len(benchmark.state.x))
     options = {"segment": segment_for(benchmark.frames)}
     if name.endswith("compiled"):
@@ -128,9 +137,13 @@ def _truth(benchmark: Benchmark, threads: int) -> tuple[Ensemble, str, dict[floa
         )
         for tolerance in (TIGHT, BOUND)
     ]
-    apart = np.median(rmse(runs[0].x, runs[1].x)[:, benchmark.at], axis=0)
-    own = {horizon: float(value) for horizon, value in zip(benchmark.horizons, apart, strict=True)}
-    return runs[0], runs[0].info.label, own
+    truth, bound = (run.valid_part(len(run.t)) for run in runs)
+    apart = rmse(truth.x, bound.x)[:, benchmark.at]
+    if np.isnan(apart).all(0).any():
+        failed = [line for run in runs for line in run.info.failures(run.info.label)]
+        raise RunError(f"there is no truth to judge by: {failed[0]}")
+    own = {horizon: known_median(apart[:, k]) for k, horizon in enumerate(benchmark.horizons)}
+    return truth, truth.info.label, own
 
 
 def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks) -> _Errors:
@@ -142,7 +155,10 @@ def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks
     nfev = run.info.counters.get("nfev")
     span = len(run) * benchmark.frames * benchmark.dt
     failures = sum(code != 0 for code in run.info.status)
-    error = rmse(truth.x, run.x)[:, benchmark.at]
+    error = rmse(truth.x, run.valid_part(len(run.t)).x)[:, benchmark.at]
+    # infinite where the method stopped, unknown where the truth did
+    judged = truth.valid[:, benchmark.at]
+    error = np.where(judged, np.where(np.isnan(error), np.inf, error), np.nan)
     return _Errors(error, failures, None if nfev is None else nfev / span)
 
 
@@ -154,7 +170,7 @@ def _point(
     made: _Errors,
     times: list[float],
 ) -> Point:
-    error = made.rmse[:, benchmark.horizons.index(horizon)]
+    error = known(made.rmse[:, benchmark.horizons.index(horizon)])
     span = benchmark.frames * benchmark.dt
     per_unit = 1e3 * np.array(times) / span
     return Point(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from nbody_surrogate.results.bootstrap import Interval
+from nbody_surrogate.results.bootstrap import Interval, plain
 
 __all__ = ["Point", "WorkPrecision", "with_front"]
 
@@ -29,7 +30,7 @@ class Point:
     evaluations : float or None
         Of the force on each particle, per trajectory and time unit, where they are counted.
     failures : int
-        Starts that did not reach the end; their error is that of their last good frame.
+        Starts that did not reach the end; their error is infinite from there on.
     training_seconds : float or None
         As the model's card has it, making the data not counted.
     device : str
@@ -56,8 +57,8 @@ class Point:
     on_front: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain types, fit for JSON."""
-        return asdict(self)
+        """Everything as plain types, fit for JSON; what is not finite becomes None."""
+        return dict(plain(asdict(self)))
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,12 @@ class WorkPrecision:
 
 def with_front(points: list[Point]) -> list[Point]:
     """Mark those that no cheaper one of the same horizon and batch equals in accuracy."""
-    return [replace(point, on_front=not _beaten(point, points)) for point in points]
+    return [replace(point, on_front=_best(point, points)) for point in points]
+
+
+def _best(point: Point, points: list[Point]) -> bool:
+    # what fails on most starts is no answer, however cheap
+    return math.isfinite(point.error.value) and not _beaten(point, points)
 
 
 def _beaten(point: Point, points: list[Point]) -> bool:

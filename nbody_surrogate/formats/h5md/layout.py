@@ -20,6 +20,15 @@ OURS = "parameters/nbody_surrogate"
 FRAMES_WRITTEN = "parameters/frames_written"
 OBSERVABLES = "observables"
 LABEL_ERROR = "label_error"
+EXPORTED = f"{OURS}/exported"
+"""There, and 1, in an exported trajectory. For the sake of other programs its vectors have three
+components, of which the third is 0 in a flat run, charges and masses have a time axis, and
+couplings stand below `OURS`."""
+
+VALID = "valid"
+"""One observable for all trajectories, of shape (T, B): 1 where a frame is data, 0 where it repeats
+the last one of a trajectory that stopped, and where it is not written yet."""
+
 
 MAX_BYTES = FRAMES.largest
 """Largest trajectory that is read into memory at once, unless asked otherwise."""

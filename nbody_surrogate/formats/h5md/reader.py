@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.errors import FileFormatError, MissingFileError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, one_line
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     check_size,
@@ -24,11 +24,13 @@ from nbody_surrogate.files.hdf5 import (
     group_at,
     has_groups,
     integers_at,
+    open_flags,
     open_floats,
     text_at,
 )
 from nbody_surrogate.formats.h5md.guard_arrays import read_guard
 from nbody_surrogate.formats.h5md.layout import (
+    EXPORTED,
     FORMAT,
     FRAMES_WRITTEN,
     GUARDED_FORMAT,
@@ -36,6 +38,7 @@ from nbody_surrogate.formats.h5md.layout import (
     MAX_BYTES,
     OBSERVABLES,
     OURS,
+    VALID,
     trajectory_name,
 )
 from nbody_surrogate.formats.h5md.provenance import load_info
@@ -44,15 +47,23 @@ from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 __all__ = ["H5MDReader", "read_h5md", "reported"]
 
 
-def read_h5md(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> Ensemble:
+def read_h5md(
+    path: str | os.PathLike[str],
+    *,
+    trajectory: int | None = None,
+    limit: int = MAX_BYTES,
+) -> Ensemble:
     """Read a finished file, or what an unfinished ``.part`` holds by now.
 
     Of an unfinished run, `info` says so: every status is -1, every message gives the number of
-    frames.
+    frames. ``info.good`` counts the frames of each trajectory that are data, unfinished or not;
+    those after them repeat the last one.
 
     Parameters
     ----------
     path : path_like
+    trajectory : int, optional
+        The one to read; by default all. The others are not looked at, and cost no time.
     limit : int
         Most bytes of positions and velocities to read.
 
@@ -64,17 +75,21 @@ def read_h5md(path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> Ensemb
 
     Raises
     ------
+    InputError
+        If `trajectory` is not there.
     FileFormatError
         If the file is missing, damaged, too large or not from this package.
     """
     with H5MDReader(path, limit=limit) as file:
-        x, v = file.read(0, file.frames)
-        return Ensemble(file.t, x, v, file.particles, file.info, file.label_error)
+        return file.ensemble(trajectory)
 
 
 @final
 class H5MDReader:
     """An open file, of which frames can be read one by one. Use it as a context manager.
+
+    Opening it looks at no trajectory but the first; each of the others is looked at when it is
+    asked for.
 
     Parameters
     ----------
@@ -84,15 +99,15 @@ class H5MDReader:
 
     Attributes
     ----------
+    batch : int
+        Trajectories in the file, B.
     frames : int
         Frames that can be read; of an unfinished run, those written by now.
     complete : bool
         Whether the run was finished.
     t : ndarray, shape (frames,)
-    particles : Particles
     info : RunInfo
-    label_error : ndarray, shape (B, frames), or None
-        None where the run was not verified.
+        With entries for all trajectories.
 
     Raises
     ------
@@ -131,19 +146,21 @@ class H5MDReader:
         (self.frames,) = integers_at(self._file, FRAMES_WRITTEN)
         self.complete = complete == 1
         self._shape = self._read_shape(ours)
-        batch, announced, _, _ = self._shape
+        self.batch, announced, _, _ = self._shape
         # without a frame there is nothing to read of an unfinished run
         least = announced if self.complete else 1
         if complete not in (0, 1) or not least <= self.frames <= announced:
             marked = "finished" if complete else "unfinished"
             raise ValueError(f"it is {marked} with {self.frames} of {announced} frames")
-        self._groups = self._trajectories(batch)
-        self.t = floats_at(self._groups[0], "position/time", (announced,))[: self.frames]
+        self._particles = group_at(self._file, "particles")
+        if len(self._particles) != self.batch:
+            raise ValueError(
+                f"it should hold {self.batch} trajectories, but holds {len(self._particles)}"
+            )
+        self.t = floats_at(self._group(0), "position/time", (announced,))[: self.frames]
         if not np.isfinite(self.t).all():
             raise ValueError("its times are not finite")
-        self.particles = self._read_particles()
-        self.label_error = self._read_label_error(batch, announced)
-        self.info = self._read_info(ours)
+        self.info = self._with_valid_frames(self._read_info(ours))
 
     def _read_shape(self, ours: Any) -> tuple[int, int, int, int]:
         batch, frames, n, dimensions = integers_at(ours, "shape", (4,))
@@ -151,32 +168,12 @@ class H5MDReader:
             raise ValueError(f"its shape (B, T, N, D) is {(batch, frames, n, dimensions)}")
         # a file may announce any shape; x and v are of 8 bytes each
         check_size(self._file, 16 * batch * frames * n * dimensions)
+        self._exported = EXPORTED in self._file and integers_at(self._file, EXPORTED) == [1]
+        self._stored = 3 if self._exported else dimensions
         return batch, frames, n, dimensions
 
-    def _trajectories(self, batch: int) -> list[Any]:
-        particles = group_at(self._file, "particles")
-        if len(particles) != batch:
-            raise ValueError(f"it should hold {batch} trajectories, but holds {len(particles)}")
-        return [group_at(particles, trajectory_name(b)) for b in range(batch)]
-
-    def _read_particles(self) -> Particles:
-        batch, _, n, _ = self._shape
-        charges = np.stack([floats_at(group, "charge", (n,)) for group in self._groups])
-        masses = np.stack([floats_at(group, "mass", (n,)) for group in self._groups])
-        if "couplings" not in self._groups[0]:
-            return Particles(charges, masses)
-        check_size(self._file, 8 * batch * n * n)
-        couplings = [floats_at(group, "couplings", (n, n)) for group in self._groups]
-        return Particles(charges, masses, np.stack(couplings))
-
-    def _read_label_error(self, batch: int, announced: int) -> np.ndarray | None:
-        # other programs may have put observables of their own beside it
-        if not has_groups(self._file, f"{OBSERVABLES}/{trajectory_name(0)}/{LABEL_ERROR}"):
-            return None
-        check_size(self._file, 8 * batch * announced)
-        paths = [f"{OBSERVABLES}/{trajectory_name(b)}/{LABEL_ERROR}/value" for b in range(batch)]
-        values = [floats_at(self._file, path, (announced,)) for path in paths]
-        return np.stack(values)[:, : self.frames]
+    def _group(self, b: int) -> Any:
+        return group_at(self._particles, trajectory_name(b))
 
     def _read_info(self, ours: Any) -> RunInfo:
         batch, announced, _, _ = self._shape
@@ -191,6 +188,70 @@ class H5MDReader:
             info, status=(-1,) * batch, message=(message,) * batch, good=(self.frames,) * batch
         )
 
+    @property
+    def particles(self) -> Particles:
+        """Those of all trajectories.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged.
+        """
+        with reported(self.path):
+            return self._read_particles(range(self.batch))
+
+    def ensemble(self, trajectory: int | None = None) -> Ensemble:
+        """Read all frames of one trajectory, as an ensemble of one; by default of all.
+
+        Raises
+        ------
+        InputError
+            If it is not there.
+        FileFormatError
+            If the file is damaged or they take more than the limit.
+        """
+        numbers = self._numbers(trajectory)
+        x, v = self.read(0, self.frames, trajectory)
+        with reported(self.path):
+            particles, label_error = self._read_particles(numbers), self._read_label_error(numbers)
+        info = self.info if trajectory is None else self.info.of(trajectory)
+        return Ensemble(self.t, x, v, particles, info, label_error)
+
+    def _numbers(self, trajectory: int | None) -> range:
+        if trajectory is None:
+            return range(self.batch)
+        if not 0 <= trajectory < self.batch:
+            raise InputError(f"`trajectory` must be from 0 to {self.batch - 1}, got {trajectory}")
+        return range(trajectory, trajectory + 1)
+
+    def _read_particles(self, numbers: range) -> Particles:
+        n, groups = self._shape[2], [self._group(b) for b in numbers]
+        charges = np.stack([self._constant(group, "charge") for group in groups])
+        masses = np.stack([self._constant(group, "mass") for group in groups])
+        places = [group_at(self._file, OURS)] if self._exported else groups
+        if "couplings" not in places[0]:
+            return Particles(charges, masses)
+        check_size(self._file, 8 * len(groups) * n * n)
+        couplings = [floats_at(place, "couplings", (n, n)) for place in places]
+        return Particles(charges, masses, np.stack(couplings))
+
+    def _constant(self, group: Any, name: str) -> np.ndarray:
+        _, announced, n, _ = self._shape
+        if not self._exported:
+            return floats_at(group, name, (n,))
+        # the same in each frame
+        return np.asarray(open_floats(group, f"{name}/value", (announced, n))[0])
+
+    def _read_label_error(self, numbers: range) -> np.ndarray | None:
+        # other programs may have put observables of their own beside it
+        if not has_groups(self._file, f"{OBSERVABLES}/{trajectory_name(0)}/{LABEL_ERROR}"):
+            return None
+        announced = self._shape[1]
+        check_size(self._file, 8 * len(numbers) * announced)
+        paths = [f"{OBSERVABLES}/{trajectory_name(b)}/{LABEL_ERROR}/value" for b in numbers]
+        values = [floats_at(self._file, path, (announced,)) for path in paths]
+        return np.stack(values)[:, : self.frames]
+
     def _with_events(self, info: RunInfo, ours: Any) -> RunInfo:
         """Add what a guard found, where the file holds it as arrays."""
         events = None if info.guard is None else read_guard(ours, self._shape[0], self.frames)
@@ -198,10 +259,28 @@ class H5MDReader:
             return info
         return replace(info, guard=replace(info.guard, events=events))
 
+    def _with_valid_frames(self, info: RunInfo) -> RunInfo:
+        """Take the frames that are marked as data; files of older versions have no marks."""
+        batch, announced, _, _ = self._shape
+        if not has_groups(self._file, f"{OBSERVABLES}/{VALID}"):
+            return info
+        check_size(self._file, batch * announced)
+        marks = open_flags(self._file, f"{OBSERVABLES}/{VALID}/value", (announced, batch))
+        valid = marks[: self.frames] != 0
+        # up to the first that is not: from there on a trajectory stands still
+        good = np.where(valid.all(0), self.frames, valid.argmin(0))
+        return replace(info, good=tuple(int(count) for count in good))
+
     def read(
-        self, start: int, stop: int
+        self, start: int, stop: int, trajectory: int | None = None
     ) -> tuple[Float64[np.ndarray, "B F N D"], Float64[np.ndarray, "B F N D"]]:
         """Read positions and velocities of the frames from `start` up to, not including, `stop`.
+
+        Parameters
+        ----------
+        start, stop : int
+        trajectory : int, optional
+            By default all.
 
         Returns
         -------
@@ -209,25 +288,33 @@ class H5MDReader:
 
         Raises
         ------
+        InputError
+            If the trajectory is not there.
         FileFormatError
             If the file is damaged, the frames are not there or take more than the limit.
         """
+        numbers = self._numbers(trajectory)
         with reported(self.path):
             if not 0 <= start < stop <= self.frames:
                 raise ValueError(f"it has frames 0 to {self.frames}, not {start} to {stop}")
-            batch, _, n, dimensions = self._shape
-            shape = (batch, stop - start, n, dimensions)
+            _, _, n, dimensions = self._shape
+            shape = (len(numbers), stop - start, n, dimensions)
             if (needed := 16 * math.prod(shape)) > self._limit:
                 raise ValueError(f"its frames take {needed} bytes, the limit is {self._limit}")
-            return self._values("position", start, shape), self._values("velocity", start, shape)
+            groups = [self._group(b) for b in numbers]
+            x = self._values(groups, "position", start, shape)
+            return x, self._values(groups, "velocity", start, shape)
 
-    def _values(self, name: str, start: int, shape: tuple[int, ...]) -> np.ndarray:
+    def _values(
+        self, groups: list[Any], name: str, start: int, shape: tuple[int, ...]
+    ) -> np.ndarray:
         path, frames = f"{name}/value", slice(start, start + shape[1])
         # all are looked at before memory is taken for any
-        datasets = [open_floats(group, path, self._shape[1:]) for group in self._groups]
+        stored = (*self._shape[1:3], self._stored)
+        datasets = [open_floats(group, path, stored) for group in groups]
         values = np.empty(shape)
         for dataset, target in zip(datasets, values, strict=True):
-            target[...] = dataset[frames]
+            target[...] = dataset[frames][..., : shape[3]]
         return values
 
     def close(self) -> None:

@@ -13,12 +13,15 @@ import numpy as np
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.files.hdf5 import (
+    FLAG,
     FLOAT,
     INTEGER,
     allocate,
     create_hdf5,
     group_at,
+    has_groups,
     offset_of,
+    open_flags,
     open_floats,
     open_integer,
     open_text,
@@ -32,6 +35,7 @@ from nbody_surrogate.formats.h5md.layout import (
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
+    VALID,
     trajectory_name,
 )
 from nbody_surrogate.formats.h5md.reader import reported
@@ -56,6 +60,8 @@ class DataOffsets:
     """Of each trajectory of a verified run, else empty."""
     guard: GuardPlaces | None
     """Of a guarded run, else None."""
+    valid: int | None
+    """Which frames are data; None in a file that does not tell."""
 
 
 def create_structure(
@@ -103,6 +109,7 @@ def create_structure(
         provenance = allocate(ours, "provenance", b"", text_type(room))
         clock = _create_clock(root, times)
         values = _create_trajectories(root, particles, clock, shape[1:], box)
+        valid = _create_valid(root, clock, shape[0])
         errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
         guard = create_guard(ours, particles.batch, segments) if segments else None
         return DataOffsets(
@@ -113,6 +120,7 @@ def create_structure(
             values,
             errors,
             guard,
+            valid,
         )
 
 
@@ -155,7 +163,16 @@ def _find(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
             tuple(values),
             (),  # a verified run keeps no restart file, and so never goes on
             find_guard(ours, shape[0]),
+            _valid_offset(root, shape[:2]),
         )
+
+
+def _valid_offset(root: Any, shape: tuple[int, int]) -> int | None:
+    batch, frames = shape
+    # an older version began the file
+    if not has_groups(root, f"{OBSERVABLES}/{VALID}"):
+        return None
+    return offset_of(open_flags(root, f"{OBSERVABLES}/{VALID}/value", (frames, batch)))
 
 
 def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
@@ -186,12 +203,21 @@ def _create_trajectories(
     return tuple(values)
 
 
+def _create_valid(root: Any, clock: dict[str, Any], batch: int) -> int:
+    """Create the mark of all frames, none of which is data yet; return its offset."""
+    element = root.create_group(f"{OBSERVABLES}/{VALID}")
+    for key, dataset in clock.items():
+        element[key] = dataset
+    # frames first, as of every element: those of a segment lie side by side
+    return offset_of(allocate(element, "value", np.zeros((len(clock["step"]), batch), FLAG), FLAG))
+
+
 def _create_label_errors(
     root: Any, clock: dict[str, Any], shape: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Create the observables of a verified run of shape (B, T); return their offsets."""
     batch, frames = shape
-    observables = root.create_group(OBSERVABLES)
+    observables = root.require_group(OBSERVABLES)
     groups = [observables.create_group(trajectory_name(b)) for b in range(batch)]
     return tuple(_element(group, LABEL_ERROR, clock, (frames,)) for group in groups)
 

@@ -27,7 +27,7 @@ from nbody_surrogate.files.atomic import (
     rename_part,
     renamed_at_end,
 )
-from nbody_surrogate.files.hdf5 import FLOAT, INTEGER
+from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.files.output_path import check_space
@@ -48,7 +48,8 @@ def check_disk_space(
 
     `label_error` and `segments` are as for `H5MDWriter`.
     """
-    observables = 8 * math.prod(shape[:2]) if label_error else 0
+    # which frames are data, a byte each, and what a verified run says of them
+    observables = math.prod(shape[:2]) * (9 if label_error else 1)
     guard = guard_bytes(shape[0], segments)
     frames, provenance = 16 * math.prod(shape), provenance_bytes(shape[0])
     check_space(Path(path), frames + observables + guard + provenance)
@@ -160,7 +161,13 @@ class H5MDWriter:
             self.part.unlink(missing_ok=True)
             raise
 
-    def write(self, x: np.ndarray, v: np.ndarray, label_error: np.ndarray | None = None) -> None:
+    def write(
+        self,
+        x: np.ndarray,
+        v: np.ndarray,
+        label_error: np.ndarray | None = None,
+        valid: np.ndarray | None = None,
+    ) -> None:
         """Append frames; call it once for each segment.
 
         They are written through: another process sees them on return.
@@ -170,6 +177,9 @@ class H5MDWriter:
         x, v : ndarray, shape (B, F, N, D)
         label_error : ndarray, shape (B, F)
             Of a verified run, else None.
+        valid : ndarray of bool, shape (B, F), optional
+            Which frames are data; the others repeat the last one of a trajectory that stopped. By
+            default all are.
 
         Raises
         ------
@@ -180,6 +190,8 @@ class H5MDWriter:
         """
         self._check_frames(x, v)
         self._check_label_error(label_error, x.shape[1])
+        valid = np.ones(x.shape[:2], dtype=bool) if valid is None else valid
+        self._check_valid(valid, x.shape[1])
         done, written = 8 * self.written * math.prod(self._shape[2:]), self.written + x.shape[1]
         with self._reported():
             # tobytes goes by the axes, also where the segment is a view in another order
@@ -189,6 +201,7 @@ class H5MDWriter:
             for b, offset in enumerate(self._offsets.label_errors):
                 assert label_error is not None
                 self._put(offset + 8 * self.written, np.asarray(label_error[b], FLOAT).tobytes())
+            self._mark(self.written, valid)
             # Only now: no reader sees frames in the making.
             self._put(self._offsets.counter, np.array(written, INTEGER).tobytes())
         self.written = written
@@ -221,6 +234,13 @@ class H5MDWriter:
         with self._reported():
             for offset, data in places.pieces(events, first, min(stop, places.segments)):
                 self._put(offset, data)
+
+    def _mark(self, first: int, valid: np.ndarray) -> None:
+        """Write which frames from a first one on are data."""
+        # a file that an older version began has no place for it
+        if self._offsets.valid is not None:
+            offset = self._offsets.valid + self._shape[0] * first
+            self._put(offset, np.asarray(valid.T, FLAG).tobytes())
 
     def _put(self, offset: int, data: bytes) -> None:
         """Write `data` to its place, past all buffers of this process."""
@@ -265,6 +285,9 @@ class H5MDWriter:
             # all once more: a run that was killed and went on otherwise may have left others
             self.write_events(info.guard.gathered, 0, self._offsets.guard.segments)
         with self._reported():
+            # who writes frames need not know yet what becomes of them; `info` does
+            if any(count < self.frames for count in info.good):
+                self._mark(0, np.arange(self.frames) < np.array(info.good)[:, None])
             # in this order: what is marked as complete has its provenance, and what has its final
             # name is on the disk
             self._put(self._offsets.provenance, text.ljust(room, b"\0"))
@@ -338,6 +361,11 @@ class H5MDWriter:
         if given != shape:
             needed = f"have shape (B, F) = {shape}" if self._verified else "be None"
             raise InputError(f"`label_error` must {needed} in this file, got {given}")
+
+    def _check_valid(self, valid: np.ndarray, frames: int) -> None:
+        if valid.shape != (self._shape[0], frames):
+            shape = (self._shape[0], frames)
+            raise InputError(f"`valid` must have shape (B, F) = {shape}, got {valid.shape}")
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 
-__all__ = ["QUANTITIES", "ConservedQuantities", "DriftBudget"]
+__all__ = ["QUANTITIES", "ConservedQuantities", "DriftBudget", "departure"]
 
 QUANTITIES = ("energy", "momentum", "angular_momentum")
 
@@ -98,7 +98,7 @@ class DriftBudget:
         """Errors of a quantity, in its own units."""
         base = self.arrays[f"{key}.base"][:, None]
         spent: np.ndarray = self.arrays[f"{key}.spent"][:, None]
-        return np.asarray(spent + _size(now.values[key] - base))
+        return np.asarray(spent + departure(now.values[key] - base))
 
     def scale(self, key: str, now: ConservedQuantities, before: int) -> Float64[np.ndarray, " B"]:
         """Mean of a scale over the `before` frames that are settled, and those read now."""
@@ -121,12 +121,12 @@ class DriftBudget:
             base = self.arrays[f"{key}.base"].copy()
             spent = self.arrays[f"{key}.spent"].copy()
             first, last = before.values[key][:, :1], now.values[key][:, -1:]
-            spent[b] += (_size(first - base[b]) + _size(last - first)).item()
+            spent[b] += (departure(first - base[b]) + departure(last - first)).item()
             base[b] = last[0, 0]
             self.arrays |= {f"{key}.base": base, f"{key}.spent": spent}
 
 
-def _size(difference: np.ndarray) -> np.ndarray:
+def departure(difference: np.ndarray) -> np.ndarray:
     """Absolute values of numbers (B, F), norms of vectors (B, F, A)."""
     vectors = difference.ndim == 3
     return np.asarray(np.linalg.norm(difference, axis=-1) if vectors else np.abs(difference))

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import OK, Carry, Problem, Segment
+from nbody_surrogate.contracts.segment import OK, OVER_BUDGET, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -21,6 +21,7 @@ from nbody_surrogate.results.guard_events import REASONS, GuardEvent, GuardEvent
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
 from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
+from nbody_surrogate.simulation.guard.final_account import FinalAccount, Replays
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
 from nbody_surrogate.simulation.observers import Observer
@@ -140,6 +141,8 @@ class GuardMonitor(Observer):
         assert run.carry is not None
         past_x, past_v = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
         segment = self._guarded(run.carry, frames, advance, past_x, past_v)
+        if run.done + frames == run.frames:
+            segment = self._judged(run, segment)
         run.info = replace(run.info, guard=self.report)
         return segment
 
@@ -173,6 +176,35 @@ class GuardMonitor(Observer):
         self.budget.settle(now)
         self._note(time.perf_counter() - began, [])
         return segment
+
+    def _judged(self, run: Recorder, last: Segment) -> Segment:
+        """Say of the last segment where the replays themselves have overspent the budget."""
+        # what neither tripped nor stopped is within its budget
+        tripped = {event.trajectory for event in self.report.events}
+        rows = sorted(b for b in tripped if not self.stopped[b])
+        if self.solver is None or not rows:
+            return last
+        began, problem = time.perf_counter(), run.problem
+        account = FinalAccount(
+            problem.system,
+            problem.particles[np.array(rows)],
+            [run.x[:, : run.done + 1], last.x],
+            [run.v[:, : run.done + 1], last.v],
+            rows,
+        )
+        replays = Replays(self.solver, tuple(self._replayed(b) for b in rows))
+        found = account.overspent(self.budget.thresholds, replays)
+        self._note(time.perf_counter() - began, [])
+        status, message = last.status.copy(), list(last.message)
+        for row, why in found.items():
+            status[rows[row]], message[rows[row]] = OVER_BUDGET, why
+        return replace(last, status=status, message=tuple(message))
+
+    def _replayed(self, b: int) -> tuple[range, ...]:
+        """Return the frames of a trajectory's segments that fell back, each with the one before."""
+        length = self.method.options.segment
+        segments = [event.segment for event in self.report.events if event.trajectory == b]
+        return tuple(range(length * s, min(length * (s + 1), self.frames) + 1) for s in segments)
 
     def _outside(self, carry: Carry, frames: int) -> bool:
         """Whether the run is known to be outside the limits before it goes there."""

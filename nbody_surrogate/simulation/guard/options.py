@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +16,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
+from nbody_surrogate.simulation.guard.drift_budget import QUANTITIES
 
 __all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
 
@@ -118,6 +120,29 @@ class Guard:
         """
         drifts = self.thresholds.model_dump(include=set(system.conserved))
         return {key: drifts[key] for key in sorted(drifts)}
+
+    def check(self, system: AbstractSystem) -> None:
+        """Refuse a threshold of what the system does not conserve, which would watch nothing.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+
+        Raises
+        ------
+        InputError
+            If one was given that is finite.
+        """
+        asked = self.thresholds.model_dump(
+            include=self.thresholds.model_fields_set & set(QUANTITIES)
+        )
+        for key, value in asked.items():
+            if key not in system.conserved and value < math.inf:
+                kept = ", ".join(sorted(system.conserved)) or "nothing"
+                raise InputError(
+                    f"`threshold` {key}={value:g} cannot be watched: system {system.name!r} does "
+                    f"not conserve it (it conserves {kept}); leave it out"
+                )
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
         """Build what replays segments.

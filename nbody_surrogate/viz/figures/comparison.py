@@ -58,14 +58,19 @@ def draw_comparisons(found: Sequence[Comparison]) -> Figure:
 
 
 def _bands(ax: Any, found: Sequence[Comparison], name: str) -> None:
-    bands, t = found[0].curves.bands[name], found[0].curves.t
+    # the one that is compared over the most frames shows most of the reference
+    first = max(found, key=lambda each: len(each.curves.t))
+    bands, t = first.curves.bands[name], first.curves.t
     if "reference" in bands:
-        _band(ax, t, bands["reference"], TRUTH, f"{found[0].reference} (reference)")
+        _band(ax, t, bands["reference"], TRUTH, f"{first.reference} (reference)")
     if "twin" in bands:
         ax.plot(t, bands["twin"].median, color=FLOOR, linestyle="--", label=TWIN, zorder=1)
     for number, each in enumerate(found):
         colour = COLOURS[number % len(COLOURS)]
-        _band(ax, t, each.curves.bands[name]["candidate"], colour, each.candidate)
+        its, bands = each.curves.t, each.curves.bands[name]
+        _band(ax, its, bands["candidate"], colour, each.candidate)
+        if "interpolation" in bands:  # what it makes of a run without error
+            ax.plot(its[1:], bands["interpolation"].median[1:], color=colour, linestyle=":")
 
 
 def _band(ax: Any, t: np.ndarray, band: Band, colour: str, label: str) -> None:

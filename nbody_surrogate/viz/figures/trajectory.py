@@ -10,6 +10,7 @@ from nbody_surrogate.comparison.curves import band
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
+from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
@@ -29,8 +30,12 @@ def draw_run(run: Ensemble) -> Figure:
     from nbody_surrogate.viz.figures.canvas import Canvas
 
     figure = Canvas(figsize=(11, 4.8), layout="constrained")
+    valid = validity_note(run)
+    run = run.valid_part()
+    if valid is not None:
+        figure.suptitle(valid, fontsize=10)
     left = figure.add_subplot(1, 2, 1, projection=None if run.x.shape[3] == 2 else "3d")
-    _paths(left, run[0])
+    _paths(left, run[0].valid_part())
     right = figure.add_subplot(1, 2, 2)
     _departures(right, run)
     return figure
@@ -58,7 +63,7 @@ def _departures(ax: Any, run: Ensemble) -> None:
     for values, label, key in zip(found, LABELS, Drift._fields, strict=True):
         if key not in defined:
             continue
-        shown = band(np.maximum(values[:, 1:], SMALLEST))
+        shown = band(np.maximum(values[:, 1:], SMALLEST))  # NaN stays NaN
         (line,) = ax.plot(run.t[1:], shown.median, label=label)
         if len(run) > 1:
             style = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}

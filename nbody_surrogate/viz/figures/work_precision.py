@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,8 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
             ax.set_title(f"t = {horizon:g}, {how}", fontsize=10)
         row[0].set_ylabel("position RMSE, median of starts")
     floors, errors = found.reference_errors.values(), [p.error.high for p in found.points]
-    axes[0, 0].set_ylim(min(floors) / 2, 2 * max(errors))
+    # infinite where a method failed on most starts
+    axes[0, 0].set_ylim(min(floors) / 2, 2 * max(filter(math.isfinite, errors), default=1.0))
     for ax in axes[-1]:
         clock = found.conditions["clock"]
         ax.set_xlabel(f"ms of {clock} time per time unit and trajectory")
@@ -60,12 +62,15 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
 def _panel(ax: Any, group: list[Point], styles: dict[str, dict[str, Any]], floor: float) -> None:
     for family in dict.fromkeys(point.family for point in group):
         points = sorted((p for p in group if p.family == family), key=lambda p: p.milliseconds)
+        points = [p for p in points if math.isfinite(p.error.value)]
+        if not points:
+            continue
         error = np.array([(p.error.low, p.error.value, p.error.high) for p in points]).T
         time = np.array([(p.lower_quartile, p.milliseconds, p.upper_quartile) for p in points]).T
         ax.errorbar(
             time[1],
             error[1],
-            np.abs(error[[0, 2]] - error[1]),
+            np.abs(np.where(np.isfinite(error), error, np.nan)[[0, 2]] - error[1]),
             np.abs(time[[0, 2]] - time[1]),
             label=family,
             elinewidth=0.7,

@@ -16,9 +16,11 @@ from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
+from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.results.metrics import defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
+from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.document import check_page_path, document, write_page
 from nbody_surrogate.viz.html.scene import scene_html, scene_script
@@ -121,22 +123,23 @@ def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
     n, span = candidate.particles.n, candidate.t[-1] - candidate.t[0]
     runs = "" if len(candidate) == 1 else f"{len(candidate)} runs of "
     said = [f"{candidate.info.label} moved {runs}{n} particles through {span:g} time units."]
-    failed = sum(bool(why) for why in candidate.info.message)
-    if failed:
-        said.append(f"{failed} of {len(candidate)} did not reach the end.")
+    said += _failed(candidate, comparison)
     if comparison is None:
         return " ".join([*said, "It was not held against a reference."])
+    if not comparison.normalised_rmse:
+        return " ".join([*said, comparison.verdict])
     error = comparison.normalised_rmse[-1]
+    end = "last frame compared" if comparison.validity else "end"
     if math.isinf(comparison.valid_time):
         said.append(
             "Its positions stay with the reference for the whole run: they are off by "
-            f"{_percent(error)} of the cloud's spread at the end."
+            f"{_percent(error)} of the cloud's spread at the {end}."
         )
     else:
         said.append(
             f"Its positions stay within a tenth of the cloud's spread of the reference for "
             f"{comparison.valid_time:.3g} time units and are off by {_percent(error)} of it at the "
-            "end."
+            f"{end}."
         )
     if "energy" in comparison.conserved:
         drift = {role: _percent(values["energy"]) for role, values in comparison.drifts.items()}
@@ -145,6 +148,18 @@ def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
             f"(reference: {drift['reference']})."
         )
     return " ".join([*said, _beyond_noise(comparison), comparison.verdict]).replace("  ", " ")
+
+
+def _failed(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
+    """Say which part of the frames is data, and what else went wrong."""
+    over = sum(status == OVER_BUDGET for status in candidate.info.status)
+    said = [f"{over} of {len(candidate)} did not keep the budget of its guard."] if over else []
+    if stopped := int((candidate.valid_frames < len(candidate.t)).sum()):
+        said.append(f"{stopped} of {len(candidate)} did not reach the end.")
+    if comparison is not None:
+        return [*said, *comparison.validity]
+    note = validity_note(candidate)
+    return said if note is None else [*said, f"{note[0].upper()}{note[1:]}."]
 
 
 def _beyond_noise(comparison: Comparison) -> str:
@@ -210,7 +225,7 @@ def _distribution_charts(comparison: Comparison) -> list[str]:
 def _drift_charts(run: Ensemble) -> list[str]:
     """Draw the drifts of a run that has no reference."""
     try:
-        system = run.system()
+        system, run = run.system(), run.valid_part()
         found = drift_curves(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
         return []

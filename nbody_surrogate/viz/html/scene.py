@@ -115,4 +115,5 @@ def _packed(x: np.ndarray) -> str:
 def _errors(candidate: Trajectory, reference: Trajectory, frames: np.ndarray) -> list[str]:
     with np.errstate(over="ignore", invalid="ignore"):
         values = rmse(reference.x[None, frames], candidate.x[None, frames])[0]
-    return [f"{value:.2g}" for value in values]
+    valid = frames < min(candidate.valid_frames, reference.valid_frames)
+    return [f"{v:.2g}" if there else "none" for v, there in zip(values, valid, strict=True)]

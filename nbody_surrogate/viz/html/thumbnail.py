@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
+from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera, still_camera
 from nbody_surrogate.viz.scene.tracks import Track, finite, mixed
 
@@ -37,7 +38,7 @@ def thumbnail(run: Trajectory | Ensemble) -> str:
     InputError
         If `run` is neither.
     """
-    return _beside(_picture(as_ensemble(run)[0]), _facts(run))
+    return _beside(_picture(as_ensemble(run)[0].valid_part()), _facts(run))
 
 
 def _picture(run: Trajectory) -> str:
@@ -103,12 +104,15 @@ def _facts(run: Trajectory | Ensemble) -> dict[str, str]:
     batch = {"trajectories": str(len(run))} if isinstance(run, Ensemble) else {}
     stopped = [why for why in info.message if why]
     end = {"stopped": stopped[0]} if stopped else {}
+    note = validity_note(run)
+    valid = {} if note is None else {"valid": note}
     return {
         "system": str(info.system.get("system", "unknown")),
         "method": info.label,
         **batch,
         "particles": f"{n} in {dimensions} dimensions",
         "frames": f"{frames}, t = {t[0]:g} to {t[-1]:g}",
+        **valid,
         **({} if info.seed is None else {"seed": str(info.seed)}),
         "wall time": f"{info.wall_time:.3g} s",
         **end,

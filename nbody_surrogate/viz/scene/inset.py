@@ -30,7 +30,8 @@ class Inset:
     ----------
     t : ndarray, shape (P,)
     curves : tuple of ndarray, each of shape (P,)
-        Energy errors over the mean kinetic energy; the candidate's first.
+        Energy errors over the mean kinetic energy; the candidate's first. NaN where a run has
+        stopped.
     """
 
     t: Float64[np.ndarray, " P"]
@@ -48,8 +49,10 @@ class Inset:
         frame = np.array([(left, bottom + HEIGHT * unit), (left, bottom), (x[-1], bottom)])
         overlay.line(frame, DARK, 2.0)
         for curve, colour in zip(self.curves, colours, strict=True):
-            y = np.clip((np.log10(np.maximum(curve, SMALLEST)) - low) / (high - low), 0.0, 1.0)
-            overlay.line(np.stack([x, bottom + HEIGHT * unit * y], axis=1), colour, 3.0)
+            there = ~np.isnan(curve)
+            share = (np.log10(np.maximum(curve[there], SMALLEST)) - low) / (high - low)
+            y = bottom + HEIGHT * unit * np.clip(share, 0.0, 1.0)
+            overlay.line(np.stack([x[there], y], axis=1), colour, 3.0)
         top = bottom + (HEIGHT + 26) * unit
         overlay.text("energy error / kinetic energy", (left, top), 20, FAINT)
         for decade, y in ((low, bottom), (high, bottom + HEIGHT * unit)):
@@ -105,9 +108,12 @@ def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset 
 
 def _errors(run: Trajectory, frames: np.ndarray, scale: Trajectory) -> np.ndarray:
     system = run.system()
-    unit = float(mean_kinetic(scale.v[None], scale.particles)[0]) or 1.0
+    valid = scale.valid_part()
+    unit = float(mean_kinetic(valid.v[None], scale.particles)[0]) or 1.0
     energies = []
-    for frame in frames:
+    for frame in frames[frames < run.valid_frames]:
         found = system.invariants(run.x[None, frame], run.v[None, frame], run.particles)
         energies.append(float(found.energy[0]))
-    return np.abs(np.array(energies) - energies[0]) / unit
+    curve = np.full(len(frames), np.nan)
+    curve[: len(energies)] = np.abs(np.array(energies) - energies[0]) / unit
+    return curve

@@ -52,8 +52,7 @@ class Track:
     def of(cls, trajectory: Trajectory, name: str) -> Track:
         """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
         pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
-        masses, frames = trajectory.particles.masses[0], len(trajectory.t)
-        reached = trajectory.info.good[0] if trajectory.info.good else frames
+        masses = trajectory.particles.masses[0]
         return cls(
             t=trajectory.t,
             x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
@@ -62,7 +61,7 @@ class Track:
             charges=trajectory.particles.charges[0],
             # Cube roots, as of balls of one density, as far as all are seen and none hides others.
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
-            last=max(0, min(reached, frames) - 1),
+            last=trajectory.valid_frames - 1,
             name=str(trajectory.info.method.get("integrator", name)),
         )
 

@@ -1,0 +1,153 @@
+"""What a file lacks and the user adds: charges, masses, velocities, couplings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.formats.foreign.content import Content
+
+__all__ = ["DIFFERENCES", "NUMBER", "Supplements"]
+
+ZERO, DIFFERENCES = "zero", "differences"
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
+
+ReadOther = Callable[[str], Content | None]
+"""Reads another file, or returns None where the name is that of none."""
+
+
+@dataclass(frozen=True)
+class Supplements:
+    """What is to be taken where a file does not hold it, each as text.
+
+    Attributes
+    ----------
+    charges, masses : str, optional
+        A number for all, numbers with commas between them, ``SPECIES=NUMBER`` with commas, or
+        another file that has them.
+    velocities : str, optional
+        ``zero``, ``differences`` (of the positions of neighbouring frames, second order), or
+        another file that has them.
+    couplings : str, optional
+        A number for all pairs, or another file that has them.
+    group : str, optional
+        The particles group of an H5MD file with several.
+    """
+
+    charges: str | None = None
+    masses: str | None = None
+    velocities: str | None = None
+    couplings: str | None = None
+    group: str | None = None
+
+    def completed(self, content: Content, read_other: ReadOther) -> Content:
+        """Add what is missing.
+
+        Velocities stay missing where none are asked for; momenta give them, once there are masses.
+
+        Raises
+        ------
+        InputError
+            If an option does not fit, or the file holds what it would give.
+        """
+        if self.charges is not None:
+            _refuse_twice("charges", self.charges, content.charges)
+            charges = _values("charges", self.charges, content, read_other)
+            content = replace(content, charges=charges)
+        if self.masses is not None:
+            _refuse_twice("masses", self.masses, content.masses)
+            masses = _values("masses", self.masses, content, read_other)
+            content = replace(content, masses=masses)
+        elif content.masses is None and content.default_mass is not None:
+            same = np.full(content.x.shape[1], content.default_mass)
+            content = replace(content, masses=same)
+        if self.couplings is not None:
+            _refuse_twice("couplings", self.couplings, content.couplings)
+            bonds = _couplings(self.couplings, content, read_other)
+            content = replace(content, couplings=bonds)
+        if content.v is None and content.momenta is not None and content.masses is not None:
+            content = replace(content, v=content.momenta / content.masses[:, None])
+        if self.velocities is not None:
+            _refuse_twice("velocities", self.velocities, content.v)
+            content = replace(content, v=_velocities(self.velocities, content, read_other))
+        return content
+
+
+def _refuse_twice(name: str, text: str, found: np.ndarray | None) -> None:
+    if found is not None:
+        raise InputError(
+            f"`{name}` {text[:40]!r} is not needed: the file holds {name}; leave it out"
+        )
+
+
+def _values(name: str, text: str, content: Content, read_other: ReadOther) -> np.ndarray:
+    """One number for each particle."""
+    n = content.x.shape[1]
+    words = [word.strip() for word in text.split(",")]
+    if all(re.fullmatch(NUMBER, word) for word in words):
+        if len(words) not in (1, n):
+            raise InputError(f"`{name}` must hold 1 or {n} numbers, got {len(words)}")
+        return np.broadcast_to(np.array(words, np.float64), (n,)).copy()
+    if all(re.fullmatch(rf"[^=]+={NUMBER}", word) for word in words):
+        return _by_species(name, dict(word.split("=") for word in words), content)
+    return _of_file(name, text, content, read_other)
+
+
+def _by_species(name: str, given: dict[str, str], content: Content) -> np.ndarray:
+    if content.species is None:
+        raise InputError(f"`{name}` names species, and the file holds none; give numbers")
+    if unknown := sorted(set(content.species) - set(given)):
+        raise InputError(f"`{name}` must name each species of the file, {unknown[0]!r} is missing")
+    if unknown := sorted(set(given) - set(content.species)):
+        raise InputError(f"`{name}` names {unknown[0]!r}, which is no species of the file")
+    return np.array([float(given[each]) for each in content.species])
+
+
+def _of_file(name: str, text: str, content: Content, read_other: ReadOther) -> np.ndarray:
+    other = read_other(text)
+    if other is None:
+        raise InputError(
+            f"`{name}` must be a number, numbers with commas, SPECIES=NUMBER with commas, or a "
+            f"file that is there, got {text[:60]!r}"
+        )
+    found = getattr(other, name)
+    if found is None:
+        raise InputError(f"`{name}` names {text!r}, which holds no {name}")
+    wanted = content.x.shape[1]
+    if len(found) != wanted:
+        raise InputError(f"`{name}` names {text!r}, which has {len(found)} particles, not {wanted}")
+    return np.asarray(found)
+
+
+def _couplings(text: str, content: Content, read_other: ReadOther) -> np.ndarray:
+    n = content.x.shape[1]
+    if re.fullmatch(NUMBER, text.strip()):
+        return float(text) * (1.0 - np.eye(n))
+    return _of_file("couplings", text, content, read_other)
+
+
+def _velocities(text: str, content: Content, read_other: ReadOther) -> np.ndarray:
+    if text == ZERO:
+        return np.zeros_like(content.x)
+    if text == DIFFERENCES:
+        if content.t is None or len(content.t) < 3 or not (np.diff(content.t) > 0).all():
+            raise InputError(
+                "`velocities` from differences need at least three frames with growing times"
+            )
+        return np.asarray(np.gradient(content.x, content.t, axis=0, edge_order=2))
+    other = read_other(text)
+    if other is None or other.v is None:
+        raise InputError(
+            f"`velocities` must be {ZERO}, {DIFFERENCES} or a file that holds some, "
+            f"got {text[:60]!r}"
+        )
+    if other.v.shape != content.x.shape:
+        raise InputError(
+            f"`velocities` names {text!r}, whose velocities have shape {other.v.shape}, "
+            f"not {content.x.shape}"
+        )
+    return other.v
