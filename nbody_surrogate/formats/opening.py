@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, NBodyWarning
 from nbody_surrogate.formats.agreement import in_agreement
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
 from nbody_surrogate.formats.foreign.gsd import read_gsd
@@ -223,7 +223,7 @@ def read_content(file: Path, frame: int | None = None, group: str | None = None)
         If the file is missing or damaged.
     """
     if not file.exists():
-        raise FileFormatError(f"{str(file)!r} cannot be read: it does not exist")
+        raise MissingFileError(f"{str(file)!r} cannot be read: it does not exist")
     suffix = file.suffix.lower()
     if suffix in HDF5:
         from nbody_surrogate.formats.foreign.h5md import read_foreign_h5md

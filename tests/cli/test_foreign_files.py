@@ -17,7 +17,7 @@ RUN = ["run", "-n", 4, "--duration", 0.5, "--softening", 0.5, "-q"]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run, its reference, and the run as another program would hand it on, in single precision."""
+    """A run, its reference, and the run as another program hands it on, in single precision."""
     folder = tmp_path_factory.mktemp("made")
     good(*RUN, "-o", folder / "run.h5", "--integrator", "leapfrog", "--substeps", 64)
     run = read_h5md(folder / "run.h5")[0]
