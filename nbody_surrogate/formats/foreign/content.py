@@ -11,11 +11,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyError, one_line
+from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = ["MAX_BYTES", "Content", "checked_frame", "flat", "read_errors", "same_columns"]
 
-MAX_BYTES = 16 * 2**30
+MAX_BYTES = FRAMES.largest
 """Largest trajectory that is read into memory, as of our own runs."""
 
 
