@@ -117,8 +117,9 @@ class Comparison:
     def speed_ratio(self) -> float:
         """Wall time of the reference over that of the candidate: above 1, the candidate wins.
 
-        Each is per time unit that valid frames span. NaN where there is none, or where the
-        reference never reached its end: what it spent on failing is no cost of a solution.
+        Each is per time unit that valid frames span. NaN where there is none, where the
+        reference never reached its end, since what it spent on failing is no cost of a solution,
+        or where a wall time is not known, as of another program's file.
         """
         if not (self.reaches_end and self.covered["candidate"] > 0):
             # of runs of one frame there is nothing that could have failed
@@ -131,6 +132,9 @@ class Comparison:
     def verdict(self) -> str:
         """One sentence on speed, also when the candidate loses."""
         ratio = self.speed_ratio
+        if unknown := [role for role, seconds in self.wall_time.items() if math.isnan(seconds)]:
+            who = self.reference if unknown[0] == "reference" else self.candidate
+            return f"No speeds are compared: nobody knows how long {who} took."
         if math.isnan(ratio):
             who = self.candidate if self.reaches_end else self.reference
             what = "no valid frame after its start" if self.reaches_end else "not reached its end"
@@ -164,7 +168,7 @@ class Comparison:
             "valid_prediction_time": finite_or_none(self.valid_time),
             "valid_threshold": VALID_THRESHOLD,
             "drift": drifts,
-            "wall_time": self.wall_time,
+            "wall_time": {role: finite_or_none(each) for role, each in self.wall_time.items()},
             "speed_ratio": finite_or_none(self.speed_ratio),
             "verdict": self.verdict,
             "normalised_rmse": [finite_or_none(value) for value in self.normalised_rmse],

@@ -172,7 +172,7 @@ def drift_rows(run: Ensemble) -> Iterator[Row]:
     conserved = run.system().conserved
     for key, value in median_drifts(run).items():
         yield _drift_label(key, conserved), _drift(value)
-    yield "wall time", f"{1e3 * run.info.wall_time:.3g} ms"
+    yield "wall time", _milliseconds(run.info.wall_time)
 
 
 def _label_error_rows(run: Ensemble) -> Iterator[Row]:
@@ -205,7 +205,7 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
             _drift(comparison.drifts["reference"][key]),
         )
     times = comparison.wall_time
-    yield "wall time", f"{1e3 * times['candidate']:.3g} ms", f"{1e3 * times['reference']:.3g} ms"
+    yield "wall time", _milliseconds(times["candidate"]), _milliseconds(times["reference"])
     ratio = comparison.speed_ratio
     yield "reference / candidate", NONE if math.isnan(ratio) else f"{ratio:.3g}", ""
 
@@ -219,6 +219,10 @@ def _drift_label(key: str, conserved: frozenset[str]) -> str:
     """Name a drift, or a change where the system does not conserve the quantity."""
     label = DRIFTS[key]
     return label if key in conserved else label.replace("drift", "change") + " (not conserved)"
+
+
+def _milliseconds(seconds: float) -> str:
+    return "unknown" if math.isnan(seconds) else f"{1e3 * seconds:.3g} ms"
 
 
 # Candidates with one reference
@@ -244,8 +248,8 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
         yield label, *(_drift(each.drifts["candidate"][key]) for each in found)
     for name in dict.fromkeys(measure.name for each in found for measure in each.distributions):
         yield f"{name}, distance (noise floor)", *(_distance(each, name) for each in found)
-    times = (1e3 * each.wall_time["candidate"] / each.trajectories for each in found)
-    yield "wall time per trajectory", *(f"{value:.3g} ms" for value in times)
+    times = (each.wall_time["candidate"] / each.trajectories for each in found)
+    yield "wall time per trajectory", *(_milliseconds(value) for value in times)
 
 
 def _error_label(key: str) -> str:

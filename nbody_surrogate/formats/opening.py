@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Sequence
@@ -343,5 +344,7 @@ def _as_ensemble(file: Path, content: Content) -> Ensemble:
     if not (np.diff(content.t) > 0).all():
         raise InputError(f"{str(file)!r}: its times must grow from frame to frame")
     frames = len(content.t)
-    info = RunInfo({}, {"integrator": file.name}, status=(0,), message=("",), good=(frames,))
+    method = {"integrator": file.name}
+    # nobody knows how long it took
+    info = RunInfo({}, method, wall_time=math.nan, status=(0,), message=("",), good=(frames,))
     return Ensemble(content.t, content.x[None], content.v[None], particles, info)

@@ -35,7 +35,8 @@ class RunInfo:
     versions : dict
         Of the libraries that matter for the numbers.
     wall_time : float
-        Seconds spent stepping, loading and compilation excluded as far as they came before.
+        Seconds spent stepping, loading and compilation excluded as far as they came before; NaN
+        where nobody knows, as of another program's file.
     counters : dict
         Such as ``nfev``.
     status : tuple of int

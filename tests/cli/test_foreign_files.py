@@ -50,7 +50,7 @@ def test_compare_needs_a_system_where_no_file_names_one(made, tmp_path, monkeypa
     (tmp_path / "same.csv").write_bytes((folder / "other.csv").read_bytes())
     files = ["compare", folder / "other.csv", "same.csv", "--charges", charges]
     assert "`system` is needed" in bad(MISUSE, *files)
-    found = json.loads(good(*files, "--system", "charged", "-p", "softening=0.5", "--json"))
+    found = json.loads(good(*files, "--system", "charged", "--json", "--no-floor"))
     assert found["comparisons"][0]["position_rmse"][-1] == 0.0
     of_ours = ["compare", folder / "run.h5", folder / "run.reference.h5"]
     assert "files settle it" in bad(MISUSE, *of_ours, "--system", "charged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -88,7 +89,8 @@ def test_ovito_reads_extended_xyz(made, flat, tmp_path):
                 ("Charge", run.particles.charges[0]),
                 ("Mass", run.particles.masses[0]),
             ):
-                np.testing.assert_array_equal(data.particles[name][...], values)
+                # it reads some numbers into the double beside theirs
+                np.testing.assert_allclose(data.particles[name][...], values, rtol=1e-15)
 
 
 @pytest.mark.parametrize("dimensions", [3, 2])
@@ -99,7 +101,7 @@ def test_h5md_of_one_trajectory_is_read_by_others_and_by_us(made, flat, tmp_path
     ours = read_h5md(path)[0]
     for name in ("t", "x", "v"):
         np.testing.assert_array_equal(getattr(ours, name), getattr(run, name))
-    assert ours.info == run.info
+    assert ours.info == replace(run.info, identifier="", good=(len(run.t),))
     np.testing.assert_array_equal(ours.particles.charges, run.particles.charges)
     if run.particles.couplings is not None:
         np.testing.assert_array_equal(ours.particles.couplings, run.particles.couplings)

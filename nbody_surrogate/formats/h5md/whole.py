@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -64,10 +65,12 @@ def _write(file: Path, run: Trajectory, box: Box | None) -> None:
         box = Box((*box.lengths, None))
     verified = run.label_error is not None
     start = (run.particles, 3, frames, float(run.t[0]), dt)
-    with H5MDWriter(file, *start, info=run.info, label_error=verified, box=box) as writer:
+    # a restart file knows its output by the identifier, and a copy is not that
+    info = replace(run.info, identifier="")
+    with H5MDWriter(file, *start, info=info, label_error=verified, box=box) as writer:
         errors = None if run.label_error is None else run.label_error[None]
         writer.write(np.pad(run.x[None], pad), np.pad(run.v[None], pad), errors)
-        writer.finish(run.info)
+        writer.finish(info)
 
 
 def _complete(root: Any, run: Trajectory, box: Box | None) -> None:

@@ -274,7 +274,7 @@ def _provenance(run: Ensemble) -> str:
         "particles": run.particles.n,
         "trajectories": len(run),
         "frames": len(run.t),
-        "wall_time": info.wall_time,
+        "wall_time": None if math.isnan(info.wall_time) else info.wall_time,
         "counters": info.counters,
         "versions": info.versions,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 import numpy as np
@@ -116,7 +117,7 @@ def _facts(run: Trajectory | Ensemble) -> dict[str, str]:
         "frames": f"{frames}, t = {time_span_text(t)}",
         **valid,
         **({} if info.seed is None else {"seed": str(info.seed)}),
-        "wall time": f"{info.wall_time:.3g} s",
+        "wall time": "unknown" if math.isnan(info.wall_time) else f"{info.wall_time:.3g} s",
         **end,
     }
 
