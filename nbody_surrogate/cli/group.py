@@ -24,6 +24,8 @@ from nbody_surrogate.errors import (
 
 __all__ = ["OneLineErrors"]
 
+_warned: set[str] = set()  # in this process
+
 
 class OneLineErrors(click.RichGroup):
     """A group that reports errors in one line on stderr and never shows a traceback.
@@ -94,5 +96,7 @@ def _stop(message: str, code: int) -> NoReturn:
 
 def _one_line_warning(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
     """Show our own warnings as one line; those of libraries are no user's business here."""
-    if issubclass(category, NBodyWarning):
+    # Python forgets what it has shown once as soon as any library changes the filters
+    if issubclass(category, NBodyWarning) and str(message) not in _warned:
+        _warned.add(str(message))
         echo(f"Warning: {message}", err=True)
