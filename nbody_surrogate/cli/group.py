@@ -17,6 +17,7 @@ from nbody_surrogate.errors import (
     NBodyError,
     NBodyWarning,
     PluginError,
+    RunError,
     is_out_of_memory,
     said_by,
 )
@@ -53,6 +54,11 @@ class OneLineErrors(click.RichGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise InterruptionError(interruption.message()) from None
+        except Exception:
+            raise
+        # nothing of ours ends a program without a word, and code of others must not
+        except BaseException as error:
+            raise RunError(_unexpected(error)) from error
 
 
 def _explain(error: BaseException) -> NoReturn:
@@ -67,8 +73,7 @@ def _explain(error: BaseException) -> NoReturn:
     # click turns Ctrl-C into an Abort
     if isinstance(error, KeyboardInterrupt | click.Abort):
         _stop(interruption.message(), InterruptionError.exit_code)
-    # what ends a program is no error, unless a plugin raises it
-    if debug or not (isinstance(error, Exception) or culprit(error)):
+    if debug or not isinstance(error, Exception):
         raise error
     if is_out_of_memory(error):
         _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)

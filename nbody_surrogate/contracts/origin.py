@@ -5,9 +5,11 @@ from __future__ import annotations
 import traceback
 from typing import NamedTuple
 
-__all__ = ["OWN_DISTRIBUTION", "Origin", "culprit", "note_origin", "origin_of"]
+__all__ = ["OWN_DISTRIBUTION", "THIS_SESSION", "Origin", "culprit", "note_origin", "origin_of"]
 
 OWN_DISTRIBUTION = "nbody-surrogate"
+THIS_SESSION = "this session"
+"""Provides what was registered in this process."""
 
 
 class Origin(NamedTuple):
@@ -58,7 +60,11 @@ def culprit(error: BaseException) -> Origin | None:
     A plugin has more of its own than the methods of its contract: properties, arguments' defaults,
     conversions. Libraries that its code or ours calls are passed over.
     """
-    by_package = {_package(cls.__module__): origin for cls, origin in _origins.items()}
+    by_package = {
+        _package(cls.__module__): origin
+        for cls, origin in _origins.items()
+        if origin.provider != THIS_SESSION  # its package is the user's own program
+    }
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     for frame in reversed(frames):  # the innermost first
         package = _package(str(frame.f_globals.get("__name__")))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nbody_surrogate.contracts.origin import Origin
+from nbody_surrogate.contracts.origin import THIS_SESSION, Origin
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.lookup import Entry, entries, short_name
@@ -54,7 +54,7 @@ def _described(entry: Entry) -> list[str]:
 
 
 def _provider(entry: Entry) -> str:
-    return f"{entry.distribution} {entry.version}" if entry.distribution else "this session"
+    return f"{entry.distribution} {entry.version}" if entry.distribution else THIS_SESSION
 
 
 def _lines(entry: Entry) -> list[str]:

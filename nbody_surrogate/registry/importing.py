@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -28,13 +30,29 @@ def import_plugin(point: EntryPoint, origin: Origin) -> Any:
     where = f"while {origin} was imported"
     with hint(where):
         try:
-            # What it decides on all warnings is undone: made errors, ours would end the program;
-            # and hidden, nobody would hear of the next plugin that fails.
-            with SignalWatch(), warnings.catch_warnings():
+            with SignalWatch(), _same_filters():
                 return _loaded(point, origin)
         except KeyboardInterrupt as error:
             error.add_note(where)
             raise
+
+
+@contextmanager
+def _same_filters() -> Iterator[None]:
+    """Undo what is decided on warnings inside.
+
+    Were they made errors, ours would end the program; were they hidden, nobody would hear of the
+    next plugin that fails.
+    """
+    before = list(warnings.filters)
+    try:
+        yield
+    finally:
+        # not always, since Python then forgets which warnings were shown once
+        if list(warnings.filters) != before:
+            warnings.filters[:] = before  # type: ignore[index]  # a list, whatever its stub says
+            with warnings.catch_warnings():  # which has the new ones looked at
+                pass
 
 
 def _loaded(point: EntryPoint, origin: Origin) -> Any:

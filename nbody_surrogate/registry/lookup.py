@@ -8,7 +8,12 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from typing import Any, NamedTuple, TypeVar
 
-from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION, Origin, note_origin
+from nbody_surrogate.contracts.origin import (
+    OWN_DISTRIBUTION,
+    THIS_SESSION,
+    Origin,
+    note_origin,
+)
 from nbody_surrogate.contracts.signals import SignalWatch
 from nbody_surrogate.contracts.violations import is_blameless
 from nbody_surrogate.errors import InputError, PluginError, said_by
@@ -24,7 +29,7 @@ from nbody_surrogate.registry.entry_points import (
     rescan_if_changed,
 )
 from nbody_surrogate.registry.importing import import_plugin
-from nbody_surrogate.registry.requirements import check_plugin_class
+from nbody_surrogate.registry.requirements import check_plugin_class, contract_of
 
 __all__ = [
     "Entry",
@@ -146,7 +151,7 @@ def register(kind: Kind, name: str) -> Callable[[Class], Class]:
                 f"`name` {name!r} is taken among the {' and '.join(kinds)}, "
                 f"by {' and '.join(taken)}"
             )
-        accept(kind, cls, Origin(kind[:-1], name, "this session"))
+        accept(kind, cls, Origin(kind[:-1], name, THIS_SESSION))
         registered[kind, name] = cls
         return cls
 
@@ -172,7 +177,7 @@ def same_namespace(kind: Kind) -> tuple[Kind, ...]:
 def owners_of(kind: Kind, name: str) -> list[str]:
     """Who provides a name: ``dist:name`` of each, and this session."""
     owners = [f"{distribution_of(point)[0]}:{point.name}" for point in matching(kind, name)]
-    return sorted(owners) + ["this session"] * ((kind, name) in registered)
+    return sorted(owners) + [THIS_SESSION] * ((kind, name) in registered)
 
 
 def matching(kind: Kind, name: str) -> list[EntryPoint]:
@@ -219,6 +224,8 @@ def load(kind: Kind, name: str, label: str) -> Any:
     distribution, version = distribution_of(points[0])
     built_in = distribution == OWN_DISTRIBUTION
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
+    if kind != "presets":
+        contract_of(origin.kind)  # before the plugin, which would else import torch for it
     found = import_plugin(points[0], origin)
     # a preset is a mapping, which no contract describes further
     if kind != "presets":

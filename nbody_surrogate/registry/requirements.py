@@ -10,7 +10,7 @@ from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.violations import described
 from nbody_surrogate.errors import LONGEST, PluginError
 
-__all__ = ["API_VERSION", "check_plugin_class"]
+__all__ = ["API_VERSION", "check_plugin_class", "contract_of"]
 
 API_VERSION = 1
 """Of the contracts that plugins implement; it rises when they have to change.
@@ -27,7 +27,7 @@ def check_plugin_class(cls: Any, origin: Origin) -> None:
     PluginError
         Naming what is lacking.
     """
-    contract, attributes = _contract(origin.kind)
+    contract, attributes = contract_of(origin.kind)
     if not _is_subclass(cls, contract):
         what = f"class {cls.__qualname__}" if inspect.isclass(cls) else f"a {type(cls).__name__}"
         raise PluginError(f"{origin} must be a subclass of {contract.__name__}, it is {what}")
@@ -86,7 +86,7 @@ def _is_subclass(value: object, kind: type) -> bool:
     return inspect.isclass(value) and issubclass(value, kind)
 
 
-def _contract(kind: str) -> tuple[Any, dict[str, type]]:
+def contract_of(kind: str) -> tuple[Any, dict[str, type]]:
     """Return the abstract class of a kind, and the class attributes that it asks for."""
     if kind == "system":
         return contracts.AbstractSystem, {"name": str, "Spec": contracts.SystemSpec}
