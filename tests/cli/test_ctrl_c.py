@@ -67,9 +67,9 @@ from nbody_surrogate import interruption
 interruption.PATIENCE = 0.1
 interruption.watch()
 with interruption.hint("it was loaded"):
-    print("ready", flush=True)
     while True:
         try:
+            print("ready", flush=True)
             while True:
                 pass
         except BaseException:
