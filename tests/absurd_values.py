@@ -328,7 +328,9 @@ def main(name: str, place: str) -> None:
 
     torch.set_num_threads(1)  # of which none is left in a fork
     fixture, folder = Path(place, "files"), Path(place, "try")
-    prepare(fixture)
+    # made where they are tried: a restart file names its output by the whole path
+    prepare(folder)
+    shutil.copytree(folder, fixture)
     if name == "prepare":
         return
     found, count = [], 0

@@ -8,6 +8,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.reference_file import reference_file
+from nbody_surrogate.errors import InputError
 
 __all__ = ["report"]
 
@@ -38,7 +39,10 @@ def report(
     from nbody_surrogate.viz.html.document import check_page_path
     from nbody_surrogate.viz.html.report import write_report
 
-    output = run.with_suffix(".html") if output is None else output
+    if output is None:
+        if not run.name:
+            raise InputError(f"`run` must be an H5MD file, got '{run}'")
+        output = run.with_suffix(".html")
     checked = CheckedPath(check_page_path(output, overwrite, "output"))
     against = reference_file(run, against, no_against)
     candidate = read_h5md(run)
