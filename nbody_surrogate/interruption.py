@@ -92,11 +92,11 @@ def watch() -> None:
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)  # as Python demands, since it writes in a signal handler
-    # a daemon: it must not keep alive the process that it is there to end
-    threading.Thread(target=_end_soon, args=(reading,), daemon=True).start()
+    sys.unraisablehook = _unless_interrupted
     signal.signal(signal.SIGINT, _hear)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    sys.unraisablehook = _unless_interrupted
+    # a daemon: it must not keep alive the process that it is there to end
+    threading.Thread(target=_end_soon, args=(reading,), daemon=True).start()
 
 
 def ignore() -> None:

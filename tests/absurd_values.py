@@ -1,7 +1,8 @@
 """All commands with absurd values for all their options, each in a process of its own.
 
-As a program it takes the name of a call and a folder, tries every value for every option of that call,
-and prints what was no plain answer as JSON. It loads what the commands need once: each try is a fork.
+As a program it takes the name of a call and a folder, tries every value for every option of that
+call, and prints what was no plain answer as JSON. What the commands need is loaded once: each try
+is a fork.
 """
 
 from __future__ import annotations
@@ -19,19 +20,27 @@ from typing import NamedTuple
 import click
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
+WHOLE = ("0", "-1", str(10**12), str(10**30), "nan", "1.5", "", "text")
+REAL = ("0", "-0.0", "-1", "nan", "inf", "-inf", "1e308", "5e-324", "1e999", "", "text")
+WORDS = ("", " ", "x" * 5000, "[red]", "[/]", "-1", "1e308", "../..", "/", "int8", "ünï-№", "a\nb")
+SETTINGS = (
+    *("a=b=c", "=", "0=", "softening=nan", "softening=1e999", "energy=nan", "softening=[[[]]]"),
+    *("coupling=1e308", "mass_range=[1e308,1e308]", "frame_dt=5e-324", "frame_dt=1e308"),
+)
+METHODS = (",", ":", "leapfrog:", ":1", "leapfrog:0", "leapfrog:nan", "rk45:1e-300", "a:b:c")
+ALSO = {
+    **dict.fromkeys(("parameter", "threshold"), SETTINGS),
+    **dict.fromkeys(("integrators", "integrator", "reference"), METHODS),
+}
+"""Further words, for options of these names."""
 
-WHOLE = ("0", "-1", str(10**12), str(10**30), "nan", "1.5", "1e5", "", "text", "--")
-REAL = ("0", "-0.0", "-1", "nan", "inf", "-inf", "1e308", "1e-308", "5e-324", "1e999", "", "text")
-TEXT = ("", " ", "x" * 5000, "[red]", "[/]", "a=b=c", "=", "0=", ",", ":", "1:", ":1", "-1", "1e308",
-        "../..", "/", "int8", "nan", "ünï-№", "a\nb", "{}", "%s", "softening=nan", "softening=1e999",
-        "energy=nan", "softening=[[[]]]", "leapfrog:0", "leapfrog:nan", "rk45:1e-300", "a:b:c",
-        "mass_range=[1e308,1e308]", "coupling=1e308", "frame_dt=5e-324", "frame_dt=1e308")  # fmt: skip
-PATHS = ("", ".", "..", "missing", "missing/deep/x.h5", "x" * 300, "run.h5/x.h5", "ünï-№.h5", "a\nb.h5",
-         "~", "folder", "empty.h5", "text.toml", "run.h5", "start.npz")  # fmt: skip
-READ = (*PATHS, "/", "/dev/null", "/dev/zero", "/proc/self/mem")
+PATHS = (
+    *("", ".", "..", "missing/deep/x.h5", "x" * 300, "run.h5/x.h5", "ünï-№.h5", "a\nb.h5"),
+    *("folder", "empty.h5", "text.toml", "run.h5", "start.npz"),
+)
+READ = (*PATHS, "/", "/dev/null", "/dev/zero")
 WRITTEN = (*PATHS, "/", "/proc/x.h5")
-FOLDER = (*PATHS, "/proc", "/proc/x")
+FOLDER = (*PATHS, "/proc", "/proc/x")  # not "/", in which a folder can well be made
 
 SMALL = ("-n", "3", "--duration", "0.5")
 RUN = ("run", *SMALL, "-o", "new.h5")
@@ -39,13 +48,7 @@ CALLS = {
     "run": (*RUN, "--integrator", "leapfrog", "--substeps", "2"),
     "run adaptive": (*RUN, "--reference", "dop853-compiled", "--verify"),
     "run guarded": (
-        *RUN,
-        "--integrator",
-        "set",
-        "--guard",
-        "fallback",
-        "--checkpoint",
-        "new.restart",
+        *(*RUN, "--integrator", "set", "--guard", "fallback", "--checkpoint", "new.restart"),
     ),
     "run from a file": ("run", "--initial", "run.h5", "--duration", "0.5", "--no-reference"),
     "resume": ("resume", "run.restart"),
@@ -91,9 +94,10 @@ ONLY = {
     "run guarded": {"--threshold", "--guard", "--weights", "--device", "--dtype", "--threads",
                     "--checkpoint", "--particles", "--trajectories"},
     "run from a file": {"--initial", "--initial-frame", "--parameter", "--frame-dt"},
-    "compare methods": {"--integrators", "--system", "--parameter", "--particles", "--seeds", "--seed",
-                        "--duration", "--reference", "--device", "--threads"},
-    "render a movie": {"--output", "--size", "--fps", "--trail", "--frame", "--title", "--colouring"},
+    "compare methods": {"--integrators", "--system", "--parameter", "--particles", "--seeds",
+                        "--seed", "--duration", "--reference", "--device", "--threads"},
+    "render a movie": {"--output", "--size", "--fps", "--trail", "--frame", "--title",
+                       "--colouring"},
 }  # fmt: skip
 
 LONG = {
@@ -163,7 +167,7 @@ def tries(name: str) -> list[tuple[str, tuple[str, ...]]]:
     found = []
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            for value in READ if isinstance(parameter.type, click.Path) else TEXT:
+            for value in READ if isinstance(parameter.type, click.Path) else WORDS:
                 # in the place of the first argument that the call has, else behind
                 changed = list(call)
                 if words < len(call) and not call[words].startswith("-"):
@@ -188,7 +192,8 @@ def _values(option: click.Option) -> list[tuple[str, ...]]:
         kind = READ if option.name not in outputs else FOLDER if folders else WRITTEN
         return [(value,) for value in kind]
     kinds = {click.INT: WHOLE, click.FLOAT: REAL}
-    return [(value,) for value in kinds.get(option.type, TEXT)]
+    texts = (*WORDS, *ALSO.get(str(option.name), ()))
+    return [(value,) for value in kinds.get(option.type, texts)]
 
 
 def _without(call: tuple[str, ...], option: click.Option) -> tuple[str, ...]:
@@ -241,22 +246,8 @@ def _stop_in_the_middle() -> None:
                 os._exit(0)
 
         CheckpointWriter.on_segment = stop
-        main(
-            [
-                *[
-                    "run",
-                    "-n",
-                    "3",
-                    "--duration",
-                    "20",
-                    "-o",
-                    "stopped.h5",
-                    "-q",
-                    "--checkpoint",
-                    "run.restart",
-                ]
-            ]
-        )
+        checkpoint = ("--checkpoint", "run.restart")
+        main(["run", "-n", "3", "--duration", "20", "-o", "stopped.h5", "-q", *checkpoint])
     os.wait()
     assert Path("run.restart").exists()
 
@@ -337,7 +328,11 @@ def main(name: str, place: str) -> None:
 
     torch.set_num_threads(1)  # of which none is left in a fork
     fixture, folder = Path(place, "files"), Path(place, "try")
-    prepare(fixture)
+    # made where they are tried: a restart file names its output by the whole path
+    prepare(folder)
+    shutil.copytree(folder, fixture)
+    if name == "prepare":
+        return
     found, count = [], 0
     for option, call in tries(name):
         os.chdir(place)
@@ -346,6 +341,8 @@ def main(name: str, place: str) -> None:
         os.chdir(folder)
         outcome = tried(call, 5.0 if option in LONG else PATIENCE)
         count += 1
+        if "NBODY_ABSURD_LOG" in os.environ:
+            print(count, option, call[-1][:40], *outcome[::3], file=sys.stderr, flush=True)
         if (why := complaint(option, outcome)) is not None:
             shown = [word if len(word) < 60 else word[:60] + "..." for word in call]
             found.append([why, shown, outcome.code, outcome.stderr[-600:]])

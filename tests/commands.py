@@ -49,6 +49,18 @@ def wait_until(happened, process=None):
         time.sleep(0.01)
 
 
+def alive(session):
+    """Whether a process of a session is alive."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, sid = stat.read_text().rpartition(") ")[2].split()[:4]
+        except OSError:  # it has just ended
+            continue
+        if int(sid) == session and state not in "ZX":
+            return True
+    return False
+
+
 def heed_ctrl_c():
     """Before a program: what runs in the background of a script may be told not to."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

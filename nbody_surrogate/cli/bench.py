@@ -170,7 +170,8 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     said, front = sentences(found), fronts(found)
     said += [warning] if (warning := busy(found)) else []
     # JSON has no NaN, and other programs refuse files that hold one
-    text = json.dumps(_as_dict(found, said, front), indent=1, allow_nan=False) + "\n"
+    content = _without_infinity(_as_dict(found, said, front))
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
     write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
@@ -192,6 +193,15 @@ def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[st
         "fronts": front,
         "points": [point.to_dict() for point in found.points],
     }
+
+
+def _without_infinity(value: Any) -> Any:
+    """Replace numbers that JSON has not by None: where forces overflow, so do errors."""
+    if isinstance(value, dict):
+        return {key: _without_infinity(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinity(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_csv(points: list[Point]) -> str:

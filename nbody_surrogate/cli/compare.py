@@ -182,6 +182,7 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
     from nbody_surrogate.registry.registry import make_system
     from nbody_surrogate.simulation.observers import WarmUp
+    from nbody_surrogate.simulation.recorder import demand_frames_memory
     from nbody_surrogate.simulation.simulate import simulate
 
     system = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
@@ -191,6 +192,7 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
     frames = frame_count(duration, dt)
     methods = _methods(system, batch, options)
+    demand_frames_memory(state, frames, len(methods))
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
     # all of them, before the first one runs
     for each, its in zip(methods, physics, strict=True):

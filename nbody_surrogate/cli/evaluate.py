@@ -93,6 +93,11 @@ def evaluate(model: str, **options: Any) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no model, before anything is computed."""
+    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+
+    resolve_device(options["device"])
+    if options["dtype"] is not None:
+        resolve_dtype(options["dtype"])
     check_threads(options["threads"])
     if options["trajectories"] is not None and options["trajectories"] < 1:
         raise InputError(f"`trajectories` must be at least 1, got {options['trajectories']}")

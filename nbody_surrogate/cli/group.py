@@ -24,6 +24,8 @@ from nbody_surrogate.errors import (
 
 __all__ = ["OneLineErrors"]
 
+LONGEST_NAME = 100  # characters of a file's name that a message shows
+
 
 class OneLineErrors(click.RichGroup):
     """A group that reports errors in one line on stderr and never shows a traceback.
@@ -77,6 +79,9 @@ def _explain(error: BaseException) -> NoReturn:
         raise error
     if is_out_of_memory(error):
         _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
+    # of a name that no file can have, or a folder that may not be looked into
+    if isinstance(error, OSError) and error.filename is not None:
+        _stop(f"{_shortened(error.filename)!r} cannot be used: {error.strerror}", 1)
     _stop(_unexpected(error), 1)
 
 
@@ -85,6 +90,11 @@ def _unexpected(error: BaseException) -> str:
     whose = culprit(error)
     before = "" if whose is None else f"{whose}: "
     return f"{before}unexpected {said_by(error)}"
+
+
+def _shortened(name: object) -> str:
+    text = os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else str(name)
+    return text if len(text) <= LONGEST_NAME else text[:LONGEST_NAME] + "..."
 
 
 def _stop(message: str, code: int) -> NoReturn:

@@ -21,5 +21,7 @@ def reference_file(run: Path, against: Path | None, no_against: bool) -> Path | 
         if against is not None:
             raise InputError("`against` and `no_against` do not go together")
         return None
+    if not run.name:  # a folder such as "/", which is refused where it is read
+        return against
     beside = run.with_suffix(".reference.h5")
     return beside if against is None and beside.is_file() else against

@@ -12,6 +12,7 @@ from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.errors import InputError
 
 __all__ = ["report"]
 
@@ -43,7 +44,10 @@ def report(
     from nbody_surrogate.viz.html.document import check_page_path
     from nbody_surrogate.viz.html.report import write_report
 
-    output = run.with_suffix(".html") if output is None else output
+    if output is None:
+        if not run.name:
+            raise InputError(f"`run` must be an H5MD file, got '{run}'")
+        output = run.with_suffix(".html")
     checked = CheckedPath(check_page_path(output, overwrite, "output"))
     against = reference_file(run, against, no_against)
     files = [run] if against is None else [run, against]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Any, ClassVar, Generic, final
 
 import numpy as np
@@ -26,7 +27,7 @@ from nbody_surrogate.contracts.violations import (
     plugin_errors,
     violation,
 )
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyError
 
 __all__ = [
     "AbstractSystem",
@@ -369,9 +370,11 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         instead = "use fewer"
         demand_memory(start_bytes(trajectories, n, dimensions), what, instead)
         if start_bytes(trajectories, n, dimensions, coupled=True) > LARGE:
-            # a small start shows whether there are couplings
-            few = self._draw(np.random.default_rng(0), 2, dimensions)
-            coupled = few.couplings is not None
+            # a small start shows whether there are couplings, where a system has so small ones
+            coupled = False
+            with suppress(NBodyError):
+                few = self._draw(np.random.default_rng(0), min(n, 8), dimensions)
+                coupled = few.couplings is not None
             needed = start_bytes(trajectories, n, dimensions, coupled=coupled)
             demand_memory(needed, what + ", coupled in pairs,", instead)
 

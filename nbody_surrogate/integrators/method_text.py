@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,6 +204,6 @@ def _parameter(text: str, known: frozenset[str], value: float | None) -> dict[st
     if "substeps" not in known:
         raise InputError(f"`integrators` {text!r}: this method takes no number, leave it out")
     # a number is read as a float, since it may be a tolerance
-    if value != int(value) or value < 1:
+    if not (value >= 1 and math.isfinite(value) and value == int(value)):
         raise InputError(f"`integrators` {text!r}: sub-steps must be a whole number, 1 or more")
     return {"substeps": int(value)}

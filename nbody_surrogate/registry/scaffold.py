@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import InputError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_folder
 from nbody_surrogate.files.new_file import write_new
 from nbody_surrogate.registry.lookup import entries
@@ -70,8 +70,12 @@ def _check(name: str, kind: str, folder: Path) -> None:
     module = _words(name)["module"]
     if module in sys.stdlib_module_names:
         raise InputError(f"`name` {name!r} would make a module {module!r}, which Python has")
-    # a link that leads nowhere does not exist, and is in the way all the same
-    if folder.exists() or folder.is_symlink():
+    try:
+        # a link that leads nowhere does not exist, and is in the way all the same
+        is_there = folder.exists() or folder.is_symlink()
+    except (OSError, ValueError) as error:
+        raise InputError(f"`output` must be the name of a folder: {one_line(error)}") from None
+    if is_there:
         raise InputError(f"`output` {str(folder)!r} is there already; choose another")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from commands import command, wait_until
+from commands import alive, command, wait_until
 from generated import (
     CASES,
     LEGACY,
@@ -144,18 +144,6 @@ def test_a_shard_gets_its_name_only_when_it_is_whole(made, folder, monkeypatch):
 
 SLOW = 'particles = 3\ntrajectories = 90\nframes = 15\nintegrator = "dop853"\nshard = 3'
 """Thirty shards of about a tenth of a second."""
-
-
-def alive(session):
-    """Whether a process of a session is alive."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, sid = stat.read_text().rpartition(") ")[2].split()[:4]
-        except OSError:  # it has just ended
-            continue
-        if int(sid) == session and state not in "ZX":
-            return True
-    return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
