@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         PluginError,
         RunError,
     )
+    from nbody_surrogate.formats.foreign.supplements import Supplements
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.formats.initial import read_initial
+    from nbody_surrogate.formats.opening import read_run
     from nbody_surrogate.integrators.build import make_integrator
     from nbody_surrogate.registry.registry import (
         make_system,
@@ -71,8 +73,10 @@ else:
                 "PluginError",
                 "RunError",
             ],
+            "nbody_surrogate.formats.foreign.supplements": ["Supplements"],
             "nbody_surrogate.formats.h5md": ["read_h5md"],
             "nbody_surrogate.formats.initial": ["read_initial"],
+            "nbody_surrogate.formats.opening": ["read_run"],
             "nbody_surrogate.integrators.build": ["make_integrator"],
             "nbody_surrogate.registry.registry": [
                 "make_system",
@@ -122,6 +126,7 @@ __all__ = [
     "PluginError",
     "RunError",
     "State",
+    "Supplements",
     "SurrogateIntegrator",
     "TextTable",
     "Trajectory",
@@ -135,6 +140,7 @@ __all__ = [
     "plot",
     "read_h5md",
     "read_initial",
+    "read_run",
     "register_integrator",
     "register_surrogate",
     "register_system",
