@@ -13,7 +13,7 @@ from nbody_surrogate.errors import InputError, NBodyError
 
 __all__ = [
     *("CHECKPOINT", "CONFIG", "EVALUATION", "FRAMES", "JSON", "Limit", "MANIFEST", "PROVENANCE"),
-    *("RESTART", "TOML", "WEIGHTS"),
+    *("RESTART", "TEXT", "TOML", "WEIGHTS"),
 ]
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30  # bytes
@@ -79,4 +79,5 @@ WEIGHTS = Limit("`model`: the weights", 2 * GIB, "choose a smaller model")
 EVALUATION = Limit("the model's evaluation.json", 4 * MIB, "evaluate on fewer data sets at once")
 CHECKPOINT = Limit("`model`: the training's checkpoint", 8 * GIB, "choose a smaller model")
 JSON = Limit("a JSON file", 64 * MIB, "ask for less at once")
+TEXT = Limit("another program's file of text", GIB, "export fewer frames or particles")
 TOML = Limit("a TOML file", MIB, "make it shorter")

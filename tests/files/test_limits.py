@@ -26,6 +26,7 @@ PAIRS = {
     "MANIFEST": ("datasets/manifest.py", "datasets/manifest.py"),
     "PROVENANCE": ("formats/h5md/provenance.py", "files/hdf5.py"),
     "RESTART": ("simulation/checkpoint_writer.py", "simulation/checkpoint.py"),
+    "TEXT": (None, "formats/foreign/table.py"),  # which other programs write
     "TOML": (None, "files/toml.py"),  # which the user writes
     "WEIGHTS": ("surrogates/weights.py", "surrogates/weights.py"),
 }

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nbody_surrogate.files.limits import TEXT
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.foreign.content import Content, checked_frame, read_errors
 from nbody_surrogate.formats.foreign.extra import needed
 
 __all__ = ["read_lammps_data"]
 
-LARGEST = 2**30
 LONGEST_LINE = 2**12
 UNITS = "metal"
 """ASE converts to its own units; from these, lengths stay, and the rest is turned back."""
@@ -40,7 +40,7 @@ def read_lammps_data(path: Path, frame: int | None = None) -> Content:
     needed("ase", path)
     with read_errors(path, "LAMMPS data"):
         checked_frame(frame or 0, 1)
-        text = read_bounded(path, LARGEST).decode("utf-8")
+        text = read_bounded(path, TEXT.largest).decode("utf-8")
         _check(text)
         return _content(text)
 

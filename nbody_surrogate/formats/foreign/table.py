@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nbody_surrogate.files.limits import TEXT
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.foreign.columns import NAMES, content_of
 from nbody_surrogate.formats.foreign.content import Content, checked_frame, read_errors
 
 __all__ = ["read_csv"]
 
-LARGEST = 2**30
 VECTORS = {"pos": ("x", "y", "z"), "velo": ("vx", "vy", "vz"), "momenta": ("px", "py", "pz")}
 CLOCKS = ("t", "time", "frame", "step")
 """Columns that tell frames apart; the first two are times."""
@@ -43,7 +43,7 @@ def read_csv(path: Path, frame: int | None = None) -> Content:
         If the file is damaged, or a column is not known.
     """
     with read_errors(path, "CSV"):
-        lines = read_bounded(path, LARGEST).decode("utf-8-sig").splitlines()
+        lines = read_bounded(path, TEXT.largest).decode("utf-8-sig").splitlines()
         rows = [
             [cell.strip() for cell in row]
             # a comment may tell where the numbers come from
