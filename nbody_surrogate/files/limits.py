@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from nbody_surrogate.errors import InputError, NBodyError
 
 __all__ = [
-    *("CHECKPOINT", "CONFIG", "EVALUATION", "FRAMES", "JSON", "Limit", "MANIFEST", "PROVENANCE"),
-    *("RESTART", "TEXT", "TOML", "WEIGHTS"),
+    *("CHECKPOINT", "CONFIG", "EVALUATION", "FOREIGN_TEXT", "FRAMES", "JSON", "Limit", "MANIFEST"),
+    *("NPZ", "PROVENANCE", "RESTART", "TOML", "WEIGHTS"),
 ]
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30  # bytes
@@ -79,5 +79,8 @@ WEIGHTS = Limit("`model`: the weights", 2 * GIB, "choose a smaller model")
 EVALUATION = Limit("the model's evaluation.json", 4 * MIB, "evaluate on fewer data sets at once")
 CHECKPOINT = Limit("`model`: the training's checkpoint", 8 * GIB, "choose a smaller model")
 JSON = Limit("a JSON file", 64 * MIB, "ask for less at once")
-TEXT = Limit("another program's file of text", GIB, "export fewer frames or particles")
+NPZ = Limit(
+    "`output`: the arrays of an .npz", 17 * GIB, "export fewer frames"
+)  # a run's, and bonds
+FOREIGN_TEXT = Limit("a table of other programs", GIB, "choose fewer frames")
 TOML = Limit("a TOML file", MIB, "make it shorter")

@@ -17,6 +17,7 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.hdf5 import atomic_hdf5
+from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
 from nbody_surrogate.formats.h5md.whole import whole_h5md
@@ -151,6 +152,7 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwr
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
+    NPZ.require(sum(each.nbytes for each in arrays.values()))
     with (
         atomic_file(path, overwrite=overwrite) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,

@@ -12,12 +12,13 @@ import numpy as np
 
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
+from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import DAMAGE, HEADERS
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
 
 __all__ = ["Archive", "is_trajectory", "read_archive", "start_of", "trajectory_of"]
 
-MAX_BYTES = 2 * 2**30
+MAX_BYTES = NPZ.largest
 """Most bytes that the arrays that are read of an archive may take."""
 
 SMALL_BYTES, MAX_RATIO = 64 * 2**20, 100

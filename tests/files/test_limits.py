@@ -26,7 +26,8 @@ PAIRS = {
     "MANIFEST": ("datasets/manifest.py", "datasets/manifest.py"),
     "PROVENANCE": ("formats/h5md/provenance.py", "files/hdf5.py"),
     "RESTART": ("simulation/checkpoint_writer.py", "simulation/checkpoint.py"),
-    "TEXT": (None, "formats/foreign/table.py"),  # which other programs write
+    "FOREIGN_TEXT": (None, "formats/foreign/table.py"),
+    "NPZ": ("formats/export.py", "formats/npz.py"),
     "TOML": (None, "files/toml.py"),  # which the user writes
     "WEIGHTS": ("surrogates/weights.py", "surrogates/weights.py"),
 }

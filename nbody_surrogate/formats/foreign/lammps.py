@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nbody_surrogate.files.limits import TEXT
+from nbody_surrogate.files.limits import FOREIGN_TEXT
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.foreign.content import Content, checked_frame, read_errors
 from nbody_surrogate.formats.foreign.extra import needed
@@ -40,7 +40,7 @@ def read_lammps_data(path: Path, frame: int | None = None) -> Content:
     needed("ase", path)
     with read_errors(path, "LAMMPS data"):
         checked_frame(frame or 0, 1)
-        text = read_bounded(path, TEXT.largest).decode("utf-8")
+        text = read_bounded(path, FOREIGN_TEXT.largest).decode("utf-8")
         _check(text)
         return _content(text)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nbody_surrogate.files.limits import TEXT
+from nbody_surrogate.files.limits import FOREIGN_TEXT
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.foreign.columns import NAMES, content_of
 from nbody_surrogate.formats.foreign.content import Content, checked_frame, read_errors
@@ -43,7 +43,7 @@ def read_csv(path: Path, frame: int | None = None) -> Content:
         If the file is damaged, or a column is not known.
     """
     with read_errors(path, "CSV"):
-        lines = read_bounded(path, TEXT.largest).decode("utf-8-sig").splitlines()
+        lines = read_bounded(path, FOREIGN_TEXT.largest).decode("utf-8-sig").splitlines()
         rows = [
             [cell.strip() for cell in row]
             # a comment may tell where the numbers come from
