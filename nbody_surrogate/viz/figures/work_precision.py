@@ -46,7 +46,8 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
             ax.set_title(f"t = {horizon:g}, {how}", fontsize=10)
         row[0].set_ylabel("position RMSE, median of starts")
     floors, errors = found.reference_errors.values(), [p.error.high for p in found.points]
-    axes[0, 0].set_ylim(min(floors) / 2, 2 * max(errors))
+    # an error that overflows is off the figure
+    axes[0, 0].set_ylim(min(floors) / 2, 2 * max(e for e in errors if np.isfinite(e)))
     for ax in axes[-1]:
         clock = found.conditions["clock"]
         ax.set_xlabel(f"ms of {clock} time per time unit and trajectory")
