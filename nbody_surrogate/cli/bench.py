@@ -85,6 +85,11 @@ def bench(**options: Any) -> None:
 
 
 def _refuse_without_truth(found: WorkPrecision) -> None:
+    if not any(math.isfinite(point.error.high) for point in found.points):
+        raise RunError(
+            "no method has an error that is a number, as where forces overflow; use other "
+            "parameters of the system"
+        )
     for horizon, error in found.reference_errors.items():
         if not math.isfinite(error):
             raise RunError(
