@@ -16,7 +16,7 @@ from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
@@ -81,7 +81,22 @@ def bench(**options: Any) -> None:
             clock=options["clock"],
             progress=progress,
         )
+    _refuse_without_truth(found)
     _report(found, base, options)
+
+
+def _refuse_without_truth(found: WorkPrecision) -> None:
+    if not any(math.isfinite(point.error.high) for point in found.points):
+        raise RunError(
+            "no method has an error that is a number, as where forces overflow; use other "
+            "parameters of the system"
+        )
+    for horizon, error in found.reference_errors.items():
+        if not math.isfinite(error):
+            raise RunError(
+                f"the truth, {found.reference}, is no truth at t = {horizon:g}: it differs from "
+                f"itself ten times looser by {error}; use a shorter `horizon` or other parameters"
+            )
 
 
 def _check(options: dict[str, Any]) -> None:

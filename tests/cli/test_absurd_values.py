@@ -74,6 +74,8 @@ HUGE, IMMENSE = 10**9, 10**12
         (("train", "x.toml", "-o", "x", "--workers", HUGE), ("`workers` must be at most",)),
         (("compare", "--integrators", "rk4", "-o", "."), ("`output`", "name")),
         (("bench", "-o", "/"), ("`output`", "name")),
+        (("bench", "--integrators", "leapfrog:nan"), ("`integrators`", "whole number")),
+        (("report", "/"), ("`run`",)),
         (("plugins", "new", "my-own", "-o", "x" * 300), ("`output`", "name")),
     ],
     ids=lambda case: " ".join(map(str, case))[:50],
