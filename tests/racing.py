@@ -41,6 +41,9 @@ def serve():
     for line in sys.stdin:
         request = json.loads(line)
         os.chdir(request["folder"])
+        # of the processes of before, whose end would be taken for one of these
+        while signal.sigtimedwait({signal.SIGCHLD}, 0):
+            pass
         gate, opened = os.pipe()
         children = [start(command, gate, opened) for command in request["commands"]]
         os.close(gate)

@@ -115,7 +115,7 @@ def test_what_has_its_name_is_whole_and_the_command_goes_on(server, inputs, tmp_
             server.run(folder, *command)
             assert_whole(folder / "out")
             assert not left_over(folder / "out")
-    assert killed
+    assert killed > KILLS // 4  # or the times are no times within the command
 
 
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(server, tmp_path):
@@ -142,13 +142,15 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_is_not(server, tm
             )
             for name in ("x.h5", "x.restart"):
                 (tmp_path / name).unlink()
-    assert KILLED in ends
+    assert ends.count(KILLED) > KILLS // 4
 
 
 def test_a_killed_run_is_not_replaced_unless_asked(server, tmp_path):
     long = ("run", "-n", 3, "--duration", 10_000, "--no-reference", "-q", "-o", "x.h5")
-    while not (tmp_path / "x.h5.part").exists():
-        (outcome,) = server.race(tmp_path, [long], kill_after=1.0)
+    for seconds in range(1, 100):
+        if (tmp_path / "x.h5.part").exists():
+            break
+        (outcome,) = server.race(tmp_path, [long], kill_after=seconds)
         assert outcome.code == KILLED
     before = (tmp_path / "x.h5.part").read_bytes()
     (outcome,) = server.race(tmp_path, [long])
