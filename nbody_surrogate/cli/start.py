@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -33,11 +34,13 @@ def _code_of_command() -> int:
 
 
 def _end() -> None:
-    """End at once: what was interrupted may be half loaded, and is not taken down any more."""
+    """End soon: what was interrupted may be half loaded, and the interpreter is not taken down."""
     try:
         from nbody_surrogate.interruption import EXIT_CODE, tell
 
         tell()
+        # which give back what outlives a process, such as the semaphores of a pool
+        atexit._run_exitfuncs()
     except KeyboardInterrupt:  # while that was loaded
         EXIT_CODE = 130
     os._exit(EXIT_CODE)

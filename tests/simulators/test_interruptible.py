@@ -9,6 +9,7 @@ import threading
 import numpy as np
 import pytest
 
+from commands import wait_until
 from nbody_simulators.integrators import compiled_dop853, cyrk, fixed_step
 from nbody_simulators.kernels import forces
 from nbody_surrogate import make_integrator, make_system, simulate
@@ -86,5 +87,6 @@ def test_ctrl_c_ends_the_compiled_solver_within_its_call(monkeypatch, threads):
     with pytest.raises(KeyboardInterrupt):
         integrator.advance(carry, 5)
     presser.join()
-    # no thread is left behind that still computes
+    # no thread is left behind that still computes; one that was just starting is not waited for
+    wait_until(lambda: len(outcomes) == threads)
     assert [each.failure is None for each in outcomes] == [False] * threads

@@ -43,13 +43,14 @@ def spread_over_threads(
             work(item)
             done(count)
         return
-    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+    pool = ThreadPoolExecutor(min(threads, len(items)))
+    try:
         running = [pool.submit(work, item) for item in items]
-        try:
-            for count, finished in enumerate(as_completed(running), start=1):
-                finished.result()
-                done(count)
-        except BaseException:  # Ctrl-C too: without this, leaving the pool would wait for all items
-            stop()
-            pool.shutdown(cancel_futures=True)
-            raise
+        for count, finished in enumerate(as_completed(running), start=1):
+            finished.result()
+            done(count)
+    except BaseException:  # Ctrl-C too, which may come while work is handed out
+        stop()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
