@@ -222,8 +222,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         hidden : mapping of str to ndarray, shapes (B, N, ...)
             All of the system's hidden variables, where it has some; `x` is then (B, N, D).
         neighbours : Neighbours, optional
-            A list that covers `x` (B, N, D), of a system that asks for one; by default it is made
-            anew.
+            A list that covers `x` (B, N, D), where the system asks for one; by default made anew.
 
         Returns
         -------
@@ -238,15 +237,13 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         """
         if fits(particles, x, v):
             return self._acceleration(x, v, particles, hidden, neighbours)
-        configurations = paired(particles, x, v)
         if hidden or neighbours is not None:
             raise InputError(
                 f"`x` must be of shape (B, N, D) with (B, N) = {particles.charges.shape} beside "
                 f"hidden variables or neighbours, got {np.shape(x)}"
             )
-        return configurations.evaluate(
-            lambda x, v, few: self._acceleration(x, v, few, hidden, None)
-        )
+        every = paired(particles, x, v)
+        return every.evaluate(lambda x, v, few: self._acceleration(x, v, few, hidden, None))
 
     @final
     def _acceleration(
@@ -255,10 +252,10 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
         v: Vectors,
         particles: Particles,
         hidden: Hidden,
-        neighbours: Neighbours | None,
+        known: Neighbours | None,
     ) -> Vectors:
         """Total acceleration of configurations that fit their particles."""
-        origin, shape, near = self.origin, x.shape, self._near(x, neighbours)
+        origin, shape, near = self.origin, x.shape, self._near(x, known)
         if near is None:
             total = array_of(origin, self.pair_acceleration, shape, x, particles)
         else:
