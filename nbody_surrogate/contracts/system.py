@@ -29,16 +29,13 @@ from nbody_surrogate.contracts.violations import (
 )
 from nbody_surrogate.errors import InputError, NBodyError
 
-__all__ = [
-    "AbstractSystem",
-]
+__all__ = ["AbstractSystem"]
 
 LARGE = 10**9
 """Bytes of starts with couplings above which it is worth a look whether there are some."""
 
 Vectors = Float64[np.ndarray, "B N D"]
 Frames = Float64[np.ndarray, "... N D"]
-
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
