@@ -16,8 +16,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def option(*flags: str, **settings: Any) -> Any:
-    """Make a field of a dataclass an option; flags and settings are those of `click.option`."""
-    return field(metadata={OPTION: (flags, settings)})
+    """Make a field of a dataclass an option; flags and settings are those of `click.option`.
+
+    The field has the default of the option. So what an older version wrote, which knew fewer
+    options, is what it was: nobody had given the others.
+    """
+    absent: Any = None
+    if settings.get("multiple"):
+        absent = ()
+    elif settings.get("is_flag"):
+        absent = False
+    return field(default=settings.get("default", absent), metadata={OPTION: (flags, settings)})
 
 
 def options_of(cls: type) -> Callable[[Command], Command]:

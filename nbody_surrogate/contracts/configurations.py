@@ -29,6 +29,8 @@ Force = Callable[[np.ndarray, np.ndarray, Particles], np.ndarray]
 def fits(particles: Particles, x: object, v: object) -> bool:
     """Whether x and v are float64 arrays (B, N, D) beside particles (B, N), as forces want them.
 
+    In reduced units, as everywhere.
+
     Parameters
     ----------
     particles : Particles
@@ -53,6 +55,8 @@ def fits(particles: Particles, x: object, v: object) -> bool:
 @dataclass(frozen=True)
 class Configurations:
     """Configurations one after the other, each with the number of its set of particles.
+
+    All quantities are in reduced units.
 
     Attributes
     ----------
@@ -99,7 +103,7 @@ class Configurations:
 
 
 def paired(particles: Particles, x: ArrayLike, v: ArrayLike) -> Configurations:
-    """Pair configurations with particles.
+    """Pair configurations with particles, all in reduced units.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def _write_extxyz(
     # ASE's positions have three components
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
     if dimensions == 2:
-        cell += " dimensions=2"  # or a start from this file would be one in space
+        columns += " dimensions=2"  # or a start from this file would be one in space
     with atomic_file(path, overwrite=overwrite) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
             stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())

@@ -66,7 +66,7 @@ def read_run(
     frame_dt: float | None = None,
     strict: bool = True,
 ) -> Ensemble:
-    """Read a run of ours, or a trajectory of another program.
+    """Read a run of ours, in reduced units, or a trajectory of another program.
 
     Parameters
     ----------

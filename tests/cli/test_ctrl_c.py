@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pytest
 import absurd_values
 from absurd_values import CALLS
 from commands import INTERRUPTED, PROGRAM, alive, command, seconds, wait_until
-from nbody_surrogate import interruption, read_h5md
+from nbody_surrogate import read_h5md
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="signals, and processes in /proc"
@@ -92,32 +91,6 @@ def test_what_does_not_heed_it_is_ended():
         process.send_signal(signal.SIGINT)
         assert process.communicate()[1] == "Error: interrupted; it was loaded\n"
     assert process.returncode == INTERRUPTED
-
-
-def test_a_strangers_interrupt_is_told_from_the_users():
-    with interruption.listening() as heard:
-        with pytest.raises(KeyboardInterrupt):
-            raise KeyboardInterrupt
-        assert not heard()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(1e6)
-        assert heard()
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert not interruption.interrupted()
-
-
-def test_in_another_thread_nothing_is_heard():
-    found = []
-
-    def ask():
-        with interruption.listening() as heard:
-            found.append(heard())
-
-    thread = threading.Thread(target=ask)
-    thread.start()
-    thread.join()
-    assert found == [False]
 
 
 # All commands

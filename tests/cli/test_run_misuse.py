@@ -58,7 +58,7 @@ MISUSES = [
     (["--duration", "-1"], ["`duration`", "-1"]),
     (["--duration", "0.25"], ["`duration`", "0.25", "use 0.2"]),
     (["--duration", "0.01"], ["`duration`", "0.01", "use 0.1"]),
-    (["--duration", "1e300"], ["`duration`", "1e+300"]),
+    (["--duration", "1e300"], ["`duration`", "1e300"]),
     (["--frame-dt", "nan"], ["`frame_dt`", "nan"]),
     (["--frame-dt", "0"], ["`frame_dt`", "0"]),
     (["--frame-dt", "-0.1"], ["`frame_dt`", "-0.1"]),

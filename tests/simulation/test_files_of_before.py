@@ -1,7 +1,8 @@
 """Restart files and runs that the release 0.1.0 wrote: without identifiers, reports as JSON.
 
 Each folder of the archive holds a run of two trajectories of two particles, 12 frames, leapfrog of
-one sub-step, seed 3, killed after frame 7, or frame 2; segments are 5 frames.
+one sub-step, seed 3, killed after frame 7, or frame 2; segments are 5 frames. The one in ``command``
+is of `nbody-sim run`: one trajectory, 60 frames, killed after frame 50.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from commands import good
 from interrupted_runs import RESTART, refused
 from nbody_surrogate import Guard, InputError, make_integrator, make_system, read_h5md, resume
 from nbody_surrogate.simulation.checkpoint import read_restart
@@ -113,3 +115,15 @@ def test_a_new_file_of_an_old_report_tells_the_same(folder):
         writer.write(old.x, old.v)
         writer.finish(old.info)
     assert read_h5md("new.h5").info == old.info
+
+
+def test_a_command_of_before_goes_on(folder, monkeypatch):
+    """Its restart file notes fewer options than there are by now."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        archive.extractall(folder)
+    monkeypatch.chdir(folder / "command")
+    good("resume", RESTART, "--allow-inexact", "--output", "run.h5")
+    system = make_system("charged")
+    now = simulate(system, *system.sample(3, 2), 60, make_integrator("leapfrog", substeps=1))
+    np.testing.assert_allclose(read_h5md("run.h5").x, now.x, rtol=ROUNDING, atol=ROUNDING)
+    assert read_h5md("run.reference.h5").info.method["integrator"] == "leapfrog"

@@ -22,7 +22,7 @@ ReadOther = Callable[[str], Content | None]
 
 @dataclass(frozen=True)
 class Supplements:
-    """What is to be taken where a file does not hold it, each as text.
+    """What is to be taken where a file does not hold it, each as text, in reduced units.
 
     Attributes
     ----------
