@@ -86,7 +86,7 @@ def test_another_suffix_is_told_the_ones_that_are_known():
 
 @pytest.mark.parametrize("name", [".lock", ".a.h5.lock"])
 def test_the_name_of_a_lock_is_refused(name):
-    with pytest.raises(InputError, match=f"`checkpoint` must not be named as a lock.*'{name}'"):
+    with pytest.raises(InputError, match=rf"`checkpoint` must not be named as a lock.*'{name}'"):
         check_restart_path(name, True)
 
 
@@ -95,7 +95,9 @@ def test_two_outputs_in_one_place_are_refused(here, other):
     (here / "folder").mkdir()
     (here / "link").symlink_to(here)
     other = other.format(here=here)
-    with pytest.raises(InputError, match="^`render` and `report` must be two files, got '") as said:
+    with pytest.raises(
+        InputError, match=r"^`render` and `report` must be two files, got '"
+    ) as said:
         check_distinct([("output", "b"), ("render", "a"), ("x", None), ("report", other)])
     assert other in str(said.value)
     assert "\n" not in str(said.value)
