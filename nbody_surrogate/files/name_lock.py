@@ -111,7 +111,9 @@ def _acquired(file: Path) -> int:
             # who held it may have removed it since it was opened: then the lock is on nothing
             if os.path.samestat(found, file.lstat()):
                 if not _is_lock(found, file):
-                    raise OSError(errno.EEXIST, f"{file.name!r} has content, as no lock has")
+                    raise OSError(
+                        errno.EEXIST, f"{file.name!r} has content, as no lock has; move it"
+                    )
                 return descriptor
         except FileNotFoundError:
             pass

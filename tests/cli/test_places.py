@@ -1,12 +1,14 @@
-"""Places of `run`'s files: what would destroy or lock out another is refused before any work."""
+"""Places of a command's files: what would destroy or lock out another is refused at once."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from commands import MISUSE, bad, good, nbody_sim
+from nbody_set.model import SET
 from nbody_surrogate import make_integrator, make_system, simulate
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files import atomic
@@ -58,6 +60,13 @@ def test_going_on_compares_the_files_too():
     good("run", *ALONE, "-o", "a.h5", "--checkpoint", "d.html")
     said = bad(MISUSE, "resume", "d.html", "--report", "d.html", "--overwrite")
     assert "`file` and `report` must be two files" in said
+
+
+@pytest.mark.parametrize("name", ["README.md", "evaluation.json"])
+def test_an_evaluation_is_no_file_of_its_card(name):
+    shutil.copytree(SET.shipped_weights["set"], "mine")
+    said = bad(MISUSE, "evaluate", "mine", "--card", "-o", f"mine/../mine/{name}", "--overwrite")
+    assert "`output` and `card` must be two files" in said
 
 
 def test_the_longest_names_do_not_lock_themselves_out():
