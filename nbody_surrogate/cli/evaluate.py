@@ -15,7 +15,7 @@ from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.limits import EVALUATION
-from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.files.output_path import check_distinct, check_output_file
 from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def evaluate(model: str, **options: Any) -> None:
 
     _check(options)
     found = find_model(model)
+    _check_places(found, options)
     quiet = options["quiet"] or options["as_json"]
     # only models of one shot have a horizon on their card
     if found.load()[1].horizon is not None:
@@ -112,6 +113,14 @@ def _check(options: dict[str, Any]) -> None:
             raise InputError(f"`{name}` does not go with `dataset`, which settles it")
     if options["output"] is not None:
         check_output_file(options["output"], "output", overwrite=options["overwrite"])
+
+
+def _check_places(model: Model, options: dict[str, Any]) -> None:
+    from nbody_surrogate.surrogates.trained_models import CARD_FILE, EVALUATION_FILE
+
+    if options["card"]:
+        cards = [("card", model.folder / name) for name in (EVALUATION_FILE, CARD_FILE)]
+        check_distinct([("output", options["output"]), *cards])
 
 
 def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
@@ -221,5 +230,5 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
         write_text(options["output"], text, options["overwrite"])
     if options["card"]:
         EVALUATION.require(len(text.encode()), error=RunError)
-        write_text(model.folder / EVALUATION_FILE, text)
-        write_text(model.folder / CARD_FILE, card_text(model))
+        write_text(model.folder / EVALUATION_FILE, text, parameter="card")
+        write_text(model.folder / CARD_FILE, card_text(model), parameter="card")

@@ -16,7 +16,7 @@ from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.name_lock import NameLock
-from nbody_surrogate.files.output_path import CheckedPath, check_output_file
+from nbody_surrogate.files.output_path import CheckedPath, check_distinct, check_output_file
 
 __all__ = ["Files", "free_base", "write_text"]
 
@@ -54,15 +54,18 @@ class Files:
         from nbody_surrogate.formats.h5md import held_output
 
         overwrite = request.overwrite
+        _check_distinct(request)
         picture = report = checkpoint = reference = None
         if request.render is not None:
             from nbody_surrogate.viz.scene import check_picture_path
 
-            picture = CheckedPath(check_picture_path(request.render, overwrite))
+            checked = check_picture_path(request.render, overwrite)
+            picture = CheckedPath(checked, parameter="render")
         if request.report is not None:
             from nbody_surrogate.viz.html.document import check_page_path
 
-            report = CheckedPath(check_page_path(request.report, overwrite))
+            checked = check_page_path(request.report, overwrite)
+            report = CheckedPath(checked, parameter="report")
         # after what may be refused, since it may make the folder `runs`
         path = _free_name(request) if request.output is None else request.output
         output = _hold(held_output(path, overwrite))
@@ -81,6 +84,23 @@ class Files:
         """Those that there are."""
         paths = (self.output, self.reference, self.picture, self.report)
         return [Path(path) for path in paths if path is not None]
+
+
+def _check_distinct(request: Request) -> None:
+    """Compare all places that were asked for; a name of our choice is nobody else's."""
+    output, beside = request.output, None
+    # a name that is none at all is refused by its own check
+    if output is not None and output.name and not request.no_reference:
+        beside = output.with_suffix(".reference.h5")
+    check_distinct(
+        [
+            ("output", output),
+            ("output", beside),
+            ("checkpoint", request.checkpoint),
+            ("render", request.render),
+            ("report", request.report),
+        ]
+    )
 
 
 def _free_name(request: Request) -> Path:
@@ -154,7 +174,7 @@ def free_base(output: Path | None, name: str, suffixes: tuple[str, ...], overwri
     return output
 
 
-def write_text(path: Path, text: str, overwrite: bool = True) -> None:
+def write_text(path: Path, text: str, overwrite: bool = True, parameter: str = "output") -> None:
     """Write a file of text in one step.
 
     Raises
@@ -162,5 +182,5 @@ def write_text(path: Path, text: str, overwrite: bool = True) -> None:
     RunError
         If it cannot be written, or is there and `overwrite` is False.
     """
-    with atomic_file(path, overwrite=overwrite) as file:
+    with atomic_file(path, parameter, overwrite=overwrite) as file:
         file.write(text.encode())

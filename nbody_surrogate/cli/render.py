@@ -53,7 +53,8 @@ def render(run: Path, **options: Any) -> None:
     output = options["output"]
     if output is not None:
         # before the run is read and drawn, which may take minutes
-        output = CheckedPath(check_picture_path(output, options["overwrite"]))
+        checked = check_picture_path(output, options["overwrite"], "output")
+        output = CheckedPath(checked, parameter="output")
     against = reference_file(run, options["against"], options["no_against"])
     files = [run] if against is None else [run, against]
     counts = [count_trajectories(file) for file in files]

@@ -48,7 +48,7 @@ def report(
         if not run.name:
             raise InputError(f"`run` must be an H5MD file, got '{run}'")
         output = run.with_suffix(".html")
-    checked = CheckedPath(check_page_path(output, overwrite, "output"))
+    checked = CheckedPath(check_page_path(output, overwrite, "output"), parameter="output")
     against = reference_file(run, against, no_against)
     files = [run] if against is None else [run, against]
     candidate, *others = FileOptions.taken(options).read(*files)

@@ -15,6 +15,7 @@ from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
+from nbody_surrogate.files.output_path import check_distinct
 
 if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
@@ -73,6 +74,15 @@ def resume(
     restart = read_restart(file)
     note = _Note.of(restart, file)
     files = _named_files(note.files, file, output, render, report)
+    check_distinct(
+        [
+            ("file", file),
+            ("output", files.output),
+            ("output", files.reference),
+            ("render", files.picture),
+            ("report", files.report),
+        ]
+    )
     request = replace(
         note.request,
         checkpoint=file,

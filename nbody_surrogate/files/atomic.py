@@ -14,7 +14,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
@@ -268,10 +267,10 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         block, nothing is left of it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    part = folder.parent / f".{shortened(folder.name)}-{secrets.token_hex(TOKEN)}"
+    part.mkdir()  # by the umask, as every folder that the user makes
     try:
         yield part
-        part.chmod(0o755)  # `mkdtemp` makes it private
         part.rename(folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)

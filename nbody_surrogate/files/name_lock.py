@@ -7,6 +7,7 @@ files that it opens, so a lock on a growing file would keep its readers out.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -21,10 +22,20 @@ __all__ = ["NameLock", "lock", "lock_path", "shortened"]
 LONGEST = 200
 """Bytes of a name that are part of the names of its lock and parts; a system takes 255."""
 
+DIGITS = 16  # of a hash: enough that no two names of a folder share them
+
 
 def shortened(name: str) -> str:
-    """Return a name, or its beginning where a longer one made of it would be too long."""
-    return os.fsencode(name)[:LONGEST].decode(errors="ignore")
+    """Return a name, or its beginning and a hash where one made of it would be too long.
+
+    The hash is of the whole name, so that two that begin alike share neither lock nor parts. What
+    is returned then is longer than `LONGEST` itself, as no name is that is returned as it is.
+    """
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST:
+        return name
+    beginning = encoded[:LONGEST].decode(errors="ignore")
+    return f"{beginning}-{hashlib.sha256(encoded).hexdigest()[:DIGITS]}"
 
 
 def lock_path(path: Path) -> Path:
@@ -53,7 +64,7 @@ class NameLock:
     RunError
         If another process holds it.
     InputError
-        If the file that is locked is a link, or cannot be made.
+        If the file that is locked is a link, has content, or cannot be made.
     """
 
     def __init__(self, path: Path, parameter: str = "output", file: Path | None = None) -> None:
@@ -74,7 +85,7 @@ class NameLock:
             return
         with suppress(OSError):
             # held until it is removed, and never the file of another
-            if os.path.samestat(os.fstat(descriptor), self.file.lstat()):
+            if _is_lock(os.fstat(descriptor), self.file):
                 self.file.unlink()
         os.close(descriptor)
 
@@ -96,8 +107,13 @@ def _acquired(file: Path) -> int:
         descriptor = _opened(file)
         try:
             lock(descriptor)
+            found = os.fstat(descriptor)
             # who held it may have removed it since it was opened: then the lock is on nothing
-            if os.path.samestat(os.fstat(descriptor), file.lstat()):
+            if os.path.samestat(found, file.lstat()):
+                if not _is_lock(found, file):
+                    raise OSError(
+                        errno.EEXIST, f"{file.name!r} has content, as no lock has; move it"
+                    )
                 return descriptor
         except FileNotFoundError:
             pass
@@ -105,6 +121,11 @@ def _acquired(file: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _is_lock(found: os.stat_result, file: Path) -> bool:
+    """Whether an open file is still the one of that name, and empty as we make them."""
+    return found.st_size == 0 and os.path.samestat(found, file.lstat())
 
 
 def _opened(file: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,15 @@ from pathlib import Path
 from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.files.name_lock import NameLock
 
-__all__ = ["OTHERWISE", "CheckedPath", "check_output_file", "check_space", "held"]
+__all__ = [
+    "OTHERWISE",
+    "CheckedPath",
+    "check_distinct",
+    "check_output_file",
+    "check_space",
+    "held",
+    "parameter_of",
+]
 
 OTHERWISE = "choose another name or pass --overwrite"
 
@@ -24,12 +32,58 @@ class CheckedPath(os.PathLike[str]):
     path: Path
     lock: NameLock | None = field(default=None, compare=False)
     """Of whoever holds the name, and releases it, against other processes."""
+    parameter: str | None = field(default=None, compare=False)
+    """What the user calls it, for whoever fails to write it later."""
 
     def __fspath__(self) -> str:
         return os.fspath(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+def parameter_of(path: str | os.PathLike[str] | None, otherwise: str) -> str:
+    """Return what the user calls an output: as whoever checked it does, or else `otherwise`."""
+    named = path.parameter if isinstance(path, CheckedPath) else None
+    return otherwise if named is None else named
+
+
+def check_distinct(outputs: Iterable[tuple[str, str | os.PathLike[str] | None]]) -> None:
+    """Refuse outputs of one command that are one file: the last would replace the others.
+
+    To be called before anything is held or computed.
+
+    Parameters
+    ----------
+    outputs : iterable of tuple
+        What the user calls each, and its path; None where it is not asked for. The same file may
+        be named in several ways, as through a link to its folder.
+
+    Raises
+    ------
+    InputError
+        If two are the same file.
+    """
+    seen: dict[Path, str] = {}
+    for parameter, path in outputs:
+        if path is None:
+            continue
+        place = _place(Path(path))
+        if place in seen:
+            raise InputError(
+                f"`{seen[place]}` and `{parameter}` must be two files, got {os.fspath(path)!r} "
+                "for both"
+            )
+        seen[place] = parameter
+
+
+def _place(path: Path) -> Path:
+    """Return the one path of a file: a link in its own place is replaced, and not followed."""
+    try:
+        folder = os.path.realpath(path.parent)
+    except (OSError, ValueError):  # it is none at all, which its own check says
+        return path
+    return Path(folder, os.path.normcase(path.name))
 
 
 @contextmanager
@@ -64,7 +118,7 @@ def held(
         check()  # which says better what is wrong
         raise
     with lock:
-        yield CheckedPath(check(), lock)
+        yield CheckedPath(check(), lock, parameter)
 
 
 def check_output_file(
@@ -92,8 +146,8 @@ def check_output_file(
     Raises
     ------
     InputError
-        If the suffix is another, the folder missing or not writable, or `path` no file or there
-        already.
+        If the suffix is another, the name that of a lock, the folder missing or not writable, or
+        `path` no file or there already.
     """
     if isinstance(path, CheckedPath):
         return path.path
@@ -114,6 +168,8 @@ def _refuse(
             known = ", ".join(suffixes)
             one = "one of " if len(suffixes) > 1 else ""
             raise InputError(f"`{parameter}` must name a file ending in {one}{known}, {given}")
+        if file.name.startswith(".") and file.name.endswith(".lock"):
+            raise InputError(f"`{parameter}` must not be named as a lock is, {given}")
         if not file.parent.is_dir():
             raise InputError(
                 f"`{parameter}` must lie in an existing folder; create it first, {given}"

@@ -19,7 +19,7 @@ from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.hdf5 import atomic_hdf5
 from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import write_npy
-from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.files.output_path import check_output_file, parameter_of
 from nbody_surrogate.formats.h5md.whole import whole_h5md
 from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
@@ -75,7 +75,7 @@ def export(
     run = candidate.valid_part()
     if reference is not None:
         reference = as_ensemble(reference).valid_part(len(run.t))[0]
-    _WRITERS[file.suffix.lower()](file, run, reference, overwrite)
+    _WRITERS[file.suffix.lower()](file, run, reference, overwrite, parameter_of(path, "output"))
     return file
 
 
@@ -91,7 +91,7 @@ def check_export_path(path: str | os.PathLike[str], overwrite: bool = False) -> 
 
 
 def _write_extxyz(
-    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool, parameter: str
 ) -> None:
     del reference
     n, dimensions = run.x.shape[1:]
@@ -108,7 +108,7 @@ def _write_extxyz(
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
     if dimensions == 2:
         columns += " dimensions=2"  # or a start from this file would be one in space
-    with atomic_file(path, overwrite=overwrite) as stream:
+    with atomic_file(path, parameter, overwrite=overwrite) as stream:
         for t, x, v in zip(run.t, run.x, run.v, strict=True):
             stream.write(f"{n}\nProperties={columns} time={float(t)!r} {cell}\n".encode())
             velocities = np.pad(v, pad)
@@ -141,7 +141,9 @@ def _box(run: Trajectory) -> Box | None:
         return None
 
 
-def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
+def _write_npz(
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool, parameter: str
+) -> None:
     del reference
     arrays = {
         "t": run.t,
@@ -154,7 +156,7 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwr
         arrays["couplings"] = run.particles.couplings[0]
     NPZ.require(sum(each.nbytes for each in arrays.values()))
     with (
-        atomic_file(path, overwrite=overwrite) as file,
+        atomic_file(path, parameter, overwrite=overwrite) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
     ):
         for key, values in arrays.items():
@@ -164,10 +166,10 @@ def _write_npz(path: Path, run: Trajectory, reference: Trajectory | None, overwr
 
 
 def _write_vtkhdf(
-    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool, parameter: str
 ) -> None:
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
-    with atomic_hdf5(path, overwrite=overwrite) as file:
+    with atomic_hdf5(path, parameter, overwrite=overwrite) as file:
         _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
 
 
@@ -239,16 +241,18 @@ def _point_data(
     return found
 
 
-def _write_h5md(path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool) -> None:
+def _write_h5md(
+    path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool, parameter: str
+) -> None:
     del reference
     with (
         whole_h5md(path, run, _box(run)) as file,
-        atomic_path(path, overwrite=overwrite) as part,
+        atomic_path(path, parameter, overwrite=overwrite) as part,
     ):
         shutil.copyfile(file, part)
 
 
-_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None, bool], None]] = {
+_WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None, bool, str], None]] = {
     ".extxyz": _write_extxyz,
     ".h5": _write_h5md,
     ".npz": _write_npz,

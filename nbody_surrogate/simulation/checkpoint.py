@@ -222,18 +222,22 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
         If its folder is missing or not writable, or there is a file and `overwrite` is not given.
     """
     # before the file is looked for: of a run that is there, `resume` would be the wrong advice
-    # a `.part` is where an output grows: the two would write over each other
-    suffix = Path(path).suffix.lower()
-    if suffix in (".h5", ".part"):
-        raise InputError(
-            f"`checkpoint` must not end in {suffix!r}, as the output does, got {os.fspath(path)!r}"
-        )
+    _check_suffix(path)
     return check_output_file(
         path,
         "checkpoint",
         overwrite=overwrite,
         otherwise=f"go on with nbody-sim resume, {OTHERWISE}",
     )
+
+
+def _check_suffix(path: str | os.PathLike[str]) -> None:
+    # a `.part` is where an output grows: the two would write over each other
+    suffix = Path(path).suffix.lower()
+    if suffix in (".h5", ".part"):
+        raise InputError(
+            f"`checkpoint` must not end in {suffix!r}, as the output does, got {os.fspath(path)!r}"
+        )
 
 
 def held_restart(checkpoint: Checkpoint) -> AbstractContextManager[CheckedPath]:
@@ -247,6 +251,8 @@ def held_restart(checkpoint: Checkpoint) -> AbstractContextManager[CheckedPath]:
         If another process keeps it.
     """
     path, overwrite = checkpoint.path, checkpoint.overwrite
+    # before it is held: the run's own output, which is, has such a name
+    _check_suffix(path)
     return held(path, "checkpoint", lambda: check_restart_path(path, overwrite))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError, NBodyWarning
-from nbody_surrogate.files.output_path import CheckedPath
+from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.scene import write_scene_page
@@ -99,6 +99,7 @@ def render(
     RunError
         If the file cannot be written to its end.
     """
+    called = parameter_of(path, "render")
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))
@@ -113,7 +114,8 @@ def render(
     frame = _checked_frame(frame, len(lead.t))
     words = _title(candidate, alone=reference is None) if title is None else title
     if path is not None and (is_page(path) or is_data(path)):
-        return _write_other(path, candidate, reference, words, overwrite)
+        checked = CheckedPath(path, parameter=called)
+        return _write_other(checked, candidate, reference, words, overwrite)
     track = Track.of(candidate, "candidate")
     truth = None if reference is None else Track.of(reference, "reference")
     extras: dict[str, Any] = {
@@ -127,7 +129,7 @@ def render(
             show(scene, shots, fps)
         else:
             images = (scene.image(frame, camera) for frame, camera in shots)
-            write(path, images, len(shots), fps, overwrite)
+            write(path, images, len(shots), fps, overwrite, called)
     return path
 
 
@@ -149,14 +151,15 @@ def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path 
 
 
 def _write_other(
-    path: Path, candidate: Trajectory, reference: Trajectory | None, title: str, overwrite: bool
+    path: CheckedPath,
+    candidate: Trajectory,
+    reference: Trajectory | None,
+    title: str,
+    overwrite: bool,
 ) -> Path:
-    checked = CheckedPath(path)
-    if is_data(path):
-        return export(candidate, checked, reference=reference, overwrite=overwrite)
-    return write_scene_page(
-        candidate, checked, reference=reference, title=title, overwrite=overwrite
-    )
+    if is_data(path.path):
+        return export(candidate, path, reference=reference, overwrite=overwrite)
+    return write_scene_page(candidate, path, reference=reference, title=title, overwrite=overwrite)
 
 
 def _or(asked: bool | None, default: bool) -> bool:

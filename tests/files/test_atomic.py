@@ -185,12 +185,34 @@ def test_the_longest_name_has_parts(tmp_path):
         assert (tmp_path / name).read_bytes() == b"more"
 
 
+@pytest.mark.parametrize("keep_suffix", [False, True])
+@pytest.mark.parametrize("length", [199, 200, 201, 240])
+def test_names_that_begin_alike_have_parts_of_their_own(tmp_path, length, keep_suffix):
+    one, other = (tmp_path / f"{'n' * length}{last}.png" for last in "ab")
+    with renamed_at_end(one, keep_suffix=keep_suffix) as part:
+        assert is_part_of(one, part.name)
+        assert not is_part_of(other, part.name)
+        # what a long name is shortened to is that of no short one
+        assert not is_part_of(one.with_name("n" * 200), part.name)
+
+
 def test_a_folder_appears_whole(tmp_path):
     with atomic_folder(tmp_path / "deep" / "made") as part:
         (part / "a").write_text("x")
         assert not (tmp_path / "deep" / "made").exists()
     assert names(tmp_path / "deep") == ["made"]
-    assert (tmp_path / "deep" / "made").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o077, 0o700), (0o002, 0o775)])
+def test_a_folder_is_as_private_as_the_user_s_umask_says(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        with atomic_folder(tmp_path / ("n" * 255)) as part:
+            assert part.stat().st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
+    (made,) = tmp_path.iterdir()
+    assert made.stat().st_mode & 0o777 == mode
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()])

@@ -131,3 +131,33 @@ def test_a_name_as_long_as_a_system_takes_can_be_held(tmp_path):
     path.touch()
     with NameLock(path):
         assert len(names(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("length", [190, 200, 240])
+def test_names_that_begin_alike_have_locks_of_their_own(tmp_path, length):
+    beginning = "n" * length
+    with (
+        NameLock(tmp_path / f"{beginning}.h5"),
+        NameLock(tmp_path / f"{beginning}.reference.h5"),
+        NameLock(tmp_path / f"{beginning}"),
+        pytest.raises(RunError, match="another process"),
+    ):
+        NameLock(tmp_path / f"{beginning}.h5")
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("hold", [NameLock, sole_writer])
+def test_a_user_s_file_of_a_lock_s_name_is_refused_and_kept(tmp_path, hold):
+    place = tmp_path / "a"
+    place.mkdir()
+    file = place / LOCK if hold is sole_writer else lock_path(place)
+    file.write_text("important")
+    with pytest.raises(InputError, match=f"`output` .*'{file.name}' has content, as no"):
+        hold(place).__enter__()
+    assert file.read_text() == "important"
+
+
+def test_what_is_written_into_a_lock_that_is_held_is_kept(tmp_path):
+    with NameLock(tmp_path / "a") as lock:
+        lock.file.write_text("important")
+    assert lock.file.read_text() == "important"

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.files.output_path import check_output_file
+from nbody_surrogate.files.output_path import (
+    CheckedPath,
+    check_distinct,
+    check_output_file,
+    parameter_of,
+)
 from nbody_surrogate.formats.export import check_export_path
 from nbody_surrogate.formats.h5md import check_output_path
 from nbody_surrogate.simulation.checkpoint import check_restart_path
@@ -77,3 +82,37 @@ def test_a_line_break_in_a_name_stays_one_line():
 def test_another_suffix_is_told_the_ones_that_are_known():
     with pytest.raises(InputError, match=r"`figure`.*one of \.png, \.svg, got 'a\.bmp'"):
         check_output_file("a.bmp", "figure", (".png", ".svg"))
+
+
+@pytest.mark.parametrize("name", [".lock", ".a.h5.lock"])
+def test_the_name_of_a_lock_is_refused(name):
+    with pytest.raises(InputError, match=rf"`checkpoint` must not be named as a lock.*'{name}'"):
+        check_restart_path(name, True)
+
+
+@pytest.mark.parametrize("other", ["a", "./a", "folder/../a", "link/a", "{here}/a"])
+def test_two_outputs_in_one_place_are_refused(here, other):
+    (here / "folder").mkdir()
+    (here / "link").symlink_to(here)
+    other = other.format(here=here)
+    with pytest.raises(
+        InputError, match=r"^`render` and `report` must be two files, got '"
+    ) as said:
+        check_distinct([("output", "b"), ("render", "a"), ("x", None), ("report", other)])
+    assert other in str(said.value)
+    assert "\n" not in str(said.value)
+
+
+def test_outputs_in_places_of_their_own_are_let_pass(here):
+    (here / "folder").mkdir()
+    # a link's own name is what is replaced, and what it leads to stays
+    (here / "link").symlink_to("a")
+    check_distinct([("output", "a"), ("render", "folder/a"), ("report", "link"), ("x", None)])
+    check_distinct([("output", "a\0b/c"), ("render", "x" * 300), ("y", None), ("z", None)])
+
+
+def test_an_output_is_called_what_its_check_called_it():
+    assert parameter_of(CheckedPath(Path("a"), parameter="report"), "path") == "report"
+    assert parameter_of(CheckedPath(Path("a")), "path") == "path"
+    assert parameter_of("a", "path") == "path"
+    assert parameter_of(None, "path") == "path"

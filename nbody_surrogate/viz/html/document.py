@@ -54,7 +54,7 @@ def check_page_path(
     return check_output_file(path, parameter, (".html", ".htm"), overwrite)
 
 
-def write_page(path: Path, text: str, overwrite: bool = True) -> Path:
+def write_page(path: Path, text: str, overwrite: bool = True, parameter: str = "report") -> Path:
     """Write a page in one step.
 
     Raises
@@ -62,6 +62,6 @@ def write_page(path: Path, text: str, overwrite: bool = True) -> Path:
     RunError
         If it cannot be written, or is there and `overwrite` is False.
     """
-    with atomic_file(path, overwrite=overwrite) as stream:
+    with atomic_file(path, parameter, overwrite=overwrite) as stream:
         stream.write(text.encode())
     return path

@@ -19,6 +19,7 @@ from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
@@ -84,16 +85,17 @@ def write_report(
     RunError
         If it cannot be written to its end.
     """
-    file = check_page_path(path, overwrite, "path")
+    called = parameter_of(path, "path")
+    file = check_page_path(path, overwrite, called)
     candidate = as_ensemble(run)
     if reference is None:
         page = _page(candidate, None, None, drift_rows(candidate), command)
-        return write_page(file, page, overwrite)
+        return write_page(file, page, overwrite, called)
     truth = as_ensemble(reference, "reference")
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
     page = _page(candidate, truth, comparison, comparison_rows([comparison]), command)
-    return write_page(file, page, overwrite)
+    return write_page(file, page, overwrite, called)
 
 
 def _page(

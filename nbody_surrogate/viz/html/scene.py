@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
@@ -42,11 +43,12 @@ def write_scene_page(
     RunError
         If it cannot be written to its end.
     """
-    file = check_page_path(path, overwrite, "render")
+    called = parameter_of(path, "render")
+    file = check_page_path(path, overwrite, called)
     heading = f"<h1>{escape(title)}</h1>" if title else ""
     body = heading + scene_html(candidate, reference)
     script = scene_script(candidate, reference)
-    return write_page(file, document(title or "Trajectory", body, script), overwrite)
+    return write_page(file, document(title or "Trajectory", body, script), overwrite, called)
 
 
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:

@@ -15,7 +15,9 @@ PICTURES, MOVIES = (".png", ".jpg"), (".mp4", ".gif")
 PAGES, DATA = (".html",), (".vtkhdf",)
 
 
-def check_picture_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+def check_picture_path(
+    path: str | os.PathLike[str], overwrite: bool = False, parameter: str = "render"
+) -> Path:
     """Refuse a file that `render` could not write.
 
     Parameters
@@ -23,6 +25,8 @@ def check_picture_path(path: str | os.PathLike[str], overwrite: bool = False) ->
     path : path
     overwrite : bool
         Whether a file that is there already may be replaced.
+    parameter : str
+        What the user calls it.
 
     Returns
     -------
@@ -34,10 +38,10 @@ def check_picture_path(path: str | os.PathLike[str], overwrite: bool = False) ->
         If the extension is unknown, the folder is missing or not writable, the file exists and
         `overwrite` is False, or a movie is asked for without the libraries to write it.
     """
-    file = check_output_file(path, "render", PICTURES + MOVIES + PAGES + DATA, overwrite)
+    file = check_output_file(path, parameter, PICTURES + MOVIES + PAGES + DATA, overwrite)
     if is_movie(file) and not all(map(find_spec, ("imageio", "imageio_ffmpeg"))):
         raise InputError(
-            f"`render` needs imageio with ffmpeg for '{file}': "
+            f"`{parameter}` needs imageio with ffmpeg for '{file}': "
             "pip install 'nbody-surrogate[movie]', or write a .png"
         )
     return file

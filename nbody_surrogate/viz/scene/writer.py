@@ -46,7 +46,12 @@ def gif_delays(frames: int, fps: float) -> list[int]:
 
 
 def write(
-    path: Path, images: Iterator[Image], frames: int, fps: float, overwrite: bool = True
+    path: Path,
+    images: Iterator[Image],
+    frames: int,
+    fps: float,
+    overwrite: bool = True,
+    parameter: str = "render",
 ) -> None:
     """Write a picture (the first image) or a movie (all images), as the extension says.
 
@@ -60,6 +65,8 @@ def write(
         A rate that the format keeps.
     overwrite : bool
         Whether a file that is there may be replaced.
+    parameter : str
+        What messages call it.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def write(
         left behind then.
     """
     writers = {".mp4": _write_mp4, ".gif": _write_gif}
-    with atomic_path(path, "render", keep_suffix=True, overwrite=overwrite) as unfinished:
+    with atomic_path(path, parameter, keep_suffix=True, overwrite=overwrite) as unfinished:
         writers.get(path.suffix.lower(), _write_picture)(unfinished, images, frames, fps)
 
 
