@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
+
+if TYPE_CHECKING:
+    from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["export"]
 
@@ -51,9 +55,25 @@ def export(
     target = _target(run, output, trajectory, file_format)
     check_export_path(target, overwrite)
     (ensemble,) = FileOptions.taken(options).read(run, trajectory=trajectory)
+    _tell_unfinished(run, ensemble)
     exported(ensemble[0], target, overwrite=overwrite)
     if not quiet:
         echo(f"File: {target}")
+
+
+def _tell_unfinished(run: Path, ensemble: Ensemble) -> None:
+    """Warn of a run that is not done, whose frames by now look like those of a shorter one."""
+    from nbody_surrogate.formats.h5md import H5MDReader
+    from nbody_surrogate.formats.opening import is_foreign
+
+    if is_foreign(run):
+        return
+    with H5MDReader(run) as file:
+        if file.complete:
+            return
+    # as it was when the frames were read; the run may have gone on
+    for why in ensemble.info.message[:1]:
+        warnings.warn(NBodyWarning(f"{str(run)!r} is {why}"), stacklevel=2)
 
 
 def _target(run: Path, output: Path | None, trajectory: int, file_format: str | None) -> Path:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from nbody_surrogate import interruption
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import OutputError, echo, watched_output
 from nbody_surrogate.contracts.origin import culprit
 from nbody_surrogate.errors import (
     InterruptionError,
@@ -41,7 +41,8 @@ class OneLineErrors(click.RichGroup):
         # a surrogate may warn of the same thing in every segment
         warnings.simplefilter("once", NBodyWarning)
         try:
-            code = super().main(*args, **extra)
+            with watched_output():
+                code = super().main(*args, **extra)
         except BaseException as error:
             if interruption.interrupted():
                 # whatever Ctrl-C became on its way out; `start` says what it was
@@ -56,6 +57,9 @@ class OneLineErrors(click.RichGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise InterruptionError(interruption.message()) from None
+        # click would end without a word, for it can only be standard output to it
+        except BrokenPipeError as error:
+            raise RunError(_unexpected(error)) from error
         except Exception:
             raise
         # nothing of ours ends a program without a word, and code of others must not
@@ -68,6 +72,8 @@ def _explain(error: BaseException) -> NoReturn:
     debug = os.environ.get("NBODY_SURROGATE_DEBUG")
     if isinstance(error, click.ClickException):
         _stop(error.format_message(), error.exit_code)
+    if isinstance(error, OutputError) and error.closed:
+        sys.exit(error.exit_code)
     if isinstance(error, NBodyError):
         if isinstance(error, PluginError) and debug:
             raise error

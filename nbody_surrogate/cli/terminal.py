@@ -6,13 +6,88 @@ the user.
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar, cast, final
+
 import click
 
+from nbody_surrogate.errors import RunError
 from nbody_surrogate.printable import printable
 
-__all__ = ["echo"]
+__all__ = ["OutputError", "echo", "watched_output"]
+
+Result = TypeVar("Result")
+
+
+class OutputError(RunError):
+    """Standard output takes nothing more; `closed` where whoever read it has what he wanted."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+        self.closed = isinstance(error, BrokenPipeError)
 
 
 def echo(text: object, *, err: bool = False, nl: bool = True) -> None:
     """Print text to stdout or stderr as `printable` makes it."""
     click.echo(printable(str(text)), err=err, nl=nl)
+
+
+@contextmanager
+def watched_output() -> Iterator[None]:
+    """Tell what standard output fails with inside from the errors of files.
+
+    All that is printed is written by the end, so that the interpreter has nothing to complain of.
+
+    Raises
+    ------
+    OutputError
+    """
+    stdout = sys.stdout
+    if stdout is None:  # the program was started without any
+        yield
+        return
+    watched = _WatchedStream(stdout)
+    sys.stdout = cast(Any, watched)
+    try:
+        try:
+            yield
+        except SystemExit:  # after a help text
+            watched.flush()
+            raise
+        watched.flush()
+    finally:
+        sys.stdout = stdout
+
+
+@final
+class _WatchedStream:
+    """A stream of text, whose errors are named; all else of it is as it was."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return self._done(lambda: int(self._stream.write(text)))
+
+    def flush(self) -> None:
+        self._done(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _done(self, what: Callable[[], Result]) -> Result:
+        try:
+            return what()
+        except OSError as error:
+            self._drop()
+            raise OutputError(error) from None
+
+    def _drop(self) -> None:
+        """Let what is left in the buffer go nowhere, or the interpreter would fail by it again."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)

@@ -105,6 +105,8 @@ def round_trip(reference: Ensemble, candidate: Ensemble) -> Ensemble:
     next one of theirs.
     """
     t = reference.t
+    if len(t) < 2:  # the start, which both have
+        return reference
     inside = candidate.t[(candidate.t > t[0]) & (candidate.t < t[-1])]
     knots = np.concatenate([t[:1], inside, t[-1:]])
     # times of one frame that differ by rounding are one knot
@@ -123,9 +125,14 @@ def own_frames(reference: Ensemble, candidate: Ensemble) -> Bool[np.ndarray, " T
 def _at(run: Ensemble, t: Float64[np.ndarray, " T"]) -> Ensemble:
     from scipy.interpolate import CubicHermiteSpline
 
+    valid = run.valid[..., None, None]
+    if not all(np.isfinite(y).all(where=valid) for y in (run.x, run.v)):
+        raise InputError("runs must be finite in their valid frames to be interpolated")
+    # frames that are not valid may be NaN, which SciPy takes none of; nothing is made of them
+    known_x, known_v = (np.where(valid | np.isfinite(y), y, 0.0) for y in (run.x, run.v))
     good = tuple(int((t <= end).sum()) for end in run.t[run.valid_frames - 1] + _slack(run.t, t))
     at = np.clip(t, run.t[0], run.t[-1])  # within rounding; outside, a cubic extrapolates
-    cubic = CubicHermiteSpline(run.t, run.x, run.v, axis=1)
+    cubic = CubicHermiteSpline(run.t, known_x, known_v, axis=1)
     x = cubic(at)
     v = cubic(at, 1)
     if at[0] == run.t[0]:  # the start is demanded to the bit, and the spline may round it

@@ -18,6 +18,7 @@ from nbody_surrogate.comparison.distributions import (
 from nbody_surrogate.comparison.errors import MSE_FRAMES, Errors, InterpolationError
 from nbody_surrogate.comparison.lyapunov import Twins
 from nbody_surrogate.comparison.pairing import Pairing, pair_up
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known_median
 from nbody_surrogate.results.metrics import (
@@ -242,6 +243,8 @@ def compare(
     InputError
         If they are not runs of the same starts.
     """
+    if twins is not None:
+        demand_kind("twins", twins, Twins, "what `twins_of` returns, or None")
     pair = pair_up(
         as_ensemble(reference, "reference"),
         as_ensemble(candidate, "candidate"),

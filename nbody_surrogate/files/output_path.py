@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.files.name_lock import NameLock
 
@@ -151,6 +152,7 @@ def check_output_file(
     """
     if isinstance(path, CheckedPath):
         return path.path
+    demand_path(parameter, path)
     _refuse(path, parameter, suffixes, overwrite, otherwise)
     return Path(path)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
@@ -63,6 +64,7 @@ def export(
     RunError
         If it cannot be written to its end, or a file has come there meanwhile.
     """
+    demand_kind("candidate", candidate, Trajectory, "a Trajectory, one of those of an Ensemble")
     file = check_export_path(path, overwrite)
     if reference is not None and reference.x.shape != candidate.x.shape:
         raise InputError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
@@ -64,6 +65,7 @@ def read_initial(
     FileFormatError
         If the file is damaged.
     """
+    demand_path("initial", path)
     name = f"`initial` {os.fspath(path)!r}"
     file, added = _existing(path, name), supplements or Supplements()
     try:

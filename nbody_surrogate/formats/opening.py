@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, NBodyWarning
 from nbody_surrogate.formats.agreement import in_agreement
@@ -95,7 +96,7 @@ def read_run(
     FileFormatError
         If the file is missing, damaged or of a kind that is not read.
     """
-    file = Path(path)
+    file = demand_path("path", path)
     if not is_foreign(file):
         if strict:
             _refuse_additions([file], supplements, frame_dt)

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from nbody_surrogate.contracts.arguments import demand_whole
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import system_from
+from nbody_surrogate.results.frame_arrays import demand_frames
 from nbody_surrogate.results.guard_report import GuardReport
 
 if TYPE_CHECKING:
@@ -129,6 +131,11 @@ class Trajectory:
     info : RunInfo
     label_error : ndarray, shape (T,), or None
         Of a verified run, as described for `Ensemble`.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or times are not finite or do not grow.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -137,6 +144,9 @@ class Trajectory:
     particles: Particles
     info: RunInfo
     label_error: Float64[np.ndarray, " T"] | None = None
+
+    def __post_init__(self) -> None:
+        demand_frames(self, "(T, N, D)")
 
     @property
     def valid_frames(self) -> int:
@@ -219,7 +229,7 @@ class Ensemble:
     Raises
     ------
     InputError
-        If shapes disagree.
+        If shapes disagree, or times are not finite or do not grow.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -230,16 +240,7 @@ class Ensemble:
     label_error: Float64[np.ndarray, "B T"] | None = None
 
     def __post_init__(self) -> None:
-        shape = (*self.particles.charges.shape[:1], len(self.t), *self.particles.charges.shape[1:])
-        if self.x.shape != self.v.shape or self.x.shape[:3] != shape:
-            raise InputError(
-                f"`x` and `v` must have shape (B, T, N, D) with (B, T, N) = {shape}, "
-                f"got {self.x.shape} and {self.v.shape}"
-            )
-        if self.label_error is not None and self.label_error.shape != shape[:2]:
-            raise InputError(
-                f"`label_error` must have shape (B, T) = {shape[:2]}, got {self.label_error.shape}"
-            )
+        demand_frames(self, "(B, T, N, D)")
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -274,14 +275,21 @@ class Ensemble:
         Parameters
         ----------
         frames : int, optional
-            How many to return; by default up to the last that is data in any trajectory.
+            How many to return, at least 1; by default up to the last that is data in any
+            trajectory.
 
         Returns
         -------
         Ensemble
             Itself, where all frames are data and wanted.
+
+        Raises
+        ------
+        InputError
+            If `frames` is no whole number, or less than 1.
         """
-        kept = slice(0, int(self.valid_frames.max()) if frames is None else frames)
+        last = int(self.valid_frames.max()) if frames is None else demand_whole("frames", frames, 1)
+        kept = slice(0, last)
         data = self.valid[:, kept, None, None]
         if data.size == self.valid.size and data.all():
             return self

@@ -40,6 +40,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from nbody_surrogate.contracts.arguments import demand_kind, demand_path
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.environment.versions import versions
@@ -80,11 +81,26 @@ class Checkpoint:
         Plain values, which come back from the file.
     overwrite : bool
         Replace a file that is there when the run starts.
+
+    Raises
+    ------
+    InputError
+        If the path is none, or the note holds what JSON does not.
     """
 
     path: str | os.PathLike[str]
     note: Mapping[str, Any] = field(default_factory=dict)
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        demand_path("checkpoint", self.path)
+        demand_kind("note", self.note, Mapping, "a mapping of plain values")
+        try:
+            json.dumps(dict(self.note))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"`note` must hold plain values, as JSON has them, got others: {one_line(error)}"
+            ) from None
 
 
 class _Section(BaseModel):
@@ -264,7 +280,7 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
     FileFormatError
         If it is missing, damaged or of a newer format.
     """
-    file = Path(path)
+    file = demand_path("path", path)
     try:
         raw = read_bounded(file, RESTART.largest)
         arrays = load_arrays(raw)

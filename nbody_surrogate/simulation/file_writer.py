@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import final
 
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.h5md import H5MDWriter
 from nbody_surrogate.simulation.checkpoint import Checkpoint
@@ -27,11 +28,21 @@ class Output:
         Replace an existing file.
     checkpoint : path_like or Checkpoint, optional
         A restart file, replaced at each segment's boundary, from which `resume` goes on.
+
+    Raises
+    ------
+    InputError
+        If one is no path.
     """
 
     path: str | os.PathLike[str]
     overwrite: bool = False
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        demand_path("output", self.path)
+        if self.checkpoint is not None and not isinstance(self.checkpoint, Checkpoint):
+            demand_path("checkpoint", self.checkpoint)
 
 
 @final

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from nbody_surrogate.errors import InputError
 
@@ -126,8 +126,10 @@ def as_observers(given: Observer | Progress | Iterable[Observer | Progress]) -> 
     InputError
         If one is neither.
     """
-    several = [given] if isinstance(given, Observer) or callable(given) else given
-    observers = []
+    several: list[Any] = [given]
+    if isinstance(given, Iterable) and not (isinstance(given, Observer) or callable(given)):
+        several = list(given)
+    observers: list[Observer] = []
     for each in several:
         if isinstance(each, Observer):
             observers.append(each)

@@ -13,6 +13,8 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.memory import demand_memory, frame_bytes
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
@@ -31,6 +33,24 @@ def demand_frames_memory(start: State, frames: int, runs: int = 1) -> None:
     needed = runs * frame_bytes(batch, frames + 1, n, dimensions)
     what = f"{frames} `frames` of {batch} `trajectories` with {n} particles"
     demand_memory(needed, what, "use a shorter `duration`, or fewer of them at a time")
+
+
+def _frame_times(problem: Problem, frames: int) -> Float64[np.ndarray, " T"]:
+    """Return the times of all frames, each of which must be later than the one before.
+
+    Raises
+    ------
+    InputError
+        If rounding makes some of them equal.
+    """
+    # products, as in `Problem.time`: a running sum would drift from the frames' own times
+    t = problem.t0 + np.arange(frames + 1) * problem.dt
+    if not (np.isfinite(t[-1]) and (t[1:] > t[:-1]).all()):
+        raise InputError(
+            f"`dt` {number_text(problem.dt)} is lost in the rounding of times near "
+            f"t = {number_text(float(t[-1]))}; use a larger one, fewer frames, or start at t = 0"
+        )
+    return t
 
 
 @final
@@ -85,6 +105,7 @@ class Recorder:
         batch, n, dimensions = start.x.shape
         demand_frames_memory(start, frames)
         self.integrator, self.problem, self.info = integrator, carry.problem, info
+        self._t = _frame_times(carry.problem, frames)
         self.carry: Carry | None = carry
         self.frames, self.done, self.wall_time = frames, 0, 0.0
         # not filled: memory that is not touched costs nothing, and nobody reads beyond `done`
@@ -172,6 +193,4 @@ class Recorder:
     def ensemble(self) -> Ensemble:
         """Return the result."""
         problem: Problem = self.problem
-        # products, as in `Problem.time`: a running sum would drift from the frames' own times
-        t = problem.t0 + np.arange(self.frames + 1) * problem.dt
-        return Ensemble(t, self.x, self.v, problem.particles, self.info, self.label_error)
+        return Ensemble(self._t, self.x, self.v, problem.particles, self.info, self.label_error)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from nbody_surrogate.contracts.arguments import demand_kind, demand_number, demand_whole
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Segment, Tick
@@ -94,11 +95,13 @@ def simulate(
     RunError
         If another process writes to the same output or restart file, or nothing can be written.
     """
-    if frames < 1:
-        raise InputError(f"`frames` must be at least 1, got {frames}")
+    demand_kind("system", system, AbstractSystem, "a system such as make_system(...) returns")
+    demand_kind("state", state, State, "a State")
+    demand_kind("particles", particles, Particles, "Particles")
+    frames = demand_whole("frames", frames, 1)
     demand_frames_memory(state, frames, 2 if verify else 1)
     own = as_observers(observers)
-    dt = system.spec.frame_dt if dt is None else dt
+    dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
     tight = sharper(method) if verify else None
     # from here on whatever may be refused is, before a file is made or a frame computed
@@ -108,7 +111,7 @@ def simulate(
         refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
     monitor = None
     if guard is not None:
-        guard = Guard(guard) if isinstance(guard, str) else guard
+        guard = guard if isinstance(guard, Guard) else Guard(guard)
         guard.check(system)
         monitor = GuardMonitor(guard, method, carry.problem, state, frames)
     with ExitStack() as held:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
@@ -100,6 +101,9 @@ def render(
         If the file cannot be written to its end.
     """
     called = parameter_of(path, "render")
+    demand_kind("candidate", candidate, Trajectory, "a Trajectory, one of those of an Ensemble")
+    if reference is not None:
+        demand_kind("reference", reference, Trajectory, "a Trajectory, or None")
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))

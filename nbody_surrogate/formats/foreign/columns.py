@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.formats.foreign.content import Content, flat, same_columns
+from nbody_surrogate.formats.foreign.particle_order import sorted_rows
 
 __all__ = ["NAMES", "content_of"]
 
@@ -23,7 +24,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 """Quantities to the names of their columns, in lower case: of ASE, OVITO, LAMMPS and ourselves."""
 
-CONSTANT = ("charges", "masses", "couplings", "species")
+CONSTANT = ("charges", "masses", "couplings", "species", "id")
 
 
 def content_of(
@@ -57,6 +58,7 @@ def content_of(
         name: np.stack([each[name] for each in read]) for name in read[0] if name not in CONSTANT
     }
     constant: dict[str, Any] = {name: _constant(name, read) for name in read[0] if name in CONSTANT}
+    constant.pop("id", None)  # it has done its work
     if "species" in constant:
         constant["species"] = tuple(str(each)[:40] for each in constant["species"])
     if dimensions == 2:
@@ -75,12 +77,9 @@ def _quantities(columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             found[quantity] = values
     if "x" not in found:
         raise ValueError("it holds no positions")
-    number = found.pop("id", None)
-    if number is None:
+    if "id" not in found:
         return found
-    if len(np.unique(number)) < len(number):
-        raise ValueError("two particles have the same id")
-    order = np.argsort(number, kind="stable")
+    order = sorted_rows(found["id"])
     # couplings are between particles, so that both axes are in the order of the file
     return {
         name: values[order][:, order] if name == "couplings" else values[order]
@@ -105,5 +104,6 @@ def _shaped(quantity: str, values: np.ndarray) -> np.ndarray:
 def _constant(name: str, read: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
     first = read[0][name]
     if any(not np.array_equal(first, each[name]) for each in read):
-        raise ValueError(f"its {name} change with time, which those of a run do not")
+        named = "ids of particles" if name == "id" else name
+        raise ValueError(f"its {named} change with time, which those of a run do not")
     return first

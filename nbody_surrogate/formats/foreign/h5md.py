@@ -23,6 +23,7 @@ from nbody_surrogate.formats.foreign.content import (
     read_errors,
     same_columns,
 )
+from nbody_surrogate.formats.foreign.particle_order import ParticleOrder
 
 __all__ = ["MAX_RATIO", "SMALL_BYTES", "plain_dataset", "plain_member", "read_foreign_h5md"]
 
@@ -106,6 +107,7 @@ class _Group:
             raise ValueError("its particles are not in a group")
         self._group = group
         self._units: dict[str, str] = {}
+        self._order, self._particles = ParticleOrder(), 0
 
     def content(self, frame: int | None) -> Content:
         names = [name for name in NAMES["x"] if name in self._group]
@@ -122,6 +124,8 @@ class _Group:
             number = checked_frame(frame, frames)
             rows = slice(number, number + 1)
         t = self._times(names[0], frames)
+        self._particles = position.shape[-2]
+        self._order = ParticleOrder(self._ids(names[0], frames))
         x = self._series("x", names[0], rows, frames)
         assert x is not None  # its element is there
         return Content(
@@ -173,9 +177,29 @@ class _Group:
             if length != frames or not _same(self._times(name, length), self._times(clock, frames)):
                 raise ValueError(f"{name!r} is not at the times of the positions")
             self._note_unit(name, dataset)
+            if dataset.ndim != (3 if moving else 2) or dataset.shape[-2] != self._particles:
+                raise ValueError(f"{name!r} has shape {dataset.shape}")
             values = dataset[rows] if moving else dataset[()][None]
-            found.append(np.asarray(values, np.float64))
+            found.append(np.asarray(self._order.of_frames(values, rows), np.float64))
         return same_columns(quantity, found)
+
+    def _ids(self, clock: str, frames: int) -> np.ndarray | None:
+        """Read the particles' numbers of all frames, so that a frame is read as all of them are."""
+        shape = (frames, self._particles)
+        if "id" not in self._group:
+            return None
+        dataset, moving = self._element("id")
+        if not moving:
+            ids = np.repeat(np.atleast_1d(dataset[()])[None], frames, axis=0)
+        elif not _same(self._times("id", len(dataset)), self._times(clock, frames)):
+            raise ValueError("'id' is not at the times of the positions")
+        else:
+            ids = dataset[()]
+        if ids.shape != shape:
+            raise ValueError(f"its ids have shape {ids.shape}, for {shape[1]} particles")
+        if np.any(ids == _placeholder(dataset)):
+            raise ValueError("it lacks particles in some frames, whose ids are placeholders")
+        return ids
 
     def _constant(self, quantity: str, rows: slice, frames: int) -> np.ndarray | None:
         found = []
@@ -184,16 +208,35 @@ class _Group:
                 continue
             dataset, moving = self._element(name)
             self._note_unit(name, dataset)
-            found.append(np.asarray(_unchanged(name, dataset, moving, rows, frames), np.float64))
+            values = self._unchanged(name, dataset, moving, rows, frames)
+            found.append(np.asarray(values, np.float64))
         return same_columns(quantity, found)
 
     def _species(self, rows: slice, frames: int) -> tuple[str, ...] | None:
         if "species" not in self._group:
             return None
         dataset, moving = self._element("species")
-        values = _unchanged("species", dataset, moving, rows, frames)
+        values = self._unchanged("species", dataset, moving, rows, frames)
         # ZnH5MD keeps them as 11.0
         return tuple(f"{each:g}" for each in np.asarray(values, np.float64))
+
+    def _unchanged(
+        self, name: str, dataset: Any, moving: bool, rows: slice, frames: int
+    ) -> np.ndarray:
+        """Read what a run has once, of a file that may have it for each frame."""
+        if dataset.shape[moving:] != (self._particles,):
+            raise ValueError(f"{name!r} has shape {dataset.shape}")
+        if not moving:
+            return self._order.of_particles(dataset[()])
+        if len(dataset) == frames:
+            values = self._order.of_frames(dataset[rows], rows)
+        elif self._order.changes:
+            raise ValueError(f"{name!r} is not at the times of the positions")
+        else:
+            values = np.array([self._order.of_particles(each) for each in dataset[()]])
+        if not len(values) or np.any(values != values[0]):
+            raise ValueError(f"its {name!r} changes with time, which that of a run does not")
+        return np.asarray(values[0])
 
     def _periodic(self) -> bool:
         box = plain_member(self._group, "box")
@@ -203,14 +246,11 @@ class _Group:
         )
 
 
-def _unchanged(name: str, dataset: Any, moving: bool, rows: slice, frames: int) -> np.ndarray:
-    """Read what a run has once, of a file that may have it for each frame."""
-    if not moving:
-        return np.asarray(dataset[()])
-    values = dataset[rows] if len(dataset) == frames else dataset[()]
-    if not len(values) or np.any(values != values[0]):
-        raise ValueError(f"its {name!r} changes with time, which that of a run does not")
-    return np.asarray(values[0])
+def _placeholder(dataset: Any) -> float:
+    """Return the number that stands for no particle: a fill value which a program has chosen."""
+    chosen = dataset.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    # 0 is what HDF5 fills with where nobody chooses, and the number of many a first particle
+    return float(dataset.fillvalue) if chosen and dataset.fillvalue != 0 else math.nan
 
 
 def _decimal(times: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -93,7 +94,12 @@ def _values(name: str, text: str, content: Content, read_other: ReadOther) -> np
             raise InputError(f"`{name}` must hold 1 or {n} numbers, got {len(words)}")
         return np.broadcast_to(np.array(words, np.float64), (n,)).copy()
     if all(re.fullmatch(rf"[^=]+={NUMBER}", word) for word in words):
-        return _by_species(name, dict(word.split("=") for word in words), content)
+        pairs = [(key.strip(), number) for key, number in (word.split("=") for word in words)]
+        given = dict(pairs)
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if twice:
+            raise InputError(f"`{name}` must name each species once, {twice[0]!r} is there twice")
+        return _by_species(name, given, content)
     return _of_file(name, text, content, read_other)
 
 

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, one_line
 from nbody_surrogate.files.hdf5 import (
@@ -116,7 +117,7 @@ class H5MDReader:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, limit: int = MAX_BYTES) -> None:
-        self.path = Path(path)
+        self.path = demand_path("path", path)
         self._limit = limit
         with reported(self.path):
             if not self.path.is_file():
@@ -160,6 +161,8 @@ class H5MDReader:
         self.t = floats_at(self._group(0), "position/time", (announced,))[: self.frames]
         if not np.isfinite(self.t).all():
             raise ValueError("its times are not finite")
+        if not (np.diff(self.t) > 0).all():
+            raise ValueError("its times do not grow from frame to frame")
         self.info = self._with_valid_frames(self._read_info(ours))
 
     def _read_shape(self, ours: Any) -> tuple[int, int, int, int]:

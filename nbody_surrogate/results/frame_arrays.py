@@ -1,0 +1,77 @@
+"""What the arrays of a run must be: frames at growing times, all of the same particles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.errors import InputError
+
+__all__ = ["demand_frames"]
+
+
+def demand_frames(run: Any, axes: str) -> None:
+    """Demand that `t`, `x`, `v`, `label_error` and particles fit; frames may hold NaN.
+
+    Parameters
+    ----------
+    run : Trajectory or Ensemble
+    axes : {"(T, N, D)", "(B, T, N, D)"}
+        Of `x` and `v`.
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, or times are not finite or do not grow.
+    """
+    batch, n = _demand_arrays(run)
+    if axes.startswith("(B"):
+        _demand_shapes(run, axes, (batch, len(run.t), n))
+        return
+    if batch != 1:
+        raise InputError(f"`particles` must be those of one trajectory, B = 1, got B = {batch}")
+    _demand_shapes(run, axes, (len(run.t), n))
+
+
+def _demand_arrays(run: Any) -> tuple[int, int]:
+    """Demand numbers in arrays, and times in order; return (B, N) of the particles."""
+    for name in ("t", "x", "v"):
+        values = getattr(run, name)
+        demand_kind(name, values, np.ndarray, "an array")
+        if values.dtype.kind not in "fiu":
+            raise InputError(f"`{name}` must be an array of real numbers, got {values.dtype}")
+    demand_kind("particles", run.particles, Particles, "Particles")
+    t = run.t
+    if t.ndim != 1 or not len(t):
+        raise InputError(f"`t` must have shape (T,), with T at least 1, got {t.shape}")
+    # NaN compares as false; one pass over a few thousand numbers
+    if not (np.isfinite(t[[0, -1]]).all() and (t[1:] > t[:-1]).all()):
+        raise InputError(f"`t` must be finite and grow from frame to frame, got {_disorder(t)}")
+    batch, n = run.particles.charges.shape
+    return batch, n
+
+
+def _disorder(t: np.ndarray) -> str:
+    if not np.isfinite(t).all():
+        at = int(np.argmin(np.isfinite(t)))
+        return f"{t[at]} at frame {at}"
+    at = int(np.argmin(t[1:] > t[:-1])) + 1
+    return f"{t[at]} at frame {at}, after {t[at - 1]}"
+
+
+def _demand_shapes(run: Any, axes: str, leading: tuple[int, ...]) -> None:
+    known = len(leading)
+    if run.x.shape != run.v.shape or run.x.ndim != known + 1 or run.x.shape[:known] != leading:
+        names = axes.replace(", D", "")
+        raise InputError(
+            f"`x` and `v` must have shape {axes} with {names} = {leading}, "
+            f"got {run.x.shape} and {run.v.shape}"
+        )
+    if run.label_error is not None and run.label_error.shape != leading[:-1]:
+        names = "(B, T)" if known > 2 else "(T,)"
+        raise InputError(
+            f"`label_error` must have shape {names} = {leading[:-1]}, got {run.label_error.shape}"
+        )
