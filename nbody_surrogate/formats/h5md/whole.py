@@ -13,7 +13,9 @@ import h5py
 import numpy as np
 
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.files.hdf5 import FLOAT, INTEGER, allocate
+from nbody_surrogate.errors import RunError, one_line
+from nbody_surrogate.files.hdf5 import FLOAT, INTEGER, STRUCTURE, allocate, require_room
+from nbody_surrogate.files.output_path import check_file_size
 from nbody_surrogate.formats.h5md.layout import EXPORTED, OURS, trajectory_name
 from nbody_surrogate.formats.h5md.writer import H5MDWriter
 from nbody_surrogate.results.trajectory import Trajectory
@@ -51,6 +53,13 @@ def whole_h5md(path: Path, run: Trajectory, box: Box | None = None) -> Iterator[
     with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         file = Path(folder) / "run.h5"
         _write(file, run, box)
+        size = file.stat().st_size + _added_bytes(run)
+        check_file_size(path, size)
+        try:
+            require_room(file, size)
+        except OSError as error:
+            said = f"`output` {str(path)!r} cannot be written: {one_line(error)}"
+            raise RunError(said) from None
         with h5py.File(file, "r+", libver="earliest", locking=False) as root:
             _complete(root, run, box)
         yield file
@@ -71,6 +80,12 @@ def _write(file: Path, run: Trajectory, box: Box | None) -> None:
         errors = None if run.label_error is None else run.label_error[None]
         writer.write(np.pad(run.x[None], pad), np.pad(run.v[None], pad), errors)
         writer.finish(info)
+
+
+def _added_bytes(run: Trajectory) -> int:
+    """Bytes that `_complete` adds at most, all numbers being of 8 bytes."""
+    frames, n, _ = run.x.shape
+    return STRUCTURE + 8 * frames * (3 * n + 3)
 
 
 def _complete(root: Any, run: Trajectory, box: Box | None) -> None:
