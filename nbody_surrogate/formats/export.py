@@ -180,7 +180,7 @@ def _vtkhdf_bytes(run: Trajectory, error: bool) -> int:
     cells = 3 * n + 8
     steps = frames * 50  # some two dozen arrays, of which a few have several columns
     couplings = 0 if run.particles.couplings is None else run.particles.couplings[0].size
-    return 2 * STRUCTURE + 8 * (points + cells + steps + couplings)
+    return int(2 * STRUCTURE + 8 * (points + cells + steps + couplings))
 
 
 def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> None:
