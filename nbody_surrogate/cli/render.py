@@ -28,7 +28,7 @@ __all__ = ["render"]
     help="A .png, .jpg, .mp4, .gif, .html or .vtkhdf file.  [default: a window]",
 )
 @click.option("--trajectory", type=int, default=0, show_default=True, help="Of several.")
-@click.option("--frame", type=int, default=-1, show_default=True, help="Of a picture.")
+@click.option("--frame", type=int, help="Of a picture.  [default: the last valid one]")
 @click.option("--trail", type=int, default=24, show_default=True, help="Frames.")
 @click.option("--size", type=(int, int), help="Pixels.  [default: 1600 1200; of a movie 1280 720]")
 @click.option("--fps", type=float, default=20.0, show_default=True, help="Of a movie.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["report"]
 
@@ -44,6 +45,8 @@ def report(
     from nbody_surrogate.viz.html.document import check_page_path
     from nbody_surrogate.viz.html.report import write_report
 
+    if quiet:
+        warnings.simplefilter("ignore", NBodyWarning)
     if output is None:
         if not run.name:
             raise InputError(f"`run` must be an H5MD file, got '{run}'")

@@ -22,6 +22,7 @@ ordinary error. The file gets its final name once it is whole and on the disk.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     FLOAT,
     INTEGER,
+    STRUCTURE,
     allocate,
     check_size,
     create_hdf5,
@@ -136,7 +138,8 @@ def _arrays(data: ShardData) -> dict[str, np.ndarray]:
 
 def _lay_out(path: Path, data: ShardData, shapes: dict[str, Any]) -> dict[str, int]:
     """Create the file without its arrays, and say where they belong."""
-    with create_hdf5(path, made=True) as root:
+    size = STRUCTURE + len(data.spec) + 8 * sum(map(math.prod, shapes.values()))
+    with create_hdf5(path, size + data.sample.nbytes, made=True) as root:
         allocate(root, "format", FORMAT, INTEGER)
         allocate(root, "spec", data.spec.encode(), text_type(len(data.spec)))
         allocate(root, "first", data.first, INTEGER)

@@ -9,6 +9,7 @@ What does not pass raises a `ValueError`, or what h5py raises.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +21,14 @@ import numpy as np
 from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.files.atomic import atomic_path
 from nbody_surrogate.files.limits import PROVENANCE
+from nbody_surrogate.files.new_file import create_file, open_existing
 
 __all__ = [
     "DAMAGE",
     "FLAG",
     "FLOAT",
     "INTEGER",
+    "STRUCTURE",
     "allocate",
     "atomic_hdf5",
     "check_size",
@@ -42,6 +45,7 @@ __all__ = [
     "open_integers",
     "open_text",
     "open_texts",
+    "require_room",
     "text_at",
     "text_type",
 ]
@@ -53,31 +57,74 @@ FLAG = np.dtype("i1")  # 0 or 1; HDF5 itself has no truth values, only enumerati
 REDUCED = b"1"
 """The unit of all numbers that are read."""
 
+STRUCTURE = 2**16
+"""Bytes that HDF5's own tables take at most in a file of a few dozen objects."""
+
+RESERVED_AT_MOST = 64 * 2**20
+"""Bytes that are reserved as a trial: disks that cannot reserve any are written to instead."""
+
 DAMAGE = (OSError, LookupError, RuntimeError, ValueError, TypeError, ArithmeticError, MemoryError)
 """What h5py and the checks raise over a damaged file. `InputError` is a `ValueError`."""
 
 
-def create_hdf5(path: Path, *, made: bool = False) -> Any:
+def require_room(path: Path, size: int) -> None:
+    """Demand that a file that is there can grow to `size` bytes; it stays as it is.
+
+    HDF5 must never meet a full disk or a limit on the size of files: what it could not write it
+    keeps, tries again when the process ends, and may bring it down.
+
+    Raises
+    ------
+    OSError
+        If it cannot.
+    """
+    with open_existing(path) as file:
+        descriptor = file.fileno()
+        before = os.fstat(descriptor).st_size
+        try:
+            os.ftruncate(descriptor, max(size, before))
+            # a size alone takes no room yet; macOS and Windows have no such call
+            if size > before and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(descriptor, before, min(size - before, RESERVED_AT_MOST))
+        finally:
+            os.ftruncate(descriptor, before)
+
+
+def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
     """Create an HDF5 file, of the version of the format that every reader knows.
 
     Parameters
     ----------
     path : Path
         Nothing may be there, be it a link that leads nowhere.
+    size : int
+        Bytes that it will have at most.
     made : bool
         Whether it is the empty file of `renamed_at_end`, which is filled.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or not so large.
     """
+    if not made:
+        create_file(path).close()
+    require_room(path, size)
     # on a file that is new nobody else has a lock, and some disks know none
-    return h5py.File(path, "w" if made else "x", libver="earliest", locking=False)
+    return h5py.File(path, "w", libver="earliest", locking=False)
 
 
 @contextmanager
-def atomic_hdf5(path: Path, parameter: str = "output", *, overwrite: bool = True) -> Iterator[Any]:
+def atomic_hdf5(
+    path: Path, size: int, parameter: str = "output", *, overwrite: bool = True
+) -> Iterator[Any]:
     """Give a new HDF5 file, which has its name only when the block has ended well.
 
     Parameters
     ----------
     path : Path
+    size : int
+        Bytes that it will have at most.
     parameter : str
         What messages call it.
     overwrite : bool
@@ -89,11 +136,10 @@ def atomic_hdf5(path: Path, parameter: str = "output", *, overwrite: bool = True
         If it cannot be written, or may not be replaced; nothing is left of it.
     """
     try:
-        with (
-            atomic_path(path, parameter, overwrite=overwrite) as part,
-            h5py.File(part, "w", locking=False) as file,
-        ):
-            yield file
+        with atomic_path(path, parameter, overwrite=overwrite) as part:
+            require_room(part, size)
+            with h5py.File(part, "w", locking=False) as file:
+                yield file
     except RuntimeError as error:  # HDF5 raises either over a full disk
         said = f"`{parameter}` {str(path)!r} cannot be written: {one_line(error)}"
         raise RunError(said) from None

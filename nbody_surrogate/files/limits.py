@@ -13,7 +13,7 @@ from nbody_surrogate.errors import InputError, NBodyError
 
 __all__ = [
     *("CHECKPOINT", "CONFIG", "EVALUATION", "FOREIGN_TEXT", "FRAMES", "JSON", "Limit", "MANIFEST"),
-    *("NPZ", "PROVENANCE", "RESTART", "TOML", "WEIGHTS"),
+    *("NPZ", "PROVENANCE", "RESTART", "TOML", "WEIGHTS", "in_words"),
 ]
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30  # bytes

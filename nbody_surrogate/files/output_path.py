@@ -11,12 +11,14 @@ from pathlib import Path
 
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.errors import InputError, one_line
+from nbody_surrogate.files.limits import in_words
 from nbody_surrogate.files.name_lock import NameLock
 
 __all__ = [
     "OTHERWISE",
     "CheckedPath",
     "check_distinct",
+    "check_file_size",
     "check_output_file",
     "check_space",
     "held",
@@ -193,10 +195,32 @@ def _refuse(
 
 
 def check_space(path: Path, needed: int) -> None:
-    """Raise `InputError` where `needed` bytes do not fit on the disk."""
+    """Raise `InputError` where a file of `needed` bytes does not fit on the disk, or may not be."""
+    check_file_size(path, needed)
     free = shutil.disk_usage(path.parent).free
     if needed > free:
         raise InputError(
             f"`output` {str(path)!r} needs {needed / 2**30:.3g} GiB, its disk has "
             f"{free / 2**30:.3g} GiB left: choose fewer frames or another disk"
         )
+
+
+def check_file_size(path: Path, needed: int) -> None:
+    """Raise `InputError` where this process may write no file of `needed` bytes."""
+    largest = _largest_file()
+    if largest is not None and needed > largest:
+        raise InputError(
+            f"`output` {str(path)!r} would take {in_words(needed)}, and this process may write "
+            f"files of {in_words(largest)} at most: raise that limit, which `ulimit -f` shows, or "
+            "choose less to write"
+        )
+
+
+def _largest_file() -> int | None:
+    """Bytes that the system lets a file of this process have, or None where it sets no limit."""
+    try:
+        import resource  # not on Windows, which has no such limit
+    except ImportError:
+        return None
+    soft, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return None if soft == resource.RLIM_INFINITY else soft

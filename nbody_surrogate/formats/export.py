@@ -17,10 +17,10 @@ from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
-from nbody_surrogate.files.hdf5 import atomic_hdf5
+from nbody_surrogate.files.hdf5 import STRUCTURE, atomic_hdf5
 from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import write_npy
-from nbody_surrogate.files.output_path import check_output_file, parameter_of
+from nbody_surrogate.files.output_path import check_output_file, check_space, parameter_of
 from nbody_surrogate.formats.h5md.whole import whole_h5md
 from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
@@ -171,8 +171,20 @@ def _write_vtkhdf(
     path: Path, run: Trajectory, reference: Trajectory | None, overwrite: bool, parameter: str
 ) -> None:
     """Write PolyData of VTKHDF 2.0: one vertex for each particle, the same cells in each step."""
-    with atomic_hdf5(path, parameter, overwrite=overwrite) as file:
+    size = _vtkhdf_bytes(run, reference is not None)
+    check_space(path, size)
+    with atomic_hdf5(path, size, parameter, overwrite=overwrite) as file:
         _fill_vtkhdf(file.create_group("VTKHDF"), run, reference)
+
+
+def _vtkhdf_bytes(run: Trajectory, error: bool) -> int:
+    """Bytes that the file of a run takes at most, all numbers being of 8 bytes."""
+    frames, n, _ = run.x.shape
+    points = frames * n * (13 if error else 9)
+    cells = 3 * n + 8
+    steps = frames * 50  # some two dozen arrays, of which a few have several columns
+    couplings = 0 if run.particles.couplings is None else run.particles.couplings[0].size
+    return int(2 * STRUCTURE + 8 * (points + cells + steps + couplings))
 
 
 def _fill_vtkhdf(root: Any, run: Trajectory, reference: Trajectory | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
@@ -25,6 +26,7 @@ from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, is_movie, is_page
 from nbody_surrogate.viz.scene.scene import Scene
+from nbody_surrogate.viz.scene.shown import common_frames, is_stopped, shown_part, stop_notes
 from nbody_surrogate.viz.scene.tracks import Track, finite
 from nbody_surrogate.viz.scene.window import check_display, show
 from nbody_surrogate.viz.scene.writer import kept_rate, kept_size, write
@@ -40,7 +42,7 @@ def render(
     path: str | os.PathLike[str] | None = None,
     *,
     reference: Trajectory | None = None,
-    frame: int = -1,
+    frame: int | None = None,
     trail: int = 24,
     window_size: tuple[int, int] | None = None,
     title: str | None = None,
@@ -54,7 +56,8 @@ def render(
     The reference is drawn solid. The candidate is a ring around each of its particles, with a thin
     pale trail and a line to where the reference has that particle; without a reference it is drawn
     solid itself. Flat trajectories (D = 2) are seen from above. Particles without a finite position
-    are left out; a run that stopped early stands still from there on, and the picture says so.
+    are left out. Only frames that are valid in both are drawn: a movie of runs of which one stopped
+    early ends there, and says so.
 
     Parameters
     ----------
@@ -67,7 +70,8 @@ def render(
     reference : Trajectory, optional
         What the candidate is held against: the same particles at the same times.
     frame : int
-        Of a picture; counted from the end where negative. The others show all frames.
+        Of a picture; counted from the end where negative. By default the last that is valid in
+        both. The others show all of these.
     trail : int
         Frames that the trails reach back; 0 for none.
     window_size : tuple of int, optional
@@ -112,19 +116,32 @@ def render(
         size, fps = _kept(path, size, fps)
     if reference is not None:
         _check_same(candidate, reference)
-    lead = candidate if reference is None else reference
-    _check_drawable(lead)
-    check_colouring(colouring, reference is not None)
-    frame = _checked_frame(frame, len(lead.t))
-    words = _title(candidate, alone=reference is None) if title is None else title
-    if path is not None and (is_page(path) or is_data(path)):
+    if path is not None and is_data(path):
         checked = CheckedPath(path, parameter=called)
-        return _write_other(checked, candidate, reference, words, overwrite)
-    track = Track.of(candidate, "candidate")
-    truth = None if reference is None else Track.of(reference, "reference")
+        return export(candidate, checked, reference=reference, overwrite=overwrite)
+    whole = [candidate] if reference is None else [candidate, reference]
+    frames = common_frames(*whole)
+    frame = _checked_frame(frame, frames, candidate.t)
+    for note in stop_notes(*whole):
+        _tell(f"{note}; only frames that are valid are drawn")
+    runs = shown_part(*whole)
+    _check_drawable(runs[-1])
+    check_colouring(colouring, reference is not None)
+    words = _title(candidate, alone=reference is None) if title is None else title
+    if path is not None and is_page(path):
+        checked = CheckedPath(path, parameter=called)
+        return write_scene_page(
+            candidate, checked, reference=reference, title=words, overwrite=overwrite
+        )
+    track = Track.of(runs[0], "candidate", stopped=is_stopped(candidate))
+    truth = None
+    if reference is not None:
+        truth = Track.of(runs[1], "reference", stopped=is_stopped(reference))
     extras: dict[str, Any] = {
         "scale": scale_of(colouring, track, truth),
-        "inset": energy_errors(candidate, reference) if _or(inset, movie) else None,
+        "inset": energy_errors(runs[0], None if truth is None else runs[1])
+        if _or(inset, movie)
+        else None,
         "off_screen": path is not None,
     }
     with _quiet_vtk(), Scene(track, truth, trail, size, words, **extras) as scene:
@@ -152,18 +169,6 @@ def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path 
         return check_picture_path(path, overwrite)
     check_display()
     return None
-
-
-def _write_other(
-    path: CheckedPath,
-    candidate: Trajectory,
-    reference: Trajectory | None,
-    title: str,
-    overwrite: bool,
-) -> Path:
-    if is_data(path.path):
-        return export(candidate, path, reference=reference, overwrite=overwrite)
-    return write_scene_page(candidate, path, reference=reference, title=title, overwrite=overwrite)
 
 
 def _or(asked: bool | None, default: bool) -> bool:
@@ -226,9 +231,18 @@ def _tell(words: str) -> None:
     warnings.warn(words, NBodyWarning, stacklevel=3)
 
 
-def _checked_frame(frame: int, frames: int) -> int:
+def _checked_frame(frame: int | None, valid: int, t: np.ndarray) -> int:
+    """Return the number of a frame, of which the first `valid` can be shown."""
+    if frame is None:
+        return valid - 1
+    frames = len(t)
     if not -frames <= index(frame) < frames:
         raise InputError(f"`frame` must be from {-frames} to {frames - 1}, got {frame}")
+    if frame % frames >= valid:
+        raise InputError(
+            f"`frame` {frame} is not valid: the last that is valid is {valid - 1}, at "
+            f"t = {number_text(float(t[valid - 1]))}; choose an earlier one, or leave it out"
+        )
     return frame % frames
 
 

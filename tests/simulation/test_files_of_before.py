@@ -1,8 +1,8 @@
 """Restart files and runs that the release 0.1.0 wrote: without identifiers, reports as JSON.
 
 Each folder of the archive holds a run of two trajectories of two particles, 12 frames, leapfrog of
-one sub-step, seed 3, killed after frame 7, or frame 2; segments are 5 frames. The one in ``command``
-is of `nbody-sim run`: one trajectory, 60 frames, killed after frame 50.
+one sub-step, seed 3, killed after frame 7, or frame 2; segments are 5 frames. In ``command`` is one
+of `nbody-sim run`: one trajectory, 60 frames, killed after frame 50.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ from nbody_surrogate.datasets.shard import ShardReader, shard_name
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.files.folder_lock import sole_writer
+from nbody_surrogate.files.hdf5 import STRUCTURE
+from nbody_surrogate.files.output_path import check_file_size
 from nbody_surrogate.files.sha256 import file_hash
 from nbody_surrogate.parallel.limits import check_workers
 from nbody_surrogate.parallel.processes import run_here, run_on_workers
@@ -131,6 +133,8 @@ class _Generation:
         missing = [part for name, part in self.parts.items() if name not in self.records]
         self.made = self.spec.trajectories - sum(map(len, missing))
         check_space(self.folder, sum(map(len, missing)) * self._bytes_each())
+        longest = max(map(len, missing), default=0)
+        check_file_size(self.folder / shard_name(0), STRUCTURE + longest * self._bytes_each())
 
         def tick(trajectories: int) -> None:
             self.made += trajectories

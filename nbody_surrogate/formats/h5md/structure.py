@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +17,7 @@ from nbody_surrogate.files.hdf5 import (
     FLAG,
     FLOAT,
     INTEGER,
+    STRUCTURE,
     allocate,
     create_hdf5,
     group_at,
@@ -27,7 +29,12 @@ from nbody_surrogate.files.hdf5 import (
     open_text,
     text_type,
 )
-from nbody_surrogate.formats.h5md.guard_arrays import GuardPlaces, create_guard, find_guard
+from nbody_surrogate.formats.h5md.guard_arrays import (
+    GuardPlaces,
+    create_guard,
+    find_guard,
+    guard_bytes,
+)
 from nbody_surrogate.formats.h5md.layout import (
     FORMAT,
     FRAMES_WRITTEN,
@@ -40,7 +47,10 @@ from nbody_surrogate.formats.h5md.layout import (
 )
 from nbody_surrogate.formats.h5md.reader import reported
 
-__all__ = ["DataOffsets", "create_structure", "find_offsets"]
+__all__ = ["DataOffsets", "create_structure", "find_offsets", "run_bytes"]
+
+OBJECTS = 12 * 2**10
+"""Bytes that the objects of one trajectory take at most, without their numbers."""
 
 UNIT = np.bytes_("1")
 
@@ -96,7 +106,10 @@ def create_structure(
         Those that a guard watches.
     """
     shape = (particles.batch, len(times), particles.n, dimensions)
-    with create_hdf5(path, made=True) as root:
+    size = run_bytes(shape, label_error, segments, room + len(start))
+    if particles.couplings is not None:
+        size += particles.couplings.nbytes
+    with create_hdf5(path, size, made=True) as root:
         _write_metadata(root)
         # what H5MD has no place for
         ours = root.create_group(OURS)
@@ -122,6 +135,27 @@ def create_structure(
             guard,
             valid,
         )
+
+
+def run_bytes(shape: tuple[int, ...], label_error: bool, segments: int, texts: int) -> int:
+    """Bytes that the file of a run takes at most, couplings apart.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, T, N, D).
+    label_error : bool
+    segments : int
+        Those that a guard watches.
+    texts : int
+        Bytes of its provenance.
+    """
+    batch, frames, n, _ = shape
+    # which frames are data, a byte each, and what a verified run says of them
+    observables = batch * frames * (9 if label_error else 1)
+    # the objects of each trajectory; times and steps, which all share; charges and masses
+    tables = STRUCTURE + OBJECTS * batch + 32 * frames + 16 * batch * n
+    return 16 * math.prod(shape) + observables + guard_bytes(batch, segments) + texts + tables
 
 
 def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:

@@ -13,8 +13,12 @@ import h5py
 import numpy as np
 
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.files.hdf5 import FLOAT, INTEGER, allocate
+from nbody_surrogate.errors import RunError, one_line
+from nbody_surrogate.files.hdf5 import FLOAT, INTEGER, STRUCTURE, allocate, require_room
+from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.layout import EXPORTED, OURS, trajectory_name
+from nbody_surrogate.formats.h5md.provenance import provenance_bytes
+from nbody_surrogate.formats.h5md.structure import run_bytes
 from nbody_surrogate.formats.h5md.writer import H5MDWriter
 from nbody_surrogate.results.trajectory import Trajectory
 
@@ -48,9 +52,18 @@ def whole_h5md(path: Path, run: Trajectory, box: Box | None = None) -> Iterator[
     RunError
         If it cannot be written.
     """
+    frames, n, _ = run.x.shape
+    texts = provenance_bytes(1)
+    most = run_bytes((1, frames, n, 3), run.label_error is not None, 0, texts)
+    check_space(path, most + _added_bytes(run))
     with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         file = Path(folder) / "run.h5"
         _write(file, run, box)
+        try:
+            require_room(file, file.stat().st_size + _added_bytes(run))
+        except OSError as error:
+            said = f"`output` {str(path)!r} cannot be written: {one_line(error)}"
+            raise RunError(said) from None
         with h5py.File(file, "r+", libver="earliest", locking=False) as root:
             _complete(root, run, box)
         yield file
@@ -71,6 +84,12 @@ def _write(file: Path, run: Trajectory, box: Box | None) -> None:
         errors = None if run.label_error is None else run.label_error[None]
         writer.write(np.pad(run.x[None], pad), np.pad(run.v[None], pad), errors)
         writer.finish(info)
+
+
+def _added_bytes(run: Trajectory) -> int:
+    """Bytes that `_complete` adds at most, all numbers being of 8 bytes."""
+    frames, n, _ = run.x.shape
+    return STRUCTURE + 8 * int(frames) * (3 * int(n) + 3)
 
 
 def _complete(root: Any, run: Trajectory, box: Box | None) -> None:

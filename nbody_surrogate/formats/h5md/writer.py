@@ -31,10 +31,9 @@ from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.files.output_path import check_space
-from nbody_surrogate.formats.h5md.guard_arrays import guard_bytes
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
 from nbody_surrogate.formats.h5md.run_path import held_output
-from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
+from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets, run_bytes
 from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import RunInfo
 
@@ -48,13 +47,10 @@ def check_disk_space(
 
     `label_error` and `segments` are as for `H5MDWriter`.
     """
-    # which frames are data, a byte each, and what a verified run says of them
-    observables = math.prod(shape[:2]) * (9 if label_error else 1)
-    guard = guard_bytes(shape[0], segments)
-    frames, provenance = 16 * math.prod(shape), provenance_bytes(shape[0])
-    check_space(Path(path), frames + observables + guard + provenance)
+    texts = provenance_bytes(shape[0])
+    check_space(Path(path), run_bytes(shape, label_error, segments, texts))
     # not of what the disk does not hold either: that is the sooner mended
-    FRAMES.require(frames, f"of shape (B, T, N, D) = {shape}")
+    FRAMES.require(16 * math.prod(shape), f"of shape (B, T, N, D) = {shape}")
 
 
 @final

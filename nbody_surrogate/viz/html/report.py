@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -18,7 +19,7 @@ from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
@@ -26,6 +27,7 @@ from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.document import check_page_path, document, write_page
 from nbody_surrogate.viz.html.scene import scene_html, scene_script
+from nbody_surrogate.viz.scene.shown import stop_notes
 
 __all__ = ["sentence", "write_report"]
 
@@ -88,10 +90,12 @@ def write_report(
     called = parameter_of(path, "path")
     file = check_page_path(path, overwrite, called)
     candidate = as_ensemble(run)
-    if reference is None:
+    truth = None if reference is None else as_ensemble(reference, "reference")
+    for note in stop_notes(candidate, *([] if truth is None else [truth])):
+        warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=2)
+    if truth is None:
         page = _page(candidate, None, None, drift_rows(candidate), command)
         return write_page(file, page, overwrite, called)
-    truth = as_ensemble(reference, "reference")
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
     page = _page(candidate, truth, comparison, comparison_rows([comparison]), command)
@@ -132,10 +136,13 @@ def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
     if not comparison.normalised_rmse:
         return " ".join([*said, comparison.verdict])
     error = comparison.normalised_rmse[-1]
-    end = "last frame compared" if comparison.validity else "end"
+    last = number_text(float(comparison.curves.t[-1]))
+    end, whole = "end", "the whole run"
+    if comparison.validity:
+        end, whole = f"last frame compared, t = {last}", f"all that is compared, up to t = {last}"
     if math.isinf(comparison.valid_time):
         said.append(
-            "Its positions stay with the reference for the whole run: they are off by "
+            f"Its positions stay with the reference for {whole}: they are off by "
             f"{_percent(error)} of the cloud's spread at the {end}."
         )
     else:

@@ -145,7 +145,8 @@ function nbodyScene(root, data) {
     slider.value = String(at);
     slider.setAttribute("aria-valuetext", clock.textContent);
     const frame = Math.round(at);
-    note.textContent = rival ? "position RMSE " + data.rmse[frame] : "";
+    const error = rival ? "position RMSE " + data.rmse[frame] : "";
+    note.textContent = [error, frame === frames - 1 ? data.stopped : ""].filter(Boolean).join(", ");
     const first = seen.find((item) => item.i === 0);
     canvas.dataset.frame = at.toFixed(2);
     canvas.dataset.first = first ? first.x.toFixed(2) + "," + first.y.toFixed(2) : "";

@@ -17,6 +17,7 @@ from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
+from nbody_surrogate.viz.scene.shown import is_stopped, shown_part
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
 __all__ = ["scene_html", "scene_script", "write_scene_page"]
@@ -81,7 +82,9 @@ def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
 
 def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]:
     """Gather what the script takes; of a long run, frames at equal distances."""
-    runs = [candidate] if reference is None else [reference, candidate]
+    whole = [candidate] if reference is None else [reference, candidate]
+    runs = shown_part(*whole)
+    candidate = runs[-1]
     frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs))
     tracks = [Track.of(run, "run").at(frames) for run in runs]
     around = all_around(tracks[0], None if reference is None else tracks[1], TRAIL)
@@ -101,7 +104,8 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
         "sizes": tracks[0].sizes.tolist(),
         "colours": np.round(255 * tracks[0].colours()).tolist(),
         "tracks": [{"name": track.name, "x": _packed(track.x)} for track in tracks],
-        "rmse": [] if reference is None else _errors(candidate, reference, frames),
+        "rmse": [] if reference is None else _errors(candidate, runs[0], frames),
+        "stopped": ", ".join(f"{run.info.label} stopped here" for run in whole if is_stopped(run)),
     }
 
 
@@ -119,5 +123,4 @@ def _packed(x: np.ndarray) -> str:
 def _errors(candidate: Trajectory, reference: Trajectory, frames: np.ndarray) -> list[str]:
     with np.errstate(over="ignore", invalid="ignore"):
         values = rmse(reference.x[None, frames], candidate.x[None, frames])[0]
-    valid = frames < min(candidate.valid_frames, reference.valid_frames)
-    return [f"{v:.2g}" if there else "none" for v, there in zip(values, valid, strict=True)]
+    return [f"{v:.2g}" for v in values]

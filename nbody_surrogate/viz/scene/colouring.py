@@ -90,7 +90,6 @@ def scale_of(colouring: str, candidate: Track, reference: Track | None) -> Scale
         return Scale("speed", values, low, high, False)
     if colouring == "error" and reference is not None:
         values = np.linalg.norm(candidate.x - reference.x, axis=2)
-        values[min(candidate.last, reference.last) + 1 :] = np.nan  # one stands still
         low, high = _ends(values[values > 0])
         return Scale("position error", values, max(low, high * 10**-DECADES), high, True)
     return None

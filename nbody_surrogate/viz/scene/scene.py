@@ -86,6 +86,7 @@ class Scene:
         self._overlay.text(title, (margin, top), 38, INK, bold=True)
         self._clock = self._overlay.text("", (right, top), 38, INK, right=True)
         self._note = self._overlay.text("", (right, top - 60 * unit), 24, FAINT_INK, right=True)
+        self._ends = self._end_words(right, top - 112 * unit)
         self._reserve(right, top)
         colours = (INK,) if reference is None else (INK, FAINT_INK)
         self._mark = None if inset is None else inset.draw(self._overlay, colours)
@@ -96,11 +97,21 @@ class Scene:
         overlay, t = self._overlay, self._lead.t
         clock = max((Clock.of(t).text(float(each)) for each in (t[0], t[-1])), key=len)
         overlay.reserve(self._clock, clock, (right, top), right=True)
-        tracks = [self._candidate, self._lead]
         note = "" if self._reference is None else "position RMSE 1.2e-05"
-        stopped = [_stopped(track) for track in tracks if track.last < len(t) - 1]
-        for words in (note, *stopped):
-            overlay.reserve(self._note, words, (right, top - 60 * overlay.unit), right=True)
+        overlay.reserve(self._note, note, (right, top - 60 * overlay.unit), right=True)
+
+    def _end_words(self, right: float, height: float) -> list[pv.Text]:
+        """Write which runs stopped, for the last frame; movies keep its room throughout."""
+        unit, tracks = (
+            self._overlay.unit,
+            {id(each): each for each in (self._candidate, self._lead)},
+        )
+        return [
+            self._overlay.text(
+                _stopped(each), (right, height - 48 * i * unit), 32, ERROR, right=True
+            )
+            for i, each in enumerate(track for track in tracks.values() if track.stopped)
+        ]
 
     def view(self) -> View:
         """Return the shape of the picture, and what words and charts leave of it."""
@@ -145,6 +156,8 @@ class Scene:
             self._mark.move(float(lead.t[frame]))
         self._clock.input = Clock.of(lead.t).text(float(lead.t[frame]))
         self._note.input = self._remark(frame)
+        for words in self._ends:
+            words.SetVisibility(frame == len(lead.t) - 1)
 
     def look(self, camera: Camera) -> None:
         """Move the view to a camera."""
@@ -200,13 +213,9 @@ class Scene:
 
     def _comparable(self, frame: int) -> Bool[np.ndarray, " N"]:
         both = (self._lead, self._candidate)
-        reached = frame <= min(track.last for track in both)
-        return np.asarray(both[0].finite(frame) & both[1].finite(frame) & reached)
+        return np.asarray(both[0].finite(frame) & both[1].finite(frame))
 
     def _remark(self, frame: int) -> str:
-        for track in (self._candidate, self._lead):
-            if frame > track.last:
-                return _stopped(track)
         both = self._comparable(frame)
         lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
         if self._reference is None or not both.any():
@@ -272,7 +281,7 @@ class Scene:
 
 
 def _stopped(track: Track) -> str:
-    return f"{track.name} stopped at {Clock.of(track.t).text(float(track.t[track.last]))}"
+    return f"{track.name} stopped at {Clock.of(track.t).text(float(track.t[-1]))}"
 
 
 def _hazed(colours: np.ndarray, haze: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:

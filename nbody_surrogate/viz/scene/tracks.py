@@ -33,8 +33,8 @@ class Track:
     charges : ndarray, shape (N,)
     sizes : ndarray, shape (N,)
         Radii relative to a particle of median mass.
-    last : int
-        The last frame that the run reached; it stands still from there on.
+    stopped : bool
+        Whether the run went no further than the last frame, though it was to.
     name : str
         Of its method.
     """
@@ -45,11 +45,11 @@ class Track:
     dimensions: int
     charges: Float64[np.ndarray, " N"]
     sizes: Float64[np.ndarray, " N"]
-    last: int
+    stopped: bool
     name: str
 
     @classmethod
-    def of(cls, trajectory: Trajectory, name: str) -> Track:
+    def of(cls, trajectory: Trajectory, name: str, stopped: bool = False) -> Track:
         """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
         pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
         masses = trajectory.particles.masses[0]
@@ -61,14 +61,13 @@ class Track:
             charges=trajectory.particles.charges[0],
             # Cube roots, as of balls of one density, as far as all are seen and none hides others.
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
-            last=trajectory.valid_frames - 1,
+            stopped=stopped,
             name=str(trajectory.info.method.get("integrator", name)),
         )
 
     def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
         """Return the track at some frames only, in increasing order."""
-        last = max(0, int(np.searchsorted(frames, self.last, side="right")) - 1)
-        return replace(self, t=self.t[frames], x=self.x[frames], v=self.v[frames], last=last)
+        return replace(self, t=self.t[frames], x=self.x[frames], v=self.v[frames])
 
     def colours(self, pale: float = 0.0) -> Float64[np.ndarray, "N 3"]:
         """Warm for positive, cool for negative charges, greyer the weaker; `pale` adds white."""
@@ -89,8 +88,7 @@ class Track:
 
     def path(self, frame: int, trail: int) -> Float64[np.ndarray, "P N 3"]:
         """Return the way up to a frame, from `trail` frames before: cubic Hermite in x and v."""
-        end = min(frame, self.last)
-        window = slice(max(0, end - trail), end + 1)
+        window = slice(max(0, frame - trail), frame + 1)
         x = self.x[window]
         v = self.v[window]
         h = np.diff(self.t[window])[:, None, None, None]
