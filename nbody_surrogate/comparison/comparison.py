@@ -125,6 +125,8 @@ class Comparison:
         if not (self.reaches_end and self.covered["candidate"] > 0):
             # of runs of one frame there is nothing that could have failed
             return np.nan if self.validity else 1.0
+        if not self.covered["reference"] > 0:  # one frame, which costs nothing and tells nothing
+            return np.nan
         reference = max(self.wall_time["reference"], SHORTEST)
         candidate = max(self.wall_time["candidate"], SHORTEST)
         return reference / candidate * (self.covered["candidate"] / self.covered["reference"])
