@@ -139,7 +139,8 @@ class Comparison:
             who = self.reference if unknown[0] == "reference" else self.candidate
             return f"No speeds are compared: nobody knows how long {who} took."
         if math.isnan(ratio):
-            who = self.candidate if self.reaches_end else self.reference
+            started = self.reaches_end and self.covered["reference"] > 0
+            who = self.candidate if started else self.reference
             what = "no valid frame after its start" if self.reaches_end else "not reached its end"
             return f"No speeds are compared: {who} has {what}."
         factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")

@@ -44,7 +44,7 @@ def ended(*arguments):
 
 
 @PLACES
-@pytest.mark.parametrize("arguments", [("models", "list"), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize("arguments", [("plugins", "list"), ("--help",)], ids=" ".join)
 def test_one_line_or_none(monkeypatch, capsys, arguments, place, said):
     with place() as stream:
         monkeypatch.setattr(sys, "stdout", stream)
