@@ -125,6 +125,8 @@ class Comparison:
         if not (self.reaches_end and self.covered["candidate"] > 0):
             # of runs of one frame there is nothing that could have failed
             return np.nan if self.validity else 1.0
+        if not self.covered["reference"] > 0:  # one frame, which costs nothing and tells nothing
+            return np.nan
         reference = max(self.wall_time["reference"], SHORTEST)
         candidate = max(self.wall_time["candidate"], SHORTEST)
         return reference / candidate * (self.covered["candidate"] / self.covered["reference"])
@@ -137,7 +139,8 @@ class Comparison:
             who = self.reference if unknown[0] == "reference" else self.candidate
             return f"No speeds are compared: nobody knows how long {who} took."
         if math.isnan(ratio):
-            who = self.candidate if self.reaches_end else self.reference
+            started = self.reaches_end and self.covered["reference"] > 0
+            who = self.candidate if started else self.reference
             what = "no valid frame after its start" if self.reaches_end else "not reached its end"
             return f"No speeds are compared: {who} has {what}."
         factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nbody_surrogate import compare, make_integrator, make_system, simulate
+from nbody_surrogate import InputError, compare, make_integrator, make_system, simulate
 from nbody_surrogate.comparison.table import comparison_table
+from refusals import refused
 
 
 def run_of(dt, duration=3.0, method="dop853", **options):
@@ -71,3 +72,33 @@ def test_a_stopped_candidate_is_interpolated_up_to_its_last_valid_frame(truth):
     assert found.horizons == pytest.approx((0.5, 1.0, 1.5))
     assert found.valid_time == pytest.approx(1.5)
     assert found.drifts["candidate"]["energy"] < 1e-7
+
+
+def test_a_reference_of_one_frame_is_compared_at_the_start(truth):
+    found = compare(
+        truth.valid_part(1), run_of(0.1, method="leapfrog", substeps=2), interpolate=True
+    )
+    assert found.duration == 0
+    assert found.curves.t.tolist() == [0.0]
+    assert [each.distance.median for each in found.distributions] == [0.0] * len(
+        found.distributions
+    )
+    whose = "dop853 (rtol 1e-09) has no valid frame after its start"
+    assert whose in found.verdict
+    assert found.verdict in str(comparison_table(found))
+
+
+def test_frames_that_are_no_data_may_be_nan(truth):
+    stopped = replace(truth, info=replace(truth.info, good=(21,)))
+    other = run_of(0.05)
+    frozen = compare(other, stopped, interpolate=True)
+    nan = compare(other, stopped.valid_part(len(truth.t)), interpolate=True)
+    assert np.isnan(stopped.valid_part(len(truth.t)).x).any()
+    assert nan.to_dict() == frozen.to_dict()
+
+
+def test_a_valid_frame_that_is_nan_is_refused(truth):
+    x = truth.x.copy()
+    x[0, 3] = np.nan
+    with refused(InputError, "finite in their valid frames"):
+        compare(run_of(0.05), replace(truth, x=x), interpolate=True)

@@ -173,6 +173,7 @@ def test_charges_are_given_in_four_ways(tmp_path, monkeypatch, values, expected)
         ({"charges": "1,2"}, ["`charges`", "1 or 4 numbers", "got 2"]),
         ({"charges": "A=1"}, ["`charges`", "'B' is missing"]),
         ({"charges": "A=1,B=2,C=3"}, ["`charges`", "'C'", "no species"]),
+        ({"charges": "A=1,B=2, A=3"}, ["`charges`", "'A' is there twice", "once"]),
         ({"charges": "one"}, ["`charges`", "SPECIES=NUMBER", "'one'"]),
         ({"charges": "inf"}, ["`charges`"]),
         ({"charges": "plain.xyz"}, ["`charges`", "holds no charges"]),
