@@ -31,10 +31,10 @@ def test_runs_of_other_times_are_told_how_to_be_compared():
 
 
 def test_a_misused_command_leaves_no_empty_folder():
-    bad(1, "compare", "missing.h5", "other.h5")
+    bad(MISUSE, "compare", "missing.h5", "other.h5")
     assert not Path("runs").exists()
     Path("runs").mkdir()
-    bad(1, "compare", "missing.h5", "other.h5")
+    bad(MISUSE, "compare", "missing.h5", "other.h5")
     assert Path("runs").exists()
 
 

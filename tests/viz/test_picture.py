@@ -209,7 +209,7 @@ def test_a_stopped_run_is_shown_up_to_its_last_valid_frame_and_says_so(tmp_path:
         told = picture(run, tmp_path, reference=stopped)
     assert np.array_equal(picture(short, tmp_path, reference=short)[60:], told[60:])
     for frame in (6, 11, -1):
-        with pytest.raises(InputError, match="`frame` .* not valid: the last that is valid is 5"):
+        with pytest.raises(InputError, match=r"`frame` .* not valid: the last that is valid is 5"):
             picture(stopped, tmp_path, frame=frame)
 
 
