@@ -74,7 +74,9 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     warnings.simplefilter("ignore", NBodyWarning)
     reference, candidates = _from_files(files, options) if files else _from_methods(options)
     twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
-    found = _Found.of(reference, candidates, twins, why, options["interpolate"])
+    # what does not fit is named as it was given
+    given = dict(zip(candidates, map(str, files[1:]) if files else candidates, strict=True))
+    found = _Found.of(reference, candidates, twins, why, options["interpolate"], given)
     _report(found, base, options)
     # last: all that can be said has been, though it is no ground truth any more
     if lines := reference.info.failures(reference.info.label):
@@ -98,6 +100,7 @@ class _Found:
         twins: Twins | None,
         no_floor: str | None,
         interpolate: bool,
+        given: dict[str, str],
     ) -> _Found:
         from nbody_surrogate.comparison.comparison import compare as compared
 
@@ -107,7 +110,7 @@ class _Found:
                 both = compared(reference, run, twins, interpolate=interpolate)
                 made.append(replace(both, candidate=name))
             except InputError as error:
-                raise InputError(f"{name}: {error}") from None
+                raise InputError(f"{given[name]!r}: {error}") from None
         runs = {reference.info.label: reference} | candidates
         failures = [line for name, run in runs.items() for line in run.info.failures(name)]
         return cls(made, no_floor, failures)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -115,16 +116,29 @@ def _free_name(request: Request) -> Path:
     return base.with_name(base.name + ".h5")
 
 
+@contextmanager
+def _runs_folder() -> Iterator[Path]:
+    """Make the folder `runs`, which goes again where nothing was written to it."""
+    folder = Path("runs").absolute()
+    new = not folder.exists()
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
+    try:
+        yield Path("runs")
+    finally:
+        if new:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
 def _free_in_runs(name: str) -> Path:
     """Return `name` in `runs/`, numbered where there are files of that name already.
 
     It is held until the command ends, so that nobody else takes it before there are files.
     """
-    folder = Path("runs")
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"`output` is needed: 'runs' cannot be made: {error.strerror}") from None
+    folder = _hold(_runs_folder())
     for number in count(1):
         base = folder / (name if number == 1 else f"{name}-{number}")
         try:

@@ -12,7 +12,7 @@ from nbody_surrogate.contracts.times import same_times, time_tolerance
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = ["check_same", "interpolated", "own_frames", "round_trip"]
+__all__ = ["check_same", "frames_text", "interpolated", "own_frames", "round_trip"]
 
 
 AXES = ("trajectories", "frames", "particles", "dimensions")
@@ -29,8 +29,9 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
     _check_shape(reference, candidate)
     if not same_times(reference.t, candidate.t):
         raise InputError(
-            f"`candidate` must have the frame times of `reference`, {_times(reference.t)}; "
-            f"got {_times(candidate.t)}"
+            f"`candidate` must have the frame times of `reference`, {frames_text(reference.t)}; "
+            f"got {frames_text(candidate.t)}: "
+            f"{_remedy(reference, candidate)}"
         )
     if reference.info.system != candidate.info.system:
         raise InputError(
@@ -53,7 +54,27 @@ def _check_shape(reference: Ensemble, candidate: Ensemble) -> None:
     wanted = [(name, ours, theirs) for name, ours, theirs in both if ours != theirs]
     needed = ", ".join(f"{ours} {name}" for name, ours, _ in wanted)
     given = ", ".join(f"{theirs} {name}" for name, _, theirs in wanted)
-    raise InputError(f"`candidate` must have the shape of `reference`, {needed}; got {given}")
+    said = f"`candidate` must have the shape of `reference`, {needed}; got {given}"
+    if [name for name, *_ in wanted] == ["frames"]:
+        needed, given = frames_text(reference.t), frames_text(candidate.t)
+        said = f"`candidate` must have the frames of `reference`, {needed}; got {given}"
+        said += f": {_remedy(reference, candidate)}"
+    raise InputError(said)
+
+
+def _remedy(reference: Ensemble, candidate: Ensemble) -> str:
+    """Say what makes runs of other times comparable."""
+    last, slack = candidate.t[-1], _slack(candidate.t, reference.t)
+    order = "" if reference.t[-1] <= last + slack else "make the shorter one the reference, and "
+    return (
+        f"{order}pass --interpolate to `nbody-sim compare`, or `interpolate=True`, to take the "
+        "candidate at the times of the reference"
+    )
+
+
+def frames_text(t: Float64[np.ndarray, " T"]) -> str:
+    """Say how many frames there are, of which times."""
+    return f"{len(t)} frames, t = {_times(t)}"
 
 
 def _times(t: Float64[np.ndarray, " T"]) -> str:

@@ -54,7 +54,7 @@ def _made_and_locked(folder: Path, parameter: str) -> NameLock:
             raise InputError(f"`{parameter}` {str(folder)!r}: {reason}") from None
         try:
             return NameLock(folder, parameter, folder / LOCK)
-        except InputError:
+        except InputError as error:
             if folder.is_dir():
-                raise
+                raise InputError(f"{error} (its name is {str(folder / LOCK)!r})") from None
             # another one, which had made it and wrote nothing, has just removed it

@@ -65,7 +65,8 @@ class GuardReport:
         """Say in some lines what tripped, what became of it, and what the guard cost."""
         if self.policy == "fallback":
             name = "nothing" if self.reference is None else str(self.reference["integrator"])
-            done = f"{self.fallback_share:.3g} of all frames fell back on {name}"
+            all_frames = self.frames * len(self.fallen_back)
+            done = f"{sum(self.fallen_back)} of {all_frames} frames fell back on {name}"
         else:
             # one trajectory may trip in many segments
             tripped = np.unique(self.gathered.trajectory)

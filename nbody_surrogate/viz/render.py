@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.comparison.alignment import frames_text
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.times import same_times
@@ -176,13 +177,17 @@ def _or(asked: bool | None, default: bool) -> bool:
 
 
 def _check_same(candidate: Trajectory, reference: Trajectory) -> None:
-    if candidate.x.shape != reference.x.shape:
+    if candidate.x.shape[1:] != reference.x.shape[1:]:
         raise InputError(
-            "`reference` must have the frames, particles and dimensions of `candidate`, "
-            f"{candidate.x.shape}; got {reference.x.shape}"
+            "`reference` must have the particles and dimensions of `candidate`, "
+            f"{candidate.x.shape[1:]}; got {reference.x.shape[1:]}"
         )
-    if not same_times(candidate.t, reference.t):
-        raise InputError("`reference` must have the frame times of `candidate`, got others")
+    if len(candidate.t) != len(reference.t) or not same_times(candidate.t, reference.t):
+        raise InputError(
+            f"`reference` must have the frame times of `candidate`, {frames_text(candidate.t)}; "
+            f"got {frames_text(reference.t)}: make one of these times, or leave it out "
+            "(--no-against)"
+        )
     ours, theirs = candidate.particles, reference.particles
     for name, one, other in (
         ("charges", ours.charges, theirs.charges),

@@ -114,3 +114,18 @@ def test_a_warning_is_shown_once(capsys):
         show(NBodyWarning(text), NBodyWarning, "somewhere.py", 1)
         show(UserWarning(text), UserWarning, "somewhere.py", 1)
     assert capsys.readouterr().err == "Warning: a\nWarning: b\n"
+
+
+def test_report_and_render_warn_of_a_reference_that_stopped():
+    failing(*collapsing(), "--integrator", "leapfrog", "-o", "two.h5")
+    said = "reference 'dop853 (rtol 1e-09)': 8 of 11 frames are valid, up to t = 0.7"
+    result = nbody_sim("report", "two.h5", "--no-floor")
+    assert result.exit_code == 0
+    assert result.stderr == f"Warning: {said}; the page is about the valid ones\n"
+    assert "at the last frame compared, t = 0.7." in Path("two.html").read_text()
+    result = nbody_sim("render", "two.h5", "-o", "page.html")
+    assert result.exit_code == 0
+    assert result.stderr == f"Warning: {said}; only frames that are valid are drawn\n"
+    assert "`frame` 9 is not valid" in bad(
+        MISUSE, "render", "two.h5", "--frame", 9, "-o", "two.png"
+    )

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.trajectory import RunInfo
+from nbody_surrogate.viz.html.scene import scene_script
 from nbody_surrogate.viz.render import render
 from nbody_surrogate.viz.scene.colouring import RAMP, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
@@ -189,15 +191,35 @@ def test_a_candidate_that_blows_up_leaves_the_reference_in_sight(
     assert cool(image) > 100
 
 
-def test_a_stopped_run_keeps_its_last_trail_and_says_so(tmp_path: Path) -> None:
+def test_a_stopped_run_is_shown_up_to_its_last_valid_frame_and_says_so(tmp_path: Path) -> None:
     run = trajectory()
     x, v = run.x.copy(), run.v.copy()
     x[6:], v[6:] = x[5], v[5]
-    frozen = replace(run, x=x, v=v)
-    stopped = replace(frozen, info=replace(run.info, status=(-1,), good=(6,)))
-    assert np.array_equal(Track.of(stopped, "").path(11, 4), Track.of(run, "").path(5, 4))
-    plain, told = (picture(each, tmp_path, trail=0) for each in (frozen, stopped))
+    stopped = replace(run, x=x, v=v, info=replace(run.info, status=(-1,), good=(6,)))
+    short = replace(run, t=run.t[:6], x=run.x[:6], v=run.v[:6])
+    plain = picture(short, tmp_path)
+    with pytest.warns(NBodyWarning, match=r"6 of 12 frames are valid, up to t = 0\.5; only"):
+        told = picture(stopped, tmp_path)
     where = np.argwhere((plain != told).any(axis=2))
     assert len(where)
-    assert (where[:, 0] < 50).all()  # the note at the top right is all that is new
+    assert (where[:, 0] < 50).all()  # the words at the top right are all that is new
     assert (where[:, 1] > 120).all()
+    # nor may it stand still beside one that goes on
+    with pytest.warns(NBodyWarning, match="reference .* 6 of 12 frames are valid"):
+        told = picture(run, tmp_path, reference=stopped)
+    assert np.array_equal(picture(short, tmp_path, reference=short)[60:], told[60:])
+    for frame in (6, 11, -1):
+        with pytest.raises(InputError, match=r"`frame` .* not valid: the last that is valid is 5"):
+            picture(stopped, tmp_path, frame=frame)
+
+
+def test_movies_and_pages_end_where_a_run_stopped(tmp_path: Path) -> None:
+    run = trajectory(n=2)
+    stopped = replace(run, info=replace(run.info, status=(-1,), good=(3,)))
+    with pytest.warns(NBodyWarning, match="3 of 12 frames"):
+        movie = render(run, tmp_path / "m.gif", reference=stopped, window_size=(64, 64))
+    with Image.open(movie) as images:
+        assert images.n_frames == 3
+    script = scene_script(run, stopped)
+    assert '"t": [0.0, 0.1, 0.2]' in script
+    assert '"stopped": "dop853 stopped here"' in script

@@ -76,7 +76,7 @@ def test_a_movie_without_its_libraries_is_refused_with_the_remedy(
         ({"colouring": "mass"}, "`colouring`.*charge, speed, error.*mass"),
         ({"colouring": "error"}, "`colouring`.*reference"),
         ({"fps": float("nan")}, "`fps`"),
-        ({"reference": trajectory(n=7)}, r"`reference`.*\(12, 8, 3\).*\(12, 7, 3\)"),
+        ({"reference": trajectory(n=7)}, r"`reference`.*\(8, 3\).*\(7, 3\)"),
         ({"reference": trajectory(frames=11)}, "`reference`"),
         ({"reference": trajectory(dim=2)}, "`reference`"),
         ({"reference": trajectory(charge=1.0)}, "`reference`.*charges"),

@@ -141,7 +141,7 @@ class NriFiles(AbstractTrajectories):
             warnings.warn(
                 f"split {name!r} of files {str(folder)!r} has {count} rows more than the "
                 f"{self._rows} that all splits have: they are left out; by `splits` {name!r} "
-                "alone all its rows are read",
+                f"alone all its rows are read (--split {name})",
                 NBodyWarning,
                 stacklevel=2,
             )

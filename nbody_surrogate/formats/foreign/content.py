@@ -95,7 +95,10 @@ def flat(vectors: np.ndarray | None) -> np.ndarray | None:
     if vectors is None or vectors.shape[-1] == 2:
         return vectors
     if np.any(vectors[..., 2]):
-        raise ValueError("it is marked as flat, and a z is not 0")
+        raise ValueError(
+            "it is marked as flat, and a z is not 0: write it with z = 0 of positions and "
+            "velocities, or marked as one of three dimensions"
+        )
     return np.ascontiguousarray(vectors[..., :2])
 
 

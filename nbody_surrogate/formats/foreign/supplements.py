@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.formats.foreign.content import Content
 
 __all__ = ["DIFFERENCES", "NUMBER", "Supplements"]
@@ -55,6 +57,7 @@ class Supplements:
         InputError
             If an option does not fit, or the file holds what it would give.
         """
+        own_masses = content.masses is not None
         if self.charges is not None:
             _refuse_twice("charges", self.charges, content.charges)
             charges = _values("charges", self.charges, content, read_other)
@@ -71,11 +74,25 @@ class Supplements:
             bonds = _couplings(self.couplings, content, read_other)
             content = replace(content, couplings=bonds)
         if content.v is None and content.momenta is not None and content.masses is not None:
+            if self.velocities is None and not own_masses:
+                _tell_momenta(content.masses)
             content = replace(content, v=content.momenta / content.masses[:, None])
         if self.velocities is not None:
             _refuse_twice("velocities", self.velocities, content.v)
             content = replace(content, v=_velocities(self.velocities, content, read_other))
         return content
+
+
+def _tell_momenta(masses: np.ndarray) -> None:
+    """Say that momenta are divided by masses that are not known to be those they were made with."""
+    said = number_text(float(masses[0])) if np.ptp(masses) == 0 else "each particle's own"
+    warnings.warn(
+        f"velocities are the file's momenta over the `masses` that were given ({said}), since it "
+        "has none of its own: where they were made with others, as ASE does with the masses of its "
+        "elements, give those",
+        NBodyWarning,
+        stacklevel=3,
+    )
 
 
 def _refuse_twice(name: str, text: str, found: np.ndarray | None) -> None:
