@@ -132,5 +132,11 @@ def _compiled(
             field = field_class(*to_fixed_tuple(given[first:charge], field_size))
             add_field(x, v, charges, masses, field, a)
 
-    compile_it: Callable[..., Any] = numba.cfunc(SIGNATURE, cache=own, error_model="numpy")
-    return compile_it(right_hand_side)
+    def compile_it(cache: bool) -> Any:
+        decorate: Callable[..., Any] = numba.cfunc(SIGNATURE, cache=cache, error_model="numpy")
+        return decorate(right_hand_side)
+
+    try:
+        return compile_it(cache=own)
+    except OSError:  # it cannot be kept, as on a full disk
+        return compile_it(cache=False)

@@ -116,6 +116,15 @@ def compiled(kernel: Callable[..., None]) -> Callable[..., Callable[..., None]]:
     """
     # As NumPy has it, 1 / 0 is infinite: an exception would cost a test in every division, and a
     # trajectory that fails is found by its infinities. Without the lock, blocks run on threads.
-    own = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
+    cached = numba.njit(cache=True, error_model="numpy", nogil=True)(kernel)
     strangers = numba.njit(error_model="numpy", nogil=True)(kernel)
+
+    def own(*arguments: Any) -> None:
+        try:
+            cached(*arguments)
+        except OSError:
+            # what was compiled could not be kept, as on a full disk; it is compiled all the same,
+            # and nothing was computed yet
+            cached(*arguments)
+
     return lambda *parameters: own if is_own(*parameters) else strangers
