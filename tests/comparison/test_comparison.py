@@ -127,7 +127,7 @@ def changed(run, **changes):
 @pytest.mark.parametrize(
     ("what", "change"),
     [
-        ("shape", lambda run: changed(run, t=run.t[:-1], x=run.x[:, :-1], v=run.v[:, :-1])),
+        ("frames", lambda run: changed(run, t=run.t[:-1], x=run.x[:, :-1], v=run.v[:, :-1])),
         ("shape", lambda run: changed(run, x=run.x[..., :2], v=run.v[..., :2])),
         (
             "shape",
