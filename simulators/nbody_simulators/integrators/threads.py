@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 __all__ = ["spread_over_threads"]
 
 Item = TypeVar("Item")
+
+HEAR = 0.1  # seconds from one look for signals to the next
 
 
 def spread_over_threads(
@@ -45,10 +47,14 @@ def spread_over_threads(
         return
     pool = ThreadPoolExecutor(min(threads, len(items)))
     try:
-        running = [pool.submit(work, item) for item in items]
-        for count, finished in enumerate(as_completed(running), start=1):
-            finished.result()
-            done(count)
+        running, count = {pool.submit(work, item) for item in items}, 0
+        while running:
+            # not without an end: a signal that comes just before a wait begins is heard after it
+            finished, running = wait(running, HEAR, FIRST_COMPLETED)
+            for each in finished:
+                each.result()
+                count += 1
+                done(count)
     except BaseException:  # Ctrl-C too, which may come while work is handed out
         stop()
         raise
