@@ -12,6 +12,8 @@ from foreign_files import CHARGES, h5md, lammps_xyz, ovito_xyz, pyh5md_series, z
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.formats.h5md import read_h5md
 
+pytestmark = pytest.mark.slow  # whole commands, one after the other
+
 RUN = ["run", "-n", 4, "--duration", 0.5, "--softening", 0.5, "-q"]
 
 

@@ -10,6 +10,8 @@ from nbody_surrogate.contracts import Particles, State
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry.registry import make_system
 
+pytestmark = pytest.mark.slow  # narrow orbits take many steps
+
 CALENDAR = 1.7e9  # seconds since 1970, where float64 has steps of 2.4e-7
 ADAPTIVE = ("dop853", "rk45", "dop853-compiled")
 FIXED = ("leapfrog", "yoshida4", "symplectic-euler", "rk4")

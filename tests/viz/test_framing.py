@@ -22,6 +22,8 @@ from nbody_surrogate.viz.scene.scene import Scene
 from nbody_surrogate.viz.scene.tracks import Track
 from pictures import SIZE, moved, picture, trajectory
 
+pytestmark = pytest.mark.slow  # each draws pictures
+
 WORDS = (
     Corner(False, True, 0.4, 0.1),
     Corner(True, True, 0.3, 0.15),
