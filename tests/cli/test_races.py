@@ -13,6 +13,7 @@ from commands import FAILURE, MISUSE
 from nbody_surrogate import read_h5md
 from nbody_surrogate.datasets import Dataset
 from racing import left_over, racers
+from writing_commands import STUDY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -138,21 +139,7 @@ substeps = 2
 batch = 2
 spec = { particles = 2, trajectories = 10, frames = 6 }
 """
-STUDY = """
-title = "Small"
-seeds = [0, 1]
-steps = 2
-test = 10
-training = { batch = 8 }
-[[models]]
-name = "straight"
-surrogate = "linear"
-[[data]]
-name = "pairs"
-particles = [2]
-horizons = [4]
-spec = { trajectories = 40, window = { inputs = 2, every = 1, horizon = 9 } }
-"""
+STUDIES = STUDY.replace("seeds = [0]", "seeds = [0, 1]")
 
 
 def one_writes(server, folder, command, ended):
@@ -191,7 +178,7 @@ def test_a_training_has_one_writer(server, tmp_path):
 
 
 def test_a_study_has_one_writer_and_no_cell_fails(server, tmp_path):
-    (tmp_path / "study.toml").write_text(STUDY)
+    (tmp_path / "study.toml").write_text(STUDIES)
 
     def ended(folder):
         found = [json.loads(each.read_text()) for each in folder.glob("cells/*/result.json")]

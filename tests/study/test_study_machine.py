@@ -13,24 +13,9 @@ from nbody_surrogate.errors import RunError
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.study import jobs
 from nbody_surrogate.training.trainer import Trainer
+from writing_commands import STUDY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-STUDY = """
-title = "Small"
-seeds = [0]
-steps = 2
-test = 10
-training = { batch = 8 }
-[[models]]
-name = "straight"
-surrogate = "linear"
-[[data]]
-name = "pairs"
-particles = [2]
-horizons = [4]
-spec = { trajectories = 40, window = { inputs = 2, every = 1, horizon = 9 } }
-"""
 
 
 @pytest.fixture(autouse=True)
