@@ -115,7 +115,8 @@ def tell() -> None:
 
 
 def _now() -> str:
-    return "; ".join(["interrupted", *_hints[-1:]])
+    # all of them: what is imported meanwhile does not change how the user goes on
+    return "; ".join(["interrupted", *reversed(_hints)])
 
 
 def _hear(number: int, frame: object) -> None:

@@ -239,3 +239,9 @@ def test_metadata_that_are_damaged_take_no_plugin_away(install, folder):
         metadata.unlink() if content is None else metadata.write_bytes(content)
         listed = good("plugins", "list")
         assert "charged" in listed
+
+
+def test_an_import_hides_nothing_of_how_to_go_on():
+    """A command loads plugins late, also once there is something to go on from."""
+    with interruption.hint("finished shards are kept"), interruption.hint(WHERE):
+        assert interruption.message() == f"interrupted; {WHERE}; finished shards are kept"
