@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, Final, final
 
@@ -48,7 +49,7 @@ class SignalWatch:
             before = signal.getsignal(number)
             if callable(before):  # the others end the process, or nothing
                 self._before[number] = before
-                self._watchers[number] = watcher = _remembering(before)
+                self._watchers[number] = watcher = partial(_remember, before)
                 signal.signal(number, watcher)
         # last: ended by a signal before here, the wrapped handlers stay and do no harm
         _State.watching = bool(self._before)
@@ -70,17 +71,15 @@ class SignalWatch:
             raise raised
 
 
-def _remembering(before: Callable[[int, FrameType | None], Any]) -> Callable[..., Any]:
-    """Return a handler that calls another one and remembers what that raised."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        try:
-            before(number, frame)
-        except BaseException as error:
-            _State.raised = error
-            raise
-
-    return handle
+def _remember(
+    before: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None
+) -> None:
+    """Call another handler, and remember what that raises."""
+    try:
+        before(number, frame)
+    except BaseException as error:
+        _State.raised = error
+        raise
 
 
 def is_a_plugins_own(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -165,9 +166,7 @@ def _segment(run: Recorder, nested: Sequence[Observer], tick: Tick | None) -> sl
     carry, frames = run.carry, run.next_frames
     assert carry is not None  # only the last segment leaves none
 
-    def advance() -> Segment:
-        return run.integrator.advance(carry, frames, tick)
-
+    advance: Callable[[], Segment] = partial(run.integrator.advance, carry, frames, tick)
     for each in nested:
         advance = _around(each, run, frames, advance)
     # around all observers: the guard and its replays count as part of the run

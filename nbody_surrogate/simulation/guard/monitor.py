@@ -243,13 +243,13 @@ class GuardMonitor(Observer):
         with np.errstate(all="ignore"):
             errors, scale = self.budget.errors(key, now), self.budget.scale(key, now, before)
         allowed = elapsed * self.budget.thresholds[key]
-        name = key.replace("_", " ")
-
-        def relative(b: int, f: int) -> float:
+        return _Fault(
+            key.replace("_", " "),
+            ~(errors <= allowed * scale[:, None]),
             # particles at rest have no scale: then nothing may be lost
-            return errors[b, f] / scale[b] if scale[b] > 0 else np.inf
-
-        return _Fault(name, ~(errors <= allowed * scale[:, None]), relative, allowed)
+            lambda b, f: errors[b, f] / scale[b] if scale[b] > 0 else np.inf,
+            allowed,
+        )
 
     def _known(self, carry: Carry, frames: int) -> list[_Fault]:
         """Say where the run is outside limits that do not depend on its frames."""
