@@ -90,7 +90,7 @@ def require_room(path: Path, size: int) -> None:
             os.ftruncate(descriptor, before)
 
 
-def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
+def create_hdf5(path: Path, size: int, *, made: bool = False, virtual: bool = False) -> Any:
     """Create an HDF5 file, of the version of the format that every reader knows.
 
     Parameters
@@ -101,6 +101,9 @@ def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
         Bytes that it will have at most.
     made : bool
         Whether it is the empty file of `renamed_at_end`, which is filled.
+    virtual : bool
+        Whether it will hold virtual data sets. They take HDF5 1.10, of 2016, whose groups are made
+        faster and are a third as large.
 
     Raises
     ------
@@ -111,7 +114,8 @@ def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
         create_file(path).close()
     require_room(path, size)
     # on a file that is new nobody else has a lock, and some disks know none
-    return h5py.File(path, "w", libver="earliest", locking=False)
+    version = ("v110", "v110") if virtual else "earliest"
+    return h5py.File(path, "w", libver=version, locking=False)
 
 
 @contextmanager
