@@ -12,6 +12,7 @@ particles group of B * N particles would be plain H5MD, but no trajectory had a 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import h5py
@@ -81,13 +82,22 @@ def create_observable_views(root: Any, clock: dict[str, Any], name: str, array: 
     """Create an observable of each trajectory, a window on an array of shape (B, T, ...)."""
     view, parent = _View(array), root.require_group(OBSERVABLES)
     for b in range(len(array)):
-        _create_element(parent.require_group(trajectory_name(b)).id, name, clock, view, b)
+        key = trajectory_name(b).encode()
+        known = parent.id.links.exists(key)
+        group = h5py.h5g.open(parent.id, key) if known else _create_group(parent.id, key.decode())
+        _create_element(group, name, clock, view, b)
 
 
 def _create_group(parent: Any, name: str) -> Any:
+    return h5py.h5g.create(parent, name.encode(), gcpl=_group_plan())
+
+
+@cache
+def _group_plan() -> Any:
+    # made once: that takes as long as making a group
     plan = h5py.h5p.create(h5py.h5p.GROUP_CREATE)
     plan.set_obj_track_times(False)
-    return h5py.h5g.create(parent, name.encode(), gcpl=plan)
+    return plan
 
 
 def _create_element(parent: Any, name: str, clock: dict[str, Any], view: _View, b: int) -> None:

@@ -54,8 +54,9 @@ from nbody_surrogate.formats.h5md.reader import reported
 
 __all__ = ["DataOffsets", "create_structure", "find_offsets", "run_bytes"]
 
-OBJECTS = 12 * 2**10
-"""Bytes that the objects of one trajectory take at most, without their numbers."""
+OBJECTS, VIEWS = 12 * 2**10, 6 * 2**10
+"""Bytes that the objects of one trajectory take at most, without their numbers: where it is alone,
+and where it is one of an ensemble."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +158,10 @@ def run_bytes(shape: tuple[int, ...], label_error: bool, segments: int, texts: i
     batch, frames, n, _ = shape
     # which frames are data, a byte each, and what a verified run says of them
     observables = batch * frames * (9 if label_error else 1)
-    # the objects of each trajectory; times and steps, which all share; charges and masses
-    tables = STRUCTURE + OBJECTS * batch + 32 * frames + 16 * batch * n
+    # the objects of each trajectory; times and steps, which all share; charges and masses, which
+    # an ensemble has as arrays and as what its groups link to
+    objects = OBJECTS if batch == 1 else 2 * STRUCTURE + VIEWS * batch
+    tables = STRUCTURE + objects + 32 * frames + 32 * batch * n
     return 16 * math.prod(shape) + observables + guard_bytes(batch, segments) + texts + tables
 
 
