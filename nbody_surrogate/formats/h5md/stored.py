@@ -59,7 +59,7 @@ class AbstractStored(ABC):
 @final
 @dataclass(frozen=True, eq=False)
 class StoredGroups(AbstractStored):
-    """The particles groups themselves: of a single trajectory, and in files of earlier versions of all.
+    """The particles groups: of a single trajectory, and in files of earlier versions of all.
 
     Attributes
     ----------
