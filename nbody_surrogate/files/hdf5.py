@@ -38,6 +38,7 @@ __all__ = [
     "has_groups",
     "integer_array_at",
     "integers_at",
+    "integers_of",
     "offset_of",
     "open_flags",
     "open_floats",
@@ -170,6 +171,15 @@ def integers_at(group: Any, path: str, shape: tuple[int, ...] = ()) -> list[int]
     """Read a few integers."""
     values = _open(group, path, INTEGER, shape)[()]
     return [int(value) for value in np.ravel(values)]
+
+
+def integers_of(group: Any, path: str, most: int) -> list[int]:
+    """Read a row of at most `most` integers."""
+    found = _follow(group, path)
+    shape: tuple[int, ...] = found.shape if isinstance(found, h5py.h5d.DatasetID) else ()
+    if len(shape) != 1 or shape[0] > most:
+        raise ValueError(f"{path!r} is no row of at most {most} integers")
+    return integers_at(group, path, shape)
 
 
 def integer_array_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:

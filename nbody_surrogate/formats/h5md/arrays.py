@@ -29,7 +29,7 @@ from nbody_surrogate.formats.h5md.layout import (
     trajectory_name,
 )
 
-__all__ = ["create_arrays", "create_views", "rows_of"]
+__all__ = ["create_arrays", "create_observable_views", "create_views", "rows_of"]
 
 
 def create_arrays(

@@ -40,6 +40,7 @@ from nbody_surrogate.formats.h5md.layout import (
     VALID,
     VECTORS,
 )
+from nbody_surrogate.formats.h5md.observables import find_observables, read_observables
 from nbody_surrogate.formats.h5md.provenance import load_info
 from nbody_surrogate.formats.h5md.stored import AbstractStored, StoredArrays, StoredGroups
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
@@ -235,10 +236,29 @@ class H5MDReader:
         with reported(self.path):
             particles = self._stored.particles(numbers)
             label_error = self._stored.label_error(numbers)
+            observables = self.observables(trajectory)
         if label_error is not None:
             label_error = label_error[:, : self.frames]
         info = self.info if trajectory is None else self.info.of(trajectory)
-        return Ensemble(self.t, x, v, particles, info, label_error)
+        return Ensemble(self.t, x, v, particles, info, label_error, observables)
+
+    def observables(self, trajectory: int | None = None) -> dict[str, np.ndarray]:
+        """Read what the run reported of its frames, shape (B, T, ...) each.
+
+        Raises
+        ------
+        InputError
+            If the trajectory is not there.
+        FileFormatError
+            If the file is damaged, or they take more than the limit.
+        """
+        numbers, arrays = self._numbers(trajectory), isinstance(self._stored, StoredArrays)
+        with reported(self.path):
+            places = find_observables(self._file, self._shape, arrays)
+            values = sum(math.prod(tail) for tail in places.tails.values())
+            if (needed := 8 * len(numbers) * self.frames * values) > self._limit:
+                raise ValueError(f"its observables take {needed} bytes, the limit is {self._limit}")
+            return read_observables(self._file, self._shape, arrays, numbers, self.frames)
 
     def _numbers(self, trajectory: int | None) -> range:
         if trajectory is None:

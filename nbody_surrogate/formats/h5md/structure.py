@@ -50,6 +50,13 @@ from nbody_surrogate.formats.h5md.layout import (
     VECTORS,
     trajectory_name,
 )
+from nbody_surrogate.formats.h5md.observables import (
+    ObservablePlaces,
+    Tails,
+    create_observables,
+    find_observables,
+    observable_bytes,
+)
 from nbody_surrogate.formats.h5md.reader import reported
 
 __all__ = ["DataOffsets", "create_structure", "find_offsets", "run_bytes"]
@@ -76,6 +83,8 @@ class DataOffsets:
     """Of a guarded run, else None."""
     valid: int | None
     """Which frames are data; None in a file that does not tell."""
+    observables: ObservablePlaces
+    """What is reported beside the frames."""
 
 
 def create_structure(
@@ -88,6 +97,7 @@ def create_structure(
     label_error: bool = False,
     box: Box | None = None,
     segments: int = 0,
+    observables: Tails | None = None,
 ) -> DataOffsets:
     """Create a file that holds everything but the frames.
 
@@ -108,9 +118,12 @@ def create_structure(
         By default open space.
     segments : int
         Those that a guard watches.
+    observables : mapping of str to tuple of int, optional
+        The shape of what is reported of each trajectory at a frame.
     """
+    tails = observables or {}
     shape = (particles.batch, len(times), particles.n, dimensions)
-    size = run_bytes(shape, label_error, segments, room + len(start))
+    size = run_bytes(shape, label_error, segments, room + len(start), tails)
     if particles.couplings is not None:
         size += particles.couplings.nbytes
     several = particles.batch > 1
@@ -139,10 +152,17 @@ def create_structure(
             errors,
             guard,
             valid,
+            create_observables(root, clock, particles.batch, tails),
         )
 
 
-def run_bytes(shape: tuple[int, ...], label_error: bool, segments: int, texts: int) -> int:
+def run_bytes(
+    shape: tuple[int, ...],
+    label_error: bool,
+    segments: int,
+    texts: int,
+    observables: Tails | None = None,
+) -> int:
     """Bytes that the file of a run takes at most, couplings apart.
 
     Parameters
@@ -154,15 +174,18 @@ def run_bytes(shape: tuple[int, ...], label_error: bool, segments: int, texts: i
         Those that a guard watches.
     texts : int
         Bytes of its provenance.
+    observables : mapping of str to tuple of int, optional
+        As for `create_structure`.
     """
     batch, frames, n, _ = shape
     # which frames are data, a byte each, and what a verified run says of them
-    observables = batch * frames * (9 if label_error else 1)
+    said = batch * frames * (9 if label_error else 1)
+    said += observable_bytes(batch, frames, observables or {})
     # the objects of each trajectory; times and steps, which all share; charges and masses, which
     # an ensemble has as arrays and as what its groups link to
     objects = OBJECTS if batch == 1 else 2 * STRUCTURE + VIEWS * batch
     tables = STRUCTURE + objects + 32 * frames + 32 * batch * n
-    return 16 * math.prod(shape) + observables + guard_bytes(batch, segments) + texts + tables
+    return 16 * math.prod(shape) + said + guard_bytes(batch, segments) + texts + tables
 
 
 def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
@@ -200,6 +223,7 @@ def _find(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
             (),  # a verified run keeps no restart file, and so never goes on
             find_guard(ours, shape[0]),
             _valid_offset(root, shape[:2]),
+            find_observables(root, shape, has_groups(root, ENSEMBLE)),
         )
 
 
