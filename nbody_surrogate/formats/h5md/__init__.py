@@ -14,10 +14,14 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
          +- position, velocity      step (T,), time (T,), value (T, N, D)
          +- charge, mass            (N,)
          +- couplings               (N, N), where the particles have them
-    observables                     of a verified run
+    observables
+     +- valid                       step, time and value (T, B): 1 where a frame is data
      +- trajectory_0000             one group for each of the B trajectories
-         +- label_error             step, time and value, each (T,) long
-    parameters
+         +- label_error             of a verified run: step, time and value, each (T,) long
+         +- NAME                    of each `Reporter`: step, time and value (T, ...)
+
+Parameters
+----------
      +- frames_written              how many frames of the T are there by now
      +- nbody_surrogate             format, shape (B, T, N, D), complete (0 or 1),
                                     provenance_start, provenance (JSON)
@@ -29,7 +33,9 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
              +- charge, mass        (B, N)
              +- couplings           (B, N, N), where the particles have them
              +- label_error         (B, T), of a verified run
+             +- observables/NAME    (B, T, ...), of each `Reporter`
              +- box                 which all trajectories share
+         +- observables/NAME        of each `Reporter`, the shape (T, ...)
 
 The provenance names the run by an identifier that was drawn for it: restart files know their
 output by it. Files of releases before have none.
@@ -57,8 +63,12 @@ from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md.layout import MAX_BYTES
 from nbody_surrogate.formats.h5md.origin import FileOrigin, read_origin
 from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.run_path import check_output_path, held_output
-from nbody_surrogate.formats.h5md.writer import H5MDWriter, check_disk_space
+from nbody_surrogate.formats.h5md.run_path import (
+    check_disk_space,
+    check_output_path,
+    held_output,
+)
+from nbody_surrogate.formats.h5md.writer import H5MDWriter
 
 __all__ = [
     "MAX_BYTES",

@@ -12,7 +12,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import final
 
@@ -28,44 +27,25 @@ from nbody_surrogate.files.atomic import (
     renamed_at_end,
 )
 from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
-from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.new_file import open_existing
-from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.guard_arrays import segments_told_of
 from nbody_surrogate.formats.h5md.observables import Tails
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
-from nbody_surrogate.formats.h5md.run_path import held_output
-from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets, run_bytes
+from nbody_surrogate.formats.h5md.run_path import check_disk_space, held_output
+from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["H5MDWriter", "check_disk_space"]
-
-
-def check_disk_space(
-    path: str | os.PathLike[str],
-    shape: tuple[int, ...],
-    label_error: bool,
-    segments: int,
-    observables: Tails | None = None,
-) -> None:
-    """Raise `InputError` where a run of shape (B, T, N, D) is too large for its disk or to be read.
-
-    The others are as for `H5MDWriter`.
-    """
-    texts = provenance_bytes(shape[0])
-    check_space(Path(path), run_bytes(shape, label_error, segments, texts, observables))
-    # not of what the disk does not hold either: that is the sooner mended
-    FRAMES.require(16 * math.prod(shape), f"of shape (B, T, N, D) = {shape}")
+__all__ = ["H5MDWriter"]
 
 
 @final
 class H5MDWriter:
     """Writes the frames of a run to ``NAME.h5.part`` and renames it when it is finished.
 
-    Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where a frame
-    was written, and removes it where none was. Meanwhile the name is held against other processes,
-    by a lock that readers do not notice.
+    Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where it has
+    a frame, and else removes it. Meanwhile the name is held against other processes, by a lock that
+    readers do not notice.
 
     Parameters
     ----------
