@@ -102,12 +102,12 @@ def resume(
             f"{'; '.join(changed)}. Restore that, or pass --allow-inexact, and the run goes on "
             "with other bits"
         )
-    reporters = _reporters_of(document, own)
     place = named_output(restart, path, output)
     found = RunOutput(restart, place)
     # the last segment leaves no restart file: after it, the one before is still there
     if found.finished:
         return found.result()
+    reporters = _reporters_of(document, own)
     with NameLock(place) as lock, held_restart(Checkpoint(path, overwrite=True)) as kept:
         # once more, now that nobody else writes there
         found = RunOutput(restart, place)

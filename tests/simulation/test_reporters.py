@@ -184,6 +184,8 @@ def test_a_run_goes_on_with_its_reporters_to_the_same_bits(tmp_path, batch):
     run = nb.resume(tmp_path / "run.restart", observers=reporters())
     assert_same(run.observables, run_of(batch).observables)
     assert_same(nb.read_h5md(tmp_path / "run.h5").observables, run.observables)
+    # nothing is left to be reported
+    assert_same(nb.resume(tmp_path / "run.restart").observables, run.observables)
 
 
 def test_a_run_goes_on_with_its_reporters_only(tmp_path):
