@@ -32,6 +32,7 @@ __all__ = [
     "allocate",
     "atomic_hdf5",
     "check_size",
+    "contiguous_plan",
     "create_hdf5",
     "floats_at",
     "group_at",
@@ -288,17 +289,22 @@ def text_type(length: int) -> np.dtype:
 
 def allocate(group: Any, name: str | None, value: Any, dtype: np.dtype, shape: Any = None) -> Any:
     """Create a contiguous data set with its space in the file, and write `value` where given."""
-    shape = np.shape(value) if shape is None else shape
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_layout(h5py.h5d.CONTIGUOUS)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    plan.set_obj_track_times(False)
+    shape, plan = np.shape(value) if shape is None else shape, contiguous_plan()
     kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
     dataset = h5py.Dataset(h5py.h5d.create(group.id, name and name.encode(), kind, space, plan))
     if value is not None:
         dataset[()] = value
     return dataset
+
+
+def contiguous_plan() -> Any:
+    """Return HDF5's plan of a contiguous data set that has its space in the file at once."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.CONTIGUOUS)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plan.set_obj_track_times(False)
+    return plan
 
 
 def offset_of(dataset: Any) -> int:

@@ -19,7 +19,7 @@ import h5py
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.files.hdf5 import FLOAT, allocate, offset_of
+from nbody_surrogate.files.hdf5 import FLOAT, allocate, contiguous_plan, offset_of
 from nbody_surrogate.formats.h5md.layout import (
     ENSEMBLE,
     LABEL_ERROR,
@@ -134,12 +134,19 @@ class _Constants:
     def __init__(self, array: Any) -> None:
         self._values = array[()]
         self._made: dict[bytes, Any] = {}
+        self._kind = h5py.h5t.py_create(array.dtype, logical=True)
+        self._space, self._plan = h5py.h5s.create_simple(array.shape[1:]), contiguous_plan()
+        self._unit = h5py.h5t.py_create(UNIT.dtype), h5py.h5s.create(h5py.h5s.SCALAR)
 
     def link(self, group: Any, name: str, b: int) -> None:
         """Put row `b` into a group."""
         row = self._values[b]
         if (found := self._made.get(key := row.tobytes())) is None:
-            found = allocate(h5py.Group(group), None, row, FLOAT)
-            found.attrs["unit"] = UNIT
-            self._made[key] = found
-        h5py.h5o.link(found.id, group, name.encode())
+            found = self._made[key] = self._create(group, row)
+        h5py.h5o.link(found, group, name.encode())
+
+    def _create(self, group: Any, row: np.ndarray) -> Any:
+        made = h5py.h5d.create(group, None, self._kind, self._space, self._plan)
+        made.write(h5py.h5s.ALL, h5py.h5s.ALL, row)
+        h5py.h5a.create(made, b"unit", *self._unit).write(np.array(UNIT))
+        return made
