@@ -71,9 +71,9 @@ def _demand_shapes(run: Any, axes: str, leading: tuple[int, ...]) -> None:
             f"`x` and `v` must have shape {axes} with {names} = {leading}, "
             f"got {run.x.shape} and {run.v.shape}"
         )
-    demand_observables(run.observables, leading[:-1])
     if run.label_error is not None and run.label_error.shape != leading[:-1]:
         names = "(B, T)" if known > 2 else "(T,)"
         raise InputError(
             f"`label_error` must have shape {names} = {leading[:-1]}, got {run.label_error.shape}"
         )
+    demand_observables(run.observables, leading[:-1])

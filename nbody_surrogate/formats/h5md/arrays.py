@@ -82,9 +82,9 @@ def create_observable_views(root: Any, clock: dict[str, Any], name: str, array: 
     """Create an observable of each trajectory, a window on an array of shape (B, T, ...)."""
     view, parent = _View(array), root.require_group(OBSERVABLES)
     for b in range(len(array)):
-        key = trajectory_name(b).encode()
-        known = parent.id.links.exists(key)
-        group = h5py.h5g.open(parent.id, key) if known else _create_group(parent.id, key.decode())
+        key = trajectory_name(b)
+        known = parent.id.links.exists(key.encode())
+        group = parent[key].id if known else _create_group(parent.id, key)
         _create_element(group, name, clock, view, b)
 
 
