@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.file_writer import Output
     from nbody_surrogate.simulation.guard.options import Guard
     from nbody_surrogate.simulation.observers import Observer, WarmUp
+    from nbody_surrogate.simulation.reporters import Reporter
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -89,6 +90,7 @@ else:
             "nbody_surrogate.simulation.file_writer": ["Output"],
             "nbody_surrogate.simulation.guard.options": ["Guard"],
             "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
+            "nbody_surrogate.simulation.reporters": ["Reporter"],
             "nbody_surrogate.simulation.resume": ["resume"],
             "nbody_surrogate.simulation.simulate": ["simulate"],
             "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],
@@ -124,6 +126,7 @@ __all__ = [
     "Output",
     "Particles",
     "PluginError",
+    "Reporter",
     "RunError",
     "State",
     "Supplements",

@@ -56,6 +56,23 @@ def write_file(path, batch=3, dimensions=3, couplings=False, label_error=None):
     return particles, x, v
 
 
+def in_groups(path):
+    """Lay out an ensemble as earlier versions did: numbers in the group of each trajectory."""
+    with h5py.File(path, "r+") as file:
+        views = []
+        file.visititems(lambda name, each: views.append(name) if _is_virtual(each) else None)
+        for name in views:
+            values = file[name][()]
+            del file[name]
+            file[name] = values
+        del file[ARRAYS]
+        file["parameters/nbody_surrogate/format"][...] = 1
+
+
+def _is_virtual(each):
+    return isinstance(each, h5py.Dataset) and each.is_virtual
+
+
 def refusal(path):
     """The one line with which a file is refused."""
     with pytest.raises(FileFormatError) as caught:
@@ -66,6 +83,7 @@ def refusal(path):
     return message
 
 
+ARRAYS = "parameters/nbody_surrogate/ensemble"
 VALUE = "particles/trajectory_0001/position/value"
 
 

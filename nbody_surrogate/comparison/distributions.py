@@ -33,7 +33,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.contracts.force_laws import PairLaw
@@ -188,9 +187,9 @@ def compare_distributions(
     round_trip : Ensemble, optional
         The reference after the interpolation that the candidate went through.
     """
-    measures = [_Measure("speeds", speeds, wasserstein_distance)]
+    measures = [_Measure("speeds", speeds, _wasserstein)]
     if reference.particles.n > 1:
-        measures.append(_Measure("pair distances", pair_distances, wasserstein_distance))
+        measures.append(_Measure("pair distances", pair_distances, _wasserstein))
     measures.append(_Measure("displacement", _displacement, _relative_gap))
     law = pair_law_of(reference.system())
     if reference.particles.n > 1 and law is not None:
@@ -198,6 +197,13 @@ def compare_distributions(
     return tuple(
         _distribution(each, reference, candidate, twin, window, round_trip) for each in measures
     )
+
+
+def _wasserstein(one: np.ndarray, other: np.ndarray) -> float:
+    # here: scipy.stats takes longer to import than most runs, and few are held against another
+    from scipy.stats import wasserstein_distance
+
+    return float(wasserstein_distance(one, other))
 
 
 class _Measure(NamedTuple):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.time_text import number_text
@@ -167,10 +169,13 @@ def _failures(*runs: Ensemble) -> Row:
     )
 
 
-def drift_rows(run: Ensemble) -> Iterator[Row]:
-    """Yield label and value of each row that a run has by itself: its drifts, its wall time."""
+def drift_rows(run: Ensemble, curves: np.ndarray | None = None) -> Iterator[Row]:
+    """Yield label and value of each row that a run has by itself: its drifts, its wall time.
+
+    `curves` are its `own_drift_curves`, where they are known already.
+    """
     conserved = run.system().conserved
-    for key, value in median_drifts(run).items():
+    for key, value in median_drifts(run, curves).items():
         yield _drift_label(key, conserved), _drift(value)
     yield "wall time", _milliseconds(run.info.wall_time)
 

@@ -32,12 +32,14 @@ __all__ = [
     "allocate",
     "atomic_hdf5",
     "check_size",
+    "contiguous_plan",
     "create_hdf5",
     "floats_at",
     "group_at",
     "has_groups",
     "integer_array_at",
     "integers_at",
+    "integers_of",
     "offset_of",
     "open_flags",
     "open_floats",
@@ -90,7 +92,7 @@ def require_room(path: Path, size: int) -> None:
             os.ftruncate(descriptor, before)
 
 
-def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
+def create_hdf5(path: Path, size: int, *, made: bool = False, virtual: bool = False) -> Any:
     """Create an HDF5 file, of the version of the format that every reader knows.
 
     Parameters
@@ -101,6 +103,9 @@ def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
         Bytes that it will have at most.
     made : bool
         Whether it is the empty file of `renamed_at_end`, which is filled.
+    virtual : bool
+        Whether it will hold virtual data sets. They take HDF5 1.10, of 2016, whose groups are made
+        faster and are a third as large.
 
     Raises
     ------
@@ -111,7 +116,8 @@ def create_hdf5(path: Path, size: int, *, made: bool = False) -> Any:
         create_file(path).close()
     require_room(path, size)
     # on a file that is new nobody else has a lock, and some disks know none
-    return h5py.File(path, "w", libver="earliest", locking=False)
+    version = ("v110", "v110") if virtual else "earliest"
+    return h5py.File(path, "w", libver=version, locking=False)
 
 
 @contextmanager
@@ -166,6 +172,15 @@ def integers_at(group: Any, path: str, shape: tuple[int, ...] = ()) -> list[int]
     """Read a few integers."""
     values = _open(group, path, INTEGER, shape)[()]
     return [int(value) for value in np.ravel(values)]
+
+
+def integers_of(group: Any, path: str, most: int) -> list[int]:
+    """Read a row of at most `most` integers."""
+    found = _follow(group, path)
+    shape: tuple[int, ...] = found.shape if isinstance(found, h5py.h5d.DatasetID) else ()
+    if len(shape) != 1 or shape[0] > most:
+        raise ValueError(f"{path!r} is no row of at most {most} integers")
+    return integers_at(group, path, shape)
 
 
 def integer_array_at(group: Any, path: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -274,17 +289,22 @@ def text_type(length: int) -> np.dtype:
 
 def allocate(group: Any, name: str | None, value: Any, dtype: np.dtype, shape: Any = None) -> Any:
     """Create a contiguous data set with its space in the file, and write `value` where given."""
-    shape = np.shape(value) if shape is None else shape
-    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    plan.set_layout(h5py.h5d.CONTIGUOUS)
-    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    plan.set_obj_track_times(False)
+    shape, plan = np.shape(value) if shape is None else shape, contiguous_plan()
     kind, space = h5py.h5t.py_create(dtype, logical=True), h5py.h5s.create_simple(shape)
     dataset = h5py.Dataset(h5py.h5d.create(group.id, name and name.encode(), kind, space, plan))
     if value is not None:
         dataset[()] = value
     return dataset
+
+
+def contiguous_plan() -> Any:
+    """Return HDF5's plan of a contiguous data set that has its space in the file at once."""
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.CONTIGUOUS)
+    plan.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    plan.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    plan.set_obj_track_times(False)
+    return plan
 
 
 def offset_of(dataset: Any) -> int:

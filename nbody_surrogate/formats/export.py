@@ -22,6 +22,7 @@ from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file, check_space, parameter_of
 from nbody_surrogate.formats.h5md.whole import whole_h5md
+from nbody_surrogate.formats.npz import OBSERVABLE
 from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -46,7 +47,8 @@ def export(
     - ``.h5``: H5MD, as the run itself, for programs that read the first of several trajectories,
       know three dimensions only, or want to be told species.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
-      ``couplings`` (N, N) where there are some; read it by `numpy.load`, no pickle is inside.
+      ``couplings`` (N, N) where there are some, and what was reported as ``observable_NAME``
+      (T, ...); read it by `numpy.load`, no pickle is inside.
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
       and with a reference the error vector; couplings as field data.
 
@@ -156,6 +158,7 @@ def _write_npz(
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
+    arrays |= {f"{OBSERVABLE}{name}": values for name, values in run.observables.items()}
     NPZ.require(sum(each.nbytes for each in arrays.values()))
     with (
         atomic_file(path, parameter, overwrite=overwrite) as file,

@@ -26,6 +26,8 @@ SMALL_BYTES, MAX_RATIO = 64 * 2**20, 100
 
 REQUIRED = ("x", "v", "charges", "masses")
 OPTIONAL = ("t", "couplings")
+OBSERVABLE = "observable_"
+"""Names that begin so are quantities that a run reported; no start and no frame is made of them."""
 FRAMES = ("t", "x", "v")
 """Arrays of which a trajectory has a row for each frame."""
 
@@ -109,7 +111,7 @@ def len_of(shapes: dict[str, tuple[int, ...]]) -> int:
 def _check_names(archive: zipfile.ZipFile) -> None:
     """Demand the required arrays and no others."""
     expected = [f"{name}.npy" for name in (*REQUIRED, *OPTIONAL)]
-    members = archive.namelist()
+    members = [each for each in archive.namelist() if not each.startswith(OBSERVABLE)]
     known = f"it must hold {', '.join(REQUIRED)} and may hold {', '.join(OPTIONAL)}"
     if unknown := [member for member in members if member not in expected]:
         listed = ", ".join(repr(member.removesuffix(".npy")[:40]) for member in unknown[:5])
@@ -122,7 +124,8 @@ def _check_names(archive: zipfile.ZipFile) -> None:
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
-    return [member.removesuffix(".npy") for member in archive.namelist()]
+    names = [member.removesuffix(".npy") for member in archive.namelist()]
+    return [name for name in names if not name.startswith(OBSERVABLE)]
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> _Member:

@@ -9,12 +9,13 @@ import numpy as np
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.observables import demand_observables
 
 __all__ = ["demand_frames"]
 
 
 def demand_frames(run: Any, axes: str) -> None:
-    """Demand that `t`, `x`, `v`, `label_error` and particles fit; frames may hold NaN.
+    """Demand that `t`, `x`, `v`, `label_error`, observables and particles fit; frames may hold NaN.
 
     Parameters
     ----------
@@ -75,3 +76,4 @@ def _demand_shapes(run: Any, axes: str, leading: tuple[int, ...]) -> None:
         raise InputError(
             f"`label_error` must have shape {names} = {leading[:-1]}, got {run.label_error.shape}"
         )
+    demand_observables(run.observables, leading[:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.frame_arrays import demand_frames
 from nbody_surrogate.results.guard_report import GuardReport
+from nbody_surrogate.results.observables import known_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -131,6 +132,8 @@ class Trajectory:
     info : RunInfo
     label_error : ndarray, shape (T,), or None
         Of a verified run, as described for `Ensemble`.
+    observables : mapping of str to ndarray, shape (T, ...)
+        What each `Reporter` of the run gave, by its name.
 
     Raises
     ------
@@ -144,6 +147,7 @@ class Trajectory:
     particles: Particles
     info: RunInfo
     label_error: Float64[np.ndarray, " T"] | None = None
+    observables: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         demand_frames(self, "(T, N, D)")
@@ -225,6 +229,8 @@ class Ensemble:
         and a sharper one of the same start, and NaN from the first frame that is not good in
         either. It is the difference between two runs, so an estimate of the error of the looser
         one, and it means nothing once growth has taken it to the size of the cloud.
+    observables : mapping of str to ndarray, shape (B, T, ...)
+        What each `Reporter` of the run gave, by its name.
 
     Raises
     ------
@@ -238,6 +244,7 @@ class Ensemble:
     particles: Particles
     info: RunInfo
     label_error: Float64[np.ndarray, "B T"] | None = None
+    observables: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         demand_frames(self, "(B, T, N, D)")
@@ -248,7 +255,9 @@ class Ensemble:
     def __getitem__(self, b: int) -> Trajectory:
         label_error = None if self.label_error is None else self.label_error[b]
         info = self.info.of(b)
-        return Trajectory(self.t, self.x[b], self.v[b], self.particles[b], info, label_error)
+        observables = {name: y[b] for name, y in self.observables.items()}
+        arrays = (self.x[b], self.v[b], self.particles[b])
+        return Trajectory(self.t, *arrays, info, label_error, observables)
 
     def __iter__(self) -> Iterator[Trajectory]:
         return (self[b] for b in range(len(self)))
@@ -300,6 +309,7 @@ class Ensemble:
             self.particles,
             self.info,
             None if self.label_error is None else self.label_error[:, kept],
+            known_part(self.observables, self.valid[:, kept]),
         )
 
     def state(self, frame: int) -> State:
@@ -368,7 +378,9 @@ def as_ensemble(run: Trajectory | Ensemble, parameter: str = "run") -> Ensemble:
         kind = type(run).__name__
         raise InputError(f"`{parameter}` must be a Trajectory or an Ensemble, got {kind}")
     label_error = None if run.label_error is None else run.label_error[None]
-    return Ensemble(run.t, run.x[None], run.v[None], run.particles, run.info, label_error)
+    observables = {name: y[None] for name, y in run.observables.items()}
+    arrays = (run.x[None], run.v[None], run.particles)
+    return Ensemble(run.t, *arrays, run.info, label_error, observables)
 
 
 def _valid_frames(good: tuple[int, ...], batch: int, frames: int) -> Int64[np.ndarray, " B"]:

@@ -170,6 +170,7 @@ class Document(_Section):
     counters: dict[str, int]
     wall_time: float
     guard: GuardState | None
+    observables: list[str] = Field(default=[], description="names of what is reported")
     note: dict[str, Any] = Field(description="of whoever started the run")
 
 

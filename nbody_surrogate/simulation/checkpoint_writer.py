@@ -114,6 +114,7 @@ class CheckpointWriter(Observer):
             counters=run.counters,
             wall_time=run.wall_time,
             guard=None if monitor is None else self._guard_state(monitor),
+            observables=sorted(run.observables),
             note=self._note,
         )
         arrays = {"good": np.asarray(run.good, np.int64), "message": as_texts(run.message)}

@@ -84,6 +84,7 @@ class FileWriter(Observer):
             # the start counts as a frame of a run that has begun
             kept_frames=run.done + 1 if run.done else 0,
             box=problem.system.box,
+            observables={name: y.shape[2:] for name, y in run.observables.items()},
         )
         if run.done == 0:
             self.on_segment(run, slice(0, 1))
@@ -97,7 +98,8 @@ class FileWriter(Observer):
                 run.info.guard.gathered, (new.start - 1) // length, -(-(new.stop - 1) // length)
             )
         label_error = None if run.label_error is None else run.label_error[:, new]
-        self.writer.write(run.x[:, new], run.v[:, new], label_error, run.valid(new))
+        observables = {name: y[:, new] for name, y in run.observables.items()}
+        self.writer.write(run.x[:, new], run.v[:, new], label_error, run.valid(new), observables)
 
     def on_end(self, run: Recorder) -> None:
         """Store how the run went and give the file its final name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import final
 
@@ -17,6 +17,7 @@ from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
+from nbody_surrogate.simulation.reporters import Reporter
 
 __all__ = ["Recorder", "demand_frames_memory"]
 
@@ -69,6 +70,8 @@ class Recorder:
         What is known before the run.
     truth : Recorder, optional
         A sharper run of the same start, which is done: it gives the label error.
+    reporters : sequence of Reporter
+        What to take of each frame.
 
     Attributes
     ----------
@@ -88,6 +91,8 @@ class Recorder:
         Seconds spent stepping.
     label_error : ndarray, shape (B, frames + 1), or None
         Position RMSE against the truth; NaN where either run is not good any more.
+    observables : dict of str to ndarray, shape (B, frames + 1, ...)
+        What the reporters gave.
     info : RunInfo
     warm_ups : list of callable
         Each lets one method of the run compute a frame that is not kept.
@@ -101,6 +106,7 @@ class Recorder:
         frames: int,
         info: RunInfo,
         truth: Recorder | None = None,
+        reporters: Sequence[Reporter] = (),
     ) -> None:
         batch, n, dimensions = start.x.shape
         demand_frames_memory(start, frames)
@@ -116,6 +122,9 @@ class Recorder:
         # zero at the start, which both runs share
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
         self.good = np.full(batch, frames + 1)
+        self._reporters = reporters
+        self.observables: dict[str, np.ndarray] = {}
+        self._measure(slice(0, 1))
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
@@ -128,8 +137,11 @@ class Recorder:
         v: Float64[np.ndarray, "B F N D"],
         good: Sequence[int],
         message: Sequence[str],
+        observables: Mapping[str, np.ndarray],
     ) -> None:
         """Take over a run up to and including a frame, F = frame + 1."""
+        for name, values in observables.items():
+            self.observables[name][:, : frame + 1] = values[:, : frame + 1]
         self.x[:, : frame + 1], self.v[:, : frame + 1] = x[:, : frame + 1], v[:, : frame + 1]
         self.done, self.good, self.message = frame, np.array(good), list(message)
         # a budget is judged at the end only, so that all that failed by now have stopped
@@ -172,12 +184,31 @@ class Recorder:
     def _done(self, new: slice) -> slice:
         """Count new frames, and judge them by the truth where there is one."""
         self.done = new.stop - 1
+        self._measure(new)
         if self._truth is not None and self.label_error is not None:
             error = rmse(self._truth.x[:, new], self.x[:, new])
             good = np.minimum(self.good, self._truth.good)[:, None]
             is_good = np.arange(new.start, new.stop) < good
             self.label_error[:, new] = np.where(is_good, error, np.nan)
         return new
+
+    def _measure(self, new: slice) -> None:
+        """Take what is reported of new frames."""
+        problem, valid = self.problem, self.valid(new)
+        for each in self._reporters:
+            frames = self._t[new], self.x[:, new], self.v[:, new]
+            values = each.measure(*frames, problem.particles, valid)
+            if new.start == 0:
+                self.observables[each.name] = np.empty(
+                    (len(values), self.frames + 1, *values.shape[2:])
+                )
+            kept = self.observables[each.name][:, new]
+            if values.shape != kept.shape:
+                raise InputError(
+                    f"`quantity` of reporter {each.name!r} must return shape {kept.shape}, as of "
+                    f"the frames before, got {values.shape}"
+                )
+            kept[...] = values
 
     def complete(self) -> None:
         """Say in `info` how the run went."""
@@ -193,4 +224,5 @@ class Recorder:
     def ensemble(self) -> Ensemble:
         """Return the result."""
         problem: Problem = self.problem
-        return Ensemble(self._t, self.x, self.v, problem.particles, self.info, self.label_error)
+        frames, particles = (self._t, self.x, self.v), problem.particles
+        return Ensemble(*frames, particles, self.info, self.label_error, self.observables)

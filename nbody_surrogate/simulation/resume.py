@@ -35,6 +35,7 @@ from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.reporters import Reporter, reporters_among
 from nbody_surrogate.simulation.run_output import RunOutput, named_output
 from nbody_surrogate.simulation.simulate import roll_out
 
@@ -71,7 +72,8 @@ def resume(
     overwrite : bool
         Replace an existing output; it is not enough that the interrupted run was allowed to.
     observers : Observer or callable, or several of them
-        As for `simulate`.
+        As for `simulate`. Reporters, which no file can hold, are to be handed again, by the
+        same names.
 
     Returns
     -------
@@ -105,15 +107,28 @@ def resume(
     # the last segment leaves no restart file: after it, the one before is still there
     if found.finished:
         return found.result()
+    reporters = _reporters_of(document, own)
     with NameLock(place) as lock, held_restart(Checkpoint(path, overwrite=True)) as kept:
         # once more, now that nobody else writes there
         found = RunOutput(restart, place)
         if found.finished:
             return found.result()
         problem = _problem(restart, found.particles(), method)
-        rest = _Rest(restart, problem, method, found)
+        rest = _Rest(restart, problem, method, found, reporters)
         watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
+
+
+def _reporters_of(document: Document, observers: Sequence[Observer]) -> list[Reporter]:
+    """Return the reporters among observers, which are to be those of the run."""
+    reporters = reporters_among(observers)
+    names = sorted(each.name for each in reporters)
+    if names != sorted(document.observables):
+        raise InputError(
+            f"`observers` must hold reporters of {sorted(document.observables)}, as the run began "
+            f"with, got {names}"
+        )
+    return reporters
 
 
 def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
@@ -146,7 +161,12 @@ class _Rest:
     """The rest of a run: its recorder, with the frames that there are, and its guard."""
 
     def __init__(
-        self, restart: Restart, problem: Problem, method: AbstractIntegrator, output: RunOutput
+        self,
+        restart: Restart,
+        problem: Problem,
+        method: AbstractIntegrator,
+        output: RunOutput,
+        reporters: Sequence[Reporter],
     ) -> None:
         self.restart, self.problem, self.method = restart, problem, method
         self.output, document = output, restart.document
@@ -161,9 +181,10 @@ class _Rest:
             seed=document.seed,
             identifier=document.identifier,
         )
-        self.run = Recorder(method, carry, start, document.frames, info)
+        self.run = Recorder(method, carry, start, document.frames, info, None, reporters)
         good = restart.arrays["good"].tolist()
-        self.run.restore(document.frame, x, v, good, restart.message)
+        observables = self._observables()
+        self.run.restore(document.frame, x, v, good, restart.message, observables)
         self.run.counters, self.run.wall_time = dict(document.counters), document.wall_time
 
     def _frames(self) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
@@ -172,6 +193,19 @@ class _Rest:
             start = self.restart.arrays
             return start["carry.x"][:, None], start["carry.v"][:, None], ()
         return self.output.frames()
+
+    def _observables(self) -> dict[str, np.ndarray]:
+        """Read what was reported, which is to be of the shapes that the reporters give."""
+        if self.restart.document.frame == 0 or not self.run.observables:
+            return {}
+        found = self.output.observables()
+        for name, values in self.run.observables.items():
+            if name not in found or found[name].shape[2:] != values.shape[2:]:
+                raise InputError(
+                    f"`quantity` of reporter {name!r} must return what it did as the run began: "
+                    f"{str(self.output.part)!r} holds another shape, or nothing of it"
+                )
+        return {name: found[name] for name in self.run.observables}
 
     def _monitor(self, start: State) -> GuardMonitor | None:
         state = self.restart.document.guard

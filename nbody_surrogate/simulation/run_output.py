@@ -176,6 +176,17 @@ class RunOutput:
             raise of_another_run(there)
         return self.part
 
+    def observables(self) -> dict[str, np.ndarray]:
+        """Read what was reported up to the boundary.
+
+        Raises
+        ------
+        FileFormatError
+            If it is not there, or damaged.
+        """
+        with H5MDReader(self.unfinished()) as file:
+            return file.observables()
+
     def frames(self) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
         """Read positions and velocities up to the boundary, and what the guard found by then.
 

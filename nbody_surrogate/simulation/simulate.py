@@ -29,6 +29,7 @@ from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder, demand_frames_memory
+from nbody_surrogate.simulation.reporters import reporters_among, tails_of
 
 if TYPE_CHECKING:  # it needs torch
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
@@ -78,7 +79,8 @@ def simulate(
         `Output` also says whether an existing file may be replaced, and where a restart file is
         kept, which does not go with `verify`.
     observers : Observer or callable, or several of them
-        What hangs on the run: `WarmUp`, or one of your own. A callable is told the frames done so
+        What hangs on the run: a `Reporter` of a quantity of your own, `WarmUp`, or an observer of
+        your own. A callable is told the frames done so
         far and the total, and may raise to cancel; with `verify`, the frames of both runs count.
 
     Returns
@@ -110,6 +112,8 @@ def simulate(
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
     if output is not None:
         refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
+    reporters = reporters_among(own)
+    tails = tails_of(reporters, carry.problem, state, frames)
     monitor = None
     if guard is not None:
         guard = guard if isinstance(guard, Guard) else Guard(guard)
@@ -118,7 +122,7 @@ def simulate(
     with ExitStack() as held:
         writers: list[Observer] = []
         if output is not None:
-            writers = _writers(held, output, method, carry, frames, verify, monitor)
+            writers = _writers(held, output, method, carry, frames, verify, monitor, tails)
         info = RunInfo(
             system=system.description,
             method=method.description,
@@ -133,7 +137,7 @@ def simulate(
             truth = Recorder(tight, tight_carry, state, frames, info)
             roll_out(truth, [], ticks)
             ticks.before = frames
-        run = Recorder(method, carry, state, frames, info, truth)
+        run = Recorder(method, carry, state, frames, info, truth, reporters)
         watching: list[Observer] = [] if monitor is None else [monitor]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)
@@ -215,6 +219,7 @@ def _writers(
     frames: int,
     verify: bool,
     monitor: GuardMonitor | None,
+    observables: dict[str, tuple[int, ...]],
 ) -> list[Observer]:
     """Check where a run is to go, and hold it, before anything is computed."""
     if not isinstance(output, Output):
@@ -225,7 +230,7 @@ def _writers(
     path = held.enter_context(held_output(output.path, output.overwrite))
     segments = 0 if monitor is None else monitor.segments
     shape = (len(carry.arrays["x"]), frames + 1, *carry.arrays["x"].shape[1:])
-    check_disk_space(path, shape, verify, segments)
+    check_disk_space(path, shape, verify, segments, observables)
     file = FileWriter(path, output.overwrite, segments)
     if checkpoint is None:
         return [file]

@@ -13,7 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "guards.md").read_text()
 
 def test_the_example_runs_watches_and_resumes(tmp_path, monkeypatch, one_thread):
     monkeypatch.chdir(tmp_path)
-    (source,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    source, reporting = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
     names = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NBodyWarning)
@@ -24,3 +24,7 @@ def test_the_example_runs_watches_and_resumes(tmp_path, monkeypatch, one_thread)
     assert run.info.guard.policy == "fallback"
     assert len(names["farthest"].radii) == 4
     assert read_h5md(tmp_path / "run.h5").info == run.info
+    exec(compile(reporting, "guards.md", "exec"), names)
+    found = names["run"].observables["radius"]
+    assert found.shape == (1, 201)
+    assert (read_h5md(tmp_path / "radii.h5").observables["radius"] == found).all()

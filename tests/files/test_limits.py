@@ -21,7 +21,7 @@ PAIRS = {
     "CHECKPOINT": ("training/checkpoint.py", "training/checkpoint.py"),
     "CONFIG": ("surrogates/weights.py", "surrogates/weights.py"),
     "EVALUATION": ("cli/evaluate.py", "surrogates/trained_models.py"),
-    "FRAMES": ("formats/h5md/writer.py", "formats/h5md/layout.py"),
+    "FRAMES": ("formats/h5md/run_path.py", "formats/h5md/layout.py"),
     "JSON": ("files/json_file.py", "files/json_file.py"),
     "MANIFEST": ("datasets/manifest.py", "datasets/manifest.py"),
     "PROVENANCE": ("formats/h5md/provenance.py", "files/hdf5.py"),

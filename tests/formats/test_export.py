@@ -59,6 +59,19 @@ def test_mdanalysis_reads_positions_velocities_and_times(made):
     np.testing.assert_array_equal(charges, run.particles.charges[0])
 
 
+def test_mdanalysis_reads_the_first_of_an_ensemble(tmp_path):
+    mda = needed("MDAnalysis")
+    system, path = make_system("charged"), tmp_path / "run.h5"
+    run = simulate(system, *system.sample(0, 4, 3), 12, "leapfrog", output=path)
+    universe = mda.Universe.empty(4, trajectory=False)
+    universe.load_new(str(path), format="H5MD", convert_units=False)
+    assert len(universe.trajectory) == 13
+    for step, x, v in zip(universe.trajectory, run.x[0], run.v[0], strict=True):
+        np.testing.assert_allclose(step.positions, x, rtol=SINGLE, atol=SINGLE)
+        np.testing.assert_allclose(step.velocities, v, rtol=SINGLE, atol=SINGLE)
+    universe.trajectory.close()
+
+
 def test_ase_reads_extended_xyz(made, tmp_path):
     reader = needed("ase.io")
     _, run = made

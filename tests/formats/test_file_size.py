@@ -30,7 +30,9 @@ def _run(frames: int = 40, n: int = 3, dimensions: int = 3, bonds: bool = False)
     return Trajectory(np.arange(frames) * 0.1, x, x, _particles(1, n, bonds), info)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 1, 2), (3, 41, 3, 3), (60, 2, 4, 2), (1, 3000, 2, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1, 2), (3, 41, 3, 3), (60, 2, 4, 2), (700, 2, 1, 2), (1, 3000, 2, 3)]
+)
 def test_a_run_takes_no_more_than_it_is_said_to_take(
     shape: tuple[int, int, int, int], tmp_path: Path
 ) -> None:
@@ -41,7 +43,9 @@ def test_a_run_takes_no_more_than_it_is_said_to_take(
     times = np.arange(frames) * 0.1
     structure.create_structure(path, particles, times, dimensions, b"", 99, True, box, segments=4)
     most = structure.run_bytes(shape, True, 4, 99) + 8 * batch * n * n
-    assert path.stat().st_size <= most <= path.stat().st_size + structure.STRUCTURE + 2**12 * batch
+    assert (
+        path.stat().st_size <= most <= path.stat().st_size + 3 * structure.STRUCTURE + 2**12 * batch
+    )
 
 
 @pytest.mark.parametrize("suffix", [".vtkhdf", ".h5"])

@@ -9,7 +9,19 @@ import h5py
 import numpy as np
 import pytest
 
-from h5md_files import DT, T0, N, T, make_frames, make_info, make_particles, write_file
+from h5md_files import (
+    ARRAYS,
+    DT,
+    T0,
+    VALUE,
+    N,
+    T,
+    in_groups,
+    make_frames,
+    make_info,
+    make_particles,
+    write_file,
+)
 from nbody_surrogate.errors import FileFormatError
 from nbody_surrogate.formats.h5md import H5MDReader, H5MDWriter, read_h5md
 
@@ -122,17 +134,46 @@ def test_units_are_reduced(tmp_path):
             assert "unit" not in group[name].attrs  # or MDAnalysis would not read it
 
 
-def test_files_with_units_are_read_where_those_are_reduced(tmp_path):
+@pytest.mark.parametrize("name", [f"{ARRAYS}/position", VALUE])
+def test_files_with_units_are_read_where_those_are_reduced(tmp_path, name):
     _, x, _ = write_file(tmp_path / "run.h5")
+    if name == VALUE:
+        in_groups(tmp_path / "run.h5")
     for unit in (b"1", "1"):
         with h5py.File(tmp_path / "run.h5", "r+") as file:
-            file["particles/trajectory_0000/position/value"].attrs["unit"] = unit
+            file[name].attrs["unit"] = unit
         np.testing.assert_array_equal(read_h5md(tmp_path / "run.h5").x, x)
     for unit in (b"nm", "nm", 1, [1, 2]):
         with h5py.File(tmp_path / "run.h5", "r+") as file:
-            file["particles/trajectory_0000/position/value"].attrs["unit"] = unit
+            file[name].attrs["unit"] = unit
         with pytest.raises(FileFormatError, match="unit"):
             read_h5md(tmp_path / "run.h5")
+
+
+def test_groups_of_an_ensemble_are_windows_on_its_arrays(tmp_path):
+    """What others change through a group is what is read; the file may be moved and renamed."""
+    errors = np.arange(3.0 * T).reshape(3, T)
+    particles, x, _ = write_file(tmp_path / "a.h5", couplings=True, label_error=errors)
+    path = (tmp_path / "a.h5").rename(tmp_path / "b.h5")
+    with h5py.File(path, "r+") as file:
+        assert file[VALUE].is_virtual
+        np.testing.assert_array_equal(file[VALUE], x[1])
+        group = file["particles/trajectory_0002"]
+        np.testing.assert_array_equal(group["couplings"], particles.couplings[2])
+        np.testing.assert_array_equal(group["mass"], particles.masses[2])
+        file[VALUE][2, 3] = 7.0
+        file["observables/trajectory_0002/label_error/value"][0] = -1.0
+    found = read_h5md(path)
+    assert (found.x[1, 2, 3] == 7.0).all()
+    assert found.label_error[2, 0] == -1.0
+
+
+def test_a_single_trajectory_has_no_arrays(tmp_path):
+    write_file(tmp_path / "run.h5", batch=1, label_error=np.zeros((1, T)))
+    with h5py.File(tmp_path / "run.h5") as file:
+        assert ARRAYS not in file
+        assert not file["particles/trajectory_0000/position/value"].is_virtual
+        assert file["parameters/nbody_surrogate/format"][()] == 1
 
 
 def test_step_and_time_are_shared_by_hard_links(tmp_path):

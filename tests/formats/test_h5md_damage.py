@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 
 from h5md_files import (
+    ARRAYS,
     DT,
     REPLACEMENTS,
     T0,
     VALUE,
     N,
     T,
+    a_group,
+    in_groups,
     make_frames,
     make_particles,
     overwrite,
@@ -46,17 +49,35 @@ def finished(tmp_path):
     return path
 
 
+@pytest.fixture
+def grouped(finished):
+    """The same, as earlier versions wrote it."""
+    in_groups(finished)
+    return finished
+
+
 OURS = "parameters/nbody_surrogate"
 
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)
-def test_data_that_are_not_plainly_in_the_file_are_refused(finished, tmp_path, replacement):
+def test_data_that_are_not_plainly_in_the_file_are_refused(grouped, tmp_path, replacement):
     other = tmp_path / "other.h5"
     write_file(other)
-    with h5py.File(finished, "r+") as file:
+    with h5py.File(grouped, "r+") as file:
         del file[VALUE]
         replacement(file, VALUE, other)
-    assert "position/value" in refusal(finished)
+    assert "position/value" in refusal(grouped)
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+@pytest.mark.parametrize("name", ["position", "charge", ""])
+def test_arrays_that_are_not_plainly_in_the_file_are_refused(finished, tmp_path, replacement, name):
+    path = f"{ARRAYS}/{name}".rstrip("/")
+    with h5py.File(finished, "r+") as file:
+        del file[path]
+        if name or replacement is not a_group:
+            replacement(file, path, tmp_path / "other.h5")
+    assert (name or "ensemble") in refusal(finished)
 
 
 def test_a_group_behind_an_external_link_is_refused(finished, tmp_path):
@@ -70,7 +91,7 @@ def test_a_group_behind_an_external_link_is_refused(finished, tmp_path):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        (f"{OURS}/format", 3),
+        (f"{OURS}/format", 4),
         (f"{OURS}/complete", 5),
         (f"{OURS}/shape", [3, T, N, 4]),
         (f"{OURS}/shape", [2, T, N, 3]),
@@ -87,14 +108,28 @@ def test_a_group_behind_an_external_link_is_refused(finished, tmp_path):
         ("parameters/frames_written", T - 1),
         ("parameters/frames_written", -1),
         ("parameters/frames_written", 2**62),
-        ("particles/trajectory_0000/mass", -1.0),
-        ("particles/trajectory_0002/charge", np.nan),
-        ("particles/trajectory_0000/position/time", np.inf),
+        (f"{ARRAYS}/mass", -1.0),
+        (f"{ARRAYS}/charge", np.nan),
+        (f"{ARRAYS}/time", np.inf),
     ],
 )
 def test_contradictions_in_a_file_are_refused(finished, name, value):
     overwrite(finished, name, value)
     refusal(finished)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (f"{OURS}/format", 3),
+        ("particles/trajectory_0000/mass", -1.0),
+        ("particles/trajectory_0002/charge", np.nan),
+        ("particles/trajectory_0000/position/time", np.inf),
+    ],
+)
+def test_contradictions_in_a_file_of_groups_are_refused(grouped, name, value):
+    overwrite(grouped, name, value)
+    refusal(grouped)
 
 
 def test_a_trajectory_that_is_not_announced_is_refused(finished):

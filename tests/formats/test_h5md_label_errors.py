@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from h5md_files import (
+    ARRAYS,
     DT,
     REPLACEMENTS,
     T0,
     T,
     external_link,
+    in_groups,
     make_frames,
     make_particles,
+    nothing,
     refusal,
     single_precision,
     soft_link,
@@ -114,7 +117,21 @@ def test_other_observables_are_nobodys_business(tmp_path):
 def verified(tmp_path):
     path = tmp_path / "verified.h5"
     write_file(path, label_error=make_label_error())
+    in_groups(path)
     return path
+
+
+@pytest.mark.parametrize("replacement", REPLACEMENTS)
+def test_an_array_of_them_that_is_not_plainly_in_the_file_is_refused(tmp_path, replacement):
+    path, name = tmp_path / "verified.h5", f"{ARRAYS}/label_error"
+    write_file(path, label_error=make_label_error())
+    with h5py.File(path, "r+") as file:
+        del file[name]
+        replacement(file, name, tmp_path / "other.h5")
+    if replacement is nothing:
+        assert read_h5md(path).label_error is None
+    else:
+        assert "label_error" in refusal(path)
 
 
 @pytest.mark.parametrize("replacement", REPLACEMENTS)

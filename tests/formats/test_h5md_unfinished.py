@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from h5md_files import DT, T0, T, make_frames, make_info, make_particles, refusal
+from h5md_files import ARRAYS, DT, T0, T, make_frames, make_info, make_particles, refusal
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import H5MDWriter, read_h5md
 from nbody_surrogate.results.trajectory import RunInfo
@@ -68,8 +68,7 @@ def test_nothing_but_data_changes_after_opening(tmp_path):
     assert changed.sum() > x.nbytes
     with h5py.File(tmp_path / "run.h5") as file:
         parameters = file["parameters"]
-        datasets = [group[f"{name}/value"] for group in file["particles"].values()
-                    for name in ("position", "velocity")]  # fmt: skip
+        datasets = [file[f"{ARRAYS}/{name}"] for name in ("position", "velocity")]
         datasets += [parameters["frames_written"], file["observables/valid/value"]]
         datasets += [parameters[f"nbody_surrogate/{name}"] for name in ("complete", "provenance")]
         for dataset in datasets:

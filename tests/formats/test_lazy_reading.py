@@ -6,18 +6,21 @@ import h5py
 import numpy as np
 import pytest
 
-from h5md_files import T, make_info, write_file
+from h5md_files import T, in_groups, make_info, write_file
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
 
 LAST = "particles/trajectory_0002/position/value"
 
 
+@pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("couplings", [False, True])
 @pytest.mark.parametrize("trajectory", [0, 1, 2])
-def test_one_trajectory_is_what_it_is_among_all(tmp_path, trajectory, couplings):
+def test_one_trajectory_is_what_it_is_among_all(tmp_path, trajectory, couplings, grouped):
     errors = np.random.default_rng(0).uniform(size=(3, T))
     write_file(tmp_path / "run.h5", couplings=couplings, label_error=errors)
+    if grouped:
+        in_groups(tmp_path / "run.h5")
     whole, one = (
         read_h5md(tmp_path / "run.h5"),
         read_h5md(tmp_path / "run.h5", trajectory=trajectory),
@@ -52,6 +55,7 @@ def test_one_trajectory_opens_as_many_objects_of_a_large_file_as_of_a_small_one(
 
 def test_damage_is_found_where_it_is_read(tmp_path):
     _, x, _ = write_file(tmp_path / "run.h5")
+    in_groups(tmp_path / "run.h5")
     with h5py.File(tmp_path / "run.h5", "r+") as file:
         del file[LAST]
         file[LAST] = h5py.SoftLink("/particles/trajectory_0000/position/value")

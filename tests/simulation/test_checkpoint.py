@@ -188,7 +188,7 @@ def _text():
         ({"frame": -5}, "frame"),
         ({"frame": 100}, "100 of 22"),
         ({"frames": 10**12}, "frames"),
-        ({"frames": 500}, "with shape (501, 5, 3)"),
+        ({"frames": 500}, "with shape (2, 501, 5, 3)"),
         ({"dt": 0.0}, "dt"),
         ({"module": "os"}, "module"),
         ({"method": {"segment": 5}}, "integrator"),

@@ -36,8 +36,12 @@ from nbody_surrogate.files.hdf5 import (
     text_type,
 )
 from nbody_surrogate.results.guard_events import REASONS, TEXT_BYTES, GuardEvents
+from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["GUARD", "GuardPlaces", "create_guard", "find_guard", "guard_bytes", "read_guard"]
+__all__ = [
+    *("GUARD", "GuardPlaces", "create_guard", "find_guard", "guard_bytes", "read_guard"),
+    "segments_told_of",
+]
 
 GUARD = "guard"
 """The group's name."""
@@ -48,6 +52,13 @@ INTEGERS, FLOATS, TEXT = ("frame", "reason"), ("value", "limit"), "text"
 def guard_bytes(batch: int, segments: int) -> int:
     """Bytes that the arrays take."""
     return (8 * len(INTEGERS + FLOATS) + TEXT_BYTES) * batch * segments
+
+
+def segments_told_of(info: RunInfo | None) -> int:
+    """Segments up to the last that the guard of a run tripped in."""
+    if info is None or info.guard is None:
+        return 0
+    return 1 + int(info.guard.gathered.segment.max(initial=-1))
 
 
 class GuardPlaces(NamedTuple):

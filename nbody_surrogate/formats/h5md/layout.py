@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nbody_surrogate.files.limits import FRAMES
 
 __all__ = [
     "MAX_BYTES",
 ]
 
-FORMAT, GUARDED_FORMAT = 1, 2
+FORMAT, GUARDED_FORMAT, ENSEMBLE_FORMAT = 1, 2, 3
 """Versions of what stands below ``parameters/nbody_surrogate``.
 
 In the second, which guarded runs have, what the guard found is in arrays. Releases that do not know
-these would read that it found nothing, so they are to refuse it.
+these would read that it found nothing, so they are to refuse it. In the third, which runs of
+several trajectories have, guarded or not, the frames are in arrays too.
 """
 
+VECTORS = ("position", "velocity")
+UNIT = np.bytes_("1")
 
 OURS = "parameters/nbody_surrogate"
+ENSEMBLE = f"{OURS}/ensemble"
 FRAMES_WRITTEN = "parameters/frames_written"
 OBSERVABLES = "observables"
 LABEL_ERROR = "label_error"

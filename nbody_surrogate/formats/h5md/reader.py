@@ -21,28 +21,28 @@ from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
     check_size,
-    floats_at,
     group_at,
     has_groups,
     integers_at,
     open_flags,
-    open_floats,
     text_at,
 )
 from nbody_surrogate.formats.h5md.guard_arrays import read_guard
 from nbody_surrogate.formats.h5md.layout import (
+    ENSEMBLE_FORMAT,
     EXPORTED,
     FORMAT,
     FRAMES_WRITTEN,
     GUARDED_FORMAT,
-    LABEL_ERROR,
     MAX_BYTES,
     OBSERVABLES,
     OURS,
     VALID,
-    trajectory_name,
+    VECTORS,
 )
+from nbody_surrogate.formats.h5md.observables import find_observables, read_observables
 from nbody_surrogate.formats.h5md.provenance import load_info
+from nbody_surrogate.formats.h5md.stored import AbstractStored, StoredArrays, StoredGroups
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
 __all__ = ["H5MDReader", "read_h5md", "reported"]
@@ -138,9 +138,9 @@ class H5MDReader:
     def _read_header(self) -> None:
         ours = group_at(self._file, OURS)
         (number,) = integers_at(ours, "format")
-        if number not in (FORMAT, GUARDED_FORMAT):
+        if number not in (FORMAT, GUARDED_FORMAT, ENSEMBLE_FORMAT):
             raise ValueError(
-                f"its format is {number}, this version reads formats {FORMAT} and {GUARDED_FORMAT}"
+                f"its format is {number}, this version reads formats {FORMAT} to {ENSEMBLE_FORMAT}"
             )
         (complete,) = integers_at(ours, "complete")
         # In this order: the frames of a file marked as complete are all counted.
@@ -153,12 +153,10 @@ class H5MDReader:
         if complete not in (0, 1) or not least <= self.frames <= announced:
             marked = "finished" if complete else "unfinished"
             raise ValueError(f"it is {marked} with {self.frames} of {announced} frames")
-        self._particles = group_at(self._file, "particles")
-        if len(self._particles) != self.batch:
-            raise ValueError(
-                f"it should hold {self.batch} trajectories, but holds {len(self._particles)}"
-            )
-        self.t = floats_at(self._group(0), "position/time", (announced,))[: self.frames]
+        if (held := len(group_at(self._file, "particles"))) != self.batch:
+            raise ValueError(f"it should hold {self.batch} trajectories, but holds {held}")
+        self._stored = self._find_stored(number)
+        self.t = self._stored.times()[: self.frames]
         if not np.isfinite(self.t).all():
             raise ValueError("its times are not finite")
         if not (np.diff(self.t) > 0).all():
@@ -171,12 +169,13 @@ class H5MDReader:
             raise ValueError(f"its shape (B, T, N, D) is {(batch, frames, n, dimensions)}")
         # a file may announce any shape; x and v are of 8 bytes each
         check_size(self._file, 16 * batch * frames * n * dimensions)
-        self._exported = EXPORTED in self._file and integers_at(self._file, EXPORTED) == [1]
-        self._stored = 3 if self._exported else dimensions
         return batch, frames, n, dimensions
 
-    def _group(self, b: int) -> Any:
-        return group_at(self._particles, trajectory_name(b))
+    def _find_stored(self, number: int) -> AbstractStored:
+        if number == ENSEMBLE_FORMAT:
+            return StoredArrays(self._file, self._shape)
+        exported = EXPORTED in self._file and integers_at(self._file, EXPORTED) == [1]
+        return StoredGroups(self._file, self._shape, exported)
 
     def _read_info(self, ours: Any) -> RunInfo:
         batch, announced, _, _ = self._shape
@@ -220,7 +219,7 @@ class H5MDReader:
             If the file is damaged.
         """
         with reported(self.path):
-            return self._read_particles(range(self.batch))
+            return self._stored.particles(range(self.batch))
 
     def ensemble(self, trajectory: int | None = None) -> Ensemble:
         """Read all frames of one trajectory, as an ensemble of one; by default of all.
@@ -235,9 +234,31 @@ class H5MDReader:
         numbers = self._numbers(trajectory)
         x, v = self.read(0, self.frames, trajectory)
         with reported(self.path):
-            particles, label_error = self._read_particles(numbers), self._read_label_error(numbers)
+            particles = self._stored.particles(numbers)
+            label_error = self._stored.label_error(numbers)
+            observables = self.observables(trajectory)
+        if label_error is not None:
+            label_error = label_error[:, : self.frames]
         info = self.info if trajectory is None else self.info.of(trajectory)
-        return Ensemble(self.t, x, v, particles, info, label_error)
+        return Ensemble(self.t, x, v, particles, info, label_error, observables)
+
+    def observables(self, trajectory: int | None = None) -> dict[str, np.ndarray]:
+        """Read what the run reported of its frames, shape (B, T, ...) each.
+
+        Raises
+        ------
+        InputError
+            If the trajectory is not there.
+        FileFormatError
+            If the file is damaged, or they take more than the limit.
+        """
+        numbers, arrays = self._numbers(trajectory), isinstance(self._stored, StoredArrays)
+        with reported(self.path):
+            places = find_observables(self._file, self._shape, arrays)
+            values = sum(math.prod(tail) for tail in places.tails.values())
+            if (needed := 8 * len(numbers) * self.frames * values) > self._limit:
+                raise ValueError(f"its observables take {needed} bytes, the limit is {self._limit}")
+            return read_observables(self._file, self._shape, arrays, numbers, self.frames)
 
     def _numbers(self, trajectory: int | None) -> range:
         if trajectory is None:
@@ -245,34 +266,6 @@ class H5MDReader:
         if not 0 <= trajectory < self.batch:
             raise InputError(f"`trajectory` must be from 0 to {self.batch - 1}, got {trajectory}")
         return range(trajectory, trajectory + 1)
-
-    def _read_particles(self, numbers: range) -> Particles:
-        n, groups = self._shape[2], [self._group(b) for b in numbers]
-        charges = np.stack([self._constant(group, "charge") for group in groups])
-        masses = np.stack([self._constant(group, "mass") for group in groups])
-        places = [group_at(self._file, OURS)] if self._exported else groups
-        if "couplings" not in places[0]:
-            return Particles(charges, masses)
-        check_size(self._file, 8 * len(groups) * n * n)
-        couplings = [floats_at(place, "couplings", (n, n)) for place in places]
-        return Particles(charges, masses, np.stack(couplings))
-
-    def _constant(self, group: Any, name: str) -> np.ndarray:
-        _, announced, n, _ = self._shape
-        if not self._exported:
-            return floats_at(group, name, (n,))
-        # the same in each frame
-        return np.asarray(open_floats(group, f"{name}/value", (announced, n))[0])
-
-    def _read_label_error(self, numbers: range) -> np.ndarray | None:
-        # other programs may have put observables of their own beside it
-        if not has_groups(self._file, f"{OBSERVABLES}/{trajectory_name(0)}/{LABEL_ERROR}"):
-            return None
-        announced = self._shape[1]
-        check_size(self._file, 8 * len(numbers) * announced)
-        paths = [f"{OBSERVABLES}/{trajectory_name(b)}/{LABEL_ERROR}/value" for b in numbers]
-        values = [floats_at(self._file, path, (announced,)) for path in paths]
-        return np.stack(values)[:, : self.frames]
 
     def read(
         self, start: int, stop: int, trajectory: int | None = None
@@ -304,21 +297,8 @@ class H5MDReader:
             shape = (len(numbers), stop - start, n, dimensions)
             if (needed := 16 * math.prod(shape)) > self._limit:
                 raise ValueError(f"its frames take {needed} bytes, the limit is {self._limit}")
-            groups = [self._group(b) for b in numbers]
-            x = self._values(groups, "position", start, shape)
-            return x, self._values(groups, "velocity", start, shape)
-
-    def _values(
-        self, groups: list[Any], name: str, start: int, shape: tuple[int, ...]
-    ) -> np.ndarray:
-        path, frames = f"{name}/value", slice(start, start + shape[1])
-        # all are looked at before memory is taken for any
-        stored = (*self._shape[1:3], self._stored)
-        datasets = [open_floats(group, path, stored) for group in groups]
-        values = np.empty(shape)
-        for dataset, target in zip(datasets, values, strict=True):
-            target[...] = dataset[frames][..., : shape[3]]
-        return values
+            x, v = (self._stored.frames(name, numbers, start, stop) for name in VECTORS)
+            return x, v
 
     def close(self) -> None:
         """Close the file."""

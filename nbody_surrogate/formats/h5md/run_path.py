@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from nbody_surrogate.files.atomic import part_path
-from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
+from nbody_surrogate.files.limits import FRAMES
+from nbody_surrogate.files.output_path import (
+    OTHERWISE,
+    CheckedPath,
+    check_output_file,
+    check_space,
+    held,
+)
+from nbody_surrogate.formats.h5md.observables import Tails
+from nbody_surrogate.formats.h5md.provenance import provenance_bytes
+from nbody_surrogate.formats.h5md.structure import run_bytes
 
-__all__ = ["check_output_path", "held_output"]
+__all__ = ["check_disk_space", "check_output_path", "held_output"]
 
 
 def check_output_path(
@@ -50,3 +61,20 @@ def held_output(
         If another process writes a run to it.
     """
     return held(path, "output", lambda: check_output_path(path, overwrite, resuming))
+
+
+def check_disk_space(
+    path: str | os.PathLike[str],
+    shape: tuple[int, ...],
+    label_error: bool,
+    segments: int,
+    observables: Tails | None = None,
+) -> None:
+    """Raise `InputError` where a run of shape (B, T, N, D) is too large for its disk or to be read.
+
+    The others are as for `H5MDWriter`.
+    """
+    texts = provenance_bytes(shape[0])
+    check_space(Path(path), run_bytes(shape, label_error, segments, texts, observables))
+    # not of what the disk does not hold either: that is the sooner mended
+    FRAMES.require(16 * math.prod(shape), f"of shape (B, T, N, D) = {shape}")

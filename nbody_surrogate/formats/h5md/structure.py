@@ -29,6 +29,7 @@ from nbody_surrogate.files.hdf5 import (
     open_text,
     text_type,
 )
+from nbody_surrogate.formats.h5md.arrays import create_arrays, create_views, rows_of
 from nbody_surrogate.formats.h5md.guard_arrays import (
     GuardPlaces,
     create_guard,
@@ -36,23 +37,33 @@ from nbody_surrogate.formats.h5md.guard_arrays import (
     guard_bytes,
 )
 from nbody_surrogate.formats.h5md.layout import (
+    ENSEMBLE,
+    ENSEMBLE_FORMAT,
     FORMAT,
     FRAMES_WRITTEN,
     GUARDED_FORMAT,
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
+    UNIT,
     VALID,
+    VECTORS,
     trajectory_name,
+)
+from nbody_surrogate.formats.h5md.observables import (
+    ObservablePlaces,
+    Tails,
+    create_observables,
+    find_observables,
+    observable_bytes,
 )
 from nbody_surrogate.formats.h5md.reader import reported
 
 __all__ = ["DataOffsets", "create_structure", "find_offsets", "run_bytes"]
 
-OBJECTS = 12 * 2**10
-"""Bytes that the objects of one trajectory take at most, without their numbers."""
-
-UNIT = np.bytes_("1")
+OBJECTS, VIEWS = 12 * 2**10, 6 * 2**10
+"""Bytes that the objects of one trajectory take at most, without their numbers: where it is alone,
+and where it is one of an ensemble."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +83,8 @@ class DataOffsets:
     """Of a guarded run, else None."""
     valid: int | None
     """Which frames are data; None in a file that does not tell."""
+    observables: ObservablePlaces
+    """What is reported beside the frames."""
 
 
 def create_structure(
@@ -84,6 +97,7 @@ def create_structure(
     label_error: bool = False,
     box: Box | None = None,
     segments: int = 0,
+    observables: Tails | None = None,
 ) -> DataOffsets:
     """Create a file that holds everything but the frames.
 
@@ -104,16 +118,20 @@ def create_structure(
         By default open space.
     segments : int
         Those that a guard watches.
+    observables : mapping of str to tuple of int, optional
+        The shape of what is reported of each trajectory at a frame.
     """
+    tails = observables or {}
     shape = (particles.batch, len(times), particles.n, dimensions)
-    size = run_bytes(shape, label_error, segments, room + len(start))
+    size = run_bytes(shape, label_error, segments, room + len(start), tails)
     if particles.couplings is not None:
         size += particles.couplings.nbytes
-    with create_hdf5(path, size, made=True) as root:
+    several = particles.batch > 1
+    with create_hdf5(path, size, made=True, virtual=several) as root:
         _write_metadata(root)
         # what H5MD has no place for
         ours = root.create_group(OURS)
-        allocate(ours, "format", GUARDED_FORMAT if segments else FORMAT, INTEGER)
+        allocate(ours, "format", _format(several, segments), INTEGER)
         allocate(ours, "shape", shape, INTEGER)
         if start:
             allocate(ours, "provenance_start", start, text_type(len(start)))
@@ -121,9 +139,9 @@ def create_structure(
         counter = allocate(root, FRAMES_WRITTEN, 0, INTEGER)
         provenance = allocate(ours, "provenance", b"", text_type(room))
         clock = _create_clock(root, times)
-        values = _create_trajectories(root, particles, clock, shape[1:], box)
+        create = _create_ensemble if several else _create_trajectory
+        values, errors = create(root, particles, clock, shape, box, label_error)
         valid = _create_valid(root, clock, shape[0])
-        errors = _create_label_errors(root, clock, shape[:2]) if label_error else ()
         guard = create_guard(ours, particles.batch, segments) if segments else None
         return DataOffsets(
             offset_of(complete),
@@ -134,10 +152,17 @@ def create_structure(
             errors,
             guard,
             valid,
+            create_observables(root, clock, particles.batch, tails),
         )
 
 
-def run_bytes(shape: tuple[int, ...], label_error: bool, segments: int, texts: int) -> int:
+def run_bytes(
+    shape: tuple[int, ...],
+    label_error: bool,
+    segments: int,
+    texts: int,
+    observables: Tails | None = None,
+) -> int:
     """Bytes that the file of a run takes at most, couplings apart.
 
     Parameters
@@ -149,13 +174,18 @@ def run_bytes(shape: tuple[int, ...], label_error: bool, segments: int, texts: i
         Those that a guard watches.
     texts : int
         Bytes of its provenance.
+    observables : mapping of str to tuple of int, optional
+        As for `create_structure`.
     """
     batch, frames, n, _ = shape
     # which frames are data, a byte each, and what a verified run says of them
-    observables = batch * frames * (9 if label_error else 1)
-    # the objects of each trajectory; times and steps, which all share; charges and masses
-    tables = STRUCTURE + OBJECTS * batch + 32 * frames + 16 * batch * n
-    return 16 * math.prod(shape) + observables + guard_bytes(batch, segments) + texts + tables
+    said = batch * frames * (9 if label_error else 1)
+    said += observable_bytes(batch, frames, observables or {})
+    # the objects of each trajectory; times and steps, which all share; charges and masses, which
+    # an ensemble has as arrays and as what its groups link to
+    objects = OBJECTS if batch == 1 else 2 * STRUCTURE + VIEWS * batch
+    tables = STRUCTURE + objects + 32 * frames + 32 * batch * n
+    return 16 * math.prod(shape) + said + guard_bytes(batch, segments) + texts + tables
 
 
 def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
@@ -182,23 +212,37 @@ def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
 def _find(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
     with h5py.File(path, "r", locking=False) as root:
         ours = group_at(root, OURS)
-        values = []
-        for b in range(shape[0]):
-            place = f"particles/{trajectory_name(b)}"
-            position = open_floats(root, f"{place}/position/value", shape[1:])
-            velocity = open_floats(root, f"{place}/velocity/value", shape[1:])
-            values.append((offset_of(position), offset_of(velocity)))
+        values = (_array_rows if has_groups(root, ENSEMBLE) else _group_offsets)(root, shape)
         provenance = open_text(ours, "provenance")
         return DataOffsets(
             offset_of(open_integer(ours, "complete")),
             offset_of(open_integer(root, FRAMES_WRITTEN)),
             offset_of(provenance),
             provenance.dtype.itemsize,
-            tuple(values),
+            values,
             (),  # a verified run keeps no restart file, and so never goes on
             find_guard(ours, shape[0]),
             _valid_offset(root, shape[:2]),
+            find_observables(root, shape, has_groups(root, ENSEMBLE)),
         )
+
+
+def _group_offsets(root: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Find positions and velocities in the group of each trajectory."""
+    values = []
+    for b in range(shape[0]):
+        place = f"particles/{trajectory_name(b)}"
+        position = open_floats(root, f"{place}/position/value", shape[1:])
+        velocity = open_floats(root, f"{place}/velocity/value", shape[1:])
+        values.append((offset_of(position), offset_of(velocity)))
+    return tuple(values)
+
+
+def _array_rows(root: Any, shape: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Find positions and velocities in the arrays of all trajectories."""
+    arrays = [open_floats(root, f"{ENSEMBLE}/{name}", shape) for name in VECTORS]
+    rows = [rows_of(offset_of(each), shape) for each in arrays]
+    return tuple(zip(*rows, strict=True))
 
 
 def _valid_offset(root: Any, shape: tuple[int, int]) -> int | None:
@@ -218,23 +262,47 @@ def _create_clock(root: Any, times: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _create_trajectories(
+def _format(several: bool, segments: int) -> int:
+    if several:
+        return ENSEMBLE_FORMAT
+    return GUARDED_FORMAT if segments else FORMAT
+
+
+def _create_trajectory(
     root: Any,
     particles: Particles,
     clock: dict[str, Any],
     shape: tuple[int, ...],
     box: Box | None,
-) -> tuple[tuple[int, int], ...]:
-    """Create the particles groups, whose values have shape (T, N, D); return their offsets."""
-    values = []
-    for b in range(particles.batch):
-        group = root.create_group(f"particles/{trajectory_name(b)}")
-        _write_box(group, box or Box((None,) * shape[-1]), clock)
-        _write_particles(group, particles, b)
-        values.append(
-            (_element(group, "position", clock, shape), _element(group, "velocity", clock, shape))
-        )
-    return tuple(values)
+    label_error: bool,
+) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Create the one trajectory of a run; return the offsets of values and label errors."""
+    group = root.create_group(f"particles/{trajectory_name(0)}")
+    _write_box(group, box or Box((None,) * shape[-1]), clock)
+    _write_particles(group, particles, 0)
+    position, velocity = (_element(group, name, clock, shape[1:]) for name in VECTORS)
+    values = ((position, velocity),)
+    if not label_error:
+        return values, ()
+    observables = root.create_group(f"{OBSERVABLES}/{trajectory_name(0)}")
+    return values, (_element(observables, LABEL_ERROR, clock, shape[1:2]),)
+
+
+def _create_ensemble(
+    root: Any,
+    particles: Particles,
+    clock: dict[str, Any],
+    shape: tuple[int, ...],
+    box: Box | None,
+    label_error: bool,
+) -> tuple[tuple[tuple[int, int], ...], tuple[int, ...]]:
+    """Create the arrays of all trajectories and a group for each, as `_create_trajectory` does."""
+    offsets = create_arrays(root, particles, clock, shape, label_error)
+    shared = _write_box(root[ENSEMBLE], box or Box((None,) * shape[-1]), clock)
+    create_views(root, clock, shared, label_error)
+    rows = [rows_of(offsets[name], shape) for name in VECTORS]
+    errors = rows_of(offsets[LABEL_ERROR], shape[:2]) if label_error else ()
+    return tuple(zip(*rows, strict=True)), tuple(errors)
 
 
 def _create_valid(root: Any, clock: dict[str, Any], batch: int) -> int:
@@ -244,16 +312,6 @@ def _create_valid(root: Any, clock: dict[str, Any], batch: int) -> int:
         element[key] = dataset
     # frames first, as of every element: those of a segment lie side by side
     return offset_of(allocate(element, "value", np.zeros((len(clock["step"]), batch), FLAG), FLAG))
-
-
-def _create_label_errors(
-    root: Any, clock: dict[str, Any], shape: tuple[int, ...]
-) -> tuple[int, ...]:
-    """Create the observables of a verified run of shape (B, T); return their offsets."""
-    batch, frames = shape
-    observables = root.require_group(OBSERVABLES)
-    groups = [observables.create_group(trajectory_name(b)) for b in range(batch)]
-    return tuple(_element(group, LABEL_ERROR, clock, (frames,)) for group in groups)
 
 
 def _element(group: Any, name: str, clock: dict[str, Any], shape: tuple[int, ...]) -> int:
@@ -278,7 +336,7 @@ def _write_metadata(root: Any) -> None:
     units.attrs["system"] = np.bytes_("reduced")
 
 
-def _write_box(parent: Any, box: Box, clock: dict[str, Any]) -> None:
+def _write_box(parent: Any, box: Box, clock: dict[str, Any]) -> Any:
     """Write the box; H5MD asks for all edges where one axis is periodic, an open one has 0.
 
     They do not change, but are written for each frame: MDAnalysis reads no others.
@@ -292,6 +350,7 @@ def _write_box(parent: Any, box: Box, clock: dict[str, Any]) -> None:
             edges[key] = dataset
         lengths = [length or 0.0 for length in box.lengths]
         allocate(edges, "value", np.tile(lengths, (len(clock["step"]), 1)), FLOAT)
+    return group
 
 
 def _write_particles(group: Any, particles: Particles, b: int) -> None:

@@ -54,7 +54,7 @@ def whole_h5md(path: Path, run: Trajectory, box: Box | None = None) -> Iterator[
     """
     frames, n, _ = run.x.shape
     texts = provenance_bytes(1)
-    most = run_bytes((1, frames, n, 3), run.label_error is not None, 0, texts)
+    most = run_bytes((1, frames, n, 3), run.label_error is not None, 0, texts, _tails(run))
     check_space(path, most + _added_bytes(run))
     with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         file = Path(folder) / "run.h5"
@@ -80,10 +80,18 @@ def _write(file: Path, run: Trajectory, box: Box | None) -> None:
     start = (run.particles, 3, frames, float(run.t[0]), dt)
     # a restart file knows its output by the identifier, and a copy is not that
     info = replace(run.info, identifier="")
-    with H5MDWriter(file, *start, info=info, label_error=verified, box=box) as writer:
+    with H5MDWriter(
+        file, *start, info=info, label_error=verified, box=box, observables=_tails(run)
+    ) as writer:
         errors = None if run.label_error is None else run.label_error[None]
-        writer.write(np.pad(run.x[None], pad), np.pad(run.v[None], pad), errors)
+        observables = {name: y[None] for name, y in run.observables.items()}
+        x, v = np.pad(run.x[None], pad), np.pad(run.v[None], pad)
+        writer.write(x, v, errors, observables=observables)
         writer.finish(info)
+
+
+def _tails(run: Trajectory) -> dict[str, tuple[int, ...]]:
+    return {name: y.shape[1:] for name, y in run.observables.items()}
 
 
 def _added_bytes(run: Trajectory) -> int:

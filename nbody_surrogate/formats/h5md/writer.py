@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from types import TracebackType
 from typing import final
 
@@ -28,38 +27,25 @@ from nbody_surrogate.files.atomic import (
     renamed_at_end,
 )
 from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
-from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.new_file import open_existing
-from nbody_surrogate.files.output_path import check_space
+from nbody_surrogate.formats.h5md.guard_arrays import segments_told_of
+from nbody_surrogate.formats.h5md.observables import Tails
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
-from nbody_surrogate.formats.h5md.run_path import held_output
-from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets, run_bytes
+from nbody_surrogate.formats.h5md.run_path import check_disk_space, held_output
+from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import RunInfo
 
-__all__ = ["H5MDWriter", "check_disk_space"]
-
-
-def check_disk_space(
-    path: str | os.PathLike[str], shape: tuple[int, ...], label_error: bool, segments: int
-) -> None:
-    """Raise `InputError` where a run of shape (B, T, N, D) is too large for its disk or to be read.
-
-    `label_error` and `segments` are as for `H5MDWriter`.
-    """
-    texts = provenance_bytes(shape[0])
-    check_space(Path(path), run_bytes(shape, label_error, segments, texts))
-    # not of what the disk does not hold either: that is the sooner mended
-    FRAMES.require(16 * math.prod(shape), f"of shape (B, T, N, D) = {shape}")
+__all__ = ["H5MDWriter"]
 
 
 @final
 class H5MDWriter:
     """Writes the frames of a run to ``NAME.h5.part`` and renames it when it is finished.
 
-    Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where at
-    least one frame was written, and removes it where none was. From the start to then the name is
-    held against other processes, by a lock that readers do not notice.
+    Use it as a context manager. Leaving the block without `finish` keeps the ``.part`` where it has
+    a frame, and else removes it. Meanwhile the name is held against other processes, by a lock that
+    readers do not notice.
 
     Parameters
     ----------
@@ -85,6 +71,8 @@ class H5MDWriter:
         is not looked at whether they are of the same run. With 0 the file is made anew.
     box : Box, optional
         By default open space.
+    observables : mapping of str to tuple of int, optional
+        What is reported beside: the shape of its values of one trajectory at one frame.
 
     Raises
     ------
@@ -111,20 +99,22 @@ class H5MDWriter:
         segments: int = 0,
         kept_frames: int = 0,
         box: Box | None = None,
+        observables: Tails | None = None,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
         _check_arguments(dimensions, frames, t0, dt)
         self.frames = frames
         self.written = kept_frames
         self._overwrite = overwrite
-        self._verified, self._box = label_error, box
-        self._segments = max(segments, _segments_told_of(info))
+        self._verified, self._box, self._tails = label_error, box, observables or {}
+        self._segments = max(segments, segments_told_of(info))
         with ExitStack() as stack:
             self.path = stack.enter_context(held_output(path, overwrite, kept_frames > 0)).path
             self.part = part_path(self.path)
             # a file that is there has its space already
             if not kept_frames:
-                check_disk_space(self.path, self._shape, label_error, self._segments)
+                shape, tails = self._shape, self._tails
+                check_disk_space(self.path, shape, label_error, self._segments, tails)
             start = b"" if info is None or kept_frames else self._text(info, self._segments > 0)
             room = provenance_bytes(particles.batch, len(start))
             with self._reported():
@@ -147,6 +137,7 @@ class H5MDWriter:
                 self._offsets = create_structure(
                     *(draft, particles, times, dimensions, start, room, verified, self._box),
                     segments=self._segments,
+                    observables=self._tails,
                 )
             self._file = open_existing(self.part)
         # it is another program's, made since the check: left alone
@@ -163,6 +154,7 @@ class H5MDWriter:
         v: np.ndarray,
         label_error: np.ndarray | None = None,
         valid: np.ndarray | None = None,
+        observables: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Append frames; call it once for each segment.
 
@@ -176,6 +168,8 @@ class H5MDWriter:
         valid : ndarray of bool, shape (B, F), optional
             Which frames are data; the others repeat the last one of a trajectory that stopped. By
             default all are.
+        observables : mapping of str to ndarray, shape (B, F, ...)
+            What was announced.
 
         Raises
         ------
@@ -188,6 +182,10 @@ class H5MDWriter:
         self._check_label_error(label_error, x.shape[1])
         valid = np.ones(x.shape[:2], dtype=bool) if valid is None else valid
         self._check_valid(valid, x.shape[1])
+        # a list, so that all is checked before anything is written
+        pieces = list(
+            self._offsets.observables.pieces(observables or {}, self.written, valid.shape)
+        )
         done, written = 8 * self.written * math.prod(self._shape[2:]), self.written + x.shape[1]
         with self._reported():
             # tobytes goes by the axes, also where the segment is a view in another order
@@ -197,6 +195,8 @@ class H5MDWriter:
             for b, offset in enumerate(self._offsets.label_errors):
                 assert label_error is not None
                 self._put(offset + 8 * self.written, np.asarray(label_error[b], FLOAT).tobytes())
+            for offset, data in pieces:
+                self._put(offset, data)
             self._mark(self.written, valid)
             # Only now: no reader sees frames in the making.
             self._put(self._offsets.counter, np.array(written, INTEGER).tobytes())
@@ -359,8 +359,7 @@ class H5MDWriter:
             raise InputError(f"`label_error` must {needed} in this file, got {given}")
 
     def _check_valid(self, valid: np.ndarray, frames: int) -> None:
-        if valid.shape != (self._shape[0], frames):
-            shape = (self._shape[0], frames)
+        if valid.shape != (shape := (self._shape[0], frames)):
             raise InputError(f"`valid` must have shape (B, F) = {shape}, got {valid.shape}")
 
     @contextmanager
@@ -371,13 +370,6 @@ class H5MDWriter:
         except (OSError, RuntimeError) as error:  # HDF5's own failures are RuntimeErrors
             message = f"`output` {str(self.path)!r} cannot be written: {one_line(error)}"
             raise RunError(message) from None
-
-
-def _segments_told_of(info: RunInfo | None) -> int:
-    """Segments up to the last that the guard of a run tripped in."""
-    if info is None or info.guard is None:
-        return 0
-    return 1 + int(info.guard.gathered.segment.max(initial=-1))
 
 
 def _check_arguments(dimensions: int, frames: int, t0: float, dt: float) -> None:

@@ -19,9 +19,9 @@ from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
+from nbody_surrogate.errors import NBodyWarning
 from nbody_surrogate.files.output_path import parameter_of
-from nbody_surrogate.results.metrics import defined_drifts, drift_curves
+from nbody_surrogate.results.metrics import defined_drifts, own_drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.html.charts import Series, line_chart
@@ -94,7 +94,8 @@ def write_report(
     for note in stop_notes(candidate, *([] if truth is None else [truth])):
         warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=2)
     if truth is None:
-        page = _page(candidate, None, None, drift_rows(candidate), command)
+        drifts = own_drift_curves(candidate)  # once, for the table and the curves
+        page = _page(candidate, None, None, drift_rows(candidate, drifts), command, drifts)
         return write_page(file, page, overwrite, called)
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
@@ -108,6 +109,7 @@ def _page(
     comparison: Comparison | None,
     rows: Iterable[tuple[str, ...]],
     command: str | None,
+    drifts: np.ndarray | None = None,
 ) -> str:
     title = _title(candidate)
     shown = candidate[0], None if reference is None else reference[0]
@@ -117,7 +119,8 @@ def _page(
         scene_html(*shown),
         "<h2>Numbers</h2>",
         _table(rows),
-        *_charts(candidate, comparison),
+        *(_drift_charts(candidate, drifts) if drifts is not None else ()),
+        *(_charts(candidate, comparison) if comparison is not None else ()),
         "<h2>Where this comes from</h2>",
         *([] if command is None else [f"<p>Repeat it:</p><pre>{escape(command)}</pre>"]),
         *(_provenance(run) for run in (candidate, reference) if run is not None),
@@ -199,9 +202,7 @@ def _table(rows: Iterable[tuple[str, ...]]) -> str:
     return f'<div class="scroll"><table>{body}</table></div>'
 
 
-def _charts(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
-    if comparison is None:
-        return _drift_charts(candidate)
+def _charts(candidate: Ensemble, comparison: Comparison) -> list[str]:
     curves, key = comparison.curves, _key(comparison)
     errors = [_over_time(words, curves.t, curves.bands[name]) for name, words in ERRORS]
     drifts = [
@@ -233,16 +234,11 @@ def _distribution_charts(comparison: Comparison) -> list[str]:
     return charts
 
 
-def _drift_charts(run: Ensemble) -> list[str]:
+def _drift_charts(run: Ensemble, drifts: np.ndarray) -> list[str]:
     """Draw the drifts of a run that has no reference."""
-    try:
-        system, run = run.system(), run.valid_part()
-        found = drift_curves(system, run.x, run.v, run.particles)
-    except (InputError, PluginError):
-        return []
-    t = run.t - run.t[0]
+    system, t = run.system(), run.t[: drifts.shape[2]] - run.t[0]
     charts = [
-        _over_time(words, t, {"candidate": band(found[number])})
+        _over_time(words, t, {"candidate": band(drifts[number])})
         for number, (name, words) in enumerate(INVARIANTS)
         if name in defined_drifts(system)
     ]
