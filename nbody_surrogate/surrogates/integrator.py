@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,7 +25,7 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.threads import threads_that_pay
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
@@ -41,7 +42,7 @@ from nbody_surrogate.surrogates.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
 
-SHARE = 1 << 21
+SHARE = 1 << 22
 """Pairs of all trajectories times features of the widest layer, from where a thread pays."""
 
 
@@ -161,14 +162,26 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of torch: its option, or as many as pay for all features of all pairs.
 
-        They are no more than torch is set to.
+        The latter are no more than torch is set to.
         """
-        if self.options.threads is not None:
-            return self.options.threads
+        given = self.options.threads
+        return self._paying(batch, n, torch.get_num_threads()) if given is None else given
+
+    def _paying(self, batch: int, n: int, allowed: int) -> int:
         if self.device.type != "cpu":
             return 1  # the host only hands work on
-        work = batch * n * (n - 1) // 2 * self._width
-        return threads_that_pay(work, SHARE, torch.get_num_threads())
+        return threads_that_pay(batch * n * (n - 1) // 2 * self._width, SHARE, allowed)
+
+    def _warn_of_threads(self, batch: int, n: int) -> None:
+        """Warn of more threads than have work: they wait for each other, at times for long."""
+        given = self.options.threads
+        if given is not None and given > (pay := self._paying(batch, n, given)):
+            warnings.warn(
+                f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
+                f"on this machine; leave it out, or take {pay}",
+                NBodyWarning,
+                stacklevel=2,
+            )
 
     def _on_threads(self, problem: Problem) -> AbstractContextManager[None]:
         """Let torch have the threads for a problem, and afterwards what it had."""
@@ -200,6 +213,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _check(self, problem: Problem, state: State) -> None:
         self._fit.check(problem)
         self._check_warm_up()
+        self._warn_of_threads(problem.particles.batch, problem.particles.n)
         self._fit.warn_outside_ranges(problem)
 
     def _check_warm_up(self) -> None:
