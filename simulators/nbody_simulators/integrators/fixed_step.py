@@ -28,7 +28,6 @@ from nbody_surrogate.contracts import (
     State,
     Tick,
     threads_that_pay,
-    torch_threads,
 )
 
 if TYPE_CHECKING:
@@ -246,6 +245,7 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
         import torch
 
         from nbody_simulators.integrators.torch_steps import TorchProblem, double_precision_device
+        from nbody_surrogate.contracts import torch_threads
 
         device = double_precision_device(self.options.device)
         problem = TorchProblem.of(carry.problem, device)
