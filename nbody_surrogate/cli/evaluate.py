@@ -157,6 +157,7 @@ def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, A
         "weights": str(model.folder),
         "device": options["device"],
         "dtype": options["dtype"],
+        "threads": options["threads"],
         "compile": options["compiled"],
     }
     methods = {model.name: make_integrator(model.surrogate, **chosen)}

@@ -90,12 +90,9 @@ def _build(
 
 def _hardware(request: Request, found: Method) -> dict[str, Any]:
     """Check device and threads, without importing torch for a solver on the default device."""
-    check_threads(request.threads)
-    if found.learned:
-        import torch
-
-        torch.set_num_threads(request.threads)
-    elif request.device != "auto":
+    if request.threads is not None:
+        check_threads(request.threads)
+    if not found.learned and request.device != "auto":
         from nbody_surrogate.contracts.device import resolve_device
 
         resolve_device(request.device)

@@ -110,8 +110,8 @@ class Request:
     dtype: str | None = option(
         "--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']"
     )
-    threads: int = option(
-        "--threads", type=int, default=1, show_default=True, help="More pay for large batches."
+    threads: int | None = option(
+        "--threads", type=int, help="Of the CPU.  [default: as many as pay]"
     )
     weights: str | None = option(
         "--weights", help="Shipped ones by name, or the folder of a trained model."

@@ -235,6 +235,7 @@ def _as_dict(
         "drift": None if comparison is not None else _drifts(runs[0]),
         "valid_frames": [run.valid_frames.tolist() for run in runs],
         "label_error": None if errors is None else errors.to_dict(),
+        "threads": [run.info.threads for run in runs],
         "wall_time": [run.info.wall_time for run in runs],
         "files": [str(path) for path in written],
     }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         PERIODIC_BOX,
     )
     from nbody_surrogate.contracts.configurations import Configurations, fits, paired
-    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from nbody_surrogate.contracts.system import AbstractSystem
     from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
+    from nbody_surrogate.contracts.threads import threads_that_pay, usable_cores
     from nbody_surrogate.contracts.torch_force_laws import field_acceleration, pair_force
     from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning, PluginError, RunError
 else:
@@ -64,7 +65,11 @@ else:
                 "PERIODIC_BOX",
             ],
             "nbody_surrogate.contracts.configurations": ["Configurations", "fits", "paired"],
-            "nbody_surrogate.contracts.device": ["resolve_device", "resolve_dtype"],
+            "nbody_surrogate.contracts.device": [
+                "resolve_device",
+                "resolve_dtype",
+                "torch_threads",
+            ],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
@@ -98,6 +103,7 @@ else:
                 "SystemSpec",
                 "stacked",
             ],
+            "nbody_surrogate.contracts.threads": ["threads_that_pay", "usable_cores"],
             "nbody_surrogate.contracts.torch_force_laws": ["field_acceleration", "pair_force"],
             "nbody_surrogate.errors": [
                 "InputError",
@@ -158,4 +164,7 @@ __all__ = [
     "resolve_device",
     "resolve_dtype",
     "stacked",
+    "threads_that_pay",
+    "torch_threads",
+    "usable_cores",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from nbody_surrogate.errors import InputError
 
-__all__ = ["DEVICES", "DTYPES", "resolve_device", "resolve_dtype"]
+__all__ = ["DEVICES", "DTYPES", "resolve_device", "resolve_dtype", "torch_threads"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -66,3 +69,19 @@ def resolve_dtype(name: str) -> torch.dtype:
     if name not in DTYPES:
         raise InputError(f"`dtype` must be float32 or float64, got {name!r}")
     return DTYPES[name]
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute on so many threads of the CPU; afterwards on as many as before.
+
+    Parameters
+    ----------
+    count : int
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -145,10 +145,9 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
         return self._start(problem, State(t, x[:, -1], v[:, -1]))
 
-    @property
-    def threads(self) -> int:
-        """Threads that it computes on."""
-        return int(dict(self.options).get("threads", 1))
+    def threads_for(self, batch: int, n: int) -> int:
+        """Threads for so many trajectories of n particles; by default its option, or one."""
+        return int(dict(self.options).get("threads") or 1)
 
     @property
     def fingerprint(self) -> str:

@@ -17,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import connection
 from typing import Any, TypeVar
 
+from nbody_surrogate.contracts.threads import usable_cores
 from nbody_surrogate.errors import RunError
 from nbody_surrogate.interruption import unheard
 
@@ -83,7 +84,8 @@ def run_on_workers(
     """
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads' locks
     done, stop = context.Value("q", 0), context.Event()
-    pool = ProcessPoolExecutor(workers, context, _begin_worker, (done, stop))
+    own = max(usable_cores() // workers, 1)
+    pool = ProcessPoolExecutor(workers, context, _begin_worker, (done, stop, own))
     try:
         yield from _hand_out(pool, work, iter(items), workers, _Counter(done, tick), finish)
     except BrokenProcessPool:
@@ -150,10 +152,11 @@ def _hand_out(
 _done: Any = None  # of a worker: how many steps all workers have done
 
 
-def _begin_worker(done: Any, stop: Any) -> None:
+def _begin_worker(done: Any, stop: Any, cores: int) -> None:
     """Set up a worker, which leaves at once when `stop` is set or its parent is gone."""
     global _done
     _done = done
+    os.environ["OMP_NUM_THREADS"] = str(cores)  # before torch is imported, and for what is chosen
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
 

@@ -53,6 +53,8 @@ class RunInfo:
         Of the sampler, where there was one.
     guard : GuardReport or None
         What the guard of a guarded run found and did.
+    threads : int
+        Of the CPU, that the method computed on; 0 where nobody knows.
     identifier : str
         Drawn at random for a run that goes into a file: by it a restart file knows its output.
         Empty where there is none.
@@ -69,6 +71,7 @@ class RunInfo:
     good: tuple[int, ...] = ()
     seed: int | None = None
     guard: GuardReport | None = None
+    threads: int = 0
     identifier: str = ""
 
     @property

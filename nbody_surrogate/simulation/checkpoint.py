@@ -118,12 +118,12 @@ class RuntimeEnvironment(_Section):
     versions: dict[str, str]
 
     @classmethod
-    def of(cls, method: AbstractIntegrator) -> RuntimeEnvironment:
-        """Return that of this process."""
+    def of(cls, method: AbstractIntegrator, batch: int, n: int) -> RuntimeEnvironment:
+        """Return that of this process, for so many trajectories of n particles."""
         return cls(
             plugin=plugin_of(method.name),
             fingerprint=method.fingerprint,
-            threads=method.threads,
+            threads=method.threads_for(batch, n),
             machine=platform.machine(),
             versions=versions(),
         )

@@ -62,7 +62,7 @@ class CheckpointWriter(Observer):
         # absolute, since a run may be resumed from another folder
         self._output, self._method = str(Path(output).absolute()), method
         self._file, self._monitor = file, monitor
-        self._made_by = RuntimeEnvironment.of(method)  # once: it hashes all weights
+        self._made_by: RuntimeEnvironment | None = None
         self._particles = ""  # their hash, once there are any
 
     def check_size(self, carry: Carry) -> None:
@@ -83,6 +83,9 @@ class CheckpointWriter(Observer):
 
     def on_start(self, run: Recorder) -> None:
         """Write the start, before there is any output."""
+        # once: it hashes all weights
+        batch, n = run.x.shape[0], run.x.shape[2]
+        self._made_by = RuntimeEnvironment.of(self._method, batch, n)
         self._particles = particles_hash(particle_arrays(run.problem.particles))
         # a run that goes on has its restart file, and that is of a later frame
         if run.done == 0:
@@ -98,7 +101,7 @@ class CheckpointWriter(Observer):
 
     def _write(self, run: Recorder) -> None:
         problem, info, monitor = run.problem, run.info, self._monitor
-        assert run.carry is not None
+        assert run.carry is not None and self._made_by is not None
         document = Document(
             identifier=info.identifier,
             particles=self._particles,

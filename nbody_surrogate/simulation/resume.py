@@ -12,6 +12,7 @@ import numpy as np
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.threads import at_most_threads
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.name_lock import NameLock
@@ -23,7 +24,6 @@ from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
-    Document,
     Restart,
     RuntimeEnvironment,
     held_restart,
@@ -41,7 +41,8 @@ from nbody_surrogate.simulation.simulate import roll_out
 
 __all__ = ["resume"]
 
-NO_MATTER = frozenset({"weights"})  # where they lie; what they are is compared by hash
+NO_MATTER = frozenset({"weights", "threads"})
+"""Where weights lie: what they are is compared by hash; and threads, of which the number is."""
 
 
 def resume(
@@ -95,7 +96,7 @@ def resume(
     restart = read_restart(path)
     document = restart.document
     method = method_from(document.method) if integrator is None else integrator
-    changed = _differences(document, method)
+    changed = _differences(restart, method)
     if changed and not allow_inexact:
         raise InputError(
             f"`checkpoint` {os.fspath(path)!r} was written by another set-up: "
@@ -108,7 +109,11 @@ def resume(
     if found.finished:
         return found.result()
     reporters = _reporters_of(document, own)
-    with NameLock(place) as lock, held_restart(Checkpoint(path, overwrite=True)) as kept:
+    with (
+        NameLock(place) as lock,
+        held_restart(Checkpoint(path, overwrite=True)) as kept,
+        at_most_threads(document.made_by.threads),
+    ):
         # once more, now that nobody else writes there
         found = RunOutput(restart, place)
         if found.finished:
@@ -131,8 +136,9 @@ def _reporters_of(document: Document, observers: Sequence[Observer]) -> list[Rep
     return reporters
 
 
-def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
+def _differences(restart: Restart, method: AbstractIntegrator) -> list[str]:
     """Say what is not as it was; what cannot be gone on with at all is an error."""
+    document = restart.document
     was, now = document.method, method.description
     # a carry is of one method, at a boundary of its segments: no other can take it over
     for key in ("integrator", "segment"):
@@ -145,7 +151,10 @@ def _differences(document: Document, method: AbstractIntegrator) -> list[str]:
         for key in sorted((was.keys() | now.keys()) - NO_MATTER)
         if was.get(key) != now.get(key)
     ]
-    return changed + document.made_by.differences(RuntimeEnvironment.of(method))
+    batch, n, _ = restart.arrays["carry.x"].shape
+    with at_most_threads(document.made_by.threads):  # whatever torch is set to by now
+        environment = RuntimeEnvironment.of(method, batch, n)
+    return changed + document.made_by.differences(environment)
 
 
 def _problem(restart: Restart, particles: Particles, method: AbstractIntegrator) -> Problem:
@@ -179,6 +188,7 @@ class _Rest:
             method=method.description,
             versions=versions(),
             seed=document.seed,
+            threads=method.threads_for(problem.particles.batch, problem.particles.n),
             identifier=document.identifier,
         )
         self.run = Recorder(method, carry, start, document.frames, info, None, reporters)

@@ -128,6 +128,7 @@ def simulate(
             method=method.description,
             versions=versions(),
             seed=state.seed,
+            threads=method.threads_for(particles.batch, particles.n),
             identifier="" if output is None else uuid4().hex,
         )
         truth, ticks = None, _Ticks(own, frames)

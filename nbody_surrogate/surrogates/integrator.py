@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, final
 
@@ -13,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
+from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
 from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
@@ -21,8 +23,9 @@ from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Ti
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.threads import threads_that_pay
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
@@ -39,6 +42,9 @@ from nbody_surrogate.surrogates.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
 
+SHARE = 1 << 22
+"""Pairs of all trajectories times features of the widest layer, from where a thread pays."""
+
 
 class SurrogateOptions(IntegratorOptions):
     """Options of every surrogate."""
@@ -49,6 +55,9 @@ class SurrogateOptions(IntegratorOptions):
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
     dtype: str | None = Field(default=None, description="default: that of the weights")
     warm_up: str = Field(default="dop853", description="makes the first frames where needed")
+    threads: int | None = Field(
+        default=None, ge=1, description="of torch, on the CPU; default: as many as pay"
+    )
     compile: bool = Field(
         default=False,
         description="by torch.compile, for each shape: a minute or less once, then faster frames",
@@ -121,6 +130,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self._held = HeldStreaming(self.model, name)
         self.origin, self.stepper = self._held.origin, self._held.method
         self._fit = Applicability(self.model, card, name)
+        self._width = max(max(weights.shape, default=1) for weights in self.model.parameters())
         self._step: StepCache = self.model.step_cache
         if self.options.compile:
             self._step = compiled_step(self.model.step_cache, name, self.device)
@@ -149,10 +159,33 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
             "weights_hash": self.digest,
         }
 
-    @property
-    def threads(self) -> int:
-        """Threads of torch."""
-        return torch.get_num_threads()
+    def threads_for(self, batch: int, n: int) -> int:
+        """Threads of torch: its option, or as many as pay for all features of all pairs.
+
+        The latter are no more than torch is set to.
+        """
+        given = self.options.threads
+        return self._paying(batch, n, torch.get_num_threads()) if given is None else given
+
+    def _paying(self, batch: int, n: int, allowed: int) -> int:
+        if self.device.type != "cpu":
+            return 1  # the host only hands work on
+        return threads_that_pay(batch * n * (n - 1) // 2 * self._width, SHARE, allowed)
+
+    def _warn_of_threads(self, batch: int, n: int) -> None:
+        """Warn of more threads than have work: they wait for each other, at times for long."""
+        given = self.options.threads
+        if given is not None and given > (pay := self._paying(batch, n, given)):
+            warnings.warn(
+                f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
+                f"on this machine; leave it out, or take {pay}",
+                NBodyWarning,
+                stacklevel=2,
+            )
+
+    def _on_threads(self, problem: Problem) -> AbstractContextManager[None]:
+        """Let torch have the threads for a problem, and afterwards what it had."""
+        return torch_threads(self.threads_for(problem.particles.batch, problem.particles.n))
 
     @property
     def fingerprint(self) -> str:
@@ -180,6 +213,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _check(self, problem: Problem, state: State) -> None:
         self._fit.check(problem)
         self._check_warm_up()
+        self._warn_of_threads(problem.particles.batch, problem.particles.n)
         self._fit.warn_outside_ranges(problem)
 
     def _check_warm_up(self) -> None:
@@ -196,7 +230,8 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
-        return packed(self._held.start(nothing, nothing, self._particles(problem)))
+        with self._on_threads(problem):
+            return packed(self._held.start(nothing, nothing, self._particles(problem)))
 
     @property
     def history(self) -> int:
@@ -207,7 +242,8 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
         """Fill the cache anew, from the frames before the newest."""
         before = self._inputs(self._tensor(x[:, :-1]), self._tensor(v[:, :-1]))
-        return packed(self.model.start_cache(*before, self._particles(problem)))
+        with self._on_threads(problem):
+            return packed(self.model.start_cache(*before, self._particles(problem)))
 
     def limits(self, system: AbstractSystem) -> Limits:
         """Return the ranges of the card."""
@@ -215,6 +251,10 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        with self._on_threads(carry.problem):
+            return self._rolled_out(carry, frames, tick)
+
+    def _rolled_out(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         problem, batch = carry.problem, carry.arrays["x"].shape[0]
         particles = self._particles(problem)
         self._fit.warn_outside_times(problem, carry.frame + frames)

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.model_card import Card
@@ -109,7 +110,7 @@ def load_weights(
     try:
         card = Card(**config["card"])
         architecture, tensors = cls.Config(**config["config"]), load_tensors(raw_model)
-        with torch.device("meta"):  # shapes only: compared before anything is allocated
+        with torch.device("meta"), _NoValues():  # compared before anything is allocated
             _check_shapes(cls(architecture), tensors)
         model = cls(architecture).to(DTYPES[card.dtype])
         model.load_state_dict(tensors, strict=True)
@@ -120,6 +121,28 @@ def load_weights(
         raise FileFormatError(f"`weights` {str(folder)!r} hold NaN or infinity")
     digest = hashlib.sha256(raw_config + raw_model).hexdigest()
     return model.eval(), card, digest
+
+
+class _NoValues(TorchFunctionMode):
+    """Makes tensors that only have a shape without drawing values for them.
+
+    On the device "meta" there are none to draw; torch finds that out in Python code for which it
+    first imports its compiler, two seconds after all else is loaded.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        of_module = getattr(func, "__module__", None)  # methods of tensors have none
+        if of_module == nn.init.__name__ and "tensor" in kwargs:
+            return kwargs["tensor"]  # as its functions hand it on, filled in place
+        if kwargs.keys() <= {"device", "dtype", "requires_grad"}:
+            if func in (torch.randn, torch.rand):
+                return torch.empty(*args, **kwargs)
+            if func is torch.linspace and len(args) == 3:
+                return torch.empty(args[2], **kwargs)
+        return func(*args, **kwargs)
 
 
 def _check_shapes(model: AbstractSurrogate, tensors: dict[str, Tensor]) -> None:

@@ -110,10 +110,10 @@ def compiled(monkeypatch):
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ([], {"threads": 1, "device": "best"}),
+        ([], {"threads": 3, "device": "best"}),
         (["--threads", 2], {"threads": 2, "device": "best"}),
-        (["--device", "cpu"], {"threads": 1, "device": "cpu"}),
-        (["--device", "auto"], {"threads": 1, "device": "best"}),
+        (["--device", "cpu"], {"threads": 3, "device": "cpu"}),
+        (["--device", "auto"], {"threads": 3, "device": "best"}),
     ],
 )
 @pytest.mark.parametrize(

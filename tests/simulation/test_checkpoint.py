@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
+import nbody_surrogate.contracts.threads as threads
 import nbody_surrogate.simulation.checkpoint as restart_files
+import nbody_surrogate.surrogates.integrator as surrogate_integrators
 from interrupted_runs import FRAMES, METHODS, RESTART, SEGMENT, interrupted, refused, run_of
 from nbody_set.model import SET
 from nbody_surrogate import (
@@ -132,13 +135,24 @@ def test_another_number_of_threads_is_refused(folder):
     resume(RESTART, other, allow_inexact=True)
 
 
-def test_another_number_of_torchs_threads_is_refused(folder):
+def test_a_run_goes_on_with_its_threads_whatever_torch_is_set_to(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr(threads, "usable_cores", lambda: 4)
+    monkeypatch.setattr(surrogate_integrators, "SHARE", 1)  # every thread pays
+    monkeypatch.setattr(
+        surrogate_integrators, "torch_threads", lambda count: nullcontext(asked.append(count))
+    )
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert interrupted("set").document.made_by.threads == 3
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert resume(RESTART).info.threads == 3
+    assert set(asked) == {3}
+
+
+def test_other_threads_of_a_model_are_refused(folder):
     interrupted("set")
-    torch.set_num_threads(2)
-    try:
-        refused(InputError, "threads 1, now 2")
-    finally:
-        torch.set_num_threads(1)
+    other = make_integrator("set", segment=SEGMENT, device="cpu", threads=2)
+    refused(InputError, "threads 1, now 2", integrator=other)
 
 
 @pytest.mark.parametrize(

@@ -57,9 +57,10 @@ class TrajectoryMaker:
         self.spec, self.system = spec, spec.make_system()
         refuse_unstored(self.system.name, self.system.hidden_variables, "a data set")
         method = find_method(spec.integrator)
-        self.threaded = "threads" in method.options
+        # a model shares out each operation, not trajectories, and its last digits may depend on it
+        self.threaded = "threads" in method.options and not method.learned
         self.threads = threads if self.threaded else 1
-        options = spec.options | ({"threads": self.threads} if self.threaded else {})
+        options = spec.options | method.applying({"threads": self.threads})
         self.integrator = method.build(**options)
         self.times = spec.numbers * self.system.spec.frame_dt
 

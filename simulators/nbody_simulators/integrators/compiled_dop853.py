@@ -20,11 +20,19 @@ from nbody_surrogate.contracts import (
     Problem,
     State,
     Tick,
+    threads_that_pay,
 )
 
 __all__ = ["CompiledDop853", "CompiledOptions"]
 
 SHARES = 8  # parts of the batch per thread, so that a slow one does not leave the others idle
+
+OVERHEAD = 30
+"""What a step costs beside the forces, as many pairs."""
+
+SHARE = 500
+"""Of trajectories times pairs and overhead, from where a thread pays: a segment of them takes some
+milliseconds."""
 
 MOMENTARY = 60
 """Particles up to which a call of compiled code, a segment of a trajectory, takes a moment only."""
@@ -33,7 +41,9 @@ MOMENTARY = 60
 class CompiledOptions(ToleranceOptions):
     """Options of the compiled solver."""
 
-    threads: int = Field(default=1, ge=1, description="trajectories that run at a time")
+    threads: int | None = Field(
+        default=None, ge=1, description="trajectories that run at a time; default: as many as pay"
+    )
 
 
 @final
@@ -58,6 +68,12 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         """Each trajectory runs by itself."""
         return True
 
+    def threads_for(self, batch: int, n: int) -> int:
+        """Threads of its option, or as many as have enough trajectories each."""
+        if self.options.threads is not None:
+            return self.options.threads
+        return min(threads_that_pay(batch * (n * n + OVERHEAD), SHARE), batch)
+
     def _check(self, problem: Problem, state: State) -> None:
         cyrk.load()
         if problem.system.force_laws() is None:
@@ -71,8 +87,8 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         return {}
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
-        threads = self.options.threads
         batch, n, dimensions = carry.arrays["x"].shape
+        threads = self.threads_for(batch, n)
         stopped = np.zeros(1)
         solver = self._solver(carry, frames, stopped)
         x = np.empty((batch, frames, n, dimensions))

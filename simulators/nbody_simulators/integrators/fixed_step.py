@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
-from nbody_simulators.kernels.lanes import Lanes, by_lane, by_trajectory, widest
+from nbody_simulators.kernels.lanes import Lanes, by_lane, by_trajectory, narrowest, widest
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
     Carry,
@@ -27,6 +27,7 @@ from nbody_surrogate.contracts import (
     Problem,
     State,
     Tick,
+    threads_that_pay,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ MOST_SUBSTEPS = 10**12
 """No run gets near it; it keeps the count within the integers of compiled code."""
 
 
+SHARE = 20_000
+"""Trajectories times N^2 from where a thread pays: a segment of them takes some milliseconds."""
+
 MOST_FORCES = 2 * 10**8
 """Pairs of a single call of compiled code: a few tenths of a second."""
 
@@ -61,7 +65,9 @@ class SubstepOptions(IntegratorOptions):
         default=None, ge=1, le=MOST_SUBSTEPS, description="steps per frame"
     )
     step: float | None = Field(default=None, gt=0, allow_inf_nan=False, description="step size")
-    threads: int = Field(default=1, ge=1, description="for batches, on the CPU")
+    threads: int | None = Field(
+        default=None, ge=1, description="for batches, on the CPU; default: as many as pay"
+    )
     device: str = Field(default="cpu", description="cpu, cuda, or auto")
     backend: Literal["auto", "numba", "torch"] = Field(
         default="auto", description="auto is numba on the CPU and torch elsewhere"
@@ -121,6 +127,17 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
     def batch_invariant(self) -> bool:
         """In numba, where each trajectory has a lane of its own."""
         return self._backend() == "numba"
+
+    def threads_for(self, batch: int, n: int) -> int:
+        """Threads of its option, or as many as have enough vectors of trajectories each."""
+        if self.options.threads is not None:
+            return self.options.threads
+        if self._backend() == "torch":
+            from nbody_simulators.integrators.torch_steps import torch_threads_for
+
+            return torch_threads_for(self.options.device, batch, n)
+        # narrower lanes than two vectors cost more than the second thread gains
+        return min(threads_that_pay(batch * n * n, SHARE), max(batch // (2 * narrowest(n)), 1))
 
     def _refuse(self, problem: Problem) -> str | None:
         """Say what the method needs and the system has not, or None."""
@@ -187,7 +204,7 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick
     ) -> None:
         batch, frames, n, _ = x.shape
-        threads = self.options.threads
+        threads = self.threads_for(batch, n)
         width = min(widest(n), math.ceil(batch / threads))  # so that no thread is left without work
         parts = [slice(first, first + width) for first in range(0, batch, width)]
         stopped = Event()
@@ -228,19 +245,20 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
         import torch
 
         from nbody_simulators.integrators.torch_steps import TorchProblem, double_precision_device
+        from nbody_surrogate.contracts import torch_threads
 
-        options = self.options
-        device = double_precision_device(options.device)
+        device = double_precision_device(self.options.device)
         problem = TorchProblem.of(carry.problem, device)
         now_x = torch.tensor(carry.arrays["x"], device=device)  # float64, as the state is
         now_v = torch.tensor(carry.arrays["v"], device=device)
         step = carry.problem.dt / substeps
-        a = problem.acceleration(now_x, now_v) if self.opening else None
-        for frame in range(x.shape[1]):
-            for _ in range(substeps):
-                now_x, now_v, a = self._torch_step(problem, now_x, now_v, a, step)
-            x[:, frame], v[:, frame] = now_x.cpu().numpy(), now_v.cpu().numpy()
-            tick(frame + 1)
+        with torch_threads(self.threads_for(x.shape[0], x.shape[2])):
+            a = problem.acceleration(now_x, now_v) if self.opening else None
+            for frame in range(x.shape[1]):
+                for _ in range(substeps):
+                    now_x, now_v, a = self._torch_step(problem, now_x, now_v, a, step)
+                x[:, frame], v[:, frame] = now_x.cpu().numpy(), now_v.cpu().numpy()
+                tick(frame + 1)
 
 
 def marches(frames: int, substeps: int, most: int) -> Iterator[tuple[slice, int]]:

@@ -16,9 +16,13 @@ from nbody_surrogate.contracts import (
     field_acceleration,
     pair_force,
     resolve_device,
+    threads_that_pay,
 )
 
-__all__ = ["TorchProblem", "double_precision_device"]
+__all__ = ["TorchProblem", "double_precision_device", "torch_threads_for"]
+
+SHARE = 1 << 20
+"""Trajectories times N^2 from where a thread of torch pays."""
 
 
 def double_precision_device(name: str) -> str:
@@ -33,6 +37,13 @@ def double_precision_device(name: str) -> str:
     if device == "mps":
         raise InputError("`device` mps has no float64, which this method needs; use cpu")
     return device
+
+
+def torch_threads_for(device: str, batch: int, n: int) -> int:
+    """Choose torch's threads for a batch of n particles each: as many as pay, on the CPU."""
+    if double_precision_device(device) != "cpu":
+        return 1  # the host only hands work on
+    return threads_that_pay(batch * n * n, SHARE, torch.get_num_threads())
 
 
 class TorchProblem(NamedTuple):

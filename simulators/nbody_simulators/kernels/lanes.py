@@ -16,7 +16,7 @@ import numpy as np
 from nbody_simulators.kernels.compiled_laws import field_force, pair_force
 from nbody_simulators.kernels.forces import rows
 
-__all__ = ["Lanes", "by_lane", "by_trajectory", "lane_accelerations", "widest"]
+__all__ = ["Lanes", "by_lane", "by_trajectory", "lane_accelerations", "narrowest", "widest"]
 
 
 class Lanes(NamedTuple):
@@ -206,6 +206,11 @@ def lane_accelerations(
 def widest(n: int) -> int:
     """Return how many trajectories of `n` particles go side by side."""
     return 1 if n > MANY else WIDTH
+
+
+def narrowest(n: int) -> int:
+    """Return how many trajectories of `n` particles side by side fill a vector."""
+    return 1 if n > MANY else NARROW
 
 
 def by_lane(values: np.ndarray) -> np.ndarray:
