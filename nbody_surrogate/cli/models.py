@@ -42,12 +42,14 @@ def list_() -> None:
 
 
 def _cells(model: Model) -> list[str]:
+    from nbody_surrogate.contracts.wording import range_text
+
     network, card = model.load()
     return [
         model.name,
         model.surrogate,
         ", ".join(dict.fromkeys(each.system for each in card.systems)),
-        "" if card.particles is None else f"{card.particles[0]} to {card.particles[1]}",
+        "" if card.particles is None else range_text(*card.particles),
         "" if card.frame_dt is None else f"{card.frame_dt:g}",
         str(sum(p.numel() for p in network.parameters())),
         f"{(model.folder / 'model.safetensors').stat().st_size / 1e3:.0f}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study.significance import LEVEL
 from nbody_surrogate.study.spec import StudySpec
@@ -15,8 +16,8 @@ COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "tra
 
 def to_markdown(study: StudySpec, tables: list[Table]) -> str:
     """Lay out the tables."""
-    seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
-    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} min"
+    seeds = counted(len(study.seeds), "seed")
+    budget = counted(study.steps, "step") if study.steps else f"{study.minutes:g} min"
     over = "trajectories"
     if len(study.seeds) > 1:
         over = "seeds, those of methods that are not trained over trajectories"
@@ -29,7 +30,11 @@ def to_markdown(study: StudySpec, tables: list[Table]) -> str:
         "`ms` for one prediction.",
     ]
     for table in tables:
-        lines += ["", f"## {table.data}, N = {table.particles}, {table.horizon} frames ahead", ""]
+        lines += [
+            "",
+            f"## {table.data}, N = {table.particles}, {counted(table.horizon, 'frame')} ahead",
+            "",
+        ]
         lines += _rows(table)
     return "\n".join(lines) + "\n"
 
@@ -44,7 +49,7 @@ def _rows(table: Table) -> list[str]:
     shown += [
         [row["method"], _interval(Interval(**row["mean"])), "", "", f"{row['median']['value']:.2e}",
          f"{row['velocity']:.1e}", "", "", "", _text(row["parameters"]), "", "",
-         f"{row['milliseconds']:.3g}"]
+         figure_text(row["milliseconds"])]
         for row in table.references
     ]  # fmt: skip
     used = [k for k in range(len(COLUMNS)) if any(row[k] for row in shown)]
@@ -67,8 +72,8 @@ def _cells(each: ModelSummary) -> list[str]:
         _interval(each.rotated),
         _text(each.parameters),
         _text(each.steps),
-        "" if each.minutes is None else f"{each.minutes:.2g}",
-        "" if each.milliseconds is None else f"{each.milliseconds:.3g}",
+        "" if each.minutes is None else figure_text(each.minutes, 2),
+        "" if each.milliseconds is None else figure_text(each.milliseconds),
     ]
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import counted, duration_text, figure_text
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 
 __all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
@@ -86,10 +89,10 @@ def _surrogate(point: Point, group: list[Point]) -> str:
     if ratio < 1:
         return (
             f"{point.label} loses: {rival.label} is as accurate or better ({errors}) and "
-            f"{1 / ratio:.3g} times faster; training is never paid back."
+            f"{figure_text(1 / ratio)} times faster; training is never paid back."
         )
     return (
-        f"{point.label} wins: it is {ratio:.3g} times faster than {rival.label}, the cheapest "
+        f"{point.label} wins: it is {figure_text(ratio)} times faster than {rival.label}, the cheapest "
         f"solver that is as accurate ({errors}); {_paid_back(point, rival)}."
     )
 
@@ -105,8 +108,9 @@ def _paid_back(point: Point, rival: Point) -> str:
     assert count is not None
     if point.training_seconds is None:
         return "how long its training took is not known"
-    minutes = point.training_seconds / 60
-    return f"its training of {minutes:.3g} minutes is paid back after {count:.2g} trajectories"
+    trained = duration_text(point.training_seconds)
+    runs = counted(max(math.ceil(float(f"{count:.1e}")), 1), "trajectory")
+    return f"its training of {trained} is paid back after {runs}"
 
 
 def _at_the_floor(group: list[Point], horizon: float, batch: int, floor: float) -> list[str]:
