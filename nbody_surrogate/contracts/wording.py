@@ -6,7 +6,17 @@ import math
 
 from nbody_surrogate.contracts.time_text import number_text
 
-__all__ = ["counted", "duration_text", "figure_text", "range_text", "speed_text"]
+__all__ = [
+    "AS_FAST",
+    "counted",
+    "duration_text",
+    "factor_text",
+    "figure_text",
+    "range_text",
+    "speed_text",
+]
+
+AS_FAST = "as fast as"
 
 DIGITS = 3  # significant ones, as many as a time that was measured once is good for
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -69,5 +79,11 @@ def speed_text(ratio: float) -> str:
     So 2 is ``2.0 times faster than``, 0.5 ``2.0 times slower than``, and 1.01 ``as fast as``.
     """
     factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")
-    text = figure_text(factor, 2 if factor < 100 else DIGITS)  # as many as wall times are good for
-    return "as fast as" if text == "1.0" else f"{text} times {word} than"
+    text = factor_text(factor)
+    return AS_FAST if text == "1.0 times" else f"{text} {word} than"
+
+
+def factor_text(factor: float) -> str:
+    """Write by how many times: ``2.0 times``, ``25 times``, ``123 times``."""
+    # as many digits as wall times are good for
+    return f"{figure_text(factor, 2 if factor < 100 else DIGITS)} times"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import math
 
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.contracts.wording import counted, duration_text, figure_text
+from nbody_surrogate.contracts.wording import (
+    AS_FAST,
+    counted,
+    duration_text,
+    factor_text,
+    speed_text,
+)
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 
 __all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
@@ -80,20 +86,22 @@ def _surrogate(point: Point, group: list[Point]) -> str:
     errors = f"RMSE {rival.error.value:.1e} against {point.error.value:.1e}"
     if rival.error.high >= point.error.low:
         errors += ", intervals overlap"
-    if _overlap(point, rival):
-        return (
-            f"{point.label} and {rival.label} ({errors}) take the same time, within the quartiles "
-            "of the repeats; training is not paid back."
-        )
     ratio = rival.milliseconds / point.milliseconds
+    faster = speed_text(ratio)
+    if _overlap(point, rival) or faster == AS_FAST:
+        within = ", within the quartiles of the repeats" if _overlap(point, rival) else ""
+        return (
+            f"{point.label} and {rival.label} ({errors}) take the same time{within}; training is "
+            "not paid back."
+        )
     if ratio < 1:
         return (
             f"{point.label} loses: {rival.label} is as accurate or better ({errors}) and "
-            f"{figure_text(1 / ratio)} times faster; training is never paid back."
+            f"{factor_text(1 / ratio)} faster; training is never paid back."
         )
     return (
-        f"{point.label} wins: it is {figure_text(ratio)} times faster than {rival.label}, the cheapest "
-        f"solver that is as accurate ({errors}); {_paid_back(point, rival)}."
+        f"{point.label} wins: it is {faster} {rival.label}, the cheapest solver "
+        f"that is as accurate ({errors}); {_paid_back(point, rival)}."
     )
 
 
