@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import NBodyError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -22,23 +22,22 @@ def models() -> None:
 
 
 @models.command("list")
-def list_() -> None:
+@wide_option
+def list_(wide: bool) -> None:
     """List the models that ship, by name; one that cannot be loaded is warned about."""
-    from rich import box
-    from rich.table import Table
-
-    from nbody_surrogate.cli.console import PlainConsole
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.surrogates.trained_models import shipped_models
 
     heads = ("name", "surrogate", "systems", "particles", "frame dt", "parameters", "kB")
-    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = []
     for model in shipped_models():
         try:
-            table.add_row(*_cells(model))
+            rows.append(tuple(_cells(model)))
         except NBodyError as error:
             words = f"model {model.name!r} cannot be loaded: {error}"
             warnings.warn(words, NBodyWarning, stacklevel=1)
-    PlainConsole(fold=True).print(table)
+    print_table(TextTable("Models that ship", heads, tuple(rows), words=True), wide=wide)
 
 
 def _cells(model: Model) -> list[str]:

@@ -49,7 +49,9 @@ def quantiles(
     with np.errstate(invalid="ignore"):  # where a neighbour is infinite, and not asked for
         between = np.asarray(np.quantile(values, shares, axis=axis))
     surely = below if censored else above
-    return np.asarray(np.where(np.isfinite(below) & np.isfinite(above), between, surely))
+    # NumPy's is NaN too where a value is hit exactly, and the next one is infinite
+    linear = np.isfinite(below) & np.isfinite(above) & (below < above)
+    return np.asarray(np.where(linear, between, surely))
 
 
 def known_median(values: np.ndarray, *, censored: bool = False) -> float:

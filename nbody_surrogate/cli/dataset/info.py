@@ -35,8 +35,10 @@ def info(folder: Path, as_json: bool) -> None:
 
 def print_info(dataset: Dataset) -> None:
     """Print what a data set is, a line for each property."""
+    from nbody_surrogate.cli.table import print_lines
+
     for key, value in _rows(dataset).items():
-        echo(f"{key:{WIDTH}}{value}")
+        print_lines([f"{key:{WIDTH}}{value}"], indent=WIDTH)
 
 
 def _rows(dataset: Dataset) -> dict[str, str]:
