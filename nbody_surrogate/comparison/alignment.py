@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.time_text import number_text, time_span_text
 from nbody_surrogate.contracts.times import same_times, time_tolerance
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -74,7 +75,7 @@ def _remedy(reference: Ensemble, candidate: Ensemble) -> str:
 
 def frames_text(t: Float64[np.ndarray, " T"]) -> str:
     """Say how many frames there are, of which times."""
-    return f"{len(t)} frames, t = {_times(t)}"
+    return f"{counted(len(t), 'frame')}, t = {_times(t)}"
 
 
 def _times(t: Float64[np.ndarray, " T"]) -> str:

@@ -120,7 +120,7 @@ def _stepper_table(command: str, rows: Rows) -> list[str]:
     """Lay out the scores of steppers, each sample with its methods."""
     horizons = sorted({int(k) for row in rows for k in row["roll_outs"]})
     heads = ["method", "system", "N", "one step, mean", "one step, median"]
-    heads += [f"{k} frames, median" for k in horizons] + ["ms per frame", "evaluations"]
+    heads += [f"{counted(k, 'frame')}, median" for k in horizons] + ["ms per frame", "evaluations"]
     return [
         f"Made by `{command}`: mean squared error of positions per "
         "coordinate with bootstrap 95 % intervals, against the reference at 1e-11; all rows of a "

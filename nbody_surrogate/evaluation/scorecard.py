@@ -152,7 +152,7 @@ def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = Non
 def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:
     """Return the solvers that models are shown beside, as far as they fit the system."""
     wanted: list[tuple[str, str, dict[str, Any]]] = [
-        (f"leapfrog, {k} sub-steps", "leapfrog", {"substeps": k}) for k in (4, 8, 16, 32)
+        (f"leapfrog, {counted(k, 'sub-step')}", "leapfrog", {"substeps": k}) for k in (4, 8, 16, 32)
     ]
     wanted.append(("rk4, 8 steps", "rk4", {"substeps": 8}))
     wanted += [(f"{name}, 1e-9", name, {}) for name in ("dop853", default_reference(system, 2))]

@@ -140,11 +140,12 @@ class RowChecks:
 
     def _zero_finding(self) -> Finding:
         size, spec = self.spec.trajectories, self.spec
-        numbers = {"rows": np.flatnonzero(self._zero).tolist(), "count": int(self._zero.sum())}
+        count = int(self._zero.sum())
+        numbers = {"rows": np.flatnonzero(self._zero).tolist(), "count": count}
         if not self._zero.any():
             return Finding("zero rows", "ok", "none", numbers)
         everywhere = np.flatnonzero(self._zero == size).tolist()
-        text = f"{counted(numbers['count'], 'row')} of all particles exactly zero"
+        text = f"{counted(count, 'row')} of all particles exactly zero"
         if everywhere:
             text = f"row {everywhere[0]} is exactly zero in all {size} trajectories"
             if spec.task is not None and spec.task.target in everywhere:
