@@ -170,7 +170,7 @@ def _table(rows: list[Row], horizons: tuple[int, ...]) -> TextTable:
     first = rows[0]
     there = [k for k in horizons if k in first.roll_outs]
     frames = [counted(k, "frame") for k in there]
-    heads = ("", "one step, mean", "median", *frames, "ms per frame", "evaluations")
+    heads = ("", "one step, mean", "one step, median", *frames, "ms per frame", "evaluations")
     made = []
     for row in rows:
         cells = [row.one_step_mean, row.one_step_median, *(row.roll_outs[k] for k in there)]

@@ -10,6 +10,7 @@ __all__ = ["TextTable", "folded_line"]
 
 GAP = "  "  # between columns
 INDENT = "  "  # of what belongs to the line above
+LEAST_HEAD, LEAST_LABEL = 12, 20  # characters that heads and labels are given at least
 LEAST_PROSE = 24  # characters of a column in which words are still readable
 
 
@@ -67,7 +68,7 @@ class TextTable:
             return whole
         if self.words:
             return self._with_folded_prose(width)
-        narrow = self._with_narrow_heads()
+        narrow = self._with_narrow_heads()._with_narrow_labels(width)
         groups = narrow._groups(width)
         if groups is None:
             return self._listed(width)
@@ -91,9 +92,24 @@ class TextTable:
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.heads)
         heads = []
         for head, cells in zip(self.heads, columns, strict=True):
-            room = max([8, *map(len, cells)])
-            heads.append("\n".join(p for line in head.split("\n") for p in folded_line(line, room)))
+            room = max([LEAST_HEAD, *map(len, cells)])
+            parts = (part for line in head.split("\n") for part in folded_line(line, room, 0))
+            heads.append("\n".join(parts))
         return TextTable(self.title, tuple(heads), self.rows)
+
+    def _with_narrow_labels(self, width: int) -> TextTable:
+        """Fold labels where two columns then stand side by side, which are to be compared."""
+        columns = list(zip(*self.rows, strict=True))
+        widest = sorted(max(map(len, cells)) + len(GAP) for cells in columns[1:])[-2:]
+        room = width - sum(widest)
+        if not LEAST_LABEL <= room < max(map(len, columns[0])):
+            return self
+        rows = []
+        for label, *cells in self.rows:
+            *above, last = folded_line(label, room)
+            rows += [(part, *[""] * len(cells)) for part in above]
+            rows.append((last, *cells))
+        return TextTable(self.title, self.heads, tuple(rows))
 
     def _groups(self, width: int) -> list[list[int]] | None:
         """Share columns out to blocks that fit, or return None where some fit in none."""
@@ -115,7 +131,7 @@ class TextTable:
             return self._listed(width)
         rows = []
         for row in self.rows:
-            parts = folded_line(row[-1], room)
+            parts = folded_line(row[-1], room, 0)
             rows.append((*row[:-1], parts[0]))
             rows += [(*[""] * len(before), part) for part in parts[1:]]
         return TextTable("", self.heads, tuple(rows), words=True)._block(range(len(self.heads)))

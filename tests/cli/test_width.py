@@ -6,28 +6,25 @@ import pytest
 
 import nbody_surrogate.cli.table as table_module
 from commands import good
+from nbody_surrogate.cli.evaluate import _table as evaluated
 from nbody_surrogate.cli.terminal import line_width
+from nbody_surrogate.evaluation.scorecard import HORIZONS, Row
+from nbody_surrogate.results.bootstrap import Interval
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FEW = ("-n", 3, "--duration", 1)
+BENCH = ("bench", "-n", 3, "--trajectories", 2, "--horizon", 0.5, "--horizon", 1, "--seconds", 0.01)
+MADE = ("dataset", "generate", "--preset", "springs")
 COMMANDS = {
     "run": [("run", *FEW, "--integrator", "leapfrog", "--guard", "warn", "-o", "run.h5")],
     "compare": [
-        ("compare", "--integrators", "leapfrog:2,leapfrog:16", "--seeds", 2, *FEW, "-o", "found")
+        ("compare", "--integrators", "leapfrog:2,leapfrog:16", "--seeds", 2, *FEW, "--no-floor")
     ],
-    "bench": [
-        ("bench", "-n", 3, "--trajectories", 2, "--horizon", 0.5, "--horizon", 1, "--seconds", 0.01)
-        + ("--integrators", "leapfrog:2,leapfrog:16,rk4:4", "-o", "made")
-    ],
-    "evaluate": [
-        ("evaluate", "set-small", "-n", 3, "--trajectories", 2)
-        + tuple(word for k in (2, 5, 10) for word in ("--horizon", k))
-    ],
+    "bench": [(*BENCH, "--integrators", "leapfrog:2,leapfrog:16,rk4:4", "-o", "made")],
     "models list": [("models", "list")],
     "plugins list": [("plugins", "list")],
     "dataset": [
-        ("dataset", "generate", "--preset", "springs", "--trajectories", 6, "--frames", 8)
-        + ("-o", "data"),
+        (*MADE, "--trajectories", 6, "--frames", 8, "-o", "data"),
         ("dataset", "info", "data"),
         ("dataset", "audit", "data", "--sample", 2),
     ],
@@ -72,6 +69,34 @@ def test_at_80_columns_no_line_is_longer_and_nothing_is_cut(name, tables, monkey
             if not columns:
                 lines = [line.split() for line in printed.splitlines()]
                 assert all(" ".join(row).split() in lines for row in table.rows)
+
+
+def test_the_table_of_an_evaluation_fits(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    interval = Interval(1.5e-9, 1.2e-10, 3.4e-8)
+    ahead = dict.fromkeys(HORIZONS, interval)
+    rows = [
+        Row(
+            name,
+            "charged",
+            30,
+            200,
+            None,
+            interval,
+            dict.fromkeys(HORIZONS, interval),
+            1280.0,
+            72.0,
+        )
+        for name in ("set", "leapfrog, 32 sub-steps", "dop853-compiled, 1e-9")
+    ]
+    table_module.print_table(evaluated(rows, HORIZONS))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("leapfrog, 32 sub-steps" in line for line in lines) == 3  # blocks
+    assert sum(line.count(str(interval)) for line in lines) == 3 * 4
+    assert sum(line.endswith("1280         72.0") for line in lines) == 3
+    table_module.print_table(evaluated(rows, HORIZONS), wide=True)
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 150
 
 
 def test_lines_are_as_wide_as_the_terminal_or_as_asked(monkeypatch):

@@ -199,12 +199,27 @@ def test_columns_that_do_not_fit_go_below_with_the_labels_again():
         "leapfrog, 4 sub-steps  2.4e-11 (1.9e-11..3.0e-11)",
         "set                    3.1e-11 (2.0e-11..4.0e-11)",
         "",
-        "                          in",
-        "                        four",
-        "                       words     last",
-        "---------------------  -----  -------",
-        "leapfrog, 4 sub-steps    1.0   1.28 s",
-        "set                     12.0  3.10 ms",
+        "                               in",
+        "                       four words     last",
+        "---------------------  ----------  -------",
+        "leapfrog, 4 sub-steps         1.0   1.28 s",
+        "set                          12.0  3.10 ms",
+        "",
+    ]
+
+
+def test_labels_are_folded_where_columns_then_stand_side_by_side():
+    table = TextTable("Two", ("", "one", "two"), (
+        ("energy drift / kinetic energy; reference 7e-09", "2.4e-11 (1.9e-11..3.0e-11)", "1.0"),
+        ("wall time", "1.28 s", "3.10 ms"),
+    ))  # fmt: skip
+    assert table.lines(60)[2:] == [
+        "                                               one      two",
+        "---------------------  --------------------------  -------",
+        "energy drift /",
+        "  kinetic energy;",
+        "  reference 7e-09      2.4e-11 (1.9e-11..3.0e-11)      1.0",
+        "wall time                                  1.28 s  3.10 ms",
         "",
     ]
 
@@ -226,10 +241,10 @@ def test_words_are_folded_in_the_last_column():
         "Findings",
         "",
         "check          finding",
-        "------  -----  -----------------------------------",
+        "------  -----  -------------------------------",
         "hashes  ok     all 3 shards are as recorded",
-        "energy  wrong  the energy of 3 trajectories changes",
-        "               by more than 0.05 of it",
+        "energy  wrong  the energy of 3 trajectories",
+        "               changes by more than 0.05 of it",
         "",
     ]
     assert PROSE.lines(30)[2:5] == ["hashes", "  ok", "  finding: all 3 shards are as"]
