@@ -76,17 +76,7 @@ def test_the_table_of_an_evaluation_fits(capsys, monkeypatch):
     interval = Interval(1.5e-9, 1.2e-10, 3.4e-8)
     ahead = dict.fromkeys(HORIZONS, interval)
     rows = [
-        Row(
-            name,
-            "charged",
-            30,
-            200,
-            None,
-            interval,
-            dict.fromkeys(HORIZONS, interval),
-            1280.0,
-            72.0,
-        )
+        Row(name, "charged", 30, 200, None, interval, ahead, 1280.0, 72.0)
         for name in ("set", "leapfrog, 32 sub-steps", "dop853-compiled, 1e-9")
     ]
     table_module.print_table(evaluated(rows, HORIZONS))
