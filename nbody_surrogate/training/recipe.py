@@ -164,8 +164,8 @@ def claim_folder(folder: Path, recipe: Recipe) -> None:
         raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
     if path.is_file() and (there := read_json(path)) != mine:
         raise InputError(
-            f"`output` {str(folder)!r} holds a run of another recipe{_changed(there, mine)}; choose "
-            "another folder"
+            f"`output` {str(folder)!r} holds a run of another recipe{_changed(there, mine)}; "
+            "choose another folder"
         )
     if not path.is_file():
         write_json(path, mine)
