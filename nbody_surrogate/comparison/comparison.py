@@ -20,7 +20,7 @@ from nbody_surrogate.comparison.lyapunov import Twins
 from nbody_surrogate.comparison.pairing import Pairing, pair_up
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.time_text import time_span_text
-from nbody_surrogate.contracts.wording import speed_text
+from nbody_surrogate.contracts.wording import counted, speed_text
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
@@ -210,7 +210,12 @@ class Comparison:
         return plot(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.candidate} against {self.reference}, medians of {self.trajectories}"]
+        several = (
+            f", medians of {counted(self.trajectories, 'trajectory')}"
+            if self.trajectories > 1
+            else ""
+        )
+        lines = [f"{self.candidate} against {self.reference}{several}"]
         for row in zip(self.horizons, self.position_rmse, self.velocity_rmse, strict=True):
             lines.append("t = {:g}: position RMSE {:.2e}, velocity RMSE {:.2e}".format(*row))
         return "\n".join([*lines, *self.validity, self.verdict])
