@@ -258,7 +258,7 @@ def _table(found: WorkPrecision, said: list[str]) -> TextTable:
     """Show each method's cost by batch and its error by horizon; a * marks the front."""
     from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.time_text import number_text
-    from nbody_surrogate.contracts.wording import figure_text
+    from nbody_surrogate.contracts.wording import figure_text, rate_text
 
     horizons = list(dict.fromkeys(horizon for horizon, _ in found.groups))
     batches = list(dict.fromkeys(batch for _, batch in found.groups))
@@ -273,7 +273,7 @@ def _table(found: WorkPrecision, said: list[str]) -> TextTable:
         cells = [
             *(figure_text(p.milliseconds) for p in costs),
             *(f"{p.error}{' *' if p.on_front else '  '}" for p in errors),
-            "" if spent is None else figure_text(spent),
+            "" if spent is None else rate_text(spent),
             str(failed or ""),
         ]
         rows.append((label, *cells))

@@ -165,7 +165,7 @@ def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, A
 
 def _table(rows: list[Row], horizons: tuple[int, ...]) -> TextTable:
     from nbody_surrogate.comparison.text_table import TextTable
-    from nbody_surrogate.contracts.wording import counted, figure_text
+    from nbody_surrogate.contracts.wording import counted, figure_text, rate_text
 
     first = rows[0]
     there = [k for k in horizons if k in first.roll_outs]
@@ -174,7 +174,7 @@ def _table(rows: list[Row], horizons: tuple[int, ...]) -> TextTable:
     made = []
     for row in rows:
         cells = [row.one_step_mean, row.one_step_median, *(row.roll_outs[k] for k in there)]
-        spent = "" if row.evaluations is None else figure_text(row.evaluations)
+        spent = "" if row.evaluations is None else rate_text(row.evaluations)
         shown = ["" if cell is None else str(cell) for cell in cells]
         made.append((row.method, *shown, figure_text(row.milliseconds), spent))
     title = (

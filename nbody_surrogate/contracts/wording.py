@@ -13,6 +13,7 @@ __all__ = [
     "factor_text",
     "figure_text",
     "range_text",
+    "rate_text",
     "speed_text",
 ]
 
@@ -58,6 +59,12 @@ def figure_text(value: float, digits: int = DIGITS) -> str:
         return number_text(value, digits)
     before = math.floor(math.log10(abs(rounded))) + 1
     return f"{rounded:.{max(digits - before, 0)}f}"
+
+
+def rate_text(value: float) -> str:
+    """Write how often something is done, which may be whole: 8 is ``8``, 1284 is ``1280``."""
+    text = figure_text(value)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
 
 
 def duration_text(seconds: float) -> str:

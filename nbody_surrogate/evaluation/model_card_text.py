@@ -6,7 +6,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.contracts.wording import counted, figure_text, range_text
+from nbody_surrogate.contracts.wording import counted, figure_text, range_text, rate_text
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.surrogates.trained_models import Model
 
@@ -142,7 +142,7 @@ def _stepper_cells(row: dict[str, Any], horizons: list[int]) -> list[str]:
         _interval(row["one_step_median"]),
         *(_interval(row["roll_outs"].get(str(k))) for k in horizons),
         "" if row["milliseconds"] is None else figure_text(row["milliseconds"]),
-        "" if spent is None else figure_text(spent),
+        "" if spent is None else rate_text(spent),
     ]
 
 

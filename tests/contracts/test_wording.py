@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.wording import (
     factor_text,
     figure_text,
     range_text,
+    rate_text,
     speed_text,
 )
 
@@ -88,6 +89,10 @@ def test_a_duration_has_three_digits_and_a_unit(seconds, text):
 )
 def test_a_figure_has_three_digits_and_no_needless_exponent(value, text):
     assert figure_text(value) == text
+
+
+def test_how_often_something_is_done_may_be_a_whole_number():
+    assert [rate_text(x) for x in (8.0, 4.02, 1600.0, 0.5)] == ["8", "4.02", "1600", "0.5"]
 
 
 @pytest.mark.parametrize(
