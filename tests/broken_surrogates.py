@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 
@@ -44,6 +46,10 @@ class TwiceInStreams(Pairnet):
     def step_cache(self, cache, x, v, particles):
         dx, dv, cache = super().step_cache(cache, x, v, particles)
         return dx, 2 * dv, cache
+
+
+class Forgetful(Pairnet):
+    known_failures: ClassVar[Mapping[str, str]] = {"remotely": "no such check"}
 
 
 class OneShot(Pairnet):
@@ -147,6 +153,7 @@ SURROGATES = {
         "symmetries",
         "not hold 'axial-rotation'",
     ),
+    "known-failures": (Forgetful, "known_failures", "none of the name 'remotely'"),
     "remote": (adding(lambda x, v, p: inside(x).tanh()), "forward", "resting particle"),
     "dtypes": (Double, "forward", "both float32 .* got float64"),
     "devices": (Unmoved, "__init__", "`offset`"),

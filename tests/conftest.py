@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 import annotations
 
+os.environ.pop("COLUMNS", None)  # lines are whole, whatever the terminal's width
 os.environ["NBODY_SURROGATE_PLUGINS"] = ""  # built-ins only, whatever else is installed
 
 if "PYTEST_XDIST_WORKER" in os.environ:

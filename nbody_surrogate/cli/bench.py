@@ -15,11 +15,12 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
     from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
     from nbody_surrogate.integrators.method_text import Contender
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["bench"]
 
 SOLVERS = "dop853,dop853+numpy,rk45,rk45+numpy,dop853-compiled,leapfrog,yoshida4,rk4"
-SILENT = ("output", "overwrite", "as_json", "quiet")
-WIDE = 190  # characters that a table of three horizons takes
+SILENT = ("output", "overwrite", "as_json", "quiet", "wide")
 SUFFIXES = (".csv", ".json", ".png", ".svg")
 
 
@@ -52,6 +52,7 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
+@wide_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def bench(**options: Any) -> None:
     """Measure work and precision: the error of each method over what it costs.
@@ -195,7 +196,10 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     if options["as_json"]:
         echo(text, nl=False)
     elif not options["quiet"]:
-        _print(found, said, base)
+        from nbody_surrogate.cli.table import print_table
+
+        files = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
+        print_table(_table(found, said), files, wide=options["wide"])
 
 
 def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[str, Any]:
@@ -235,52 +239,43 @@ def _as_csv(points: list[Point]) -> str:
     return stream.getvalue()
 
 
-def _print(found: WorkPrecision, said: list[str], base: Path) -> None:
-    from nbody_surrogate.cli.console import PlainConsole
+def _title(found: WorkPrecision) -> str:
+    from nbody_surrogate.contracts.wording import counted
 
-    # where there is no terminal rich takes 80 columns, and would fold the cells
-    console = PlainConsole(least_width=WIDE)
     c = found.conditions
-    console.print(
-        f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts of "
-        f"{c['duration']:g} time units; {c['threads']} thread(s) of {c['processor']}"
-        f"{found.elsewhere()}, "
+    errors = (f"{v:.0e} at t = {k:g}" for k, v in found.reference_errors.items())
+    return (
+        f"{c['system']['system']}, {counted(c['particles'], 'particle')}, "
+        f"{counted(c['trajectories'], 'start')} of {c['duration']:g} time units; "
+        f"{counted(c['threads'], 'thread')} of {c['processor']}{found.elsewhere()}, "
         f"{c['clock']} time\n"
         f"position RMSE, medians of starts with 95 % intervals; truth: {found.reference}, "
-        "its own error at most\n"
-        + ", ".join(f"{v:.0e} at t = {k:g}" for k, v in found.reference_errors.items()),
+        f"its own error at most {', '.join(errors)}"
     )
-    console.print(_table(found))
-    for line in said:
-        console.print(line)
-    files = ", ".join(str(base.with_name(base.name + suffix)) for suffix in SUFFIXES)
-    console.print(f"Files: {files}")
 
 
-def _table(found: WorkPrecision) -> Any:
+def _table(found: WorkPrecision, said: list[str]) -> TextTable:
     """Show each method's cost by batch and its error by horizon; a * marks the front."""
-    from rich import box
-    from rich.table import Table
-
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.time_text import number_text
+    from nbody_surrogate.contracts.wording import figure_text, rate_text
 
     horizons = list(dict.fromkeys(horizon for horizon, _ in found.groups))
     batches = list(dict.fromkeys(batch for _, batch in found.groups))
     heads = [f"ms per time\nunit, B = {batch}" for batch in batches]
     heads += [f"RMSE at t = {number_text(horizon)}" for horizon in horizons]
-    table = Table("", *heads, "evaluations", "failed", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(table.columns):
-        column.no_wrap, column.justify = True, "right" if number else "left"
     points = {(p.label, p.horizon, p.batch): p for p in found.points}
+    rows = []
     for label in dict.fromkeys(point.label for point in found.points):
         costs = [points[label, horizons[-1], batch] for batch in batches]
         errors = [points[label, horizon, batches[0]] for horizon in horizons]
         spent, failed = costs[0].evaluations, costs[0].failures
-        table.add_row(
-            label,
-            *(f"{p.milliseconds:.3g}" for p in costs),
+        cells = [
+            *(figure_text(p.milliseconds) for p in costs),
             *(f"{p.error}{' *' if p.on_front else '  '}" for p in errors),
-            "" if spent is None else f"{spent:.3g}",
+            "" if spent is None else rate_text(spent),
             str(failed or ""),
-        )
-    return table
+        ]
+        rows.append((label, *cells))
+    columns = ("", *heads, "evaluations", "failed")
+    return TextTable(_title(found), columns, tuple(rows), tuple(said))

@@ -16,7 +16,7 @@ from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.parallel.limits import check_threads
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compare"]
 
-SILENT = ("output", "overwrite", "as_json", "quiet")
+SILENT = ("output", "overwrite", "as_json", "quiet", "wide")
 SUFFIXES = (".json", ".png")
 OF_METHODS = ("system", "parameter", "particles", "seeds", "seed", "duration", "reference")
 DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
@@ -53,6 +53,7 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
+@wide_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def compare(files: tuple[Path, ...], **options: Any) -> None:
     """Compare runs with a reference: FILES are the reference's and then one or more candidates'.
@@ -244,7 +245,8 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
         echo(text, nl=False)
     elif not options["quiet"]:
         table = comparison_table(found.comparisons, found.no_floor)
-        print_table(replace(table, failures=tuple(found.failures)), paths, whole_lines=True)
+        shown = replace(table, failures=tuple(found.failures))
+        print_table(shown, paths, wide=options["wide"])
 
 
 def _as_dict(found: _Found) -> dict[str, Any]:

@@ -12,15 +12,14 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.output_path import check_distinct, check_output_file
 from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.evaluation.rollouts import Truth
     from nbody_surrogate.evaluation.scorecard import Row
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-SILENT = ("output", "overwrite", "as_json", "quiet")  # options that change no number
-WIDE = 210  # characters that a table of three roll-outs with intervals takes
+SILENT = ("output", "overwrite", "as_json", "quiet", "wide")  # options that change no number
 
 
 @click.command()
@@ -53,6 +51,7 @@ WIDE = 210  # characters that a table of three roll-outs with intervals takes
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of tables.")
+@wide_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def evaluate(model: str, **options: Any) -> None:
     """Score MODEL: a name of `nbody-sim models list`, a folder of weights or a run folder.
@@ -65,6 +64,7 @@ def evaluate(model: str, **options: Any) -> None:
     by default on its split `test`: mean, median and 95th percentile over trajectories, and the mean
     over the clean subset, whose labels keep their energy.
     """
+    from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
     from nbody_surrogate.surrogates.trained_models import find_model
 
@@ -76,7 +76,7 @@ def evaluate(model: str, **options: Any) -> None:
     if found.load()[1].horizon is not None:
         plain = task_rows_of(found, options)
         if not quiet:
-            _print_task(plain)
+            print_table(_task_table(plain), wide=options["wide"])
         _write(found, plain, options)
         return
     horizons = options["horizon"] or HORIZONS
@@ -88,7 +88,7 @@ def evaluate(model: str, **options: Any) -> None:
             scored = score_methods(methods, truth, horizons, progress)
         rows += scored
         if not quiet:
-            _print(scored, horizons)
+            print_table(_table(scored, horizons), wide=options["wide"])
     _write(found, [row.to_dict() for row in rows], options)
 
 
@@ -164,52 +164,39 @@ def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, A
     return methods if options["no_classical"] else methods | classical_methods(truth.system)
 
 
-def _print(rows: list[Row], horizons: tuple[int, ...]) -> None:
-    from nbody_surrogate.cli.console import PlainConsole
+def _table(rows: list[Row], horizons: tuple[int, ...]) -> TextTable:
+    from nbody_surrogate.comparison.text_table import TextTable
+    from nbody_surrogate.contracts.wording import counted, figure_text, rate_text
 
     first = rows[0]
-    console = PlainConsole(least_width=WIDE)
-    console.print(
-        f"{first.system}, {first.particles} particles, {first.trajectories} trajectories; "
-        "x-MSE per coordinate with 95 % intervals"
-    )
-    console.print(_table(rows, horizons))
-
-
-def _table(rows: list[Row], horizons: tuple[int, ...]) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    there = [k for k in horizons if k in rows[0].roll_outs]
-    heads = ["one step, mean", "median", *(f"{k} frames" for k in there)]
-    table = Table("", *heads, "ms per frame", "evaluations", box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap = True
+    there = [k for k in horizons if k in first.roll_outs]
+    frames = [counted(k, "frame") for k in there]
+    heads = ("", "one step, mean", "one step, median", *frames, "ms per frame", "evaluations")
+    made = []
     for row in rows:
         cells = [row.one_step_mean, row.one_step_median, *(row.roll_outs[k] for k in there)]
-        spent = "" if row.evaluations is None else f"{row.evaluations:.3g}"
+        spent = "" if row.evaluations is None else rate_text(row.evaluations)
         shown = ["" if cell is None else str(cell) for cell in cells]
-        table.add_row(row.method, *shown, f"{row.milliseconds:.3g}", spent)
-    return table
+        made.append((row.method, *shown, figure_text(row.milliseconds), spent))
+    title = (
+        f"{first.system}, {counted(first.particles, 'particle')}, "
+        f"{counted(first.trajectories, 'trajectory')}; x-MSE per coordinate with 95 % intervals"
+    )
+    return TextTable(title, heads, tuple(made))
 
 
-def _print_task(rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    from nbody_surrogate.cli.console import PlainConsole
+def _task_table(rows: list[dict[str, Any]]) -> TextTable:
+    from nbody_surrogate.comparison.text_table import TextTable
+    from nbody_surrogate.contracts.wording import counted
     from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 
-    console = PlainConsole(least_width=WIDE)
     first = rows[0]
-    console.print(
-        f"{first['system']}, {first['particles']} particles, {first['trajectories']} trajectories, "
-        f"{first['horizon']:g} time units ahead; x-MSE per coordinate with 95 % intervals"
+    title = (
+        f"{first['system']}, {counted(first['particles'], 'particle')}, "
+        f"{counted(first['trajectories'], 'trajectory')}, {first['horizon']:g} time units ahead; "
+        "x-MSE per coordinate with 95 % intervals"
     )
-    table = Table(*HEADS, box=box.SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*table_cells(row))
-    console.print(table)
+    return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))
 
 
 def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:

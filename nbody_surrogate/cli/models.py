@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import NBodyError, NBodyWarning
 
 if TYPE_CHECKING:
@@ -22,32 +22,33 @@ def models() -> None:
 
 
 @models.command("list")
-def list_() -> None:
+@wide_option
+def list_(wide: bool) -> None:
     """List the models that ship, by name; one that cannot be loaded is warned about."""
-    from rich import box
-    from rich.table import Table
-
-    from nbody_surrogate.cli.console import PlainConsole
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.surrogates.trained_models import shipped_models
 
     heads = ("name", "surrogate", "systems", "particles", "frame dt", "parameters", "kB")
-    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
+    rows = []
     for model in shipped_models():
         try:
-            table.add_row(*_cells(model))
+            rows.append(tuple(_cells(model)))
         except NBodyError as error:
             words = f"model {model.name!r} cannot be loaded: {error}"
             warnings.warn(words, NBodyWarning, stacklevel=1)
-    PlainConsole(fold=True).print(table)
+    print_table(TextTable("Models that ship", heads, tuple(rows), words=True), wide=wide)
 
 
 def _cells(model: Model) -> list[str]:
+    from nbody_surrogate.contracts.wording import range_text
+
     network, card = model.load()
     return [
         model.name,
         model.surrogate,
         ", ".join(dict.fromkeys(each.system for each in card.systems)),
-        "" if card.particles is None else f"{card.particles[0]} to {card.particles[1]}",
+        "" if card.particles is None else range_text(*card.particles),
         "" if card.frame_dt is None else f"{card.frame_dt:g}",
         str(sum(p.numel() for p in network.parameters())),
         f"{(model.folder / 'model.safetensors').stat().st_size / 1e3:.0f}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import PluginError
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ def plugins() -> None:
 
 
 @plugins.command("list")
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of a table.")
-def list_(as_json: bool) -> None:
+def list_(wide: bool, as_json: bool) -> None:
     """List all that is provided, by kind and name. Nothing of it is imported."""
     from nbody_surrogate.registry.lookup import entries
 
@@ -36,17 +37,15 @@ def list_(as_json: bool) -> None:
     if as_json:
         echo(json.dumps([entry._asdict() for entry in found], indent=1))
         return
-    from rich import box
-    from rich.table import Table
-
-    from nbody_surrogate.cli.console import PlainConsole
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.text_table import TextTable
 
     heads = ("name", "kind", "distribution", "version", "status")
-    table = Table(*heads, box=box.SIMPLE_HEAD, pad_edge=False)
-    for entry in found:
-        name, kind, distribution, version, _, status = entry
-        table.add_row(name, kind, distribution or "this session", version, status)
-    PlainConsole(fold=True).print(table)
+    rows = tuple(
+        (each.name, each.kind, each.distribution or "this session", each.version, each.status)
+        for each in found
+    )
+    print_table(TextTable("What is provided", heads, rows, words=True), wide=wide)
 
 
 @plugins.command()
@@ -80,7 +79,12 @@ def check(
     parameter: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Hold NAME to its contract, check by check; the exit code is 1 where one fails."""
+    """Hold NAME to its contract, check by check; the exit code is 1 where one fails.
+
+    What the plugin declares in `known_failures` is shown as known while it fails, and fails when it
+    passes.
+    """
+    from nbody_surrogate.cli.table import print_lines
     from nbody_surrogate.testing import checks
 
     config = parameters_of(parameter, {}) or None
@@ -91,21 +95,25 @@ def check(
         result, said = _outcome(each)
         results.append({"check": each.name, "result": result, "message": said})
         if not as_json:
-            echo(f"{result:7} {each.name:26} {said}")
+            print_lines([f"{result:7} {each.name:26} {said}"], indent=35)
     if as_json:
         echo(json.dumps(results, indent=1))
     failed = [row["check"] for row in results if row["result"] == "FAILED"]
     if failed:
-        raise PluginError(f"{name!r} fails {len(failed)} of {len(every)}: {', '.join(failed)}")
+        raise PluginError(
+            f"{name!r} fails {len(failed)} of {len(every)} checks: {', '.join(failed)}"
+        )
 
 
 def _outcome(each: Check) -> tuple[str, str]:
     from unittest import SkipTest
 
-    from nbody_surrogate.testing import ConformanceError
+    from nbody_surrogate.testing import ConformanceError, KnownFailure
 
     try:
         each()
+    except KnownFailure as known:
+        return "known", str(known)
     except SkipTest as why:
         return "skipped", str(why)
     except ConformanceError as error:

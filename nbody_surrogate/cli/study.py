@@ -10,7 +10,7 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.interruption import interruptible
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, line_width, wide_option
 from nbody_surrogate.files.json_file import write_json
 
 __all__ = ["study"]
@@ -23,6 +23,7 @@ __all__ = ["study"]
 @click.option("--steps", type=int, help="Of each training, in place of the study's budget.")
 @click.option("--minutes", type=float, help="Of each training, in place of the study's budget.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@wide_option
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def study(
     config: Path,
@@ -31,6 +32,7 @@ def study(
     steps: int | None,
     minutes: float | None,
     device: str,
+    wide: bool,
     quiet: bool,
 ) -> None:
     """Train and compare the models of the study CONFIG, a TOML file.
@@ -40,15 +42,16 @@ def study(
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
+    from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
-    from nbody_surrogate.study.markdown import to_markdown
+    from nbody_surrogate.study.markdown import text_tables, to_markdown
     from nbody_surrogate.study.run_study import run_study
     from nbody_surrogate.study.spec import read_study, with_budget
     from nbody_surrogate.study.summary import summarise
 
     spec = with_budget(read_study(config), steps, minutes)
-    where, command = str(resolve_device(device)), command_line(("quiet",))
+    where, command = str(resolve_device(device)), command_line(("quiet", "wide"))
 
     def say(what: str, done: int, total: int) -> None:
         if not quiet:
@@ -66,5 +69,10 @@ def study(
     write_json(output / "results.json", found, indent=1)
     write_text(output / "table.md", text)
     draw_study(tables, output / "figure.png")
-    if not quiet:
+    if quiet:
+        return
+    if line_width(wide) is None:
         echo(text, nl=False)
+        return
+    for each in text_tables(spec, tables):
+        print_table(each)

@@ -1,19 +1,18 @@
-"""Tables on the terminal: those that `nbody-sim run` and `nbody-sim compare` end with."""
+"""Tables on the terminal, folded to its width."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-
-from nbody_surrogate.cli.console import PlainConsole
+from nbody_surrogate.cli.terminal import echo, line_width
 from nbody_surrogate.comparison.comparison import Comparison
 from nbody_surrogate.comparison.table import run_table
-from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.comparison.text_table import TextTable, folded_line
+from nbody_surrogate.printable import printable
 from nbody_surrogate.results.trajectory import Ensemble
 
-__all__ = ["print_report", "print_table"]
+__all__ = ["print_lines", "print_report", "print_table"]
 
 
 def print_report(runs: list[Ensemble], comparison: Comparison | None, files: list[Path]) -> None:
@@ -23,40 +22,35 @@ def print_report(runs: list[Ensemble], comparison: Comparison | None, files: lis
     print_table(run_table(runs[0], reference, comparison=comparison, start=start), files)
 
 
-def print_table(table: TextTable, files: list[Path], *, whole_lines: bool = False) -> None:
+def print_table(table: TextTable, files: Iterable[Path] = (), *, wide: bool = False) -> None:
     """Print a table with its title, its notes and failures, and where the files are.
 
     Parameters
     ----------
     table : TextTable
-    files : list of Path
-    whole_lines : bool
-        Whether a line is longer than the terminal rather than broken in its cells, as is best where
-        columns are many.
+    files : iterable of Path
+    wide : bool
+        Whether lines are whole, however narrow the terminal is.
     """
-    console = PlainConsole()
-    console.print(table.title)
-    if whole_lines:
-        console.width = max(console.width, _width(table))
-    console.print(_rich(table, whole_lines))
-    for line in table.notes:
-        console.print(line)
-    for line in table.failures:
-        console.print(line, style="bold red")
-    console.print("Files: " + ", ".join(map(str, files)))
+    # before lines are measured, and a break in a name makes two of a row
+    shown = TextTable(
+        printable(table.title),
+        tuple(map(printable, table.heads)),
+        tuple(tuple(printable(cell.replace("\n", " ")) for cell in row) for row in table.rows),
+        words=table.words,
+    )
+    for line in shown.lines(line_width(wide)):
+        echo(line)
+    print_lines(table.notes, wide=wide)
+    print_lines(table.failures, wide=wide, alarm=True)
+    if names := ", ".join(map(str, files)):
+        print_lines([f"Files: {names}"], wide=wide)
 
 
-def _rich(table: TextTable, whole_lines: bool) -> Table:
-    made = Table(*table.heads, box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, column in enumerate(made.columns):
-        column.no_wrap = whole_lines or number == 0
-        column.justify = "right" if number else "left"
-    for row in table.rows:
-        made.add_row(*row)
-    return made
-
-
-def _width(table: TextTable) -> int:
-    """Return the characters that a line takes, with three between columns."""
-    columns = zip(table.heads, *table.rows, strict=True)
-    return sum(max(map(len, column)) + 3 for column in columns)
+def print_lines(
+    lines: Iterable[str], *, wide: bool = False, alarm: bool = False, indent: int | None = None
+) -> None:
+    """Print lines, folded between words; `indent` is that of the rest of a line."""
+    for line in lines:
+        for part in folded_line(printable(line), line_width(wide), indent):
+            echo(part, alarm=alarm)

@@ -7,6 +7,7 @@ the user.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ import click
 from nbody_surrogate.errors import RunError
 from nbody_surrogate.printable import printable
 
-__all__ = ["OutputError", "echo", "watched_output"]
+__all__ = ["OutputError", "echo", "line_width", "watched_output", "wide_option"]
 
 Result = TypeVar("Result")
 
@@ -30,9 +31,30 @@ class OutputError(RunError):
         self.closed = isinstance(error, BrokenPipeError)
 
 
-def echo(text: object, *, err: bool = False, nl: bool = True) -> None:
-    """Print text to stdout or stderr as `printable` makes it."""
-    click.echo(printable(str(text)), err=err, nl=nl)
+def echo(text: object, *, err: bool = False, nl: bool = True, alarm: bool = False) -> None:
+    """Print text to stdout or stderr as `printable` makes it, an alarm in bold red."""
+    shown = printable(str(text))
+    click.echo(click.style(shown, fg="red", bold=True) if alarm else shown, err=err, nl=nl)
+
+
+def line_width(wide: bool = False) -> int | None:
+    """Return the characters that a line may have, or None where it may have any number.
+
+    Those of the terminal, or as many as the variable ``COLUMNS`` says; in a file or a pipe, and
+    where lines are asked to be `wide`, there is no end.
+    """
+    given = os.environ.get("COLUMNS", "")
+    if wide:
+        return None
+    if given.isdecimal() and int(given) > 0:
+        return int(given)
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def wide_option(command: Any) -> Any:
+    """Add the option of a command whose table may be wider than a terminal."""
+    what = "Print whole lines, however narrow the terminal is."
+    return click.option("--wide", is_flag=True, help=what)(command)
 
 
 @contextmanager

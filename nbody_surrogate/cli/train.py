@@ -68,9 +68,22 @@ def train(
         trainer = Trainer(recipe, folder, workers, say, where, command)
         with training_bar(recipe.steps, hidden=quiet) as tick:
             found = trainer.run(tick)
-    for line in found:
+    for line in [*_scores(folder), *found]:
         say(line)
     say(f"Weights: {folder / 'weights'}")
+
+
+def _scores(folder: Path) -> list[str]:
+    """Say how good the weights are that a run has kept."""
+    from nbody_surrogate.files.json_file import read_json
+
+    scores = read_json(folder / "summary.json")["validation"]
+    return [
+        f"one step, validation of source {number}: x-MSE {each['mean']:.1e} "
+        f"({each['low']:.1e}..{each['high']:.1e})"
+        for number, each in enumerate(scores)
+        if each is not None
+    ]
 
 
 def _chosen(config: Path | None, output: Path | None, resume: Path | None) -> tuple[Recipe, Path]:

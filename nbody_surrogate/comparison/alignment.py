@@ -9,13 +9,14 @@ from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.time_text import number_text, time_span_text
 from nbody_surrogate.contracts.times import same_times, time_tolerance
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["check_same", "frames_text", "interpolated", "own_frames", "round_trip"]
 
 
-AXES = ("trajectories", "frames", "particles", "dimensions")
+AXES = ("trajectory", "frame", "particle", "dimension")
 
 
 def check_same(reference: Ensemble, candidate: Ensemble) -> None:
@@ -52,10 +53,10 @@ def _check_shape(reference: Ensemble, candidate: Ensemble) -> None:
         return
     both = zip(AXES, reference.x.shape, candidate.x.shape, strict=True)
     wanted = [(name, ours, theirs) for name, ours, theirs in both if ours != theirs]
-    needed = ", ".join(f"{ours} {name}" for name, ours, _ in wanted)
-    given = ", ".join(f"{theirs} {name}" for name, _, theirs in wanted)
+    needed = ", ".join(counted(ours, name) for name, ours, _ in wanted)
+    given = ", ".join(counted(theirs, name) for name, _, theirs in wanted)
     said = f"`candidate` must have the shape of `reference`, {needed}; got {given}"
-    if [name for name, *_ in wanted] == ["frames"]:
+    if [name for name, *_ in wanted] == ["frame"]:
         needed, given = frames_text(reference.t), frames_text(candidate.t)
         said = f"`candidate` must have the frames of `reference`, {needed}; got {given}"
         said += f": {_remedy(reference, candidate)}"
@@ -74,7 +75,7 @@ def _remedy(reference: Ensemble, candidate: Ensemble) -> str:
 
 def frames_text(t: Float64[np.ndarray, " T"]) -> str:
     """Say how many frames there are, of which times."""
-    return f"{len(t)} frames, t = {_times(t)}"
+    return f"{counted(len(t), 'frame')}, t = {_times(t)}"
 
 
 def _times(t: Float64[np.ndarray, " T"]) -> str:

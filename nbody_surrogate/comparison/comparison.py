@@ -20,7 +20,8 @@ from nbody_surrogate.comparison.lyapunov import Twins
 from nbody_surrogate.comparison.pairing import Pairing, pair_up
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.time_text import time_span_text
-from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known_median
+from nbody_surrogate.contracts.wording import counted, speed_text
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
     Drift,
@@ -29,6 +30,7 @@ from nbody_surrogate.results.metrics import (
     largest_drift,
     time_within,
 )
+from nbody_surrogate.results.quantiles import known_median
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -54,7 +56,8 @@ class Comparison:
     position_rmse, velocity_rmse : tuple of float
         Per coordinate, at each horizon.
     valid_time : float
-        Valid prediction time; infinity where the whole run is valid.
+        Valid prediction time; infinity where the whole run is valid. Of an even number of
+        trajectories, half of which are valid to the end, it is the longest time of the others.
     duration : float
     drifts : dict of str to dict
         For ``reference`` and ``candidate``: ``energy`` over the reference's time-mean kinetic
@@ -69,6 +72,8 @@ class Comparison:
         `nbody_surrogate.results.metrics`.
     valid : Summary
         Valid prediction time over trajectories.
+    whole_runs : int
+        How many trajectories are valid to the end of the run.
     lyapunov_time : float or None
         In which small errors grow e-fold; None where it was not asked for.
     window : LateWindow
@@ -103,6 +108,7 @@ class Comparison:
     normalised_rmse: tuple[float, ...]
     errors: dict[str, Summary]
     valid: Summary
+    whole_runs: int
     lyapunov_time: float | None
     window: LateWindow
     distributions: tuple[Distribution, ...]
@@ -143,10 +149,8 @@ class Comparison:
             who = self.candidate if started else self.reference
             what = "no valid frame after its start" if self.reaches_end else "not reached its end"
             return f"No speeds are compared: {who} has {what}."
-        factor, word = (ratio, "faster") if ratio >= 1 else (1 / ratio, "slower")
-        digits = 1 if factor < 10 else 0  # as many as a wall time is good for
         share = " per valid time unit" if self.validity else ""
-        return f"{self.candidate} is {factor:.{digits}f} times {word} than {self.reference}{share}."
+        return f"{self.candidate} is {speed_text(ratio)} {self.reference}{share}."
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON.
@@ -178,6 +182,7 @@ class Comparison:
             "normalised_rmse": [finite_or_none(value) for value in self.normalised_rmse],
             "errors": {key: each.to_dict() for key, each in self.errors.items()},
             "valid": self.valid.to_dict(),
+            "whole_runs": self.whole_runs,
             **self._lyapunov_times(),
             "window": [self.window.begin, self.window.end],
             "distributions": [each.to_dict() for each in self.distributions],
@@ -205,7 +210,12 @@ class Comparison:
         return plot(self)
 
     def __str__(self) -> str:
-        lines = [f"{self.candidate} against {self.reference}, medians of {self.trajectories}"]
+        several = (
+            f", medians of {counted(self.trajectories, 'trajectory')}"
+            if self.trajectories > 1
+            else ""
+        )
+        lines = [f"{self.candidate} against {self.reference}{several}"]
         for row in zip(self.horizons, self.position_rmse, self.velocity_rmse, strict=True):
             lines.append("t = {:g}: position RMSE {:.2e}, velocity RMSE {:.2e}".format(*row))
         return "\n".join([*lines, *self.validity, self.verdict])
@@ -268,7 +278,7 @@ def compare(
         trajectories=len(truth),
         horizons=tuple(float(truth.t[n] - truth.t[0]) for n in at),
         **errors.at(at),
-        valid_time=known_median(valid),
+        valid_time=known_median(valid, censored=True),
         duration=float(whole["reference"].t[-1] - whole["reference"].t[0]),
         drifts={
             "reference": _medians(largest_drift(departed["reference"]), defined),
@@ -276,7 +286,8 @@ def compare(
         },
         wall_time={role: run.info.wall_time for role, run in whole.items()},
         errors=errors.summaries(),
-        valid=Summary.of(valid),
+        valid=Summary.of(valid, censored=True),
+        whole_runs=int(np.isinf(valid).sum()),
         lyapunov_time=lyapunov_time,
         window=window,
         distributions=_distributions(pair, window),

@@ -15,8 +15,9 @@ from nbody_surrogate.comparison.distributions import (
     speeds,
 )
 from nbody_surrogate.comparison.pairing import Pairing
-from nbody_surrogate.results.bootstrap import finite_or_none, known
+from nbody_surrogate.results.bootstrap import finite_or_none
 from nbody_surrogate.results.metrics import normalised_rmse, rmse
+from nbody_surrogate.results.quantiles import known, quantiles
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["Band", "Curves", "Histogram", "band", "curves_of"]
@@ -79,13 +80,12 @@ class Curves(NamedTuple):
 
 def band(values: Float64[np.ndarray, "B T"]) -> Band:
     """Take the median and the quartiles over the trajectories of which something is known."""
-    with np.errstate(invalid="ignore"):  # infinities of a candidate that blew up
-        if not np.isnan(values).any():
-            low, median, high = np.quantile(values, QUARTILES, axis=0)
-            return Band(median, low, high)
-        columns = [known(column) for column in values.T]
-        nothing = [np.nan] * len(QUARTILES)
-        rows = [np.quantile(each, QUARTILES) if each.size else nothing for each in columns]
+    if not np.isnan(values).any():
+        low, median, high = quantiles(values, QUARTILES)
+        return Band(median, low, high)
+    columns = [known(column) for column in values.T]
+    nothing = np.full(len(QUARTILES), np.nan)
+    rows = [quantiles(each, QUARTILES) if each.size else nothing for each in columns]
     low, median, high = np.array(rows).T
     return Band(median, low, high)
 

@@ -37,7 +37,8 @@ from jaxtyping import Bool, Float64
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.memory import demand_pairs_memory
-from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
+from nbody_surrogate.results.quantiles import known
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [

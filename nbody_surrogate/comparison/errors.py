@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known, known_median
+from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import displacement, mse, normalised_rmse, rmse
+from nbody_surrogate.results.quantiles import known, known_median
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["MSE_FRAMES", "Errors", "InterpolationError"]

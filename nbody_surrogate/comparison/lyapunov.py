@@ -16,8 +16,8 @@ from jaxtyping import Float64
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import NBodyError
 from nbody_surrogate.integrators.build import method_from
-from nbody_surrogate.results.bootstrap import known_median
 from nbody_surrogate.results.metrics import spread
+from nbody_surrogate.results.quantiles import known_median
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.simulation.simulate import simulate
 

@@ -10,6 +10,7 @@ import numpy as np
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import counted, duration_text, figure_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.label_error import label_errors
@@ -25,6 +26,8 @@ DRIFTS = {
     "angular_momentum": "angular momentum drift",
 }
 Row = tuple[str, ...]
+VALID_TIME = "valid prediction time"
+WHOLE_RUNS = "  the whole run, trajectories"
 NONE = "no valid frame"  # after the start, in the one run or in both
 
 
@@ -112,7 +115,7 @@ def comparison_table(
     if any((each.reference, each.duration) != (first.reference, first.duration) for each in found):
         raise InputError("`comparisons` must have one reference, got several")
     sample = "" if first.trajectories == 1 else ", medians (95 % intervals)"
-    runs = "1 trajectory" if first.trajectories == 1 else f"{first.trajectories} trajectories"
+    runs = counted(first.trajectories, "trajectory")
     return TextTable(
         f"Against {first.reference}: {runs} of {number_text(first.duration)} time units{sample}",
         ("", *(each.candidate for each in found)),
@@ -143,8 +146,8 @@ def _headline(run: Ensemble, start: str | None) -> str:
     return ", ".join(
         [
             str(info.system["system"]),
-            f"{run.particles.n} particles",
-            *([] if len(run) == 1 else [f"{len(run)} trajectories (medians)"]),
+            counted(run.particles.n, "particle"),
+            *([] if len(run) == 1 else [f"{counted(len(run), 'trajectory')} (medians)"]),
             *([] if start is None else [start]),
             f"{number_text(float(run.t[-1] - run.t[0]))} time units",
             f"frames 0..{len(run.t) - 1}",
@@ -177,7 +180,7 @@ def drift_rows(run: Ensemble, curves: np.ndarray | None = None) -> Iterator[Row]
     conserved = run.system().conserved
     for key, value in median_drifts(run, curves).items():
         yield _drift_label(key, conserved), _drift(value)
-    yield "wall time", _milliseconds(run.info.wall_time)
+    yield "wall time", duration_text(run.info.wall_time)
 
 
 def _label_error_rows(run: Ensemble) -> Iterator[Row]:
@@ -199,9 +202,9 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
         yield f"velocity RMSE at t = {number_text(horizon)}", f"{velocity:.2e}", ""
     for label, error in _label_error_rows(reference):
         yield label, "", error
-    valid = comparison.valid_time
-    whole = f"> {number_text(comparison.duration)} (whole run)"
-    yield "valid prediction time", whole if math.isinf(valid) else number_text(valid), ""
+    yield VALID_TIME, _valid_time(comparison), ""
+    if comparison.trajectories > 1:
+        yield WHOLE_RUNS, _whole_runs(comparison), ""
     for key in comparison.drifts["reference"]:
         candidate = comparison.drifts["candidate"][key]
         yield (
@@ -210,9 +213,9 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
             _drift(comparison.drifts["reference"][key]),
         )
     times = comparison.wall_time
-    yield "wall time", _milliseconds(times["candidate"]), _milliseconds(times["reference"])
+    yield "wall time", duration_text(times["candidate"]), duration_text(times["reference"])
     ratio = comparison.speed_ratio
-    yield "reference / candidate", NONE if math.isnan(ratio) else f"{ratio:.3g}", ""
+    yield "reference / candidate", NONE if math.isnan(ratio) else figure_text(ratio), ""
 
 
 def _drift(value: float) -> str:
@@ -224,10 +227,6 @@ def _drift_label(key: str, conserved: frozenset[str]) -> str:
     """Name a drift, or a change where the system does not conserve the quantity."""
     label = DRIFTS[key]
     return label if key in conserved else label.replace("drift", "change") + " (not conserved)"
-
-
-def _milliseconds(seconds: float) -> str:
-    return "unknown" if math.isnan(seconds) else f"{1e3 * seconds:.3g} ms"
 
 
 # Candidates with one reference
@@ -242,7 +241,9 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
     for horizon in sorted({horizon for each in found for horizon in each.horizons}):
         label = f"RMSE over spread, t = {number_text(horizon)}"
         yield label, *(_at(each, horizon) for each in found)
-    yield "valid prediction time", *(_valid_time(each) for each in found)
+    yield VALID_TIME, *(_valid_time(each) for each in found)
+    if first.trajectories > 1:
+        yield WHOLE_RUNS, *(_whole_runs(each) for each in found)
     if first.lyapunov_time is not None and math.isfinite(first.lyapunov_time):
         unit = first.lyapunov_time
         yield "  in Lyapunov times", *(_in_lyapunov_times(each, unit) for each in found)
@@ -254,7 +255,7 @@ def comparison_rows(found: Sequence[Comparison]) -> Iterator[Row]:
     for name in dict.fromkeys(measure.name for each in found for measure in each.distributions):
         yield f"{name}, distance (noise floor)", *(_distance(each, name) for each in found)
     times = (each.wall_time["candidate"] / each.trajectories for each in found)
-    yield "wall time per trajectory", *(_milliseconds(value) for value in times)
+    yield "wall time per trajectory", *(duration_text(value) for value in times)
 
 
 def _error_label(key: str) -> str:
@@ -289,7 +290,14 @@ def _with_interval(value: Summary) -> str:
 
 
 def _valid_time(found: Comparison) -> str:
-    return "whole run" if math.isinf(found.valid_time) else number_text(found.valid_time, 3)
+    if math.isinf(found.valid_time):
+        return f"> {number_text(found.duration)}, whole run"
+    return number_text(found.valid_time, 3)
+
+
+def _whole_runs(found: Comparison) -> str:
+    """Say in how many trajectories nothing was wrong before the end."""
+    return f"{found.whole_runs} of {found.trajectories}"
 
 
 def _in_lyapunov_times(found: Comparison, lyapunov_time: float) -> str:

@@ -126,7 +126,10 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
        of a training;
     9. set `api_version` to the version of these duties that the class is written for;
     10. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
-        class or on the instance: a system that needs more is refused.
+        class or on the instance: a system that needs more is refused;
+    11. where the model cannot keep a demand, as one that is made as it was published, name the
+        check in `known_failures`, with the reason: ``nbody-sim plugins check`` shows it as known,
+        and fails if it passes after all.
 
     All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
 
@@ -144,6 +147,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
+    known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, config: Config_co) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.contracts.wording import counted, figure_text, range_text, rate_text
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.surrogates.trained_models import Model
 
@@ -62,7 +63,7 @@ def _purpose(card: Card) -> list[str]:
     """Say what the model is for, and what it is not."""
     lines = [_system_line(each.system, each.spec, each.time_range) for each in card.systems]
     lines += [
-        f"- frames {_number(card.frame_dt)} apart; {_span(card.particles)} particles; "
+        f"- frames {_number(card.frame_dt)} apart; {_particles(card)}; "
         f"charges of {_span(card.charges)} (absolute), masses of {_span(card.masses)}.",
         "",
     ]
@@ -95,7 +96,7 @@ def _training(network: AbstractSurrogate, card: Card) -> list[str]:
 
 def _system_line(name: str, spec: dict[str, Any], times: tuple[float, float] | None) -> str:
     values = ", ".join(f"{key} {value}" for key, value in spec.items())
-    until = OPEN if times is None else f"{times[0]:g} to {times[1]:g}"
+    until = OPEN if times is None else range_text(*times)
     return f"- system `{name}` ({values}), times {until}"
 
 
@@ -106,14 +107,20 @@ def _number(value: float | None) -> str:
 def _span(values: tuple[float, float] | None) -> str:
     if values is None:
         return OPEN
-    return f"{values[0]:g}" if values[0] == values[1] else f"{values[0]:g} to {values[1]:g}"
+    return range_text(*values)
+
+
+def _particles(card: Card) -> str:
+    if card.particles is None:
+        return f"number of particles {OPEN}"
+    return range_text(*card.particles, "particle")
 
 
 def _stepper_table(command: str, rows: Rows) -> list[str]:
     """Lay out the scores of steppers, each sample with its methods."""
     horizons = sorted({int(k) for row in rows for k in row["roll_outs"]})
     heads = ["method", "system", "N", "one step, mean", "one step, median"]
-    heads += [f"{k} frames, median" for k in horizons] + ["ms per frame", "evaluations"]
+    heads += [f"{counted(k, 'frame')}, median" for k in horizons] + ["ms per frame", "evaluations"]
     return [
         f"Made by `{command}`: mean squared error of positions per "
         "coordinate with bootstrap 95 % intervals, against the reference at 1e-11; all rows of a "
@@ -134,8 +141,8 @@ def _stepper_cells(row: dict[str, Any], horizons: list[int]) -> list[str]:
         _interval(row["one_step_mean"]),
         _interval(row["one_step_median"]),
         *(_interval(row["roll_outs"].get(str(k))) for k in horizons),
-        "" if row["milliseconds"] is None else f"{row['milliseconds']:.3g}",
-        "" if spent is None else f"{spent:.3g}",
+        "" if row["milliseconds"] is None else figure_text(row["milliseconds"]),
+        "" if spent is None else rate_text(spent),
     ]
 
 
@@ -143,8 +150,9 @@ def _task_table(command: str, rows: Rows) -> list[str]:
     """Lay out the scores of one-shot models on a task."""
     first = rows[0]
     return [
-        f"Made by `{command}` on {first['trajectories']} trajectories of system "
-        f"`{first['system']}`, {first['particles']} particles, {first['horizon']:g} time units "
+        f"Made by `{command}` on {counted(first['trajectories'], 'trajectory')} of system "
+        f"`{first['system']}`, {counted(first['particles'], 'particle')}, "
+        f"{first['horizon']:g} time units "
         "ahead: mean squared error of positions per coordinate with bootstrap 95 % intervals. "
         "`clean` is the mean over trajectories whose labels keep their energy; `ms` is for one "
         "trajectory on one thread.",

@@ -22,18 +22,14 @@ import torch
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts.wording import figure_text
 from nbody_surrogate.datasets.velocity_lag import velocities_in_step
 from nbody_surrogate.evaluation.one_shot_task import OneShotTask, clean_subset
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.registry import surrogate_class
-from nbody_surrogate.results.bootstrap import (
-    Interval,
-    bootstrap_mean,
-    bootstrap_median,
-    plain,
-    quantiles,
-)
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median, plain
+from nbody_surrogate.results.quantiles import median, quantiles
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -193,7 +189,7 @@ def _score(
     return OneShotScore(
         label,
         Interval(float(errors.mean()), *bootstrap_mean(errors)),
-        Interval(float(np.median(errors)), *bootstrap_median(errors[:, None])),
+        Interval(float(median(errors)), *bootstrap_median(errors[:, None])),
         float(quantiles(errors, [0.95])[0]),
         float(errors[clean].mean()) if clean.any() else None,
         float(((ends[1] - task.end_v) ** 2).mean()),
@@ -229,6 +225,6 @@ def table_cells(score: Mapping[str, Any]) -> list[str]:
         number(score["p95"]),
         "" if score["clean"] is None else f"{score['clean']:.1e}",
         number(score["velocity"]),
-        f"{score['milliseconds']:.3g}",
+        figure_text(score["milliseconds"]),
         "" if score["parameters"] is None else str(score["parameters"]),
     ]

@@ -20,6 +20,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import same_times
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.evaluation.rollouts import (
@@ -32,13 +33,8 @@ from nbody_surrogate.evaluation.rollouts import (
 )
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.results.bootstrap import (
-    Interval,
-    bootstrap_mean,
-    bootstrap_median,
-    known_median,
-    plain,
-)
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median, plain
+from nbody_surrogate.results.quantiles import known_median, median
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
@@ -119,7 +115,8 @@ def _truth_of(system: AbstractSystem, run: Ensemble) -> Truth:
     if not whole.any():
         raise RunError(f"there is no truth to judge by: {run.info.failures(run.info.label)[0]}")
     warnings.warn(
-        f"{run.info.label} failed on {int((~whole).sum())} of {len(run)} trajectories, which are "
+        f"{run.info.label} failed on {int((~whole).sum())} of "
+        f"{counted(len(run), 'trajectory')}, which are "
         "left out: there is no truth to judge by",
         NBodyWarning,
         stacklevel=2,
@@ -155,7 +152,7 @@ def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = Non
 def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:
     """Return the solvers that models are shown beside, as far as they fit the system."""
     wanted: list[tuple[str, str, dict[str, Any]]] = [
-        (f"leapfrog, {k} sub-steps", "leapfrog", {"substeps": k}) for k in (4, 8, 16, 32)
+        (f"leapfrog, {counted(k, 'sub-step')}", "leapfrog", {"substeps": k}) for k in (4, 8, 16, 32)
     ]
     wanted.append(("rk4, 8 steps", "rk4", {"substeps": 8}))
     wanted += [(f"{name}, 1e-9", name, {}) for name in ("dop853", default_reference(system, 2))]
@@ -217,7 +214,7 @@ def _one_step(method: AbstractIntegrator, truth: Truth) -> tuple[Interval | None
         return None, None
     each = errors.mean(1)  # the bootstrap draws trajectories, whose frames are not independent
     mean = Interval(float(each.mean()), *bootstrap_mean(each))
-    return mean, Interval(float(np.median(errors)), *bootstrap_median(errors))
+    return mean, Interval(float(median(errors.ravel())), *bootstrap_median(errors))
 
 
 def _roll_outs(
@@ -227,7 +224,7 @@ def _roll_outs(
         return {}
     errors = roll_out(method, truth, max(horizons))
     return {
-        k: Interval(float(np.median(errors[:, k])), *bootstrap_median(errors[:, k, None]))
+        k: Interval(float(median(errors[:, k])), *bootstrap_median(errors[:, k, None]))
         for k in horizons
     }
 

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.results.quantiles import known, median, quantiles
+
 __all__ = [
     "Interval",
     "Summary",
     "bootstrap_mean",
     "bootstrap_median",
     "finite_or_none",
-    "known",
-    "known_median",
     "plain",
-    "quantiles",
 ]
 
 RESAMPLES = 2000  # 50 beyond each end of the interval: its ends are steady to some percent
@@ -49,45 +48,33 @@ class Summary:
     high: float
 
     @classmethod
-    def of(cls, values: Float64[np.ndarray, " S"]) -> Summary:
+    def of(cls, values: Float64[np.ndarray, " S"], *, censored: bool = False) -> Summary:
         """Summarise a value of each trajectory; infinities count, at their end.
 
         NaN, of a trajectory of which nothing is known, is left out; all is NaN where there is
-        nothing else.
+        nothing else. Infinite values are errors of what failed; `censored` ones are times that go
+        on beyond the run, see `nbody_surrogate.results.quantiles`.
         """
         values = known(values)
         if not values.size:
             return cls(*[np.nan] * len(fields(cls)))
-        with np.errstate(invalid="ignore"):  # a mean of infinities, which JSON gets as None
-            # Quantiles are values of the sample: between a number and infinity there is none.
-            quantiles = np.quantile(values, QUANTILES, method="closest_observation")
-            alone = (values[0], values[0])
-            interval = bootstrap_median(values[:, None]) if len(values) > 1 else alone
-            return cls(
-                mean=float(values.mean()),
-                median=float(np.median(values)),
-                q05=float(quantiles[0]),
-                q25=float(quantiles[1]),
-                q75=float(quantiles[2]),
-                q95=float(quantiles[3]),
-                low=float(interval[0]),
-                high=float(interval[1]),
-            )
+        low, high = bootstrap_median(values[:, None], censored=censored)
+        # values of the sample: between a number and infinity there is none
+        q05, q25, q75, q95 = np.quantile(values, QUANTILES, method="closest_observation")
+        return cls(
+            mean=float(values.mean()),  # a mean of infinities, which JSON gets as None
+            median=float(median(values, censored=censored)),
+            q05=float(q05),
+            q25=float(q25),
+            q75=float(q75),
+            q95=float(q95),
+            low=low,
+            high=high,
+        )
 
     def to_dict(self) -> dict[str, float | None]:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""
         return {key: finite_or_none(value) for key, value in vars(self).items()}
-
-
-def known(values: np.ndarray) -> np.ndarray:
-    """Leave out NaN, which stands for what is not known; one axis is left."""
-    return np.asarray(values[~np.isnan(values)])
-
-
-def known_median(values: Float64[np.ndarray, " S"]) -> float:
-    """Median of what is known; NaN where nothing is."""
-    some = known(values)
-    return float(np.median(some)) if some.size else np.nan
 
 
 def finite_or_none(value: float) -> float | None:
@@ -117,33 +104,34 @@ def bootstrap_mean(values: Float64[np.ndarray, " S"], seed: int = 0) -> tuple[fl
     return _ends(np.concatenate(means))
 
 
-def bootstrap_median(values: Float64[np.ndarray, "S F"], seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of 95 % for the median of all values, over the S samples."""
-    rng = np.random.default_rng(seed)
+def bootstrap_median(
+    values: Float64[np.ndarray, "S F"], seed: int = 0, *, censored: bool = False
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of 95 % for the median of all values, over the S samples.
+
+    Infinite values are errors, or `censored` times, as in `nbody_surrogate.results.quantiles`.
+    """
     size = len(values)
+    if size == 1:  # there is nothing to draw from
+        alone = float(median(values.ravel(), censored=censored))
+        return alone, alone
+    rng = np.random.default_rng(seed)
     # The same draws both ways: all at once is faster, one by one fits into memory.
     if values.size * RESAMPLES <= CHUNK:
         draws = rng.integers(size, size=(RESAMPLES, size))
-        medians = np.median(values[draws].reshape(RESAMPLES, -1), axis=1)
+        medians = median(values[draws].reshape(RESAMPLES, -1), axis=1, censored=censored)
     else:
-        each = (values[rng.integers(size, size=size)] for _ in range(RESAMPLES))
-        medians = np.array([np.median(some) for some in each])
+        each = (values[rng.integers(size, size=size)].ravel() for _ in range(RESAMPLES))
+        medians = np.array([median(some, censored=censored) for some in each])
     return _ends(medians)
 
 
 def _ends(resampled: np.ndarray) -> tuple[float, float]:
-    """Return the ends of the interval."""
+    """Return the ends of the interval; next to infinity, outwards."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = quantiles(resampled, [tail, 1 - tail])
+    (low,) = quantiles(resampled, [tail], censored=True)
+    (high,) = quantiles(resampled, [1 - tail])
     return float(low), float(high)
-
-
-def quantiles(values: Float64[np.ndarray, " S"], shares: list[float]) -> np.ndarray:
-    """Return quantiles; where some values are infinite, values of the sample itself."""
-    if np.isfinite(values).all():
-        return np.asarray(np.quantile(values, shares))
-    # between a number and infinity, the error of what failed, there is none
-    return np.asarray(np.quantile(values, shares, method="closest_observation"))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ OTHERS = {
     "non-finite": "numbers that are not finite",  # of a method that does not say more
     "distance": "a pair at distance {:.3g}, the limit is {:.3g}",
     "speed": "a particle of speed {:.3g}, the limit is {:.3g}",
-    "particles": "{:.0f} particles, the limit is {:g}",
+    "particles": "a number of particles of {:.0f}, the limit is {:g}",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.wording import counted, duration_text
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
 __all__ = ["GuardEvent", "GuardReport"]
@@ -66,18 +67,19 @@ class GuardReport:
         if self.policy == "fallback":
             name = "nothing" if self.reference is None else str(self.reference["integrator"])
             all_frames = self.frames * len(self.fallen_back)
-            done = f"{sum(self.fallen_back)} of {all_frames} frames fell back on {name}"
+            done = f"{sum(self.fallen_back)} of {counted(all_frames, 'frame')} fell back on {name}"
         else:
             # one trajectory may trip in many segments
             tripped = np.unique(self.gathered.trajectory)
             done = f"{len(tripped)} of {len(self.fallen_back)} tripped"
-        cost = f"{1e3 * self.check_time:.3g} ms for checks"
+        cost = f"{duration_text(self.check_time)} for checks"
         if self.reference is not None:
-            cost += f", {1e3 * self.replay_time:.3g} ms for replays"
+            cost += f", {duration_text(self.replay_time)} for replays"
         lines = [f"Guard ({self.policy}): {done}; {cost}, part of the wall time."]
         lines += [f"  {event}" for event in self.events[:MOST_LINES]]
         if len(self.events) > MOST_LINES:
-            lines.append(f"  and {len(self.events) - MOST_LINES} more segments")
+            more = counted(len(self.events) - MOST_LINES, "more segment")
+            lines.append(f"  and {more}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from nbody_surrogate.results.bootstrap import finite_or_none, known, known_median
+from nbody_surrogate.results.bootstrap import finite_or_none
 from nbody_surrogate.results.metrics import horizon_frames
+from nbody_surrogate.results.quantiles import known, known_median
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["LabelErrors", "label_errors"]

@@ -30,7 +30,7 @@ from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME
-from nbody_surrogate.results.bootstrap import known_median
+from nbody_surrogate.results.quantiles import known_median
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = [

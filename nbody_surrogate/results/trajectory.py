@@ -13,6 +13,7 @@ from nbody_surrogate.contracts.arguments import demand_whole
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.frame_arrays import demand_frames
@@ -117,7 +118,7 @@ class RunInfo:
         if self.method.get("step") is not None:
             return f"{name} (step {self.method['step']:g})"
         if self.method.get("substeps") is not None:
-            return f"{name} ({self.method['substeps']} sub-steps)"
+            return f"{name} ({counted(self.method['substeps'], 'sub-step')})"
         return name
 
 

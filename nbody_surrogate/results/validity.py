@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 __all__ = ["validity_note"]
@@ -29,11 +30,11 @@ def validity_note(run: Trajectory | Ensemble) -> str | None:
     first = int(valid.min())
     until = f"up to t = {number_text(float(run.t[first - 1]))}"
     if len(run) == 1:
-        return f"{first} of {frames} frames {_are(first)} valid, {until}"
+        return f"{first} of {counted(frames, 'frame')} {_are(first)} valid, {until}"
     of_them = np.flatnonzero(valid == first)[0]
     return (
-        f"{stopped} of {len(run)} trajectories stopped early; of trajectory {of_them} "
-        f"{first} of {frames} frames {_are(first)} valid, {until}"
+        f"{stopped} of {counted(len(run), 'trajectory')} stopped early; of trajectory {of_them} "
+        f"{first} of {counted(frames, 'frame')} {_are(first)} valid, {until}"
     )
 
 

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from textwrap import fill
 
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.files.figure import save
 from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study.summary import Table
@@ -61,7 +62,9 @@ def _draw(panel, table: Table) -> None:  # type: ignore[no-untyped-def]  # matpl
     _mark(panel)
     turned = " (red: rotated trajectories)" if any(rotated for _, _, rotated in bars) else ""
     panel.set_xlabel(f"test x-MSE{turned}")
-    panel.set_title(f"{table.data}, N = {table.particles}, {table.horizon} frames", fontsize=10)
+    panel.set_title(
+        f"{table.data}, N = {table.particles}, {counted(table.horizon, 'frame')}", fontsize=10
+    )
     panel.spines[["top", "right"]].set_visible(False)
 
 

@@ -1,13 +1,15 @@
-"""The tables of a study as Markdown."""
+"""The tables of a study, as Markdown and as text."""
 
 from __future__ import annotations
 
+from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study.significance import LEVEL
 from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.study.summary import ModelSummary, Table
 
-__all__ = ["to_markdown"]
+__all__ = ["text_tables", "to_markdown"]
 
 COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "train", "validation",
            "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
@@ -15,23 +17,40 @@ COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "tra
 
 def to_markdown(study: StudySpec, tables: list[Table]) -> str:
     """Lay out the tables."""
-    seeds = f"{len(study.seeds)} seeds" if len(study.seeds) > 1 else "one seed"
-    budget = f"{study.steps} steps" if study.steps else f"{study.minutes:g} min"
+    lines = [f"# {study.title}", "", _preface(study, tables)]
+    for table in tables:
+        heads, *rows = _laid_out(table)
+        lines += ["", f"## {_headline(table)}", ""]
+        lines += [_line(row) for row in (heads, ("---",) * len(heads), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def text_tables(study: StudySpec, tables: list[Table]) -> list[TextTable]:
+    """Lay out the tables for a terminal; the last of them ends with what holds for all."""
+    made = []
+    for table in tables:
+        heads, *rows = _laid_out(table)
+        notes = (_preface(study, tables),) if table is tables[-1] else ()
+        made.append(TextTable(_headline(table), ("", *heads[1:]), tuple(rows), notes))
+    return made
+
+
+def _preface(study: StudySpec, tables: list[Table]) -> str:
+    seeds = counted(len(study.seeds), "seed")
+    budget = counted(study.steps, "step") if study.steps else f"{study.minutes:g} min"
     over = "trajectories"
     if len(study.seeds) > 1:
         over = "seeds, those of methods that are not trained over trajectories"
-    lines = [
-        f"# {study.title}",
-        "",
+    return (
         f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
         f"per coordinate, with 95 % intervals over {over}. Where intervals overlap, or the paired "
         f"test has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
-        "`ms` for one prediction.",
-    ]
-    for table in tables:
-        lines += ["", f"## {table.data}, N = {table.particles}, {table.horizon} frames ahead", ""]
-        lines += _rows(table)
-    return "\n".join(lines) + "\n"
+        "`ms` for one prediction."
+    )
+
+
+def _headline(table: Table) -> str:
+    return f"{table.data}, N = {table.particles}, {counted(table.horizon, 'frame')} ahead"
 
 
 def _devices(tables: list[Table]) -> str:
@@ -39,18 +58,21 @@ def _devices(tables: list[Table]) -> str:
     return " and ".join(sorted(map(str, found))) or "one thread"
 
 
-def _rows(table: Table) -> list[str]:
+def _laid_out(table: Table) -> list[tuple[str, ...]]:
+    """Return heads and rows, without the columns in which nothing stands."""
     shown = [_cells(each) for each in table.models]
     shown += [
         [row["method"], _interval(Interval(**row["mean"])), "", "", f"{row['median']['value']:.2e}",
          f"{row['velocity']:.1e}", "", "", "", _text(row["parameters"]), "", "",
-         f"{row['milliseconds']:.3g}"]
+         figure_text(row["milliseconds"])]
         for row in table.references
     ]  # fmt: skip
     used = [k for k in range(len(COLUMNS)) if any(row[k] for row in shown)]
-    lines = [[COLUMNS[k] for k in used], ["---"] * len(used)]
-    lines += [[row[k] for k in used] for row in shown]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return [tuple(row[k] for k in used) for row in (COLUMNS, *shown)]
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _cells(each: ModelSummary) -> list[str]:
@@ -67,8 +89,8 @@ def _cells(each: ModelSummary) -> list[str]:
         _interval(each.rotated),
         _text(each.parameters),
         _text(each.steps),
-        "" if each.minutes is None else f"{each.minutes:.2g}",
-        "" if each.milliseconds is None else f"{each.milliseconds:.3g}",
+        "" if each.minutes is None else figure_text(each.minutes, 2),
+        "" if each.milliseconds is None else figure_text(each.milliseconds),
     ]
 
 

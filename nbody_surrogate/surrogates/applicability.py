@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.segment import Limits, Problem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmetries
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME, same_spacing
+from nbody_surrogate.contracts.wording import range_text
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["Applicability"]
@@ -130,8 +131,8 @@ class Applicability:
             lowest, highest = known or (-math.inf, math.inf)
             if values[0] < lowest or values[1] > highest:
                 warnings.warn(
-                    f"{self.name} was trained for {label} from {lowest:g} to {highest:g}, "
-                    f"got {_span(*values)}: accuracy is not known there",
+                    f"{self.name} was trained for {_known(label, lowest, highest)}, "
+                    f"got {range_text(*values)}: accuracy is not known there",
                     NBodyWarning,
                     stacklevel=2,
                 )
@@ -166,8 +167,11 @@ class Applicability:
         return None if trained_on is None else trained_on.time_range
 
 
-def _span(lowest: float, highest: float) -> str:
-    return f"{lowest:g}" if lowest == highest else f"{lowest:g} to {highest:g}"
+def _known(label: str, lowest: float, highest: float) -> str:
+    """Name a range of the training: ``5 particles``, ``masses of 0.5 to 2``."""
+    if label == "particles":
+        return range_text(lowest, highest, "particle")
+    return f"{label} of {range_text(lowest, highest)}"
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

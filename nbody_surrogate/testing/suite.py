@@ -8,7 +8,7 @@ from typing import Any
 
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.lookup import entries, short_name
-from nbody_surrogate.testing.check import Check
+from nbody_surrogate.testing.check import Check, title
 
 __all__ = ["checks", "kind_of"]
 
@@ -118,11 +118,6 @@ def _bound(
     """Make checks that share one case."""
     case = cache(make)
     return [
-        Check(_title(function, arguments), function, case, arguments)
+        Check(title(function, arguments), function, case, arguments)
         for function, arguments in functions
     ]
-
-
-def _title(function: Callable[..., None], arguments: tuple[str, ...]) -> str:
-    name = function.__name__.removeprefix("check_").replace("_", "-")
-    return ":".join([name, *arguments])

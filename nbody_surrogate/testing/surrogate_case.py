@@ -53,6 +53,11 @@ class SurrogateCase(StepperCase):
             return True
         return bool(made[0].shape[1] == 1)
 
+    @property
+    def known_failures(self) -> Mapping[str, str]:
+        """See `AbstractSurrogate.known_failures`."""
+        return self.model.known_failures
+
     def window(self, frames: int | None = None, **options: Any) -> Window:
         """Draw a window, by default as long as the history."""
         return make_window(self.dt, frames or self.frames, **{"n": self.n, **options})

@@ -17,7 +17,8 @@ from nbody_surrogate.contracts.surrogate import increments
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry.lookup import short_name
 from nbody_surrogate.surrogates.weights import load_weights, save_weights
-from nbody_surrogate.testing.check import failed, skip
+from nbody_surrogate.testing.check import failed, skip, title
+from nbody_surrogate.testing.integrators import INTEGRATOR_CHECKS
 from nbody_surrogate.testing.surrogate_case import SurrogateCase
 from nbody_surrogate.testing.surrogate_symmetries import SYMMETRY_CHECKS
 from nbody_surrogate.testing.windows import EXACT, Window, apart, last
@@ -151,6 +152,15 @@ def check_remote(case: SurrogateCase) -> None:
     case.demand(off <= REMOTE + pull, what + f"increments change by {off:.1e}", "forward")
 
 
+def check_known_failures(case: SurrogateCase) -> None:
+    """Failures that are declared as known are of checks that there are."""
+    names = {title(function, arguments) for function, arguments in SURROGATE_CHECKS}
+    names |= {title(function) for function in INTEGRATOR_CHECKS}
+    unknown = sorted(case.known_failures.keys() - names)
+    what = f"must name checks, there is none of the name {', '.join(map(repr, unknown))}"
+    case.demand(not unknown, what, "known_failures")
+
+
 def check_dtypes(case: SurrogateCase) -> None:
     """Cast to float32, a model answers in float32, and nearly the same."""
     window = case.window()
@@ -189,6 +199,7 @@ SURROGATE_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (check_streaming, ()),
     (check_saving, ()),
     *SYMMETRY_CHECKS,
+    (check_known_failures, ()),
     (check_remote, ()),
     (check_dtypes, ()),
     (check_devices, ()),

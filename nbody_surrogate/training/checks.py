@@ -111,7 +111,8 @@ def _check_window(model: AbstractSurrogate, chunk: int) -> None:
     history = model.config.history
     if model.one_shot and chunk > history:
         raise InputError(
-            f"`chunk` must be at most the `history` {history} of a one-shot model, got {chunk}"
+            f"`chunk` must be at most the `history` {history} of a one-shot model, got {chunk}; "
+            f"set `chunk` to {history}, or a longer `history` in [model]"
         )
 
 

@@ -162,10 +162,27 @@ def claim_folder(folder: Path, recipe: Recipe) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
-    if path.is_file() and read_json(path) != mine:
-        raise InputError(f"`output` {str(folder)!r} holds a run of another recipe; choose another")
+    if path.is_file() and (there := read_json(path)) != mine:
+        raise InputError(
+            f"`output` {str(folder)!r} holds a run of another recipe{_changed(there, mine)}; "
+            "choose another folder"
+        )
     if not path.is_file():
         write_json(path, mine)
+
+
+def _changed(there: Any, mine: dict[str, Any]) -> str:
+    """Say in brackets what of a recipe is another one."""
+    if not isinstance(there, dict):
+        return ""
+    keys = [key for key in mine if there.get(key) != mine[key]]
+    if keys == ["steps"]:
+        # the learning rate follows the share of the steps that are done
+        return (
+            f" (`steps` {there.get('steps')}, not {mine['steps']}, which its learning rate follows:"
+            " `initial` trains its weights further)"
+        )
+    return f" (another {', '.join(f'`{key}`' for key in keys)})" if keys else ""
 
 
 def _checked(values: Any, path: str | Path) -> Recipe:

@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.generation.generate import generate_dataset
@@ -125,7 +126,9 @@ def open_sources(
         if spec is not None:
             place = _place(folder, number)
             if not (place / "manifest.json").is_file():
-                report(f"making {spec.trajectories} of {spec.system}, {spec.particles} particles")
+                made = counted(spec.trajectories, "trajectory")
+                of_each = counted(spec.particles, "particle")
+                report(f"making {made} of {spec.system}, {of_each}")
             dataset = generate_dataset(spec, place, workers=workers)
         else:
             assert data.folder is not None

@@ -264,6 +264,6 @@ class Trainer:
         restore_optimizer(self.optimizer, dict(self.model.named_parameters()), tensors)
         cut_log(self.folder, self.step)
         if self._finished():
-            self.report(f"finished at step {self.step} before: nothing is trained")
+            self.report(f"finished at step {self.step}; nothing to do")
         else:
             self.report(f"going on from step {self.step}")

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 
 from command_run import SHORT, register_failing
-from commands import FAILURE, INTERRUPTED, bad, contents, good, nbody_sim, no_constant
+from commands import FAILURE, INTERRUPTED, bad, command, contents, good, nbody_sim, no_constant
 from nbody_surrogate.cli.request import InitialValueProblem
 from nbody_surrogate.formats.h5md import read_h5md
 
@@ -85,5 +85,18 @@ def test_a_warning_is_one_line_and_quiet_suppresses_it():
     result = nbody_sim("run", *arguments, "-n", 3)
     assert result.exit_code == 0
     (line,) = result.stderr.splitlines()
-    assert line.startswith("Warning: set was trained for particles from 5 to 30, got 3")
+    assert line.startswith("Warning: set was trained for 5 to 30 particles, got 3")
     assert good("run", *arguments, "-n", 4, "--quiet") == ""
+
+
+def test_each_warning_is_shown_once_whatever_a_command_does():
+    """Several trajectories and segments, a guard and a page: the same range is left every time."""
+    files = ["-o", "a.h5", "--report", "a.html"]
+    method = ["--integrator", "set", "--weights", "set-small", "--guard", "warn", "--no-reference"]
+    numbers = ["-n", 3, "--trajectories", 2, "--duration", 12]
+    process = command("run", *method, *numbers, *files)
+    said = process.communicate()[1].splitlines()
+    assert process.returncode == 0
+    assert len(said) == len(set(said)) == 3
+    for words in ("for 5 to 30 particles, got 3", "for times from 0 to 9.6", "guard: trajectory 0"):
+        assert sum(words in line for line in said) == 1

@@ -31,8 +31,11 @@ def test_train_writes_weights_that_run_takes():
     result = nbody_sim("train", "recipe.toml", "-o", "trained", "--workers", 1)
     assert result.exit_code == 0, result.output
     assert result.stdout == ""
-    making, diagnosis, weights = result.stderr.splitlines()
-    assert making == "making 10 of charged, 2 particles"
+    making, score, diagnosis, weights = result.stderr.splitlines()
+    assert making == "making 10 trajectories of charged, 2 particles"
+    summary = json.loads(Path("trained/summary.json").read_text())
+    mean = summary["validation"][0]["mean"]
+    assert score.startswith(f"one step, validation of source 0: x-MSE {mean:.1e} (")
     assert diagnosis == "no sign of over-fitting, slow convergence or poor symmetry"
     assert weights == "Weights: trained/weights"
     card = json.loads(Path("trained/weights/config.json").read_text())["card"]
@@ -44,7 +47,8 @@ def test_train_writes_weights_that_run_takes():
     assert good("train", "recipe.toml", "-o", "trained", "--quiet") == ""
     assert good("train", "--resume", "trained", "--quiet") == ""
     Path("other.toml").write_text(RECIPE.replace("steps = 4", "steps = 5"))
-    assert "another recipe" in bad(MISUSE, "train", "other.toml", "-o", "trained")
+    line = bad(MISUSE, "train", "other.toml", "-o", "trained")
+    assert "another recipe (`steps` 4, not 5, which its learning rate follows: `initial`" in line
     with sole_writer(Path("trained")):
         assert "another process" in bad(FAILURE, "train", "--resume", "trained")
 

@@ -176,6 +176,91 @@ def test_a_printed_table_is_aligned():
     ]
 
 
+WIDE = TextTable(
+    "A title of several words that is folded",
+    ("", "one step, mean", "in\nfour words", "last"),
+    (
+        ("leapfrog, 4 sub-steps", "2.4e-11 (1.9e-11..3.0e-11)", "1.0", "1.28 s"),
+        ("set", "3.1e-11 (2.0e-11..4.0e-11)", "12.0", "3.10 ms"),
+    ),
+)
+PROSE = TextTable("Findings", ("check", "", "finding"), (
+    ("hashes", "ok", "all 3 shards are as recorded"),
+    ("energy", "wrong", "the energy of 3 trajectories changes by more than 0.05 of it"),
+), words=True)  # fmt: skip
+
+
+def test_columns_that_do_not_fit_go_below_with_the_labels_again():
+    assert WIDE.lines(50) == [
+        "A title of several words that is folded",
+        "",
+        "                                   one step, mean",
+        "---------------------  --------------------------",
+        "leapfrog, 4 sub-steps  2.4e-11 (1.9e-11..3.0e-11)",
+        "set                    3.1e-11 (2.0e-11..4.0e-11)",
+        "",
+        "                               in",
+        "                       four words     last",
+        "---------------------  ----------  -------",
+        "leapfrog, 4 sub-steps         1.0   1.28 s",
+        "set                          12.0  3.10 ms",
+        "",
+    ]
+
+
+def test_labels_are_folded_where_columns_then_stand_side_by_side():
+    table = TextTable("Two", ("", "one", "two"), (
+        ("energy drift / kinetic energy; reference 7e-09", "2.4e-11 (1.9e-11..3.0e-11)", "1.0"),
+        ("wall time", "1.28 s", "3.10 ms"),
+    ))  # fmt: skip
+    assert table.lines(60)[2:] == [
+        "                                               one      two",
+        "----------------------  --------------------------  -------",
+        "energy drift / kinetic",
+        "  energy; reference",
+        "  7e-09                 2.4e-11 (1.9e-11..3.0e-11)      1.0",
+        "wall time                                   1.28 s  3.10 ms",
+        "",
+    ]
+
+
+def test_what_fits_in_no_way_is_listed():
+    assert WIDE.lines(36)[:7] == [
+        "A title of several words that is",
+        "  folded",
+        "",
+        "leapfrog, 4 sub-steps",
+        "  one step, mean: 2.4e-11",
+        "    (1.9e-11..3.0e-11)",
+        "  in four words: 1.0",
+    ]
+
+
+def test_words_are_folded_in_the_last_column():
+    assert PROSE.lines(50) == [
+        "Findings",
+        "",
+        "check          finding",
+        "------  -----  -------------------------------",
+        "hashes  ok     all 3 shards are as recorded",
+        "energy  wrong  the energy of 3 trajectories",
+        "               changes by more than 0.05 of it",
+        "",
+    ]
+    assert PROSE.lines(30)[2:5] == ["hashes", "  ok", "  finding: all 3 shards are as"]
+
+
+@pytest.mark.parametrize("table", [WIDE, PROSE, TABLE], ids=["numbers", "prose", "small"])
+@pytest.mark.parametrize("width", [1, 7, 20, 36, 40, 50, 64, 80, 200])
+def test_no_word_is_broken_and_no_line_too_long(table, width):
+    lines = table.lines(width)
+    there = {word for line in lines for word in line.split()}
+    wanted = {word for row in table.rows for cell in row for word in cell.split()}
+    assert wanted <= there
+    indented = max(map(len, there)) + 4
+    assert all(len(line) <= max(width, indented) for line in lines)
+
+
 def test_in_a_notebook_texts_cannot_become_markup():
     html = TABLE._repr_html_()
     assert "a &lt; b" in html

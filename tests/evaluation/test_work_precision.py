@@ -155,9 +155,9 @@ CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)
 @pytest.mark.parametrize(
     ("net", "words"),
     [
-        (point("net", 1e-3, 400.0, True, 10), ["net loses: dear", "4 times faster", "never"]),
-        (point("net", 2e-2, 2.0, True, 10), ["net loses: cheap", "2 times faster"]),
-        (point("net", 1e-3, 10.0, True, 10), ["net wins", "10 times faster than dear", "10 min"]),
+        (point("net", 1e-3, 400.0, True, 10), ["net loses: dear", "4.0 times faster", "never"]),
+        (point("net", 2e-2, 2.0, True, 10), ["net loses: cheap", "2.0 times faster"]),
+        (point("net", 1e-3, 10.0, True, 10), ["net wins", "10 times faster than dear", "10.0 min"]),
         (point("net", 1e-3, 105.0, True, 10), ["net and dear", "same time"]),
         (point("net", 1e-7, 10.0, True, 10), ["no solver here is as accurate as net"]),
         (point("net", 1e-3, 10.0, True), ["net wins", "not known"]),

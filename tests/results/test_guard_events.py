@@ -17,7 +17,7 @@ DETAILS = {
     "angular momentum": "angular momentum error 0.023 of its scale, the budget is 0.01 by now",
     "distance": "a pair at distance 0.0234, the limit is 0.01",
     "speed": "a particle of speed 0.0234, the limit is 0.01",
-    "particles": "0 particles, the limit is 0.01",
+    "particles": "a number of particles of 0, the limit is 0.01",
     "time": "time 0.0234, the limit is 0.01",
 }
 

@@ -88,7 +88,7 @@ def test_a_run_that_is_over_stays_as_it_is(tiny, tmp_path):
     assert train(tiny(), tmp_path) == []
     said = []
     Trainer(tiny(), tmp_path, 1, said.append)
-    assert said[-1] == "finished at step 20 before: nothing is trained"
+    assert said[-1] == "finished at step 20; nothing to do"
     assert left(tmp_path) == kept
 
 

@@ -10,7 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.dataset.exchange import nri_files, nri_options
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from nbody_surrogate.datasets.dataset import AbstractTrajectories
 
 __all__ = ["audit"]
-
-STYLES = {"ok": "green", "doubtful": "yellow", "wrong": "bold red"}
 
 
 @click.command()
@@ -35,10 +33,17 @@ STYLES = {"ok": "green", "doubtful": "yellow", "wrong": "bold red"}
     help="Change that is counted, of the kinetic energy.",
 )
 @nri_options
+@wide_option
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as one JSON object.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def audit(
-    folder: Path, sample: int, energy_jump: float, as_json: bool, quiet: bool, **options: Any
+    folder: Path,
+    sample: int,
+    energy_jump: float,
+    wide: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     """Look at every row of a data set and say what is wrong with it.
 
@@ -56,7 +61,7 @@ def audit(
     if as_json:
         echo(json.dumps(found.to_dict(), indent=2))
     elif not quiet:
-        _print(found)
+        _print(found, wide)
     if found.level == "wrong":
         wrong = [f"{each.check}: {each.text}" for each in found.findings if each.level == "wrong"]
         raise RunError(f"{str(folder)!r} is wrong. " + "; ".join(wrong))
@@ -76,19 +81,11 @@ def _open(folder: Path, options: dict[str, Any]) -> AbstractTrajectories:
     return Dataset(folder)
 
 
-def _print(found: Audit) -> None:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _print(found: Audit, wide: bool) -> None:
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.text_table import TextTable
+    from nbody_surrogate.contracts.wording import counted
 
-    from nbody_surrogate.cli.console import PlainConsole
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("check", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("finding")
-    for each in found.findings:
-        table.add_row(each.check, Text(each.level, STYLES[each.level]), each.text)
-    console = PlainConsole(fold=True)
-    console.print(f"{found.trajectories} trajectories: {found.level}")
-    console.print(table)
+    title = f"{counted(found.trajectories, 'trajectory')}: {found.level}"
+    rows = tuple((each.check, each.level, each.text) for each in found.findings)
+    print_table(TextTable(title, ("check", "", "finding"), rows, words=True), wide=wide)

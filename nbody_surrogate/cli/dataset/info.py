@@ -35,12 +35,15 @@ def info(folder: Path, as_json: bool) -> None:
 
 def print_info(dataset: Dataset) -> None:
     """Print what a data set is, a line for each property."""
+    from nbody_surrogate.cli.table import print_lines
+
     for key, value in _rows(dataset).items():
-        echo(f"{key:{WIDTH}}{value}")
+        print_lines([f"{key:{WIDTH}}{value}"], indent=WIDTH)
 
 
 def _rows(dataset: Dataset) -> dict[str, str]:
     from nbody_surrogate.contracts.time_text import time_span_text
+    from nbody_surrogate.contracts.wording import counted
 
     manifest, spec, t = dataset.manifest, dataset.spec, dataset.t
     size = sum(shard.bytes for shard in manifest.shards)
@@ -53,7 +56,7 @@ def _rows(dataset: Dataset) -> dict[str, str]:
         "rows": f"{spec.rows}, from t = {time_span_text(t)}",
         "made by": _maker(dataset),
         "label error": _label_error(dataset),
-        "size": f"{size / 2**20:.1f} MiB in {len(manifest.shards)} shards",
+        "size": f"{size / 2**20:.1f} MiB in {counted(len(manifest.shards), 'shard')}",
         "versions": ", ".join(f"{key} {value}" for key, value in manifest.versions.items()),
         "SHA-256": manifest.digest,
     }
@@ -69,9 +72,11 @@ def _settings(values: dict[str, Any]) -> list[str]:
 
 
 def _maker(dataset: Dataset) -> str:
+    from nbody_surrogate.contracts.wording import counted
+
     spec, source = dataset.spec, dataset.manifest.source
     if source:
-        return f"others; imported from {len(source)} files such as {source[0].name}"
+        return f"others; imported from {counted(len(source), 'file')} such as {source[0].name}"
     stream = ", starts from one legacy stream" if spec.legacy is not None else ""
     settings = [str(spec.integrator), *_settings(spec.options), f"seed {spec.seed}"]
     return ", ".join(settings) + stream
@@ -79,6 +84,7 @@ def _maker(dataset: Dataset) -> str:
 
 def _label_error(dataset: Dataset) -> str:
     from nbody_surrogate.contracts.time_text import number_text
+    from nbody_surrogate.contracts.wording import counted
 
     error = dataset.manifest.label_error
     if error is None:
@@ -89,5 +95,5 @@ def _label_error(dataset: Dataset) -> str:
     time = dataset.t[error.rows[-1]]
     return (
         f"position RMSE {median:.1e} at t = {number_text(float(time))}, largest {largest:.1e}, "
-        f"of {error.sample} trajectories against {error.method}"
+        f"of {counted(error.sample, 'trajectory')} against {error.method}"
     )

@@ -24,6 +24,7 @@ def verify(folder: Path, sample: int, quiet: bool) -> None:
 
     Ends with exit code 1 where a shard is not as recorded, or a trajectory comes out otherwise.
     """
+    from nbody_surrogate.contracts.wording import counted
     from nbody_surrogate.datasets import Dataset, verify_dataset
 
     dataset = Dataset(folder)
@@ -31,11 +32,12 @@ def verify(folder: Path, sample: int, quiet: bool) -> None:
     with progress_bar("shards", shards, hidden=quiet) as progress:
         found = verify_dataset(dataset, sample, progress=progress)
     if not quiet:
-        echo(f"{found.shards} of {shards} shards have the recorded SHA-256")
+        have = "has" if shards == 1 else "have"
+        echo(f"{found.shards} of {counted(shards, 'shard')} {have} the recorded SHA-256")
         if dataset.manifest.source:
             echo("imported, so no trajectory can be made again")
         else:
-            echo(f"{len(found.same)} of {len(found.remade)} trajectories made again with "
-                       "the same bits")  # fmt: skip
+            remade = counted(len(found.remade), "trajectory")
+            echo(f"{len(found.same)} of {remade} made again with the same bits")
     if not found.success:
         raise RunError(f"{str(folder)!r}: " + "; ".join(found.problems))

@@ -109,4 +109,8 @@ def _hashes(dataset: Dataset) -> list[Finding]:
     found = verify_dataset(dataset, sample=0)
     if found.problems:
         return [Finding("hashes", "wrong", "; ".join(found.problems), {"sound": found.shards})]
-    return [Finding("hashes", "ok", f"all {found.shards} shards are as recorded", {})]
+    return [Finding("hashes", "ok", _as_recorded(found.shards), {})]
+
+
+def _as_recorded(shards: int) -> str:
+    return "the shard is as recorded" if shards == 1 else f"all {shards} shards are as recorded"

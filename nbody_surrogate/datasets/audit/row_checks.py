@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.audit.finding import Finding, Level
 from nbody_surrogate.datasets.audit.wall_check import WallCheck
 from nbody_surrogate.datasets.block import TrajectoryBlock
@@ -132,16 +133,19 @@ class RowChecks:
     def _nan_finding(self) -> Finding:
         if not self._nan_count:
             return Finding("NaN", "ok", "none", {"rows": 0})
-        text = f"{self._nan_count} rows hold NaN or infinity, such as {_named(self._nan)}"
+        text = (
+            f"{counted(self._nan_count, 'row')} with NaN or infinity, such as {_named(self._nan)}"
+        )
         return Finding("NaN", "wrong", text, {"rows": self._nan_count})
 
     def _zero_finding(self) -> Finding:
         size, spec = self.spec.trajectories, self.spec
-        numbers = {"rows": np.flatnonzero(self._zero).tolist(), "count": int(self._zero.sum())}
+        count = int(self._zero.sum())
+        numbers = {"rows": np.flatnonzero(self._zero).tolist(), "count": count}
         if not self._zero.any():
             return Finding("zero rows", "ok", "none", numbers)
         everywhere = np.flatnonzero(self._zero == size).tolist()
-        text = f"{numbers['count']} rows of all particles are exactly zero"
+        text = f"{counted(count, 'row')} of all particles exactly zero"
         if everywhere:
             text = f"row {everywhere[0]} is exactly zero in all {size} trajectories"
             if spec.task is not None and spec.task.target in everywhere:
@@ -162,7 +166,8 @@ class RowChecks:
         numbers = {"rows": self._frozen_count}
         if not self._frozen_count:
             return Finding("frozen rows", "ok", "none", numbers)
-        text = f"{self._frozen_count} rows repeat the row before, such as {_named(self._frozen)}"
+        text = f"{counted(self._frozen_count, 'row')} the same as the row before, such as "
+        text += _named(self._frozen)
         return Finding("frozen rows", "wrong", text, numbers)
 
     def _repeats(self) -> list[Finding]:

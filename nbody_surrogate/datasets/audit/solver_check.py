@@ -17,6 +17,7 @@ from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.results.bootstrap import bootstrap_mean
+from nbody_surrogate.results.quantiles import median, quantiles
 from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["SolverCheck"]
@@ -230,8 +231,8 @@ def _statistics(errors: np.ndarray, jumps: np.ndarray) -> dict[str, Any]:
     return {
         "mean": float(errors.mean()),
         "mean_interval": [low, high],
-        "median": float(np.median(errors)),
-        "p95": float(np.quantile(errors, 0.95)),
+        "median": float(median(errors)),
+        "p95": float(quantiles(errors, [0.95])[0]),
         "clean_mean": float(clean.mean()) if clean.size else None,
         "jump_mean": float(errors[jumps].mean()) if jumps.any() else None,
     }

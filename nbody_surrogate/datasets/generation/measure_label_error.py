@@ -21,6 +21,7 @@ from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.refine import SMALLEST_RTOL, sharper
 from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.results.quantiles import median
 
 __all__ = [
     "label_error_rows",
@@ -111,14 +112,12 @@ def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:
 
     `method` names the sharper solver, as `solver_text` does.
     """
-    with np.errstate(all="ignore"):
-        median = np.median(errors, axis=0)
-        largest = errors.max(axis=0)
+    middle, largest = median(errors, axis=0), errors.max(axis=0)
     return LabelError(
         method=method,
         sample=len(errors),
         rows=tuple(int(row) for row in rows),
-        median=tuple(float(v) if np.isfinite(v) else None for v in median),
+        median=tuple(float(v) if np.isfinite(v) else None for v in middle),
         largest=tuple(float(v) if np.isfinite(v) else None for v in largest),
     )
 

@@ -31,8 +31,9 @@ from nbody_surrogate.evaluation.work_precision.timing import CLOCKS, MOST, check
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.integrators.reference import default_reference
-from nbody_surrogate.results.bootstrap import Interval, bootstrap_median, known, known_median
+from nbody_surrogate.results.bootstrap import Interval, bootstrap_median
 from nbody_surrogate.results.metrics import rmse
+from nbody_surrogate.results.quantiles import known, known_median, median, quantiles
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -172,7 +173,8 @@ def _point(
 ) -> Point:
     error = known(made.rmse[:, benchmark.horizons.index(horizon)])
     span = benchmark.frames * benchmark.dt
-    per_unit = 1e3 * np.array(times) / span
+    per_unit = 1e3 * np.array(times) / span  # infinite of a method that never gets anywhere
+    lower, middle, upper = quantiles(per_unit, [0.25, 0.5, 0.75])
     return Point(
         label=each.label,
         family=each.family,
@@ -180,12 +182,12 @@ def _point(
         learned=each.learned,
         horizon=horizon,
         batch=batch,
-        error=Interval(float(np.median(error)), *bootstrap_median(error[:, None])),
-        milliseconds=float(np.median(per_unit)),
-        lower_quartile=float(np.quantile(per_unit, 0.25)),
-        upper_quartile=float(np.quantile(per_unit, 0.75)),
+        error=Interval(float(median(error)), *bootstrap_median(error[:, None])),
+        milliseconds=float(middle),
+        lower_quartile=float(lower),
+        upper_quartile=float(upper),
         repeats=len(times),
-        trajectory_milliseconds=float(np.median(per_unit) * span),
+        trajectory_milliseconds=float(middle * span),
         evaluations=made.evaluations,
         failures=made.failures,
         training_seconds=each.training_seconds,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import (
+    AS_FAST,
+    counted,
+    duration_text,
+    factor_text,
+    speed_text,
+)
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 
 __all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
@@ -77,20 +86,22 @@ def _surrogate(point: Point, group: list[Point]) -> str:
     errors = f"RMSE {rival.error.value:.1e} against {point.error.value:.1e}"
     if rival.error.high >= point.error.low:
         errors += ", intervals overlap"
-    if _overlap(point, rival):
-        return (
-            f"{point.label} and {rival.label} ({errors}) take the same time, within the quartiles "
-            "of the repeats; training is not paid back."
-        )
     ratio = rival.milliseconds / point.milliseconds
+    faster = speed_text(ratio)
+    if _overlap(point, rival) or faster == AS_FAST:
+        within = ", within the quartiles of the repeats" if _overlap(point, rival) else ""
+        return (
+            f"{point.label} and {rival.label} ({errors}) take the same time{within}; training is "
+            "not paid back."
+        )
     if ratio < 1:
         return (
             f"{point.label} loses: {rival.label} is as accurate or better ({errors}) and "
-            f"{1 / ratio:.3g} times faster; training is never paid back."
+            f"{factor_text(1 / ratio)} faster; training is never paid back."
         )
     return (
-        f"{point.label} wins: it is {ratio:.3g} times faster than {rival.label}, the cheapest "
-        f"solver that is as accurate ({errors}); {_paid_back(point, rival)}."
+        f"{point.label} wins: it is {faster} {rival.label}, the cheapest solver "
+        f"that is as accurate ({errors}); {_paid_back(point, rival)}."
     )
 
 
@@ -105,8 +116,9 @@ def _paid_back(point: Point, rival: Point) -> str:
     assert count is not None
     if point.training_seconds is None:
         return "how long its training took is not known"
-    minutes = point.training_seconds / 60
-    return f"its training of {minutes:.3g} minutes is paid back after {count:.2g} trajectories"
+    trained = duration_text(point.training_seconds)
+    runs = counted(max(math.ceil(float(f"{count:.1e}")), 1), "trajectory")
+    return f"its training of {trained} is paid back after {runs}"
 
 
 def _at_the_floor(group: list[Point], horizon: float, batch: int, floor: float) -> list[str]:
