@@ -38,7 +38,7 @@ class Scale(NamedTuple):
     ramp : Ramp
     varies : bool
         Whether values change in the course of time.
-    rows : sequence of (Colour or None, str)
+    rows : sequence of (tuple of Colour, str)
         What the legend says in the place of a bar.
     """
 
@@ -50,7 +50,7 @@ class Scale(NamedTuple):
     logarithmic: bool
     ramp: Ramp
     varies: bool = True
-    rows: Sequence[tuple[Colour | None, str]] = ()
+    rows: Sequence[tuple[tuple[Colour, ...], str]] = ()
 
     def colours(self, frame: int, rival: bool = False) -> Float64[np.ndarray, "N 3"]:
         """Return the colours at a frame; what is not finite is at the upper end."""

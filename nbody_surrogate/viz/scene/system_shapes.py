@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["links", "scenery_of", "surroundings", "words_of"]
 
 THICK, THIN = 0.16, 0.06  # radii of links, and of what stands still, over that of a ball
-MANY = 40  # links, beyond which they are thinner: there must be room between them
+MANY = 40  # links, beyond which they are thinner and fainter: there must be room between them
 PIVOT = 0.4  # radius of the ball at a rod's fixed end, over that of a particle's
 RING_POINTS = 97
 HEAD = 1.0  # length of an arrow's head, over the radius of a ball
-SIGN = 1.0  # radius of the sign for an arrow across a flat picture, over that of a ball
+SIGN = 1.8  # radius of the sign for an arrow across a flat picture, over that of a ball
 
 
 def scenery_of(run: Trajectory) -> tuple[Shape, ...]:
@@ -75,9 +75,10 @@ def links(
     start, end, width = (np.concatenate(part) for part in (starts, ends, widths))
     there = camera.sees(start) & camera.sees(end) & (start != end).any(axis=1)
     start, end, width = start[there], end[there], width[there]
-    thick = THICK * ball * min(1.0, MANY / max(1, len(start))) ** 0.35
+    room = min(1.0, MANY / max(1, len(start))) ** 0.35
+    thick = THICK * ball * room
     both = np.stack([start, end], axis=1)
-    colours = mixed(colour, haze, camera.haze(both)[..., None])
+    colours = mixed(mixed(haze, colour, room**0.5), haze, camera.haze(both)[..., None])
     return shapes.segments(start, end, colours, thick * width)
 
 
