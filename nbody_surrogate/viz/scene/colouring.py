@@ -64,7 +64,7 @@ class Scale(NamedTuple):
         if self.varies:
             return self.ramp.at(between_frames(share, subframes))
         points = (len(share) - 1) * subframes + 1
-        return np.broadcast_to(self.ramp.at(share[-1]), (points, share.shape[1], 3))
+        return np.asarray(np.broadcast_to(self.ramp.at(share[-1]), (points, share.shape[1], 3)))
 
     def _of(self, rival: bool) -> Float64[np.ndarray, "T N"]:
         return self.rival if rival else self.values

@@ -72,7 +72,7 @@ def dashes() -> pv.PolyData:
         pv.Plane(center=(x, 0, 0), i_size=0.5, j_size=0.3, i_resolution=1, j_resolution=1)
         for x in (-0.85, 0.0, 0.85)
     ]
-    joined: pv.PolyData = pv.merge(pieces).extract_surface(algorithm=None)
+    joined: pv.PolyData = pieces[0].append_polydata(*pieces[1:])
     return joined
 
 
@@ -81,7 +81,8 @@ def wedge() -> pv.PolyData:
     import pyvista as pv
 
     corners = np.array([(0.0, -1.0, 0.0), (1.2, 0.0, 0.0), (0.0, 1.0, 0.0)])
-    return pv.PolyData.from_regular_faces(corners, np.array([[0, 1, 2]]))
+    triangle: pv.PolyData = pv.PolyData.from_regular_faces(corners, np.array([[0, 1, 2]]))
+    return triangle
 
 
 def arrowhead() -> pv.PolyData:
@@ -89,7 +90,8 @@ def arrowhead() -> pv.PolyData:
     import pyvista as pv
 
     cone = pv.Cone(center=(0, 0, 0.5), direction=(0, 0, 1), height=1.0, radius=0.35, resolution=24)
-    return cone.triangulate().compute_normals(split_vertices=True)
+    pointed: pv.PolyData = cone.triangulate().compute_normals(split_vertices=True)
+    return pointed
 
 
 def stamped(

@@ -10,13 +10,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.scenery import Arrow, Bonds, Curve, Ellipsoid, Rods, Shape
-from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import Camera
 from nbody_surrogate.viz.scene.palette import Colour, mixed
-from nbody_surrogate.viz.scene.tracks import Track, finite
+from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -32,16 +31,13 @@ SIGN = 1.8  # radius of the sign for an arrow across a flat picture, over that o
 
 
 def scenery_of(run: Trajectory) -> tuple[Shape, ...]:
-    """Return what a run's system shows; nothing where the system is not installed.
+    """Return what a run's system shows; nothing where it is not installed, or no start is known.
 
     A system that fails at it is warned of, and the picture is drawn without.
     """
     try:
         system = run.system()
-        start = run.state(0)
-        if system.hidden_variables or not finite(run.x[0]).all():
-            start = State(0.0, np.nan_to_num(run.x[0])[None], np.nan_to_num(run.v[0])[None])
-        return system.scenery(start, run.particles)
+        return system.scenery(run.state(0), run.particles)
     except InputError:
         return ()
     except PluginError as error:
