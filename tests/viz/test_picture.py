@@ -53,7 +53,7 @@ def test_a_picture_has_the_size_asked_for_and_both_kinds_of_charge(
 def test_colours_tell_the_sign_of_a_charge(
     tmp_path: Path, charge: float, is_warm: bool, is_cool: bool
 ) -> None:
-    image = picture(trajectory(charge=charge), tmp_path)
+    image = picture(trajectory(charge=charge), tmp_path, colouring="charge")
     assert (warm(image) > 100, cool(image) > 100) == (is_warm, is_cool)
     assert is_warm or warm(image) == 0
     assert is_cool or cool(image) == 0

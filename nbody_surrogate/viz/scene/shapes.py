@@ -14,7 +14,6 @@ __all__ = [
     "arrowhead",
     "ball",
     "dash",
-    "dashes",
     "disc",
     "hoop",
     "ring",
@@ -62,18 +61,6 @@ def dash() -> pv.PolyData:
     import pyvista as pv
 
     return pv.Plane(i_size=2.2, j_size=0.3, i_resolution=1, j_resolution=1)
-
-
-def dashes() -> pv.PolyData:
-    """Return a flat icon: a short level line in three pieces."""
-    import pyvista as pv
-
-    pieces = [
-        pv.Plane(center=(x, 0, 0), i_size=0.5, j_size=0.3, i_resolution=1, j_resolution=1)
-        for x in (-0.85, 0.0, 0.85)
-    ]
-    joined: pv.PolyData = pieces[0].append_polydata(*pieces[1:])
-    return joined
 
 
 def wedge() -> pv.PolyData:
