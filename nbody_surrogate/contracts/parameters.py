@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -32,7 +33,11 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields)) or "none"
-            raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
+            close = difflib.get_close_matches(key, model.model_fields, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            raise InputError(
+                f"`{key}` is not a parameter of {owner}; known: {known}{hint}"
+            ) from None
         if not key:  # of several parameters together; the message names them
             raise InputError(f"{owner}: {_reason(first)}") from None
         given = _shortened(first["input"])
