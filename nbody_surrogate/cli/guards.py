@@ -24,8 +24,6 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
         If a threshold is wrong, or there is no guard to have one.
     """
     if request.guard is None:
-        if request.threshold:
-            raise InputError("`threshold` goes with `guard` only; add --guard fallback")
         return None
     from nbody_surrogate.simulation.guard.options import Guard
 
@@ -35,4 +33,6 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
         if key in thresholds:
             raise InputError(f"`threshold` {key!r} is given twice, the second time as {text!r}")
         thresholds[key] = value
-    return Guard(request.guard, reference=reference, **thresholds)
+    # the other policies replay nothing, and a guard refuses a reference that is of no use
+    replays = {"reference": reference} if request.guard == "fallback" else {}
+    return Guard(request.guard, **replays, **thresholds)

@@ -82,7 +82,10 @@ class Request:
         "--softening", type=float, help="Plummer length.  [default: the system's]"
     )
     integrator: str = option(
-        "--integrator", default="dop853", show_default=True, help="Solver or surrogate."
+        "--integrator",
+        default="dop853",
+        show_default=True,
+        help="Solver, surrogate, or trained model by its name or folder.",
     )
     reference: str | None = option(
         "--reference",
@@ -93,16 +96,28 @@ class Request:
         "--verify", is_flag=True, help="Estimate the error of the ground truth itself."
     )
     rtol: float | None = option(
-        "--rtol", type=float, help="Relative tolerance of adaptive solvers."
+        "--rtol", type=float, help="Of the integrator, an adaptive one: relative tolerance."
     )
     atol: float | None = option(
-        "--atol", type=float, help="Absolute tolerance of adaptive solvers."
+        "--atol", type=float, help="Of the integrator, an adaptive one: absolute tolerance."
     )
     substeps: int | None = option(
-        "--substeps", type=int, help="Steps per frame of fixed-step methods."
+        "--substeps", type=int, help="Of the integrator, a fixed-step one: steps per frame."
     )
     step: float | None = option(
-        "--step", type=float, help="Their step size, in place of --substeps."
+        "--step", type=float, help="Its step size, in place of --substeps."
+    )
+    reference_rtol: float | None = option(
+        "--reference-rtol", type=float, help="Of the reference, as --rtol."
+    )
+    reference_atol: float | None = option(
+        "--reference-atol", type=float, help="Of the reference, as --atol."
+    )
+    reference_substeps: int | None = option(
+        "--reference-substeps", type=int, help="Of the reference, as --substeps."
+    )
+    reference_step: float | None = option(
+        "--reference-step", type=float, help="Of the reference, as --step."
     )
     device: str = option(
         "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
@@ -111,10 +126,10 @@ class Request:
         "--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']"
     )
     threads: int = option(
-        "--threads", type=int, default=1, show_default=True, help="More pay for large batches."
+        "--threads", type=int, default=1, show_default=True, help="Of both methods: for batches."
     )
     weights: str | None = option(
-        "--weights", help="Shipped ones by name, or the folder of a trained model."
+        "--weights", help="Shipped ones by name, or the folder of a trained model or its training."
     )
     compiled: bool = option(
         "--compile", is_flag=True, help="Compile a surrogate's step, for long runs."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
@@ -97,8 +98,9 @@ def resume(
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
     both = TwoRuns(request, files)
+    check_hardware(request.device, request.dtype, request.threads)
     problem = _problem(restart, both.output(note.stage))
-    method, reference = methods(request, problem)
+    method, reference = methods(request, problem, of_before=note.of_before)
     frames = problem.frames
     if note.stage == "reference" and reference is not None:
         first = _method_run(note, files, problem)
@@ -123,6 +125,8 @@ class _Note:
     files: Files
     method_run: str = ""
     """Identifier of the method's run, where that is done; releases before noted none."""
+    of_before: bool = False
+    """Whether a release made it whose tolerances were of both methods."""
 
     @classmethod
     def of(cls, restart: Restart, file: Path) -> _Note:
@@ -134,7 +138,8 @@ class _Note:
             raise FileFormatError(
                 f"{str(file)!r} is not of nbody-sim run; use nbody_surrogate.resume in Python"
             ) from None
-        return note
+        options = restart.document.note.get("request", {})
+        return replace(note, of_before="reference_rtol" not in options)
 
 
 def _named_files(

@@ -8,12 +8,13 @@ from typing import Any
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.foresight import foreseen
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.two_runs import TwoRuns
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import NBodyWarning
 
 __all__ = ["run"]
 
@@ -37,12 +38,12 @@ def run(**options: Any) -> None:
     request = Request(**options)
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
-    if request.verify and request.checkpoint is not None:
-        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
+    request = foreseen(request)
+    files = Files.of(request)  # held from here on, so that nobody else writes to them
     problem = InitialValueProblem.of(request)
     method, reference = methods(request, problem)
     guard = guard_of(request, reference)
-    both = TwoRuns(request, Files.of(request))
+    both = TwoRuns(request, files)
     alone = request.verify and reference is None
     runs = [both.simulate(problem, method, "method", guard=guard, verify=alone)]
     if reference is not None:

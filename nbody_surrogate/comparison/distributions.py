@@ -33,7 +33,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.contracts.force_laws import PairLaw
@@ -188,6 +187,9 @@ def compare_distributions(
     round_trip : Ensemble, optional
         The reference after the interpolation that the candidate went through.
     """
+    # here, as it takes a second to import, which most commands do without
+    from scipy.stats import wasserstein_distance
+
     measures = [_Measure("speeds", speeds, wasserstein_distance)]
     if reference.particles.n > 1:
         measures.append(_Measure("pair distances", pair_distances, wasserstein_distance))

@@ -34,6 +34,7 @@ from nbody_surrogate.registry.requirements import check_plugin_class, contract_o
 __all__ = [
     "Entry",
     "accept",
+    "demand_name",
     "entries",
     "is_local",
     "is_new_edition",
@@ -112,6 +113,17 @@ def is_surrogate(name: str) -> bool:
             f"integrator, by {' and '.join(integrators)}{_advice([*surrogates, *integrators])}"
         )
     return bool(surrogates)
+
+
+def demand_name(kinds: tuple[Kind, ...], name: str, label: str) -> None:
+    """Refuse a name that nobody provides, without importing who does.
+
+    Raises
+    ------
+    InputError
+    """
+    if not any((kind, name) in registered or matching(kind, name) for kind in kinds):
+        raise InputError(_unknown(label, name, kinds[0]))
 
 
 def short_name(name: str) -> str:

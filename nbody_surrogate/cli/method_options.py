@@ -1,0 +1,124 @@
+"""Whose an option is: of the method, of its reference, or of the machine that both run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from nbody_surrogate.cli.request import Request, not_none
+from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.integrators.build import Method
+
+__all__ = [
+    "as_of_before",
+    "calling_reference",
+    "check_applying",
+    "own_options",
+    "reference_options",
+]
+
+REFERENCE = "reference_"
+OF_BOTH = ("rtol", "atol", "substeps", "step")
+"""Options that the reference has too, under `REFERENCE`."""
+
+OF_METHOD = (*OF_BOTH, "dtype", "weights", "compile")
+OF_HOST = ("auto", "cpu")
+"""Devices that need no method to take them: all others compute there."""
+
+
+def own_options(request: Request) -> dict[str, Any]:
+    """Return the options of the method that were given, by the names that it has for them."""
+    given = vars(request) | {"compile": request.compiled or None}
+    return not_none(**{key: given[key] for key in OF_METHOD})
+
+
+def reference_options(request: Request) -> dict[str, Any]:
+    """Return those of the reference that were given."""
+    return not_none(**{key: getattr(request, REFERENCE + key) for key in OF_BOTH})
+
+
+def check_applying(request: Request, method: Method, reference: Method | None) -> None:
+    """Refuse options that reach nobody: who gave one counts on it.
+
+    A method takes what its `Options` have, whatever it is called.
+
+    Raises
+    ------
+    InputError
+    """
+    for key in own_options(request):
+        if key not in method.options:
+            raise InputError(
+                f"`{key}` does not apply to integrator {request.integrator!r}, which takes "
+                f"{_listed(method)}{_instead(key, reference)}"
+            )
+    for key in reference_options(request):
+        if reference is None:
+            raise InputError(f"`{REFERENCE}{key}` does not go with `no_reference`; leave one out")
+        if key not in reference.options:
+            raise InputError(
+                f"`{REFERENCE}{key}` does not apply to reference {reference.name!r}, which takes "
+                f"{_listed(reference)}"
+            )
+    _check_hardware(request, method, reference)
+
+
+def _check_hardware(request: Request, method: Method, reference: Method | None) -> None:
+    """Refuse threads and a device that neither of the two would use."""
+    taken = set(method.options) | ({"threads"} if method.learned else set())  # torch has them
+    taken |= set() if reference is None else reference.options
+    if request.threads > 1 and "threads" not in taken:
+        raise InputError(
+            f"`threads` {request.threads} does not apply to integrator {request.integrator!r}, "
+            "which computes on one; leave it out"
+        )
+    if request.device not in OF_HOST and "device" not in taken:
+        raise InputError(
+            f"`device` {request.device!r} does not apply to integrator {request.integrator!r}, "
+            "which computes on the CPU; leave it out"
+        )
+
+
+def _listed(method: Method) -> str:
+    """Name what a method takes on the command line; what else it has, Python gives it."""
+    return ", ".join(f"`{key}`" for key in OF_METHOD if key in method.options) or "none of these"
+
+
+def _instead(key: str, reference: Method | None) -> str:
+    if key not in OF_BOTH or reference is None or key not in reference.options:
+        return ""
+    option = f"--{REFERENCE}{key}".replace("_", "-")
+    return f"; {option} is that of its reference, {reference.name}"
+
+
+@contextmanager
+def calling_reference(given: dict[str, Any]) -> Iterator[None]:
+    """Let errors call the options of the reference what the user calls them."""
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        for key in given:
+            said = said.replace(f"`{key}`", f"`{REFERENCE}{key}`")
+        raise InputError(said) from None
+
+
+def as_of_before(request: Request, method: Method, reference: Method | None) -> Request:
+    """Say whose the options are that releases before handed to whoever took them.
+
+    There a tolerance was the method's and the reference's, and what reached nobody was let pass.
+    """
+    tolerances = not_none(rtol=request.rtol, atol=request.atol)
+    changes: dict[str, Any] = {key: None for key in tolerances.keys() - method.options}
+    if reference is not None and reference is not method:
+        truths = reference.applying(tolerances)
+        changes |= {REFERENCE + key: value for key, value in truths.items()}
+    if not method.learned and "threads" not in method.options | (
+        reference.options if reference is not None else frozenset()
+    ):
+        changes["threads"] = 1
+    return replace(request, **changes)
