@@ -14,7 +14,7 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.parallel.limits import check_threads
@@ -69,9 +69,10 @@ def bench(**options: Any) -> None:
     warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
     _check(options)
     base = _base(options)
-    benchmark = _benchmark(options)
-    contenders = _contenders(benchmark, options)
     hidden = options["quiet"] or options["as_json"]
+    with sign("loading the methods", hidden=hidden):
+        benchmark = _benchmark(options)
+        contenders = _contenders(benchmark, options)
     with progress_bar("bench", len(contenders), hidden=hidden) as progress:
         found = measure(
             contenders,
@@ -82,7 +83,12 @@ def bench(**options: Any) -> None:
             progress=progress,
         )
     _refuse_without_truth(found)
-    _report(found, base, options)
+    with sign("drawing the figures", hidden=hidden):
+        said, text = _write(found, base, options)
+    if options["as_json"]:
+        echo(text, nl=False)
+    elif not options["quiet"]:
+        _print(found, said, base)
 
 
 def _refuse_without_truth(found: WorkPrecision) -> None:
@@ -177,7 +183,8 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
     return made
 
 
-def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
+def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[list[str], str]:
+    """Write the files; return the sentences, and the JSON."""
     from nbody_surrogate.evaluation.work_precision.verdict import busy, fronts, sentences
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
@@ -192,10 +199,7 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     figure = draw_work_precision(found)
     for suffix in (".png", ".svg"):
         save(figure, base.with_name(base.name + suffix), options["overwrite"])
-    if options["as_json"]:
-        echo(text, nl=False)
-    elif not options["quiet"]:
-        _print(found, said, base)
+    return said, text
 
 
 def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[str, Any]:

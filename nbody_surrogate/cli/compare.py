@@ -15,7 +15,7 @@ from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.parallel.limits import check_threads
@@ -66,18 +66,22 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     Only valid frames count: a trajectory that stopped is compared up to its last one. Where one of
     the reference has stopped, the exit code is 1.
     """
-    from nbody_surrogate.comparison.lyapunov import twins_or_why
-
     _check(files, options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
     # no need to say that a model is outside its range where its errors are shown
     warnings.simplefilter("ignore", NBodyWarning)
-    reference, candidates = _from_files(files, options) if files else _from_methods(options)
-    twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
+    hidden = options["quiet"] or options["as_json"]
+    with sign("reading the files" if files else "loading the methods", hidden=hidden):
+        reference, candidates = _from_files(files, options) if files else _from_methods(options)
+    with sign("running the reference twice more for the noise floor", hidden=hidden):
+        twins, why = (None, "not asked for") if options["no_floor"] else _floor(reference)
     # what does not fit is named as it was given
     given = dict(zip(candidates, map(str, files[1:]) if files else candidates, strict=True))
-    found = _Found.of(reference, candidates, twins, why, options["interpolate"], given)
-    _report(found, base, options)
+    with sign("comparing", hidden=hidden):
+        found = _Found.of(reference, candidates, twins, why, options["interpolate"], given)
+    with sign("drawing the figure", hidden=hidden):
+        paths, text = _write(found, base, options)
+    _print(found, paths, text, options)
     # last: all that can be said has been, though it is no ground truth any more
     if lines := reference.info.failures(reference.info.label):
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
@@ -230,9 +234,14 @@ def _of_system(run: Ensemble, system: Any) -> Ensemble:
     return replace(run, info=replace(run.info, system=system.description))
 
 
-def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
-    from nbody_surrogate.cli.table import print_table
-    from nbody_surrogate.comparison.table import comparison_table
+def _floor(reference: Ensemble) -> tuple[Twins | None, str | None]:
+    from nbody_surrogate.comparison.lyapunov import twins_or_why
+
+    return twins_or_why(reference)
+
+
+def _write(found: _Found, base: Path, options: dict[str, Any]) -> tuple[list[Path], str]:
+    """Write the files; return them, and the JSON."""
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.comparison import draw_comparisons
 
@@ -240,6 +249,13 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
     write_text(paths[0], text, options["overwrite"])
     save(draw_comparisons(found.comparisons), paths[1], options["overwrite"])
+    return paths, text
+
+
+def _print(found: _Found, paths: list[Path], text: str, options: dict[str, Any]) -> None:
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.table import comparison_table
+
     if options["as_json"]:
         echo(text, nl=False)
     elif not options["quiet"]:

@@ -40,6 +40,7 @@ def foreseen(request: Request) -> Request:
     explicit = not_none(frame_dt=request.frame_dt, softening=request.softening)
     given = parameters_of(request.parameter, explicit)
     _check_names(request)
+    _check_options(request)
     check_method(request.integrator, request.weights, request.system, given)
     return request
 
@@ -81,6 +82,19 @@ def _check_names(request: Request) -> None:
     demand_name(("integrators", "surrogates"), request.integrator, "integrator")
     if request.reference is not None:
         demand_name(("integrators", "surrogates"), request.reference, "reference")
+
+
+def _check_options(request: Request) -> None:
+    """Refuse options that no surrogate has; those of a solver are known by its class alone."""
+    from nbody_surrogate.registry.lookup import is_surrogate
+
+    # a reference that is named may be of another kind, whose options its class knows
+    if request.reference is None and is_surrogate(request.integrator):
+        from nbody_surrogate.cli.method_options import check_own
+        from nbody_surrogate.surrogates.options import SurrogateOptions
+
+        solver = None if request.no_reference else ("rtol", "atol")
+        check_own(request, SurrogateOptions.model_fields, solver)
 
 
 def with_model(request: Request) -> Request:

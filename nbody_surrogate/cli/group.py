@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from nbody_surrogate import interruption
+from nbody_surrogate.cli.progress import hide_sign
 from nbody_surrogate.cli.terminal import OutputError, echo, watched_output
 from nbody_surrogate.contracts.origin import culprit
 from nbody_surrogate.errors import (
@@ -122,4 +123,5 @@ class _OneLineWarnings:
         text = f"Warning: {message}"
         if issubclass(category, NBodyWarning) and text not in self._shown:
             self._shown.add(text)
+            hide_sign()
             echo(text, err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ __all__ = [
     "as_of_before",
     "calling_reference",
     "check_applying",
+    "check_own",
     "own_options",
     "reference_options",
 ]
@@ -50,21 +51,39 @@ def check_applying(request: Request, method: Method, reference: Method | None) -
     ------
     InputError
     """
-    for key in own_options(request):
-        if key not in method.options:
-            raise InputError(
-                f"`{key}` does not apply to integrator {request.integrator!r}, which takes "
-                f"{_listed(method)}{_instead(key, reference)}"
-            )
+    check_own(request, method.options, None if reference is None else reference.options)
     for key in reference_options(request):
         if reference is None:
             raise InputError(f"`{REFERENCE}{key}` does not go with `no_reference`; leave one out")
         if key not in reference.options:
             raise InputError(
                 f"`{REFERENCE}{key}` does not apply to reference {reference.name!r}, which takes "
-                f"{_listed(reference)}"
+                f"{_listed(reference.options)}"
             )
     _check_hardware(request, method, reference)
+
+
+def check_own(
+    request: Request, of_method: Collection[str], of_reference: Collection[str] | None
+) -> None:
+    """Refuse options that are not the method's.
+
+    Parameters
+    ----------
+    request : Request
+    of_method, of_reference : collection of str
+        Names of the options that each of the two has; None where there is no reference.
+
+    Raises
+    ------
+    InputError
+    """
+    for key in own_options(request):
+        if key not in of_method:
+            raise InputError(
+                f"`{key}` does not apply to integrator {request.integrator!r}, which takes "
+                f"{_listed(of_method)}{_instead(key, of_reference)}"
+            )
 
 
 def _check_hardware(request: Request, method: Method, reference: Method | None) -> None:
@@ -83,16 +102,16 @@ def _check_hardware(request: Request, method: Method, reference: Method | None) 
         )
 
 
-def _listed(method: Method) -> str:
+def _listed(options: Collection[str]) -> str:
     """Name what a method takes on the command line; what else it has, Python gives it."""
-    return ", ".join(f"`{key}`" for key in OF_METHOD if key in method.options) or "none of these"
+    return ", ".join(f"`{key}`" for key in OF_METHOD if key in options) or "none of these"
 
 
-def _instead(key: str, reference: Method | None) -> str:
-    if key not in OF_BOTH or reference is None or key not in reference.options:
+def _instead(key: str, of_reference: Collection[str] | None) -> str:
+    if key not in OF_BOTH or of_reference is None or key not in of_reference:
         return ""
     option = f"--{REFERENCE}{key}".replace("_", "-")
-    return f"; {option} is that of its reference, {reference.name}"
+    return f"; {option} is that of the reference"
 
 
 @contextmanager
@@ -113,7 +132,7 @@ def as_of_before(request: Request, method: Method, reference: Method | None) -> 
     There a tolerance was the method's and the reference's, and what reached nobody was let pass.
     """
     tolerances = not_none(rtol=request.rtol, atol=request.atol)
-    changes: dict[str, Any] = {key: None for key in tolerances.keys() - method.options}
+    changes: dict[str, Any] = dict.fromkeys(tolerances.keys() - method.options)
     if reference is not None and reference is not method:
         truths = reference.applying(tolerances)
         changes |= {REFERENCE + key: value for key, value in truths.items()}

@@ -104,9 +104,7 @@ class Request:
     substeps: int | None = option(
         "--substeps", type=int, help="Of the integrator, a fixed-step one: steps per frame."
     )
-    step: float | None = option(
-        "--step", type=float, help="Its step size, in place of --substeps."
-    )
+    step: float | None = option("--step", type=float, help="Its step size, in place of --substeps.")
     reference_rtol: float | None = option(
         "--reference-rtol", type=float, help="Of the reference, as --rtol."
     )
@@ -164,6 +162,11 @@ class Request:
     )
     as_json: bool = option("--json", is_flag=True, help="Print the table as one JSON object.")
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print errors only.")
+
+    @property
+    def silent(self) -> bool:
+        """Whether a terminal is to show no progress."""
+        return self.quiet or self.as_json
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import rich_click as click
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.methods import methods
+from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
@@ -99,11 +100,19 @@ def resume(
         warnings.simplefilter("ignore", NBodyWarning)
     both = TwoRuns(request, files)
     check_hardware(request.device, request.dtype, request.threads)
+    with sign(f"loading {request.integrator}", hidden=request.silent):
+        _go_on(restart, note, request, both, allow_inexact)
+
+
+def _go_on(
+    restart: Restart, note: _Note, request: Request, both: TwoRuns, allow_inexact: bool
+) -> None:
+    """Finish the run that was interrupted, and then what was to come after it."""
     problem = _problem(restart, both.output(note.stage))
     method, reference = methods(request, problem, of_before=note.of_before)
     frames = problem.frames
     if note.stage == "reference" and reference is not None:
-        first = _method_run(note, files, problem)
+        first = _method_run(note, both.files, problem)
         both.conclude([first, both.resume(reference, frames, "reference", allow_inexact)])
         return
     runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]

@@ -12,6 +12,7 @@ from nbody_surrogate.cli.foresight import foreseen
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.two_runs import TwoRuns
 from nbody_surrogate.errors import NBodyWarning
@@ -38,7 +39,12 @@ def run(**options: Any) -> None:
     request = Request(**options)
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
-    request = foreseen(request)
+    # until there are frames to be counted: the methods and their libraries take seconds to load
+    with sign(f"loading {request.integrator}", hidden=request.silent):
+        _run(foreseen(request))
+
+
+def _run(request: Request) -> None:
     files = Files.of(request)  # held from here on, so that nobody else writes to them
     problem = InitialValueProblem.of(request)
     method, reference = methods(request, problem)

@@ -27,6 +27,7 @@ from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.compiled_step import compiled_step
 from nbody_surrogate.surrogates.options import SurrogateOptions
+from nbody_surrogate.surrogates.places import weights_folder
 from nbody_surrogate.surrogates.streaming import (
     CACHE,
     HeldStreaming,
@@ -35,7 +36,6 @@ from nbody_surrogate.surrogates.streaming import (
     packed,
     unpacked,
 )
-from nbody_surrogate.surrogates.places import weights_folder
 from nbody_surrogate.surrogates.weights import load_weights
 
 __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
