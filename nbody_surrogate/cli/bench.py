@@ -13,11 +13,12 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
+from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
-from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
@@ -64,13 +65,13 @@ def bench(**options: Any) -> None:
     """
     import warnings
 
-    from nbody_surrogate.evaluation.work_precision.measure import measure
-
     warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
     _check(options)
     base = _base(options)
     hidden = options["quiet"] or options["as_json"]
     with sign("loading the methods", hidden=hidden):
+        from nbody_surrogate.evaluation.work_precision.measure import measure
+
         benchmark = _benchmark(options)
         contenders = _contenders(benchmark, options)
     with progress_bar("bench", len(contenders), hidden=hidden) as progress:
@@ -109,7 +110,7 @@ def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
     from nbody_surrogate.evaluation.work_precision.timing import check_clock
 
-    check_threads(options["threads"])
+    check_hardware(options["device"], None, options["threads"])
     for name in ("particles", "trajectories"):
         if options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
@@ -121,6 +122,16 @@ def _check(options: dict[str, Any]) -> None:
         for value in values:
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"`{name}` must be finite and > 0, got {value}")
+    if options["integrators"] is not None:
+        _check_methods(options)
+
+
+def _check_methods(options: dict[str, Any]) -> None:
+    """Refuse methods that there are not, and hardware that none of them uses."""
+    from nbody_surrogate.integrators.method_text import check_text, split_methods
+
+    found = [check_text(text) for text in split_methods(options["integrators"])]
+    check_shared(options["device"], options["threads"], found)
 
 
 def _base(options: dict[str, Any]) -> Path:

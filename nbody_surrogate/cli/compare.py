@@ -13,12 +13,13 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
+from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
-from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -67,6 +68,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     the reference has stopped, the exit code is 1.
     """
     _check(files, options)
+    if not files:
+        _check_methods(options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
     # no need to say that a model is outside its range where its errors are shown
     warnings.simplefilter("ignore", NBodyWarning)
@@ -136,12 +139,30 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise InputError(f"`{each.name}` goes with files only")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
-    check_threads(options["threads"])
+    check_hardware(options["device"], None, options["threads"])
+    _check_hardware_of_files(files, options)
     for name in ("particles", "seeds"):
         if options[name] is not None and options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
     if options["seed"] is not None and options["seed"] < 0:
         raise InputError(f"`seed` must be at least 0, got {options['seed']}")
+
+
+def _check_hardware_of_files(files: tuple[Path, ...], options: dict[str, Any]) -> None:
+    """Refuse what would change nothing: of files, no method runs but that of the noise floor."""
+    for name, default in (("device", "auto"), ("threads", 1)):
+        if files and options[name] != default:
+            raise InputError(f"`{name}` goes with `integrators` only: files are only read")
+
+
+def _check_methods(options: dict[str, Any]) -> None:
+    """Refuse methods that there are not, before a system is made and a model loaded."""
+    from nbody_surrogate.integrators.method_text import check_text, split_methods
+
+    texts = split_methods(options["integrators"])
+    found = [check_text(text) for text in [*texts, *filter(None, [options["reference"]])]]
+    named = options["reference"] is not None
+    check_shared(options["device"], options["threads"], found, whole=named)
 
 
 def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:

@@ -7,11 +7,13 @@ looked at again where it is used, by whoever calls the library; here it is looke
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.request import Request, not_none
 from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name
@@ -65,12 +67,13 @@ def _check_together(request: Request) -> None:
         raise InputError(
             f"`reference` {request.reference!r} does not go with `no_reference`; leave one out"
         )
-    if request.guard is None and request.threshold:
-        raise InputError("`threshold` goes with `guard` only; add --guard fallback")
+    guard_of(request, None)
     for name, least in (("particles", 1), ("trajectories", 1), ("seed", 0)):
         value = getattr(request, name)
         if value is not None and value < least:
             raise InputError(f"`{name}` must be at least {least}, got {value}")
+    if not (math.isfinite(request.duration) and request.duration > 0):
+        raise InputError(f"`duration` must be finite and > 0, got {request.duration}")
     if request.initial is not None and not request.initial.exists():
         raise InputError(f"`initial` {str(request.initial)!r} cannot be read: it does not exist")
 

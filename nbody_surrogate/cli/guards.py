@@ -24,6 +24,8 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
         If a threshold is wrong, or there is no guard to have one.
     """
     if request.guard is None:
+        if request.threshold:
+            raise InputError("`threshold` goes with `guard` only; add --guard fallback")
         return None
     from nbody_surrogate.simulation.guard.options import Guard
 

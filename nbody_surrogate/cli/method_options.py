@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ __all__ = [
     "calling_reference",
     "check_applying",
     "check_own",
+    "check_shared",
     "own_options",
     "reference_options",
 ]
@@ -61,6 +62,30 @@ def check_applying(request: Request, method: Method, reference: Method | None) -
                 f"{_listed(reference.options)}"
             )
     _check_hardware(request, method, reference)
+
+
+def check_shared(
+    device: str, threads: int, methods: Iterable[Method], *, whole: bool = True
+) -> None:
+    """Refuse a device or threads that none of several methods would use.
+
+    Parameters
+    ----------
+    device : str
+    threads : int
+    methods : iterable of Method
+    whole : bool
+        Whether they are all; the default ground truth may compute on several threads.
+
+    Raises
+    ------
+    InputError
+    """
+    taken = {key for each in methods for key in (*each.options, *(["threads"] * each.learned))}
+    if whole and threads > 1 and "threads" not in taken:
+        raise InputError(f"`threads` {threads} does not apply: all methods compute on one")
+    if device not in OF_HOST and "device" not in taken:
+        raise InputError(f"`device` {device!r} does not apply: all methods compute on the CPU")
 
 
 def check_own(

@@ -55,9 +55,9 @@ def report(
     against = reference_file(run, against, no_against)
     files = [run] if against is None else [run, against]
     with sign("writing the report", hidden=quiet):
-        from nbody_surrogate.viz.html.report import write_report
-
         candidate, *others = FileOptions.taken(options).read(*files)
+        from nbody_surrogate.viz.html.report import write_report  # after what may be refused
+
         reference = others[0] if others else None
         command = command_line(("quiet", "overwrite"))
         write_report(
