@@ -128,6 +128,7 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise InputError(
             "`compare` needs either files, a reference and its candidates, or `integrators`"
         )
+    _refuse_names(files)
     if len(files) == 1:
         raise InputError(f"`files` must be a reference and a candidate or more, got '{files[0]}'")
     for name in OF_METHODS:
@@ -146,6 +147,19 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
     if options["seed"] is not None and options["seed"] < 0:
         raise InputError(f"`seed` must be at least 0, got {options['seed']}")
+
+
+def _refuse_names(files: tuple[Path, ...]) -> None:
+    """Tell who named methods where files are read."""
+    from nbody_surrogate.cli.hints import method_names
+
+    texts = [str(file) for file in files if not (file.suffix or file.exists())]
+    known = method_names() if texts else []
+    if texts and all(text.partition(":")[0] in known for text in texts):
+        raise InputError(
+            f"`files` must be files of runs, got {texts[0]!r}, which is a method; did you mean "
+            f"--integrators {','.join(map(str, files))}?"
+        )
 
 
 def _check_hardware_of_files(files: tuple[Path, ...], options: dict[str, Any]) -> None:
