@@ -38,7 +38,7 @@ class OneLineErrors(click.RichGroup):
         """Run the command and exit with its code."""
         # or click would print errors in its own way, in several lines
         extra["standalone_mode"] = False
-        extra.setdefault("prog_name", "nbody-sim")  # also where Python runs it, for messages
+        extra["prog_name"] = "nbody-sim"  # also where Python runs it, for messages
         warnings.showwarning = _OneLineWarnings()
         # a surrogate may warn of the same thing in every segment
         warnings.simplefilter("once", NBodyWarning)
