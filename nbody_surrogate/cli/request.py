@@ -35,7 +35,11 @@ class Request:
     """The options of `nbody-sim run`, as given."""
 
     system: str = option(
-        "--system", default="charged", show_default=True, help="Physics to simulate."
+        "--system",
+        group="System and start",
+        default="charged",
+        show_default=True,
+        help="Physics to simulate.",
     )
     parameter: tuple[str, ...] = option(
         "-p",
@@ -83,6 +87,7 @@ class Request:
     )
     integrator: str = option(
         "--integrator",
+        group="Method and reference",
         default="dop853",
         show_default=True,
         help="Solver, surrogate, or trained model by its name or folder.",
@@ -118,7 +123,11 @@ class Request:
         "--reference-step", type=float, help="Of the reference, as --step."
     )
     device: str = option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+        "--device",
+        group="Machine and model",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda or mps.",
     )
     dtype: str | None = option(
         "--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']"
@@ -134,6 +143,7 @@ class Request:
     )
     guard: str | None = option(
         "--guard",
+        group="Guard",
         help="What becomes of a segment that goes wrong: warn, stop, or fallback on the reference.",
     )
     threshold: tuple[str, ...] = option(
@@ -145,6 +155,7 @@ class Request:
     )
     checkpoint: Path | None = option(
         "--checkpoint",
+        group="Files and output",
         type=click.Path(path_type=Path),
         help="Restart file, replaced at each segment's end; nbody-sim resume goes on from it.",
     )

@@ -11,13 +11,16 @@ from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.foresight import foreseen
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
-from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.options import options_of, show_groups
 from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.two_runs import TwoRuns
 from nbody_surrogate.errors import NBodyWarning
 
 __all__ = ["run"]
+
+
+show_groups(Request, "nbody-sim run")
 
 
 @click.command()

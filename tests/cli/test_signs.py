@@ -112,8 +112,7 @@ def test_a_terminal_shows_what_loads_and_then_the_table(folder):
     assert "loading" not in printed
 
 
-def read_all(monkeypatch):
-    terminal = a_terminal(monkeypatch)
+def read_all(terminal):
     """Read until whoever holds the other end has closed it."""
     read = b""
     while True:
