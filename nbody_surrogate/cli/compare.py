@@ -164,8 +164,8 @@ def _refuse_names(files: tuple[Path, ...]) -> None:
 
 def _check_hardware_of_files(files: tuple[Path, ...], options: dict[str, Any]) -> None:
     """Refuse what would change nothing: of files, no method runs but that of the noise floor."""
-    for name, default in (("device", "auto"), ("threads", 1)):
-        if files and options[name] != default:
+    for name, defaults in (("device", ("auto",)), ("threads", (1, None))):
+        if files and options[name] not in defaults:
             raise InputError(f"`{name}` goes with `integrators` only: files are only read")
 
 

@@ -47,14 +47,15 @@ def foreseen(request: Request) -> Request:
     return request
 
 
-def check_hardware(device: str, dtype: str | None, threads: int) -> None:
+def check_hardware(device: str, dtype: str | None, threads: int | None) -> None:
     """Refuse hardware that there is not, or a dtype that no model has.
 
     Raises
     ------
     InputError
     """
-    check_threads(threads)
+    if threads is not None:
+        check_threads(threads)
     check_device_name(device)
     if dtype is not None:
         check_dtype_name(dtype)

@@ -65,14 +65,14 @@ def check_applying(request: Request, method: Method, reference: Method | None) -
 
 
 def check_shared(
-    device: str, threads: int, methods: Iterable[Method], *, whole: bool = True
+    device: str, threads: int | None, methods: Iterable[Method], *, whole: bool = True
 ) -> None:
     """Refuse a device or threads that none of several methods would use.
 
     Parameters
     ----------
     device : str
-    threads : int
+    threads : int or None
     methods : iterable of Method
     whole : bool
         Whether they are all; the default ground truth may compute on several threads.
@@ -82,7 +82,7 @@ def check_shared(
     InputError
     """
     taken = {key for each in methods for key in (*each.options, *(["threads"] * each.learned))}
-    if whole and threads > 1 and "threads" not in taken:
+    if whole and (threads or 1) > 1 and "threads" not in taken:
         raise InputError(f"`threads` {threads} does not apply: all methods compute on one")
     if device not in OF_HOST and "device" not in taken:
         raise InputError(f"`device` {device!r} does not apply: all methods compute on the CPU")
@@ -115,7 +115,7 @@ def _check_hardware(request: Request, method: Method, reference: Method | None) 
     """Refuse threads and a device that neither of the two would use."""
     taken = set(method.options) | ({"threads"} if method.learned else set())  # torch has them
     taken |= set() if reference is None else reference.options
-    if request.threads > 1 and "threads" not in taken:
+    if (request.threads or 1) > 1 and "threads" not in taken:
         raise InputError(
             f"`threads` {request.threads} does not apply to integrator {request.integrator!r}, "
             "which computes on one; leave it out"
@@ -164,5 +164,5 @@ def as_of_before(request: Request, method: Method, reference: Method | None) -> 
     if not method.learned and "threads" not in method.options | (
         reference.options if reference is not None else frozenset()
     ):
-        changes["threads"] = 1
+        changes["threads"] = Request().threads
     return replace(request, **changes)

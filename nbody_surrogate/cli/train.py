@@ -10,7 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.interruption import interruptible
-from nbody_surrogate.cli.progress import training_bar
+from nbody_surrogate.cli.progress import sign, training_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.parallel.limits import check_workers
@@ -50,11 +50,12 @@ def train(
     check_workers(workers)
     check_hardware(device, None, threads)
     recipe, folder = _chosen(config, output, resume)
-    import torch  # with all that needs it after what may be refused: it takes seconds
+    with sign("loading torch", hidden=quiet):
+        import torch  # with all that needs it after what may be refused: it takes seconds
 
-    from nbody_surrogate.contracts.device import resolve_device
-    from nbody_surrogate.files.folder_lock import sole_writer
-    from nbody_surrogate.training.trainer import Trainer
+        from nbody_surrogate.contracts.device import resolve_device
+        from nbody_surrogate.files.folder_lock import sole_writer
+        from nbody_surrogate.training.trainer import Trainer
 
     torch.set_num_threads(threads)
 

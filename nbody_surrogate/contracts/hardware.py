@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from pathlib import Path
 
@@ -47,6 +46,8 @@ def _lacks_cuda() -> bool:
     # torch of AMD's GPUs calls them cuda too, and needs this device
     if not sys.platform.startswith("linux") or Path("/dev/kfd").exists():
         return False
+    import ctypes  # for those who ask for a GPU alone
+
     try:
         ctypes.CDLL("libcuda.so.1")  # of the driver, which CUDA's own library loads by this name
     except OSError:

@@ -165,4 +165,4 @@ def test_a_restart_file_of_a_release_before_goes_on_as_it_was():
     assert meant == replace(request, rtol=None, reference_rtol=1e-6)
     check_applying(meant, leapfrog, dop853)
     alone = as_of_before(Request(rtol=1e-6, threads=2), dop853, dop853)
-    assert (alone.rtol, reference_options(alone), alone.threads) == (1e-6, {}, 1)
+    assert (alone.rtol, reference_options(alone), alone.threads) == (1e-6, {}, Request().threads)
