@@ -93,7 +93,7 @@ class Guard:
             raise InputError(f"`reference` of the guard must be a solver, got {name!r}")
         self.policy: Policy = policy
         self.reference = reference
-        self.thresholds = validated(Thresholds, thresholds, "the guard")
+        self.thresholds = validated(Thresholds, thresholds, "the guard", ("reference",))
 
     def limits(self, method: AbstractIntegrator, system: AbstractSystem) -> Limits:
         """Return the limits that hold: the guard's own, else the method's.
