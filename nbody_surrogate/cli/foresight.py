@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.guards import guard_of
+from nbody_surrogate.cli.method_options import check_own, own_options
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.request import Request, not_none
 from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name
@@ -93,8 +94,8 @@ def _check_options(request: Request) -> None:
     from nbody_surrogate.registry.lookup import is_surrogate
 
     # a reference that is named may be of another kind, whose options its class knows
-    if request.reference is None and is_surrogate(request.integrator):
-        from nbody_surrogate.cli.method_options import check_own
+    asked = own_options(request) and request.reference is None
+    if asked and is_surrogate(request.integrator):
         from nbody_surrogate.surrogates.options import SurrogateOptions
 
         solver = None if request.no_reference else ("rtol", "atol")

@@ -14,8 +14,7 @@ from nbody_surrogate.contracts.origin import (
     Origin,
     note_origin,
 )
-from nbody_surrogate.contracts.signals import SignalWatch
-from nbody_surrogate.contracts.violations import is_blameless
+from nbody_surrogate.contracts.signals import SignalWatch, is_blameless
 from nbody_surrogate.errors import InputError, PluginError, said_by
 from nbody_surrogate.registry.entry_points import (
     KINDS,
@@ -29,7 +28,6 @@ from nbody_surrogate.registry.entry_points import (
     rescan_if_changed,
 )
 from nbody_surrogate.registry.importing import import_plugin
-from nbody_surrogate.registry.requirements import check_plugin_class, contract_of
 
 __all__ = [
     "Entry",
@@ -237,6 +235,8 @@ def load(kind: Kind, name: str, label: str) -> Any:
     built_in = distribution == OWN_DISTRIBUTION
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
     if kind != "presets":
+        from nbody_surrogate.registry.requirements import contract_of  # names do without NumPy
+
         contract_of(origin.kind)  # before the plugin, which would else import torch for it
     found = import_plugin(points[0], origin)
     # a preset is a mapping, which no contract describes further
@@ -247,6 +247,8 @@ def load(kind: Kind, name: str, label: str) -> Any:
 
 def accept(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
+    from nbody_surrogate.registry.requirements import check_plugin_class
+
     with SignalWatch():
         try:
             check_plugin_class(cls, origin)

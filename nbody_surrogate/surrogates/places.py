@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.registry.entry_points import installed, is_hidden
+from nbody_surrogate.registry.entry_points import installed, is_hidden, package_folders
 from nbody_surrogate.registry.lookup import entries, short_name
 
 __all__ = [
@@ -163,12 +162,8 @@ def json_value(path: Path, key: str, wrong: str) -> Any:
 
 def _of_package(target: str) -> list[Place]:
     """Look for weights in the package of an entry point's ``module:attribute``."""
-    try:
-        spec = find_spec(target.partition(":")[0].partition(".")[0])
-    except (ImportError, ValueError):
-        return []
-    places = [] if spec is None else spec.submodule_search_locations or []
-    folders = sorted(each.parent for place in places for each in _configs(Path(place)))
+    places = package_folders(target.partition(":")[0])
+    folders = sorted(each.parent for place in places for each in _configs(place))
     found = []
     for folder in folders:
         try:
