@@ -13,7 +13,7 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
-from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.foresight import check_hardware, is_absent
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
@@ -76,7 +76,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     hidden = options["quiet"] or options["as_json"]
     with sign("reading the files" if files else "loading the methods", hidden=hidden):
         reference, candidates = _from_files(files, options) if files else _from_methods(options)
-    with sign("running the reference twice more for the noise floor", hidden=hidden):
+    unasked = hidden or options["no_floor"]
+    with sign("running the reference twice more for the noise floor", hidden=unasked):
         twins, why = (None, "not asked for") if options["no_floor"] else _floor(reference)
     # what does not fit is named as it was given
     given = dict(zip(candidates, map(str, files[1:]) if files else candidates, strict=True))
@@ -153,7 +154,7 @@ def _refuse_names(files: tuple[Path, ...]) -> None:
     """Tell who named methods where files are read."""
     from nbody_surrogate.cli.hints import method_names
 
-    texts = [str(file) for file in files if not (file.suffix or file.exists())]
+    texts = [str(file) for file in files if not file.suffix and is_absent(file)]
     known = method_names() if texts else []
     if texts and all(text.partition(":")[0] in known for text in texts):
         raise InputError(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.surrogates.places import Place
 
-__all__ = ["check_hardware", "check_method", "foreseen", "with_model"]
+__all__ = ["check_hardware", "check_method", "foreseen", "is_absent", "with_model"]
 
 
 def foreseen(request: Request) -> Request:
@@ -76,8 +76,16 @@ def _check_together(request: Request) -> None:
             raise InputError(f"`{name}` must be at least {least}, got {value}")
     if not (math.isfinite(request.duration) and request.duration > 0):
         raise InputError(f"`duration` must be finite and > 0, got {request.duration}")
-    if request.initial is not None and not request.initial.exists():
+    if request.initial is not None and is_absent(request.initial):
         raise InputError(f"`initial` {str(request.initial)!r} cannot be read: it does not exist")
+
+
+def is_absent(file: Path) -> bool:
+    """Whether there is no such file; one that cannot be looked for is told where it is read."""
+    try:
+        return not file.exists()
+    except (OSError, ValueError):  # a name too long, or with a zero in it
+        return False
 
 
 def _check_names(request: Request) -> None:
@@ -163,12 +171,13 @@ def _refusal(
     place: Place, integrator: str, system: str, given: Mapping[str, Any]
 ) -> InputError | None:
     """Return what the card of some weights has against a system; None of a card that is damaged."""
+    from nbody_surrogate.registry.lookup import short_name
     from nbody_surrogate.surrogates.card_check import check_spacing, check_stepper, check_trained_on
 
     if (card := _card(place.folder)) is None:
         return None
     try:
-        check_trained_on(card, integrator, system, given, whole=False)
+        check_trained_on(card, integrator, short_name(system), given, whole=False)
         check_stepper(card, integrator)
         if isinstance(dt := given.get("frame_dt"), int | float):
             check_spacing(card, integrator, dt)

@@ -37,7 +37,8 @@ def check_trained_on(
     given : mapping
         Parameters of the system, as JSON has them.
     whole : bool
-        Whether they are all of them. Where they are not, nothing is said of those that lack.
+        Whether they are all of them, as the system has read them. Where they are not, they are as
+        the user gave them, of which numbers alone are compared.
 
     Raises
     ------
@@ -96,5 +97,10 @@ def _others(entry: CardSystem, given: Mapping[str, Any], whole: bool) -> dict[st
     return {
         key: value
         for key, value in entry.spec.items()
-        if (whole or key in given) and given.get(key) != value
+        if (whole or _are_numbers(value, given.get(key))) and given.get(key) != value
     }
+
+
+def _are_numbers(*values: object) -> bool:
+    """Whether values need no reading: text may become a number, and a list one of other types."""
+    return all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)

@@ -13,6 +13,7 @@ import torch
 
 from commands import MISUSE, bad, good
 from nbody_set.model import SET
+from nbody_surrogate.cli.foresight import check_method
 from nbody_surrogate.surrogates.places import find_place, shipped_places, weights_folder
 from nbody_surrogate.surrogates.trained_models import shipped_models
 from nbody_surrogate.viz.scene import picture_path
@@ -171,3 +172,19 @@ def test_weights_are_found_by_name_by_folder_and_by_the_folder_of_a_training():
         assert weights_folder(name) == Path("training/weights")
     assert find_place("nowhere") is None
     assert find_place("n" * 300) is None
+
+
+@pytest.mark.parametrize(
+    ("system", "given"),
+    [
+        ("charged", {"frame_dt": 0.1, "softening": 0.1}),
+        ("charged", {"frame_dt": ".1", "softening": ".1"}),  # text that a system reads as a number
+        ("charged", {"coupling": 1}),
+        ("nbody-surrogate:charged", {}),
+        ("trap", {"frequencies": [0.5, 0.5, 0.5]}),
+        ("trap", {"frequencies": [2, 2, 2]}),  # which is refused when the system is made
+    ],
+)
+@pytest.mark.parametrize("weights", [None, "set", "set-small"])
+def test_what_may_be_right_is_left_to_the_model(system, given, weights):
+    check_method("set", weights, system, given)
