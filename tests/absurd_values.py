@@ -102,7 +102,8 @@ ONLY = {
 
 LONG = {
     # what a user may well ask for, and then ends by Ctrl-C
-    "--substeps", "--step", "--rtol", "--atol", "--duration", "--frame-dt", "--parameter", "--fps",
+    "--substeps", "--step", "--rtol", "--atol", "--reference-substeps", "--reference-step",
+    "--reference-rtol", "--reference-atol", "--duration", "--frame-dt", "--parameter", "--fps",
     "--seconds", "--horizon", "--integrators", "--reference", "--minutes", "--steps", "--frames",
     "--integrator", "--trail", "--size",
 }  # fmt: skip

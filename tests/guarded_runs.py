@@ -163,7 +163,8 @@ def start_of(marked=True):
 
 def run_of(reason, policy, marked=True, frames=FRAMES, **limits):
     harm, thresholds = CASES[reason]
-    guard = None if policy is None else Guard(policy, reference=Uniform(), **thresholds)
+    replays = {"reference": Uniform()} if policy == "fallback" else {}
+    guard = None if policy is None else Guard(policy, **replays, **thresholds)
     return simulate(Free(), *start_of(marked), frames, method_of(harm, **limits), guard=guard)
 
 

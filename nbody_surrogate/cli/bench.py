@@ -13,11 +13,12 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
+from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
-from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.text_table import TextTable
@@ -65,14 +66,15 @@ def bench(**options: Any) -> None:
     """
     import warnings
 
-    from nbody_surrogate.evaluation.work_precision.measure import measure
-
     warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
     _check(options)
     base = _base(options)
-    benchmark = _benchmark(options)
-    contenders = _contenders(benchmark, options)
     hidden = options["quiet"] or options["as_json"]
+    with sign("loading the methods", hidden=hidden):
+        from nbody_surrogate.evaluation.work_precision.measure import measure
+
+        benchmark = _benchmark(options)
+        contenders = _contenders(benchmark, options)
     with progress_bar("bench", len(contenders), hidden=hidden) as progress:
         found = measure(
             contenders,
@@ -83,7 +85,15 @@ def bench(**options: Any) -> None:
             progress=progress,
         )
     _refuse_without_truth(found)
-    _report(found, base, options)
+    with sign("drawing the figures", hidden=hidden):
+        said, text = _write(found, base, options)
+    if options["as_json"]:
+        echo(text, nl=False)
+    elif not options["quiet"]:
+        from nbody_surrogate.cli.table import print_table
+
+        files = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
+        print_table(_table(found, said), files, wide=options["wide"])
 
 
 def _refuse_without_truth(found: WorkPrecision) -> None:
@@ -104,7 +114,7 @@ def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
     from nbody_surrogate.evaluation.work_precision.timing import check_clock
 
-    check_threads(options["threads"])
+    check_hardware(options["device"], None, options["threads"])
     for name in ("particles", "trajectories"):
         if options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
@@ -116,6 +126,16 @@ def _check(options: dict[str, Any]) -> None:
         for value in values:
             if not (math.isfinite(value) and value > 0):
                 raise InputError(f"`{name}` must be finite and > 0, got {value}")
+    if options["integrators"] is not None:
+        _check_methods(options)
+
+
+def _check_methods(options: dict[str, Any]) -> None:
+    """Refuse methods that there are not, and hardware that none of them uses."""
+    from nbody_surrogate.integrators.method_text import check_text, split_methods
+
+    found = [check_text(text) for text in split_methods(options["integrators"])]
+    check_shared(options["device"], options["threads"], found)
 
 
 def _base(options: dict[str, Any]) -> Path:
@@ -178,7 +198,8 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
     return made
 
 
-def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
+def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[list[str], str]:
+    """Write the files; return the sentences, and the JSON."""
     from nbody_surrogate.evaluation.work_precision.verdict import busy, fronts, sentences
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
@@ -193,13 +214,7 @@ def _report(found: WorkPrecision, base: Path, options: dict[str, Any]) -> None:
     figure = draw_work_precision(found)
     for suffix in (".png", ".svg"):
         save(figure, base.with_name(base.name + suffix), options["overwrite"])
-    if options["as_json"]:
-        echo(text, nl=False)
-    elif not options["quiet"]:
-        from nbody_surrogate.cli.table import print_table
-
-        files = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
-        print_table(_table(found, said), files, wide=options["wide"])
+    return said, text
 
 
 def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[str, Any]:

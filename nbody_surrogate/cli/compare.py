@@ -13,12 +13,13 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
+from nbody_surrogate.cli.foresight import check_hardware, is_absent
+from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
-from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -67,18 +68,25 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     Only valid frames count: a trajectory that stopped is compared up to its last one. Where one of
     the reference has stopped, the exit code is 1.
     """
-    from nbody_surrogate.comparison.lyapunov import twins_or_why
-
     _check(files, options)
+    if not files:
+        _check_methods(options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
     # no need to say that a model is outside its range where its errors are shown
     warnings.simplefilter("ignore", NBodyWarning)
-    reference, candidates = _from_files(files, options) if files else _from_methods(options)
-    twins, why = (None, "not asked for") if options["no_floor"] else twins_or_why(reference)
+    hidden = options["quiet"] or options["as_json"]
+    with sign("reading the files" if files else "loading the methods", hidden=hidden):
+        reference, candidates = _from_files(files, options) if files else _from_methods(options)
+    unasked = hidden or options["no_floor"]
+    with sign("running the reference twice more for the noise floor", hidden=unasked):
+        twins, why = (None, "not asked for") if options["no_floor"] else _floor(reference)
     # what does not fit is named as it was given
     given = dict(zip(candidates, map(str, files[1:]) if files else candidates, strict=True))
-    found = _Found.of(reference, candidates, twins, why, options["interpolate"], given)
-    _report(found, base, options)
+    with sign("comparing", hidden=hidden):
+        found = _Found.of(reference, candidates, twins, why, options["interpolate"], given)
+    with sign("drawing the figure", hidden=hidden):
+        paths, text = _write(found, base, options)
+    _print(found, paths, text, options)
     # last: all that can be said has been, though it is no ground truth any more
     if lines := reference.info.failures(reference.info.label):
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
@@ -122,6 +130,7 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
         raise InputError(
             "`compare` needs either files, a reference and its candidates, or `integrators`"
         )
+    _refuse_names(files)
     if len(files) == 1:
         raise InputError(f"`files` must be a reference and a candidate or more, got '{files[0]}'")
     for name in OF_METHODS:
@@ -133,12 +142,43 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise InputError(f"`{each.name}` goes with files only")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
-    check_threads(options["threads"])
+    check_hardware(options["device"], None, options["threads"])
+    _check_hardware_of_files(files, options)
     for name in ("particles", "seeds"):
         if options[name] is not None and options[name] < 1:
             raise InputError(f"`{name}` must be at least 1, got {options[name]}")
     if options["seed"] is not None and options["seed"] < 0:
         raise InputError(f"`seed` must be at least 0, got {options['seed']}")
+
+
+def _refuse_names(files: tuple[Path, ...]) -> None:
+    """Tell who named methods where files are read."""
+    from nbody_surrogate.cli.hints import method_names
+
+    texts = [str(file) for file in files if not file.suffix and is_absent(file)]
+    known = method_names() if texts else []
+    if texts and all(text.partition(":")[0] in known for text in texts):
+        raise InputError(
+            f"`files` must be files of runs, got {texts[0]!r}, which is a method; did you mean "
+            f"--integrators {','.join(map(str, files))}?"
+        )
+
+
+def _check_hardware_of_files(files: tuple[Path, ...], options: dict[str, Any]) -> None:
+    """Refuse what would change nothing: of files, no method runs but that of the noise floor."""
+    for name, defaults in (("device", ("auto",)), ("threads", (1, None))):
+        if files and options[name] not in defaults:
+            raise InputError(f"`{name}` goes with `integrators` only: files are only read")
+
+
+def _check_methods(options: dict[str, Any]) -> None:
+    """Refuse methods that there are not, before a system is made and a model loaded."""
+    from nbody_surrogate.integrators.method_text import check_text, split_methods
+
+    texts = split_methods(options["integrators"])
+    found = [check_text(text) for text in [*texts, *filter(None, [options["reference"]])]]
+    named = options["reference"] is not None
+    check_shared(options["device"], options["threads"], found, whole=named)
 
 
 def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:
@@ -231,9 +271,14 @@ def _of_system(run: Ensemble, system: Any) -> Ensemble:
     return replace(run, info=replace(run.info, system=system.description))
 
 
-def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
-    from nbody_surrogate.cli.table import print_table
-    from nbody_surrogate.comparison.table import comparison_table
+def _floor(reference: Ensemble) -> tuple[Twins | None, str | None]:
+    from nbody_surrogate.comparison.lyapunov import twins_or_why
+
+    return twins_or_why(reference)
+
+
+def _write(found: _Found, base: Path, options: dict[str, Any]) -> tuple[list[Path], str]:
+    """Write the files; return them, and the JSON."""
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.comparison import draw_comparisons
 
@@ -241,6 +286,13 @@ def _report(found: _Found, base: Path, options: dict[str, Any]) -> None:
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
     write_text(paths[0], text, options["overwrite"])
     save(draw_comparisons(found.comparisons), paths[1], options["overwrite"])
+    return paths, text
+
+
+def _print(found: _Found, paths: list[Path], text: str, options: dict[str, Any]) -> None:
+    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.comparison.table import comparison_table
+
     if options["as_json"]:
         echo(text, nl=False)
     elif not options["quiet"]:

@@ -11,12 +11,12 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
+from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.output_path import check_distinct, check_output_file
-from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.text_table import TextTable
@@ -64,11 +64,15 @@ def evaluate(model: str, **options: Any) -> None:
     by default on its split `test`: mean, median and 95th percentile over trajectories, and the mean
     over the clean subset, whose labels keep their energy.
     """
+    from nbody_surrogate.surrogates.places import refuse_unknown_model
+
+    refuse_unknown_model(model)
+    _check(options)
+    # what needs torch, after what may be refused: it takes seconds
     from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
     from nbody_surrogate.surrogates.trained_models import find_model
 
-    _check(options)
     found = find_model(model)
     _check_places(found, options)
     quiet = options["quiet"] or options["as_json"]
@@ -94,12 +98,7 @@ def evaluate(model: str, **options: Any) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no model, before anything is computed."""
-    from nbody_surrogate.contracts.device import resolve_device, resolve_dtype
-
-    resolve_device(options["device"])
-    if options["dtype"] is not None:
-        resolve_dtype(options["dtype"])
-    check_threads(options["threads"])
+    check_hardware(options["device"], options["dtype"], options["threads"])
     if options["trajectories"] is not None and options["trajectories"] < 1:
         raise InputError(f"`trajectories` must be at least 1, got {options['trajectories']}")
     for name in ("particles", "horizon"):
@@ -111,6 +110,10 @@ def _check(options: dict[str, Any]) -> None:
     for name in ("system", "particles"):
         if options["dataset"] is not None and options[name]:
             raise InputError(f"`{name}` does not go with `dataset`, which settles it")
+    if options["dataset"] is not None:
+        from nbody_surrogate.datasets.dataset import Dataset
+
+        Dataset(options["dataset"])  # which it is, and read in full where it is used
     if options["output"] is not None:
         check_output_file(options["output"], "output", overwrite=options["overwrite"])
 

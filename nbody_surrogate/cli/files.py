@@ -52,13 +52,13 @@ class Files:
         RunError
             If another process writes to one.
         """
-        from nbody_surrogate.formats.h5md import held_output
+        from nbody_surrogate.formats.h5md.run_path import held_output
 
         overwrite = request.overwrite
         _check_distinct(request)
         picture = report = checkpoint = reference = None
         if request.render is not None:
-            from nbody_surrogate.viz.scene import check_picture_path
+            from nbody_surrogate.viz.scene.picture_path import check_picture_path
 
             checked = check_picture_path(request.render, overwrite)
             picture = CheckedPath(checked, parameter="render")

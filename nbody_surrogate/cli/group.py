@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import rich_click as click
 
 from nbody_surrogate import interruption
+from nbody_surrogate.cli.progress import hide_sign
 from nbody_surrogate.cli.terminal import OutputError, echo, watched_output
 from nbody_surrogate.contracts.origin import culprit
 from nbody_surrogate.errors import (
@@ -37,6 +38,7 @@ class OneLineErrors(click.RichGroup):
         """Run the command and exit with its code."""
         # or click would print errors in its own way, in several lines
         extra["standalone_mode"] = False
+        extra["prog_name"] = "nbody-sim"  # also where Python runs it, for messages
         warnings.showwarning = _OneLineWarnings()
         # a surrogate may warn of the same thing in every segment
         warnings.simplefilter("once", NBodyWarning)
@@ -71,7 +73,9 @@ def _explain(error: BaseException) -> NoReturn:
     """Write what went wrong in one line, and exit."""
     debug = os.environ.get("NBODY_SURROGATE_DEBUG")
     if isinstance(error, click.ClickException):
-        _stop(error.format_message(), error.exit_code)
+        from nbody_surrogate.cli.hints import with_hint
+
+        _stop(with_hint(error), error.exit_code)
     if isinstance(error, OutputError) and error.closed:
         sys.exit(error.exit_code)
     if isinstance(error, NBodyError):
@@ -122,4 +126,5 @@ class _OneLineWarnings:
         text = f"Warning: {message}"
         if issubclass(category, NBodyWarning) and text not in self._shown:
             self._shown.add(text)
+            hide_sign()
             echo(text, err=True)

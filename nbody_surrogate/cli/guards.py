@@ -35,4 +35,6 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
         if key in thresholds:
             raise InputError(f"`threshold` {key!r} is given twice, the second time as {text!r}")
         thresholds[key] = value
-    return Guard(request.guard, reference=reference, **thresholds)
+    # the other policies replay nothing, and a guard refuses a reference that is of no use
+    replays = {"reference": reference} if request.guard == "fallback" else {}
+    return Guard(request.guard, **replays, **thresholds)

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.cli.method_options import (
+    as_of_before,
+    calling_reference,
+    check_applying,
+    own_options,
+    reference_options,
+)
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -16,31 +22,37 @@ __all__ = ["methods"]
 
 
 def methods(
-    request: Request, problem: InitialValueProblem
+    request: Request, problem: InitialValueProblem, *, of_before: bool = False
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
-    """Build the method and its reference, each with the options that apply to it.
+    """Build the method and its reference, each with its own options.
+
+    Parameters
+    ----------
+    request : Request
+    problem : InitialValueProblem
+    of_before : bool
+        Whether it was noted by a release that handed tolerances to both methods.
 
     Raises
     ------
     InputError
-        If an option applies to neither, a method does not fit the problem, or the ground truth
-        is to be verified and cannot be.
+        If an option does not apply, a method does not fit the problem, or the ground truth is to
+        be verified and cannot be.
     FileFormatError
         If the weights of a surrogate are damaged.
     """
     from nbody_surrogate.integrators.build import find_method
 
-    if request.no_reference and request.reference is not None:
-        raise InputError(
-            f"`reference` {request.reference!r} does not go with `no_reference`; leave one out"
-        )
     found, reference = find_method(request.integrator), None
     if not request.no_reference:
         name = _reference_name(request, problem)
         reference = found if name == found.name else find_method(name, "reference")
+    if of_before:
+        request = as_of_before(request, found, reference)
+    check_applying(request, found, reference)
     method, truth = _build(request, found, reference)
     if request.verify:
-        _check_verifiable(method, truth)
+        _check_verifiable(method, truth, reference_options(request))
     for each in (method, truth):
         if each is not None:  # before the first of them runs
             each.check(problem.system, problem.state, problem.particles, problem.dt)
@@ -69,59 +81,67 @@ def _reference_name(request: Request, problem: InitialValueProblem) -> str:
 def _build(
     request: Request, found: Method, reference: Method | None
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
-    known = found.options
-    for_truth = frozenset() if reference is None else reference.options
-    tolerances = not_none(rtol=request.rtol, atol=request.atol)
-    steps = not_none(substeps=request.substeps, step=request.step)
-    # steps and weights are the method's own; tolerances and threads its reference may take as well
-    special = steps | not_none(
-        dtype=request.dtype, weights=request.weights, compile=request.compiled or None
-    )
-    for key in (tolerances.keys() - known - for_truth) | (special.keys() - known):
-        raise InputError(f"`{key}` does not apply to integrator {request.integrator!r}")
-    shared = tolerances | _hardware(request, found)
-    method = found.build(**special, **found.applying(shared))
+    own, truths, shared = own_options(request), reference_options(request), _hardware(request)
+    method = found.build(**own, **found.applying(shared))
     if reference is None:
         return method, None
     if reference is found:
-        return method, _sharper_self(method)
-    return method, reference.build(**reference.applying(shared))
+        return method, _sharper_self(method, truths)
+    with calling_reference(truths):
+        return method, reference.build(**truths, **reference.applying(shared))
 
 
-def _hardware(request: Request, found: Method) -> dict[str, Any]:
-    """Check device and threads, without importing torch for a solver on the default device."""
-    if request.threads is not None:
-        check_threads(request.threads)
-    if not found.learned and request.device != "auto":
-        from nbody_surrogate.contracts.device import resolve_device
-
-        resolve_device(request.device)
+def _hardware(request: Request) -> dict[str, Any]:
+    """Return what both methods share: they run on one machine."""
     device = None if request.device == "auto" else request.device
     return not_none(threads=request.threads, device=device)
 
 
-def _sharper_self(method: AbstractIntegrator) -> AbstractIntegrator:
-    """Return the same method at higher accuracy, to be held against itself."""
+def _sharper_self(method: AbstractIntegrator, truths: dict[str, Any]) -> AbstractIntegrator:
+    """Return the same method at higher accuracy, or at that asked for, held against itself."""
     from nbody_surrogate.integrators.refine import sharper
 
     try:
         # clipped, as nobody asked for this tolerance: a method at 1e-13 still has a reference
-        return sharper(method, clip=True)
+        truth = sharper(method, clip=True)
     except InputError:
         raise InputError(
             f"`reference` must differ from integrator {method.name!r}; use dop853"
         ) from None
+    if truths:
+        with calling_reference(truths):
+            truth = type(method)(**dict(truth.options) | _one_of_two(truths))
+    if truth.options == method.options:
+        given = " and ".join(f"`reference_{key}`" for key in truths)
+        raise InputError(
+            f"{given} must differ from those of integrator {method.name!r}, which is its own "
+            "reference: it would have no error; take a tighter one"
+        )
+    return truth
 
 
-def _check_verifiable(method: AbstractIntegrator, truth: AbstractIntegrator | None) -> None:
+def _one_of_two(truths: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the steps of the method where the reference has others, in the other way."""
+    steps = {"substeps", "step"}
+    return truths | dict.fromkeys(steps - truths.keys()) if steps & truths.keys() else truths
+
+
+def _check_verifiable(
+    method: AbstractIntegrator, truth: AbstractIntegrator | None, truths: dict[str, Any]
+) -> None:
     """Demand that the ground truth, or the method alone, can be made sharper."""
     from nbody_surrogate.integrators.refine import SMALLEST_RTOL, TIGHTER, sharper
 
+    if truth is None:
+        sharper(method)
+        return
+    if truth.name != method.name or truths:  # it has options of its own
+        with calling_reference({"rtol": None}):
+            sharper(truth)
+        return
     try:
-        sharper(method if truth is None else truth)
+        sharper(truth)
     except InputError:
-        if truth is None or truth.name != method.name:
-            raise
         raise InputError(
             f"`rtol` must be at least {TIGHTER**2 * SMALLEST_RTOL:g} with `verify` where "
             f"{method.name} is held against itself, got {dict(method.options)['rtol']:g}: the "

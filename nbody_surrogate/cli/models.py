@@ -59,6 +59,9 @@ def _cells(model: Model) -> list[str]:
 @click.argument("name")
 def show(name: str) -> None:
     """Print the card of a model: its NAME, the folder of its weights, or a run folder."""
+    from nbody_surrogate.surrogates.places import refuse_unknown_model
+
+    refuse_unknown_model(name)  # before torch is imported for it
     from nbody_surrogate.evaluation.model_card_text import card_text
     from nbody_surrogate.surrogates.trained_models import find_model
 

@@ -1,20 +1,75 @@
-"""A progress bar on stderr."""
+"""What goes on, on stderr: a sign while something is loaded or written, a bar for what is counted.
+
+Both are for who looks: they are shown on a terminal alone, and are gone when they are done.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from nbody_surrogate.printable import printable
 
-__all__ = ["progress_bar", "training_bar"]
+__all__ = ["hide_sign", "progress_bar", "sign", "training_bar", "with_frames_bar"]
+
+CLEARED = "\r\x1b[K"  # the line that the cursor is on, as VT100 and all after it know it
+DUMB = ("", "dumb", "unknown")  # terminals that know no such thing
+
+_shown = False
+
+
+@contextmanager
+def sign(words: str, *, hidden: bool = False) -> Iterator[None]:
+    """Say what is being done until it is: a line that goes again.
+
+    Parameters
+    ----------
+    words : str
+        Such as "loading set".
+    hidden : bool
+        Whether the user wants none.
+    """
+    global _shown
+    stream = sys.stderr
+    if hidden or stream is None or not stream.isatty() or os.environ.get("TERM", "") in DUMB:
+        yield
+        return
+    # a line that is folded could not be cleared
+    text = f"{printable(words)} ..."[: shutil.get_terminal_size().columns - 1]
+    hide_sign()
+    # by hand: rich takes a tenth of a second to import, and this comes before all that is slow
+    stream.write(text)
+    stream.flush()
+    _shown = True
+    try:
+        yield
+    finally:
+        hide_sign()
+
+
+def hide_sign() -> None:
+    """Clear the line for what is to stay on the terminal, such as a warning."""
+    global _shown
+    if _shown:
+        _shown = False
+        with suppress(OSError, ValueError):  # the terminal is gone
+            sys.stderr.write(CLEARED)
+            sys.stderr.flush()
 
 
 @contextmanager
 def progress_bar(
-    label: str, total: int, *, hidden: bool = False
+    label: str, total: int | None, *, hidden: bool = False
 ) -> Iterator[Callable[[float, int], None]]:
-    """Yield a callable that takes what is done so far and the total."""
+    """Yield a callable that takes what is done so far and the total, which may not be known yet."""
+    if hidden:  # without the tenth of a second that rich takes
+        yield lambda done, whole: None
+        return
+    hide_sign()
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
 
@@ -24,11 +79,23 @@ def progress_bar(
     columns = (words, BarColumn(), MofNCompleteColumn(), Remaining())
     console = PlainConsole(fold=True, stderr=True)
     # a bar redraws itself, which a file or a pipe would keep line by line
-    silent = hidden or not console.is_terminal
+    silent = not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=silent) as bar:
         task = bar.add_task(printable(label), total=total)
         # a method may report parts of a frame
         yield lambda done, whole: bar.update(task, completed=int(done), total=whole)
+
+
+def with_frames_bar(*, hidden: bool = False) -> Callable[..., Any]:
+    """Return `render`, which shows how many frames are drawn by now."""
+
+    def drawn(*what: Any, **options: Any) -> Any:
+        from nbody_surrogate.viz.render import render
+
+        with progress_bar("drawing", None, hidden=hidden) as progress:
+            return render(*what, **options, progress=progress)
+
+    return drawn
 
 
 @contextmanager

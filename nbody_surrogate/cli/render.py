@@ -10,6 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.progress import with_frames_bar
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -50,8 +51,7 @@ def render(run: Path, **options: Any) -> None:
     """
     from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.formats.opening import count_trajectories
-    from nbody_surrogate.viz.render import render as drawn
-    from nbody_surrogate.viz.scene import check_picture_path
+    from nbody_surrogate.viz.scene.picture_path import check_picture_path
 
     if options["quiet"]:
         warnings.simplefilter("ignore", NBodyWarning)
@@ -68,6 +68,7 @@ def render(run: Path, **options: Any) -> None:
             f"`against` must hold {counts[0]} trajectories as the run does, got {counts[-1]}"
         )
     runs = FileOptions.taken(options).read(*files, trajectory=options["trajectory"])
+    drawn = with_frames_bar(hidden=options["quiet"] or output is None)
     drawn(
         runs[0][0],
         output,

@@ -11,6 +11,7 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -43,7 +44,6 @@ def report(
     """
     from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.viz.html.document import check_page_path
-    from nbody_surrogate.viz.html.report import write_report
 
     if quiet:
         warnings.simplefilter("ignore", NBodyWarning)
@@ -54,11 +54,14 @@ def report(
     checked = CheckedPath(check_page_path(output, overwrite, "output"), parameter="output")
     against = reference_file(run, against, no_against)
     files = [run] if against is None else [run, against]
-    candidate, *others = FileOptions.taken(options).read(*files)
-    reference = others[0] if others else None
-    command = command_line(("quiet", "overwrite"))
-    write_report(
-        candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
-    )
+    with sign("writing the report", hidden=quiet):
+        candidate, *others = FileOptions.taken(options).read(*files)
+        from nbody_surrogate.viz.html.report import write_report  # after what may be refused
+
+        reference = others[0] if others else None
+        command = command_line(("quiet", "overwrite"))
+        write_report(
+            candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
+        )
     if not quiet:
         echo(f"Report: {output}")

@@ -35,7 +35,11 @@ class Request:
     """The options of `nbody-sim run`, as given."""
 
     system: str = option(
-        "--system", default="charged", show_default=True, help="Physics to simulate."
+        "--system",
+        group="System and start",
+        default="charged",
+        show_default=True,
+        help="Physics to simulate.",
     )
     parameter: tuple[str, ...] = option(
         "-p",
@@ -82,7 +86,11 @@ class Request:
         "--softening", type=float, help="Plummer length.  [default: the system's]"
     )
     integrator: str = option(
-        "--integrator", default="dop853", show_default=True, help="Solver or surrogate."
+        "--integrator",
+        group="Method and reference",
+        default="dop853",
+        show_default=True,
+        help="Solver, surrogate, or trained model by its name or folder.",
     )
     reference: str | None = option(
         "--reference",
@@ -93,19 +101,33 @@ class Request:
         "--verify", is_flag=True, help="Estimate the error of the ground truth itself."
     )
     rtol: float | None = option(
-        "--rtol", type=float, help="Relative tolerance of adaptive solvers."
+        "--rtol", type=float, help="Of the integrator, an adaptive one: relative tolerance."
     )
     atol: float | None = option(
-        "--atol", type=float, help="Absolute tolerance of adaptive solvers."
+        "--atol", type=float, help="Of the integrator, an adaptive one: absolute tolerance."
     )
     substeps: int | None = option(
-        "--substeps", type=int, help="Steps per frame of fixed-step methods."
+        "--substeps", type=int, help="Of the integrator, a fixed-step one: steps per frame."
     )
-    step: float | None = option(
-        "--step", type=float, help="Their step size, in place of --substeps."
+    step: float | None = option("--step", type=float, help="Its step size, in place of --substeps.")
+    reference_rtol: float | None = option(
+        "--reference-rtol", type=float, help="Of the reference, as --rtol."
+    )
+    reference_atol: float | None = option(
+        "--reference-atol", type=float, help="Of the reference, as --atol."
+    )
+    reference_substeps: int | None = option(
+        "--reference-substeps", type=int, help="Of the reference, as --substeps."
+    )
+    reference_step: float | None = option(
+        "--reference-step", type=float, help="Of the reference, as --step."
     )
     device: str = option(
-        "--device", default="auto", show_default=True, help="auto, cpu, cuda or mps."
+        "--device",
+        group="Machine and model",
+        default="auto",
+        show_default=True,
+        help="auto, cpu, cuda or mps.",
     )
     dtype: str | None = option(
         "--dtype", help="Of a surrogate: float32 or float64.  [default: its weights']"
@@ -114,13 +136,14 @@ class Request:
         "--threads", type=int, help="Of the CPU.  [default: as many as pay]"
     )
     weights: str | None = option(
-        "--weights", help="Shipped ones by name, or the folder of a trained model."
+        "--weights", help="Shipped ones by name, or the folder of a trained model or its training."
     )
     compiled: bool = option(
         "--compile", is_flag=True, help="Compile a surrogate's step, for long runs."
     )
     guard: str | None = option(
         "--guard",
+        group="Guard",
         help="What becomes of a segment that goes wrong: warn, stop, or fallback on the reference.",
     )
     threshold: tuple[str, ...] = option(
@@ -132,6 +155,7 @@ class Request:
     )
     checkpoint: Path | None = option(
         "--checkpoint",
+        group="Files and output",
         type=click.Path(path_type=Path),
         help="Restart file, replaced at each segment's end; nbody-sim resume goes on from it.",
     )
@@ -149,6 +173,11 @@ class Request:
     )
     as_json: bool = option("--json", is_flag=True, help="Print the table as one JSON object.")
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print errors only.")
+
+    @property
+    def silent(self) -> bool:
+        """Whether a terminal is to show no progress."""
+        return self.quiet or self.as_json
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.methods import methods
+from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
@@ -97,11 +99,20 @@ def resume(
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
     both = TwoRuns(request, files)
+    check_hardware(request.device, request.dtype, request.threads)
+    with sign(f"loading {request.integrator}", hidden=request.silent):
+        _go_on(restart, note, request, both, allow_inexact)
+
+
+def _go_on(
+    restart: Restart, note: _Note, request: Request, both: TwoRuns, allow_inexact: bool
+) -> None:
+    """Finish the run that was interrupted, and then what was to come after it."""
     problem = _problem(restart, both.output(note.stage))
-    method, reference = methods(request, problem)
+    method, reference = methods(request, problem, of_before=note.of_before)
     frames = problem.frames
     if note.stage == "reference" and reference is not None:
-        first = _method_run(note, files, problem)
+        first = _method_run(note, both.files, problem)
         both.conclude([first, both.resume(reference, frames, "reference", allow_inexact)])
         return
     runs: list[Ensemble] = [both.resume(method, frames, "method", allow_inexact)]
@@ -123,6 +134,8 @@ class _Note:
     files: Files
     method_run: str = ""
     """Identifier of the method's run, where that is done; releases before noted none."""
+    of_before: bool = False
+    """Whether a release made it whose tolerances were of both methods."""
 
     @classmethod
     def of(cls, restart: Restart, file: Path) -> _Note:
@@ -134,7 +147,8 @@ class _Note:
             raise FileFormatError(
                 f"{str(file)!r} is not of nbody-sim run; use nbody_surrogate.resume in Python"
             ) from None
-        return note
+        options = restart.document.note.get("request", {})
+        return replace(note, of_before="reference_rtol" not in options)
 
 
 def _named_files(

@@ -8,14 +8,19 @@ from typing import Any
 import rich_click as click
 
 from nbody_surrogate.cli.files import Files
+from nbody_surrogate.cli.foresight import foreseen
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
-from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.options import options_of, show_groups
+from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.two_runs import TwoRuns
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import NBodyWarning
 
 __all__ = ["run"]
+
+
+show_groups(Request, "nbody-sim run")
 
 
 @click.command()
@@ -37,12 +42,17 @@ def run(**options: Any) -> None:
     request = Request(**options)
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
-    if request.verify and request.checkpoint is not None:
-        raise InputError("`checkpoint` does not go with `verify`; verify a run of its own")
+    # until there are frames to be counted: the methods and their libraries take seconds to load
+    with sign(f"loading {request.integrator}", hidden=request.silent):
+        _run(foreseen(request))
+
+
+def _run(request: Request) -> None:
+    files = Files.of(request)  # held from here on, so that nobody else writes to them
     problem = InitialValueProblem.of(request)
     method, reference = methods(request, problem)
     guard = guard_of(request, reference)
-    both = TwoRuns(request, Files.of(request))
+    both = TwoRuns(request, files)
     alone = request.verify and reference is None
     runs = [both.simulate(problem, method, "method", guard=guard, verify=alone)]
     if reference is not None:

@@ -9,6 +9,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
+from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.terminal import echo, line_width, wide_option
 from nbody_surrogate.files.json_file import write_json
@@ -42,15 +43,18 @@ def study(
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
+    from nbody_surrogate.study.spec import read_study, with_budget
+
+    check_hardware(device, None, 1)
+    spec = with_budget(read_study(config), steps, minutes)
+    # what needs torch, after what may be refused: it takes seconds
     from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.study.figure import draw_study
     from nbody_surrogate.study.markdown import text_tables, to_markdown
     from nbody_surrogate.study.run_study import run_study
-    from nbody_surrogate.study.spec import read_study, with_budget
     from nbody_surrogate.study.summary import summarise
 
-    spec = with_budget(read_study(config), steps, minutes)
     where, command = str(resolve_device(device)), command_line(("quiet", "wide"))
 
     def say(what: str, done: int, total: int) -> None:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.interruption import interruptible
-from nbody_surrogate.cli.progress import training_bar
+from nbody_surrogate.cli.progress import sign, training_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.parallel.limits import check_threads, check_workers
+from nbody_surrogate.parallel.limits import check_workers
 
 if TYPE_CHECKING:
     from nbody_surrogate.training.recipe import Recipe
@@ -46,15 +47,16 @@ def train(
     takes. A run that was stopped goes on by `--resume FOLDER`, or by the same command again, and
     ends with the bits of one that was not.
     """
-    import torch
-
-    from nbody_surrogate.contracts.device import resolve_device
-    from nbody_surrogate.files.folder_lock import sole_writer
-    from nbody_surrogate.training.trainer import Trainer
-
     check_workers(workers)
-    check_threads(threads)
+    check_hardware(device, None, threads)
     recipe, folder = _chosen(config, output, resume)
+    with sign("loading torch", hidden=quiet):
+        import torch  # with all that needs it after what may be refused: it takes seconds
+
+        from nbody_surrogate.contracts.device import resolve_device
+        from nbody_surrogate.files.folder_lock import sole_writer
+        from nbody_surrogate.training.trainer import Trainer
+
     torch.set_num_threads(threads)
 
     def say(line: str) -> None:

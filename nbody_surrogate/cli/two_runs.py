@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.interruption import interruptible
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.progress import progress_bar, sign, with_frames_bar
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import RunError
@@ -109,7 +109,7 @@ class TwoRuns:
             hint = f"go on with nbody-sim resume {self._how()}"
         # before the bar, which is then gone from the terminal when the hint is written
         stack.enter_context(interruptible(hint))
-        bar = progress_bar(method.name, frames, hidden=self.request.quiet)
+        bar = progress_bar(method.name, frames, hidden=self.request.silent)
         return stack.enter_context(bar)
 
     def _how(self) -> str:
@@ -163,11 +163,9 @@ class TwoRuns:
         """
         request = self.request
         if request.render is not None:
-            from nbody_surrogate.viz.render import render
-
             pair = [each[0] for each in runs]
             truth = pair[1] if len(pair) > 1 else None
-            render(
+            with_frames_bar(hidden=request.silent)(
                 pair[0],
                 self.files.picture or request.render,
                 reference=truth,
@@ -179,7 +177,8 @@ class TwoRuns:
             against = runs[1] if len(runs) > 1 else None
             command = command_line(("overwrite", "as_json", "quiet"))
             page = self.files.report or request.report
-            write_report(runs[0], against, page, command=command, overwrite=request.overwrite)
+            with sign("writing the report", hidden=request.silent):
+                write_report(runs[0], against, page, command=command, overwrite=request.overwrite)
         _report(request, runs, self.files)
         # last: it ends the command, and all that there is should be seen by then
         _tell_failures(runs)
@@ -193,9 +192,12 @@ def _tell_failures(runs: list[Ensemble]) -> None:
 
 
 def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
-    from nbody_surrogate.comparison.comparison import compare
+    comparison: Comparison | None = None
+    if len(runs) > 1:
+        with sign("comparing", hidden=request.silent):
+            from nbody_surrogate.comparison.comparison import compare
 
-    comparison: Comparison | None = compare(runs[1], runs[0]) if len(runs) > 1 else None
+            comparison = compare(runs[1], runs[0])
     if request.as_json:
         echo(json.dumps(_as_dict(runs, comparison, files.written), indent=2))
     elif not request.quiet:

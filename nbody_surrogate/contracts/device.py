@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 import torch
 
+from nbody_surrogate.contracts.hardware import DEVICES, check_dtype_name
 from nbody_surrogate.errors import InputError
 
 __all__ = ["DEVICES", "DTYPES", "resolve_device", "resolve_dtype", "torch_threads"]
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
@@ -66,8 +66,7 @@ def resolve_dtype(name: str) -> torch.dtype:
     InputError
         If the name is neither.
     """
-    if name not in DTYPES:
-        raise InputError(f"`dtype` must be float32 or float64, got {name!r}")
+    check_dtype_name(name)
     return DTYPES[name]
 
 

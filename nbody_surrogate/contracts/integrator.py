@@ -30,10 +30,10 @@ from nbody_surrogate.contracts.segment import (
     Segment,
     Tick,
 )
-from nbody_surrogate.contracts.signals import SignalWatch
+from nbody_surrogate.contracts.signals import SignalWatch, is_blameless
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.violations import is_blameless, plugin_errors, violation_from
+from nbody_surrogate.contracts.violations import plugin_errors, violation_from
 from nbody_surrogate.errors import InputError
 
 __all__ = ["AbstractIntegrator", "IntegratorOptions"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -16,8 +17,12 @@ Model = TypeVar("Model", bound=BaseModel)
 LONGEST = 80  # characters of a value in a message
 
 
-def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Model:
+def validated(
+    model: type[Model], values: Mapping[str, Any], owner: str, also: Collection[str] = ()
+) -> Model:
     """Return ``model(**values)``, or raise one line that names the parameter.
+
+    `also` are names that the owner takes beside those of the model, and that may be misspelt.
 
     Raises
     ------
@@ -31,8 +36,13 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(model.model_fields)) or "none"
-            raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
+            names = sorted({*model.model_fields, *also})
+            known = ", ".join(names) or "none"
+            close = difflib.get_close_matches(key.lower(), names, n=1)
+            hint = f"; did you mean `{close[0]}`?" if close else ""
+            raise InputError(
+                f"`{key}` is not a parameter of {owner}; known: {known}{hint}"
+            ) from None
         if not key:  # of several parameters together; the message names them
             raise InputError(f"{owner}: {_reason(first)}") from None
         given = _shortened(first["input"])

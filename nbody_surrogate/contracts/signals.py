@@ -14,7 +14,9 @@ from functools import partial
 from types import FrameType, TracebackType
 from typing import Any, Final, final
 
-__all__ = ["SignalWatch", "is_a_plugins_own"]
+from nbody_surrogate.errors import NBodyError, is_out_of_memory
+
+__all__ = ["SignalWatch", "is_a_plugins_own", "is_blameless"]
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGBREAK")
 """Signals whose handlers raise errors to end what runs; some are not there on every system."""
@@ -91,3 +93,10 @@ def is_a_plugins_own(error: BaseException) -> bool:
         return False
     heard = _State.watching or threading.current_thread() is not threading.main_thread()
     return heard or not isinstance(error, KeyboardInterrupt)
+
+
+def is_blameless(error: BaseException) -> bool:
+    """Say whether an error out of a plugin's code is not the plugin's fault."""
+    # ours name their cause; that memory ran out is no fault of the plugin, nor is Ctrl-C
+    known = isinstance(error, NBodyError) or is_out_of_memory(error)
+    return known or not is_a_plugins_own(error)

@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.signals import SignalWatch, is_a_plugins_own
-from nbody_surrogate.errors import NBodyError, PluginError, is_out_of_memory, said_by
+from nbody_surrogate.contracts.signals import SignalWatch, is_blameless
+from nbody_surrogate.errors import PluginError, said_by
 
 __all__ = [
     "array_of",
     "array_or_none",
     "described",
-    "is_blameless",
     "plugin_errors",
     "violation",
     "violation_from",
@@ -47,13 +46,6 @@ def plugin_errors(origin: Origin, method: str) -> Iterator[None]:
             if is_blameless(error):
                 raise
             raise violation_from(origin, method, error) from error
-
-
-def is_blameless(error: BaseException) -> bool:
-    """Say whether an error out of a plugin's code is not the plugin's fault."""
-    # ours name their cause; that memory ran out is no fault of the plugin, nor is Ctrl-C
-    known = isinstance(error, NBodyError) or is_out_of_memory(error)
-    return known or not is_a_plugins_own(error)
 
 
 def violation_from(origin: Origin, method: str, error: BaseException) -> PluginError:

@@ -13,6 +13,7 @@ from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class
+from nbody_surrogate.surrogates.options import SurrogateOptions
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
@@ -37,7 +38,8 @@ class Method:
     name: str
     learned: bool
     options: frozenset[str]
-    _cls: type[AbstractIntegrator]
+    _cls: type[AbstractIntegrator] | None
+    """None of a surrogate, whose class needs torch: that takes a second to import."""
 
     def build(self, **options: Any) -> AbstractIntegrator:
         """Build it.
@@ -51,10 +53,18 @@ class Method:
         PluginError
             If the class breaks its contract.
         """
-        if self.learned:
-            return self._cls(self.name, **options)  # type: ignore[call-arg]
+        if self._cls is None:
+            # here, after all that can be refused without it
+            from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+
+            return SurrogateIntegrator(self.name, **options)
         with plugin_errors(origin_of(self._cls, "integrator", self.name), "__init__"):
             return self._cls(**options)
+
+    @property
+    def settings(self) -> list[str]:
+        """Those options that tune it, which a message can name; `segment` is of the loop."""
+        return sorted(self.options - {"segment", "threads", "device"})
 
     def applying(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of some options that it takes."""
@@ -71,15 +81,10 @@ def find_method(name: str, label: str = "integrator") -> Method:
     PluginError
         If its plugin cannot be imported, or its class is none of an integrator.
     """
-    cls: type[AbstractIntegrator]
-    if learned := is_surrogate(name):
-        # Only here: it needs torch, which takes a second to import and solvers do without.
-        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-
-        cls = SurrogateIntegrator
-    else:
-        cls = integrator_class(name, label)
-    return Method(name, learned, frozenset(cls.Options.model_fields), cls)
+    if is_surrogate(name):
+        return Method(name, True, frozenset(SurrogateOptions.model_fields), None)
+    cls = integrator_class(name, label)
+    return Method(name, False, frozenset(cls.Options.model_fields), cls)
 
 
 def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.integrators.build import find_method
+from nbody_surrogate.integrators.build import Method, find_method
 from nbody_surrogate.registry.lookup import names
-from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.surrogates.trained_models import find_model, shipped_models
+from nbody_surrogate.surrogates.places import find_place, refuse_unknown_model, shipped_places
 
 __all__ = [
     "COMPILED_SUFFIX",
     "NUMPY_SUFFIX",
     "SWEEPS",
     "Contender",
+    "check_text",
     "contender",
     "learned_names",
     "split_methods",
@@ -55,6 +56,8 @@ class Contender:
     method : AbstractIntegrator
     numpy_force : bool
         Whether its system is to have the force in plain NumPy.
+    learned : bool
+        Whether it is a surrogate.
     """
 
     label: str
@@ -62,17 +65,17 @@ class Contender:
     parameter: float | None
     method: AbstractIntegrator
     numpy_force: bool = False
-
-    @property
-    def learned(self) -> bool:
-        """Whether it is a surrogate."""
-        return isinstance(self.method, SurrogateIntegrator)
+    learned: bool = False
 
     @property
     def training_seconds(self) -> float | None:
         """What its training took, as its card says; None for a solver or where it does not say."""
-        if not isinstance(self.method, SurrogateIntegrator):
+        if not self.learned:
             return None
+        # it is loaded by now, and needs torch, which solvers do without
+        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+
+        assert isinstance(self.method, SurrogateIntegrator)
         minutes = self.method.card.training_minutes
         return None if minutes is None else 60.0 * minutes
 
@@ -112,6 +115,30 @@ def contender(text: str, **shared: Any) -> Contender:
         If there is no such method, or it takes no such number.
     """
     name, value = _apart(text)
+    method, options = _settled(text)
+    options = options | method.applying(shared)
+    numpy_force = name.endswith(NUMPY_SUFFIX)
+    return Contender(text, name, value, method.build(**options), numpy_force, method.learned)
+
+
+def check_text(text: str) -> Method:
+    """Refuse a text that is none of a method, before one is built, which takes long of a model.
+
+    Returns
+    -------
+    Method
+
+    Raises
+    ------
+    InputError
+        As of `contender`, but what only the weights of a model show.
+    """
+    return _settled(text)[0]
+
+
+def _settled(text: str) -> tuple[Method, dict[str, Any]]:
+    """Return a method, and the options that its text gives it."""
+    name, value = _apart(text)
     numpy_force, compiled = name.endswith(NUMPY_SUFFIX), name.endswith(COMPILED_SUFFIX)
     surrogate, options = _resolved(_plain(name))
     method = find_method(surrogate, "integrators")
@@ -123,9 +150,8 @@ def contender(text: str, **shared: Any) -> Contender:
     if compiled and "compile" not in known:
         raise InputError(f"`integrators` {text!r}: only models run with {COMPILED_SUFFIX}")
     options |= {"compile": True} if compiled else {}
-    options |= method.applying(shared)
     options |= _parameter(text, known, value)
-    return Contender(text, name, value, method.build(**options), numpy_force)
+    return method, options
 
 
 def sweep(text: str) -> list[str]:
@@ -161,6 +187,8 @@ def _short(number: float) -> str:
 
 def learned_names() -> list[str]:
     """Name the trained models that ship; none where a plugin of theirs is broken."""
+    from nbody_surrogate.surrogates.trained_models import shipped_models
+
     try:
         return [model.name for model in shipped_models()]
     except NBodyError:
@@ -181,14 +209,27 @@ def _resolved(name: str) -> tuple[str, dict[str, Any]]:
     # a registered name comes before a folder that happens to be called so
     if name.rpartition(":")[2] in names("integrators", "surrogates"):
         return name, {}
+    if (place := find_place(name)) is not None:
+        return place.surrogate, {"weights": str(place.folder)}
     try:
-        model = find_model(name)
+        refuse_unknown_model(name)
+        from nbody_surrogate.surrogates.trained_models import find_model
+
+        model = find_model(name)  # of packages that keep their weights elsewhere
     except InputError:
-        known = ", ".join(sorted({*names("integrators", "surrogates"), *learned_names()}))
-        raise InputError(
-            f"`integrators` {name!r} is no method and no folder of a model; there are: {known}"
-        ) from None
+        raise _unknown(name) from None
     return model.surrogate, {"weights": str(model.folder)}
+
+
+def _unknown(name: str) -> InputError:
+    shipped = [place.name for place in shipped_places()]
+    known = sorted({*names("integrators", "surrogates"), *shipped})
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return InputError(
+        f"`integrators` {name!r} is no method and no folder of a model; there are: "
+        f"{', '.join(known)}{hint}"
+    )
 
 
 def _adaptive(known: frozenset[str]) -> bool:

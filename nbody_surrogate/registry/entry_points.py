@@ -25,6 +25,7 @@ __all__ = [
     "is_hidden",
     "normalised",
     "package_exists",
+    "package_folders",
     "rescan_if_changed",
 ]
 
@@ -122,6 +123,14 @@ def _name_and_version(distribution: Distribution) -> tuple[str, str]:
         return distribution.name or UNKNOWN, distribution.version or ""
     except Exception:  # its metadata are missing or damaged, its entry points are not
         return UNKNOWN, ""
+
+
+def package_folders(module: str) -> list[Path]:
+    """Return where the package of a module is; it is not imported."""
+    with suppress(ValueError, ImportError):
+        spec = find_spec(module.partition(".")[0].strip())
+        return [] if spec is None else [*map(Path, spec.submodule_search_locations or ())]
+    return []
 
 
 def package_exists(module: str) -> bool:

@@ -14,8 +14,7 @@ from nbody_surrogate.contracts.origin import (
     Origin,
     note_origin,
 )
-from nbody_surrogate.contracts.signals import SignalWatch
-from nbody_surrogate.contracts.violations import is_blameless
+from nbody_surrogate.contracts.signals import SignalWatch, is_blameless
 from nbody_surrogate.errors import InputError, PluginError, said_by
 from nbody_surrogate.registry.entry_points import (
     KINDS,
@@ -29,11 +28,11 @@ from nbody_surrogate.registry.entry_points import (
     rescan_if_changed,
 )
 from nbody_surrogate.registry.importing import import_plugin
-from nbody_surrogate.registry.requirements import check_plugin_class, contract_of
 
 __all__ = [
     "Entry",
     "accept",
+    "demand_name",
     "entries",
     "is_local",
     "is_new_edition",
@@ -112,6 +111,17 @@ def is_surrogate(name: str) -> bool:
             f"integrator, by {' and '.join(integrators)}{_advice([*surrogates, *integrators])}"
         )
     return bool(surrogates)
+
+
+def demand_name(kinds: tuple[Kind, ...], name: str, label: str) -> None:
+    """Refuse a name that nobody provides, without importing who does.
+
+    Raises
+    ------
+    InputError
+    """
+    if not any((kind, name) in registered or matching(kind, name) for kind in kinds):
+        raise InputError(_unknown(label, name, kinds[0]))
 
 
 def short_name(name: str) -> str:
@@ -225,6 +235,8 @@ def load(kind: Kind, name: str, label: str) -> Any:
     built_in = distribution == OWN_DISTRIBUTION
     origin = Origin(kind[:-1], points[0].name, f"{distribution} {version}", built_in)
     if kind != "presets":
+        from nbody_surrogate.registry.requirements import contract_of  # names do without NumPy
+
         contract_of(origin.kind)  # before the plugin, which would else import torch for it
     found = import_plugin(points[0], origin)
     # a preset is a mapping, which no contract describes further
@@ -235,6 +247,8 @@ def load(kind: Kind, name: str, label: str) -> Any:
 
 def accept(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
+    from nbody_surrogate.registry.requirements import check_plugin_class
+
     with SignalWatch():
         try:
             check_plugin_class(cls, origin)

@@ -24,6 +24,7 @@ from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
+    Document,
     Restart,
     RuntimeEnvironment,
     held_restart,

@@ -9,13 +9,19 @@ from typing import final
 
 import numpy as np
 
-from nbody_surrogate.contracts.model_card import Card, CardSystem
+from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.segment import Limits, Problem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmetries
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.times import SAME_TIME, same_spacing
+from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.contracts.wording import range_text
 from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.surrogates.card_check import (
+    check_spacing,
+    check_stepper,
+    check_trained_on,
+    trained_on,
+)
 
 __all__ = ["Applicability"]
 
@@ -50,58 +56,16 @@ class Applicability:
             than those of the training, the model is no stepper, or its symmetries are not the
             system's.
         """
-        self._check_system(problem.system)
-        self._check_stepper(problem.particles.n)
-        known = self.card.frame_dt
-        if known is not None and not same_spacing(problem.dt, known):
-            raise InputError(
-                f"`frame_dt` is {known} in what {self.name} was trained on, got "
-                f"{problem.dt}; use {known}, other weights or a solver"
-            )
+        card, name, system = self.card, self.name, problem.system
+        check_trained_on(card, name, system.name, system.spec.model_dump(mode="json"))
+        check_stepper(card, name)
+        self._check_number(problem.particles.n)
+        check_spacing(card, name, problem.dt)
         self._check_symmetries(problem.system)
 
-    def _check_system(self, system: AbstractSystem) -> None:
-        """Demand a system that the model was trained on, with the same parameters."""
-        names = [trained.system for trained in self.card.systems]
-        trained_on = self._trained_on(system)
-        if names and trained_on is None:
-            known = " and ".join(map(repr, dict.fromkeys(names)))
-            raise InputError(
-                f"`integrator` {self.name} was trained on system {known}, "
-                f"got {system.name!r}; use that system, or --weights trained on this one"
-            )
-        given = system.spec.model_dump(mode="json")
-        for key, value in ({} if trained_on is None else trained_on.spec).items():
-            if given.get(key) != value:
-                raise InputError(
-                    f"`{key}` is {value} in what {self.name} was trained on, got "
-                    f"{given.get(key)}; use {value}, other weights or a solver"
-                )
-
-    def _trained_on(self, system: AbstractSystem) -> CardSystem | None:
-        """Return the card's entry for a system: the one with its parameters, if there is one.
-
-        None where the card has no entry of that name.
-        """
-        given = system.spec.model_dump(mode="json")
-        named = [trained for trained in self.card.systems if trained.system == system.name]
-        fitting = [
-            trained
-            for trained in named
-            if all(given.get(key) == value for key, value in trained.spec.items())
-        ]
-        return next(iter(fitting or named), None)
-
-    def _check_stepper(self, n: int) -> None:
-        """Demand a model that answers for the next frame, of so many particles."""
-        card, only = self.card, self.model.fixed_particles
-        spacing = card.frame_dt or math.inf  # open: any horizon is another
-        if card.horizon is not None and not same_spacing(card.horizon, spacing):
-            raise InputError(
-                f"`integrator` {self.name} answers {card.horizon:g} time units after frames that "
-                f"are {spacing:g} apart, in one shot, so it is no stepper; score it by "
-                "nbody-sim evaluate with a `dataset`"
-            )
+    def _check_number(self, n: int) -> None:
+        """Demand a model of so many particles."""
+        only = self.model.fixed_particles
         if only not in (None, n):
             raise InputError(
                 f"`particles` must be the {only} that {self.name} was trained for, got {n}"
@@ -163,8 +127,8 @@ class Applicability:
 
     def _times(self, system: AbstractSystem) -> tuple[float, float] | None:
         """Return the times of the training, where they are known."""
-        trained_on = self._trained_on(system)
-        return None if trained_on is None else trained_on.time_range
+        entry = trained_on(self.card, system.name, system.spec.model_dump(mode="json"))
+        return None if entry is None else entry.time_range
 
 
 def _known(label: str, lowest: float, highest: float) -> str:

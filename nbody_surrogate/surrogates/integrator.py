@@ -12,11 +12,10 @@ from typing import Any, final
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
-from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.segment import Carry, Frames, Limits, Problem, Tick
@@ -30,6 +29,8 @@ from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.compiled_step import compiled_step
+from nbody_surrogate.surrogates.options import SurrogateOptions
+from nbody_surrogate.surrogates.places import weights_folder
 from nbody_surrogate.surrogates.streaming import (
     CACHE,
     HeldStreaming,
@@ -44,24 +45,6 @@ __all__ = ["SurrogateIntegrator", "SurrogateOptions"]
 
 SHARE = 1 << 22
 """Pairs of all trajectories times features of the widest layer, from where a thread pays."""
-
-
-class SurrogateOptions(IntegratorOptions):
-    """Options of every surrogate."""
-
-    weights: str | None = Field(
-        default=None, description="a folder, or the name of shipped weights; default: the first"
-    )
-    device: str = Field(default="auto", description="auto, cpu, cuda or mps")
-    dtype: str | None = Field(default=None, description="default: that of the weights")
-    warm_up: str = Field(default="dop853", description="makes the first frames where needed")
-    threads: int | None = Field(
-        default=None, ge=1, description="of torch, on the CPU; default: as many as pay"
-    )
-    compile: bool = Field(
-        default=False,
-        description="by torch.compile, for each shape: a minute or less once, then faster frames",
-    )
 
 
 @final
@@ -146,7 +129,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if shipped and chosen not in shipped and not Path(chosen).is_dir():
             known = ", ".join(shipped)
             raise InputError(f"`weights` must be {known} or a folder, got {chosen!r}")
-        return load_weights(shipped.get(chosen, chosen), self.name, cls)
+        return load_weights(shipped.get(chosen) or weights_folder(chosen), self.name, cls)
 
     @property
     def description(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +10,14 @@ from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning, PluginError
-from nbody_surrogate.files.limits import EVALUATION
-from nbody_surrogate.files.untrusted import read_bounded
+from nbody_surrogate.errors import NBodyWarning, PluginError
 from nbody_surrogate.registry.registry import surrogate_class, surrogate_classes
+from nbody_surrogate.surrogates.places import (
+    find_place,
+    json_value,
+    refuse_unknown_model,
+    unknown_model,
+)
 from nbody_surrogate.surrogates.weights import load_weights
 
 __all__ = [
@@ -64,7 +67,7 @@ class Model(NamedTuple):
         if not path.is_file():
             return None
         wrong = "it holds no evaluation"
-        return Evaluation(*(_value(path, key, wrong) for key in Evaluation._fields))
+        return Evaluation(*(json_value(path, key, wrong) for key in Evaluation._fields))
 
 
 def shipped_models() -> list[Model]:
@@ -101,30 +104,11 @@ def find_model(name: str, parameter: str = "model") -> Model:
     FileFormatError
         If the folder's `config.json` does not say which surrogate it is of.
     """
+    if (place := find_place(name)) is not None:
+        return Model(*place)
+    refuse_unknown_model(name, parameter)
+    # of packages that keep their weights elsewhere, which are imported to be asked
     shipped = {model.name: model for model in shipped_models()}
     if name in shipped:
         return shipped[name]
-    folder = Path(name)
-    for place in (folder, folder / "weights"):
-        if (place / "config.json").is_file():
-            return Model(name, _surrogate_of(place), place)
-    known = ", ".join(shipped) or "none"
-    raise InputError(
-        f"`{parameter}` {name!r} is neither a model nor a folder of one; there are: {known}"
-    )
-
-
-def _surrogate_of(folder: Path) -> str:
-    path, wrong = folder / "config.json", "it does not say which surrogate it is of"
-    surrogate = _value(path, "surrogate", wrong)
-    if not isinstance(surrogate, str):
-        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}")
-    return surrogate
-
-
-def _value(path: Path, key: str, wrong: str) -> Any:
-    """Read one value of a file of JSON, or say what is wrong with it."""
-    try:
-        return json.loads(read_bounded(path, EVALUATION.largest, links=False))[key]
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        raise FileFormatError(f"{str(path)!r} is damaged: {wrong}") from None
+    raise unknown_model(name, parameter, list(shipped))

@@ -12,8 +12,8 @@ from unittest import SkipTest
 import numpy as np
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.signals import SignalWatch
-from nbody_surrogate.contracts.violations import is_blameless, violation, violation_from
+from nbody_surrogate.contracts.signals import SignalWatch, is_blameless
+from nbody_surrogate.contracts.violations import violation, violation_from
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 
 __all__ = ["AbstractCase", "Check", "ConformanceError", "KnownFailure", "failed", "skip", "title"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import index
 from pathlib import Path
@@ -31,7 +31,7 @@ from nbody_surrogate.viz.scene.shown import common_frames, is_stopped, shown_par
 from nbody_surrogate.viz.scene.system_shapes import scenery_of
 from nbody_surrogate.viz.scene.tracks import Track, finite
 from nbody_surrogate.viz.scene.window import check_display, show
-from nbody_surrogate.viz.scene.writer import kept_rate, kept_size, write
+from nbody_surrogate.viz.scene.writer import Image, kept_rate, kept_size, write
 
 __all__ = ["render"]
 
@@ -52,6 +52,7 @@ def render(
     colouring: str = "auto",
     inset: bool | None = None,
     overwrite: bool = False,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Path | None:
     """Draw a trajectory in 3D: a picture of one frame, a movie of all, a page, or a window.
 
@@ -94,6 +95,8 @@ def render(
         movies only.
     overwrite : bool
         Whether to replace a file that is there already.
+    progress : callable, optional
+        Told the frames that are drawn by now and their number, of a picture or a movie.
 
     Returns
     -------
@@ -154,9 +157,19 @@ def render(
         if path is None:
             show(scene, shots, fps)
         else:
-            images = (scene.image(frame, camera) for frame, camera in shots)
+            images = _told((scene.image(*shot) for shot in shots), len(shots), progress)
             write(path, images, len(shots), fps, overwrite, called)
     return path
+
+
+def _told(
+    images: Iterator[Image], total: int, progress: Callable[[int, int], object] | None
+) -> Iterator[Image]:
+    """Pass images on, and tell how many there are by now."""
+    for done, image in enumerate(images, 1):
+        yield image
+        if progress is not None:  # it is written by now, which takes as long as to draw it
+            progress(done, total)
 
 
 def _shots(

@@ -31,6 +31,17 @@ def test_help_lists_every_option(command):
         assert command in good("--help")
 
 
+def test_the_options_of_run_are_grouped():
+    printed = good("run", "--help")
+    heads = [line for line in printed.splitlines() if line.startswith("\u256d\u2500 ")]
+    named = [head.strip("\u256d\u256e\u2500 ") for head in heads]
+    groups = ["System and start", "Method and reference", "Machine and model", "Guard"]
+    assert named[:5] == [*groups, "Files and output"]
+    parts = dict(zip(named, printed.split("\u256d\u2500 ")[1:], strict=True))
+    assert "--reference-rtol" in parts["Method and reference"]
+    assert "--quiet" in parts["Files and output"]
+
+
 def run_python(source, cwd):
     return subprocess.run(
         [sys.executable, "-c", source], cwd=cwd, capture_output=True, text=True, check=False

@@ -256,13 +256,19 @@ def test_a_label_error_that_there_is_not_is_said_to_be_none():
 
 
 def test_weights_of_ones_own():
-    shutil.copytree(SET.shipped_weights["set"], "mine")
-    found = [
-        good_json("--integrator", "set", "-n", 5, "--duration", 0.2, *more, "-o", name)
-        for name, more in (("a.h5", []), ("b.h5", ["--weights", "mine"]))
-    ]
-    assert found[0]["methods"][0]["weights_hash"] == found[1]["methods"][0]["weights_hash"]
-    assert np.array_equal(read_h5md("a.h5").x, read_h5md("b.h5").x)
+    shutil.copytree(SET.shipped_weights["set"], "mine/weights")
+    short = ["-n", 5, "--duration", 0.2, "--no-reference"]
+    named = (
+        ("a.h5", ["--integrator", "set"]),
+        ("b.h5", ["--integrator", "set", "--weights", "mine/weights"]),
+        ("c.h5", ["--integrator", "set", "--weights", "mine"]),  # the folder of a training
+        ("d.h5", ["--integrator", "mine"]),
+    )
+    found = [good_json(*short, *more, "-o", name)["methods"][0] for name, more in named]
+    assert {each["integrator"] for each in found} == {"set"}
+    assert len({each["weights_hash"] for each in found}) == 1
+    for name, _ in named[1:]:
+        assert np.array_equal(read_h5md("a.h5").x, read_h5md(name).x)
 
 
 # Where a run starts from

@@ -88,8 +88,8 @@ MISUSES = [
     ([*SET_5, "--weights", "taken.h5"], ["`weights`", "'taken.h5'"]),
     (["--verify", "--rtol", "1e-10"], ["`rtol`", "`verify`", "at least 3e-10", "got 1e-10"]),
     (
-        ["--verify", "--integrator", "leapfrog", "--rtol", "1e-12"],
-        ["`rtol`", "`verify`", "at least 3e-12", "got 1e-12"],
+        ["--verify", "--integrator", "leapfrog", "--reference-rtol", "1e-12"],
+        ["`reference_rtol`", "`verify`", "at least 3e-12", "got 1e-12"],
     ),
     (
         ["--verify", "--no-reference", "--rtol", "1e-12"],

@@ -21,7 +21,7 @@ from nbody_surrogate.registry.registry import register_system
     [
         (["--rtol", "1e-6", "--atol", "1e-7"], 0, {"rtol": 1e-6, "atol": 1e-7}),
         (["--integrator", "leapfrog", "--substeps", "3"], 0, {"substeps": 3}),
-        (["--integrator", "leapfrog", "--rtol", "1e-7"], 1, {"rtol": 1e-7}),
+        (["--integrator", "leapfrog", "--reference-rtol", "1e-7"], 1, {"rtol": 1e-7}),
         (["--integrator", "set", "-n", "5", "--dtype", "float64"], 0, {"dtype": "float64"}),
         (["--integrator", "set", "-n", "5", "--device", "cpu"], 0, {"device": "cpu"}),
         (["--integrator", "leapfrog", "--reference", "rk45"], 1, {"integrator": "rk45"}),

@@ -85,7 +85,7 @@ def test_a_reference_that_failed_is_exit_code_1():
 
 
 def test_a_guard_that_cannot_keep_its_budget_fails():
-    loose = ("--reference", "rk45", "--rtol", 0.1, "--atol", 0.1)
+    loose = ("--reference", "rk45", "--reference-rtol", 0.1, "--reference-atol", 0.1)
     arguments = ("run", "-n", 6, "--seed", 3, *COARSE, "--guard", "fallback")
     printed, line = failing(*arguments, *loose, "-o", "f.h5")
     assert "trajectory 0 did not keep its budget: it lost 1.9 of the scale of its energy" in line

@@ -16,8 +16,9 @@ LOOSE = {"rtol": 0.1, "atol": 0.1}
 def guarded(policy="fallback", reference="rk45", options=LOOSE, trajectories=3, **more):
     """Run a method that is too coarse, under a guard with a reference."""
     thresholds = {key: more.pop(key) for key in ("energy", "momentum") if key in more}
-    solver = make_integrator(reference, **options)
-    guard = Guard(policy, reference=solver, angular_momentum=np.inf, **thresholds)
+    if policy == "fallback":
+        thresholds["reference"] = make_integrator(reference, **options)
+    guard = Guard(policy, angular_momentum=np.inf, **thresholds)
     system = make_system("charged")
     state, particles = system.sample(3, 6, trajectories)
     method = make_integrator("leapfrog", substeps=1, segment=5)

@@ -25,7 +25,9 @@ from guarded_runs import (
 )
 from nbody_surrogate import (
     Guard,
+    InputError,
     NBodyWarning,
+    make_integrator,
     read_h5md,
     simulate,
 )
@@ -182,3 +184,35 @@ def test_the_closest_pair_and_the_fastest_particle():
     np.testing.assert_allclose(closest_pair(x), near, rtol=1e-14)
     np.testing.assert_allclose(fastest(v), np.sqrt((v**2).sum(3)).max(2), rtol=1e-14)
     assert closest_pair(x[:, :, :1]).tolist() == [[math.inf] * 3] * 2
+
+
+# What a guard is told
+
+
+@pytest.mark.parametrize("policy", ["warn", "stop"])
+@pytest.mark.parametrize("reference", ["leapfrog", Uniform()])
+def test_a_reference_that_replays_nothing_is_refused(policy, reference):
+    words = f"`reference` of the guard goes with policy 'fallback' only: '{policy}'"
+    with pytest.raises(InputError, match=words):
+        Guard(policy, reference=reference)
+
+
+@pytest.mark.parametrize(
+    ("misspelt", "meant"),
+    [
+        ("enrgy", "energy"),
+        ("momentun", "momentum"),
+        ("referense", "reference"),
+        ("nonsense", None),
+        ("Closest", "closest"),
+    ],
+)
+def test_an_unknown_threshold_is_refused_and_the_near_one_named(misspelt, meant):
+    with pytest.raises(InputError, match=f"`{misspelt}` is not a parameter of the guard") as caught:
+        Guard("fallback", **{misspelt: 1.0})
+    assert (f"did you mean `{meant}`?" in str(caught.value)) == (meant is not None)
+
+
+def test_an_unknown_option_of_a_method_is_refused_and_the_near_one_named():
+    with pytest.raises(InputError, match=r"integrator 'dop853'.*did you mean `rtol`"):
+        make_integrator("dop853", rtoll=1e-6)

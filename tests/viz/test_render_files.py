@@ -147,8 +147,17 @@ def test_a_movie_shows_every_frame(tmp_path: Path, name: str) -> None:
     imageio = pytest.importorskip("imageio.v2")
     run = trajectory(frames=5)
     odd = pytest.warns(NBodyWarning, match="even sizes: it is 162 x 122 pixels, not 161 x 121")
+    told: list[tuple[int, int]] = []
     with odd if name == "p.mp4" else nullcontext():
-        path = render(moved(run), tmp_path / name, reference=run, window_size=(161, 121), fps=10)
+        path = render(
+            moved(run),
+            tmp_path / name,
+            reference=run,
+            window_size=(161, 121),
+            fps=10,
+            progress=lambda *now: told.append(now),
+        )
+    assert told == [(done, 5) for done in range(1, 6)]
     images = [np.asarray(image)[..., :3].astype(int) for image in imageio.mimread(path)]
     size = (162, 122) if name == "p.mp4" else (161, 121)
     assert [image.shape for image in images] == [(size[1], size[0], 3)] * 5

@@ -59,16 +59,36 @@ written once they have reached the operating system: a kill loses none, a power 
 What is not written yet reads as zeros; `read_h5md` leaves it out.
 """
 
-from nbody_surrogate.files.atomic import part_path
-from nbody_surrogate.formats.h5md.layout import MAX_BYTES
-from nbody_surrogate.formats.h5md.origin import FileOrigin, read_origin
-from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
-from nbody_surrogate.formats.h5md.run_path import (
-    check_disk_space,
-    check_output_path,
-    held_output,
-)
-from nbody_surrogate.formats.h5md.writer import H5MDWriter
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nbody_surrogate.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from nbody_surrogate.files.atomic import part_path
+    from nbody_surrogate.formats.h5md.layout import MAX_BYTES
+    from nbody_surrogate.formats.h5md.origin import FileOrigin, read_origin
+    from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
+    from nbody_surrogate.formats.h5md.run_path import (
+        check_disk_space,
+        check_output_path,
+        held_output,
+    )
+    from nbody_surrogate.formats.h5md.writer import H5MDWriter
+else:  # whether a run can be written is asked before all that writes it is loaded
+    HERE = "nbody_surrogate.formats.h5md"
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "nbody_surrogate.files.atomic": ["part_path"],
+            f"{HERE}.layout": ["MAX_BYTES"],
+            f"{HERE}.origin": ["FileOrigin", "read_origin"],
+            f"{HERE}.reader": ["H5MDReader", "read_h5md"],
+            f"{HERE}.run_path": ["check_disk_space", "check_output_path", "held_output"],
+            f"{HERE}.writer": ["H5MDWriter"],
+        },
+    )
 
 __all__ = [
     "MAX_BYTES",

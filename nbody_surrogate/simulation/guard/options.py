@@ -63,14 +63,15 @@ class Guard:
         one that fails. ``fallback`` replays the segment by the reference, for the failing
         trajectory alone, refills the history of the method from the replayed frames and goes on.
     reference : str or AbstractIntegrator, optional
-        What replays; by default the solver that is the ground truth for the system.
+        What replays, of policy ``fallback``; by default the solver that is the ground truth for the
+        system.
     **thresholds
         See `Thresholds`.
 
     Raises
     ------
     InputError
-        If the policy or a threshold is wrong, or the reference is a surrogate.
+        If the policy or a threshold is wrong, or the reference is a surrogate or of no use.
     """
 
     def __init__(
@@ -82,12 +83,17 @@ class Guard:
     ) -> None:
         if policy not in POLICIES:
             raise InputError(f"`guard` must be {', '.join(POLICIES)}, got {policy!r}")
+        if reference is not None and policy != "fallback":
+            raise InputError(
+                f"`reference` of the guard goes with policy 'fallback' only: {policy!r} replays "
+                "nothing; leave it out"
+            )
         name = reference.name if isinstance(reference, AbstractIntegrator) else reference
         if name is not None and is_surrogate(name):
             raise InputError(f"`reference` of the guard must be a solver, got {name!r}")
         self.policy: Policy = policy
         self.reference = reference
-        self.thresholds = validated(Thresholds, thresholds, "the guard")
+        self.thresholds = validated(Thresholds, thresholds, "the guard", ("reference",))
 
     def limits(self, method: AbstractIntegrator, system: AbstractSystem) -> Limits:
         """Return the limits that hold: the guard's own, else the method's.

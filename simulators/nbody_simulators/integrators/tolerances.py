@@ -39,7 +39,8 @@ def warn_of_loose_atol(options: ToleranceOptions, problem: Problem, state: State
     if size > 0 and options.atol > max(LOOSER * options.rtol, COARSE) * size:
         warnings.warn(
             f"`atol` of {options.atol:g} is too large for positions of {size:.2g}: their errors "
-            f"are not held within `rtol`; take --atol {options.rtol * size:.1g}",
+            f"are not held within `rtol`; take --atol {options.rtol * size:.1g}, or of a "
+            "reference --reference-atol as small",
             NBodyWarning,
             stacklevel=2,
         )

@@ -1,0 +1,190 @@
+"""What is known beforehand is refused before torch, pyvista and most of SciPy are imported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from commands import MISUSE, bad, good
+from nbody_set.model import SET
+from nbody_surrogate.cli.foresight import check_method
+from nbody_surrogate.surrogates.places import find_place, shipped_places, weights_folder
+from nbody_surrogate.surrogates.trained_models import shipped_models
+from nbody_surrogate.viz.scene import picture_path
+
+HEAVY = ["torch", "pyvista", "vtkmodules", "matplotlib", "scipy.stats", "scipy.ndimage"]
+
+SCRIPT = """
+import json, sys
+
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name in HEAVY:
+            raise RuntimeError(name + " is imported")
+
+HEAVY, COMMANDS = json.loads(sys.argv[1])
+sys.meta_path.insert(0, Wall())
+import contextlib, io
+from nbody_surrogate.cli import main
+found = []
+for words in COMMANDS:
+    said, printed = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stderr(said), contextlib.redirect_stdout(printed):
+        try:
+            main(words)
+        except SystemExit as end:
+            code = end.code
+    found.append([code, said.getvalue(), printed.getvalue()])
+print(json.dumps(found))
+"""
+
+SET_RUN = "run --integrator set "
+REFUSED = {
+    # the card of a model
+    SET_RUN + "--frame-dt 0.2": "`frame_dt` is 0.1 in what set was trained on, got 0.2",
+    SET_RUN + "-p frame_dt=0.2": "`frame_dt` is 0.1",
+    SET_RUN + "--softening 0.2": "`softening` is 0.1",
+    SET_RUN + "--system gravity": "`integrator` set was trained on system 'charged' and 'trap'",
+    SET_RUN + "--weights set-small --softening 0.2": "`softening` is 0.1",
+    SET_RUN + "--weights mine/weights --softening 0.2": "`softening` is 0.1",
+    "run --integrator mine --softening 0.2": "`softening` is 0.1",
+    "run --integrator set-kernel --softening 0.2": "`softening` is 0.1",
+    SET_RUN + "--weights nowhere": "`weights` must be set, set-kernel, set-small or a folder",
+    "run --integrator set-small --weights set": "`weights` 'set' does not go with `integrator`",
+    "run --integrator egnn": "`weights`: surrogate 'egnn' ships none; give a folder",
+    # names
+    "run --integrator sett": "`integrator` 'sett' is unknown",
+    "run --reference sett": "`reference` 'sett' is unknown",
+    "run --system chargd": "`system` 'chargd' is unknown",
+    "compare --integrators sett,rk4": "`integrators` 'sett' is no method",
+    "compare --integrators rk4 --reference sett": "`integrators` 'sett' is no method",
+    "bench --integrators sett": "did you mean 'set'",
+    "models show sett": "did you mean 'set'",
+    "evaluate sett": "`model` 'sett' is neither a model nor a folder",
+    "evaluate taken.h5": "`model` 'taken.h5' is neither a model nor a folder",
+    "dataset generate --preset charged --integrator sett": "`integrator` 'sett' is unknown",
+    "plugins check sett": "`name` 'sett' is unknown",
+    # options and hardware
+    SET_RUN + "--rtol 1e-3": "`rtol` does not apply to integrator 'set'",
+    SET_RUN + "--substeps 3": "`substeps` does not apply to integrator 'set'",
+    SET_RUN + "--dtype float16": "`dtype` must be float32 or float64",
+    SET_RUN + "--device tpu": "`device` 'tpu' is unknown",
+    "evaluate set --device tpu": "`device` 'tpu' is unknown",
+    "evaluate set --trajectories 0": "`trajectories` must be at least 1",
+    "compare --integrators set --device tpu": "`device` 'tpu' is unknown",
+    "bench --device tpu": "`device` 'tpu' is unknown",
+    "bench --clock sun": "`clock` must be one of",
+    "bench --integrators set:3": "this method takes no number",
+    "train recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
+    "study recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
+    SET_RUN + "--guard maybe": "`guard` must be warn, stop, fallback",
+    SET_RUN + "--guard warn --threshold enrgy=1": "did you mean `energy`?",
+    SET_RUN + "--duration nan": "`duration` must be finite",
+    SET_RUN + "-n 0": "`particles` must be at least 1",
+    SET_RUN + "--frames 0": "No such option '--frames'; did you mean --duration",
+    # files
+    SET_RUN + "-o taken.h5": "`output` must not exist yet",
+    SET_RUN + "-o a.hdf": "`output` must name a file ending in .h5",
+    SET_RUN + "-o nowhere/a.h5": "`output` must lie in an existing folder",
+    SET_RUN + "--render a.bmp": "`render` must name a file ending in one of",
+    SET_RUN + "--report a.txt": "`report` must name a file ending in one of",
+    SET_RUN + "--initial none.npz": "`initial` 'none.npz' cannot be read",
+    "evaluate set -o nowhere/a.json": "`output` must lie in an existing folder",
+    "evaluate set --dataset nowhere": "'nowhere' is none",
+    "export none.h5 a.npz": "'none.h5' cannot be read",
+    "export none.h5 a.pdf": "`output` must name a file ending in one of",
+    "report none.h5": "'none.h5' cannot be read",
+    "render none.h5 -o a.png": "'none.h5' cannot be read",
+    "render none.h5 -o a.bmp": "`output` must name a file ending in one of",
+    "compare none.h5 also-none.h5": "'none.h5' cannot be read",
+    "resume none": "'none' cannot be resumed",
+    "train recipe.toml -o new": "`surrogate` of recipe 'recipe.toml': field required",
+    "train none.toml -o new": "`config` 'none.toml'",
+    "train --resume none": "`resume` 'none' holds no training run",
+    "study recipe.toml -o new": "`title` of study 'recipe.toml'",
+    "export run.h5 a.npz --trajectory 5": "`trajectory` must be from 0 to 1, got 5",
+    "render run.h5 -o a.png --trajectory 5": "`trajectory` must be from 0 to 1, got 5",
+}
+
+
+def test_what_is_known_beforehand_is_refused_without_torch(folder):
+    Path("taken.h5").write_text("precious")
+    Path("recipe.toml").write_text("stepz = 3\n")
+    shutil.copytree(SET.shipped_weights["set"], "mine/weights")
+    alone = ["--trajectories", 2, "--duration", 0.1, "-q", "--no-reference", "-o", "run.h5"]
+    good("run", "-n", 2, "--integrator", "leapfrog", *alone)
+    commands = dict(REFUSED)
+    if not torch.cuda.is_available():
+        commands["run --integrator set --device cuda"] = "`device` 'cuda' is not available"
+    before = sorted(map(str, folder.rglob("*")))
+    for words, (code, said, printed) in zip(commands, answers(commands), strict=True):
+        assert commands[words] in said, (words, said)
+        assert code == 2, (words, said)
+        assert printed == "", words
+        assert len(said.splitlines()) == 1, (words, said)
+    assert sorted(map(str, folder.rglob("*"))) == before
+
+
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [
+        (["imageio"], "run --integrator set --render a.mp4"),
+        (["imageio_ffmpeg"], "render run.h5 -o a.gif"),
+    ],
+)
+def test_a_movie_without_its_extra_is_refused_at_once(monkeypatch, missing, command):
+    found = picture_path.find_spec
+    monkeypatch.setattr(
+        picture_path, "find_spec", lambda name: None if name in missing else found(name)
+    )
+    line = bad(MISUSE, *command.split())
+    assert "pip install 'nbody-surrogate[movie]'" in line
+
+
+def answers(commands):
+    """Run commands in one process that has no heavy library; how it ended and what it said."""
+    what = json.dumps([HEAVY, [words.split() for words in commands]])
+    result = subprocess.run(
+        [sys.executable, "-c", SCRIPT, what], capture_output=True, text=True, check=True
+    )
+    return json.loads(result.stdout)
+
+
+# What that rests on
+
+
+def test_built_in_weights_lie_where_they_are_looked_for():
+    known = {(each.name, each.surrogate, each.folder) for each in shipped_places()}
+    assert known == {(each.name, each.surrogate, each.folder) for each in shipped_models()}
+
+
+def test_weights_are_found_by_name_by_folder_and_by_the_folder_of_a_training():
+    shutil.copytree(SET.shipped_weights["set"], "training/weights")
+    assert find_place("set").folder == SET.shipped_weights["set"]
+    for name in ("training", "training/weights"):
+        assert find_place(name)[1:] == ("set", Path("training/weights"))
+        assert weights_folder(name) == Path("training/weights")
+    assert find_place("nowhere") is None
+    assert find_place("n" * 300) is None
+
+
+@pytest.mark.parametrize(
+    ("system", "given"),
+    [
+        ("charged", {"frame_dt": 0.1, "softening": 0.1}),
+        ("charged", {"frame_dt": ".1", "softening": ".1"}),  # text that a system reads as a number
+        ("charged", {"coupling": 1}),
+        ("nbody-surrogate:charged", {}),
+        ("trap", {"frequencies": [0.5, 0.5, 0.5]}),
+        ("trap", {"frequencies": [2, 2, 2]}),  # which is refused when the system is made
+    ],
+)
+@pytest.mark.parametrize("weights", [None, "set", "set-small"])
+def test_what_may_be_right_is_left_to_the_model(system, given, weights):
+    check_method("set", weights, system, given)
