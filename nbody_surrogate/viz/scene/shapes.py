@@ -10,7 +10,19 @@ from jaxtyping import Bool, Float64, Int64
 if TYPE_CHECKING:
     import pyvista as pv
 
-__all__ = ["ball", "dash", "disc", "hoop", "ring", "stamped", "tubes"]
+__all__ = [
+    "arrowhead",
+    "ball",
+    "dash",
+    "dashes",
+    "disc",
+    "hoop",
+    "ring",
+    "segments",
+    "stamped",
+    "tubes",
+    "wedge",
+]
 
 TUBE_SIDES, FEWER_SIDES = 10, 5
 MANY = 100  # particles, beyond which shapes are drawn more coarsely
@@ -52,6 +64,34 @@ def dash() -> pv.PolyData:
     return pv.Plane(i_size=2.2, j_size=0.3, i_resolution=1, j_resolution=1)
 
 
+def dashes() -> pv.PolyData:
+    """Return a flat icon: a short level line in three pieces."""
+    import pyvista as pv
+
+    pieces = [
+        pv.Plane(center=(x, 0, 0), i_size=0.5, j_size=0.3, i_resolution=1, j_resolution=1)
+        for x in (-0.85, 0.0, 0.85)
+    ]
+    joined: pv.PolyData = pv.merge(pieces).extract_surface(algorithm=None)
+    return joined
+
+
+def wedge() -> pv.PolyData:
+    """Return a flat icon: a triangle that points to the right."""
+    import pyvista as pv
+
+    corners = np.array([(0.0, -1.0, 0.0), (1.2, 0.0, 0.0), (0.0, 1.0, 0.0)])
+    return pv.PolyData.from_regular_faces(corners, np.array([[0, 1, 2]]))
+
+
+def arrowhead() -> pv.PolyData:
+    """Return a cone of unit length and radius 0.35 that points along z from the origin."""
+    import pyvista as pv
+
+    cone = pv.Cone(center=(0, 0, 0.5), direction=(0, 0, 1), height=1.0, radius=0.35, resolution=24)
+    return cone.triangulate().compute_normals(split_vertices=True)
+
+
 def stamped(
     template: pv.PolyData,
     centres: Float64[np.ndarray, "N 3"],
@@ -90,6 +130,7 @@ def tubes(
     colours: Float64[np.ndarray, "P N 3"],
     widths: Float64[np.ndarray, "P N"],
     shortest: float,
+    drawn: Bool[np.ndarray, "P N"] | None = None,
 ) -> pv.PolyData:
     """Return one mesh with a tube along each path.
 
@@ -102,10 +143,14 @@ def tubes(
         Radii.
     shortest : float
         Steps no longer than this are skipped: a tube needs a direction.
+    drawn : ndarray, shape (P, N), optional
+        Which points are drawn, of a dashed path; by default all.
     """
     import pyvista as pv
 
     kept = [(n, _drawable(paths[:, n], shortest)) for n in range(paths.shape[1])]
+    if drawn is not None:
+        kept = [(n, piece) for n, index in kept for piece in _pieces(index, drawn[:, n])]
     kept = [(n, index) for n, index in kept if len(index) > 1]
     if not kept:
         return pv.PolyData()
@@ -125,6 +170,45 @@ def tubes(
     sides = TUBE_SIDES if paths.shape[1] <= MANY else FEWER_SIDES
     tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=sides)
     return tube
+
+
+def segments(
+    starts: Float64[np.ndarray, "K 3"],
+    ends: Float64[np.ndarray, "K 3"],
+    colours: Float64[np.ndarray, "K 2 3"],
+    widths: Float64[np.ndarray, " K"],
+) -> pv.PolyData:
+    """Return one mesh with a straight tube for each of K pairs of points, unlike in place.
+
+    Parameters
+    ----------
+    starts, ends : ndarray, shape (K, 3)
+    colours : ndarray, shape (K, 2, 3)
+        At both ends.
+    widths : ndarray, shape (K,)
+        Radii.
+    """
+    import pyvista as pv
+
+    k = len(starts)
+    if not k:
+        return pv.PolyData()
+    lines = np.stack([np.full(k, 2), 2 * np.arange(k), 2 * np.arange(k) + 1], axis=1)
+    mesh = pv.PolyData(np.stack([starts, ends], axis=1).reshape(-1, 3), lines=lines.ravel())
+    mesh.point_data["width"] = np.repeat(widths, 2)
+    mesh.point_data["rgb"] = _bytes(colours.reshape(-1, 3))
+    sides = TUBE_SIDES if k <= MANY else FEWER_SIDES
+    tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=sides)
+    return tube
+
+
+def _pieces(
+    index: Int64[np.ndarray, " K"], drawn: Bool[np.ndarray, " P"]
+) -> list[Int64[np.ndarray, " J"]]:
+    """Return the stretches of a path's points in which all are drawn."""
+    on = drawn[index]
+    changes = np.flatnonzero(np.diff(on)) + 1
+    return [piece for piece in np.split(index, changes) if len(piece) and drawn[piece[0]]]
 
 
 def _drawable(path: Float64[np.ndarray, "P 3"], shortest: float) -> Int64[np.ndarray, " K"]:

@@ -18,7 +18,16 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
+from nbody_surrogate.contracts import (
+    Arrow,
+    Curve,
+    Draw,
+    FieldLaw,
+    ForceLaws,
+    Particles,
+    State,
+    SystemSpec,
+)
 
 __all__ = ["Penning", "PenningSpec"]
 
@@ -82,3 +91,39 @@ class Penning(AbstractLawSystem[PenningSpec]):
         v = isotropic(rng, n, dimensions)
         charges = uniform(rng, self.spec.charge_range, n)
         return Draw(x, v, charges, uniform(rng, self.spec.mass_range, n))
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Arrow | Curve, ...]:
+        shapes: list[Arrow | Curve] = []
+        d = _half_height(state)
+        if self.spec.magnetic_field:
+            along = np.array([0.0, 0.0, np.copysign(1.3 * d, self.spec.magnetic_field)])
+            shapes.append(Arrow(-along, along, "magnetic field"))
+        if self.spec.quadrupole:
+            shapes += _electrodes(d, state.x.shape[2] == 2)
+        return tuple(shapes)
+
+
+def _half_height(state: State) -> float:
+    """Return d, for which all starts are between the electrodes |z^2 - (x^2 + y^2) / 2| = d^2."""
+    x = state.x[0]
+    squared = 0.5 * (x[:, :2] ** 2).sum(axis=1).max(initial=0.0)
+    if x.shape[1] == 3:
+        squared = max(squared, (x[:, 2] ** 2).max(initial=0.0))
+    return float(np.sqrt(squared)) or 1.0
+
+
+def _electrodes(d: float, flat: bool) -> list[Curve]:
+    """Return where ideal electrodes may stand: the ring's waist, and both caps in section."""
+    angle = np.linspace(0.0, 2.0 * np.pi, 97)
+    waist = np.sqrt(2.0) * d * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    curves = [Curve(waist, "electrodes")]
+    if flat:
+        return curves
+    rho = np.linspace(-1.2 * d, 1.2 * d, 49)
+    height, zero = np.sqrt(d * d + 0.5 * rho * rho), np.zeros_like(rho)
+    for z in (height, -height):
+        curves += [
+            Curve(np.stack([rho, zero, z], axis=1)),
+            Curve(np.stack([zero, rho, z], axis=1)),
+        ]
+    return curves
