@@ -30,6 +30,7 @@ from nbody_surrogate.viz.scene.viewpoint import Viewpoint, viewpoint_of
 __all__ = ["VIEW_ANGLE", "Around", "Camera", "all_around", "moving_cameras", "still_camera"]
 
 NEAREST = 0.6  # of the usual distance: one particle alone does not fill the picture
+TRIED = 9  # frames of a movie at which rectangles are compared
 STEADY = 1.4  # how much farther off a camera may stand that need not move at all
 
 
@@ -79,14 +80,24 @@ class Camera:
         """Radius of a ball, where there are n: smaller where many would hide one another."""
         return ball_radius(self.scale, n)
 
-    def sees(
+    def sees(self, points: Float64[np.ndarray, "*axes 3"]) -> Bool[np.ndarray, "*axes"]:
+        """Tell which points are near enough to be drawn."""
+        return self._within(points, KEPT)
+
+    def shows(
         self, points: Float64[np.ndarray, "*axes N 3"], rival: bool = False
     ) -> Bool[np.ndarray, "*axes N"]:
-        """Tell which points of particles are drawn: near enough, and of those that are kept."""
-        limit = (RIVAL_KEPT if rival else KEPT) * self.radius
-        with np.errstate(over="ignore"):
-            near = np.linalg.norm(points - self.anchor, axis=-1) <= limit
+        """Tell which points of the lead's particles, or of the rival's, are drawn.
+
+        They are near enough, and their particles have not run away.
+        """
+        near = self._within(points, RIVAL_KEPT if rival else KEPT)
         return np.asarray(near & self.kept[int(rival)] if self.kept else near)
+
+    def _within(self, points: np.ndarray, radii: float) -> Bool[np.ndarray, "*axes"]:
+        with np.errstate(over="ignore", invalid="ignore"):
+            away = np.abs(points - self.anchor) / self.radius  # first: squares may overflow
+            return np.asarray(np.linalg.norm(away, axis=-1) <= radii)
 
 
 def still_camera(
@@ -244,7 +255,8 @@ def _middles(
 ) -> Float64[np.ndarray, "F 3"]:
     """Return what to look at: with it, what is shown is in the middle of the free rectangle.
 
-    All frames have one of the rectangles, that which lets the camera stand nearest.
+    All frames have one of the rectangles: one that lets the camera stand near, and is not far from
+    the picture's middle.
     """
     rooms = view.rooms()
     needs = np.empty((len(rooms), len(facings), 4))
@@ -254,12 +266,16 @@ def _middles(
     needs = np.where(np.isfinite(needs), needs, 0.0)  # of frames with nothing to show
     if still:
         needs = np.broadcast_to(needs.max(axis=1, keepdims=True), needs.shape)
+    some = np.unique(np.linspace(0, len(facings) - 1, min(len(facings), TRIED)).astype(int))
     best, shifts = np.inf, np.zeros((len(facings), 2))
     for room, need in zip(rooms, needs, strict=True):
-        found = [room.middle(each, float(low)) for each, low in zip(need, least, strict=True)]
-        farness = float(np.mean([distance for _, distance in found]))
-        if farness < best:
-            best, shifts = farness, np.array([shift for shift, _ in found])
+        found = np.array([room.middle(n, float(low)) for n, low in zip(need, least, strict=True)])
+        across = np.einsum("fk,fkd->fd", found, np.array(facings)[:, :2])
+        centres = following.centres + across
+        farness = [max(view.distance(shown[k], centres[k], facings[k]), least[k]) for k in some]
+        cost = float(np.mean(farness)) * (1 + room.aside)
+        if cost < best:
+            best, shifts = cost, found
     if len(facings) > 1 and not still:
         shifts = gaussian_filter1d(shifts, _width(len(shifts)), 0, mode="nearest")
     across = np.einsum("fk,fkd->fd", shifts, np.array(facings)[:, :2])

@@ -47,9 +47,12 @@ class Room:
     ----------
     slopes : ndarray, shape (4,)
         Of its right, left, top and bottom, to the line of sight; positive.
+    aside : float
+        How far its middle is from the picture's, in shares of half the picture.
     """
 
     slopes: Float64[np.ndarray, "4"]
+    aside: float
 
     def needs(self, balls: Balls, seen: Float64[np.ndarray, "3 P"]) -> Float64[np.ndarray, "4"]:
         """Return the distances at which all balls are inside each of the four planes."""
@@ -64,8 +67,8 @@ class Room:
 
     def middle(
         self, needs: Float64[np.ndarray, "4"], least: float
-    ) -> tuple[Float64[np.ndarray, "2"], float]:
-        """Return how far to move, right and up, to have the balls in the middle, and how far off.
+    ) -> Float64[np.ndarray, "2"]:
+        """Return how far to move, right and up, to have the balls in the middle.
 
         Parameters
         ----------
@@ -76,7 +79,7 @@ class Room:
         outer, inner = needs[::2], needs[1::2]  # right and top; left and bottom
         s, r = self.slopes[::2], self.slopes[1::2]
         distance = float(max(((s * outer + r * inner) / (s + r)).max(), least))
-        return (s * (outer - distance) + r * (distance - inner)) / 2, distance
+        return np.asarray((s * (outer - distance) + r * (distance - inner)) / 2)
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,11 @@ class View:
         return float(radius * max(1.0, 1 / self.aspect) / np.sin(np.radians(VIEW_ANGLE / 2)))
 
     def rooms(self) -> list[Room]:
-        """Return rectangles free of words: each corner is left beside, or above or below it."""
-        found = {}
+        """Return the whole picture, and rectangles free of words.
+
+        In these each corner is left beside it, or above or below it.
+        """
+        found = {(EDGE,) * 4: Room(EDGE * np.repeat(self._slopes, 2), 0.0)}
         for beside in product((True, False), repeat=len(self.corners)):
             covered = [0.0, 0.0, 0.0, 0.0]  # of the right, the left, the top and the bottom
             for corner, aside in zip(self.corners, beside, strict=True):
@@ -116,8 +122,9 @@ class View:
                 covered[side] = max(covered[side], share + CLEAR)
             shares = np.minimum(EDGE, 1 - 2 * np.array(covered))
             if (shares > 0).all():  # words do not reach beyond the middle
-                found[tuple(shares)] = Room(np.repeat(self._slopes, 2) * shares)
-        return list(found.values()) or [Room(EDGE * np.repeat(self._slopes, 2))]
+                aside = np.abs(shares[::2] - shares[1::2]).sum() / 2
+                found[tuple(shares)] = Room(np.repeat(self._slopes, 2) * shares, float(aside))
+        return list(found.values())
 
     def distance(
         self, balls: Balls, centre: Float64[np.ndarray, "3"], facing: Float64[np.ndarray, "3 3"]

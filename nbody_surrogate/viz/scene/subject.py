@@ -17,6 +17,7 @@ SHARE = 90.0  # percent of the particles that set the scale; a cloud loses some 
 REACH = 1.6  # how many times farther out the scale may go to hold the candidate too
 KEPT = 8.0  # how many radii from the centre a particle may be; farther off it is let go
 RIVAL_KEPT = 2.5  # of a candidate, which may be wrong by any distance
+LANDMARK = 1.8  # how many radii from the centre a landmark may be
 RING = 1.4 * 1.09  # radius of a ring, over that of its ball, with half its own thickness
 TRAIL = 0.42  # radius of a trail, over that of its ball, where it is widest
 BALL = 0.036  # radius of a ball over that of the cloud: 30 of them are seen, and seldom touch
@@ -49,7 +50,7 @@ class Subject:
         That are shown, F of them.
     following : Following
     landmarks : Balls, optional
-        What stands still and must be in sight too.
+        What stands still and must be in sight too, unless it is far from the particles.
     """
 
     def __init__(
@@ -79,12 +80,19 @@ class Subject:
     def balls(self, number: int, scale: float) -> Balls:
         """Return what is drawn in one of the frames, with balls for a scale."""
         ball = ball_radius(scale, len(self._tracks[0].sizes))
-        parts = [] if self._landmarks is None else [self._landmarks]
+        parts = [] if self._landmarks is None else [self._near_landmarks(number)]
         parts += [
             self._of(track, number, ball, kept[number], rival=position > 0)
             for position, (track, kept) in enumerate(zip(self._tracks, self._kept, strict=True))
         ]
         return Balls(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+
+    def _near_landmarks(self, number: int) -> Balls:
+        """Return landmarks near enough not to make particles small."""
+        centre, radius = self._following.centres[number], self._following.radii[number]
+        points, radii = self._landmarks or Balls(np.empty((0, 3)), np.empty(0))
+        near = np.linalg.norm(points - centre, axis=1) <= LANDMARK * radius
+        return Balls(points[near], radii[near])
 
     def _of(
         self, track: Track, number: int, ball: float, kept: Bool[np.ndarray, " N"], rival: bool
@@ -98,15 +106,18 @@ class Subject:
         radii = np.concatenate([np.broadcast_to(TRAIL * sizes, path.shape[:2]), here[None]])
         points = np.concatenate([path, track.x[None, frame, kept]])
         limit = (RIVAL_KEPT if rival else KEPT) * radius
-        near = finite(points) & (np.linalg.norm(points - centre, axis=2) <= limit)
+        with np.errstate(over="ignore", invalid="ignore"):
+            near = finite(points) & (np.linalg.norm(points - centre, axis=2) <= limit)
         return Balls(points[near], radii[near])
 
 
 def _near(
     x: Float64[np.ndarray, "F N 3"], following: Following, limit: float
 ) -> Bool[np.ndarray, "F N"]:
-    gone = np.linalg.norm(x - following.centres[:, None], axis=2) > limit * following.radii[:, None]
-    return np.asarray(~gone)  # NaN is no place at all, and drawn nowhere
+    with np.errstate(over="ignore"):
+        away = np.abs(x - following.centres[:, None]) / following.radii[:, None, None]
+        # NaN is no place at all: it is drawn nowhere, and its particle where it has one
+        return np.asarray(~(np.linalg.norm(away, axis=2) > limit))
 
 
 def ball_radius(scale: float, n: int) -> float:
