@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from nbody_surrogate.viz.scene.framing import VIEW_ANGLE, Balls, View, seen_from
+from nbody_surrogate.viz.scene.framing import VIEW_ANGLE, Balls, Room, View, room_needs
 from nbody_surrogate.viz.scene.subject import (
     KEPT,
     RIVAL_KEPT,
@@ -30,8 +30,8 @@ from nbody_surrogate.viz.scene.viewpoint import Viewpoint, viewpoint_of
 __all__ = ["VIEW_ANGLE", "Around", "Camera", "all_around", "moving_cameras", "still_camera"]
 
 NEAREST = 0.6  # of the usual distance: one particle alone does not fill the picture
-TRIED = 9  # frames of a movie at which rectangles are compared
-STEADY = 1.4  # how much farther off a camera may stand that need not move at all
+TRIED, SAMPLES = 3, 9  # rectangles that are compared, and at how many frames of a movie
+STEADY = 1.6  # how much farther off than needed a camera may be that does not move at all
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def moving_cameras(
         takes.append(_filmed(subject, following, facings, view, still=following is steady))
     still, moved = ([camera.distance for camera in take] for take in takes)
     same = all(map(np.array_equal, *([camera.kept for camera in take] for take in takes)))
-    return takes[0] if same and still[0] <= STEADY * np.median(moved) else takes[1]
+    return takes[0] if same and still[0] <= STEADY * min(moved) else takes[1]
 
 
 class Around(NamedTuple):
@@ -259,27 +259,41 @@ def _middles(
     the picture's middle.
     """
     rooms = view.rooms()
-    needs = np.empty((len(rooms), len(facings), 4))
-    for k, (balls, facing) in enumerate(zip(shown, facings, strict=True)):
-        seen = seen_from(balls, following.centres[k], facing)
-        needs[:, k] = [room.needs(balls, seen) for room in rooms]
-    needs = np.where(np.isfinite(needs), needs, 0.0)  # of frames with nothing to show
+    needs = np.stack(
+        [
+            room_needs(rooms, balls, centre, facing)
+            for balls, centre, facing in zip(shown, following.centres, facings, strict=True)
+        ],
+        axis=1,
+    )
     if still:
         needs = np.broadcast_to(needs.max(axis=1, keepdims=True), needs.shape)
-    some = np.unique(np.linspace(0, len(facings) - 1, min(len(facings), TRIED)).astype(int))
-    best, shifts = np.inf, np.zeros((len(facings), 2))
-    for room, need in zip(rooms, needs, strict=True):
-        found = np.array([room.middle(n, float(low)) for n, low in zip(need, least, strict=True)])
-        across = np.einsum("fk,fkd->fd", found, np.array(facings)[:, :2])
-        centres = following.centres + across
+    placings = [_placing(room, need, least) for room, need in zip(rooms, needs, strict=True)]
+    # What words leave is no rectangle: the balls may need less of it than a whole one. So the best
+    # of them are compared by how far the camera has to be in fact, with that around the words.
+    order = np.argsort([cost for _, cost in placings])[:TRIED]
+    some = np.unique(np.linspace(0, len(facings) - 1, min(len(facings), SAMPLES)).astype(int))
+    best, shifts = np.inf, placings[0][0]
+    for number in {0, *order.tolist()}:
+        shift = placings[number][0]
+        centres = following.centres + np.einsum("fk,fkd->fd", shift, np.array(facings)[:, :2])
         farness = [max(view.distance(shown[k], centres[k], facings[k]), least[k]) for k in some]
-        cost = float(np.mean(farness)) * (1 + room.aside)
+        cost = float(np.mean(farness)) * (1 + rooms[number].aside)
         if cost < best:
-            best, shifts = cost, found
+            best, shifts = cost, shift
     if len(facings) > 1 and not still:
         shifts = gaussian_filter1d(shifts, _width(len(shifts)), 0, mode="nearest")
     across = np.einsum("fk,fkd->fd", shifts, np.array(facings)[:, :2])
     return np.asarray(following.centres + across)
+
+
+def _placing(
+    room: Room, needs: Float64[np.ndarray, "F 4"], least: Float64[np.ndarray, " F"]
+) -> tuple[Float64[np.ndarray, "F 2"], float]:
+    """Return how far to move in each frame to be in a room's middle, and what that costs."""
+    found = [room.middle(need, float(low)) for need, low in zip(needs, least, strict=True)]
+    farness = float(np.mean([distance for _, distance in found]))
+    return np.array([shift for shift, _ in found]), farness * (1 + room.aside)
 
 
 def _width(frames: int) -> float:

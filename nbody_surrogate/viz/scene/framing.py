@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-__all__ = ["VIEW_ANGLE", "Balls", "Corner", "Room", "View"]
+__all__ = ["VIEW_ANGLE", "Balls", "Corner", "Room", "View", "room_needs", "seen_from"]
 
 VIEW_ANGLE = 40.0  # degrees, from bottom to top: of a lens that neither flattens nor distorts
-EDGE = 0.97  # share of the picture, from its middle, in which balls are: they do not touch its edge
+EDGE = 0.95  # share of the picture, from its middle, in which balls are: they do not touch its edge
 CLEAR = 0.008  # share of the picture between words and balls
 
 
@@ -54,32 +54,22 @@ class Room:
     slopes: Float64[np.ndarray, "4"]
     aside: float
 
-    def needs(self, balls: Balls, seen: Float64[np.ndarray, "3 P"]) -> Float64[np.ndarray, "4"]:
-        """Return the distances at which all balls are inside each of the four planes."""
-        return np.array(
-            [
-                _least(across, seen[2], balls.radii, slope).max(initial=-np.inf)
-                for across, slope in zip(
-                    (seen[0], -seen[0], seen[1], -seen[1]), self.slopes, strict=True
-                )
-            ]
-        )
-
     def middle(
         self, needs: Float64[np.ndarray, "4"], least: float
-    ) -> Float64[np.ndarray, "2"]:
-        """Return how far to move, right and up, to have the balls in the middle.
+    ) -> tuple[Float64[np.ndarray, "2"], float]:
+        """Return how far to move, right and up, to have the balls in the middle, and how far off.
 
         Parameters
         ----------
         needs : ndarray, shape (4,)
+            As from `room_needs`.
         least : float
             The camera is not nearer than this.
         """
         outer, inner = needs[::2], needs[1::2]  # right and top; left and bottom
         s, r = self.slopes[::2], self.slopes[1::2]
         distance = float(max(((s * outer + r * inner) / (s + r)).max(), least))
-        return np.asarray((s * (outer - distance) + r * (distance - inner)) / 2)
+        return (s * (outer - distance) + r * (distance - inner)) / 2, distance
 
 
 @dataclass(frozen=True)
@@ -163,6 +153,24 @@ def seen_from(
 ) -> Float64[np.ndarray, "3 P"]:
     """Return how far to the right, up and towards the camera the centres of balls are."""
     return np.asarray(facing @ (balls.centres - centre).T)
+
+
+def room_needs(
+    rooms: Sequence[Room],
+    balls: Balls,
+    centre: Float64[np.ndarray, "3"],
+    facing: Float64[np.ndarray, "3 3"],
+) -> Float64[np.ndarray, "R 4"]:
+    """Return the distances at which all balls are inside each of the planes of R rooms."""
+    slopes = np.array([room.slopes for room in rooms])
+    needs = np.zeros_like(slopes)
+    if len(balls.radii):
+        x, y, towards = seen_from(balls, centre, facing)
+        for side, across in enumerate((x, -x, y, -y)):
+            for slope in np.unique(slopes[:, side]):  # rooms share most of their sides
+                least = _least(across, towards, balls.radii, float(slope)).max()
+                needs[slopes[:, side] == slope, side] = least
+    return needs
 
 
 def _least(across: np.ndarray, towards: np.ndarray, radii: np.ndarray, slope: float) -> np.ndarray:
