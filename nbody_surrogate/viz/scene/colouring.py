@@ -38,7 +38,7 @@ class Scale(NamedTuple):
     ramp : Ramp
     varies : bool
         Whether values change in the course of time.
-    rows : sequence of (Colour or None, str)
+    rows : sequence of (tuple of Colour, str)
         What the legend says in the place of a bar.
     """
 
@@ -50,7 +50,7 @@ class Scale(NamedTuple):
     logarithmic: bool
     ramp: Ramp
     varies: bool = True
-    rows: Sequence[tuple[Colour | None, str]] = ()
+    rows: Sequence[tuple[tuple[Colour, ...], str]] = ()
 
     def colours(self, frame: int, rival: bool = False) -> Float64[np.ndarray, "N 3"]:
         """Return the colours at a frame; what is not finite is at the upper end."""
@@ -64,7 +64,8 @@ class Scale(NamedTuple):
         if self.varies:
             return self.ramp.at(between_frames(share, subframes))
         points = (len(share) - 1) * subframes + 1
-        return np.broadcast_to(self.ramp.at(share[-1]), (points, share.shape[1], 3))
+        same: np.ndarray = np.broadcast_to(self.ramp.at(share[-1]), (points, share.shape[1], 3))
+        return same
 
     def _of(self, rival: bool) -> Float64[np.ndarray, "T N"]:
         return self.rival if rival else self.values
@@ -74,7 +75,8 @@ class Scale(NamedTuple):
         value, low, high = (np.asarray(each) for each in (values, self.low, self.high))
         if self.logarithmic:
             value, low, high = (np.log10(np.maximum(each, 1e-300)) for each in (value, low, high))
-        return np.clip(np.nan_to_num((value - low) / (high - low), nan=1.0), 0.0, 1.0)
+        share = (value - low) / (high - low)
+        return np.asarray(np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0))
 
 
 def between_frames(

@@ -26,7 +26,7 @@ class Constants(NamedTuple):
         What the ends of the ramp stand for.
     logarithmic : bool
     ramp : Ramp
-    rows : tuple of (Colour or None, str)
+    rows : tuple of (tuple of Colour, str)
         What the legend says, where a few words are enough; else there is a bar.
     """
 
@@ -36,7 +36,7 @@ class Constants(NamedTuple):
     high: float
     logarithmic: bool
     ramp: Ramp
-    rows: tuple[tuple[Colour | None, str], ...] = ()
+    rows: tuple[tuple[tuple[Colour, ...], str], ...] = ()
 
     def colours(self) -> Float64[np.ndarray, "N 3"]:
         """Return the colours of the particles."""
@@ -88,7 +88,7 @@ def _charges(charges: Float64[np.ndarray, " N"], palette: Palette) -> Constants:
         (palette.negative, "negative charge", (charges < 0).any()),
         (palette.neutral, "no charge", (charges == 0).any()),
     )
-    rows = tuple((colour, words) for colour, words, some in kinds if some)
+    rows = tuple(((colour,), words) for colour, words, some in kinds if some)
     unequal = bool(len(strengths)) and np.ptp(strengths) > 1e-9 * high
     # without the other sign, half of a bar would be of charges that nobody has
     low = 0.0 if unequal and not (charges < 0).any() else -high
@@ -115,7 +115,7 @@ def _masses(masses: Float64[np.ndarray, " N"], palette: Palette) -> Constants:
     low, high = float(masses.min()), float(masses.max())
     if low == high:
         grey = Ramp.even(palette.neutral, palette.neutral)
-        rows = ((palette.neutral, f"mass {low:.3g}"),)
+        rows = (((palette.neutral,), f"mass {low:.3g}"),)
         return Constants("mass", masses, low, low + 1.0, False, grey, rows)
     return Constants("mass", masses, low, high, high > LOGARITHMIC * low, palette.ramp)
 
@@ -123,7 +123,7 @@ def _masses(masses: Float64[np.ndarray, " N"], palette: Palette) -> Constants:
 def _identities(n: int, palette: Palette) -> Constants:
     """Give each particle a colour: unlike ones to a few, by turns of a circle to many."""
     numbers = np.arange(n, dtype=np.float64)
-    words = ((None, "a colour for each particle"),) if n > 1 else ()
+    words = ((palette.several[: min(n, 3)], "a colour for each particle"),)
     if n <= len(palette.several):
         few = palette.several[: max(n, 2)]
         return Constants("particle", numbers, 0.0, len(few) - 1.0, False, Ramp.even(*few), words)

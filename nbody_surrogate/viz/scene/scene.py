@@ -322,28 +322,31 @@ class Scene:
         overlay, palette = self._overlay, self._palette
         x = bottom = MARGIN * self._size[0] + 11 * overlay.unit
         rows = self._legend_rows()
-        for row, (icon, colour, words) in enumerate(reversed(rows)):
+        for row, (icon, colours, words) in enumerate(reversed(rows)):
             y = bottom + 38 * row * overlay.unit
-            overlay.icon(icon, (x, y), colour)
+            for place, colour in enumerate(colours):  # beside each other, in the room of one
+                aside = (place - (len(colours) - 1) / 2) * 9 * overlay.unit
+                size = 1.0 if len(colours) == 1 else 0.5
+                overlay.icon(icon.scale(size), (x + aside, y), colour)
             overlay.text(words, (x + 24 * overlay.unit, y - overlay.unit), 22, palette.faint_ink)
         if not self._scale.rows:
             corner = x - 11 * overlay.unit, bottom + (38 * len(rows) - 12) * overlay.unit
             draw_bar(overlay, self._scale, corner, palette)
 
-    def _legend_rows(self) -> list[tuple[pv.PolyData, Colour, str]]:
+    def _legend_rows(self) -> list[tuple[pv.PolyData, tuple[Colour, ...], str]]:
         """Return icons, colours and words, from above."""
         disc, palette = shapes.disc(), self._palette
-        rows = [(disc, colour or palette.ink, words) for colour, words in self._scale.rows]
-        rows += [(shapes.dash(), palette.scenery, words) for words in words_of(self._scenery)]
+        rows = [(disc, colours, words) for colours, words in self._scale.rows]
+        rows += [(shapes.dash(), (palette.scenery,), words) for words in words_of(self._scenery)]
         if self._parted and self._reference is not None:
             rows += [
-                (disc, palette.ink, f"solid: {self._reference.name} (reference)"),
-                (shapes.hoop(), palette.ink, f"ring, dashes: {self._candidate.name}"),
-                (shapes.dash(), palette.error, "line: error"),
+                (disc, (palette.ink,), f"solid: {self._reference.name} (reference)"),
+                (shapes.hoop(), (palette.ink,), f"ring, dashes: {self._candidate.name}"),
+                (shapes.dash(), (palette.error,), "line: error"),
             ]
         elif self._reference is not None:
             both = f"{self._candidate.name} and its reference: the same positions"
-            rows.append((disc, palette.ink, both))
+            rows.append((disc, (palette.ink,), both))
         return rows
 
 

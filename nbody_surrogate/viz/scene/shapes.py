@@ -14,7 +14,6 @@ __all__ = [
     "arrowhead",
     "ball",
     "dash",
-    "dashes",
     "disc",
     "hoop",
     "ring",
@@ -66,24 +65,13 @@ def dash() -> pv.PolyData:
     return pv.Plane(i_size=2.2, j_size=0.3, i_resolution=1, j_resolution=1)
 
 
-def dashes() -> pv.PolyData:
-    """Return a flat icon: a short level line in three pieces."""
-    import pyvista as pv
-
-    pieces = [
-        pv.Plane(center=(x, 0, 0), i_size=0.5, j_size=0.3, i_resolution=1, j_resolution=1)
-        for x in (-0.85, 0.0, 0.85)
-    ]
-    joined: pv.PolyData = pv.merge(pieces).extract_surface(algorithm=None)
-    return joined
-
-
 def wedge() -> pv.PolyData:
     """Return a flat icon: a triangle that points to the right."""
     import pyvista as pv
 
     corners = np.array([(0.0, -1.0, 0.0), (1.2, 0.0, 0.0), (0.0, 1.0, 0.0)])
-    return pv.PolyData.from_regular_faces(corners, np.array([[0, 1, 2]]))
+    triangle: pv.PolyData = pv.PolyData.from_regular_faces(corners, np.array([[0, 1, 2]]))
+    return triangle
 
 
 def arrowhead() -> pv.PolyData:
@@ -91,7 +79,8 @@ def arrowhead() -> pv.PolyData:
     import pyvista as pv
 
     cone = pv.Cone(center=(0, 0, 0.5), direction=(0, 0, 1), height=1.0, radius=0.35, resolution=24)
-    return cone.triangulate().compute_normals(split_vertices=True)
+    pointed: pv.PolyData = cone.triangulate().compute_normals(split_vertices=True)
+    return pointed
 
 
 def stamped(

@@ -10,14 +10,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.scenery import Arrow, Bonds, Curve, Ellipsoid, Rods, Shape
-from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import Camera
 from nbody_surrogate.viz.scene.framing import Balls
 from nbody_surrogate.viz.scene.palette import Colour, mixed
-from nbody_surrogate.viz.scene.tracks import Track, finite
+from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -25,24 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["landmarks_of", "links", "scenery_of", "surroundings", "words_of"]
 
 THICK, THIN = 0.16, 0.06  # radii of links, and of what stands still, over that of a ball
-MANY = 40  # links, beyond which they are thinner: there must be room between them
+MANY = 40  # links, beyond which they are thinner and fainter: there must be room between them
 PIVOT = 0.4  # radius of the ball at a rod's fixed end, over that of a particle's
 RING_POINTS = 97
 HEAD = 1.0  # length of an arrow's head, over the radius of a ball
-SIGN = 1.0  # radius of the sign for an arrow across a flat picture, over that of a ball
+SIGN = 1.8  # radius of the sign for an arrow across a flat picture, over that of a ball
 
 
 def scenery_of(run: Trajectory) -> tuple[Shape, ...]:
-    """Return what a run's system shows; nothing where the system is not installed.
+    """Return what a run's system shows; nothing where it is not installed, or no start is known.
 
     A system that fails at it is warned of, and the picture is drawn without.
     """
     try:
         system = run.system()
-        start = run.state(0)
-        if system.hidden_variables or not finite(run.x[0]).all():
-            start = State(0.0, np.nan_to_num(run.x[0])[None], np.nan_to_num(run.v[0])[None])
-        return system.scenery(start, run.particles)
+        return system.scenery(run.state(0), run.particles)
     except InputError:
         return ()
     except PluginError as error:
@@ -91,9 +87,10 @@ def links(
     start, end, width = (np.concatenate(part) for part in (starts, ends, widths))
     there = camera.sees(start) & camera.sees(end) & (start != end).any(axis=1)
     start, end, width = start[there], end[there], width[there]
-    thick = THICK * ball * min(1.0, MANY / max(1, len(start))) ** 0.35
+    room = min(1.0, MANY / max(1, len(start))) ** 0.35
+    thick = THICK * ball * room
     both = np.stack([start, end], axis=1)
-    colours = mixed(colour, haze, camera.haze(both)[..., None])
+    colours = mixed(mixed(haze, colour, room**0.5), haze, camera.haze(both)[..., None])
     return shapes.segments(start, end, colours, thick * width)
 
 

@@ -96,30 +96,31 @@ class Penning(AbstractLawSystem[PenningSpec]):
         shapes: list[Arrow | Curve] = []
         d = _half_height(state)
         if self.spec.magnetic_field:
-            along = np.array([0.0, 0.0, np.copysign(1.3 * d, self.spec.magnetic_field)])
+            along = np.array([0.0, 0.0, np.copysign(1.7 * d, self.spec.magnetic_field)])
             shapes.append(Arrow(-along, along, "magnetic field"))
         if self.spec.quadrupole:
-            shapes += _electrodes(d, state.x.shape[2] == 2)
+            shapes += _equipotentials(d, state.x.shape[2] == 2)
         return tuple(shapes)
 
 
 def _half_height(state: State) -> float:
-    """Return d, for which all starts are between the electrodes |z^2 - (x^2 + y^2) / 2| = d^2."""
+    """Return the length d for which d^2 is the mean of (x^2 + y^2) / 2 and z^2 at the start."""
     x = state.x[0]
-    squared = 0.5 * (x[:, :2] ** 2).sum(axis=1).max(initial=0.0)
-    if x.shape[1] == 3:
-        squared = max(squared, (x[:, 2] ** 2).max(initial=0.0))
-    return float(np.sqrt(squared)) or 1.0
+    squares = np.mean(x * x, axis=0)
+    return float(np.sqrt(0.5 * squares[:2].sum() if len(squares) == 2 else squares.mean())) or 1.0
 
 
-def _electrodes(d: float, flat: bool) -> list[Curve]:
-    """Return where ideal electrodes may stand: the ring's waist, and both caps in section."""
+def _equipotentials(d: float, flat: bool) -> list[Curve]:
+    """Return the waist and both caps, in section, of |z^2 - (x^2 + y^2) / 2| = d^2.
+
+    They have the shapes of ideal electrodes, which stand farther out.
+    """
     angle = np.linspace(0.0, 2.0 * np.pi, 97)
     waist = np.sqrt(2.0) * d * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    curves = [Curve(waist, "electrodes")]
+    curves = [Curve(waist, "equipotentials")]
     if flat:
         return curves
-    rho = np.linspace(-1.2 * d, 1.2 * d, 49)
+    rho = np.linspace(-d, d, 49)
     height, zero = np.sqrt(d * d + 0.5 * rho * rho), np.zeros_like(rho)
     for z in (height, -height):
         curves += [
