@@ -22,7 +22,7 @@ from nbody_surrogate.viz.drawable import (
     tell,
 )
 from nbody_surrogate.viz.html.scene import write_scene_page
-from nbody_surrogate.viz.scene.camera import Camera, moving_cameras, still_camera
+from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.look import palette_of

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate import make_system
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.camera import (
     VIEW_ANGLE,

@@ -29,6 +29,7 @@ from nbody_surrogate.viz.scene.viewpoint import Viewpoint, viewpoint_of
 
 __all__ = ["VIEW_ANGLE", "Around", "Camera", "all_around", "moving_cameras", "still_camera"]
 
+GROWTH = 0.35  # of balls with distance: at 1 they would look as large from anywhere
 NEAREST = 0.6  # of the usual distance: one particle alone does not fill the picture
 TRIED, SAMPLES = 3, 9  # rectangles that are compared, and at how many frames of a movie
 STEADY = 1.6  # how much farther off than needed a camera may be that does not move at all
@@ -208,10 +209,10 @@ def _filmed(
     usual = np.array([view.usual_distance(float(radius)) for radius in scales])
     cameras = _placed(subject, following, scales, facings, view, still)
     # Where some are far out the others look small, and so do balls; they are made larger again,
-    # halfway, and the camera finds its place for these.
+    # in part, and the camera finds its place for these.
     far = np.array([camera.distance for camera in cameras]) / usual
     if (far > 1).any():
-        scales = scales * np.sqrt(np.maximum(1.0, far))
+        scales = scales * np.maximum(1.0, far) ** GROWTH
         cameras = _placed(subject, following, scales, facings, view, still)
     return cameras
 

@@ -20,6 +20,7 @@ __all__ = ["VIEW_ANGLE", "Balls", "Corner", "Room", "View", "room_needs", "seen_
 
 VIEW_ANGLE = 40.0  # degrees, from bottom to top: of a lens that neither flattens nor distorts
 EDGE = 0.95  # share of the picture, from its middle, in which balls are: they do not touch its edge
+FRONT = 1.6  # times as far as the plane of the foremost ball, which else would look huge
 CLEAR = 0.008  # share of the picture between words and balls
 
 
@@ -132,7 +133,7 @@ class View:
         if not len(balls.radii):
             return 0.0
         x, y, towards = seen_from(balls, centre, facing)
-        found = [0.0]
+        found = [FRONT * float(towards.max())]
         for across, slope in zip((x, y), EDGE * self._slopes, strict=True):
             found += [_least(each, towards, balls.radii, slope).max() for each in (across, -across)]
         for right, top, width, height in self.corners:

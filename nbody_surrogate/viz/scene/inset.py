@@ -77,7 +77,7 @@ class Inset:
     def _legend(self, overlay: Overlay, palette: Palette, place: tuple[float, float]) -> None:
         names, left, unit = list(self.names[::-1]), place[0], overlay.unit
         if len(self._different) < len(names):
-            names = [f"{_cut(names[0])} and {_cut(names[1])}: the same"]
+            names = [f"{_cut(names[1])}, and the same of its reference"]
         for name, colour in zip(names, (palette.ink, palette.error), strict=False):
             y = place[1]
             overlay.line(np.array([(left, y), (left + 20 * unit, y)]), colour, 3.0)
@@ -133,7 +133,8 @@ def energy_errors(candidate: Trajectory, reference: Trajectory | None) -> Inset 
         curves = tuple(_errors(run, frames, runs[-1]) for run in runs)
     except (InputError, PluginError):
         return None
-    names = (candidate.info.label, "reference")[: len(runs)]
+    name = str(candidate.info.method.get("integrator", "candidate"))
+    names = (name, "reference")[: len(runs)]
     return Inset(candidate.t[frames], curves, names)
 
 

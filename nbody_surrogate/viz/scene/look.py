@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
@@ -43,10 +44,9 @@ def palette_of(theme: str | None, background: str | None) -> Palette:
 def _colour(text: str) -> Colour:
     from PIL import ImageColor  # comes with pyvista
 
-    try:
+    found: tuple[int, ...] = ()
+    with suppress(ValueError):
         found = ImageColor.getrgb(text)
-    except (ValueError, AttributeError):
-        found = ()
     if len(found) != 3:  # a fourth part would be an opacity
         raise InputError(
             f"`background` must be a colour, by name or as #rrggbb, such as white; got {text!r}"

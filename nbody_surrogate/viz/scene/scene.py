@@ -8,7 +8,7 @@ beside its particles is faint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
@@ -172,7 +172,7 @@ class Scene:
         """Return a frame as seen by a camera, anti-aliased."""
         self.look(camera)
         self.show(frame, camera)
-        window = self._plotter.render_window
+        window: Any = self._plotter.render_window
         window.Render()
         return self._shutter.image(window)
 

@@ -215,7 +215,7 @@ def _drawable(path: Float64[np.ndarray, "P 3"], shortest: float) -> Int64[np.nda
 
 def _turning(points: Float64[np.ndarray, "K 3"]) -> Bool[np.ndarray, " K"]:
     """Tell which points a path needs to look the same: its ends, and where it has turned on."""
-    kept = np.arange(len(points)) % STRETCH == 0
+    kept = np.asarray(np.arange(len(points)) % STRETCH == 0)
     kept[-1:] = True
     if len(points) > 2:
         steps = np.diff(points, axis=0)

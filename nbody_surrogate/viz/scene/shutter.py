@@ -46,7 +46,7 @@ class Shutter:
 
         width, height = (SUPERSAMPLE * edge for edge in self._size)
         window.GetRGBACharPixelData(0, 0, width - 1, height - 1, 0, self._pixels, 0)
-        raw = vtk_to_numpy(self._pixels)
+        raw: np.ndarray = vtk_to_numpy(self._pixels)  # type: ignore[no-untyped-call]
         # a fourth channel that means nothing to the reduction: colours are over black already
         large = Image.frombuffer("RGBX", (width, height), raw, "raw", "RGBX", 0, 1)
         small = large.reduce(SUPERSAMPLE).transpose(Image.Transpose.FLIP_TOP_BOTTOM)

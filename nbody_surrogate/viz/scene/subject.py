@@ -65,7 +65,7 @@ class Subject:
         self._trail, self._frames, self._following = trail, frames, following
         self._tracks = [lead] if rival is None else [lead, rival]
         self._landmarks = landmarks
-        near = _near(lead.x[frames], following, KEPT).all(axis=0)
+        near = np.logical_and.reduce(_near(lead.x[frames], following, KEPT), axis=0)
         # Of the lead a runaway is let go in all frames, so that a movie does not follow it and turn
         # back; a candidate's goes where it leaves, as until then it may be right.
         self._kept = [np.broadcast_to(near, (len(frames), len(near)))]
