@@ -97,6 +97,6 @@ def render(run: Path, **options: Any) -> None:
     if output is not None and not options["quiet"]:
         if options["seconds"] is not None:
             frames = common_frames(*(each[0] for each in runs))
-            fps = kept_rate(output, options["fps"])
+            fps = kept_rate(options["output"], options["fps"])
             echo(f"Movie: {pace_of(frames, fps, options['seconds']).words(frames)}")
         echo(f"File: {output}")
