@@ -192,8 +192,9 @@ def test_a_field_across_a_flat_picture_is_a_sign(field: float) -> None:
     assert np.abs(points[:, 2]).max() < ball / 2  # it lies in the plane
     assert (np.linalg.norm(points, axis=1) < ball / 2).any() == (field > 0)  # the dot
     stroke = drawn(run, (Curve([(0, 0), (1, 0)]),))[1]
-    pieces = still.n_strips / stroke.n_strips
-    assert pieces == (2 if field > 0 else 3)  # a circle with a dot, or with two strokes
+    assert stroke.n_points
+    circles, strokes = (2, 0) if field > 0 else (1, 2)
+    assert still.n_points == (96 * circles + strokes) * stroke.n_points
 
 
 def test_what_is_far_away_is_left_out() -> None:

@@ -27,6 +27,7 @@ TUBE_SIDES, FEWER_SIDES = 8, 5
 TURN, STRETCH = np.radians(4.0), 12  # a tube's points: as its path turns, and not fewer than that
 FEW = 10  # particles, up to which balls are large
 MANY = 100  # particles, beyond which shapes are drawn more coarsely
+MANY_SEGMENTS = 1000
 
 
 def ball(n: int = 1) -> pv.PolyData:
@@ -173,6 +174,9 @@ def segments(
 ) -> pv.PolyData:
     """Return one mesh with a straight tube for each of K pairs of points, unlike in place.
 
+    Its ends are open: they are within balls, or in the next tube. All is made at once, since
+    hundreds of particles have thousands of bonds.
+
     Parameters
     ----------
     starts, ends : ndarray, shape (K, 3)
@@ -183,16 +187,30 @@ def segments(
     """
     import pyvista as pv
 
-    k = len(starts)
+    k, sides = len(starts), TUBE_SIDES if len(starts) <= MANY_SEGMENTS else FEWER_SIDES
     if not k:
         return pv.PolyData()
-    lines = np.stack([np.full(k, 2), 2 * np.arange(k), 2 * np.arange(k) + 1], axis=1)
-    mesh = pv.PolyData(np.stack([starts, ends], axis=1).reshape(-1, 3), lines=lines.ravel())
-    mesh.point_data["width"] = np.repeat(widths, 2)
-    mesh.point_data["rgb"] = _bytes(colours.reshape(-1, 3))
-    sides = TUBE_SIDES if k <= MANY else FEWER_SIDES
-    tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=sides)
-    return tube
+    normals = _around(ends - starts, sides)  # (K, sides, 3)
+    ring = widths[:, None, None] * normals
+    points = np.stack([starts[:, None] + ring, ends[:, None] + ring], axis=1)  # (K, 2, sides, 3)
+    side = np.arange(sides)
+    after = (side + 1) % sides
+    quads = np.stack([side, after, after + sides, side + sides], axis=1)
+    faces: np.ndarray = 2 * sides * np.arange(k)[:, None, None] + quads
+    mesh: pv.PolyData = pv.PolyData.from_regular_faces(points.reshape(-1, 3), faces.reshape(-1, 4))
+    mesh.point_data.active_normals = np.repeat(normals[:, None], 2, axis=1).reshape(-1, 3)
+    mesh.point_data["rgb"] = _bytes(np.repeat(colours, sides, axis=1).reshape(-1, 3))
+    return mesh
+
+
+def _around(along: Float64[np.ndarray, "K 3"], sides: int) -> Float64[np.ndarray, "K sides 3"]:
+    """Return unit vectors at equal angles around K directions."""
+    along = along / np.linalg.norm(along, axis=1, keepdims=True)
+    aside = np.cross(along, np.eye(3)[np.argmin(np.abs(along), axis=1)])
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    other = np.cross(along, aside)
+    angle = 2 * np.pi * np.arange(sides)[:, None] / sides
+    return np.asarray(np.cos(angle) * aside[:, None] + np.sin(angle) * other[:, None])
 
 
 def _pieces(

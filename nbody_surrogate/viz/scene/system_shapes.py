@@ -100,16 +100,12 @@ def surroundings(
     """Return what stands still: surfaces as rings, curves, arrows, and the ends of rods."""
     import pyvista as pv
 
-    ball = camera.ball_radius(len(track.sizes))
-    parts = [
-        _tube(line, ball, camera, colour, haze)
-        for line in _lines(scenery, track.dimensions == 2, ball)
-    ]
-    arrows = [shape for shape in scenery if isinstance(shape, Arrow)]
+    ball, flat = camera.ball_radius(len(track.sizes)), track.dimensions == 2
+    parts = [_thin(_lines(scenery, flat, ball), ball, camera, colour, haze)]
     parts += [
-        _head(arrow, ball, camera, colour, haze)
-        for arrow in arrows
-        if not _is_across(arrow, track.dimensions == 2)
+        _head(shape, ball, camera, colour, haze)
+        for shape in scenery
+        if isinstance(shape, Arrow) and not _is_across(shape, flat)
     ]
     parts.append(_pivots(scenery, ball, camera, colour, haze))
     parts = [part for part in parts if part.n_points]
@@ -193,20 +189,31 @@ def _head(arrow: Arrow, ball: float, camera: Camera, colour: Colour, haze: Colou
     return shapes.stamped(shapes.arrowhead(), foot, np.array([length]), colours, facing)
 
 
-def _tube(
-    line: Float64[np.ndarray, "P 3"], ball: float, camera: Camera, colour: Colour, haze: Colour
+def _thin(
+    lines: Sequence[Float64[np.ndarray, "P 3"]],
+    ball: float,
+    camera: Camera,
+    colour: Colour,
+    haze: Colour,
 ) -> pv.PolyData:
-    seen = np.where(camera.sees(line)[:, None], line, np.nan)[:, None]
-    colours = mixed(colour, haze, camera.haze(seen)[..., None])
-    return shapes.tubes(seen, colours, np.full(seen.shape[:2], THIN * ball), 1e-6 * camera.radius)
+    """Draw lines thinly, as far as they are in sight."""
+    pairs = [np.stack([line[:-1], line[1:]], axis=1) for line in lines]
+    both = np.concatenate([np.empty((0, 2, 3)), *pairs])
+    both = both[camera.sees(both).all(axis=1) & (both[:, 0] != both[:, 1]).any(axis=1)]
+    colours = mixed(colour, haze, camera.haze(both)[..., None])
+    return shapes.segments(both[:, 0], both[:, 1], colours, np.full(len(both), THIN * ball))
 
 
 def _pivots(
     scenery: Sequence[Shape], ball: float, camera: Camera, colour: Colour, haze: Colour
 ) -> pv.PolyData:
+    import pyvista as pv
+
     points = [shape.points for shape in scenery if isinstance(shape, Rods)]
     places = np.unique(np.concatenate([np.empty((0, 3)), *points]), axis=0)
     places = places[camera.sees(places)]
+    if not len(places):
+        return pv.PolyData()
     colours = mixed(colour, haze, camera.haze(places)[..., None])
     radii = np.full(len(places), PIVOT * ball)
     return shapes.stamped(shapes.ball(len(places)), places, radii, colours, np.eye(3))
