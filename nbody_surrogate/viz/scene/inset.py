@@ -77,7 +77,7 @@ class Inset:
     def _legend(self, overlay: Overlay, palette: Palette, place: tuple[float, float]) -> None:
         names, left, unit = list(self.names[::-1]), place[0], overlay.unit
         if len(self._different) < len(names):
-            names = [f"{_cut(names[1])}, and the same of its reference"]
+            names = ["both runs: the same"]
         for name, colour in zip(names, (palette.ink, palette.error), strict=False):
             y = place[1]
             overlay.line(np.array([(left, y), (left + 20 * unit, y)]), colour, 3.0)
