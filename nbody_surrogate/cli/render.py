@@ -17,6 +17,8 @@ from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["render"]
 
+LOOKS = ("camera", "orbit", "seconds", "theme", "background", "axes", "scale_bar")
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -40,6 +42,13 @@ __all__ = ["render"]
     help="By charge, mass, identity, speed or error; auto is the first that differs.",
 )
 @click.option("--inset/--no-inset", default=None, help="Energy error.  [default: in movies]")
+@click.option("--camera", help="iso, xy, xz, yz; azimuth,elevation; or x,y,z towards it.")
+@click.option("--orbit", type=float, help="Degrees that a movie turns.  [default: by its length]")
+@click.option("--seconds", type=float, help="How long a movie takes, of chosen frames.")
+@click.option("--theme", help="dark or light.  [default: as the background; dark]")
+@click.option("--background", help="A colour, by name or as #rrggbb.")
+@click.option("--axes", is_flag=True, help="Show where x, y and z point.")
+@click.option("--scale-bar", is_flag=True, help="Show a length, at the depth of the middle.")
 @click.option("--title", help="[default: the system and the particles]")
 @options_of(FileOptions)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
@@ -51,7 +60,10 @@ def render(run: Path, **options: Any) -> None:
     """
     from nbody_surrogate.files.output_path import CheckedPath
     from nbody_surrogate.formats.opening import count_trajectories
+    from nbody_surrogate.viz.scene.pace import pace_of
     from nbody_surrogate.viz.scene.picture_path import check_picture_path
+    from nbody_surrogate.viz.scene.shown import common_frames
+    from nbody_surrogate.viz.scene.writer import kept_rate
 
     if options["quiet"]:
         warnings.simplefilter("ignore", NBodyWarning)
@@ -80,7 +92,12 @@ def render(run: Path, **options: Any) -> None:
         fps=options["fps"],
         colouring=options["colouring"],
         inset=options["inset"],
+        **{name: options[name] for name in LOOKS},
         overwrite=options["overwrite"],
     )
     if output is not None and not options["quiet"]:
+        if options["seconds"] is not None:
+            frames = common_frames(*(each[0] for each in runs))
+            fps = kept_rate(options["output"], options["fps"])
+            echo(f"Movie: {pace_of(frames, fps, options['seconds']).words(frames)}")
         echo(f"File: {output}")

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from operator import index
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from nbody_surrogate.comparison.alignment import frames_text
 from nbody_surrogate.contracts.arguments import demand_kind
-from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.contracts.times import same_times
-from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.drawable import (
+    check_drawable,
+    check_options,
+    check_same,
+    checked_frame,
+    kept,
+    refuse_for,
+    tell,
+)
 from nbody_surrogate.viz.html.scene import write_scene_page
-from nbody_surrogate.viz.scene.camera import Camera, moving_cameras, still_camera
+from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
-from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import energy_errors
+from nbody_surrogate.viz.scene.look import palette_of
+from nbody_surrogate.viz.scene.pace import Pace, pace_of
 from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, is_movie, is_page
 from nbody_surrogate.viz.scene.scene import Scene
 from nbody_surrogate.viz.scene.shown import common_frames, is_stopped, shown_part, stop_notes
-from nbody_surrogate.viz.scene.system_shapes import scenery_of
-from nbody_surrogate.viz.scene.tracks import Track, finite
-from nbody_surrogate.viz.scene.window import check_display, show
-from nbody_surrogate.viz.scene.writer import Image, kept_rate, kept_size, write
+from nbody_surrogate.viz.scene.system_shapes import landmarks_of, scenery_of
+from nbody_surrogate.viz.scene.tracks import Track
+from nbody_surrogate.viz.scene.viewpoint import viewpoint_of
+from nbody_surrogate.viz.scene.window import check_display, reserve, show
+from nbody_surrogate.viz.scene.writer import Image, kept_rate, write
 
 __all__ = ["render"]
-
-SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels: room for words, and for memory
-FASTEST = 60.0  # frames per second, as most screens have
 
 
 def render(
@@ -51,6 +51,13 @@ def render(
     fps: float = 20.0,
     colouring: str = "auto",
     inset: bool | None = None,
+    camera: str | Sequence[float] | None = None,
+    orbit: float | None = None,
+    seconds: float | None = None,
+    theme: str | None = None,
+    background: str | None = None,
+    axes: bool = False,
+    scale_bar: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], object] | None = None,
 ) -> Path | None:
@@ -93,6 +100,25 @@ def render(
     inset : bool, optional
         Whether to show the error of the energy over time, at the lower right; by default in
         movies only.
+    camera : str or sequence of float, optional
+        From where: ``iso``, or the plane ``xy``, ``xz`` or ``yz``; an azimuth and an elevation in
+        degrees; or a direction x, y, z from the particles towards the camera. How far it is follows
+        from what must be in sight. By default flat trajectories are seen from above, others by
+        ``iso``.
+    orbit : float, optional
+        Degrees that a movie, or a window as time passes, turns around the particles. By default 0.4
+        for each frame and at most 90, and none for flat trajectories or where `camera` is given and
+        is not ``iso``.
+    seconds : float, optional
+        How long a movie takes: it then shows frames at even distances, at `fps`; or all, more
+        slowly, where there are fewer. By default it shows all.
+    theme : str, optional
+        ``dark`` or ``light``; by default what suits the background, which is dark.
+    background : str, optional
+        A colour by name or as #rrggbb, in place of the theme's shaded one.
+    axes, scale_bar : bool
+        Whether to show the directions of x, y and z, and a bar of a round length in reduced units,
+        at the lower right. The bar holds at the depth of the picture's middle.
     overwrite : bool
         Whether to replace a file that is there already.
     progress : callable, optional
@@ -118,21 +144,29 @@ def render(
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))
-    _check_options(size, trail, fps)
+    check_options(size, trail)
+    pace_of(1, fps, seconds)
     if path is not None and movie:
-        size, fps = _kept(path, size, fps)
+        size, fps = kept(path, size, fps)
+    viewpoint = viewpoint_of(camera, orbit, candidate.x.shape[2] == 2)
+    palette = palette_of(theme, background)
+    if path is not None and not movie:
+        refuse_for(f"a {path.suffix} file", {"orbit": orbit, "seconds": seconds})
+    if path is not None and (is_page(path) or is_data(path)):
+        looks = {"camera": camera, "theme": theme, "background": background}
+        refuse_for(f"a {path.suffix} file", looks | {"axes": axes, "scale_bar": scale_bar})
     if reference is not None:
-        _check_same(candidate, reference)
+        check_same(candidate, reference)
     if path is not None and is_data(path):
         checked = CheckedPath(path, parameter=called)
         return export(candidate, checked, reference=reference, overwrite=overwrite)
     whole = [candidate] if reference is None else [candidate, reference]
     frames = common_frames(*whole)
-    frame = _checked_frame(frame, frames, candidate.t)
+    frame = checked_frame(frame, frames, candidate.t)
     for note in stop_notes(*whole):
-        _tell(f"{note}; only frames that are valid are drawn")
+        tell(f"{note}; only frames that are valid are drawn")
     runs = shown_part(*whole)
-    _check_drawable(runs[-1])
+    check_drawable(runs[-1])
     check_colouring(colouring, reference is not None)
     words = _title(candidate, alone=reference is None) if title is None else title
     if path is not None and is_page(path):
@@ -144,21 +178,34 @@ def render(
     truth = None
     if reference is not None:
         truth = Track.of(runs[1], "reference", stopped=is_stopped(reference))
+    scenery = scenery_of(runs[-1])
     extras: dict[str, Any] = {
-        "scale": scale_of(colouring, track, truth),
-        "scenery": scenery_of(runs[-1]),
+        "scale": scale_of(colouring, track, truth, palette),
+        "scenery": scenery,
+        "palette": palette,
+        "axes": axes,
+        "scale_bar": scale_bar,
         "inset": energy_errors(runs[0], None if truth is None else runs[1])
         if _or(inset, movie)
         else None,
         "off_screen": path is not None,
     }
+    lead, rival = (track, None) if truth is None else (truth, track)
+    seen: dict[str, Any] = {"viewpoint": viewpoint, "landmarks": landmarks_of(scenery)}
+    pace = pace_of(frames, fps, seconds) if path is None or movie else Pace([frame], fps)
     with _quiet_vtk(), Scene(track, truth, trail, size, words, **extras) as scene:
-        shots = _shots(scene.view(), track, truth, trail, None if path is None or movie else frame)
         if path is None:
-            show(scene, shots, fps)
+            reserve(scene)
+        if path is None or movie:
+            cameras = moving_cameras(lead, rival, trail, scene.view(), frames=pace.frames, **seen)
+        else:
+            cameras = [still_camera(lead, rival, frame, trail, scene.view(), **seen)]
+        shots = list(zip(pace.frames, cameras, strict=True))
+        if path is None:
+            show(scene, shots, pace.fps)
         else:
             images = _told((scene.image(*shot) for shot in shots), len(shots), progress)
-            write(path, images, len(shots), fps, overwrite, called)
+            write(path, images, len(shots), kept_rate(path, pace.fps), overwrite, called)
     return path
 
 
@@ -172,16 +219,6 @@ def _told(
             progress(done, total)
 
 
-def _shots(
-    view: View, track: Track, truth: Track | None, trail: int, frame: int | None
-) -> list[tuple[int, Camera]]:
-    """Return the frames that are shown, one or all, and where they are seen from."""
-    lead, rival = (track, None) if truth is None else (truth, track)
-    if frame is not None:
-        return [(frame, still_camera(lead, rival, frame, trail, view))]
-    return list(enumerate(moving_cameras(lead, rival, trail, view)))
-
-
 def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path | None:
     if path is not None:
         return check_picture_path(path, overwrite)
@@ -191,81 +228,6 @@ def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path 
 
 def _or(asked: bool | None, default: bool) -> bool:
     return default if asked is None else asked
-
-
-def _check_same(candidate: Trajectory, reference: Trajectory) -> None:
-    if candidate.x.shape[1:] != reference.x.shape[1:]:
-        raise InputError(
-            "`reference` must have the particles and dimensions of `candidate`, "
-            f"{candidate.x.shape[1:]}; got {reference.x.shape[1:]}"
-        )
-    if len(candidate.t) != len(reference.t) or not same_times(candidate.t, reference.t):
-        raise InputError(
-            f"`reference` must have the frame times of `candidate`, {frames_text(candidate.t)}; "
-            f"got {frames_text(reference.t)}: make one of these times, or leave it out "
-            "(--no-against)"
-        )
-    ours, theirs = candidate.particles, reference.particles
-    for name, one, other in (
-        ("charges", ours.charges, theirs.charges),
-        ("masses", ours.masses, theirs.masses),
-    ):
-        if not np.array_equal(one, other):
-            raise InputError(f"`reference` must have the {name} of `candidate`, got others")
-
-
-def _check_drawable(lead: Trajectory) -> None:
-    if not finite(lead.x).any():
-        name = lead.info.method.get("integrator", "what is drawn solid")
-        raise InputError(f"`x` of {name} must hold a finite position to draw, got none")
-
-
-def _check_options(window_size: tuple[int, int], trail: int, fps: float) -> None:
-    if len(window_size) != 2 or not all(SMALLEST <= index(n) <= LARGEST for n in window_size):
-        raise InputError(
-            f"`window_size` must be a width and a height from {SMALLEST} to {LARGEST} pixels, "
-            f"got {window_size}"
-        )
-    if index(trail) < 0:
-        raise InputError(f"`trail` must be >= 0 frames, got {trail}")
-    if not 0 < fps <= FASTEST:
-        raise InputError(f"`fps` must be > 0 and <= {FASTEST:g} frames per second, got {fps}")
-
-
-def _kept(path: Path, size: tuple[int, int], fps: float) -> tuple[tuple[int, int], float]:
-    """Return the size and the rate that a movie's format keeps, and tell where they are others."""
-    width, height = kept_size(path, size)
-    if (width, height) != tuple(size):
-        _tell(
-            f"an {path.suffix} has even sizes: it is {width} x {height} pixels, "
-            f"not {size[0]} x {size[1]}"
-        )
-    rate = kept_rate(path, fps)
-    if rate != fps:
-        _tell(
-            f"a {path.suffix} cannot be played at {fps:g} frames per second: it plays at "
-            f"{rate:.3g}; an .mp4 keeps any rate"
-        )
-    return (width, height), rate
-
-
-def _tell(words: str) -> None:
-    warnings.warn(words, NBodyWarning, stacklevel=3)
-
-
-def _checked_frame(frame: int | None, valid: int, t: np.ndarray) -> int:
-    """Return the number of a frame, of which the first `valid` can be shown."""
-    if frame is None:
-        return valid - 1
-    frames = len(t)
-    if not -frames <= index(frame) < frames:
-        raise InputError(f"`frame` must be from {-frames} to {frames - 1}, got {frame}")
-    if frame % frames >= valid:
-        raise InputError(
-            f"`frame` {frame} is not valid: the last that is valid is {valid - 1}, at "
-            f"t = {number_text(float(t[valid - 1]))}; choose an earlier one, or leave it out"
-        )
-    return frame % frames
 
 
 def _title(candidate: Trajectory, alone: bool) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nbody_surrogate import make_system
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.camera import (
@@ -17,18 +18,21 @@ from nbody_surrogate.viz.scene.camera import (
     moving_cameras,
     still_camera,
 )
-from nbody_surrogate.viz.scene.framing import RING, Corner, View
+from nbody_surrogate.viz.scene.framing import Balls, Corner, View
 from nbody_surrogate.viz.scene.scene import Scene
+from nbody_surrogate.viz.scene.subject import RING
 from nbody_surrogate.viz.scene.tracks import Track
+from nbody_surrogate.viz.scene.viewpoint import Viewpoint, viewpoint_of
 from pictures import SIZE, moved, picture, trajectory
-
-pytestmark = pytest.mark.slow  # each draws pictures
 
 WORDS = (
     Corner(False, True, 0.4, 0.1),
     Corner(True, True, 0.3, 0.15),
     Corner(False, False, 0.3, 0.2),
 )
+INSET = Corner(True, False, 0.27, 0.27)
+SYSTEMS = ("charged", "charged-clipped", "gravity", "oscillator", "pendulum", "penning", "springs")
+SYSTEMS += ("trap",)
 CLOUD = np.random.default_rng(1).normal(size=(300, 3))
 PLACES = {
     **{f"chain along {axis}": np.linspace(-1, 1, 7)[:, None] * unit
@@ -37,6 +41,8 @@ PLACES = {
     **{f"plane across {axis}": np.insert(CLOUD[:60, :2], k, 0.0, axis=1)
        for k, axis in enumerate("xyz")},
     "one": np.zeros((1, 3)),
+    "at one point": np.full((5, 3), 3.0),
+    "one far out": np.concatenate([CLOUD[:30], [[9.0, -6.0, 5.0]]]),
     "cloud": CLOUD,
     "flat": CLOUD[:40, :2],
     "flat chain": np.linspace(-1, 1, 7)[:, None] * np.array([0.0, 1.0]),
@@ -69,6 +75,8 @@ def seen(camera: Camera, aspect: float, x: np.ndarray, radii: np.ndarray) -> np.
 def assert_in_sight(camera: Camera, view: View, track: Track, frame: int, ring: float) -> None:
     balls = camera.ball_radius(len(track.sizes)) * track.sizes
     path = track.path(frame, 6)
+    assert camera.shows(track.x[frame], rival=ring > 1).all()
+    assert camera.shows(path, rival=ring > 1).all()
     trail = seen(camera, view.aspect, path.reshape(-1, 3), np.tile(0.42 * balls, len(path)))
     for places in (seen(camera, view.aspect, track.x[frame], ring * balls), trail):
         assert np.abs(places).max() < 1
@@ -84,6 +92,59 @@ def test_every_ball_and_trail_is_in_sight_in_all_frames(name: str) -> None:
         for frame, camera in enumerate(moving_cameras(track, None, 6, view)):
             assert_in_sight(camera, view, track, frame, 1.0)
         assert_in_sight(still_camera(track, None, 5, 6, view), view, track, 5, 1.0)
+
+
+def ballistic(name: str, n: int, dim: int) -> Trajectory:
+    """The start of a system, and how it would go on without forces, to twice its size or more."""
+    state, particles = make_system(name).sample(rng=1, n=n, dimensions=dim)
+    t = np.linspace(0, 4, 7)
+    x, v = state.x[0] + t[:, None, None] * state.v[0], np.repeat(state.v, 7, axis=0)
+    return replace(trajectory(n=n, frames=7, dim=dim), t=t, x=x, v=v, particles=particles)
+
+
+def assert_all_in_sight(track: Track, viewpoint: Viewpoint) -> None:
+    view, pivot = View(16 / 9, (*WORDS, INSET)), Balls(np.zeros((1, 3)), np.zeros(1))
+    shots = moving_cameras(track, None, 6, view, viewpoint, landmarks=pivot)
+    for frame, shot in list(enumerate(shots))[::2]:
+        assert_in_sight(shot, view, track, frame, 1.0)
+    still = still_camera(track, None, 3, 6, view, viewpoint, pivot)
+    assert_in_sight(still, view, track, 3, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("n", "dim", "camera", "orbit"), [(1, 3, None, None), (2, 3, "yz", 0.0), (40, 3, "iso", 300.0)]
+)
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_system_is_in_sight_in_all_frames(
+    name: str, n: int, dim: int, camera: str | None, orbit: float | None
+) -> None:
+    """All of it, from several sides, in turning movies too, clear of words and of the inset."""
+    viewpoint = viewpoint_of(camera, orbit, dim == 2)
+    assert_all_in_sight(Track.of(ballistic(name, n, dim), ""), viewpoint)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_every_flat_system_is_in_sight_in_all_frames(name: str) -> None:
+    assert_all_in_sight(Track.of(ballistic(name, 30, 2), ""), viewpoint_of(None, None, True))
+
+
+@pytest.mark.parametrize("name", ["penning", "trap"])
+def test_many_particles_are_in_sight_in_all_frames(name: str) -> None:
+    assert_all_in_sight(Track.of(ballistic(name, 300, 3), ""), viewpoint_of(None, None, False))
+
+
+def test_pendulums_hang_in_the_middle_of_their_picture() -> None:
+    """The middle of what is drawn, pivot included, is that of the picture."""
+    track = Track.of(ballistic("pendulum", 30, 2), "")
+    pivot = Balls(np.zeros((1, 3)), np.zeros(1))
+    camera = still_camera(track, None, 0, 6, View(4 / 3), landmarks=pivot)
+    balls = camera.ball_radius(30) * track.sizes
+    places = np.concatenate(
+        [seen(camera, 4 / 3, track.x[0], balls), seen(camera, 4 / 3, np.zeros((1, 3)), np.zeros(1))]
+    )
+    low, high = places.min(axis=0), places.max(axis=0)
+    assert np.allclose(low + high, 0, atol=0.02)
+    assert 0.9 < (high - low).max() / 2 < 0.96
 
 
 @pytest.mark.parametrize("name", ["chain along z", "cloud", "flat"])
@@ -112,6 +173,7 @@ def test_a_picture_is_no_smaller_than_it_must_be() -> None:
     assert 0.9 < np.abs(seen(camera, 1.5, track.x[7], balls)).max() < 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("title", "unit"), [("a title", 1.0), ("", 1e-10), ("", 1e11)])
 def test_a_chain_along_z_is_whole_in_its_picture(tmp_path: Path, title: str, unit: float) -> None:
     """Nothing but the backdrop is at the edges, and seven balls are apart from them."""
@@ -125,6 +187,7 @@ def test_a_chain_along_z_is_whole_in_its_picture(tmp_path: Path, title: str, uni
     assert not edge.any()
 
 
+@pytest.mark.slow
 def test_words_are_where_the_scene_says_they_are() -> None:
     run = swinging(PLACES["cloud"])
     track = Track.of(run, "")

@@ -2,27 +2,26 @@
 
 A ball of radius r is inside a plane through the camera, of slope s to the line of sight, where its
 centre, at y across and z towards the camera, is so deep that (d - z) s - y >= r sqrt(1 + s^2), with
-d the camera's distance from the centre of the picture. Each such condition gives a least d.
+d the camera's distance from the centre of the picture. Each such condition gives a least d. Moving
+the camera by a across changes y to y - a, so that the place in the middle has a closed form too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
-from nbody_surrogate.viz.scene.tracks import Track, finite
-
-__all__ = ["VIEW_ANGLE", "Balls", "Corner", "View", "balls_of", "held"]
+__all__ = ["VIEW_ANGLE", "Balls", "Corner", "Room", "View", "room_needs", "seen_from"]
 
 VIEW_ANGLE = 40.0  # degrees, from bottom to top: of a lens that neither flattens nor distorts
-EDGE = 0.98  # share of the picture, from its middle, in which balls are: they do not touch its edge
-KEPT = 2.5  # how many radii from the centre a particle may go before it is let go for good
-RING = 1.4 * 1.09  # radius of a ring, over that of its ball, with half its own thickness
-TRAIL = 0.42  # radius of a trail, over that of its ball, where it is widest
+EDGE = 0.95  # share of the picture, from its middle, in which balls are: they do not touch its edge
+FRONT = 1.6  # times as far as the plane of the foremost ball, which else would look huge
+CLEAR = 0.008  # share of the picture between words and balls
 
 
 class Balls(NamedTuple):
@@ -42,6 +41,39 @@ class Corner(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Room:
+    """A rectangle of the picture that is free of words.
+
+    Attributes
+    ----------
+    slopes : ndarray, shape (4,)
+        Of its right, left, top and bottom, to the line of sight; positive.
+    aside : float
+        How far its middle is from the picture's, in shares of half the picture.
+    """
+
+    slopes: Float64[np.ndarray, "4"]
+    aside: float
+
+    def middle(
+        self, needs: Float64[np.ndarray, "4"], least: float
+    ) -> tuple[Float64[np.ndarray, "2"], float]:
+        """Return how far to move, right and up, to have the balls in the middle, and how far off.
+
+        Parameters
+        ----------
+        needs : ndarray, shape (4,)
+            As from `room_needs`.
+        least : float
+            The camera is not nearer than this.
+        """
+        outer, inner = needs[::2], needs[1::2]  # right and top; left and bottom
+        s, r = self.slopes[::2], self.slopes[1::2]
+        distance = float(max(((s * outer + r * inner) / (s + r)).max(), least))
+        return (s * (outer - distance) + r * (distance - inner)) / 2, distance
+
+
+@dataclass(frozen=True)
 class View:
     """The shape of a picture, and what of it is free.
 
@@ -54,6 +86,36 @@ class View:
 
     aspect: float
     corners: Sequence[Corner] = ()
+
+    @property
+    def _slopes(self) -> Float64[np.ndarray, "2"]:
+        high = np.tan(np.radians(VIEW_ANGLE / 2))
+        return np.array([high * self.aspect, high])
+
+    def usual_distance(self, radius: float) -> float:
+        """Return a distance at which a sphere, not only its disc, is within the cone of view.
+
+        It is larger for a picture that is higher than wide, whose cone is narrower across.
+        """
+        return float(radius * max(1.0, 1 / self.aspect) / np.sin(np.radians(VIEW_ANGLE / 2)))
+
+    def rooms(self) -> list[Room]:
+        """Return the whole picture, and rectangles free of words.
+
+        In these each corner is left beside it, or above or below it.
+        """
+        found = {(EDGE,) * 4: Room(EDGE * np.repeat(self._slopes, 2), 0.0)}
+        for beside in product((True, False), repeat=len(self.corners)):
+            covered = [0.0, 0.0, 0.0, 0.0]  # of the right, the left, the top and the bottom
+            for corner, aside in zip(self.corners, beside, strict=True):
+                side = (0 if corner.right else 1) if aside else (2 if corner.top else 3)
+                share = corner.width if aside else corner.height
+                covered[side] = max(covered[side], share + CLEAR)
+            shares = np.minimum(EDGE, 1 - 2 * np.array(covered))
+            if (shares > 0).all():  # words do not reach beyond the middle
+                aside = np.abs(shares[::2] - shares[1::2]).sum() / 2
+                found[tuple(shares)] = Room(np.repeat(self._slopes, 2) * shares, float(aside))
+        return list(found.values())
 
     def distance(
         self, balls: Balls, centre: Float64[np.ndarray, "3"], facing: Float64[np.ndarray, "3 3"]
@@ -70,19 +132,46 @@ class View:
         """
         if not len(balls.radii):
             return 0.0
-        seen = ((balls.centres - centre) @ facing.T).T  # right, up, towards
-        high = np.tan(np.radians(VIEW_ANGLE / 2))
-        slopes = np.array([high * self.aspect, high])
-        found = [0.0]
-        for axis, slope in enumerate(EDGE * slopes):
-            for across in (seen[axis], -seen[axis]):
-                found.append(_least(across, seen[2], balls.radii, slope).max())
+        x, y, towards = seen_from(balls, centre, facing)
+        found = [FRONT * float(towards.max())]
+        for across, slope in zip((x, y), EDGE * self._slopes, strict=True):
+            found += [_least(each, towards, balls.radii, slope).max() for each in (across, -across)]
         for right, top, width, height in self.corners:
-            x, y = (seen[0] if right else -seen[0]), (seen[1] if top else -seen[1])
-            beside = _least(x, seen[2], balls.radii, slopes[0] * (1 - 2 * width))
-            below = _least(y, seen[2], balls.radii, slopes[1] * (1 - 2 * height))
+            shares = 1 - 2 * (np.array([width, height]) + CLEAR)
+            beside, below = (
+                _least(across if outer else -across, towards, balls.radii, slope)
+                for across, outer, slope in zip(
+                    (x, y), (right, top), self._slopes * shares, strict=True
+                )
+            )
             found.append(np.minimum(beside, below).max())  # a corner is left on either side
-        return float(max(found))
+        largest = max(found)
+        return float(largest if np.isfinite(largest) else max(found[:5]))
+
+
+def seen_from(
+    balls: Balls, centre: Float64[np.ndarray, "3"], facing: Float64[np.ndarray, "3 3"]
+) -> Float64[np.ndarray, "3 P"]:
+    """Return how far to the right, up and towards the camera the centres of balls are."""
+    return np.asarray(facing @ (balls.centres - centre).T)
+
+
+def room_needs(
+    rooms: Sequence[Room],
+    balls: Balls,
+    centre: Float64[np.ndarray, "3"],
+    facing: Float64[np.ndarray, "3 3"],
+) -> Float64[np.ndarray, "R 4"]:
+    """Return the distances at which all balls are inside each of the planes of R rooms."""
+    slopes = np.array([room.slopes for room in rooms])
+    needs = np.zeros_like(slopes)
+    if len(balls.radii):
+        x, y, towards = seen_from(balls, centre, facing)
+        for side, across in enumerate((x, -x, y, -y)):
+            for slope in np.unique(slopes[:, side]):  # rooms share most of their sides
+                least = _least(across, towards, balls.radii, float(slope)).max()
+                needs[slopes[:, side] == slope, side] = least
+    return needs
 
 
 def _least(across: np.ndarray, towards: np.ndarray, radii: np.ndarray, slope: float) -> np.ndarray:
@@ -90,51 +179,3 @@ def _least(across: np.ndarray, towards: np.ndarray, radii: np.ndarray, slope: fl
     if slope <= 0:  # the words reach beyond the middle, where no distance takes anything to
         return np.full(len(radii), np.inf)
     return np.asarray(towards + (across + radii * np.sqrt(1 + slope * slope)) / slope)
-
-
-def held(
-    x: Float64[np.ndarray, "F N 3"],
-    centres: Float64[np.ndarray, "F 3"],
-    radii: Float64[np.ndarray, " F"],
-) -> Bool[np.ndarray, " N"]:
-    """Tell which particles stay within `KEPT` radii of the centre in all frames.
-
-    The others are runaways. They are let go in all frames, so that a movie does not follow one and
-    turn back.
-    """
-    gone = np.linalg.norm(x - centres[:, None], axis=2) > KEPT * radii[:, None]
-    return np.asarray(~gone.any(axis=0))  # NaN is no place at all
-
-
-def balls_of(
-    track: Track,
-    frame: int,
-    trail: int,
-    ball: float,
-    kept: Bool[np.ndarray, " N"],
-    within: tuple[Float64[np.ndarray, "3"], float],
-    ring: bool = False,
-) -> Balls:
-    """Return what a track draws at a frame: its balls or rings, and its trails.
-
-    Parameters
-    ----------
-    track : Track
-    frame, trail : int
-        The trails reach back so many frames.
-    ball : float
-        Radius of a ball of a particle of median mass.
-    kept : ndarray, shape (N,)
-        Particles that count.
-    within : tuple of ndarray and float
-        A centre, and a radius: what of a trail is more than `KEPT` radii away does not count.
-    ring : bool
-        Whether particles are drawn as rings.
-    """
-    sizes = ball * track.sizes[kept]
-    path = track.path(frame, trail)[:, kept]
-    here = (RING if ring else 1.0) * sizes
-    radii = np.concatenate([np.broadcast_to(TRAIL * sizes, path.shape[:2]), here[None]])
-    points = np.concatenate([path, track.x[None, frame, kept]])
-    near = finite(points) & (np.linalg.norm(points - within[0], axis=2) <= KEPT * within[1])
-    return Balls(points[near], radii[near])

@@ -79,28 +79,36 @@ class Overlay:
             found[which] = max(before[0], float(across)), max(before[1], float(up))
         return [Corner(*which, *shares) for which, shares in found.items()]
 
-    def _cover_text(
-        self, text: pv.Text, words: str, place: tuple[float, float], right: bool
-    ) -> None:
+    def length(self, text: pv.Text, words: str) -> float:
+        """Return how long words are as a text has them, in pixels."""
+        return float(self._extent(text, words)[0])
+
+    def _extent(self, text: pv.Text, words: str) -> tuple[int, int]:
         from vtkmodules.vtkRenderingFreeType import vtkFreeTypeTools
 
-        if not words:
-            return
         box = [0, 0, 0, 0]
         # at 72 dots per inch, as render windows have it
         vtkFreeTypeTools.GetInstance().GetBoundingBox(text.prop, words, 72, box)
-        length, high = box[1] - box[0], box[3] - box[2]
-        left = place[0] - length if right else place[0]
-        self._cover(left, place[1] - high / 2, length, high)
+        return box[1] - box[0], box[3] - box[2]
 
-    def _cover(self, left: float, bottom: float, width: float, height: float) -> None:
+    def _cover_text(
+        self, text: pv.Text, words: str, place: tuple[float, float], right: bool
+    ) -> None:
+        if not words:
+            return
+        length, high = self._extent(text, words)
+        left = place[0] - length if right else place[0]
+        self.cover(left, place[1] - high / 2, length, high)
+
+    def cover(self, left: float, bottom: float, width: float, height: float) -> None:
+        """Count a rectangle as covered: particles are kept out of it."""
         self._covered.append((left, bottom, left + width, bottom + height))
 
     def icon(self, icon: pv.PolyData, place: tuple[float, float], colour: Colour) -> None:
         """Draw a flat shape of unit size at a place in pixels."""
         radius = 11 * self.unit
         mesh = icon.scale(radius).translate((*place, 0.0))
-        self._cover(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius)
+        self.cover(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius)
         self._flat(mesh).GetProperty().SetColor(*colour)
 
     def line(
@@ -126,7 +134,7 @@ class Overlay:
         """Fill a rectangle, from its left to its right, with K colours, shape (K, 3), 0 to 1."""
         import pyvista as pv
 
-        self._cover(*corner, *size)
+        self.cover(*corner, *size)
         x = corner[0] + size[0] * np.linspace(0, 1, len(colours))
         y = np.repeat([corner[1], corner[1] + size[1]], len(x))
         points = np.stack([np.tile(x, 2), y, np.zeros_like(y)], axis=1)
@@ -149,7 +157,7 @@ class Overlay:
         """Dim a rectangle, for what is written on it."""
         import pyvista as pv
 
-        self._cover(*corner, *size)
+        self.cover(*corner, *size)
         centre = (corner[0] + size[0] / 2, corner[1] + size[1] / 2, 0.0)
         plane = pv.Plane(
             center=centre, i_size=size[0], j_size=size[1], i_resolution=1, j_resolution=1

@@ -8,7 +8,7 @@ beside its particles is faint.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
@@ -16,14 +16,17 @@ from jaxtyping import Bool, Float64, UInt8
 from nbody_surrogate.contracts.scenery import Shape
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.viz.scene import shapes
-from nbody_surrogate.viz.scene.camera import SIGHT, VIEW_ANGLE, Camera
+from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera
 from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.colour_bar import draw_bar
 from nbody_surrogate.viz.scene.colouring import Scale, between_frames, scale_of
 from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import Inset
+from nbody_surrogate.viz.scene.measures import Axes, ScaleBar
 from nbody_surrogate.viz.scene.overlay import MARGIN, Overlay
 from nbody_surrogate.viz.scene.palette import DARK, Colour, Palette, mixed
+from nbody_surrogate.viz.scene.shutter import SUPERSAMPLE, Shutter
+from nbody_surrogate.viz.scene.subject import KEPT
 from nbody_surrogate.viz.scene.system_shapes import links, surroundings, words_of
 from nbody_surrogate.viz.scene.tracks import Track
 
@@ -33,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Scene"]
 
 PALE = 0.55  # how far the candidate's colours are towards white, where these are kinds
+FAR = 4 * KEPT  # radii behind the centre, up to which things are drawn
 DASH, GAP = 0.05, 0.035  # lengths of a dashed trail, over the radius of the first picture
-SUPERSAMPLE = 2  # pixels rendered for each one kept, along each edge
 
 
 class Scene:
@@ -57,6 +60,8 @@ class Scene:
     palette : Palette
     inset : Inset, optional
         A chart at the lower right.
+    axes, scale_bar : bool
+        Whether these are shown, at the lower right.
     off_screen : bool
         Whether it is drawn for images rather than in a window.
     """
@@ -73,11 +78,15 @@ class Scene:
         scenery: Sequence[Shape] = (),
         palette: Palette = DARK,
         inset: Inset | None = None,
+        axes: bool = False,
+        scale_bar: bool = False,
         off_screen: bool = True,
     ) -> None:
         import pyvista as pv
 
         self._candidate, self._reference, self._trail = candidate, reference, trail
+        # what is drawn beside the lead: nothing where it would lie on the lead exactly
+        self._parted = reference is not None and not _same(candidate, reference)
         self._lead = candidate if reference is None else reference
         self._scenery, self._palette = scenery, palette
         self._scale = scale or scale_of("auto", candidate, reference, palette)
@@ -90,28 +99,46 @@ class Scene:
             off_screen=off_screen, window_size=self._size.tolist(), lighting="light kit"
         )
         self._plotter.disable_anti_aliasing()  # supersampling does it
-        self._plotter.renderer.set_background(palette.bottom, top=palette.top)
+        if off_screen:  # over nothing: the shutter puts the backdrop behind it
+            self._plotter.renderer.set_background((0.0, 0.0, 0.0))
+            self._shutter = Shutter(window_size, palette.bottom, palette.top)
+        else:
+            self._plotter.renderer.set_background(palette.bottom, top=palette.top)
         self._plotter.camera.view_angle = VIEW_ANGLE
         self._overlay = Overlay(self._plotter, self._size)
-        margin, unit = MARGIN * self._size[0], self._overlay.unit
+        self._words(title)
+        self._mark = None if inset is None else inset.draw(self._overlay, palette)
+        self._legend()
+        self._measures(inset, axes, scale_bar)
+
+    def _words(self, title: str) -> None:
+        """Write the title and, at the right, what changes with time."""
+        overlay, palette = self._overlay, self._palette
+        margin, unit = MARGIN * self._size[0], overlay.unit
         right, top = self._size[0] - margin, self._size[1] - margin
-        self._overlay.text(title, (margin, top), 38, palette.ink, bold=True)
-        self._clock = self._overlay.text("", (right, top), 38, palette.ink, right=True)
-        self._note = self._overlay.text(
-            "", (right, top - 60 * unit), 24, palette.faint_ink, right=True
-        )
+        overlay.text(title, (margin, top), 38, palette.ink, bold=True)
+        self._clock = overlay.text("", (right, top), 38, palette.ink, right=True)
+        self._note = overlay.text("", (right, top - 60 * unit), 24, palette.faint_ink, right=True)
         self._ends = self._end_words(right, top - 112 * unit)
         self._reserve(right, top)
-        colours = (palette.ink,) if reference is None else (palette.ink, palette.faint_ink)
-        self._mark = None if inset is None else inset.draw(self._overlay, colours)
-        self._legend()
+
+    def _measures(self, inset: Inset | None, axes: bool, scale_bar: bool) -> None:
+        """Put the scale bar and the axes at the lower right, above the inset."""
+        unit, margin = self._overlay.unit, MARGIN * self._size[0]
+        right, bottom = self._size[0] - margin, margin
+        bottom += (inset.HEIGHT + 24) * unit if inset is not None else 0.0
+        self._bar = ScaleBar(self._overlay, (right, bottom), self._palette) if scale_bar else None
+        bottom += (ScaleBar.HEIGHT + 12) * unit if scale_bar else 0.0
+        flat = self._lead.dimensions == 2
+        self._axes = Axes(self._overlay, (right, bottom), self._palette, flat) if axes else None
 
     def _reserve(self, right: float, top: float) -> None:
         """Keep room for the clock and the note, which are written with each frame."""
         overlay, t = self._overlay, self._lead.t
         clock = max((Clock.of(t).text(float(each)) for each in (t[0], t[-1])), key=len)
         overlay.reserve(self._clock, clock, (right, top), right=True)
-        note = "" if self._reference is None else "position RMSE 1.2e-05"
+        n = len(self._lead.sizes)
+        note = f"{n} of {n} out of sight" if self._reference is None else "position RMSE 1.2e-05"
         overlay.reserve(self._note, note, (right, top - 60 * overlay.unit), right=True)
 
     def _end_words(self, right: float, height: float) -> list[pv.Text]:
@@ -143,16 +170,21 @@ class Scene:
 
     def image(self, frame: int, camera: Camera) -> UInt8[np.ndarray, "height width 3"]:
         """Return a frame as seen by a camera, anti-aliased."""
-        first = not self._meshes
         self.look(camera)
         self.show(frame, camera)
-        if not first:
-            self._plotter.render()  # the first screenshot does it by itself
-        raw = np.asarray(self._plotter.screenshot(return_img=True))
-        total = np.zeros((*self._size[::-1] // SUPERSAMPLE, 3), dtype=np.uint16)
-        for i, j in np.ndindex(SUPERSAMPLE, SUPERSAMPLE):
-            total += raw[i::SUPERSAMPLE, j::SUPERSAMPLE, :3]
-        return (total // SUPERSAMPLE**2).astype(np.uint8)
+        window: Any = self._plotter.render_window
+        window.Render()
+        return self._shutter.image(window)
+
+    @property
+    def overlay(self) -> Overlay:
+        """What lies over it, and covers it."""
+        return self._overlay
+
+    @property
+    def palette(self) -> Palette:
+        """Its colours."""
+        return self._palette
 
     @property
     def plotter(self) -> pv.Plotter:
@@ -166,14 +198,18 @@ class Scene:
         self._system(frame, camera)
         self._stamp("balls", self._ball, frame, camera, ball)
         self._update("trails", self._trails(frame, camera, 0.42 * ball))
-        if self._reference is not None:
+        if self._parted:
             self._stamp("rings", self._ring, frame, camera, 1.4 * ball, rival=True)
             self._update("rival", self._trails(frame, camera, 0.16 * ball, rival=True))
             self._update("errors", self._errors(frame, camera, 0.13 * ball))
         if self._mark is not None:
             self._mark.move(float(lead.t[frame]))
         self._clock.input = Clock.of(lead.t).text(float(lead.t[frame]))
-        self._note.input = self._remark(frame)
+        self._note.input = self._remark(frame, camera)
+        if self._bar is not None:
+            self._bar.measure(camera)
+        if self._axes is not None:
+            self._axes.turn(camera)
         for words in self._ends:
             words.SetVisibility(frame == len(lead.t) - 1)
 
@@ -182,7 +218,7 @@ class Scene:
         view = self._plotter.camera
         view.position, view.focal_point, view.up = camera.position, camera.centre, camera.facing[1]
         distance = float(np.linalg.norm(camera.position - camera.centre))
-        view.clipping_range = (0.02 * distance, distance + 2 * SIGHT * camera.radius)
+        view.clipping_range = (0.02 * distance, distance + FAR * camera.radius)
 
     def _system(self, frame: int, camera: Camera) -> None:
         """Draw what the system shows: solid things move with what is solid."""
@@ -202,7 +238,7 @@ class Scene:
         rival: bool = False,
     ) -> None:
         track = self._candidate if rival else self._lead
-        seen = camera.sees(track.x[frame])
+        seen = camera.shows(track.x[frame], rival)
         here = track.x[frame][seen]
         colours = self._paled(self._scale.colours(frame, rival)[seen], rival)
         colours = self._hazed(colours, camera.haze(here))
@@ -214,7 +250,7 @@ class Scene:
         track = self._candidate if rival else self._lead
         window = track.window(frame, self._trail)
         path = track.path(frame, self._trail)
-        path = np.where(camera.sees(path)[..., None], path, np.nan)
+        path = np.where(camera.shows(path, rival)[..., None], path, np.nan)
         age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * track.subframes)  # (P, 1)
         colours = self._paled(self._scale.along(window, track.subframes, rival), rival)
         colours = self._hazed(colours, camera.haze(path))
@@ -238,33 +274,32 @@ class Scene:
         return mixed(colours, self._palette.backdrop, haze[..., None])
 
     def _errors(self, frame: int, camera: Camera, width: float) -> pv.PolyData:
-        both = self._comparable(frame) & camera.sees(self._lead.x[frame])
-        start = self._lead.x[frame][both]
-        gap = self._gaps(frame)[both]
-        # Cut at the range of sight: a line to where a candidate blew up would overflow float32.
-        longest = np.abs(gap).max(axis=1, initial=camera.radius, keepdims=True)
-        lines = np.stack([start, start + gap * np.minimum(1, SIGHT * camera.radius / longest)])
+        both = camera.shows(self._lead.x[frame]) & camera.shows(self._candidate.x[frame], True)
+        lines = np.stack([self._lead.x[frame][both], self._candidate.x[frame][both]])
         colours = np.broadcast_to(self._palette.error, lines.shape)
         colours = self._hazed(colours, camera.haze(lines))
         return shapes.tubes(lines, colours, np.full(lines.shape[:2], width), 1e-4 * camera.radius)
-
-    def _gaps(self, frame: int) -> Float64[np.ndarray, "N 3"]:
-        return np.asarray(self._candidate.x[frame] - self._lead.x[frame])
 
     def _comparable(self, frame: int) -> Bool[np.ndarray, " N"]:
         both = (self._lead, self._candidate)
         return np.asarray(both[0].finite(frame) & both[1].finite(frame))
 
-    def _remark(self, frame: int) -> str:
-        both = self._comparable(frame)
-        lost = "" if both.all() else f"{both.sum()} of {len(both)} finite"
+    def _remark(self, frame: int, camera: Camera) -> str:
+        """Say how large the error is, and how many particles cannot be shown."""
+        both, n = self._comparable(frame), len(self._lead.sizes)
+        shown = camera.shows(self._lead.x[frame])
+        if self._parted:
+            shown &= camera.shows(self._candidate.x[frame], rival=True)
+        lost, hidden = int((~both).sum()), int((both & ~shown).sum())
+        notes = [f"{n - lost} of {n} finite"] if lost else []
+        notes += [f"{hidden} of {n} out of sight"] if hidden else []
         if self._reference is None or not both.any():
-            return lost
+            return ", ".join(notes)
         axes = slice(self._lead.dimensions)  # a flat run's z = 0 must not lower its mean
         truth = self._lead.x[None, None, frame, both, axes]
         value = rmse(truth, self._candidate.x[None, None, frame, both, axes]).item()
         error = f"position RMSE {value:.2g}"
-        return f"{error} ({lost})" if lost else error
+        return f"{error} ({', '.join(notes)})" if notes else error
 
     def _update(self, name: str, mesh: pv.PolyData) -> None:
         import pyvista as pv
@@ -303,17 +338,24 @@ class Scene:
         disc, palette = shapes.disc(), self._palette
         rows = [(disc, colours, words) for colours, words in self._scale.rows]
         rows += [(shapes.dash(), (palette.scenery,), words) for words in words_of(self._scenery)]
-        if self._reference is not None:
+        if self._parted and self._reference is not None:
             rows += [
                 (disc, (palette.ink,), f"solid: {self._reference.name} (reference)"),
                 (shapes.hoop(), (palette.ink,), f"ring, dashes: {self._candidate.name}"),
                 (shapes.dash(), (palette.error,), "line: error"),
             ]
+        elif self._reference is not None:
+            both = f"{self._candidate.name} and its reference: the same positions"
+            rows.append((disc, (palette.ink,), both))
         return rows
 
 
 def _stopped(track: Track) -> str:
     return f"{track.name} stopped at {Clock.of(track.t).text(float(track.t[-1]))}"
+
+
+def _same(candidate: Track, reference: Track) -> bool:
+    return np.array_equal(candidate.x, reference.x, equal_nan=True)
 
 
 def _walked(track: Track) -> Float64[np.ndarray, "T N"]:

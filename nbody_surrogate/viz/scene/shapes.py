@@ -23,7 +23,9 @@ __all__ = [
     "wedge",
 ]
 
-TUBE_SIDES, FEWER_SIDES = 10, 5
+TUBE_SIDES, FEWER_SIDES = 8, 5
+TURN, STRETCH = np.radians(4.0), 12  # a tube's points: as its path turns, and not fewer than that
+FEW = 10  # particles, up to which balls are large
 MANY = 100  # particles, beyond which shapes are drawn more coarsely
 MANY_SEGMENTS = 1000
 
@@ -32,7 +34,7 @@ def ball(n: int = 1) -> pv.PolyData:
     """Return a unit sphere; of fewer triangles where there are many, which are small."""
     import pyvista as pv
 
-    theta, phi = (32, 24) if n <= MANY else (16, 12)
+    theta, phi = (40, 28) if n <= FEW else (24, 16) if n <= MANY else (16, 12)
     return pv.Sphere(radius=1.0, theta_resolution=theta, phi_resolution=phi)
 
 
@@ -139,7 +141,9 @@ def tubes(
     import pyvista as pv
 
     kept = [(n, _drawable(paths[:, n], shortest)) for n in range(paths.shape[1])]
-    if drawn is not None:
+    if drawn is None:
+        kept = [(n, index[_turning(paths[index, n])]) for n, index in kept]
+    else:
         kept = [(n, piece) for n, index in kept for piece in _pieces(index, drawn[:, n])]
     kept = [(n, index) for n, index in kept if len(index) > 1]
     if not kept:
@@ -225,6 +229,18 @@ def _drawable(path: Float64[np.ndarray, "P 3"], shortest: float) -> Int64[np.nda
     index = np.arange(gaps[-1] + 1 if len(gaps) else 0, len(path))
     steps = np.linalg.norm(np.diff(path[index], axis=0), axis=1)
     return np.asarray(index[np.r_[steps > shortest, True]] if len(index) else index)
+
+
+def _turning(points: Float64[np.ndarray, "K 3"]) -> Bool[np.ndarray, " K"]:
+    """Tell which points a path needs to look the same: its ends, and where it has turned on."""
+    kept = np.asarray(np.arange(len(points)) % STRETCH == 0)
+    kept[-1:] = True
+    if len(points) > 2:
+        steps = np.diff(points, axis=0)
+        steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+        turned = np.cumsum(np.arccos(np.clip((steps[1:] * steps[:-1]).sum(axis=1), -1.0, 1.0)))
+        kept[1:-1] |= np.diff(np.floor(turned / TURN), prepend=0.0) > 0
+    return kept
 
 
 def _bytes(colours: Float64[np.ndarray, "P 3"]) -> np.ndarray:

@@ -14,13 +14,14 @@ from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import Camera
+from nbody_surrogate.viz.scene.framing import Balls
 from nbody_surrogate.viz.scene.palette import Colour, mixed
 from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
     import pyvista as pv
 
-__all__ = ["links", "scenery_of", "surroundings", "words_of"]
+__all__ = ["landmarks_of", "links", "scenery_of", "surroundings", "words_of"]
 
 THICK, THIN = 0.16, 0.06  # radii of links, and of what stands still, over that of a ball
 MANY = 40  # links, beyond which they are thinner and fainter: there must be room between them
@@ -45,6 +46,20 @@ def scenery_of(run: Trajectory) -> tuple[Shape, ...]:
         return ()
 
 
+def landmarks_of(scenery: Sequence[Shape]) -> Balls:
+    """Return points that a picture should hold: those of what stands still."""
+    found = [np.empty((0, 3))]
+    for shape in scenery:
+        if isinstance(shape, Rods | Curve):
+            found.append(shape.points)
+        elif isinstance(shape, Ellipsoid):
+            found += _rings(shape, bool(shape.semi_axes[2] == 0))
+        elif isinstance(shape, Arrow):
+            found.append(np.stack([shape.start, shape.end]))
+    points = np.unique(np.concatenate(found), axis=0)
+    return Balls(points, np.zeros(len(points)))
+
+
 def words_of(scenery: Sequence[Shape]) -> list[str]:
     """Return what the legend says, each once."""
     return list(dict.fromkeys(shape.words for shape in scenery if shape.words))
@@ -58,6 +73,7 @@ def links(
     Those of particles that are not in sight are left out.
     """
     x, ball = track.x[frame], camera.ball_radius(len(track.sizes))
+    x = np.where(camera.shows(x)[:, None], x, np.nan)
     starts, ends, widths = [np.empty((0, 3))], [np.empty((0, 3))], [np.empty(0)]
     for shape in scenery:
         if isinstance(shape, Bonds):
