@@ -47,10 +47,10 @@ units that it does not know, and reads what has none.
 
 An ensemble, B > 1, lies in arrays, which are what `read_h5md` reads: to open a data set takes HDF5
 much longer than to read it, where there are thousands of small ones. For other programs each
-trajectory has its group of plain H5MD, of virtual data sets, which any HDF5 since 1.10 reads and writes
-through. Charges and masses that are equal are one data set, linked to. The rivals and what they
-cost stand in `nbody_surrogate.formats.h5md.arrays`. Files of earlier versions, in formats 1 and 2,
-have several trajectories without arrays; they are read and gone on with.
+trajectory has its group of plain H5MD, of virtual data sets, which any HDF5 since 1.10 reads and
+writes through. Charges and masses that are equal are one data set, linked to. The rivals and what
+they cost stand in `nbody_surrogate.formats.h5md.arrays`. Files of earlier versions, in formats 1
+and 2, have several trajectories without arrays; they are read and gone on with.
 
 Everything is allocated, contiguous, before the first frame: from then on only data change,
 never the structure, and a process that is killed leaves a readable file. Frames count as

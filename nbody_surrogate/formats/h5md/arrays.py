@@ -8,9 +8,9 @@ The rivals, for 5 000 trajectories of ten particles. Data sets for each trajecto
 to be read, which takes HDF5 more than a hundred times as long as reading the arrays does
 (`benchmarks/ensemble_io.py`). With frames before trajectories, (T, B, N, D), a segment would be
 written in one piece, but every single trajectory read in T pieces, and all of them would have to be
-turned round in memory. One particles group of B * N particles would be plain H5MD, but no trajectory
-had a name in it. Charges and masses as virtual data sets would take HDF5 three times as long to
-make as plain ones, and most of them are equal.
+turned round in memory. One particles group of B * N particles would be plain H5MD, but no
+trajectory had a name in it. Charges and masses are copies: virtual data sets take HDF5 three times
+as long to make as plain ones, and rows that are equal are made once.
 """
 
 from __future__ import annotations
