@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,21 @@ def hdf5_values(path: Path) -> dict[str, Any]:
         elif isinstance(item, h5py.Dataset):
             found[name] = np.asarray(item[()])
 
+    def below(place: str, name: str, item: Any) -> None:
+        visit(f"{place}/{name}", item)
+
     with h5py.File(path, "r", locking=False) as file:
         file.visititems(visit)
+        # once each, whatever a version shares between trajectories
+        for group in file.get("particles", {}).values():
+            for name in ("box", "charge", "mass"):
+                if name in group:
+                    visit(f"{group.name[1:]}/{name}", group[name])
+                if isinstance(group.get(name), h5py.Group):
+                    group[name].visititems(partial(below, f"{group.name[1:]}/{name}"))
+    # where the numbers of an ensemble lie is not the same in all versions, what a group shows is
+    hidden = (f"{OURS}/ensemble", f"{OURS}/format")
+    found = {name: value for name, value in found.items() if not name.startswith(hidden)}
     found.pop("h5md/creator@version", None)
     if found.get(f"{OURS}/complete") == 1 and f"{OURS}/provenance.guard.policy" in found:
         events = nb.read_h5md(path).info.guard.events
@@ -83,7 +97,7 @@ def restart_values(path: Path) -> dict[str, Any]:
                     np.frombuffer(words, np.uint8) if key == "message" else np.array(value, "<i8")
                 )
         each.pop("events", None)  # which the output has
-    for key in ("format_version", "particles"):
+    for key in ("format_version", "particles", "observables"):
         document.pop(key, None)
     kept = {key: each for key, each in arrays.items() if key not in PARTICLES}
     return kept | dict(leaves(document))

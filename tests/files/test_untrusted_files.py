@@ -275,7 +275,7 @@ def test_symbolic_links_in_a_folder_of_weights_are_refused(files, tmp_path, name
 
 @pytest.mark.parametrize(
     ("name", "place"),
-    [("run.h5", "particles/trajectory_0000/position/value"), ("data/shard-00000.h5", "x")],
+    [("run.h5", "parameters/nbody_surrogate/ensemble/position"), ("data/shard-00000.h5", "x")],
 )
 def test_links_out_of_an_hdf5_file_are_refused(files, name, place):
     path, read = files / name, read_h5md if name == "run.h5" else shard

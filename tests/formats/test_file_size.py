@@ -41,11 +41,12 @@ def test_a_run_takes_no_more_than_it_is_said_to_take(
     path.touch()
     box, particles = Box((1.0,) * dimensions), _particles(batch, n, bonds=True)
     times = np.arange(frames) * 0.1
-    structure.create_structure(path, particles, times, dimensions, b"", 99, True, box, segments=4)
-    most = structure.run_bytes(shape, True, 4, 99) + 8 * batch * n * n
-    assert (
-        path.stat().st_size <= most <= path.stat().st_size + 3 * structure.STRUCTURE + 2**12 * batch
-    )
+    tails: dict[str, tuple[int, ...]] = {"radius": (), "spin": (3, 3)}
+    given = (path, particles, times, dimensions, b"", 99, True, box)
+    structure.create_structure(*given, segments=4, observables=tails)
+    most = structure.run_bytes(shape, True, 4, 99, tails) + 8 * batch * n * n
+    slack = 3 * structure.STRUCTURE + (len(tails) << 14) + 2**13 * batch
+    assert path.stat().st_size <= most <= path.stat().st_size + slack
 
 
 @pytest.mark.parametrize("suffix", [".vtkhdf", ".h5"])

@@ -45,13 +45,12 @@ little-endian float64. All quantities are in reduced units, as ``modules/units``
 and masses have the ``unit`` "1". Time, positions and velocities have none: MDAnalysis refuses
 units that it does not know, and reads what has none.
 
-An ensemble, B > 1, lies in arrays, which are what `read_h5md` reads: HDF5 opens data sets a hundred
-times more slowly than it reads them, so that thousands of trajectories in data sets of their own
-would take half a minute in place of the tenth of a second that the disk does. For other programs
-each has its group of plain H5MD, of virtual data sets, which any HDF5 since 1.10 reads and writes
-through. Charges and masses that are equal are one data set, linked to. The rivals and what they
-cost stand in `nbody_surrogate.formats.h5md.arrays`. Files of earlier versions, in formats 1 and 2,
-have several trajectories without arrays; they are read and gone on with.
+An ensemble, B > 1, lies in arrays, which are what `read_h5md` reads: to open a data set takes HDF5
+much longer than to read it, where there are thousands of small ones. For other programs each
+trajectory has its group of plain H5MD, of virtual data sets, which any HDF5 since 1.10 reads and
+writes through. Charges and masses that are equal are one data set, linked to. The rivals and what
+they cost stand in `nbody_surrogate.formats.h5md.arrays`. Files of earlier versions, in formats 1
+and 2, have several trajectories without arrays; they are read and gone on with.
 
 Everything is allocated, contiguous, before the first frame: from then on only data change,
 never the structure, and a process that is killed leaves a readable file. Frames count as
