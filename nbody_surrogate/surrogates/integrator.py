@@ -26,6 +26,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.threads import threads_that_pay
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.parallel.limits import MOST_THREADS
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
@@ -56,7 +57,10 @@ class SurrogateOptions(IntegratorOptions):
     dtype: str | None = Field(default=None, description="default: that of the weights")
     warm_up: str = Field(default="dop853", description="makes the first frames where needed")
     threads: int | None = Field(
-        default=None, ge=1, description="of torch, on the CPU; default: as many as pay"
+        default=None,
+        ge=1,
+        le=MOST_THREADS,
+        description="of torch, on the CPU; default: as many as pay",
     )
     compile: bool = Field(
         default=False,
@@ -175,7 +179,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _warn_of_threads(self, batch: int, n: int) -> None:
         """Warn of more threads than have work: they wait for each other, at times for long."""
         given = self.options.threads
-        if given is not None and given > (pay := self._paying(batch, n, given)):
+        if given is None or self.device.type != "cpu":
+            return
+        if given > (pay := self._paying(batch, n, given)):
             warnings.warn(
                 f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
                 f"on this machine; leave it out, or take {pay}",
