@@ -158,7 +158,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _warn_of_threads(self, batch: int, n: int) -> None:
         """Warn of more threads than have work: they wait for each other, at times for long."""
         given = self.options.threads
-        if given is not None and given > (pay := self._paying(batch, n, given)):
+        if given is None or self.device.type != "cpu":
+            return
+        if given > (pay := self._paying(batch, n, given)):
             warnings.warn(
                 f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
                 f"on this machine; leave it out, or take {pay}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from nbody_surrogate.contracts.integrator import IntegratorOptions
+from nbody_surrogate.parallel.limits import MOST_THREADS
 
 __all__ = ["SurrogateOptions"]
 
@@ -19,7 +20,10 @@ class SurrogateOptions(IntegratorOptions):
     dtype: str | None = Field(default=None, description="default: that of the weights")
     warm_up: str = Field(default="dop853", description="makes the first frames where needed")
     threads: int | None = Field(
-        default=None, ge=1, description="of torch, on the CPU; default: as many as pay"
+        default=None,
+        ge=1,
+        le=MOST_THREADS,
+        description="of torch, on the CPU; default: as many as pay",
     )
     compile: bool = Field(
         default=False,

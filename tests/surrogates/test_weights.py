@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate.contracts.model_card import Card, CardSystem
@@ -19,7 +20,7 @@ from nbody_surrogate.evaluation.rollouts import Truth, one_step, one_step_of_mod
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.simulation.simulate import simulate
-from nbody_surrogate.surrogates.weights import load_weights, save_weights
+from nbody_surrogate.surrogates.weights import _NoValues, load_weights, save_weights
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -377,3 +378,29 @@ def test_shipped_weights_beat_a_leapfrog_of_as_many_sub_steps(truth, name):
     learned = one_step_of_model(model.double(), truth)[0].mean()
     classical = one_step(make_integrator("leapfrog", substeps=substeps), truth).mean()
     assert learned * BEST_LEAPFROG <= classical, f"{learned:.1e} against {classical:.1e}"
+
+
+class Operations(TorchDispatchMode):
+    """Notes the names of what torch computes."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.names.add(func.overloadpacket.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_shapes_are_known_without_drawing_values():
+    """Torch would import its compiler to draw values that are not there, for two seconds."""
+    with torch.device("meta"), _NoValues(), Operations() as done:
+        model = SET(SETConfig())
+    assert {name for name in done.names if "normal" in name or "uniform" in name} == set()
+    assert "linspace" not in done.names
+    shapes = {key: value.shape for key, value in model.state_dict().items()}
+    real = SET(SETConfig())
+    assert shapes == {key: value.shape for key, value in real.state_dict().items()}
+    assert {key: value.shape for key, value in model.named_buffers()} == {
+        key: value.shape for key, value in real.named_buffers()
+    }

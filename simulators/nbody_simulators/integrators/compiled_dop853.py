@@ -30,9 +30,9 @@ SHARES = 8  # parts of the batch per thread, so that a slow one does not leave t
 OVERHEAD = 30
 """What a step costs beside the forces, as many pairs."""
 
-SHARE = 500
-"""Of trajectories times pairs and overhead, from where a thread pays: a segment of them takes some
-milliseconds."""
+SHARE = 2000
+"""Trajectories times N^2 and the overhead, from where a thread pays: a segment of them takes some
+20 ms, which is long beside the start of a thread, on a machine with other work too."""
 
 MOMENTARY = 60
 """Particles up to which a call of compiled code, a segment of a trajectory, takes a moment only."""

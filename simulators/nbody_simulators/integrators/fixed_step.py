@@ -52,7 +52,8 @@ MOST_SUBSTEPS = 10**12
 
 
 SHARE = 20_000
-"""Trajectories times N^2 from where a thread pays: a segment of them takes some milliseconds."""
+"""Trajectories times N^2 from where a thread pays: a segment of them, 16 steps to a frame, takes
+some 20 ms, which is long beside the start of a thread, on a machine with other work too."""
 
 MOST_FORCES = 2 * 10**8
 """Pairs of a single call of compiled code: a few tenths of a second."""
