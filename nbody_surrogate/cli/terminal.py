@@ -48,7 +48,9 @@ def line_width(wide: bool = False) -> int | None:
         return None
     if given.isdecimal() and int(given) > 0:
         return int(given)
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    # a program that was started without any output has none
+    shown = sys.stdout is not None and sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if shown else None
 
 
 def wide_option(command: Any) -> Any:

@@ -30,7 +30,7 @@ def test_the_command_line_says_what_tripped_and_what_it_cost():
     assert "set, guard fallback" in printed
     (line,) = (each for each in printed.splitlines() if each.startswith("Guard"))
     assert "fell back on dop853" in line
-    assert "ms for checks" in line
+    assert "s for checks" in line
     assert "trajectory 0, segment 0, frame " in printed
     report = json.loads(good(*GUARDED, *TIGHT, "-o", "b.h5", "--json"), parse_constant=no_constant)[
         "guard"
