@@ -13,14 +13,14 @@ import numpy as np
 
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import rmse
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.shown import is_stopped, shown_part
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
-__all__ = ["scene_html", "scene_script", "write_scene_page"]
+__all__ = ["is_same_run", "scene_html", "scene_script", "write_scene_page"]
 
 MOST_NUMBERS = 1_200_000  # positions in a page, which take 5.4 bytes each: 6.4 MB
 TRAIL, FPS = 24, 20.0  # frames, and frames per second, as in movies
@@ -52,8 +52,25 @@ def write_scene_page(
     return write_page(file, document(title or "Trajectory", body, script), overwrite, called)
 
 
+def is_same_run(candidate: Trajectory | Ensemble, reference: Trajectory | Ensemble) -> bool:
+    """Whether two runs agree to the last bit, as a solver does with itself."""
+    return all(
+        np.array_equal(mine, its, equal_nan=True)
+        for mine, its in ((candidate.x, reference.x), (candidate.v, reference.v))
+    )
+
+
+def _other(candidate: Trajectory, reference: Trajectory | None) -> Trajectory | None:
+    """Return the reference where it is another run: two of one would be drawn over each other."""
+    if reference is None or is_same_run(candidate, reference):
+        return None
+    return reference
+
+
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
-    """Write the elements of the scene."""
+    """Write the elements of the scene; a run and its reference that are the same are drawn once."""
+    same = reference is not None and is_same_run(candidate, reference)
+    reference = _other(candidate, reference)
     lead = candidate if reference is None else reference
     charges = lead.particles.charges
     legend = ["orange: positive"] if (charges > 0).any() else []
@@ -64,6 +81,8 @@ def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
             f"ring: {candidate.info.label}",
             "line: error",
         ]
+    if same:
+        legend.append(f"{candidate.info.label} and its reference agree to the last bit, drawn once")
     name = f"{lead.info.system.get('system', '')} · {lead.x.shape[1]} particles"
     return f"""<div class="scene" id="scene">
 <canvas role="img" aria-label="{escape(name)}, in three dimensions"></canvas>
@@ -82,6 +101,7 @@ def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
 
 def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]:
     """Gather what the script takes; of a long run, frames at equal distances."""
+    reference = _other(candidate, reference)
     whole = [candidate] if reference is None else [reference, candidate]
     runs = shown_part(*whole)
     candidate = runs[-1]
