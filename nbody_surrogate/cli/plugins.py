@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from nbody_surrogate.cli.json_output import print_json
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import PluginError
@@ -34,7 +34,7 @@ def list_(as_json: bool) -> None:
 
     found = entries()
     if as_json:
-        echo(json.dumps([entry._asdict() for entry in found], indent=1))
+        print_json("plugins list", [entry._asdict() for entry in found])
         return
     from rich import box
     from rich.table import Table
@@ -93,7 +93,7 @@ def check(
         if not as_json:
             echo(f"{result:7} {each.name:26} {said}")
     if as_json:
-        echo(json.dumps(results, indent=1))
+        print_json("plugins check", results)
     failed = [row["check"] for row in results if row["result"] == "FAILED"]
     if failed:
         raise PluginError(f"{name!r} fails {len(failed)} of {len(every)}: {', '.join(failed)}")

@@ -19,7 +19,9 @@ def draw_log(log: list[dict[str, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    rows = [(entry["step"], entry["residual"]) for entry in log if "residual" in entry]
+    rows = [
+        (entry["step"], entry["residual"]) for entry in log if entry.get("residual") is not None
+    ]
     above.plot([step for step, _ in rows], [residual for _, residual in rows], color="0.3")
     if rows:
         above.set_yscale("log")

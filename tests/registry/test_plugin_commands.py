@@ -7,15 +7,15 @@ import re
 import pytest
 
 from commands import FAILURE, MISUSE, bad, good, nbody_sim
+from json_schemas import documented
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_a_plugin_is_listed_without_being_imported(acme):
-    import json
     import sys
 
-    rows = json.loads(good("plugins", "list", "--json"))
+    rows = documented("list of entry", good("plugins", "list", "--json"), schema=False)
     found = {(row["kind"], row["name"]): row for row in rows}
     assert found["integrator", "still"] == {
         "name": "still",
