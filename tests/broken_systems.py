@@ -10,6 +10,7 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.force_laws import ForceLaws, PairLaw
 from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.contracts.neighbours import NeighbourRequest
+from nbody_surrogate.contracts.scenery import Ellipsoid
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.testing import checks
 
@@ -67,6 +68,10 @@ def cubes(self, x, v, particles):
 def careless(self, x, particles, neighbours):
     """Takes what is listed beyond the cut-off for neighbours."""
     return neighbours.sum(np.ones((len(neighbours.j), x.shape[2])))
+
+
+def flickering(self, state, particles):
+    return [Ellipsoid(np.zeros(3), np.random.default_rng().uniform(size=3))]
 
 
 def guesses(self, x, v, particles, hidden, neighbours):
@@ -128,4 +133,5 @@ SYSTEMS = {
         "_hidden_rate",
         "same bits of `charge` each time",
     ),
+    "scenery": ({"_scenery": flickering}, "_scenery", "same shapes each time"),
 }

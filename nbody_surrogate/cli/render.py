@@ -32,7 +32,12 @@ __all__ = ["render"]
 @click.option("--trail", type=int, default=24, show_default=True, help="Frames.")
 @click.option("--size", type=(int, int), help="Pixels.  [default: 1600 1200; of a movie 1280 720]")
 @click.option("--fps", type=float, default=20.0, show_default=True, help="Of a movie.")
-@click.option("--colouring", default="charge", show_default=True, help="By charge, speed or error.")
+@click.option(
+    "--colouring",
+    default="auto",
+    show_default=True,
+    help="By charge, mass, identity, speed or error; auto is the first that differs.",
+)
 @click.option("--inset/--no-inset", default=None, help="Energy error.  [default: in movies]")
 @click.option("--title", help="[default: the system and the particles]")
 @options_of(FileOptions)

@@ -18,6 +18,7 @@ from nbody_surrogate.contracts.needs import SystemNeeds
 from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
+from nbody_surrogate.contracts.scenery import SystemScenery
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
 from nbody_surrogate.contracts.violations import (
@@ -31,8 +32,7 @@ from nbody_surrogate.errors import InputError, NBodyError
 
 __all__ = ["AbstractSystem"]
 
-LARGE = 10**9
-"""Bytes of starts with couplings above which it is worth a look whether there are some."""
+LARGE = 10**9  # bytes of starts with couplings: beyond, it is worth a look whether there are some
 
 Vectors = Float64[np.ndarray, "B N D"]
 Frames = Float64[np.ndarray, "... N D"]
@@ -40,7 +40,7 @@ Frames = Float64[np.ndarray, "... N D"]
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
 
-class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
+class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
     """A system of particles. All units are reduced (dimensionless).
 
     To write one:
@@ -62,7 +62,8 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
        alters the physics it stands for, return that from `ideal`;
     9. set `api_version` to the version of these duties that the class is written for.
 
-    A system with a box, a cut-off or hidden variables has the duties of `SystemNeeds` too.
+    A system with a box, a cut-off or hidden variables has the duties of `SystemNeeds` too; one
+    that pictures show more of than particles, that of `SystemScenery`.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
@@ -361,8 +362,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
     def _demand_memory(self, n: int, trajectories: int, dimensions: int) -> None:
         """Raise `InputError` where starts do not fit into memory; nobody waits to be told so."""
         what = f"the starts of {trajectories} `trajectories` with {n} `particles`"
-        instead = "use fewer"
-        demand_memory(start_bytes(trajectories, n, dimensions), what, instead)
+        demand_memory(start_bytes(trajectories, n, dimensions), what, "use fewer")
         if start_bytes(trajectories, n, dimensions, coupled=True) > LARGE:
             # a small start shows whether there are couplings, where a system has so small ones
             coupled = False
@@ -370,7 +370,7 @@ class AbstractSystem(SystemNeeds, ABC, Generic[Spec_co]):
                 few = self._draw(np.random.default_rng(0), min(n, 8), dimensions)
                 coupled = few.couplings is not None
             needed = start_bytes(trajectories, n, dimensions, coupled=coupled)
-            demand_memory(needed, what + ", coupled in pairs,", instead)
+            demand_memory(needed, what + ", coupled in pairs,", "use fewer")
 
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""

@@ -19,6 +19,7 @@ from nbody_surrogate.testing.needs import (
     moved_by_periods,
     relative_difference,
 )
+from nbody_surrogate.testing.scenery import check_scenery
 from nbody_surrogate.testing.system_symmetries import IMPLIED, SYMMETRIES, maps
 
 __all__ = ["SYSTEM_CHECKS"]
@@ -180,6 +181,7 @@ SYSTEM_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     *((check_symmetry, (symmetry,)) for symmetry in SYMMETRIES),
     (check_axial_symmetries, ()),
     *NEEDS_CHECKS,
+    (check_scenery, ()),
 )
 
 

@@ -28,6 +28,7 @@ from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, is_movie, is_page
 from nbody_surrogate.viz.scene.scene import Scene
 from nbody_surrogate.viz.scene.shown import common_frames, is_stopped, shown_part, stop_notes
+from nbody_surrogate.viz.scene.system_shapes import scenery_of
 from nbody_surrogate.viz.scene.tracks import Track, finite
 from nbody_surrogate.viz.scene.window import check_display, show
 from nbody_surrogate.viz.scene.writer import kept_rate, kept_size, write
@@ -48,17 +49,18 @@ def render(
     window_size: tuple[int, int] | None = None,
     title: str | None = None,
     fps: float = 20.0,
-    colouring: str = "charge",
+    colouring: str = "auto",
     inset: bool | None = None,
     overwrite: bool = False,
 ) -> Path | None:
     """Draw a trajectory in 3D: a picture of one frame, a movie of all, a page, or a window.
 
     The reference is drawn solid. The candidate is a ring around each of its particles, with a thin
-    pale trail and a line to where the reference has that particle; without a reference it is drawn
-    solid itself. Flat trajectories (D = 2) are seen from above. Particles without a finite position
-    are left out. Only frames that are valid in both are drawn: a movie of runs of which one stopped
-    early ends there, and says so.
+    dashed trail and a line to where the reference has that particle; without a reference it is
+    drawn solid itself. What the system shows beside particles, such as springs, is faint. Flat
+    trajectories (D = 2) are seen from above. Particles without a finite position are left out. Only
+    frames that are valid in both are drawn: a movie of runs of which one stopped early ends there,
+    and says so.
 
     Parameters
     ----------
@@ -84,8 +86,9 @@ def render(
         Frames per second of a movie or in a window. A .gif keeps up to 50, with delays of whole
         hundredths of a second that are right in their sum; above it plays at 50, with a warning.
     colouring : str
-        What the colours stand for: ``charge``; or ``speed`` or ``error``, with a scalar bar. Pages
-        are coloured by charge.
+        What the colours stand for: ``charge``, ``mass`` or ``identity`` of the particles, or
+        ``speed`` or ``error`` at the time, also along trails. ``auto`` is the charge where there
+        are some, else the mass where masses differ, else the identity; pages always have it.
     inset : bool, optional
         Whether to show the error of the energy over time, at the lower right; by default in
         movies only.
@@ -140,6 +143,7 @@ def render(
         truth = Track.of(runs[1], "reference", stopped=is_stopped(reference))
     extras: dict[str, Any] = {
         "scale": scale_of(colouring, track, truth),
+        "scenery": scenery_of(runs[-1]),
         "inset": energy_errors(runs[0], None if truth is None else runs[1])
         if _or(inset, movie)
         else None,

@@ -402,7 +402,7 @@ def test_pictures_pages_and_data_come_from_one_command():
     [
         (MISUSE, ["render", "out.h5"], ["`output`", "no display", ".png"]),
         (MISUSE, ["render", "out.h5", "-o", "out.tiff"], ["out.tiff", ".mp4", ".html", ".vtkhdf"]),
-        (MISUSE, ["render", "out.h5", "-o", "a.png", "--colouring", "mass"], ["`colouring`"]),
+        (MISUSE, ["render", "out.h5", "-o", "a.png", "--colouring", "colour"], ["`colouring`"]),
         (
             MISUSE,
             ["render", "out.h5", "-o", "a.png", "--colouring", "error", "--no-against"],

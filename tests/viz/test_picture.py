@@ -14,8 +14,9 @@ from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.results.trajectory import RunInfo
 from nbody_surrogate.viz.html.scene import scene_script
 from nbody_surrogate.viz.render import render
-from nbody_surrogate.viz.scene.colouring import RAMP, scale_of
+from nbody_surrogate.viz.scene.colouring import scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
+from nbody_surrogate.viz.scene.palette import DARK
 from nbody_surrogate.viz.scene.tracks import Track
 from pictures import SIZE, moved, picture, trajectory, warm
 
@@ -52,7 +53,7 @@ def test_a_picture_has_the_size_asked_for_and_both_kinds_of_charge(
 def test_colours_tell_the_sign_of_a_charge(
     tmp_path: Path, charge: float, is_warm: bool, is_cool: bool
 ) -> None:
-    image = picture(trajectory(charge=charge), tmp_path)
+    image = picture(trajectory(charge=charge), tmp_path, colouring="charge")
     assert (warm(image) > 100, cool(image) > 100) == (is_warm, is_cool)
     assert is_warm or warm(image) == 0
     assert is_cool or cool(image) == 0
@@ -98,18 +99,15 @@ def test_colours_may_stand_for_speed_or_error() -> None:
     run = trajectory(n=4)
     fast = replace(run, v=run.v * np.arange(1, 5)[:, None])
     scale = scale_of("speed", Track.of(fast, ""), None)
-    assert scale is not None
     np.testing.assert_allclose(scale.values, np.linalg.norm(fast.v, axis=2))
     shift = np.array([1e-3, 1e-2, 1e-1, 0.0])[:, None]
     lead = Track.of(run, "")
     scale = scale_of("error", Track.of(replace(run, x=run.x + shift), ""), lead)
-    assert scale is not None
     assert scale.logarithmic
     np.testing.assert_allclose(scale.values[3], np.sqrt(3) * shift[:, 0], atol=1e-12)
     red_over_blue = np.diff(scale.colours(3)[:3, ::2], axis=1)[:, 0]
     assert red_over_blue[0] > red_over_blue[1] > red_over_blue[2]  # blue to red
-    np.testing.assert_array_equal(scale.colours(3)[3], RAMP[0])
-    assert scale_of("charge", lead, None) is None
+    np.testing.assert_array_equal(scale.colours(3)[3], DARK.ramp.colours[0])
 
 
 def test_speed_gives_other_colours_and_a_bar(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_movie_without_its_libraries_is_refused_with_the_remedy(
         ({"window_size": (10, 200)}, "`window_size`"),
         ({"window_size": (200, 100_000)}, "`window_size`"),
         ({"fps": 0}, "`fps`"),
-        ({"colouring": "mass"}, "`colouring`.*charge, speed, error.*mass"),
+        ({"colouring": "weight"}, "`colouring`.*auto, charge, mass, identity, speed.*weight"),
         ({"colouring": "error"}, "`colouring`.*reference"),
         ({"fps": float("nan")}, "`fps`"),
         ({"reference": trajectory(n=7)}, r"`reference`.*\(8, 3\).*\(7, 3\)"),

@@ -1,29 +1,21 @@
-"""What the colours of particles mean: their charge, their speed, or their error."""
+"""What the colours of particles and trails mean: what these are, their speed, or their error."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.viz.scene.tracks import Track, mixed
+from nbody_surrogate.viz.scene.palette import DARK, Colour, Palette, Ramp
+from nbody_surrogate.viz.scene.particle_colours import constants, told_apart_by
+from nbody_surrogate.viz.scene.tracks import Track
 
-__all__ = ["COLOURINGS", "RAMP", "Scale", "check_colouring", "scale_of"]
+__all__ = ["COLOURINGS", "Scale", "between_frames", "check_colouring", "scale_of"]
 
-COLOURINGS = ("charge", "speed", "error")
-RAMP = np.array(
-    [
-        (0.23, 0.19, 0.55),
-        (0.20, 0.45, 0.75),
-        (0.24, 0.70, 0.67),
-        (0.72, 0.84, 0.36),
-        (0.99, 0.80, 0.25),
-        (0.98, 0.45, 0.22),
-    ]
-)
-"""From low to high: each is lighter than the dark backdrop, and tells its order in grey too."""
+COLOURINGS = ("auto", "charge", "mass", "identity", "speed", "error")
 SHOWN = (2.0, 98.0)  # percentiles at the ends of the ramp: one runaway must not use it all up
 DECADES = 6.0  # most of them that a ramp of errors spans; more cannot be told apart by colour
 
@@ -31,39 +23,69 @@ DECADES = 6.0  # most of them that a ramp of errors spans; more cannot be told a
 class Scale(NamedTuple):
     """A quantity of each particle and frame, and what its colours stand for.
 
+    The ends are those of all frames and of both runs: a colour means the same throughout a movie.
+
     Attributes
     ----------
     label : str
     values : ndarray, shape (T, N)
+        Of what is drawn solid.
+    rival : ndarray, shape (T, N)
+        Of what is drawn as rings; the same where there is none.
     low, high : float
         What the ends of the ramp stand for.
     logarithmic : bool
+    ramp : Ramp
+    varies : bool
+        Whether values change in the course of time.
+    rows : sequence of (tuple of Colour, str)
+        What the legend says in the place of a bar.
     """
 
     label: str
     values: Float64[np.ndarray, "T N"]
+    rival: Float64[np.ndarray, "T N"]
     low: float
     high: float
     logarithmic: bool
+    ramp: Ramp
+    varies: bool = True
+    rows: Sequence[tuple[tuple[Colour, ...], str]] = ()
 
-    def colours(self, frame: int) -> Float64[np.ndarray, "N 3"]:
+    def colours(self, frame: int, rival: bool = False) -> Float64[np.ndarray, "N 3"]:
         """Return the colours at a frame; what is not finite is at the upper end."""
-        value = self._scaled(self.values[frame])
-        low = self._scaled(self.low)
-        high = self._scaled(self.high)
-        share = np.clip(np.nan_to_num((value - low) / (high - low), nan=1.0), 0.0, 1.0)
-        return ramp(share)
+        return self.ramp.at(self._share(self._of(rival)[frame]))
 
-    def _scaled(self, value: float | np.ndarray) -> np.ndarray:
-        """Take logarithms where the scale has them; zero becomes very small."""
-        return np.asarray(np.log10(np.maximum(value, 1e-300)) if self.logarithmic else value)
+    def along(
+        self, window: slice, subframes: int, rival: bool = False
+    ) -> Float64[np.ndarray, "P N 3"]:
+        """Return the colours of a path: what the quantity was at each of its points."""
+        share = self._share(self._of(rival)[window])
+        if self.varies:
+            return self.ramp.at(between_frames(share, subframes))
+        points = (len(share) - 1) * subframes + 1
+        same: np.ndarray = np.broadcast_to(self.ramp.at(share[-1]), (points, share.shape[1], 3))
+        return same
+
+    def _of(self, rival: bool) -> Float64[np.ndarray, "T N"]:
+        return self.rival if rival else self.values
+
+    def _share(self, values: Float64[np.ndarray, "*axes"]) -> Float64[np.ndarray, "*axes"]:
+        """Return shares of the ramp; where the scale has logarithms, zero is at the lower end."""
+        value, low, high = (np.asarray(each) for each in (values, self.low, self.high))
+        if self.logarithmic:
+            value, low, high = (np.log10(np.maximum(each, 1e-300)) for each in (value, low, high))
+        share = (value - low) / (high - low)
+        return np.asarray(np.clip(np.nan_to_num(share, nan=1.0), 0.0, 1.0))
 
 
-def ramp(share: Float64[np.ndarray, "*axes"]) -> Float64[np.ndarray, "*axes 3"]:
-    """Return the colours at shares of the ramp from 0 to 1."""
-    place = share * (len(RAMP) - 1)
-    lower = np.minimum(place.astype(int), len(RAMP) - 2)
-    return mixed(RAMP[lower], RAMP[lower + 1], (place - lower)[..., None])
+def between_frames(
+    values: Float64[np.ndarray, "frames N"], subframes: int
+) -> Float64[np.ndarray, "points N"]:
+    """Return values at the points of a path: those of its frames, and on lines between them."""
+    share = (np.arange(subframes) / subframes)[:, None]
+    lines = values[:-1, None] * (1 - share) + values[1:, None] * share
+    return np.concatenate([lines.reshape(-1, values.shape[1]), values[-1:]])
 
 
 def check_colouring(colouring: str, has_reference: bool) -> None:
@@ -81,18 +103,32 @@ def check_colouring(colouring: str, has_reference: bool) -> None:
         raise InputError("`colouring` error needs a reference to be held against")
 
 
-def scale_of(colouring: str, candidate: Track, reference: Track | None) -> Scale | None:
-    """Return the scale of speeds or errors, or None where charges give the colours."""
+def scale_of(
+    colouring: str, candidate: Track, reference: Track | None, palette: Palette = DARK
+) -> Scale:
+    """Return the scale of one of `COLOURINGS`.
+
+    Speeds are each run's own, on a scale that is made for the reference. Errors are those of the
+    candidate in both. ``auto`` is the charge, else the mass, else the identity of particles.
+    """
+    lead = candidate if reference is None else reference
     if colouring == "speed":
-        lead = candidate if reference is None else reference
         values = np.linalg.norm(lead.v, axis=2)
-        low, high = _ends(values)
-        return Scale("speed", values, low, high, False)
+        return Scale("speed", values, _speeds(candidate), *_ends(values), False, palette.ramp)
     if colouring == "error" and reference is not None:
         values = np.linalg.norm(candidate.x - reference.x, axis=2)
         low, high = _ends(values[values > 0])
-        return Scale("position error", values, max(low, high * 10**-DECADES), high, True)
-    return None
+        low = max(low, high * 10**-DECADES)
+        return Scale("position error", values, values, low, high, True, palette.ramp)
+    quantity = told_apart_by(lead.charges, lead.masses) if colouring == "auto" else colouring
+    kind = constants(quantity, lead.charges, lead.masses, palette)
+    same = np.broadcast_to(kind.values, lead.x.shape[:2])
+    ends = kind.low, kind.high, kind.logarithmic
+    return Scale(kind.label, same, same, *ends, kind.ramp, varies=False, rows=kind.rows)
+
+
+def _speeds(track: Track) -> Float64[np.ndarray, "T N"]:
+    return np.asarray(np.linalg.norm(track.v, axis=2))
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:

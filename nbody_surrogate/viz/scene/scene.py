@@ -1,35 +1,39 @@
 """The 3D scene of a trajectory, alone or against its reference: one builder for stills and movies.
 
 The reference is solid: balls with tapering tubes behind them. The candidate is an open ring for
-each particle with a thin pale trail; where the two part, a line joins them.
+each particle with a thin dashed trail; where the two part, a line joins them. What the system shows
+beside its particles is faint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
+from nbody_surrogate.contracts.scenery import Shape
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import SIGHT, VIEW_ANGLE, Camera
 from nbody_surrogate.viz.scene.clock import Clock
-from nbody_surrogate.viz.scene.colouring import Scale, ramp
+from nbody_surrogate.viz.scene.colour_bar import draw_bar
+from nbody_surrogate.viz.scene.colouring import Scale, between_frames, scale_of
 from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import Inset
 from nbody_surrogate.viz.scene.overlay import MARGIN, Overlay
-from nbody_surrogate.viz.scene.tracks import COOL, INK, NEUTRAL, WARM, Track, mixed
+from nbody_surrogate.viz.scene.palette import DARK, Colour, Palette, mixed
+from nbody_surrogate.viz.scene.system_shapes import links, surroundings, words_of
+from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
     import pyvista as pv
 
 __all__ = ["Scene"]
 
-FAINT_INK, ERROR = (0.66, 0.71, 0.80), (1.00, 0.86, 0.45)
-BOTTOM, TOP = (0.020, 0.026, 0.055), (0.085, 0.110, 0.200)  # of the backdrop
-BACKDROP = (0.052, 0.068, 0.128)  # their mean, into which things fade
-PALE = 0.55  # how far the candidate's colours are from the charge's towards white
+PALE = 0.55  # how far the candidate's colours are towards white, where these are kinds
+DASH, GAP = 0.05, 0.035  # lengths of a dashed trail, over the radius of the first picture
 SUPERSAMPLE = 2  # pixels rendered for each one kept, along each edge
 
 
@@ -47,7 +51,10 @@ class Scene:
         Width and height of the images, in pixels.
     title : str
     scale : Scale, optional
-        What colours stand for, in place of charges.
+        What colours stand for; by default, what tells particles apart.
+    scenery : sequence of Shape
+        What the system shows beside its particles.
+    palette : Palette
     inset : Inset, optional
         A chart at the lower right.
     off_screen : bool
@@ -63,6 +70,8 @@ class Scene:
         title: str,
         *,
         scale: Scale | None = None,
+        scenery: Sequence[Shape] = (),
+        palette: Palette = DARK,
         inset: Inset | None = None,
         off_screen: bool = True,
     ) -> None:
@@ -70,7 +79,10 @@ class Scene:
 
         self._candidate, self._reference, self._trail = candidate, reference, trail
         self._lead = candidate if reference is None else reference
-        self._scale = scale
+        self._scenery, self._palette = scenery, palette
+        self._scale = scale or scale_of("auto", candidate, reference, palette)
+        self._walked = _walked(candidate)
+        self._dash: float | None = None
         self._size = (SUPERSAMPLE if off_screen else 1) * np.array(window_size)
         self._meshes: dict[str, pv.PolyData] = {}
         self._ball, self._ring = shapes.ball(len(self._lead.sizes)), shapes.ring()
@@ -78,17 +90,19 @@ class Scene:
             off_screen=off_screen, window_size=self._size.tolist(), lighting="light kit"
         )
         self._plotter.disable_anti_aliasing()  # supersampling does it
-        self._plotter.renderer.set_background(BOTTOM, top=TOP)
+        self._plotter.renderer.set_background(palette.bottom, top=palette.top)
         self._plotter.camera.view_angle = VIEW_ANGLE
         self._overlay = Overlay(self._plotter, self._size)
         margin, unit = MARGIN * self._size[0], self._overlay.unit
         right, top = self._size[0] - margin, self._size[1] - margin
-        self._overlay.text(title, (margin, top), 38, INK, bold=True)
-        self._clock = self._overlay.text("", (right, top), 38, INK, right=True)
-        self._note = self._overlay.text("", (right, top - 60 * unit), 24, FAINT_INK, right=True)
+        self._overlay.text(title, (margin, top), 38, palette.ink, bold=True)
+        self._clock = self._overlay.text("", (right, top), 38, palette.ink, right=True)
+        self._note = self._overlay.text(
+            "", (right, top - 60 * unit), 24, palette.faint_ink, right=True
+        )
         self._ends = self._end_words(right, top - 112 * unit)
         self._reserve(right, top)
-        colours = (INK,) if reference is None else (INK, FAINT_INK)
+        colours = (palette.ink,) if reference is None else (palette.ink, palette.faint_ink)
         self._mark = None if inset is None else inset.draw(self._overlay, colours)
         self._legend()
 
@@ -108,7 +122,11 @@ class Scene:
         )
         return [
             self._overlay.text(
-                _stopped(each), (right, height - 48 * i * unit), 32, ERROR, right=True
+                _stopped(each),
+                (right, height - 48 * i * unit),
+                32,
+                self._palette.error,
+                right=True,
             )
             for i, each in enumerate(track for track in tracks.values() if track.stopped)
         ]
@@ -145,12 +163,12 @@ class Scene:
         """Put everything where it is at a frame, turned to and hazed for a camera."""
         lead = self._lead
         ball = camera.ball_radius(len(lead.sizes))
-        self._stamp("balls", self._ball, lead, frame, camera, ball)
-        self._update("trails", self._trails(lead, frame, camera, 0.42 * ball))
+        self._system(frame, camera)
+        self._stamp("balls", self._ball, frame, camera, ball)
+        self._update("trails", self._trails(frame, camera, 0.42 * ball))
         if self._reference is not None:
-            rival = self._candidate
-            self._stamp("rings", self._ring, rival, frame, camera, 1.4 * ball, PALE)
-            self._update("rival", self._trails(rival, frame, camera, 0.16 * ball, PALE))
+            self._stamp("rings", self._ring, frame, camera, 1.4 * ball, rival=True)
+            self._update("rival", self._trails(frame, camera, 0.16 * ball, rival=True))
             self._update("errors", self._errors(frame, camera, 0.13 * ball))
         if self._mark is not None:
             self._mark.move(float(lead.t[frame]))
@@ -166,37 +184,58 @@ class Scene:
         distance = float(np.linalg.norm(camera.position - camera.centre))
         view.clipping_range = (0.02 * distance, distance + 2 * SIGHT * camera.radius)
 
+    def _system(self, frame: int, camera: Camera) -> None:
+        """Draw what the system shows: solid things move with what is solid."""
+        if self._scenery:
+            given = self._palette.scenery, self._palette.backdrop
+            still = surroundings(self._scenery, self._lead, camera, *given)
+            self._update("surroundings", still)
+            self._update("links", links(self._scenery, self._lead, frame, camera, *given))
+
     def _stamp(
         self,
         name: str,
         template: pv.PolyData,
-        track: Track,
         frame: int,
         camera: Camera,
         radius: float,
-        pale: float = 0.0,
+        rival: bool = False,
     ) -> None:
+        track = self._candidate if rival else self._lead
         seen = camera.sees(track.x[frame])
         here = track.x[frame][seen]
-        colours = _hazed(self._colours(track, frame, pale)[seen], camera.haze(here))
+        colours = self._paled(self._scale.colours(frame, rival)[seen], rival)
+        colours = self._hazed(colours, camera.haze(here))
         mesh = shapes.stamped(template, here, radius * track.sizes[seen], colours, camera.facing)
         self._update(name, mesh)
 
-    def _trails(
-        self, track: Track, frame: int, camera: Camera, width: float, pale: float = 0.0
-    ) -> pv.PolyData:
+    def _trails(self, frame: int, camera: Camera, width: float, rival: bool = False) -> pv.PolyData:
+        """Draw the way here: what colours stood for then, fainter and thinner the older."""
+        track = self._candidate if rival else self._lead
+        window = track.window(frame, self._trail)
         path = track.path(frame, self._trail)
         path = np.where(camera.sees(path)[..., None], path, np.nan)
         age = 1 - np.arange(len(path))[::-1, None] / max(1, self._trail * track.subframes)  # (P, 1)
-        colours = _hazed(self._colours(track, frame, pale), camera.haze(path))
-        colours = mixed(BACKDROP, colours, 0.3 + 0.7 * age[..., None] ** 0.7)
+        colours = self._paled(self._scale.along(window, track.subframes, rival), rival)
+        colours = self._hazed(colours, camera.haze(path))
+        colours = mixed(self._palette.backdrop, colours, 0.2 + 0.8 * age[..., None] ** 0.8)
         widths = width * (0.05 + 0.95 * age**0.8) * track.sizes
-        return shapes.tubes(path, colours, widths, 1e-4 * camera.radius)
+        drawn = self._dashes(window, track.subframes, camera) if rival else None
+        return shapes.tubes(path, colours, widths, 1e-4 * camera.radius, drawn)
 
-    def _colours(self, track: Track, frame: int, pale: float) -> Float64[np.ndarray, "N 3"]:
-        if self._scale is None:
-            return track.colours(pale)
-        return mixed(self._scale.colours(frame), INK, pale)
+    def _dashes(self, window: slice, subframes: int, camera: Camera) -> Bool[np.ndarray, "P N"]:
+        """Tell which points of the candidate's trails are in a dash; dashes stay where they are."""
+        self._dash = self._dash or camera.radius
+        walked = between_frames(self._walked[window], subframes) / self._dash
+        return np.asarray(walked % (DASH + GAP) < DASH)
+
+    def _paled(self, colours: np.ndarray, rival: bool) -> Float64[np.ndarray, "*axes 3"]:
+        """Return the candidate's colours whiter, where they are not to be read from a bar."""
+        return mixed(colours, self._palette.ink, PALE if rival and self._scale.rows else 0.0)
+
+    def _hazed(self, colours: np.ndarray, haze: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
+        """Return colours that fade into the backdrop, as on a hazy day."""
+        return mixed(colours, self._palette.backdrop, haze[..., None])
 
     def _errors(self, frame: int, camera: Camera, width: float) -> pv.PolyData:
         both = self._comparable(frame) & camera.sees(self._lead.x[frame])
@@ -205,7 +244,8 @@ class Scene:
         # Cut at the range of sight: a line to where a candidate blew up would overflow float32.
         longest = np.abs(gap).max(axis=1, initial=camera.radius, keepdims=True)
         lines = np.stack([start, start + gap * np.minimum(1, SIGHT * camera.radius / longest)])
-        colours = _hazed(np.broadcast_to(ERROR, lines.shape), camera.haze(lines))
+        colours = np.broadcast_to(self._palette.error, lines.shape)
+        colours = self._hazed(colours, camera.haze(lines))
         return shapes.tubes(lines, colours, np.full(lines.shape[:2], width), 1e-4 * camera.radius)
 
     def _gaps(self, frame: int) -> Float64[np.ndarray, "N 3"]:
@@ -244,46 +284,39 @@ class Scene:
         self._overlay.add(actor)
 
     def _legend(self) -> None:
-        charges, disc = self._lead.charges, shapes.disc()
-        rows = [
-            (disc, colour, f"{kind} charge")
-            for kind, colour, some in (
-                ("positive", WARM, (charges > 0).any()),
-                ("negative", COOL, (charges < 0).any()),
-                ("no", NEUTRAL, (charges == 0).any()),
-            )
-            if some and self._scale is None
-        ]
+        overlay, palette = self._overlay, self._palette
+        x = bottom = MARGIN * self._size[0] + 11 * overlay.unit
+        rows = self._legend_rows()
+        for row, (icon, colours, words) in enumerate(reversed(rows)):
+            y = bottom + 38 * row * overlay.unit
+            for place, colour in enumerate(colours):  # beside each other, in the room of one
+                aside = (place - (len(colours) - 1) / 2) * 9 * overlay.unit
+                size = 1.0 if len(colours) == 1 else 0.5
+                overlay.icon(icon.scale(size), (x + aside, y), colour)
+            overlay.text(words, (x + 24 * overlay.unit, y - overlay.unit), 22, palette.faint_ink)
+        if not self._scale.rows:
+            corner = x - 11 * overlay.unit, bottom + (38 * len(rows) - 12) * overlay.unit
+            draw_bar(overlay, self._scale, corner, palette)
+
+    def _legend_rows(self) -> list[tuple[pv.PolyData, tuple[Colour, ...], str]]:
+        """Return icons, colours and words, from above."""
+        disc, palette = shapes.disc(), self._palette
+        rows = [(disc, colours, words) for colours, words in self._scale.rows]
+        rows += [(shapes.dash(), (palette.scenery,), words) for words in words_of(self._scenery)]
         if self._reference is not None:
             rows += [
-                (disc, INK, f"solid: {self._reference.name} (reference)"),
-                (shapes.hoop(), INK, f"ring: {self._candidate.name}"),
-                (shapes.dash(), ERROR, "line: error"),
+                (disc, (palette.ink,), f"solid: {self._reference.name} (reference)"),
+                (shapes.hoop(), (palette.ink,), f"ring, dashes: {self._candidate.name}"),
+                (shapes.dash(), (palette.error,), "line: error"),
             ]
-        overlay = self._overlay
-        x = bottom = MARGIN * self._size[0] + 11 * overlay.unit
-        for row, (icon, colour, words) in enumerate(reversed(rows)):
-            y = bottom + 38 * row * overlay.unit
-            overlay.icon(icon, (x, y), colour)
-            overlay.text(words, (x + 24 * overlay.unit, y - overlay.unit), 22, FAINT_INK)
-        if self._scale is not None:
-            self._bar(self._scale, x - 11 * overlay.unit, bottom + 38 * len(rows) * overlay.unit)
-
-    def _bar(self, scale: Scale, left: float, bottom: float) -> None:
-        """Draw the scalar bar, with the values at its ends."""
-        overlay = self._overlay
-        width, height = 220 * overlay.unit, 14 * overlay.unit
-        overlay.strip((left, bottom), (width, height), ramp(np.linspace(0, 1, 41)))
-        y = bottom + 38 * overlay.unit
-        overlay.text(f"{scale.low:.1g}", (left, y), 20, FAINT_INK)
-        overlay.text(f"{scale.high:.1g}", (left + width, y), 20, FAINT_INK, right=True)
-        overlay.text(scale.label, (left, y + 34 * overlay.unit), 22, FAINT_INK)
+        return rows
 
 
 def _stopped(track: Track) -> str:
     return f"{track.name} stopped at {Clock.of(track.t).text(float(track.t[-1]))}"
 
 
-def _hazed(colours: np.ndarray, haze: np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
-    """Return colours that fade into the backdrop, as on a hazy day."""
-    return mixed(colours, BACKDROP, haze[..., None])
+def _walked(track: Track) -> Float64[np.ndarray, "T N"]:
+    """Return how far each particle has gone up to each frame, on straight lines."""
+    steps = np.linalg.norm(np.diff(track.x, axis=0), axis=2)
+    return np.pad(np.cumsum(np.nan_to_num(steps), axis=0), ((1, 0), (0, 0)))

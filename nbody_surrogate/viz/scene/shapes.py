@@ -10,10 +10,22 @@ from jaxtyping import Bool, Float64, Int64
 if TYPE_CHECKING:
     import pyvista as pv
 
-__all__ = ["ball", "dash", "disc", "hoop", "ring", "stamped", "tubes"]
+__all__ = [
+    "arrowhead",
+    "ball",
+    "dash",
+    "disc",
+    "hoop",
+    "ring",
+    "segments",
+    "stamped",
+    "tubes",
+    "wedge",
+]
 
 TUBE_SIDES, FEWER_SIDES = 10, 5
 MANY = 100  # particles, beyond which shapes are drawn more coarsely
+MANY_SEGMENTS = 1000
 
 
 def ball(n: int = 1) -> pv.PolyData:
@@ -50,6 +62,24 @@ def dash() -> pv.PolyData:
     import pyvista as pv
 
     return pv.Plane(i_size=2.2, j_size=0.3, i_resolution=1, j_resolution=1)
+
+
+def wedge() -> pv.PolyData:
+    """Return a flat icon: a triangle that points to the right."""
+    import pyvista as pv
+
+    corners = np.array([(0.0, -1.0, 0.0), (1.2, 0.0, 0.0), (0.0, 1.0, 0.0)])
+    triangle: pv.PolyData = pv.PolyData.from_regular_faces(corners, np.array([[0, 1, 2]]))
+    return triangle
+
+
+def arrowhead() -> pv.PolyData:
+    """Return a cone of unit length and radius 0.35 that points along z from the origin."""
+    import pyvista as pv
+
+    cone = pv.Cone(center=(0, 0, 0.5), direction=(0, 0, 1), height=1.0, radius=0.35, resolution=24)
+    pointed: pv.PolyData = cone.triangulate().compute_normals(split_vertices=True)
+    return pointed
 
 
 def stamped(
@@ -90,6 +120,7 @@ def tubes(
     colours: Float64[np.ndarray, "P N 3"],
     widths: Float64[np.ndarray, "P N"],
     shortest: float,
+    drawn: Bool[np.ndarray, "P N"] | None = None,
 ) -> pv.PolyData:
     """Return one mesh with a tube along each path.
 
@@ -102,10 +133,14 @@ def tubes(
         Radii.
     shortest : float
         Steps no longer than this are skipped: a tube needs a direction.
+    drawn : ndarray, shape (P, N), optional
+        Which points are drawn, of a dashed path; by default all.
     """
     import pyvista as pv
 
     kept = [(n, _drawable(paths[:, n], shortest)) for n in range(paths.shape[1])]
+    if drawn is not None:
+        kept = [(n, piece) for n, index in kept for piece in _pieces(index, drawn[:, n])]
     kept = [(n, index) for n, index in kept if len(index) > 1]
     if not kept:
         return pv.PolyData()
@@ -125,6 +160,62 @@ def tubes(
     sides = TUBE_SIDES if paths.shape[1] <= MANY else FEWER_SIDES
     tube: pv.PolyData = mesh.tube(scalars="width", absolute=True, n_sides=sides)
     return tube
+
+
+def segments(
+    starts: Float64[np.ndarray, "K 3"],
+    ends: Float64[np.ndarray, "K 3"],
+    colours: Float64[np.ndarray, "K 2 3"],
+    widths: Float64[np.ndarray, " K"],
+) -> pv.PolyData:
+    """Return one mesh with a straight tube for each of K pairs of points, unlike in place.
+
+    Its ends are open: they are within balls, or in the next tube. All is made at once, since
+    hundreds of particles have thousands of bonds.
+
+    Parameters
+    ----------
+    starts, ends : ndarray, shape (K, 3)
+    colours : ndarray, shape (K, 2, 3)
+        At both ends.
+    widths : ndarray, shape (K,)
+        Radii.
+    """
+    import pyvista as pv
+
+    k, sides = len(starts), TUBE_SIDES if len(starts) <= MANY_SEGMENTS else FEWER_SIDES
+    if not k:
+        return pv.PolyData()
+    normals = _around(ends - starts, sides)  # (K, sides, 3)
+    ring = widths[:, None, None] * normals
+    points = np.stack([starts[:, None] + ring, ends[:, None] + ring], axis=1)  # (K, 2, sides, 3)
+    side = np.arange(sides)
+    after = (side + 1) % sides
+    quads = np.stack([side, after, after + sides, side + sides], axis=1)
+    faces: np.ndarray = 2 * sides * np.arange(k)[:, None, None] + quads
+    mesh: pv.PolyData = pv.PolyData.from_regular_faces(points.reshape(-1, 3), faces.reshape(-1, 4))
+    mesh.point_data.active_normals = np.repeat(normals[:, None], 2, axis=1).reshape(-1, 3)
+    mesh.point_data["rgb"] = _bytes(np.repeat(colours, sides, axis=1).reshape(-1, 3))
+    return mesh
+
+
+def _around(along: Float64[np.ndarray, "K 3"], sides: int) -> Float64[np.ndarray, "K sides 3"]:
+    """Return unit vectors at equal angles around K directions."""
+    along = along / np.linalg.norm(along, axis=1, keepdims=True)
+    aside = np.cross(along, np.eye(3)[np.argmin(np.abs(along), axis=1)])
+    aside /= np.linalg.norm(aside, axis=1, keepdims=True)
+    other = np.cross(along, aside)
+    angle = 2 * np.pi * np.arange(sides)[:, None] / sides
+    return np.asarray(np.cos(angle) * aside[:, None] + np.sin(angle) * other[:, None])
+
+
+def _pieces(
+    index: Int64[np.ndarray, " K"], drawn: Bool[np.ndarray, " P"]
+) -> list[Int64[np.ndarray, " J"]]:
+    """Return the stretches of a path's points in which all are drawn."""
+    on = drawn[index]
+    changes = np.flatnonzero(np.diff(on)) + 1
+    return [piece for piece in np.split(index, changes) if len(piece) and drawn[piece[0]]]
 
 
 def _drawable(path: Float64[np.ndarray, "P 3"], shortest: float) -> Int64[np.ndarray, " K"]:

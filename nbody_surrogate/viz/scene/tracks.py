@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.scene.palette import DARK, Palette, mixed
+from nbody_surrogate.viz.scene.particle_colours import particle_colours
 
-__all__ = ["COOL", "INK", "NEUTRAL", "SUBFRAMES", "WARM", "Track", "finite", "mixed"]
+__all__ = ["SUBFRAMES", "Track", "finite", "mixed"]
 
-WARM, COOL, NEUTRAL = (1.00, 0.42, 0.20), (0.22, 0.62, 1.00), (0.70, 0.72, 0.76)
-INK = (0.96, 0.97, 1.00)
 SUBFRAMES = 6  # points of a path for each frame: the preset's sharpest turns look round
 FEWER_SUBFRAMES, MANY = 2, 100  # of more particles than this, whose paths are short on the picture
 HUGE = 1e100  # what is larger counts as not finite: its square may not be
@@ -30,7 +29,7 @@ class Track:
         Flat ones have z = 0. Positions that are not finite are NaN.
     dimensions : int
         D of the trajectory.
-    charges : ndarray, shape (N,)
+    charges, masses : ndarray, shape (N,)
     sizes : ndarray, shape (N,)
         Radii relative to a particle of median mass.
     stopped : bool
@@ -44,6 +43,7 @@ class Track:
     v: Float64[np.ndarray, "T N 3"]
     dimensions: int
     charges: Float64[np.ndarray, " N"]
+    masses: Float64[np.ndarray, " N"]
     sizes: Float64[np.ndarray, " N"]
     stopped: bool
     name: str
@@ -59,6 +59,7 @@ class Track:
             v=np.pad(np.where(np.abs(trajectory.v) < HUGE, trajectory.v, 0.0), pad),
             dimensions=trajectory.x.shape[2],
             charges=trajectory.particles.charges[0],
+            masses=masses,
             # Cube roots, as of balls of one density, as far as all are seen and none hides others.
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
             stopped=stopped,
@@ -69,13 +70,13 @@ class Track:
         """Return the track at some frames only, in increasing order."""
         return replace(self, t=self.t[frames], x=self.x[frames], v=self.v[frames])
 
-    def colours(self, pale: float = 0.0) -> Float64[np.ndarray, "N 3"]:
-        """Warm for positive, cool for negative charges, greyer the weaker; `pale` adds white."""
-        strength = np.abs(self.charges) / (np.abs(self.charges).max() or 1.0)
-        # The weakest charge still shows its sign; only none at all is grey.
-        share = np.where(strength > 0, 0.3 + 0.7 * strength, 0.0)
-        signed = np.where(self.charges[:, None] > 0, WARM, COOL)
-        return mixed(mixed(NEUTRAL, signed, share[:, None]), INK, pale)
+    def colours(self, palette: Palette = DARK) -> Float64[np.ndarray, "N 3"]:
+        """Return colours by which particles are told apart: charge, else mass, else number."""
+        return particle_colours(self.charges, self.masses, palette)
+
+    def window(self, frame: int, trail: int) -> slice:
+        """Return the frames of a trail."""
+        return slice(max(0, frame - trail), frame + 1)
 
     @property
     def subframes(self) -> int:
@@ -88,7 +89,7 @@ class Track:
 
     def path(self, frame: int, trail: int) -> Float64[np.ndarray, "P N 3"]:
         """Return the way up to a frame, from `trail` frames before: cubic Hermite in x and v."""
-        window = slice(max(0, frame - trail), frame + 1)
+        window = self.window(frame, trail)
         x = self.x[window]
         v = self.v[window]
         h = np.diff(self.t[window])[:, None, None, None]
@@ -102,9 +103,3 @@ class Track:
 def finite(x: Float64[np.ndarray, "*axes D"]) -> Bool[np.ndarray, "*axes"]:
     """Tell which positions can be drawn."""
     return np.asarray((np.abs(x) < HUGE).all(axis=-1))
-
-
-def mixed(first: Any, second: Any, share: float | np.ndarray) -> Float64[np.ndarray, "*axes 3"]:
-    """Return colours `share` of the way from the first to the second."""
-    first, second = np.asarray(first), np.asarray(second)
-    return np.asarray(first + (second - first) * share)

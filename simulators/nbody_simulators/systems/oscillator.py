@@ -10,8 +10,16 @@ from pydantic import Field
 from nbody_simulators.force_laws.harmonic import harmonic
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic, mirrored
+from nbody_simulators.systems.scenery import turning_surface
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts import Draw, ForceLaws, SystemSpec
+from nbody_surrogate.contracts import (
+    Draw,
+    Ellipsoid,
+    ForceLaws,
+    Particles,
+    State,
+    SystemSpec,
+)
 
 __all__ = ["Oscillator", "OscillatorSpec"]
 
@@ -56,3 +64,7 @@ class Oscillator(AbstractLawSystem[OscillatorSpec]):
         if spec.octant:
             x, v = mirrored(x, v, (0, 1, 2))
         return Draw(x, v, np.zeros(n), np.ones(n))
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Ellipsoid, ...]:
+        w = self.spec.frequency
+        return turning_surface(state, (w, w, w))

@@ -12,7 +12,15 @@ from nbody_simulators.force_laws.rigid_rod import PendulumParameters, pendulum_l
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import mirrored
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
+from nbody_surrogate.contracts import (
+    Draw,
+    FieldLaw,
+    ForceLaws,
+    Particles,
+    Rods,
+    State,
+    SystemSpec,
+)
 
 __all__ = ["Pendulum", "PendulumSpec"]
 
@@ -90,3 +98,6 @@ class Pendulum(AbstractLawSystem[PendulumSpec]):
         if spec.octant:
             x, v = mirrored(x, v, (0, 2))
         return Draw(x, v, np.zeros(n), np.ones(n))
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Rods, ...]:
+        return (Rods(np.arange(particles.n), np.zeros((particles.n, 3)), "rods"),)

@@ -18,7 +18,16 @@ from nbody_simulators.systems.sampling import (
     uniform,
 )
 from nbody_simulators.systems.symmetries import AUTONOMOUS
-from nbody_surrogate.contracts import Draw, FieldLaw, ForceLaws, SystemSpec
+from nbody_surrogate.contracts import (
+    Arrow,
+    Curve,
+    Draw,
+    FieldLaw,
+    ForceLaws,
+    Particles,
+    State,
+    SystemSpec,
+)
 
 __all__ = ["Penning", "PenningSpec"]
 
@@ -82,3 +91,40 @@ class Penning(AbstractLawSystem[PenningSpec]):
         v = isotropic(rng, n, dimensions)
         charges = uniform(rng, self.spec.charge_range, n)
         return Draw(x, v, charges, uniform(rng, self.spec.mass_range, n))
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Arrow | Curve, ...]:
+        shapes: list[Arrow | Curve] = []
+        d = _half_height(state)
+        if self.spec.magnetic_field:
+            along = np.array([0.0, 0.0, np.copysign(1.7 * d, self.spec.magnetic_field)])
+            shapes.append(Arrow(-along, along, "magnetic field"))
+        if self.spec.quadrupole:
+            shapes += _equipotentials(d, state.x.shape[2] == 2)
+        return tuple(shapes)
+
+
+def _half_height(state: State) -> float:
+    """Return the length d for which d^2 is the mean of (x^2 + y^2) / 2 and z^2 at the start."""
+    x = state.x[0]
+    squares = np.mean(x * x, axis=0)
+    return float(np.sqrt(0.5 * squares[:2].sum() if len(squares) == 2 else squares.mean())) or 1.0
+
+
+def _equipotentials(d: float, flat: bool) -> list[Curve]:
+    """Return the waist and both caps, in section, of |z^2 - (x^2 + y^2) / 2| = d^2.
+
+    They have the shapes of ideal electrodes, which stand farther out.
+    """
+    angle = np.linspace(0.0, 2.0 * np.pi, 97)
+    waist = np.sqrt(2.0) * d * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    curves = [Curve(waist, "equipotentials")]
+    if flat:
+        return curves
+    rho = np.linspace(-d, d, 49)
+    height, zero = np.sqrt(d * d + 0.5 * rho * rho), np.zeros_like(rho)
+    for z in (height, -height):
+        curves += [
+            Curve(np.stack([rho, zero, z], axis=1)),
+            Curve(np.stack([zero, rho, z], axis=1)),
+        ]
+    return curves

@@ -11,7 +11,15 @@ from nbody_simulators.force_laws.hooke import HookeParameters, hooke
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.sampling import isotropic
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, SystemSpec
+from nbody_surrogate.contracts import (
+    Bonds,
+    Draw,
+    ForceLaws,
+    PairLaw,
+    Particles,
+    State,
+    SystemSpec,
+)
 
 __all__ = ["Springs", "SpringsSpec"]
 
@@ -56,3 +64,9 @@ class Springs(AbstractLawSystem[SpringsSpec]):
         x = SPREAD * rng.normal(size=(n, dimensions))
         v = isotropic(rng, n, dimensions)
         return Draw(x, v, np.zeros(n), np.ones(n), above + above.T)
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Bonds, ...]:
+        n, couplings = particles.n, particles.couplings
+        strengths = np.ones((n, n)) if couplings is None else couplings[0]
+        i, j = np.nonzero(np.triu(strengths, 1))
+        return (Bonds(np.stack([i, j], axis=1), "springs", strengths[i, j]),)

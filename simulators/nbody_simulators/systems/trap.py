@@ -11,8 +11,9 @@ from nbody_simulators.force_laws.coulomb import coulomb
 from nbody_simulators.force_laws.harmonic import harmonic
 from nbody_simulators.systems.charged import ChargedSpec, charged_cloud
 from nbody_simulators.systems.law_system import AbstractLawSystem
+from nbody_simulators.systems.scenery import turning_surface
 from nbody_simulators.systems.symmetries import AUTONOMOUS, FREE
-from nbody_surrogate.contracts import Draw, ForceLaws
+from nbody_surrogate.contracts import Draw, Ellipsoid, ForceLaws, Particles, State
 
 __all__ = ["Trap", "TrapSpec"]
 
@@ -71,6 +72,9 @@ class Trap(AbstractLawSystem[TrapSpec]):
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         return charged_cloud(self.spec, rng, n, dimensions)
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Ellipsoid, ...]:
+        return turning_surface(state, self._frequencies)
 
     @property
     def _frequencies(self) -> tuple[float, float, float]:
