@@ -14,6 +14,7 @@ from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.figures.panel import label_times, say, wrapped
+from nbody_surrogate.viz.scene.palette import LIGHT
 from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _paths(ax: Any, run: Trajectory) -> None:
     if not np.isfinite(run.x).any():
         say(ax, "no finite position")
         return
-    colours = np.clip(Track.of(run, "run").colours(), 0, 1)
+    colours = np.clip(Track.of(run, "run").colours(LIGHT), 0, 1)
     for i, colour in enumerate(colours):
         ax.plot(*run.x[:, i].T, color=colour, linewidth=0.9)
         ax.plot(*run.x[-1:, i].T, "o", color=colour, markersize=5)
