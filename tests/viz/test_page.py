@@ -92,6 +92,7 @@ def test_the_report_works_in_a_browser(browser, report):
     browser.execute_script("document.querySelector('.scene button').click()")
     assert wait_for(browser, "return Number(document.querySelector('canvas').dataset.frame) > 11")
     set_slider(browser, 10)
+    demand_a_particle_under_the_pointer(browser)
     demand_values_under_the_pointer(browser)
     scheme(browser, "dark")
     dark = background(browser)
@@ -131,6 +132,17 @@ def demand_values_under_the_pointer(browser):
     assert browser.execute_script(readout).startswith("time 2.9")
     figure.send_keys(Keys.ESCAPE)
     assert browser.execute_script(readout) == ""
+
+
+def demand_a_particle_under_the_pointer(browser):
+    browser.execute_script(
+        "const c = document.querySelector('canvas'), b = c.getBoundingClientRect();"
+        "const [x, y] = c.dataset.first.split(',').map((v) => v * b.width / c.width);"
+        "const at = {clientX: b.left + x, clientY: b.top + y};"
+        "c.dispatchEvent(new PointerEvent('pointermove', at))"
+    )
+    said = browser.execute_script("return document.querySelector('.under').textContent")
+    assert re.fullmatch(r"particle \d: charge -?1, mass 1, speed [\d.]+", said)
 
 
 def set_slider(browser, value):
@@ -310,6 +322,49 @@ def test_a_page_shows_what_the_system_conserves(tmp_path):
         assert "Momentum error" not in text
         assert "Angular momentum error" not in text
         assert "Not conserved by penning, so not drawn: momentum, angular momentum." in text
+
+
+def drawn_scene(name, tmp_path):
+    """Write the scene of a system's run; return its data and the page."""
+    system = make_system(name)
+    run = simulate(system, *system.sample(1, 4), 5, "rk4")[0]
+    path = write_scene_page(run, tmp_path / f"{name}.html")
+    return run, payload(path), path.read_text()
+
+
+def test_scenes_show_springs_rods_and_fields(tmp_path):
+    run, data, text = drawn_scene("springs", tmp_path)
+    wanted = {(i, j) for i, j in np.argwhere(np.triu(run.particles.couplings[0], 1) != 0)}
+    assert {(i, j) for i, j, _ in data["scenery"]["bonds"]} == wanted
+    assert "lines: springs" in text
+    run, data, text = drawn_scene("pendulum", tmp_path)
+    assert data["scenery"]["rods"] == [[i, 0, 0, 0] for i in range(4)]
+    run, data, text = drawn_scene("trap", tmp_path)
+    (*rings,) = data["scenery"]["lines"]
+    np.testing.assert_allclose(np.linalg.norm(rings, axis=2), np.linalg.norm(rings[0][0]))
+    assert len(rings) == 3
+
+
+@pytest.mark.parametrize(
+    ("charges", "masses", "words"),
+    [
+        ([1, -1, 1], [1, 1, 1], ["positive charge", "negative charge"]),
+        ([0, 0, 0], [1, 2, 5], ["mass 1 to 5"]),
+        ([0, 0, 0], [1, 1, 1], ["a colour for each particle"]),
+    ],
+)
+def test_colours_of_a_scene_tell_particles_apart(runs, tmp_path, charges, masses, words):
+    run = runs[0][0]
+    of = Particles(np.array([charges], float), np.array([masses], float))
+    run = replace(run, x=run.x[:, :3], v=run.v[:, :3], particles=of)
+    path = write_scene_page(run, tmp_path / "page.html")
+    assert all(each in path.read_text() for each in words)
+    for colours in payload(path)["colours"].values():
+        assert len({tuple(colour) for colour in colours}) == (2 if any(charges) else 3)
+    data = payload(path)
+    assert data["charges"] == [str(charge) for charge in charges]
+    speeds = np.frombuffer(base64.b64decode(data["speeds"]), "<f4").reshape(-1, 3)
+    np.testing.assert_allclose(speeds, np.linalg.norm(run.v, axis=2), rtol=1e-6)
 
 
 def test_a_run_against_itself_is_drawn_once(runs, tmp_path):
