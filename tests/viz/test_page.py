@@ -15,6 +15,7 @@ import pytest
 
 from commands import FAILURE, MISUSE, bad, good
 from nbody_surrogate import (
+    NBodyWarning,
     Particles,
     Trajectory,
     compare,
@@ -23,10 +24,12 @@ from nbody_surrogate import (
     simulate,
     twins_of,
 )
+from nbody_surrogate.contracts import Ellipsoid
 from nbody_surrogate.results.trajectory import RunInfo
 from nbody_surrogate.viz.html import write_report, write_scene_page
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.report import sentence
+from nbody_surrogate.viz.html.scenery import scenery_data
 from nbody_surrogate.viz.html.ticks import decades
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -341,7 +344,11 @@ def test_scenes_show_springs_rods_and_fields(tmp_path):
     assert data["scenery"]["rods"] == [[i, 0, 0, 0] for i in range(4)]
     run, data, text = drawn_scene("trap", tmp_path)
     (*rings,) = data["scenery"]["lines"]
-    np.testing.assert_allclose(np.linalg.norm(rings, axis=2), np.linalg.norm(rings[0][0]))
+    radii = np.linalg.norm(rings, axis=2)
+    np.testing.assert_allclose(radii, radii[0, 0], rtol=1e-5)  # six digits are written
+    tiny = Ellipsoid(np.zeros(3), np.full(3, 1e-12))
+    radii = np.linalg.norm(scenery_data((tiny,))["lines"], axis=2)
+    np.testing.assert_allclose(radii, 1e-12, rtol=1e-5)
     assert len(rings) == 3
 
 
@@ -376,6 +383,16 @@ def test_a_run_against_itself_is_drawn_once(runs, tmp_path):
     assert 'class="curve reference"' not in text
     assert "there is no error to draw" in text
     assert "<svg" in text
+
+
+def test_a_run_that_failed_at_once_has_no_empty_axes(runs, tmp_path):
+    truth, coarse = runs
+    info = replace(coarse.info, message=("broke", "broke"), good=(1, 1), status=(1, 1))
+    with pytest.warns(NBodyWarning, match="1 of 31 frames is valid"):
+        path = write_report(replace(coarse, info=info), truth, tmp_path / "f.html", floor=False)
+    text = path.read_text()
+    assert text.count("There is no valid frame after the start.") == 9
+    assert "<svg" not in text
 
 
 def test_an_ensemble_is_a_median_and_a_band(runs, report):

@@ -113,8 +113,8 @@ def _histograms(ax: Any, found: Sequence[Comparison], name: str, label: str) -> 
     if first is None:
         say(ax, f"{label}: there is one particle")
         return
-    if not first.densities["reference"].any():
-        say(ax, f"{label}: no valid frame to take it from")
+    if all(len(each.curves.t) < 2 for each in found):
+        say(ax, f"{label}: no valid frame after the start")
         return
     if "twin" in first.densities:
         ax.stairs(first.densities["twin"], first.edges, color=FLOOR, linestyle="--")

@@ -99,7 +99,8 @@ def _distribution_charts(found: Comparison, names: dict[str, str]) -> list[str]:
         series = [
             Series(role, histogram.edges, histogram.densities[role], name=names[role])
             for role in ORDER
-            if role in histogram.densities and role in names
+            # the start, which all runs have in common, tells nothing
+            if role in histogram.densities and role in names and len(curves.t) > 1
         ]
         title, label = HISTOGRAMS[key]
         charts.append(line_chart(f"{title}, t = {begin} to {end}", label, series, False, "density"))

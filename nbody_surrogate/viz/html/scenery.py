@@ -67,7 +67,12 @@ def scenery_data(scenery: Sequence[Shape]) -> dict[str, Any]:
     ]
     lines = [line for shape in scenery for line in _lines(shape)]
     strongest = sorted(bonds, key=lambda bond: -bond[2])[:MOST_BONDS]
-    return {"bonds": strongest, "rods": rods, "lines": [np.round(x, 6).tolist() for x in lines]}
+    return {"bonds": strongest, "rods": rods, "lines": [_short(line) for line in lines]}
+
+
+def _short(line: Float64[np.ndarray, "P 3"]) -> list[list[float]]:
+    """Keep the digits that a screen can show, of lengths in any unit."""
+    return [[float(f"{value:.6g}") for value in point] for point in line]
 
 
 def _bonds(shape: Bonds) -> list[list[float]]:
