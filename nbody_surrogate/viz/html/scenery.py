@@ -53,7 +53,7 @@ def _swatch(dark: Any, light: Any) -> str:
     colours = (
         "rgb({},{},{})".format(*np.round(255 * np.array(c)).astype(int)) for c in (light, dark)
     )
-    return '<i style="background: light-dark({}, {})"></i>'.format(*colours)
+    return '<i style="--light: {}; --dark: {}"></i>'.format(*colours)
 
 
 def scenery_data(scenery: Sequence[Shape]) -> dict[str, Any]:
