@@ -192,6 +192,7 @@ class Arrow:
 
 
 Shape = Bonds | Rods | Curve | Ellipsoid | Arrow
+"""What pictures can show beside particles."""
 
 
 class SystemScenery:
