@@ -55,13 +55,13 @@ def comparison_charts(found: Comparison, system: AbstractSystem, same: bool) -> 
     )
 
 
-def run_charts(run: Ensemble) -> str:
-    """Draw the drifts of a run that has no reference."""
+def run_charts(run: Ensemble, drifts: np.ndarray | None = None) -> str:
+    """Draw the drifts of a run that has no reference; `drifts`, (3, B, T), if they are known."""
     try:
         system, run = run.system(), run.valid_part()
-        found = dict(
-            zip(Drift._fields, drift_curves(system, run.x, run.v, run.particles), strict=True)
-        )
+        if drifts is None:
+            drifts = drift_curves(system, run.x, run.v, run.particles)
+        found = dict(zip(Drift._fields, drifts, strict=True))
     except (InputError, PluginError):
         why = "The run's system is not installed: nothing is known of what it conserves."
         return _groups(_group("What should be conserved", [], why))
