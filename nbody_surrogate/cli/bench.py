@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import rich_click as click
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar, sign
@@ -206,9 +206,7 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
 
     said, front = sentences(found), fronts(found)
     said += [warning] if (warning := busy(found)) else []
-    # JSON has no NaN, and other programs refuse files that hold one
-    content = _without_infinity(_as_dict(found, said, front))
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    text = json_text("bench", _as_dict(found, said, front))
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
     write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
@@ -227,15 +225,6 @@ def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[st
         "fronts": front,
         "points": [point.to_dict() for point in found.points],
     }
-
-
-def _without_infinity(value: Any) -> Any:
-    """Replace numbers that JSON has not by None: where forces overflow, so do errors."""
-    if isinstance(value, dict):
-        return {key: _without_infinity(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_infinity(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _as_csv(points: list[Point]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.foresight import check_hardware, is_absent
+from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.parameters import parameters_of
@@ -282,7 +282,7 @@ def _write(found: _Found, base: Path, options: dict[str, Any]) -> tuple[list[Pat
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.comparison import draw_comparisons
 
-    text = json.dumps(_as_dict(found), indent=1, allow_nan=False) + "\n"
+    text = json_text("compare", _as_dict(found))
     paths = [base.with_name(base.name + suffix) for suffix in SUFFIXES]
     write_text(paths[0], text, options["overwrite"])
     save(draw_comparisons(found.comparisons), paths[1], options["overwrite"])

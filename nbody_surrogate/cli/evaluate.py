@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, RunError
@@ -214,7 +214,7 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
         "rows": rows,
         "versions": versions(),
     }
-    text = json.dumps(found, indent=1) + "\n"
+    text = json_text("evaluate", found)
     if options["as_json"]:
         echo(text, nl=False)
     if options["output"] is not None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from nbody_surrogate.cli.json_output import print_json
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import PluginError
@@ -35,7 +35,7 @@ def list_(wide: bool, as_json: bool) -> None:
 
     found = entries()
     if as_json:
-        echo(json.dumps([entry._asdict() for entry in found], indent=1))
+        print_json("plugins list", [entry._asdict() for entry in found])
         return
     from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.comparison.text_table import TextTable
@@ -97,7 +97,7 @@ def check(
         if not as_json:
             print_lines([f"{result:7} {each.name:26} {said}"], indent=35)
     if as_json:
-        echo(json.dumps(results, indent=1))
+        print_json("plugins check", results)
     failed = [row["check"] for row in results if row["result"] == "FAILED"]
     if failed:
         raise PluginError(

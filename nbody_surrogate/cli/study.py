@@ -11,8 +11,8 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.interruption import interruptible
+from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.terminal import echo, line_width, wide_option
-from nbody_surrogate.files.json_file import write_json
 
 __all__ = ["study"]
 
@@ -70,7 +70,7 @@ def study(
         "study": spec.model_dump(mode="json"),
         "tables": [asdict(table) for table in tables],
     }
-    write_json(output / "results.json", found, indent=1)
+    write_text(output / "results.json", json_text("study", found))
     write_text(output / "table.md", text)
     draw_study(tables, output / "figure.png")
     if quiet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from contextlib import ExitStack
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.interruption import interruptible
+from nbody_surrogate.cli.json_output import print_json
 from nbody_surrogate.cli.progress import progress_bar, sign, with_frames_bar
 from nbody_surrogate.cli.request import InitialValueProblem, Request
-from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import RunError
 
 if TYPE_CHECKING:
@@ -199,7 +198,7 @@ def _report(request: Request, runs: list[Ensemble], files: Files) -> None:
 
             comparison = compare(runs[1], runs[0])
     if request.as_json:
-        echo(json.dumps(_as_dict(runs, comparison, files.written), indent=2))
+        print_json("run", _as_dict(runs, comparison, files.written), indent=2)
     elif not request.quiet:
         from nbody_surrogate.cli.table import print_report
 

@@ -43,7 +43,7 @@ def _gaps(train: list[Score | None], validation: list[Score | None]) -> list[str
 
 
 def _convergence(log: list[dict[str, Any]]) -> list[str]:
-    residuals = [entry["residual"] for entry in log if "residual" in entry]
+    residuals = [entry["residual"] for entry in log if entry.get("residual") is not None]
     if len(residuals) < 10:
         return []
     tenth = max(len(residuals) // 10, 1)

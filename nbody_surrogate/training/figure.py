@@ -19,10 +19,14 @@ def draw_log(log: list[dict[str, Any]], path: Path) -> None:
 
     figure = Figure(figsize=(7, 5), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
-    rows = [(entry["step"], entry["residual"]) for entry in log if "residual" in entry]
+    rows = [
+        (entry["step"], entry["residual"]) for entry in log if entry.get("residual") is not None
+    ]
     above.plot([step for step, _ in rows], [residual for _, residual in rows], color="0.3")
     if rows:
         above.set_yscale("log")
+    else:
+        _say(above, "no residual is logged yet")
     above.set_ylabel("typical residual\nof training")
     scored = [entry for entry in log if "validation" in entry]
     sources = len(scored[0]["validation"]) if scored else 0
@@ -31,11 +35,19 @@ def draw_log(log: list[dict[str, Any]], path: Path) -> None:
         steps = [step for step, _ in rows]
         (line,) = below.plot(steps, [s["mean"] for _, s in rows], label=f"source {number}, mean")
         below.plot(steps, [s["median"] for _, s in rows], "--", color=line.get_color())
-    below.set_yscale("log")
+    if below.lines:
+        below.set_yscale("log")
+    else:
+        _say(below, "no validation yet")
     below.set_ylabel("one-step x-MSE\n(median dashed)")
     below.set_xlabel("step")
-    if sources:
+    if below.lines:
         below.legend(fontsize="small", frameon=False)
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
     save(figure, path)
+
+
+def _say(axes: Any, why: str) -> None:
+    """Write why a panel is empty."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center")

@@ -9,6 +9,7 @@ from typing import Any
 from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.new_file import append
+from nbody_surrogate.results.bootstrap import plain
 
 __all__ = ["append_log", "cut_log", "forget_log", "read_log"]
 
@@ -16,7 +17,7 @@ NAME = "log.jsonl"
 
 
 def append_log(folder: Path, entry: dict[str, Any]) -> None:
-    """Add a line.
+    """Add a line; a number that is not finite becomes null.
 
     Raises
     ------
@@ -25,7 +26,7 @@ def append_log(folder: Path, entry: dict[str, Any]) -> None:
     """
     path = folder / NAME
     try:
-        append(path, f"{json.dumps(entry)}\n".encode())
+        append(path, f"{json.dumps(plain(entry), allow_nan=False)}\n".encode())
     except OSError as error:
         reason = one_line(error)
         raise RunError(f"`output` {str(path)!r} cannot be written: {reason}") from None
@@ -50,7 +51,9 @@ def cut_log(folder: Path, step: int) -> None:
     """Forget what the log says of steps that are made again."""
     kept = [entry for entry in read_log(folder) if entry["step"] <= step]
     with atomic_file(folder / NAME) as stream:
-        stream.write("".join(json.dumps(entry) + "\n" for entry in kept).encode())
+        stream.write(
+            "".join(json.dumps(plain(entry), allow_nan=False) + "\n" for entry in kept).encode()
+        )
 
 
 def forget_log(folder: Path) -> None:

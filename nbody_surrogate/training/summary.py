@@ -9,6 +9,7 @@ import torch
 
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.files.json_file import write_json
+from nbody_surrogate.results.bootstrap import plain
 from nbody_surrogate.surrogates.weights import load_weights
 from nbody_surrogate.training.diagnosis import diagnose
 from nbody_surrogate.training.figure import draw_log
@@ -71,7 +72,7 @@ def summarise(
         "symmetry_error": worst,
         "diagnosis": found,
     }
-    write_json(folder / "summary.json", summary)
+    write_json(folder / "summary.json", plain(summary))
     draw_log(log, folder / "training.png")
     return found
 

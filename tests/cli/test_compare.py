@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from commands import FAILURE, MISUSE, bad, good, no_constant
+from json_schemas import documented
 from nbody_surrogate import make_integrator, make_system, read_h5md, simulate
 from nbody_surrogate.comparison.alignment import interpolated
 
@@ -73,7 +74,7 @@ def test_files_are_compared_with_the_first():
 def test_methods_are_compared_on_the_same_starts():
     arguments = ("--integrators", "leapfrog:4,rk4:4,ballistic", "-n", 3, "--seeds", 4)
     text = good("compare", *arguments, "--duration", 1, "--no-floor", "--json", "-o", "out")
-    found = json.loads(text, parse_constant=no_constant)
+    found = documented("compare", text)
     labels = [each["candidate"] for each in found["comparisons"]]
     assert labels == ["leapfrog:4", "rk4:4", "ballistic"]
     leapfrog, rk4, ballistic = (e["errors"]["mse 10"] for e in found["comparisons"])

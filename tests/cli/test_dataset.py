@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -20,9 +19,9 @@ from commands import (
     contents,
     good,
     nbody_sim,
-    no_constant,
     wait_until,
 )
+from json_schemas import documented
 from nbody_surrogate.datasets import Dataset
 from published_sets import write_charged
 
@@ -107,7 +106,7 @@ def test_quiet_prints_nothing():
 
 def test_info_and_its_json(made):
     assert "charged" in good("dataset", "info", made)
-    content = json.loads(good("dataset", "info", made, "--json"), parse_constant=no_constant)
+    content = documented("dataset info", good("dataset", "info", made, "--json"))
     assert content["spec"]["particles"] == 2
     assert content["sha256"] == Dataset(made).manifest.digest
     assert len(content["shards"]) == 1
@@ -136,7 +135,7 @@ def test_an_audit_and_its_json(made):
     assert printed.startswith("20 trajectories: ok")
     for check in ("NaN", "zero rows", "duplicates", "leakage", "energy", "converged solver"):
         assert check in printed
-    found = json.loads(good("dataset", "audit", made, "--json"), parse_constant=no_constant)
+    found = documented("dataset audit", good("dataset", "audit", made, "--json"))
     assert found["level"] == "ok"
     assert {each["level"] for each in found["findings"]} == {"ok"}
 

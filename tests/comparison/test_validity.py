@@ -109,6 +109,8 @@ def test_a_run_of_which_the_start_alone_is_valid_has_no_numbers():
     assert found.distributions == ()
     for figure in (draw_comparisons([found]), plot(run)):
         figure.savefig(BytesIO(), dpi=10)
+        texts = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
+        assert "no valid frame after the start" in " ".join(texts.split())
     assert "0.0e+00" not in str(comparison_table(found))
     assert found.valid_time == 0
     assert np.isnan(list(found.drifts["candidate"].values())).all()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import torch
 from jaxtyping import config
 
 from commands import MISUSE, bad, good
+from json_schemas import documented
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, SurrogateConfig
 from nbody_surrogate.datasets import Dataset, DatasetSpec, DatasetWindows, generate_dataset
 from nbody_surrogate.datasets.task_rows import task_rows
@@ -230,7 +229,9 @@ def test_the_command_scores_a_task(linear, folder, monkeypatch):
     assert "charged, 3 particles, 4 trajectories, 0.5 time units ahead" in table
     for method in ("copy-last", "ballistic", "training-mean", "physics"):
         assert method in table
-    found = json.loads(good("evaluate", linear, "--dataset", folder, "--no-classical", "--json"))
+    found = documented(
+        "evaluate", good("evaluate", linear, "--dataset", folder, "--no-classical", "--json")
+    )
     (row,) = found["rows"]
     assert row["mean"]["low"] <= row["mean"]["value"] <= row["mean"]["high"]
     text = card_text(find_model(str(linear)))

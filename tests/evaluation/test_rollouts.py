@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from commands import FAILURE, MISUSE, bad, good, no_constant
+from json_schemas import documented
 from nbody_set.model import SET
 from nbody_surrogate import make_integrator, make_system
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
@@ -216,7 +217,7 @@ def test_evaluate_prints_a_table_and_writes_it():
     found = json.loads(Path("scores.json").read_text(), parse_constant=no_constant)
     assert found["rows"][0]["method"] == "set-small"
     assert list(Path().iterdir()) == [Path("scores.json")]
-    again = json.loads(good(*command, "--json"), parse_constant=no_constant)
+    again = documented("evaluate", good(*command, "--json"))
     for row, other in zip(again["rows"], found["rows"], strict=True):
         row.pop("milliseconds"), other.pop("milliseconds")
     assert again["rows"] == found["rows"]

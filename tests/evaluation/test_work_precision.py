@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from commands import MISUSE, bad, good, no_constant
+from commands import MISUSE, bad, good
+from json_schemas import documented
 from nbody_surrogate import InputError, make_system
 from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
 from nbody_surrogate.evaluation.work_precision.measure import measure
@@ -216,7 +216,7 @@ def test_bench_writes_a_table_a_figure_and_who_wins():
     assert {path.name for path in Path().iterdir()} == {
         f"made.{suffix}" for suffix in ("csv", "json", "png", "svg")
     }
-    made = json.loads(Path("made.json").read_text(), parse_constant=no_constant)
+    made = documented("bench", Path("made.json").read_text())
     with Path("made.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == len(made["points"]) == 8

@@ -7,15 +7,15 @@ import re
 import pytest
 
 from commands import FAILURE, MISUSE, bad, good, nbody_sim
+from json_schemas import documented
 
 pytestmark = pytest.mark.usefixtures("folder")
 
 
 def test_a_plugin_is_listed_without_being_imported(acme):
-    import json
     import sys
 
-    rows = json.loads(good("plugins", "list", "--json"))
+    rows = documented("list of entry", good("plugins", "list", "--json"), schema=False)
     found = {(row["kind"], row["name"]): row for row in rows}
     assert found["integrator", "still"] == {
         "name": "still",
@@ -74,14 +74,13 @@ def test_checking_a_plugin(acme):
 
 
 def test_a_failed_check_is_told_in_lines_and_in_json(acme):
-    import json
-
     result = nbody_sim("plugins", "check", "energetic")
     assert result.exit_code == FAILURE
     assert re.search("FAILED  forces +system 'energetic' of acme-s 1.0: `potential", result.stdout)
     assert result.stderr.startswith("Error: 'energetic' fails ")
     result = nbody_sim("plugins", "check", "energetic", "--json")
-    rows = {row["check"]: row["result"] for row in json.loads(result.stdout)}
+    found = documented("list of check", result.stdout, schema=False)
+    rows = {row["check"]: row["result"] for row in found}
     assert rows["forces"] == "FAILED"
     assert rows["sampling"] == "passed"
 

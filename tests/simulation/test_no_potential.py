@@ -103,9 +103,11 @@ def test_a_guard_watches_what_there_is(policy):
 def test_figures_leave_it_out():
     made, other = run(), run("rk45")
     assert energy_errors(other[0], made[0]) is None
-    labels = [line.get_label() for line in plot(made[0]).axes[1].lines]
-    assert labels == ["momentum", "angular momentum"]
+    assert "conserves neither energy" in words_of(plot(made[0]))
     figure = draw_comparisons([compare(made, other)])
-    assert "the system has no potential energy" in [
-        text.get_text() for ax in figure.axes for text in ax.texts
-    ]
+    assert "the system has no potential energy" in words_of(figure)
+
+
+def words_of(figure):
+    texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+    return " ".join(" ".join(texts).split())

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 
 from commands import FAILURE, MISUSE, bad, good
 from nbody_surrogate import (
+    NBodyWarning,
     Particles,
     Trajectory,
     compare,
@@ -22,10 +24,13 @@ from nbody_surrogate import (
     simulate,
     twins_of,
 )
+from nbody_surrogate.contracts import Ellipsoid
 from nbody_surrogate.results.trajectory import RunInfo
 from nbody_surrogate.viz.html import write_report, write_scene_page
 from nbody_surrogate.viz.html.charts import Series, line_chart
 from nbody_surrogate.viz.html.report import sentence
+from nbody_surrogate.viz.html.scenery import scenery_data
+from nbody_surrogate.viz.html.ticks import decades
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -90,6 +95,8 @@ def test_the_report_works_in_a_browser(browser, report):
     browser.execute_script("document.querySelector('.scene button').click()")
     assert wait_for(browser, "return Number(document.querySelector('canvas').dataset.frame) > 11")
     set_slider(browser, 10)
+    demand_a_particle_under_the_pointer(browser)
+    demand_values_under_the_pointer(browser)
     scheme(browser, "dark")
     dark = background(browser)
     scheme(browser, "light")
@@ -110,6 +117,35 @@ def state(browser):
         "return {frame: c.dataset.frame, first: c.dataset.first, pixels: c.toDataURL(),"
         " clock: document.querySelector('.scene output').textContent}"
     )
+
+
+def demand_values_under_the_pointer(browser):
+    """By pointer and by keyboard, as text, which is gone when it leaves."""
+    from selenium.webdriver import ActionChains, Keys
+
+    figure = browser.find_element("css selector", "figure.chart")
+    readout = "return document.querySelector('figure.chart output').textContent"
+    ActionChains(browser).move_to_element(figure.find_element("tag name", "svg")).perform()
+    said = browser.execute_script(readout)
+    assert said.startswith("time 1.")
+    assert "leapfrog (2 sub-steps): " in said
+    figure.send_keys(Keys.END)
+    assert browser.execute_script(readout).startswith("time 3")
+    figure.send_keys(Keys.ARROW_LEFT)
+    assert browser.execute_script(readout).startswith("time 2.9")
+    figure.send_keys(Keys.ESCAPE)
+    assert browser.execute_script(readout) == ""
+
+
+def demand_a_particle_under_the_pointer(browser):
+    browser.execute_script(
+        "const c = document.querySelector('canvas'), b = c.getBoundingClientRect();"
+        "const [x, y] = c.dataset.first.split(',').map((v) => v * b.width / c.width);"
+        "const at = {clientX: b.left + x, clientY: b.top + y};"
+        "c.dispatchEvent(new PointerEvent('pointermove', at))"
+    )
+    said = browser.execute_script("return document.querySelector('.under').textContent")
+    assert re.fullmatch(r"particle \d: charge -?1, mass 1, speed [\d.]+", said)
 
 
 def set_slider(browser, value):
@@ -152,7 +188,7 @@ def test_a_page_loads_nothing(report):
 def payload(path):
     text = path.read_text()
     start = text.index("nbodyScene(document.getElementById('scene'), ") + 45
-    return json.loads(text[start : text.rindex(");")])
+    return json.JSONDecoder().raw_decode(text[start:])[0]
 
 
 def positions(data, number):
@@ -209,16 +245,166 @@ def test_the_sentence_is_plain(runs):
 
 def test_a_chart_puts_values_where_they_belong():
     x = np.array([0.0, 1.0, 2.0])
-    chart = line_chart("a < b", "time", [Series("candidate", x, np.array([0.0, 1e-4, 1e-2]))], True)
+    chart = line_chart("a < b", "time", [Series("candidate", x, np.array([0.0, 1e-6, 1e-2]))], True)
     (path,) = re.findall(r'curve candidate" d="([^"]+)"', chart)
     points = np.array([pair.split() for pair in re.split("[ML]", path)[1:]], float)
     assert len(points) == 2  # zero has no logarithm
     assert points[0, 1] > points[1, 1]  # larger is higher
-    assert points[1, 0] - points[0, 0] == pytest.approx((400 - 56) / 2, abs=0.2)
+    left, right = (
+        float(end) for end in re.search(r'axis" d="M([\d.]+) .*H([\d.]+)"', chart).groups()
+    )
+    np.testing.assert_allclose(points[:, 0], [(left + right) / 2, right], atol=0.2)
     assert "a &lt; b" in chart
+    assert "log axis" in chart
     assert ">1e-4<" in chart
-    nothing = line_chart("t", "x", [Series("candidate", x, np.full(3, np.nan))], True)
-    assert "nan" not in nothing
+
+
+def under_pointer(chart):
+    return json.loads(unescape(re.search(r'data-curves="([^"]*)"', chart).group(1)))
+
+
+def test_the_pointer_shows_the_values_of_all_curves():
+    t = 1e-13 * np.arange(5)
+    good_one, bad_one = np.array([0, 1, 2, 3, 4.0]), np.array([0, 1, np.nan, np.inf, 2])
+    series = [
+        Series("candidate", t, good_one, good_one / 2, 2 * good_one, "set <b>"),
+        Series("reference", t, bad_one),
+    ]
+    shown = under_pointer(line_chart("error", "time", series, False))
+    assert shown["at"] == ["0", "100e-15", "200e-15", "300e-15", "400e-15"]
+    assert np.all(np.diff(shown["x"]) > 0)
+    ours, theirs = shown["curves"]
+    assert ours["name"] == "set <b>"
+    assert ours["values"][3] == "3 (1.5 to 6)"
+    assert theirs["values"] == ["0", "1", "none", "∞", "2"]
+    assert [y is None for y in theirs["y"]] == [False, False, True, False, False]
+    bins = Series("candidate", np.array([0, 0.5, 1]), np.array([1.0, 0.25]))
+    assert under_pointer(line_chart("speeds", "v", [bins], False))["at"] == ["0 to 0.5", "0.5 to 1"]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.full(3, np.nan), "No value is finite"),
+        (np.zeros(3), "Zero at every frame"),
+        (np.zeros(1), "no valid frame after the start"),
+    ],
+)
+def test_a_chart_of_nothing_says_why(values, words):
+    chart = line_chart("t", "x", [Series("candidate", np.arange(3.0), values)], True)
+    assert words in chart
+    assert "nan" not in chart
+    assert "<svg" not in chart
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (-6.0, -1.0, ["1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1"]),
+        (0.0, 1.0, ["1", "2", "5", "10"]),
+        (-7.0, -6.0, ["1e-7", "2e-7", "5e-7", "1e-6"]),
+        (-20.0, 0.0, ["1e-20", "1e-16", "1e-12", "1e-8", "1e-4", "1e0"]),
+    ],
+)
+def test_a_log_axis_has_round_numbers(low, high, wanted):
+    places, texts = zip(*decades(low, high), strict=True)
+    assert list(texts) == wanted
+    np.testing.assert_allclose(places, np.log10([float(text) for text in wanted]), atol=1e-12)
+
+
+# What a report shows of a system
+
+
+def test_a_page_shows_what_the_system_conserves(tmp_path):
+    system = make_system("penning")
+    run = simulate(system, *system.sample(0, 3), 5, "rk4")
+    for reference in (None, replace(run, x=run.x + 1e-3 * run.t[:, None, None])):
+        text = write_report(run, reference, tmp_path / "p.html", floor=False, overwrite=True)
+        text = text.read_text()
+        assert "Energy error over kinetic energy" in text
+        assert "Momentum error" not in text
+        assert "Angular momentum error" not in text
+        assert "Not conserved by penning, so not drawn: momentum, angular momentum." in text
+
+
+def drawn_scene(name, tmp_path):
+    """Write the scene of a system's run; return its data and the page."""
+    system = make_system(name)
+    run = simulate(system, *system.sample(1, 4), 5, "rk4")[0]
+    path = write_scene_page(run, tmp_path / f"{name}.html")
+    return run, payload(path), path.read_text()
+
+
+def test_scenes_show_springs_rods_and_fields(tmp_path):
+    run, data, text = drawn_scene("springs", tmp_path)
+    wanted = {(i, j) for i, j in np.argwhere(np.triu(run.particles.couplings[0], 1) != 0)}
+    assert {(i, j) for i, j, _ in data["scenery"]["bonds"]} == wanted
+    assert "lines: springs" in text
+    run, data, text = drawn_scene("pendulum", tmp_path)
+    assert data["scenery"]["rods"] == [[i, 0, 0, 0] for i in range(4)]
+    run, data, text = drawn_scene("trap", tmp_path)
+    (*rings,) = data["scenery"]["lines"]
+    radii = np.linalg.norm(rings, axis=2)
+    np.testing.assert_allclose(radii, radii[0, 0], rtol=1e-5)  # six digits are written
+    tiny = Ellipsoid(np.zeros(3), np.full(3, 1e-12))
+    radii = np.linalg.norm(scenery_data((tiny,))["lines"], axis=2)
+    np.testing.assert_allclose(radii, 1e-12, rtol=1e-5)
+    assert len(rings) == 3
+
+
+@pytest.mark.parametrize(
+    ("charges", "masses", "words"),
+    [
+        ([1, -1, 1], [1, 1, 1], ["positive charge", "negative charge"]),
+        ([0, 0, 0], [1, 2, 5], ["mass 1 to 5"]),
+        ([0, 0, 0], [1, 1, 1], ["a colour for each particle"]),
+    ],
+)
+def test_colours_of_a_scene_tell_particles_apart(runs, tmp_path, charges, masses, words):
+    run = runs[0][0]
+    of = Particles(np.array([charges], float), np.array([masses], float))
+    run = replace(run, x=run.x[:, :3], v=run.v[:, :3], particles=of)
+    path = write_scene_page(run, tmp_path / "page.html")
+    assert all(each in path.read_text() for each in words)
+    for colours in payload(path)["colours"].values():
+        assert len({tuple(colour) for colour in colours}) == (2 if any(charges) else 3)
+    data = payload(path)
+    assert data["charges"] == [str(charge) for charge in charges]
+    speeds = np.frombuffer(base64.b64decode(data["speeds"]), "<f4").reshape(-1, 3)
+    np.testing.assert_allclose(speeds, np.linalg.norm(run.v, axis=2), rtol=1e-6)
+
+
+def test_a_run_against_itself_is_drawn_once(runs, tmp_path):
+    truth, _ = runs
+    path = write_report(truth, truth, tmp_path / "same.html", floor=False)
+    text = path.read_text()
+    assert "The two agree to the last bit, so they are drawn once." in text
+    assert len(payload(path)["tracks"]) == 1
+    assert 'class="curve reference"' not in text
+    assert "there is no error to draw" in text
+    assert "<svg" in text
+
+
+def test_a_run_that_failed_at_once_has_no_empty_axes(runs, tmp_path):
+    truth, coarse = runs
+    info = replace(coarse.info, message=("broke", "broke"), good=(1, 1), status=(1, 1))
+    with pytest.warns(NBodyWarning, match="1 of 31 frames is valid"):
+        path = write_report(replace(coarse, info=info), truth, tmp_path / "f.html", floor=False)
+    text = path.read_text()
+    assert text.count("There is no valid frame after the start.") == 9
+    assert "<svg" not in text
+
+
+def test_an_ensemble_is_a_median_and_a_band(runs, report):
+    truth, coarse = runs
+    text = report.read_text()
+    assert "medians of 2 trajectories, between their quartiles" in text
+    chart = next(part for part in text.split("<figure")[1:] if "Energy error" in part)
+    assert chart.count('class="curve') == 3
+    assert chart.count('class="band') == 2
+    wanted = np.median(compare(truth, coarse).curves.bands["energy"]["candidate"].median[-1])
+    ours = next(c for c in under_pointer(chart)["curves"] if c["role"] == "candidate")
+    assert ours["values"][-1].startswith(f"{wanted:.3g} (")
 
 
 # Notebooks

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from nbody_surrogate.cli.dataset.exchange import nri_files, nri_options
+from nbody_surrogate.cli.json_output import print_json
 from nbody_surrogate.cli.progress import progress_bar
-from nbody_surrogate.cli.terminal import echo, wide_option
+from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def audit(
             trajectories, sample=sample, energy_jump=energy_jump, progress=progress
         )
     if as_json:
-        echo(json.dumps(found.to_dict(), indent=2))
+        print_json("dataset audit", found.to_dict(), indent=2)
     elif not quiet:
         _print(found, wide)
     if found.level == "wrong":

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from nbody_surrogate.datasets import Dataset
@@ -28,7 +27,8 @@ def info(folder: Path, as_json: bool) -> None:
     dataset = Dataset(folder)
     if as_json:
         content = dataset.manifest.model_dump(mode="json")
-        echo(json.dumps({**content, "sha256": dataset.manifest.digest}, indent=2))
+        content["sha256"] = dataset.manifest.digest
+        print_json("dataset info", content, indent=2)
     else:
         print_info(dataset)
 

@@ -13,6 +13,8 @@ from nbody_surrogate.errors import InputError, PluginError
 from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.results.validity import validity_note
+from nbody_surrogate.viz.figures.panel import label_times, say, wrapped
+from nbody_surrogate.viz.scene.palette import LIGHT
 from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
@@ -20,22 +22,27 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_run"]
 
+WIDTH = 11.0  # inches
 LABELS = ("energy / kinetic energy", "momentum", "angular momentum")
+TICKS, FEW_TICKS = 7, 4  # of an axis at most, in the plane and where axes are seen at a slant
+FLATTEST = 0.3  # shortest of three axes over the longest
+ZOOM = 0.85  # at 1 the numbers and names of the axes stand out of the panel
 SMALLEST = 1e-17  # of a scale, below rounding; in place of zero, which has no logarithm
 
 
 def draw_run(run: Ensemble) -> Figure:
-    """Draw the first trajectory's paths in space, and what departs from the start over time.
+    """Draw the first trajectory's paths in space, and how what is conserved departs over time.
 
-    Of several trajectories, drift_curves are medians in bands between the quartiles.
+    Of several trajectories, drift_curves are medians in bands between the quartiles. What the
+    system does not conserve is not drawn: of its changes no error can be read.
     """
     from nbody_surrogate.viz.figures.canvas import Canvas
 
-    figure = Canvas(figsize=(11, 4.8), layout="constrained")
+    figure = Canvas(figsize=(WIDTH, 4.8), layout="constrained")
     valid = validity_note(run)
     run = run.valid_part()
     if valid is not None:
-        figure.suptitle(valid, fontsize=10)
+        figure.suptitle(wrapped(valid, WIDTH), fontsize=10)
     left = figure.add_subplot(1, 2, 1, projection=None if run.x.shape[3] == 2 else "3d")
     _paths(left, run[0].valid_part())
     right = figure.add_subplot(1, 2, 2)
@@ -44,36 +51,61 @@ def draw_run(run: Ensemble) -> Figure:
 
 
 def _paths(ax: Any, run: Trajectory) -> None:
-    colours = np.clip(Track.of(run, "run").colours(), 0, 1)
+    title = f"{run.info.label}, t = {time_span_text(run.t)}"
+    ax.set_title(wrapped(title, WIDTH / 2), fontsize=10)
+    if not np.isfinite(run.x).any():
+        say(ax, "no finite position")
+        return
+    colours = np.clip(Track.of(run, "run").colours(LIGHT), 0, 1)
     for i, colour in enumerate(colours):
         ax.plot(*run.x[:, i].T, color=colour, linewidth=0.9)
         ax.plot(*run.x[-1:, i].T, "o", color=colour, markersize=5)
-    ax.set_title(f"{run.info.label}, t = {time_span_text(run.t)}", fontsize=10)
-    ax.set_aspect("equal", adjustable="datalim" if run.x.shape[2] == 2 else "box")
+    ax.set(xlabel="x", ylabel="y")
+    if run.x.shape[2] == 2:
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.locator_params(nbins=TICKS)
+    else:
+        _equal_axes(ax)
+
+
+def _equal_axes(ax: Any) -> None:
+    """Give all three axes one unit of length, and room to their numbers within the figure."""
+    ends = np.array([ax.get_xlim3d(), ax.get_ylim3d(), ax.get_zlim3d()])
+    half = np.diff(ends)[:, 0] / 2
+    half = np.maximum(half, FLATTEST * half.max())  # numbers of a thin one would overlap
+    low, high = ends.mean(1) - half, ends.mean(1) + half
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]), zlabel="z")
+    ax.set_box_aspect(half, zoom=ZOOM)
+    ax.locator_params(nbins=FEW_TICKS)
 
 
 def _departures(ax: Any, run: Ensemble) -> None:
-    ax.set(xlabel="time", ylabel="departure from the start", yscale="log")
     ax.spines[["top", "right"]].set_visible(False)
     try:
         system = run.system()
         found = drift_curves(system, run.x, run.v, run.particles)
     except (InputError, PluginError):
-        ax.set_title("its system is not installed", fontsize=10)
+        say(ax, "its system is not installed: nothing is known of what it conserves")
+        return
+    kept = [key for key in defined_drifts(system) if key in system.conserved]
+    if not kept:
+        say(ax, "its system conserves neither energy nor momentum nor angular momentum")
         return
     if len(run.t) < 2:  # a logarithmic axis of nothing cannot be drawn
-        ax.set_title("no valid frame after the start", fontsize=10)
+        say(ax, "no valid frame after the start")
         return
-    defined = defined_drifts(system)
+    ax.set(ylabel="departure from the start", yscale="log")
+    label_times(ax, float(np.abs(run.t).max()))
     smallest = SMALLEST * _scales(run)
     for values, label, key, least in zip(found, LABELS, Drift._fields, smallest, strict=True):
-        if key not in defined:
+        if key not in kept:
             continue
         shown = band(np.maximum(values[:, 1:], least))  # NaN stays NaN
         (line,) = ax.plot(run.t[1:], shown.median, label=label)
         if len(run) > 1:
             style = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}
             ax.fill_between(run.t[1:], shown.low, shown.high, **style)
+    ax.set_title("what the system conserves", fontsize=10)
     ax.legend(frameon=False)
 
 

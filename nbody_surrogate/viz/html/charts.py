@@ -1,23 +1,27 @@
-"""Small charts as SVG, whose colours follow the page's: light or dark."""
+"""Small charts as SVG, whose colours follow the page's, with values for the pointer to show."""
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.time_text import number_text, time_text
+from nbody_surrogate.viz.html.ticks import decades, nice
 
 __all__ = ["Series", "line_chart"]
 
 WIDTH, HEIGHT = 400.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 8.0, 34.0
+RIGHT, TOP, BOTTOM = 22.0, 8.0, 36.0
+LETTER = 6.4  # width of a digit of the axes' words, at most
 MOST_POINTS = 300  # of a curve: more than there are pixels to tell apart
 SMALLEST = 1e-16  # of a logarithmic axis, over the largest value: below it is rounding
-TICKS = 5  # at most, about, so that words do not touch
+DIGITS = 3  # of a value under the pointer
 
 
 class Series(NamedTuple):
@@ -28,31 +32,85 @@ class Series(NamedTuple):
     role : str
         ``candidate``, ``reference`` or ``twin``: its colour.
     x, y : ndarray, shape (P,)
+        Of a histogram, P + 1 edges in `x` and densities between them.
     low, high : ndarray, shape (P,), or None
         A band about it.
+    name : str
+        What its value is called under the pointer; by default its role.
     """
 
     role: str
-    x: Float64[np.ndarray, " P"]
+    x: Float64[np.ndarray, " X"]
     y: Float64[np.ndarray, " P"]
     low: Float64[np.ndarray, " P"] | None = None
     high: Float64[np.ndarray, " P"] | None = None
+    name: str = ""
 
 
-def line_chart(title: str, label: str, series: Sequence[Series], logarithmic: bool) -> str:
-    """Draw curves; `label` is that of the x axis. Values of zero are left out of a log axis."""
+def line_chart(
+    title: str, label: str, series: Sequence[Series], logarithmic: bool, unit: str = ""
+) -> str:
+    """Draw curves over one x axis, or histograms over one set of edges.
+
+    Parameters
+    ----------
+    title : str
+        What the values are.
+    label : str
+        Of the x axis.
+    series : sequence of Series
+    logarithmic : bool
+        Whether the y axis is; values of zero are left out of it, and the title says so.
+    unit : str
+        Of the values, for the title.
+
+    Returns
+    -------
+    str
+        A ``figure`` with an SVG that needs no script, or with words where nothing can be drawn.
+    """
+    notes = ", ".join(filter(None, (unit, "log axis" if logarithmic else "")))
+    caption = escape(title) + (f' <span class="faint">{escape(notes)}</span>' if notes else "")
+    if (why := _nothing(series, logarithmic)) is not None:
+        return f'<figure><figcaption>{caption}</figcaption><p class="empty">{why}</p></figure>'
     axes = _Axes.around(series, logarithmic)
     shapes = [axes.frame(), *axes.ticks()]
     for each in series:
         shapes += axes.curve(each)
-    words = f'<text x="{WIDTH / 2}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
+    middle = (axes.left + WIDTH - RIGHT) / 2
+    words = f'<text x="{middle:g}" y="{HEIGHT - 4}" text-anchor="middle">{escape(label)}</text>'
+    told = escape(_told(title, label, series))
+    data = escape(json.dumps(axes.under_pointer(series, label), allow_nan=False), quote=True)
     return (
-        f"<figure><figcaption>{escape(title)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{escape(title)}">'
+        f'<figure class="chart" tabindex="0" data-curves="{data}" aria-label="{told}">'
+        f"<figcaption>{caption}</figcaption>"
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img" aria-label="{told}">'
         + "".join(shapes)
         + words
-        + "</svg></figure>"
+        + '</svg><output class="readout" aria-live="polite"></output></figure>'
     )
+
+
+def _nothing(series: Sequence[Series], logarithmic: bool) -> str | None:
+    """Say why no curve can be seen."""
+    values = np.concatenate([each.y for each in series]) if series else np.zeros(0)
+    if max((len(each.y) for each in series), default=0) < 2:
+        return "There is no valid frame after the start."
+    if not np.isfinite(values).any():
+        return "No value is finite."
+    if logarithmic and not (values[np.isfinite(values)] > 0).any():
+        return "Zero at every frame."
+    return None
+
+
+def _told(title: str, label: str, series: Sequence[Series]) -> str:
+    """Describe a chart to who cannot see it: its curves and where they end."""
+    ends = [
+        f"{each.name or each.role} {_value(known[-1])} at the end"
+        for each in series
+        if (known := each.y[~np.isnan(each.y)]).size and len(each.x) == len(each.y)
+    ]
+    return "; ".join([f"{title} over {label}", *ends])
 
 
 class _Axes(NamedTuple):
@@ -62,6 +120,7 @@ class _Axes(NamedTuple):
     y: tuple[float, float]
     logarithmic: bool
     smallest: float  # value that has a place, in the unit of the values
+    left: float  # where the picture begins, right of the numbers of the y axis
 
     @classmethod
     def around(cls, series: Sequence[Series], logarithmic: bool) -> _Axes:
@@ -79,7 +138,9 @@ class _Axes(NamedTuple):
         high = np.ceil(high) if logarithmic else 1.05 * high
         high = high if high > low else low + 1
         ends = (float(xs.min()), float(xs.max())), (float(low), float(high))
-        return cls(*ends, logarithmic, smallest)
+        made = cls(*ends, logarithmic, smallest, 0.0)
+        longest = max(len(text) for _, text in made.heights())
+        return made._replace(left=14 + LETTER * longest)
 
     def points(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Map values to the picture, shape (P, 2); what has no place becomes NaN."""
@@ -90,38 +151,91 @@ class _Axes(NamedTuple):
 
     def across(self, x: np.ndarray) -> np.ndarray:
         share = (x - self.x[0]) / ((self.x[1] - self.x[0]) or 1.0)
-        return np.asarray(LEFT + share * (WIDTH - LEFT - RIGHT))
+        return np.asarray(self.left + share * (WIDTH - self.left - RIGHT))
 
     def upward(self, y: np.ndarray) -> np.ndarray:
         share = np.clip((y - self.y[0]) / (self.y[1] - self.y[0]), -0.02, 1.02)
         return np.asarray(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM))
 
     def frame(self) -> str:
-        return f'<path class="axis" d="M{LEFT} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
+        return f'<path class="axis" d="M{self.left:g} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
+
+    def heights(self) -> list[tuple[float, str]]:
+        """Give the places of the y axis' numbers, and these."""
+        if self.logarithmic:
+            return decades(*self.y)
+        return [(value, number_text(value)) for value in nice(*self.y)]
 
     def ticks(self) -> list[str]:
         made = []
-        for value in _nice(*self.x):
+        for value in nice(*self.x):
             place = f'x="{self.across(np.array(value)):.1f}" y="{HEIGHT - BOTTOM + 14}"'
             made.append(f'<text {place} text-anchor="middle">{number_text(value)}</text>')
-        for value in _decades(*self.y) if self.logarithmic else _nice(*self.y):
-            place = f'x="{LEFT - 6}" y="{self.upward(np.array(value)) + 4:.1f}"'
-            text = f"1e{value:.0f}" if self.logarithmic else number_text(value)
+        for value, text in self.heights():
+            y = float(self.upward(np.array(value)))
+            made.append(f'<path class="grid" d="M{self.left:g} {y:.1f}H{WIDTH - RIGHT}"/>')
+            place = f'x="{self.left - 6:g}" y="{y + 4:.1f}"'
             made.append(f'<text {place} text-anchor="end">{text}</text>')
         return made
 
     def curve(self, each: Series) -> list[str]:
-        keep = np.unique(np.linspace(0, len(each.x) - 1, min(len(each.x), MOST_POINTS)).astype(int))
+        keep, x, y = _kept(each), each.x, each.y
         made = []
         if each.low is not None and each.high is not None:
-            upper = self.points(each.x[keep], each.high[keep])
-            lower = self.points(each.x[keep], np.maximum(each.low[keep], 2 * self.smallest))
+            upper = self.points(x[keep], each.high[keep])
+            lower = self.points(x[keep], np.maximum(each.low[keep], 2 * self.smallest))
             both = np.isfinite(upper).all(1) & np.isfinite(lower).all(1)
             path = _path(np.concatenate([upper[both], lower[both][::-1]]))
             made.append(f'<path class="band {each.role}" d="{path}Z"/>' if path else "")
-        path = _path(self.points(each.x[keep], each.y[keep]))
+        if len(x) > len(y):  # both ends of each bin, for a curve of steps
+            x, y, keep = np.repeat(x, 2)[1:-1], np.repeat(y, 2), np.arange(2 * len(y))
+        path = _path(self.points(x[keep], y[keep]))
         made.append(f'<path class="curve {each.role}" d="{path}"/>')
         return made
+
+    def under_pointer(self, series: Sequence[Series], label: str) -> dict[str, Any]:
+        """Gather what the script shows: at each place across, its words and those of each curve."""
+        first = series[0]
+        keep = _kept(first)
+        if len(first.x) > len(first.y):
+            places = (first.x[1:] + first.x[:-1]) / 2
+            ends = [number_text(float(x), DIGITS) for x in first.x]
+            texts = [f"{a} to {b}" for a, b in itertools.pairwise(ends)]
+        else:
+            places, gap = first.x[keep], float(np.diff(first.x).min(initial=np.inf))
+            texts = [time_text(float(x), gap if np.isfinite(gap) else 0.0) for x in places]
+        return {
+            "label": label,
+            "x": [round(float(x), 1) for x in self.across(places)],
+            "at": texts,
+            "curves": [self._told(each, keep) for each in series],
+        }
+
+    def _told(self, each: Series, keep: np.ndarray) -> dict[str, Any]:
+        heights = self.points(np.zeros(len(keep)), each.y[keep])[:, 1]
+        texts = [_value(value) for value in each.y[keep]]
+        if each.low is not None and each.high is not None and (each.low < each.high).any():
+            low, high = ([_value(v) for v in part[keep]] for part in (each.low, each.high))
+            texts = [f"{t} ({a} to {b})" for t, a, b in zip(texts, low, high, strict=True)]
+        return {
+            "role": each.role,
+            "name": each.name or each.role,
+            "y": [round(float(y), 1) if np.isfinite(y) else None for y in heights],
+            "values": texts,
+        }
+
+
+def _kept(each: Series) -> np.ndarray:
+    """Choose the points that are drawn of a long curve."""
+    count = len(each.y)
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_POINTS)).astype(int))
+
+
+def _value(value: float) -> str:
+    """Write a value; one that is not known has none, and that of a failed run is infinite."""
+    if np.isnan(value):
+        return "none"
+    return "∞" if np.isinf(value) else f"{value:.{DIGITS}g}"
 
 
 def _path(points: np.ndarray) -> str:
@@ -134,19 +248,3 @@ def _path(points: np.ndarray) -> str:
         parts.append(f"{pen}{x:.1f} {y:.1f}")
         pen = "L"
     return "".join(parts)
-
-
-def _nice(low: float, high: float) -> list[float]:
-    """Choose round numbers between two."""
-    span = (high - low) or 1.0
-    raw = span / TICKS
-    power = 10.0 ** np.floor(np.log10(raw))
-    step = next(power * k for k in (1, 2, 5, 10) if power * k >= raw)
-    first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    # whole numbers of steps, as sums of them would not be round, and no -0
-    return [float(f"{k * step:.12g}") + 0.0 for k in np.arange(first, last + 1)]
-
-
-def _decades(low: float, high: float) -> list[float]:
-    step = max(1, int(np.ceil((high - low) / TICKS)))
-    return [float(v) for v in np.arange(low, high + 0.5, step)]

@@ -14,35 +14,21 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.comparison.comparison import Comparison, compare
-from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import NBodyWarning
 from nbody_surrogate.files.output_path import parameter_of
-from nbody_surrogate.results.metrics import defined_drifts, own_drift_curves
+from nbody_surrogate.results.metrics import own_drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
-from nbody_surrogate.viz.html.charts import Series, line_chart
-from nbody_surrogate.viz.html.document import check_page_path, document, write_page
-from nbody_surrogate.viz.html.scene import scene_html, scene_script
+from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
+from nbody_surrogate.viz.html.report_charts import comparison_charts, run_charts
+from nbody_surrogate.viz.html.scene import is_same_run, scene_html, scene_script
 from nbody_surrogate.viz.scene.shown import stop_notes
 
 __all__ = ["sentence", "write_report"]
-
-ERRORS = (
-    ("position_rmse", "Position error (RMSE)"),
-    ("velocity_rmse", "Velocity error (RMSE)"),
-    ("normalised_rmse", "Position error over the cloud's spread"),
-)
-INVARIANTS = (
-    ("energy", "Energy error over kinetic energy"),
-    ("momentum", "Momentum error"),
-    ("angular_momentum", "Angular momentum error"),
-)
-HISTOGRAMS = {"speeds": "Speeds", "pair_distances": "Distances of pairs"}
-ORDER = ("twin", "reference", "candidate")  # the last is drawn on top
 
 
 def write_report(
@@ -113,19 +99,27 @@ def _page(
 ) -> str:
     title = _title(candidate)
     shown = candidate[0], None if reference is None else reference[0]
+    same = reference is not None and is_same_run(candidate, reference)
+    said = sentence(candidate, comparison)
+    said += " The two agree to the last bit, so they are drawn once." if same else ""
+    if comparison is None:
+        charts = run_charts(candidate, drifts)
+    else:
+        charts = comparison_charts(comparison, candidate.system(), same)
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="lead">{escape(sentence(candidate, comparison))}</p>',
-        scene_html(*shown),
-        "<h2>Numbers</h2>",
-        _table(rows),
-        *(_drift_charts(candidate, drifts) if drifts is not None else ()),
-        *(_charts(candidate, comparison) if comparison is not None else ()),
+        f'<p class="lead">{escape(said)}</p>',
+        '<div class="top">',
+        f"<section>{scene_html(*shown)}</section>",
+        f"<section><h2>Numbers</h2>{_table(rows)}</section>",
+        "</div>",
+        charts,
         "<h2>Where this comes from</h2>",
         *([] if command is None else [f"<p>Repeat it:</p><pre>{escape(command)}</pre>"]),
         *(_provenance(run) for run in (candidate, reference) if run is not None),
     ]
-    return document(title, "\n".join(parts), scene_script(*shown))
+    script = f"{scene_script(*shown)}\n{resource('charts.js')}\nnbodyCharts(document);"
+    return document(title, "\n".join(parts), script)
 
 
 def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
@@ -197,77 +191,12 @@ def _title(candidate: Ensemble) -> str:
 
 def _table(rows: Iterable[tuple[str, ...]]) -> str:
     body = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+        f'<tr><th scope="row">{escape(row[0])}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
     )
     return f'<div class="scroll"><table>{body}</table></div>'
-
-
-def _charts(candidate: Ensemble, comparison: Comparison) -> list[str]:
-    curves, key = comparison.curves, _key(comparison)
-    errors = [_over_time(words, curves.t, curves.bands[name]) for name, words in ERRORS]
-    drifts = [
-        _over_time(words, curves.t, curves.bands[name])
-        for name, words in INVARIANTS
-        if name in curves.bands  # there is no energy without a potential
-    ]
-    return [
-        *("<h2>Errors against the reference</h2>", key, _grid(errors)),
-        *("<h2>What should be conserved</h2>", key, _grid(drifts)),
-        *("<h2>Distributions</h2>", key, _grid(_distribution_charts(comparison))),
-    ]
-
-
-def _distribution_charts(comparison: Comparison) -> list[str]:
-    curves = comparison.curves
-    begin, end = number_text(comparison.window.begin), number_text(comparison.window.end)
-    late = f"t = {begin} to {end}"
-    bands = curves.bands["displacement"]
-    charts = [_over_time("Mean squared displacement", curves.t, bands, logarithmic=False)]
-    for name, histogram in curves.histograms.items():
-        x = np.repeat(histogram.edges, 2)[1:-1]  # both ends of each bin, for a curve of steps
-        series = [
-            Series(role, x, np.repeat(histogram.densities[role], 2))
-            for role in ORDER
-            if role in histogram.densities
-        ]
-        charts.append(line_chart(f"{HISTOGRAMS[name]}, {late}", "value", series, False))
-    return charts
-
-
-def _drift_charts(run: Ensemble, drifts: np.ndarray) -> list[str]:
-    """Draw the drifts of a run that has no reference."""
-    system, t = run.system(), run.t[: drifts.shape[2]] - run.t[0]
-    charts = [
-        _over_time(words, t, {"candidate": band(drifts[number])})
-        for number, (name, words) in enumerate(INVARIANTS)
-        if name in defined_drifts(system)
-    ]
-    return ["<h2>What should be conserved</h2>", _grid(charts)]
-
-
-def _over_time(title: str, t: np.ndarray, bands: dict[str, Band], logarithmic: bool = True) -> str:
-    series = [
-        Series(role, t, bands[role].median, *_edges(role, bands[role]))
-        for role in ORDER
-        if role in bands
-    ]
-    return line_chart(title, "time", series, logarithmic)
-
-
-def _edges(role: str, values: Band) -> tuple[np.ndarray | None, np.ndarray | None]:
-    return (None, None) if role == "twin" else (values.low, values.high)
-
-
-def _grid(charts: list[str]) -> str:
-    return f'<div class="charts">{"".join(charts)}</div>'
-
-
-def _key(comparison: Comparison) -> str:
-    words = [("candidate", comparison.candidate), ("reference", comparison.reference)]
-    if "twin" in comparison.curves.bands["position_rmse"]:
-        words.append(("twin", "noise floor: a true solution, its start off by 0.1 % of the spread"))
-    spans = "".join(f'<span class="{role}">{escape(text)}</span>' for role, text in words)
-    return f'<div class="key">{spans}</div>'
 
 
 def _provenance(run: Ensemble) -> str:

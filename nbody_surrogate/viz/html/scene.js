@@ -6,7 +6,9 @@ function nbodyScene(root, data) {
   const canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
   const slider = root.querySelector("input[type=range]"), button = root.querySelector("button");
   const clock = root.querySelector("output"), note = root.querySelector(".note");
-  const { n, t, radii, reaches, centres, sizes, colours, flat } = data, frames = t.length;
+  const { n, t, radii, reaches, centres, sizes, flat, scenery } = data, frames = t.length;
+  const speeds = floats(data.speeds), under = root.querySelector(".under");
+  let colours = data.colours.light, seenNow = [], pointed = null;
   const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
   const lead = tracks[0], rival = tracks[1];
   const HUGE = 1e30, VIEW = Math.tan(Math.PI / 9); // half of 40 degrees
@@ -117,6 +119,7 @@ function nbodyScene(root, data) {
       if (place(lead, i, at, p) && project(p, item)) seen.push(item);
     }
     seen.sort((a, b) => b.depth - a.depth);
+    drawScenery(project, ball);
     for (const { i } of seen) drawTrail(project, lead, i, colours[i], 0.42 * ball * sizes[i]);
     if (rival) for (const { i } of seen) drawTrail(project, rival, i, pale(i), 0.14 * ball);
     for (const item of seen) {
@@ -124,7 +127,38 @@ function nbodyScene(root, data) {
       pen.drawImage(sprite(colours[item.i], item.haze), item.x - r, item.y - r, 2 * r, 2 * r);
     }
     if (rival) drawRival(project, seen, ball);
-    tell(seen);
+    seenNow = seen;
+    tell(seen); point();
+  }
+
+  // What the system shows beside its particles: bonds, rods, and lines that stand still.
+  function drawScenery(project, ball) {
+    const p = [0, 0, 0], q = [0, 0, 0], a = {}, b = {};
+    const stroke = (from, to, width, alpha) => {
+      if (!project(from, a) || !project(to, b)) return;
+      pen.strokeStyle = css(theme.scenery, alpha * (1 - 0.5 * (a.haze + b.haze)));
+      pen.lineWidth = Math.max(0.75, width * 0.5 * (a.scale + b.scale));
+      pen.beginPath(); pen.moveTo(a.x, a.y); pen.lineTo(b.x, b.y); pen.stroke();
+    };
+    for (const line of scenery.lines) for (let k = 1; k < line.length; k++) stroke(line[k - 1], line[k], 0.12 * ball, 0.7);
+    const room = Math.min(1, 40 / Math.max(1, scenery.bonds.length + scenery.rods.length)) ** 0.35;
+    for (const [i, j, width] of scenery.bonds) {
+      if (place(lead, i, at, p) && place(lead, j, at, q)) stroke(p, q, 0.3 * ball * width * room, 0.9 * room);
+    }
+    for (const [i, ...end] of scenery.rods) if (place(lead, i, at, p)) stroke(p, end, 0.3 * ball * room, 0.9);
+  }
+
+  // The particle under the pointer, in words.
+  function point() {
+    let best = null, least = Infinity;
+    if (pointed) for (const item of seenNow) {
+      const gap = Math.hypot(item.x - pointed[0], item.y - pointed[1]);
+      if (gap < least) { least = gap; best = item.i; }
+    }
+    const ratio = canvas.width / Math.max(1, canvas.getBoundingClientRect().width);
+    if (best === null || least > 16 * ratio) { under.textContent = ""; return; }
+    const speed = speeds[Math.round(at) * n + best];
+    under.textContent = `particle ${best}: charge ${data.charges[best]}, mass ${data.masses[best]}, speed ${Number(speed.toPrecision(3))}`;
   }
 
   // Rings around the candidate's particles, and a line to where the reference has them.
@@ -170,7 +204,8 @@ function nbodyScene(root, data) {
 
   function paint() {
     const style = getComputedStyle(root), rgb = (name) => style.getPropertyValue(name).trim().split(" ").map(Number);
-    theme = { top: rgb("--sky-top"), bottom: rgb("--sky-bottom"), ink: rgb("--sky-ink"), error: rgb("--error") };
+    theme = { top: rgb("--sky-top"), bottom: rgb("--sky-bottom"), ink: rgb("--sky-ink"), error: rgb("--error"), scenery: rgb("--scenery") };
+    colours = matchMedia("(prefers-color-scheme: dark)").matches ? data.colours.dark : data.colours.light;
     theme.back = mixed(theme.top, theme.bottom, 0.5);
     sprites.clear(); redraw();
   }
@@ -182,7 +217,20 @@ function nbodyScene(root, data) {
   slider.addEventListener("input", () => { play(false); at = Number(slider.value); redraw(); });
   canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); fingers.set(e.pointerId, [e.clientX, e.clientY]); });
   for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (e) => fingers.delete(e.pointerId));
+  canvas.addEventListener("pointerleave", () => { pointed = null; point(); });
+  canvas.addEventListener("keydown", (e) => {
+    const turn = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[e.key];
+    const grow = { "+": 1.15, "=": 1.15, "-": 1 / 1.15 }[e.key];
+    if (e.key === " ") button.click();
+    else if (turn && !flat) { yaw += turn[0]; pitch = Math.max(-1.5, Math.min(1.5, pitch + turn[1])); }
+    else if (grow) zoom = Math.max(0.1, Math.min(20, zoom * grow));
+    else return;
+    e.preventDefault(); redraw();
+  });
   canvas.addEventListener("pointermove", (e) => {
+    const box = canvas.getBoundingClientRect(), ratio = canvas.width / Math.max(1, box.width);
+    pointed = [(e.clientX - box.left) * ratio, (e.clientY - box.top) * ratio];
+    if (!fingers.size) point();
     const was = fingers.get(e.pointerId);
     if (!was) return;
     const others = [...fingers.entries()].filter(([id]) => id !== e.pointerId).map(([, xy]) => xy);

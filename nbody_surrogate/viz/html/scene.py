@@ -11,19 +11,23 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import rmse
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
+from nbody_surrogate.viz.html.scenery import colour_legend, colours_of, scenery_data
 from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.shown import is_stopped, shown_part
+from nbody_surrogate.viz.scene.system_shapes import scenery_of, words_of
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
-__all__ = ["scene_html", "scene_script", "write_scene_page"]
+__all__ = ["is_same_run", "scene_html", "scene_script", "write_scene_page"]
 
 MOST_NUMBERS = 1_200_000  # positions in a page, which take 5.4 bytes each: 6.4 MB
 TRAIL, FPS = 24, 20.0  # frames, and frames per second, as in movies
+KEYS = "arrows turn, + and - zoom, space plays"
 SECONDS = 20.0  # the longest that a scene should play; a longer run plays faster
 
 
@@ -52,26 +56,48 @@ def write_scene_page(
     return write_page(file, document(title or "Trajectory", body, script), overwrite, called)
 
 
+def is_same_run(candidate: Trajectory | Ensemble, reference: Trajectory | Ensemble) -> bool:
+    """Whether two runs agree to the last bit, as a solver does with itself."""
+    return all(
+        np.array_equal(mine, its, equal_nan=True)
+        for mine, its in ((candidate.x, reference.x), (candidate.v, reference.v))
+    )
+
+
+def _other(candidate: Trajectory, reference: Trajectory | None) -> Trajectory | None:
+    """Return the reference where it is another run: two of one would be drawn over each other."""
+    if reference is None or is_same_run(candidate, reference):
+        return None
+    return reference
+
+
 def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
-    """Write the elements of the scene."""
+    """Write the elements of the scene; a run and its reference that are the same are drawn once."""
+    same = reference is not None and is_same_run(candidate, reference)
+    reference = _other(candidate, reference)
     lead = candidate if reference is None else reference
-    charges = lead.particles.charges
-    legend = ["orange: positive"] if (charges > 0).any() else []
-    legend += ["blue: negative"] if (charges < 0).any() else []
+    shapes = words_of(scenery_of(lead))
+    legend = [f"lines: {', '.join(shapes)}"] if shapes else []
     if reference is not None:
         legend += [
             f"solid: {reference.info.label} (reference)",
             f"ring: {candidate.info.label}",
             "line: error",
         ]
+    if same:
+        legend.append(f"{candidate.info.label} and its reference agree to the last bit, drawn once")
     name = f"{lead.info.system.get('system', '')} · {lead.x.shape[1]} particles"
+    said = "".join(f"<span>{escape(words)}</span>" for words in legend)
     return f"""<div class="scene" id="scene">
-<canvas role="img" aria-label="{escape(name)}, in three dimensions"></canvas>
-<div class="words"><b>{escape(name)}</b><span class="note"></span></div>
+<canvas tabindex="0" role="img" aria-label="{escape(name)}, in three dimensions: {KEYS}"></canvas>
+<div class="words"><b>{escape(name)}</b><span class="note"></span>
+<span class="note under"></span></div>
 <div class="bar"><button type="button" aria-label="Play">&#9654;</button>
 <input type="range" min="0" step="0.05" value="0" aria-label="Time"><output></output></div>
 </div>
-<p class="faint">{escape("; ".join(legend))}. Drag to turn, pinch or wheel to zoom.</p>"""
+<p class="faint legend">{colour_legend(Track.of(lead, "run"))}{said}
+<span>Drag to turn, pinch or wheel to zoom; keys: {KEYS}. Point at a particle to read it.</span>
+</p>"""
 
 
 def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
@@ -82,6 +108,7 @@ def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
 
 def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]:
     """Gather what the script takes; of a long run, frames at equal distances."""
+    reference = _other(candidate, reference)
     whole = [candidate] if reference is None else [reference, candidate]
     runs = shown_part(*whole)
     candidate = runs[-1]
@@ -102,7 +129,11 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
         "reaches": around.reaches.tolist(),
         "centres": around.centres.T.tolist(),
         "sizes": tracks[0].sizes.tolist(),
-        "colours": np.round(255 * tracks[0].colours()).tolist(),
+        "colours": colours_of(tracks[0]),
+        "charges": _numbers(runs[0].particles.charges[0]),
+        "masses": _numbers(runs[0].particles.masses[0]),
+        "speeds": _packed(np.linalg.norm(runs[0].v[frames], axis=2)),
+        "scenery": scenery_data(scenery_of(runs[0])),
         "tracks": [{"name": track.name, "x": _packed(track.x)} for track in tracks],
         "rmse": [] if reference is None else _errors(candidate, runs[0], frames),
         "stopped": ", ".join(f"{run.info.label} stopped here" for run in whole if is_stopped(run)),
@@ -110,7 +141,7 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
 
 
 def _frames(frames: int, positions: int) -> np.ndarray:
-    most = max(MOST_NUMBERS // (3 * positions), 2)
+    most = max(MOST_NUMBERS // (4 * positions), 2)  # a place and a speed each
     return np.unique(np.linspace(0, frames - 1, min(frames, most)).round().astype(int))
 
 
@@ -118,6 +149,10 @@ def _packed(x: np.ndarray) -> str:
     """Write positions as little-endian float32 in base64; what cannot be drawn is far away."""
     values = np.nan_to_num(x, nan=HUGE, posinf=HUGE, neginf=HUGE)
     return base64.b64encode(np.clip(values, -1e35, 1e35).astype("<f4").tobytes()).decode()
+
+
+def _numbers(values: np.ndarray) -> list[str]:
+    return [number_text(float(value), 4) for value in values]
 
 
 def _errors(candidate: Trajectory, reference: Trajectory, frames: np.ndarray) -> list[str]:

@@ -12,7 +12,8 @@ from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, Camera, still_camera
 from nbody_surrogate.viz.scene.framing import View
-from nbody_surrogate.viz.scene.tracks import Track, finite, mixed
+from nbody_surrogate.viz.scene.palette import mixed
+from nbody_surrogate.viz.scene.tracks import Track, finite
 
 __all__ = ["thumbnail"]
 
