@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, final
@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.brief import Described
 from nbody_surrogate.contracts.enforcement import (
     demand_frames,
     freeze_failures,
@@ -52,7 +53,7 @@ Options_co = TypeVar(
 )
 
 
-class AbstractIntegrator(ABC, Generic[Options_co]):
+class AbstractIntegrator(Described, Generic[Options_co]):
     """A method that turns a start into frames, trajectory by trajectory or in a batch.
 
     To write one:

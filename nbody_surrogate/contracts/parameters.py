@@ -8,10 +8,19 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.spelling import instead_of
 
 __all__ = ["validated"]
 
 Model = TypeVar("Model", bound=BaseModel)
+
+OTHER_WORDS = {
+    "n": "`n` in `system.sample(rng=0, n=30)`",
+    "n_particles": "`n` in `system.sample(rng=0, n=30)`",
+    "particles": "`n` in `system.sample(rng=0, n=30)`",
+    "dt": "`frame_dt` of the system, or `dt` of `simulate`",
+}
+"""What the parameters of systems and methods are often taken to hold, and where it goes."""
 
 LONGEST = 80  # characters of a value in a message
 
@@ -32,7 +41,10 @@ def validated(model: type[Model], values: Mapping[str, Any], owner: str) -> Mode
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields)) or "none"
-            raise InputError(f"`{key}` is not a parameter of {owner}; known: {known}") from None
+            hint = instead_of(key, model.model_fields, OTHER_WORDS)
+            raise InputError(
+                f"`{key}` is not a parameter of {owner}; known: {known}{hint}"
+            ) from None
         if not key:  # of several parameters together; the message names them
             raise InputError(f"{owner}: {_reason(first)}") from None
         given = _shortened(first["input"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -30,6 +29,7 @@ from nbody_surrogate.registry.entry_points import (
 )
 from nbody_surrogate.registry.importing import import_plugin
 from nbody_surrogate.registry.requirements import check_plugin_class, contract_of
+from nbody_surrogate.spelling import nearest
 
 __all__ = [
     "Entry",
@@ -267,6 +267,6 @@ def _unknown(label: str, name: str, kind: Kind) -> str:
         left_out = f", or hidden by {VARIABLE}: {owners} has it"
     else:
         left_out = ""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    hint = "" if close is None else f"; did you mean {close!r}?"
     return f"`{label}` {name!r} is unknown{left_out}; there are: {', '.join(known)}{hint}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
@@ -87,10 +88,14 @@ class GuardReport:
         ]
         return {**asdict(replace(self, events=())), "events": events}
 
-    def of(self, b: int) -> GuardReport:
-        """Return what concerns trajectory `b`, as the only one; times are those of all."""
-        events = self.gathered.of_trajectory(b)
-        return replace(self, events=events, fallen_back=self.fallen_back[b : b + 1])
+    def taking(self, chosen: Int64[np.ndarray, " S"]) -> GuardReport:
+        """Return what concerns some trajectories, shape (S,); times are those of all."""
+        events = self.gathered.of_trajectories(chosen)
+        return replace(self, events=events, fallen_back=_some(self.fallen_back, chosen))
+
+
+def _some(values: tuple[int, ...], chosen: np.ndarray) -> tuple[int, ...]:
+    return tuple(values[b] for b in chosen if b < len(values))
 
 
 def _plain(value: Any) -> Any:

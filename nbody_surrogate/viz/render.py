@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.comparison.alignment import frames_text
-from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_trajectory
 from nbody_surrogate.viz.html.scene import write_scene_page
 from nbody_surrogate.viz.scene.camera import Camera, moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
@@ -38,11 +38,22 @@ SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels: room for words, a
 FASTEST = 60.0  # frames per second, as most screens have
 
 
+@guided(
+    size="`window_size`",
+    output="`path`",
+    filename="`path`",
+    truth="`reference`",
+    color="`colouring`",
+    colour="`colouring`",
+    coloring="`colouring`",
+    frames="`frame`, of a picture; movies show all, or those of `run[0][10:20]`",
+    duration="`fps`",
+)
 def render(
-    candidate: Trajectory,
+    candidate: Trajectory | Ensemble | str | os.PathLike[str],
     path: str | os.PathLike[str] | None = None,
     *,
-    reference: Trajectory | None = None,
+    reference: Trajectory | Ensemble | str | os.PathLike[str] | None = None,
     frame: int | None = None,
     trail: int = 24,
     window_size: tuple[int, int] | None = None,
@@ -62,13 +73,14 @@ def render(
 
     Parameters
     ----------
-    candidate : Trajectory
-        `x` of shape (T, N, D), D = 2 or 3.
+    candidate : Trajectory, Ensemble or path_like
+        `x` of shape (T, N, D) or (B, T, N, D), D = 2 or 3; of several trajectories, and of a file,
+        the first is drawn.
     path : path, optional
         A picture (.png, .jpg), a movie (.mp4, .gif; they need the extra ``movie``), an interactive
         page (.html), or the points over time for ParaView (.vtkhdf). None opens a window, which
         needs a display.
-    reference : Trajectory, optional
+    reference : Trajectory, Ensemble or path_like, optional
         What the candidate is held against: the same particles at the same times.
     frame : int
         Of a picture; counted from the end where negative. By default the last that is valid in
@@ -106,9 +118,9 @@ def render(
         If the file cannot be written to its end.
     """
     called = parameter_of(path, "render")
-    demand_kind("candidate", candidate, Trajectory, "a Trajectory, one of those of an Ensemble")
+    candidate = as_trajectory(candidate, "candidate")
     if reference is not None:
-        demand_kind("reference", reference, Trajectory, "a Trajectory, or None")
+        reference = as_trajectory(reference, "reference")
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))
@@ -233,7 +245,7 @@ def _kept(path: Path, size: tuple[int, int], fps: float) -> tuple[tuple[int, int
 
 
 def _tell(words: str) -> None:
-    warnings.warn(words, NBodyWarning, stacklevel=3)
+    warnings.warn(words, NBodyWarning, stacklevel=4)
 
 
 def _checked_frame(frame: int | None, valid: int, t: np.ndarray) -> int:

@@ -17,6 +17,7 @@ from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
@@ -45,9 +46,16 @@ HISTOGRAMS = {"speeds": "Speeds", "pair_distances": "Distances of pairs"}
 ORDER = ("twin", "reference", "candidate")  # the last is drawn on top
 
 
+@guided(
+    candidate="`run`",
+    truth="`reference`",
+    output="`path`",
+    comparison="`run` and `reference`, which are compared",
+    run="a Trajectory or an Ensemble",
+)
 def write_report(
-    run: Trajectory | Ensemble,
-    reference: Trajectory | Ensemble | None = None,
+    run: Trajectory | Ensemble | str | os.PathLike[str],
+    reference: Trajectory | Ensemble | str | os.PathLike[str] | None = None,
     path: str | os.PathLike[str] = "report.html",
     *,
     floor: bool = True,
@@ -62,9 +70,9 @@ def write_report(
 
     Parameters
     ----------
-    run : Trajectory or Ensemble
+    run : Trajectory, Ensemble or path_like
         Positions of shape (T, N, D) or (B, T, N, D), D = 2 or 3.
-    reference : Trajectory or Ensemble, optional
+    reference : Trajectory, Ensemble or path_like, optional
         What the run is compared with: the same starts, particles and times.
     path : path_like
         Ending in ``.html``.
@@ -92,7 +100,7 @@ def write_report(
     candidate = as_ensemble(run)
     truth = None if reference is None else as_ensemble(reference, "reference")
     for note in stop_notes(candidate, *([] if truth is None else [truth])):
-        warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=2)
+        warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=3)
     if truth is None:
         page = _page(candidate, None, None, drift_rows(candidate), command)
         return write_page(file, page, overwrite, called)
