@@ -36,6 +36,7 @@ from jaxtyping import Bool, Float64
 from scipy.stats import wasserstein_distance
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none, known
@@ -98,6 +99,8 @@ class Distribution:
     candidate: float
     distance: Summary
     floor: Summary | None
+
+    __repr__ = brief
 
     @property
     def within_noise(self) -> bool | None:

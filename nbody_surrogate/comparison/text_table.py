@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
+from nbody_surrogate.contracts.brief import brief
+
 __all__ = ["TextTable"]
 
 GAP = "  "  # between columns
@@ -33,6 +35,8 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
+
+    __repr__ = brief
 
     def __str__(self) -> str:
         heads = _stacked(self.heads)

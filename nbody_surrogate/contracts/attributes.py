@@ -47,4 +47,4 @@ class Suggesting:
                 return object.__getattribute__(self, name)
             public = [each for each in dir(self) if not each.startswith("_")]
             hint = instead_of(name, public, self.other_words)
-            raise AttributeError(f"a {cls.__name__} has no `{name}`{hint}")
+            raise AttributeError(f"{cls.__name__} has no `{name}`{hint}")

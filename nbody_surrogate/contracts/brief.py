@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel
 
 __all__ = ["Described", "brief"]
 
@@ -52,6 +53,8 @@ def _fields(value: Any) -> dict[str, Any]:
         # what begins with a line below is nobody's business
         named = [each.name for each in dataclasses.fields(value) if not each.name.startswith("_")]
         return {name: getattr(value, name) for name in named}
+    if isinstance(value, BaseModel):
+        return {name: getattr(value, name) for name in type(value).model_fields}
     return dict(value._asdict())
 
 

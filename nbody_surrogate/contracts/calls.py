@@ -79,11 +79,10 @@ def _said(
     call = f"{name}{inspect.Signature(bare)}"
     named = [key for key, each in parameters.items() if each.kind in NAMED]
     if unknown := [key for key in kwargs if key not in named]:
-        hints = [instead_of(key, named, other_words) for key in unknown]
-        told = ", ".join(f"`{key}`" for key in unknown)
-        hint = next((each for each in hints if each), "")
-        are = "is no parameter" if len(unknown) == 1 else "are no parameters"
-        return f"{told} {are} of `{name}`{hint}: {call}"
+        # words where there are some: t_span and t_eval are one thing to write
+        found = {key: instead_of(key, named, other_words)[2:] for key in unknown}
+        told = ", ".join(f"`{key}`{f' ({hint})' if hint else ''}" for key, hint in found.items())
+        return f"`{name}` has no parameter {told}: {call}"
     places = [key for key, each in parameters.items() if each.kind in POSITIONAL]
     if given > len(places):
         return f"`{name}` takes {len(places)} arguments by place, got {given}; name them: {call}"

@@ -14,6 +14,7 @@ from typing import final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
 
@@ -73,6 +74,8 @@ class Configurations:
     v: np.ndarray
     particles: Particles
     which: np.ndarray
+
+    __repr__ = brief
 
     def evaluate(self, force: Force) -> np.ndarray:
         """Evaluate a force block by block.

@@ -117,7 +117,7 @@ def refuse_mismatch(state: State, particles: Particles, dt: float) -> None:
     if state.x.shape[:2] != particles.charges.shape:
         raise InputError(
             f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
-            f"got {particles.charges.shape}"
+            f"got {particles.charges.shape}; `particles[b]` are those of one trajectory"
         )
     if state.t + dt == state.t:
         raise InputError(

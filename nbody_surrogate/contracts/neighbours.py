@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.errors import InputError
 
 __all__ = ["NeighbourRequest", "Neighbours", "every_pair", "neighbour_pairs"]
@@ -94,6 +95,8 @@ class Neighbours:
     x: Float64[np.ndarray, "B N D"]
     j: Int64[np.ndarray, " P"]
     rows: Int64[np.ndarray, " R"]
+
+    __repr__ = brief
 
     @cached_property
     def owner(self) -> Int64[np.ndarray, " P"]:

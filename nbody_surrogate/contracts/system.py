@@ -205,7 +205,7 @@ class AbstractSystem(SystemNeeds, Described, Suggesting, Generic[Spec_co]):
         return {"system": self.name, **self.spec.model_dump(mode="json")}
 
     @final
-    @guided(state="`x` and `v`, `state.x` and `state.v`", v="`v`, the velocities, after `x`")
+    @guided(state="`state.x` and `state.v`", particles="`state.x, state.v, particles`")
     def acceleration(
         self,
         x: np.ndarray,
@@ -271,7 +271,7 @@ class AbstractSystem(SystemNeeds, Described, Suggesting, Generic[Spec_co]):
         return total if behind is None else total + behind
 
     @final
-    @guided(state="`x` and `v`, `state.x` and `state.v`", v="`v`, the velocities, after `x`")
+    @guided(state="`state.x` and `state.v`", particles="`state.x, state.v, particles`")
     def invariants(self, x: np.ndarray, v: np.ndarray, particles: Particles) -> Invariants:
         """Energy, kinetic energy, momentum and angular momentum of each configuration.
 

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
@@ -151,6 +152,8 @@ class DatasetSpec(_Section):
     shard: PositiveInt | None = Field(
         default=None, description="trajectories of a shard; by default about 16 MiB"
     )
+
+    __repr__ = brief
 
     @model_validator(mode="after")
     def _complete(self) -> DatasetSpec:

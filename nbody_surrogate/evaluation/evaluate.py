@@ -72,7 +72,8 @@ class Scorecard:
 
     def __repr__(self) -> str:
         methods = len({row["method"] for row in self.rows})
-        return f"<Scorecard: {self.model}, {methods} methods, {len(self.tables)} samples; print it>"
+        samples = len(self.tables)
+        return f"<Scorecard: {self.model}, methods: {methods}, samples: {samples}; print it>"
 
     def _repr_html_(self) -> str:
         return "".join(table._repr_html_() for table in self.tables)

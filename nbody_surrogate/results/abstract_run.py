@@ -177,7 +177,8 @@ class AbstractRun(Suggesting, ABC):
 
     def __repr__(self) -> str:
         frames, n, dimensions = self.x.shape[-3:]
-        batch = f"{len(self.x)} trajectories, " * (self.x.ndim == 4)
+        many = "trajectories" if len(self.x) > 1 else "trajectory"
+        batch = f"{len(self.x)} {many}, " * (self.x.ndim == 4)
         stopped = sum(1 for why in self.info.message if why)
         valid = f", {stopped} stopped early" if stopped else ""
         name = self.info.system.get("system", "unknown system")

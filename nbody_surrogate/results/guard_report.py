@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
 __all__ = ["GuardEvent", "GuardReport"]
@@ -47,6 +48,8 @@ class GuardReport:
     events: Sequence[GuardEvent] = ()
     check_time: float = 0.0
     replay_time: float = 0.0
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", GuardEvents.of(self.events))

@@ -352,7 +352,8 @@ def as_ensemble(
         return load(run)
     if not isinstance(run, Trajectory):
         kind = type(run).__name__
-        hint = "; take one of them" if isinstance(run, list | tuple) else ""
+        several = isinstance(run, list | tuple)
+        hint = "; give one, and what it is held against as the `reference`" if several else ""
         raise InputError(
             f"`{parameter}` must be a Trajectory or an Ensemble, or the path of a run, "
             f"got {kind}{hint}"

@@ -121,7 +121,7 @@ def simulate(
     """
     system = make_system(system) if isinstance(system, str) else system
     demand_kind("system", system, AbstractSystem, "a system such as make_system(...) returns")
-    demand_kind("state", state, State, "a State, such as system.sample(...) or State(t, x, v)")
+    demand_kind("state", state, State, "a State, of system.sample, read_initial or State(t, x, v)")
     demand_kind("particles", particles, Particles, "Particles, such as system.sample(...) returns")
     if particles.batch == 1 < len(state.x) and particles.n == state.x.shape[1]:
         particles = particles[np.zeros(len(state.x), dtype=int)]

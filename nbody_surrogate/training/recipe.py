@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
@@ -101,6 +102,8 @@ class Recipe(_Section):
     validate_every: int = Field(default=1000, ge=1)
     validation: int = Field(default=64, ge=1, description="trajectories of each source, at most")
     patience: int = Field(default=0, ge=0, description="validations without gain; 0 for no end")
+
+    __repr__ = brief
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Recipe:

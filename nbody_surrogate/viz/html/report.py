@@ -95,6 +95,11 @@ def write_report(
     RunError
         If it cannot be written to its end.
     """
+    if isinstance(run, Comparison):
+        raise InputError(
+            "`run` must be a Trajectory or an Ensemble, got a Comparison: "
+            "write_report(candidate, reference) compares them"
+        )
     called = parameter_of(path, "path")
     file = check_page_path(path, overwrite, called)
     candidate = as_ensemble(run)
