@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.arguments import real_array
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
@@ -50,6 +51,20 @@ def fits(particles: Particles, x: object, v: object) -> bool:
         and x.shape[:-1] == particles.charges.shape
         and x.shape[-1] in (2, 3)
     )
+
+
+def demand_fit(particles: Particles, x: Any, v: Any) -> None:
+    """Refuse x and v, in reduced units, that do not fit the particles as `fits` has it.
+
+    Raises
+    ------
+    InputError
+    """
+    if not fits(particles, x, v):
+        raise InputError(
+            f"`x` and `v` must be float64 arrays of shape (B, N, D) with (B, N) = "
+            f"{particles.charges.shape}, got {np.shape(x)} and {np.shape(v)}"
+        )
 
 
 @final
@@ -124,7 +139,7 @@ def paired(particles: Particles, x: ArrayLike, v: ArrayLike) -> Configurations:
     InputError
         If `x` or `v` hold no real numbers, are of another shape, or do not fit the particles.
     """
-    place, velocity = _real("x", x), _real("v", v)
+    place, velocity = real_array("x", x), real_array("v", v)
     if place.ndim < 2 or place.shape[-2] != particles.n or place.shape[-1] not in (2, 3):
         raise InputError(
             f"`x` must have shape (..., {particles.n}, D), D of 2 or 3, beside "
@@ -136,14 +151,6 @@ def paired(particles: Particles, x: ArrayLike, v: ArrayLike) -> Configurations:
     which = _sets(particles.batch, lead)
     flat = (len(which), *place.shape[-2:])
     return Configurations(lead, place.reshape(flat), velocity.reshape(flat), particles, which)
-
-
-def _real(name: str, values: ArrayLike) -> np.ndarray:
-    try:
-        # same_kind takes integers and single precision, and refuses text and complex numbers
-        return np.asarray(values).astype(np.float64, order="C", casting="same_kind", copy=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`{name}` must hold real numbers: {error}") from None
 
 
 def _sets(batch: int, lead: tuple[int, ...]) -> np.ndarray:

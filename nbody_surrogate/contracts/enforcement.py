@@ -17,7 +17,13 @@ from nbody_surrogate.contracts.time_text import number_text, time_text
 from nbody_surrogate.contracts.violations import described, violation
 from nbody_surrogate.errors import InputError
 
-__all__ = ["demand_frames", "freeze_failures", "refuse_coincidence", "refuse_mismatch"]
+__all__ = [
+    "demand_frames",
+    "freeze_failures",
+    "refuse_coincidence",
+    "refuse_mismatch",
+    "refuse_unfit_frames",
+]
 
 
 def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
@@ -182,3 +188,20 @@ def freeze_failures(
         message[b] = f"{message[b]} after t = {when}{whose}"
     status = np.where(good < frames, FAILED, OK)
     return status, tuple(message), good
+
+
+def refuse_unfit_frames(problem: Problem, x: np.ndarray, v: np.ndarray) -> None:
+    """Refuse frames to go on from, in reduced units, that are not those of the problem.
+
+    Raises
+    ------
+    InputError
+        If `x` and `v` are not (B, W, N, D), W at least 1, with the problem's B and N.
+    """
+    batch, n = problem.particles.charges.shape
+    place, velocity = np.shape(x), np.shape(v)
+    if place != velocity or len(place) != 4 or place[::2] != (batch, n) or place[1] < 1:
+        raise InputError(
+            f"`x` and `v` must have shape (B, W, N, D) with (B, N) = {(batch, n)} and W of 1 or "
+            f"more, got {place} and {velocity}"
+        )

@@ -19,6 +19,7 @@ from nbody_surrogate.contracts.enforcement import (
     refuse_coincidence,
     refuse_mismatch,
     refuse_unfit,
+    refuse_unfit_frames,
 )
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
@@ -281,7 +282,6 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         Parameters
         ----------
         problem : Problem
-            Of a run that was started.
         frame : int
             Number of the last of the frames, a multiple of the segment.
         x, v : ndarray, shape (B, W, N, D)
@@ -291,6 +291,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         -------
         Carry
         """
+        refuse_unfit_frames(problem, x, v)
         with plugin_errors(self.origin, "_restart"):
             arrays = self._restart(problem, problem.time(frame), x, v)
         return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))

@@ -202,6 +202,8 @@ class State(Suggesting):
             raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
         if x.shape[2] not in (2, 3):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
+        if not x.size:
+            raise InputError(f"`x` must hold at least one particle, got shape {x.shape}")
         hidden = {
             name: _frozen_hidden(name, [y] if single else y, x.shape[:2])
             for name, y in self.hidden.items()

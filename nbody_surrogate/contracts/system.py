@@ -23,7 +23,7 @@ from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
+from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, motion_of, stacked
 from nbody_surrogate.contracts.violations import (
     array_of,
     array_or_none,
@@ -301,7 +301,7 @@ class AbstractSystem(SystemNeeds, Described, Suggesting, Generic[Spec_co]):
         shape = (*every.lead, particles.n)
         place, velocity = (y.reshape(*shape, -1) for y in (every.x, every.v))
         masses = particles.masses[every.which].reshape(shape)
-        return Invariants.of(potential, place, velocity, masses)
+        return motion_of(potential, place, velocity, masses)
 
     @final
     @guided(**OF_SAMPLES)

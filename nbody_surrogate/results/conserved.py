@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.system_spec import Invariants
+from nbody_surrogate.contracts.system_spec import Invariants, motion_of
 
 __all__ = ["energies", "motions"]
 
@@ -35,7 +35,7 @@ def motions(
     Invariants
         With axes (B, T) in front, NaN in frames that are not valid. Energies are NaN.
     """
-    found = Invariants.of(np.nan, x, v, particles.masses[:, None])
+    found = motion_of(np.nan, x, v, particles.masses[:, None])
     return Invariants(*(_where(valid, values) for values in found))
 
 
