@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbody_surrogate.contracts.arguments import real_array
+from nbody_surrogate.contracts.arguments import demand_kind, real_array
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
@@ -44,7 +44,8 @@ def fits(particles: Particles, x: object, v: object) -> bool:
         Cheap enough for a right-hand side.
     """
     return (
-        isinstance(x, np.ndarray)
+        isinstance(particles, Particles)
+        and isinstance(x, np.ndarray)
         and isinstance(v, np.ndarray)
         and x.dtype == np.float64 == v.dtype
         and x.shape == v.shape
@@ -139,6 +140,7 @@ def paired(particles: Particles, x: ArrayLike, v: ArrayLike) -> Configurations:
     InputError
         If `x` or `v` hold no real numbers, are of another shape, or do not fit the particles.
     """
+    demand_kind("particles", particles, Particles, "Particles")
     place, velocity = real_array("x", x), real_array("v", v)
     if place.ndim < 2 or place.shape[-2] != particles.n or place.shape[-1] not in (2, 3):
         raise InputError(

@@ -137,6 +137,8 @@ class Neighbours:
                 f"`values` must have shape (P, ...), one for each of the {len(self.j)} pairs, "
                 f"got {values.shape}"
             )
+        if 0 in values.shape[1:]:  # no columns
+            return np.zeros((batch, n, *values.shape[1:]))
         # not -1 for the last axis, which NumPy cannot tell where there are no pairs
         columns = values.reshape(len(values), math.prod(values.shape[1:])).T
         # bincount adds in order, where reduceat would group, and so depend on zeros in between
@@ -160,8 +162,9 @@ class Neighbours:
         InputError
             If `x` is of another shape than the positions that the list was made for.
         """
-        if np.shape(x) != self.x.shape:
-            raise InputError(f"`x` must have shape (B, N, D) = {self.x.shape}, got {np.shape(x)}")
+        x = real_array("x", x)
+        if x.shape != self.x.shape:
+            raise InputError(f"`x` must have shape (B, N, D) = {self.x.shape}, got {x.shape}")
         if self.request is None:
             return True
         # half the skin each, since two particles may come towards one another

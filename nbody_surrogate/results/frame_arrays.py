@@ -39,8 +39,10 @@ def demand_frames(run: Any, axes: str) -> None:
 
 def _demand_arrays(run: Any) -> tuple[int, int]:
     """Demand numbers in arrays, and times in order; return (B, N) of the particles."""
-    for name in ("t", "x", "v"):
+    for name in ("t", "x", "v", "label_error"):
         values = getattr(run, name)
+        if name == "label_error" and values is None:
+            continue
         demand_kind(name, values, np.ndarray, "an array")
         if values.dtype.kind not in "fiu":
             raise InputError(f"`{name}` must be an array of real numbers, got {values.dtype}")
