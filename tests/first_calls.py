@@ -104,7 +104,9 @@ WORKS = {
     "plot a file": lambda: len(nb.plot("learned.h5").axes) > 0,
     "files are compared": lambda: nb.compare("learned.h5", "learned.h5").position_rmse == (0.0,),
     "a run and a file": lambda: nb.compare(truth, Path("learned.h5")).trajectories == B,
-    "a page of a file": lambda: nb.write_report("learned.h5", truth, "a.html", floor=False).is_file(),
+    "a page of a file": lambda: nb.write_report(
+        "learned.h5", truth, "a.html", floor=False
+    ).is_file(),
     "render an ensemble": lambda: nb.render(learned, "b.html").is_file(),
     "render a file": lambda: nb.render("learned.h5", "c.html", reference=truth).is_file(),
     "single precision": lambda: nb.State(0, state.x.astype("f4"), state.v).x.dtype == np.float64,

@@ -82,31 +82,40 @@ FITTING = {
         **{"charges": np.ones((B, N)), "masses": np.ones((B, N))},
         "couplings": np.ones((B, N, N)),
     },
-    **dict.fromkeys(["AbstractIntegrator.check", "AbstractIntegrator.start", "simulate"],
-                    {"state": state, "particles": particles}),
-}  # fmt: skip
+    **{
+        name: {"state": state, "particles": particles}
+        for name in ("AbstractIntegrator.check", "AbstractIntegrator.start", "simulate")
+    },
+}
 DEFAULT = {"x": x, "v": v, "particles": particles}
 
+DUTY = "a duty of a system that has such: called through `acceleration`"
+HANDED = "what a method hands to the core, which looks at it there"
+TORCH = "torch code inside a compiled step: torch words what does not fit"
 ELSEWHERE = {
     "fits": "answers whether arrays fit",
     "ParticleTensors.from_particles": "takes particles, which are checked",
     "AbstractSystem.hidden_rate": "takes the hidden variables too: tests/contracts/test_hidden.py",
-    **dict.fromkeys(
-        ["AbstractSystem.hidden_acceleration", "AbstractSystem.neighbour_acceleration"],
-        "a duty of a system that has such: called through `acceleration`",
-    ),
-    **dict.fromkeys(
-        ["Configurations", "Draw", "Frames", "Invariants", "Problem", "Segment", "Neighbours"]
-        + ["ParticleTensors", "EdgeWeights"],
-        "what a method hands to the core, which looks at it there",
-    ),
-    **dict.fromkeys(
-        ["AbstractSurrogate.forward", "AbstractSurrogate.initialise", "EGCL.forward", "edge_sums"]
-        + ["AbstractSurrogate.start_cache", "AbstractSurrogate.step_cache"]
-        + ["field_acceleration", "pair_force"],
-        "torch code inside a compiled step: torch words what does not fit",
-    ),
+    "AbstractSystem.hidden_acceleration": DUTY,
+    "AbstractSystem.neighbour_acceleration": DUTY,
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
+    "Configurations": HANDED,
+    "Draw": HANDED,
+    "EdgeWeights": HANDED,
+    "Frames": HANDED,
+    "Invariants": HANDED,
+    "Neighbours": HANDED,
+    "ParticleTensors": HANDED,
+    "Problem": HANDED,
+    "Segment": HANDED,
+    "AbstractSurrogate.forward": TORCH,
+    "AbstractSurrogate.initialise": TORCH,
+    "AbstractSurrogate.start_cache": TORCH,
+    "AbstractSurrogate.step_cache": TORCH,
+    "EGCL.forward": TORCH,
+    "edge_sums": TORCH,
+    "field_acceleration": TORCH,
+    "pair_force": TORCH,
 }
 """What is not called here, and why."""
 
