@@ -24,10 +24,10 @@ Selection = int | np.integer | slice | list[int] | list[bool] | np.ndarray
 slice, a mask of shape (B,), or an array of numbers, which may repeat."""
 
 
-def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
+def frozen_array(name: str, values: ArrayLike, axes: str, *, single: bool = True) -> np.ndarray:
     """Copy `values` to a read-only, C-contiguous, finite float64 array with the named axes.
 
-    Where B alone is missing, there is one trajectory.
+    Where B alone is missing, there is one trajectory, if a `single` one may be meant.
     """
     try:
         # same_kind takes integers and single precision, and refuses text and complex numbers;
@@ -35,7 +35,7 @@ def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
         array = np.asarray(values).astype(np.float64, order="C", casting="same_kind")
     except (TypeError, ValueError, RuntimeError) as error:  # the last of a tensor with gradients
         raise InputError(f"`{name}` must hold real numbers: {error}") from None
-    if axes.startswith("B ") and array.ndim == len(axes.split()) - 1:
+    if single and axes.startswith("B ") and array.ndim == len(axes.split()) - 1:
         array = array[None]
     if array.ndim != len(axes.split()):
         raise InputError(f"`{name}` must have shape ({axes.replace(' ', ', ')}), got {array.shape}")
@@ -242,8 +242,8 @@ def _alike(charges: ArrayLike, masses: ArrayLike) -> tuple[ArrayLike, ArrayLike]
         common = np.broadcast_shapes(*shapes)
     except (TypeError, ValueError, RuntimeError):  # which their own check words
         return charges, masses
-    # (B, 1) beside (1, N) would be a table, which nobody means
-    if shapes[0] == shapes[1] or common not in shapes:
+    # (B, 1) beside (B, N), or (1, N), would be a table, which nobody means
+    if shapes[0] == shapes[1] or common not in shapes or min(map(len, shapes)) > 1:
         return charges, masses
     try:
         return np.broadcast_to(charges, common), np.broadcast_to(masses, common)
@@ -308,7 +308,7 @@ def _frozen_hidden(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.n
     """Freeze a hidden variable of particles (B, N), with whatever axes come after."""
     # any axes will do here: what shape it must have, the system knows, and a run asks it
     more = max(np.ndim(values) - 2, 0)
-    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more)
+    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more, single=False)
     if array.shape[:2] != shape:
         raise InputError(
             f"`hidden[{name!r}]` must have shape (B, N, ...) with (B, N) = {shape}, "

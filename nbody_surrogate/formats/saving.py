@@ -128,7 +128,7 @@ def load(
         If something is missing, or `path` is a folder: data sets are opened by `Dataset`, models
         by `load_model`.
     FileFormatError
-        If the file is missing, damaged or of a kind that is not read.
+        If the file is missing (then a MissingFileError), damaged or of a kind that is not read.
     """
     file = demand_path("path", path)
     if file.is_dir():

@@ -91,6 +91,10 @@ class GuardReport:
         ]
         return {**asdict(replace(self, events=())), "events": events}
 
+    def of(self, b: int) -> GuardReport:
+        """Return what concerns trajectory `b`, as the only one; times are those of all."""
+        return self.taking(np.array([b]))
+
     def taking(self, chosen: Int64[np.ndarray, " S"]) -> GuardReport:
         """Return what concerns some trajectories, shape (S,); times are those of all."""
         events = self.gathered.of_trajectories(chosen)

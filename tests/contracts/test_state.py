@@ -263,7 +263,7 @@ def test_fields_cannot_be_replaced(value, field):
     ("parameter", "values"),
     [
         ("charges", {"charges": 1.0, "masses": 1.0}),
-        ("charges", {"charges": np.ones(N + 1)}),
+        ("masses", {"charges": np.ones(N + 1)}),
         ("charges", {"charges": np.ones((B, N, 1))}),
         ("charges", {"charges": [["a", "b"]]}),
         ("charges", {"charges": [[1.0], [1.0, 2.0]]}),
@@ -275,6 +275,7 @@ def test_fields_cannot_be_replaced(value, field):
         ("charges", {"charges": np.ones((B, 0)), "masses": np.ones((B, 0))}),
         ("masses", {"masses": np.ones((B, N + 1))}),
         ("masses", {"masses": np.ones((B, 1))}),
+        ("masses", {"masses": np.ones((1, N))}),
         ("masses", {"masses": np.ones((B + 1, N))}),
         ("masses", {"masses": np.zeros((B, N))}),
         ("masses", {"masses": -np.ones((B, N))}),

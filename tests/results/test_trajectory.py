@@ -48,12 +48,18 @@ def test_what_stopped_is_told_with_its_reason(runs):
 
 
 CALLS = [
-    ("compare('a.h5', None)", "`reference` must be a Trajectory or an Ensemble, got str"),
-    ("twins_of(3)", "`reference` must be a Trajectory or an Ensemble, got int"),
-    ("run_table('a.h5')", "`run` must be a Trajectory or an Ensemble, got str"),
-    ("thumbnail(None)", "`run` must be a Trajectory or an Ensemble, got NoneType"),
-    ("write_report('a.h5')", "`run` must be a Trajectory or an Ensemble, got str"),
-    ("plot('a.h5')", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
+    ("compare(5, None)", "`reference` must be a Trajectory or an Ensemble, or the path of a run"),
+    (
+        "twins_of(3)",
+        "`reference` must be a Trajectory or an Ensemble, or the path of a run, got int",
+    ),
+    ("run_table(5)", "`run` must be a Trajectory or an Ensemble, or the path of a run, got int"),
+    (
+        "thumbnail(None)",
+        "`run` must be a Trajectory or an Ensemble, or the path of a run, got None",
+    ),
+    ("write_report(5)", "`run` must be a Trajectory or an Ensemble, or the path of a run, got int"),
+    ("plot(5)", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
     ("plot([1])", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
     ("plot([])", "`result` must hold one comparison"),
     ("comparison_table([])", "`comparisons` must hold one comparison"),
