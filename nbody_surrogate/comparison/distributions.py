@@ -76,6 +76,9 @@ class LateWindow(NamedTuple):
     end: float
     chaotic: bool
 
+    def __repr__(self) -> str:
+        return brief(self)
+
 
 @dataclass(frozen=True)
 class Distribution:

@@ -47,18 +47,19 @@ def test_what_stopped_is_told_with_its_reason(runs):
     assert coarse.info.failures("mine") == []
 
 
+KINDS = "a Trajectory or an Ensemble, or the path of a run"
 CALLS = [
-    ("compare(5, None)", "`reference` must be a Trajectory or an Ensemble, or the path of a run"),
+    ("compare(5, None)", f"`reference` must be {KINDS}"),
     (
         "twins_of(3)",
-        "`reference` must be a Trajectory or an Ensemble, or the path of a run, got int",
+        f"`reference` must be {KINDS}, got int",
     ),
-    ("run_table(5)", "`run` must be a Trajectory or an Ensemble, or the path of a run, got int"),
+    ("run_table(5)", f"`run` must be {KINDS}, got int"),
     (
         "thumbnail(None)",
-        "`run` must be a Trajectory or an Ensemble, or the path of a run, got None",
+        f"`run` must be {KINDS}, got None",
     ),
-    ("write_report(5)", "`run` must be a Trajectory or an Ensemble, or the path of a run, got int"),
+    ("write_report(5)", f"`run` must be {KINDS}, got int"),
     ("plot(5)", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
     ("plot([1])", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
     ("plot([])", "`result` must hold one comparison"),
