@@ -255,7 +255,7 @@ def _table(rows: list[dict[str, Any]]) -> TextTable:
     return TextTable(title, heads, tuple(_cells(row, there) for row in rows))
 
 
-def _cells(row: dict[str, Any], there: list[int]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], there: list[Any]) -> tuple[str, ...]:
     errors = [row["one_step_mean"], row["one_step_median"], *(row["roll_outs"][k] for k in there)]
     spent = row["milliseconds"]
     return (row["method"], *map(_interval, errors), "" if spent is None else f"{spent:.3g}")

@@ -129,7 +129,8 @@ def train(
         trainer = Trainer(wanted, folder, workers, say, str(resolve_device(device)), command)
         for line in trainer.run(progress):
             say(line)
-    return TrainedModel(folder, wanted)
+    # whole, since the working folder may change before its log is read
+    return TrainedModel(folder.absolute(), wanted)
 
 
 def _recipe(given: str | os.PathLike[str] | Mapping[str, Any] | Recipe) -> Recipe:

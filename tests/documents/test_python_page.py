@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 
 import pytest
+
+from nbody_surrogate import NBodyWarning
 
 PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
 
@@ -14,7 +17,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text()
 def names(tmp_path_factory, one_thread):
     folder = tmp_path_factory.mktemp("page")
     names = {"__name__": "__main__"}  # as in a notebook
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NBodyWarning)  # a model of 20 steps is told of its limits
         patch.chdir(folder)
         for source in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL):
             exec(compile(source, "python.md", "exec"), names)
