@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     __version__: str
     """That of the installed distribution."""
 
+    from nbody_surrogate import contracts as contracts
+    from nbody_surrogate import datasets as datasets
+    from nbody_surrogate import layers as layers
+    from nbody_surrogate import testing as testing
     from nbody_surrogate.comparison.comparison import Comparison, compare
     from nbody_surrogate.comparison.lyapunov import Twins, twins_of
     from nbody_surrogate.comparison.table import comparison_table, run_table
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.state import Particles, State
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.contracts.system import AbstractSystem
+    from nbody_surrogate.datasets.audit.audit import audit_dataset
+    from nbody_surrogate.datasets.dataset import Dataset
+    from nbody_surrogate.datasets.generation.generate import generate_dataset
     from nbody_surrogate.errors import (
         FileFormatError,
         InputError,
@@ -29,12 +36,16 @@ if TYPE_CHECKING:
         PluginError,
         RunError,
     )
+    from nbody_surrogate.evaluation.evaluate import Scorecard, evaluate
     from nbody_surrogate.formats.foreign.supplements import Supplements
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.formats.initial import read_initial
     from nbody_surrogate.formats.opening import read_run
+    from nbody_surrogate.formats.saving import load, save
     from nbody_surrogate.integrators.build import make_integrator
     from nbody_surrogate.registry.registry import (
+        list_integrators,
+        list_systems,
         make_system,
         register_integrator,
         register_surrogate,
@@ -49,6 +60,8 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+    from nbody_surrogate.surrogates.trained_models import list_models, load_model
+    from nbody_surrogate.training.train import TrainedModel, train
     from nbody_surrogate.viz.figures.plot import plot
     from nbody_surrogate.viz.html.report import write_report
     from nbody_surrogate.viz.html.thumbnail import thumbnail
@@ -80,6 +93,8 @@ else:
             "nbody_surrogate.formats.opening": ["read_run"],
             "nbody_surrogate.integrators.build": ["make_integrator"],
             "nbody_surrogate.registry.registry": [
+                "list_integrators",
+                "list_systems",
                 "make_system",
                 "register_integrator",
                 "register_surrogate",
@@ -94,11 +109,39 @@ else:
             "nbody_surrogate.simulation.resume": ["resume"],
             "nbody_surrogate.simulation.simulate": ["simulate"],
             "nbody_surrogate.surrogates.integrator": ["SurrogateIntegrator"],
+            "nbody_surrogate.datasets.audit.audit": ["audit_dataset"],
+            "nbody_surrogate.datasets.dataset": ["Dataset"],
+            "nbody_surrogate.datasets.generation.generate": ["generate_dataset"],
+            "nbody_surrogate.evaluation.evaluate": ["Scorecard", "evaluate"],
+            "nbody_surrogate.formats.saving": ["load", "save"],
+            "nbody_surrogate.surrogates.trained_models": ["list_models", "load_model"],
+            "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
             "nbody_surrogate.viz.html.report": ["write_report"],
             "nbody_surrogate.viz.html.thumbnail": ["thumbnail"],
             "nbody_surrogate.viz.render": ["render"],
         },
+        other_words={
+            **dict.fromkeys(["open", "read"], "`load(path)`"),
+            **dict.fromkeys(["run", "solve", "solve_ivp", "integrate", "Simulation"], "`simulate`"),
+            **dict.fromkeys(["animate", "movie", "show", "draw", "view"], "`render(run, path)`"),
+            **dict.fromkeys(["audit", "check_dataset"], "`audit_dataset(folder)`"),
+            **dict.fromkeys(["generate", "make_dataset"], "`generate_dataset(spec, folder)`"),
+            **dict.fromkeys(["load_dataset", "open_dataset"], "`Dataset(folder)`"),
+            **dict.fromkeys(["from_ase", "from_file"], "`read_initial(path)`, or State(t, x, v)"),
+            **dict.fromkeys(["models", "list_surrogates"], "`list_models()`"),
+            **dict.fromkeys(["plugins", "systems"], "`list_systems()`"),
+            **dict.fromkeys(["integrators", "solvers", "methods"], "`list_integrators()`"),
+            **dict.fromkeys(["Surrogate", "Model"], "`AbstractSurrogate`"),
+            **dict.fromkeys(["System"], "`AbstractSystem` to write one, make_system(name) to have"),
+            **dict.fromkeys(["Integrator"], "`AbstractIntegrator`, or make_integrator(name)"),
+            **dict.fromkeys(["report", "html"], "`write_report(run)`"),
+            **dict.fromkeys(["metrics", "errors", "rmse", "mse"], "`compare(reference, run)`"),
+            **dict.fromkeys(["Trainer", "fit"], "`train(recipe, output)`"),
+            **dict.fromkeys(["sample", "random_state"], "`make_system(name).sample(rng=0, n=30)`"),
+            **dict.fromkeys(["Callback", "Reporter", "Logger"], "`Observer`"),
+        },
+        rooms=("contracts", "datasets", "layers", "testing"),
     )
 
     def __getattr__(name: str) -> object:
@@ -116,6 +159,7 @@ __all__ = [
     "Card",
     "Checkpoint",
     "Comparison",
+    "Dataset",
     "Ensemble",
     "FileFormatError",
     "Guard",
@@ -128,16 +172,26 @@ __all__ = [
     "PluginError",
     "Reporter",
     "RunError",
+    "Scorecard",
     "State",
     "Supplements",
     "SurrogateIntegrator",
     "TextTable",
+    "TrainedModel",
     "Trajectory",
     "Twins",
     "WarmUp",
     "__version__",
+    "audit_dataset",
     "compare",
     "comparison_table",
+    "evaluate",
+    "generate_dataset",
+    "list_integrators",
+    "list_models",
+    "list_systems",
+    "load",
+    "load_model",
     "make_integrator",
     "make_system",
     "plot",
@@ -150,8 +204,10 @@ __all__ = [
     "render",
     "resume",
     "run_table",
+    "save",
     "simulate",
     "thumbnail",
+    "train",
     "twins_of",
     "write_report",
 ]

@@ -7,6 +7,7 @@ import re
 from nbody_surrogate import interruption
 
 __all__ = [
+    "ArgumentError",
     "DivergenceError",
     "FileFormatError",
     "InputError",
@@ -14,6 +15,7 @@ __all__ = [
     "MissingFileError",
     "NBodyError",
     "NBodyWarning",
+    "OutsideError",
     "PluginError",
     "RunError",
     "is_out_of_memory",
@@ -34,6 +36,14 @@ class InputError(NBodyError, ValueError):
     """A parameter is wrong. The message names it, what was given and what would do."""
 
     exit_code = 2
+
+
+class ArgumentError(InputError, TypeError):
+    """A call names a parameter that is not there, or lacks one."""
+
+
+class OutsideError(InputError, IndexError):
+    """A frame or a trajectory is not there."""
 
 
 class FileFormatError(NBodyError):

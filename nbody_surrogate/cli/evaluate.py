@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from nbody_surrogate.cli.command_line import command_line
-from nbody_surrogate.cli.evaluate_task import task_rows_of
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.json_output import json_text
@@ -71,6 +70,7 @@ def evaluate(model: str, **options: Any) -> None:
     # what needs torch, after what may be refused: it takes seconds
     from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
+    from nbody_surrogate.evaluation.task_rows import task_rows_of
     from nbody_surrogate.surrogates.trained_models import find_model
 
     found = find_model(model)
@@ -128,25 +128,18 @@ def _check_places(model: Model, options: dict[str, Any]) -> None:
 
 def _truths(model: Model, options: dict[str, Any]) -> list[Truth]:
     from nbody_surrogate.datasets.dataset import Dataset
-    from nbody_surrogate.evaluation.rollouts import START
-    from nbody_surrogate.evaluation.scorecard import HORIZONS, truth_of_dataset, truth_of_system
-    from nbody_surrogate.registry.registry import make_system
+    from nbody_surrogate.evaluation.evaluate import truths_of
 
-    if options["dataset"] is not None:
-        dataset = Dataset(options["dataset"])
-        return [truth_of_dataset(dataset, options["split"], options["trajectories"])]
-    _, card = model.load()
-    # what a model was trained on, also where parameters are not the defaults
-    systems = {each.system: dict(each.spec) for each in card.systems}
-    longest = max(options["horizon"] or HORIZONS)
-    frames = None if longest <= max(HORIZONS) else START + longest
-    return [
-        truth_of_system(
-            make_system(name, **systems.get(name, {})), n, options["trajectories"], frames
-        )
-        for name in options["system"] or systems
-        for n in options["particles"] or (5, 30)
-    ]
+    dataset = None if options["dataset"] is None else Dataset(options["dataset"])
+    return truths_of(
+        model.load()[1],
+        options["system"],
+        options["particles"],
+        options["trajectories"],
+        dataset,
+        options["split"],
+        options["horizon"],
+    )
 
 
 def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, AbstractIntegrator]:

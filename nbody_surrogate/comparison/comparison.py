@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +20,12 @@ from nbody_surrogate.comparison.distributions import (
 from nbody_surrogate.comparison.errors import MSE_FRAMES, Errors, InterpolationError
 from nbody_surrogate.comparison.lyapunov import Twins
 from nbody_surrogate.comparison.pairing import Pairing, pair_up
-from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.arguments import demand_kind, demand_path
+from nbody_surrogate.contracts.attributes import Suggesting
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.contracts.wording import counted, speed_text
+from nbody_surrogate.formats.opening import read_runs
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
@@ -39,11 +44,13 @@ if TYPE_CHECKING:
 
 __all__ = ["MSE_FRAMES", "Comparison", "compare"]
 
+Run = Trajectory | Ensemble | str | os.PathLike[str]
+
 SHORTEST = 1e-12  # seconds, in place of a wall time of zero, so that ratios are finite
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(Suggesting):
     """A candidate against its reference; medians over trajectories where there are several.
 
     Attributes
@@ -119,6 +126,17 @@ class Comparison:
     reaches_end: bool
     interpolation: InterpolationError | None
     validity: tuple[str, ...]
+
+    other_words = MappingProxyType(
+        {
+            **dict.fromkeys(["to_dataframe", "to_pandas", "metrics", "results"], "`to_dict()`"),
+            **dict.fromkeys(["rmse", "error"], "`position_rmse`, at the times `horizons`"),
+            "mse": "`errors['mse 30']`, by frames",
+            **dict.fromkeys(["speedup", "speed"], "`speed_ratio`"),
+            "report": "`nbody_surrogate.write_report(candidate, reference)`",
+            "table": "`nbody_surrogate.comparison_table([comparison])`",
+        }
+    )
 
     @property
     def speed_ratio(self) -> float:
@@ -209,6 +227,13 @@ class Comparison:
 
         return plot(self)
 
+    def __repr__(self) -> str:
+        several = "trajectories" if self.trajectories > 1 else "trajectory"
+        return (
+            f"<Comparison: {self.candidate} against {self.reference}, {self.trajectories} "
+            f"{several}, {self.duration:g} time units; print it>"
+        )
+
     def __str__(self) -> str:
         several = (
             f", medians of {counted(self.trajectories, 'trajectory')}"
@@ -221,9 +246,16 @@ class Comparison:
         return "\n".join([*lines, *self.validity, self.verdict])
 
 
+@guided(
+    truth="`reference`",
+    prediction="`candidate`",
+    run="`candidate`",
+    candidate="the reference first, then the run that is held against it",
+    floor="`twins`, of twins_of(reference)",
+)
 def compare(
-    reference: Trajectory | Ensemble,
-    candidate: Trajectory | Ensemble,
+    reference: Run,
+    candidate: Run,
     twins: Twins | None = None,
     *,
     interpolate: bool = False,
@@ -236,8 +268,9 @@ def compare(
 
     Parameters
     ----------
-    reference, candidate : Trajectory or Ensemble
-        With equal shapes (T, N, D) or (B, T, N, D), times and particles.
+    reference, candidate : Trajectory, Ensemble or path_like
+        With equal shapes (T, N, D) or (B, T, N, D), times and particles. Files are read as by
+        `nbody_surrogate.load`; those of other programs are taken for runs of the other's system.
     twins : Twins, optional
         Of the reference, from `nbody_surrogate.twins_of`: they give the Lyapunov time and the noise
         floor, at the price of two more runs of the reference.
@@ -258,12 +291,7 @@ def compare(
     """
     if twins is not None:
         demand_kind("twins", twins, Twins, "what `twins_of` returns, or None")
-    pair = pair_up(
-        as_ensemble(reference, "reference"),
-        as_ensemble(candidate, "candidate"),
-        twins,
-        interpolate,
-    )
+    pair = pair_up(*_both(reference, candidate), twins, interpolate)
     truth, system = pair.reference, pair.reference.system()
     departed, defined = pair.departures(), defined_drifts(system)
     lyapunov_time = None if twins is None else twins.lyapunov_time
@@ -299,6 +327,16 @@ def compare(
         interpolation=None if back is None else InterpolationError.of(errors, back, at),
         validity=_validity(pair),
     )
+
+
+def _both(reference: Run, candidate: Run) -> tuple[Ensemble, Ensemble]:
+    """Return both runs, read where they are files."""
+    if isinstance(reference, str | os.PathLike) and isinstance(candidate, str | os.PathLike):
+        # together: what another program's file does not say, the other one may
+        paths = [demand_path("reference", reference), demand_path("candidate", candidate)]
+        one, other = read_runs(paths)
+        return one, other
+    return as_ensemble(reference, "reference"), as_ensemble(candidate, "candidate")
 
 
 def _distributions(pair: Pairing, window: LateWindow) -> tuple[Distribution, ...]:

@@ -15,6 +15,7 @@ from nbody_surrogate.comparison.distributions import (
     speeds,
 )
 from nbody_surrogate.comparison.pairing import Pairing
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.results.bootstrap import finite_or_none
 from nbody_surrogate.results.metrics import normalised_rmse, rmse
 from nbody_surrogate.results.quantiles import known, quantiles
@@ -35,12 +36,18 @@ class Band(NamedTuple):
     low: Float64[np.ndarray, " T"]
     high: Float64[np.ndarray, " T"]
 
+    def __repr__(self) -> str:
+        return brief(self)
+
 
 class Histogram(NamedTuple):
     """Densities (K,) between edges (K + 1,), by role; values beyond the last edge are left out."""
 
     edges: Float64[np.ndarray, " E"]
     densities: dict[str, np.ndarray]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class Curves(NamedTuple):
@@ -62,6 +69,9 @@ class Curves(NamedTuple):
     t: Float64[np.ndarray, " T"]
     bands: dict[str, dict[str, Band]]
     histograms: dict[str, Histogram]
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""

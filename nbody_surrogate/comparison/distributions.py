@@ -35,6 +35,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
@@ -75,6 +76,9 @@ class LateWindow(NamedTuple):
     end: float
     chaotic: bool
 
+    def __repr__(self) -> str:
+        return brief(self)
+
 
 @dataclass(frozen=True)
 class Distribution:
@@ -98,6 +102,8 @@ class Distribution:
     candidate: float
     distance: Summary
     floor: Summary | None
+
+    __repr__ = brief
 
     @property
     def within_noise(self) -> bool | None:

@@ -6,6 +6,8 @@ import textwrap
 from dataclasses import dataclass
 from html import escape
 
+from nbody_surrogate.contracts.brief import brief
+
 __all__ = ["TextTable", "folded_line"]
 
 GAP = "  "  # between columns
@@ -41,6 +43,8 @@ class TextTable:
     notes: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     words: bool = False
+
+    __repr__ = brief
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), *self.notes, *self.failures])

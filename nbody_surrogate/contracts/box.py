@@ -9,6 +9,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.arguments import real_array
 from nbody_surrogate.errors import InputError
 
 __all__ = ["Box"]
@@ -82,9 +83,14 @@ class Box:
         Returns
         -------
         ndarray, shape (..., D)
+
+        Raises
+        ------
+        InputError
+            If the box has not D dimensions.
         """
         # a copy: positions come from states and carries, which are read-only
-        inside = np.array(x)
+        inside = self._vectors("x", x)
         for axis, length in enumerate(self.lengths):
             if length is not None:
                 folded = np.mod(inside[..., axis], length)
@@ -106,6 +112,11 @@ class Box:
         -------
         ndarray, shape (..., D)
 
+        Raises
+        ------
+        InputError
+            If the box has not D dimensions.
+
         References
         ----------
         Metropolis et al., J. Chem. Phys. 21 (1953) 1087; Allen and Tildesley, "Computer Simulation
@@ -113,8 +124,18 @@ class Box:
         """
         # rint is odd, as it rounds halves to even; floor(x + 1/2) is not, and forces of two
         # particles half a period apart would not be opposite
-        nearest = np.array(dx)
+        nearest = self._vectors("dx", dx)
         for axis, length in enumerate(self.lengths):
             if length is not None:
                 nearest[..., axis] -= length * np.rint(nearest[..., axis] / length)
         return nearest
+
+    def _vectors(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Return a copy of vectors that fit the box."""
+        values = real_array(name, x)
+        if values.shape[-1:] != (self.dimension,):
+            raise InputError(
+                f"`{name}` must have shape (..., D), D = {self.dimension} as the box, "
+                f"got {values.shape}"
+            )
+        return values.copy()

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.arguments import demand_kind, real_array
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError
 
@@ -42,13 +44,28 @@ def fits(particles: Particles, x: object, v: object) -> bool:
         Cheap enough for a right-hand side.
     """
     return (
-        isinstance(x, np.ndarray)
+        isinstance(particles, Particles)
+        and isinstance(x, np.ndarray)
         and isinstance(v, np.ndarray)
         and x.dtype == np.float64 == v.dtype
         and x.shape == v.shape
         and x.shape[:-1] == particles.charges.shape
         and x.shape[-1] in (2, 3)
     )
+
+
+def demand_fit(particles: Particles, x: Any, v: Any) -> None:
+    """Refuse x and v, in reduced units, that do not fit the particles as `fits` has it.
+
+    Raises
+    ------
+    InputError
+    """
+    if not fits(particles, x, v):
+        raise InputError(
+            f"`x` and `v` must be float64 arrays of shape (B, N, D) with (B, N) = "
+            f"{particles.charges.shape}, got {np.shape(x)} and {np.shape(v)}"
+        )
 
 
 @final
@@ -73,6 +90,8 @@ class Configurations:
     v: np.ndarray
     particles: Particles
     which: np.ndarray
+
+    __repr__ = brief
 
     def evaluate(self, force: Force) -> np.ndarray:
         """Evaluate a force block by block.
@@ -121,7 +140,8 @@ def paired(particles: Particles, x: ArrayLike, v: ArrayLike) -> Configurations:
     InputError
         If `x` or `v` hold no real numbers, are of another shape, or do not fit the particles.
     """
-    place, velocity = _real("x", x), _real("v", v)
+    demand_kind("particles", particles, Particles, "Particles")
+    place, velocity = real_array("x", x), real_array("v", v)
     if place.ndim < 2 or place.shape[-2] != particles.n or place.shape[-1] not in (2, 3):
         raise InputError(
             f"`x` must have shape (..., {particles.n}, D), D of 2 or 3, beside "
@@ -133,14 +153,6 @@ def paired(particles: Particles, x: ArrayLike, v: ArrayLike) -> Configurations:
     which = _sets(particles.batch, lead)
     flat = (len(which), *place.shape[-2:])
     return Configurations(lead, place.reshape(flat), velocity.reshape(flat), particles, which)
-
-
-def _real(name: str, values: ArrayLike) -> np.ndarray:
-    try:
-        # same_kind takes integers and single precision, and refuses text and complex numbers
-        return np.asarray(values).astype(np.float64, order="C", casting="same_kind", copy=False)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`{name}` must hold real numbers: {error}") from None
 
 
 def _sets(batch: int, lead: tuple[int, ...]) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_kind, real_array
 from nbody_surrogate.contracts.capabilities import refuse_unmet_needs
 from nbody_surrogate.contracts.hidden_variables import demand_hidden, refuse_wrong_hidden
 from nbody_surrogate.contracts.origin import Origin
@@ -17,7 +18,13 @@ from nbody_surrogate.contracts.time_text import number_text, time_text
 from nbody_surrogate.contracts.violations import described, violation
 from nbody_surrogate.errors import InputError
 
-__all__ = ["demand_frames", "freeze_failures", "refuse_coincidence", "refuse_mismatch"]
+__all__ = [
+    "demand_frames",
+    "freeze_failures",
+    "refuse_coincidence",
+    "refuse_mismatch",
+    "refuse_unfit_frames",
+]
 
 
 def demand_frames(origin: Origin, carry: Carry, frames: int, result: Any) -> None:
@@ -112,12 +119,14 @@ def refuse_mismatch(state: State, particles: Particles, dt: float) -> None:
     InputError
         If shapes disagree, or `dt` is not positive or too small for the time.
     """
+    demand_kind("state", state, State, "a State, of system.sample, read_initial or State(t, x, v)")
+    demand_kind("particles", particles, Particles, "Particles, such as system.sample(...) returns")
     if not (np.isfinite(dt) and dt > 0):
         raise InputError(f"`dt` must be finite and > 0, got {dt}")
     if state.x.shape[:2] != particles.charges.shape:
         raise InputError(
             f"`particles` must match the (B, N) of `state` {state.x.shape[:2]}, "
-            f"got {particles.charges.shape}"
+            f"got {particles.charges.shape}; `particles[b]` are those of one trajectory"
         )
     if state.t + dt == state.t:
         raise InputError(
@@ -182,3 +191,20 @@ def freeze_failures(
         message[b] = f"{message[b]} after t = {when}{whose}"
     status = np.where(good < frames, FAILED, OK)
     return status, tuple(message), good
+
+
+def refuse_unfit_frames(problem: Problem, x: np.ndarray, v: np.ndarray) -> None:
+    """Refuse frames to go on from, in reduced units, that are not those of the problem.
+
+    Raises
+    ------
+    InputError
+        If `x` and `v` are not (B, W, N, D), W at least 1, with the problem's B and N.
+    """
+    batch, n = problem.particles.charges.shape
+    place, velocity = real_array("x", x).shape, real_array("v", v).shape
+    if place != velocity or len(place) != 4 or place[::2] != (batch, n) or place[1] < 1:
+        raise InputError(
+            f"`x` and `v` must have shape (B, W, N, D) with (B, N) = {(batch, n)} and W of 1 or "
+            f"more, got {place} and {velocity}"
+        )

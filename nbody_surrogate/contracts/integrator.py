@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, final
@@ -12,12 +12,14 @@ from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.brief import Described
 from nbody_surrogate.contracts.enforcement import (
     demand_frames,
     freeze_failures,
     refuse_coincidence,
     refuse_mismatch,
     refuse_unfit,
+    refuse_unfit_frames,
 )
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
@@ -52,7 +54,7 @@ Options_co = TypeVar(
 )
 
 
-class AbstractIntegrator(ABC, Generic[Options_co]):
+class AbstractIntegrator(Described, Generic[Options_co]):
     """A method that turns a start into frames, trajectory by trajectory or in a batch.
 
     To write one:
@@ -279,7 +281,6 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         Parameters
         ----------
         problem : Problem
-            Of a run that was started.
         frame : int
             Number of the last of the frames, a multiple of the segment.
         x, v : ndarray, shape (B, W, N, D)
@@ -289,6 +290,7 @@ class AbstractIntegrator(ABC, Generic[Options_co]):
         -------
         Carry
         """
+        refuse_unfit_frames(problem, x, v)
         with plugin_errors(self.origin, "_restart"):
             arrays = self._restart(problem, problem.time(frame), x, v)
         return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))

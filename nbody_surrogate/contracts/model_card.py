@@ -10,6 +10,8 @@ if TYPE_CHECKING:  # the one needs torch, and cards do not
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.contracts.system import AbstractSystem
 
+from nbody_surrogate.contracts.brief import brief
+
 __all__ = ["Card", "CardSystem"]
 
 
@@ -56,6 +58,8 @@ class Card(BaseModel):
     training: dict[str, float | int | str] = Field(
         default_factory=dict, description="how it went: steps, minutes, what it began with"
     )
+
+    __repr__ = brief
 
     @classmethod
     def of(

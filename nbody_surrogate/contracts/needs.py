@@ -8,8 +8,10 @@ from typing import ClassVar, final
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.arguments import demand_vectors
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
+from nbody_surrogate.contracts.configurations import demand_fit
 from nbody_surrogate.contracts.hidden_variables import (
     Hidden,
     HiddenVariable,
@@ -167,8 +169,13 @@ class SystemNeeds:
         -------
         Neighbours or None
             None where it asks for none.
+
+        Raises
+        ------
+        InputError
+            If `x` is of another shape.
         """
-        return self._near(x, None)
+        return self._near(demand_vectors("x", x, "B N D", (2, 3)), None)
 
     def _near(self, x: Vectors, neighbours: Neighbours | None) -> Neighbours | None:
         """Return the neighbours at x, where they are asked for: known ones, or a list made anew."""
@@ -215,11 +222,12 @@ class SystemNeeds:
         Raises
         ------
         InputError
-            If hidden variables are missing.
+            If shapes do not fit, or hidden variables are missing.
         PluginError
             If the system's rates are not float64 arrays of those shapes, or raise.
         """
         variables = self.hidden_variables
+        demand_fit(particles, x, v)
         refuse_wrong_hidden(self.name, variables, hidden, x.shape)
         with plugin_errors(self.origin, "_hidden_rate"):
             made = self._hidden_rate(x, v, particles, hidden, self._near(x, neighbours))

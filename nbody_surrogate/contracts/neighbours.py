@@ -11,7 +11,9 @@ from typing import final
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from nbody_surrogate.contracts.arguments import demand_vectors, real_array
 from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.errors import InputError
 
 __all__ = ["NeighbourRequest", "Neighbours", "every_pair", "neighbour_pairs"]
@@ -95,6 +97,8 @@ class Neighbours:
     j: Int64[np.ndarray, " P"]
     rows: Int64[np.ndarray, " R"]
 
+    __repr__ = brief
+
     @cached_property
     def owner(self) -> Int64[np.ndarray, " P"]:
         """``b * N + i`` of each pair, shape (P,)."""
@@ -120,8 +124,21 @@ class Neighbours:
         Returns
         -------
         ndarray, shape (B, N, ...)
+
+        Raises
+        ------
+        InputError
+            If there is not one value for each pair.
         """
         batch, n, _ = self.x.shape
+        values = real_array("values", values)
+        if values.shape[:1] != self.j.shape:
+            raise InputError(
+                f"`values` must have shape (P, ...), one for each of the {len(self.j)} pairs, "
+                f"got {values.shape}"
+            )
+        if 0 in values.shape[1:]:  # no columns
+            return np.zeros((batch, n, *values.shape[1:]))
         # not -1 for the last axis, which NumPy cannot tell where there are no pairs
         columns = values.reshape(len(values), math.prod(values.shape[1:])).T
         # bincount adds in order, where reduceat would group, and so depend on zeros in between
@@ -139,7 +156,15 @@ class Neighbours:
         Returns
         -------
         bool
+
+        Raises
+        ------
+        InputError
+            If `x` is of another shape than the positions that the list was made for.
         """
+        x = real_array("x", x)
+        if x.shape != self.x.shape:
+            raise InputError(f"`x` must have shape (B, N, D) = {self.x.shape}, got {x.shape}")
         if self.request is None:
             return True
         # half the skin each, since two particles may come towards one another
@@ -167,9 +192,10 @@ def neighbour_pairs(
     Raises
     ------
     InputError
-        If the cut-off is above half the shortest period of the box.
+        If the cut-off is above half the shortest period of the box, or `x` is of another shape.
     """
     request.refuse_small_box(box)
+    x = demand_vectors("x", x, "B N D", (2, 3) if box is None else (box.dimension,))
     return _listed([_near(each, request, box) for each in x], x, request)
 
 
@@ -185,7 +211,13 @@ def every_pair(x: Float64[np.ndarray, "B N D"]) -> Neighbours:
     -------
     Neighbours
         Of no request.
+
+    Raises
+    ------
+    InputError
+        If `x` is of another shape.
     """
+    x = demand_vectors("x", x, "B N D", (2, 3))
     pairs = np.stack(np.triu_indices(x.shape[1], 1), axis=1)
     return _listed([pairs] * len(x), x, None)
 

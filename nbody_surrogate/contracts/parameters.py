@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.spelling import instead_of
 
 __all__ = ["validated"]
 
 Model = TypeVar("Model", bound=BaseModel)
+
+OTHER_WORDS = {
+    "n": "`n` in `system.sample(rng=0, n=30)`",
+    "n_particles": "`n` in `system.sample(rng=0, n=30)`",
+    "particles": "`n` in `system.sample(rng=0, n=30)`",
+    "dt": "`frame_dt` of the system, or `dt` of `simulate`",
+}
+"""What the parameters of systems and methods are often taken to hold, and where it goes."""
 
 LONGEST = 80  # characters of a value in a message
 
@@ -38,8 +46,7 @@ def validated(
         if first["type"] == "extra_forbidden":
             names = sorted({*model.model_fields, *also})
             known = ", ".join(names) or "none"
-            close = difflib.get_close_matches(key.lower(), names, n=1)
-            hint = f"; did you mean `{close[0]}`?" if close else ""
+            hint = instead_of(key, names, OTHER_WORDS)
             raise InputError(
                 f"`{key}` is not a parameter of {owner}; known: {known}{hint}"
             ) from None

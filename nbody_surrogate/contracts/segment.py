@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -47,6 +48,8 @@ class Problem:
     particles: Particles
     t0: float
     dt: float
+
+    __repr__ = brief
 
     def time(self, frame: int) -> float:
         """Time of a frame; never a sum of steps.
@@ -98,6 +101,8 @@ class Carry:
     problem: Problem
     frame: int
     arrays: MappingProxyType[str, Any]
+
+    __repr__ = brief
 
     @property
     def hidden(self) -> Hidden:
@@ -189,6 +194,8 @@ class Segment:
     counters: dict[str, int]
     hidden: Hidden = field(default_factory=dict)
 
+    __repr__ = brief
+
 
 @dataclass
 class Frames:
@@ -215,6 +222,8 @@ class Frames:
     failures: dict[int, tuple[int, str]] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     hidden: dict[str, np.ndarray] = field(default_factory=dict)
+
+    __repr__ = brief
 
 
 def _with_row(key: str, values: Any, b: int, batch: int, row: Any) -> Any:

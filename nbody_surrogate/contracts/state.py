@@ -11,8 +11,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.attributes import Suggesting
+from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.calls import guided_class
 from nbody_surrogate.contracts.hidden_variables import Hidden
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, OutsideError
 
 __all__ = ["Particles", "Selection", "State", "selected"]
 
@@ -21,14 +24,19 @@ Selection = int | np.integer | slice | list[int] | list[bool] | np.ndarray
 slice, a mask of shape (B,), or an array of numbers, which may repeat."""
 
 
-def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
-    """Copy `values` to a read-only, C-contiguous, finite float64 array with the named axes."""
+def frozen_array(name: str, values: ArrayLike, axes: str, *, single: bool = True) -> np.ndarray:
+    """Copy `values` to a read-only, C-contiguous, finite float64 array with the named axes.
+
+    Where B alone is missing, there is one trajectory, if a `single` one may be meant.
+    """
     try:
         # same_kind takes integers and single precision, and refuses text and complex numbers;
         # astype copies, so that the caller may go on changing what was handed in
         array = np.asarray(values).astype(np.float64, order="C", casting="same_kind")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # the last of a tensor with gradients
         raise InputError(f"`{name}` must hold real numbers: {error}") from None
+    if single and axes.startswith("B ") and array.ndim == len(axes.split()) - 1:
+        array = array[None]
     if array.ndim != len(axes.split()):
         raise InputError(f"`{name}` must have shape ({axes.replace(' ', ', ')}), got {array.shape}")
     if not np.isfinite(array).all():
@@ -37,17 +45,25 @@ def frozen_array(name: str, values: ArrayLike, axes: str) -> np.ndarray:
     return array
 
 
+@guided_class(
+    q="`charges`",
+    m="`masses`",
+    charge="`charges`",
+    mass="`masses`",
+    n="`charges` and `masses`, one number for each; or `system.sample(rng=0, n=30)`",
+    charges="`charges` and `masses` of shape (B, N)",
+)
 @dataclass(frozen=True, eq=False)
-class Particles:
+class Particles(Suggesting):
     """What stays constant during a run, in reduced units.
 
     Parameters
     ----------
-    charges : array_like, shape (B, N)
-    masses : array_like, shape (B, N)
-        Positive.
+    charges, masses : array_like, shape (B, N)
+        Masses are positive. Of one trajectory (N,) will do, and of one of the two a number, or
+        (N,), that all share.
     couplings : array_like, shape (B, N, N), optional
-        Symmetric strengths of pair bonds (springs).
+        Symmetric strengths of pair bonds (springs); (N, N) where all trajectories share them.
 
     Raises
     ------
@@ -59,9 +75,15 @@ class Particles:
     masses: Float64[np.ndarray, "B N"]
     couplings: Float64[np.ndarray, "B N N"] | None = None
 
+    other_words = MappingProxyType(
+        {"q": "`charges`", "m": "`masses`", "mass": "`masses`", "charge": "`charges`"}
+    )
+    __repr__ = brief
+
     def __post_init__(self) -> None:
-        charges = frozen_array("charges", self.charges, "B N")
-        masses = frozen_array("masses", self.masses, "B N")
+        charges, masses = _alike(self.charges, self.masses)
+        charges = frozen_array("charges", charges, "B N")
+        masses = frozen_array("masses", masses, "B N")
         object.__setattr__(self, "charges", charges)
         object.__setattr__(self, "masses", masses)
         if charges.shape != masses.shape:
@@ -74,6 +96,10 @@ class Particles:
             raise InputError(f"`masses` must be > 0, got {masses.min():g}")
         if self.couplings is not None:
             couplings = frozen_array("couplings", self.couplings, "B N N")
+            if couplings.shape == (1, *charges.shape[1:], charges.shape[1]):
+                couplings = frozen_array(
+                    "couplings", np.repeat(couplings, len(charges), 0), "B N N"
+                )
             if couplings.shape != (*charges.shape, charges.shape[1]):
                 raise InputError(
                     f"`couplings` must have shape (B, N, N) with (B, N) = {charges.shape}, "
@@ -112,17 +138,31 @@ class Particles:
         return (self[b] for b in range(self.batch))
 
 
+@guided_class(
+    position="`x`",
+    positions="`x`",
+    velocity="`v`",
+    velocities="`v`",
+    pos="`x`",
+    vel="`v`",
+    time="`t`",
+    charges="`charges` of `Particles`",
+    masses="`masses` of `Particles`",
+    v="`State(0.0, x, v)`, time first",
+)
 @dataclass(frozen=True, eq=False)
-class State:
+class State(Suggesting):
     """Where the particles are at one time, in reduced units.
 
     Parameters
     ----------
     t : float
     x, v : array_like, shape (B, N, D)
-        Positions and velocities; D is 2 or 3. In a periodic box positions are unwrapped.
+        Positions and velocities; D is 2 or 3. Of one trajectory (N, D) will do. In a periodic box
+        positions are unwrapped.
     hidden : mapping of str to array_like, shapes (B, N, ...), optional
-        The hidden variables of a system that has some; by default there are none.
+        The hidden variables of a system that has some; by default there are none. Without B where
+        `x` is.
     seed : int, optional
         That it was sampled with, which a run from it records.
 
@@ -138,9 +178,23 @@ class State:
     hidden: Hidden = field(default_factory=dict, kw_only=True)
     seed: int | None = field(default=None, kw_only=True)
 
+    other_words = MappingProxyType(
+        {
+            **dict.fromkeys(["positions", "position", "pos"], "`x`"),
+            **dict.fromkeys(["velocities", "velocity", "vel"], "`v`"),
+            **dict.fromkeys(["charges", "masses", "q", "m"], "`particles.charges`, `.masses`"),
+            "time": "`t`",
+            "shape": "`x.shape`",
+            "to": "`device` of a surrogate, `make_integrator('set', device='cuda')`: states are "
+            "NumPy arrays",
+        }
+    )
+    __repr__ = brief
+
     def __post_init__(self) -> None:
         x = frozen_array("x", self.x, "B N D")
         v = frozen_array("v", self.v, "B N D")
+        single = np.ndim(self.x) == 2
         object.__setattr__(self, "t", float(frozen_array("t", self.t, "")))
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "v", v)
@@ -148,7 +202,12 @@ class State:
             raise InputError(f"`v` must have the shape of `x` {x.shape}, got {v.shape}")
         if x.shape[2] not in (2, 3):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
-        hidden = {name: _frozen_hidden(name, y, x.shape[:2]) for name, y in self.hidden.items()}
+        if not x.size:
+            raise InputError(f"`x` must hold at least one particle, got shape {x.shape}")
+        hidden = {
+            name: _frozen_hidden(name, [y] if single else y, x.shape[:2])
+            for name, y in self.hidden.items()
+        }
         object.__setattr__(self, "hidden", MappingProxyType(hidden))
 
     def __getitem__(self, index: Selection) -> State:
@@ -174,6 +233,22 @@ class State:
 
     def __setstate__(self, values: dict[str, Any]) -> None:
         vars(self).update(values, hidden=MappingProxyType(values["hidden"]))
+
+
+def _alike(charges: ArrayLike, masses: ArrayLike) -> tuple[ArrayLike, ArrayLike]:
+    """Let charges and masses share a number, or those of one trajectory, where they fit."""
+    try:
+        shapes = np.shape(charges), np.shape(masses)
+        common = np.broadcast_shapes(*shapes)
+    except (TypeError, ValueError, RuntimeError):  # which their own check words
+        return charges, masses
+    # (B, 1) beside (B, N), or (1, N), would be a table, which nobody means
+    if shapes[0] == shapes[1] or common not in shapes or min(map(len, shapes)) > 1:
+        return charges, masses
+    try:
+        return np.broadcast_to(charges, common), np.broadcast_to(masses, common)
+    except (TypeError, ValueError, RuntimeError):
+        return charges, masses
 
 
 def selected(index: Selection, batch: int) -> slice | np.ndarray:
@@ -223,7 +298,7 @@ def _numbers(index: Selection, batch: int) -> np.ndarray:
     numbers = np.atleast_1d(given)
     outside = (numbers < -batch) | (numbers >= batch)
     if outside.any():
-        raise InputError(
+        raise OutsideError(
             f"`index` must be one of the trajectories 0 to {batch - 1}, got {numbers[outside][0]}"
         )
     return numbers
@@ -233,7 +308,7 @@ def _frozen_hidden(name: str, values: ArrayLike, shape: tuple[int, ...]) -> np.n
     """Freeze a hidden variable of particles (B, N), with whatever axes come after."""
     # any axes will do here: what shape it must have, the system knows, and a run asks it
     more = max(np.ndim(values) - 2, 0)
-    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more)
+    array = frozen_array(f"hidden[{name!r}]", values, "B N" + " K" * more, single=False)
     if array.shape[:2] != shape:
         raise InputError(
             f"`hidden[{name!r}]` must have shape (B, N, ...) with (B, N) = {shape}, "

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.state import Particles
@@ -48,6 +49,9 @@ class ParticleTensors(NamedTuple):
     charges: Tensor
     masses: Tensor
     field: FieldLaw | None = None
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @classmethod
     def from_particles(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
 from typing import Any, ClassVar, Generic, final
 
@@ -10,6 +10,10 @@ import numpy as np
 from jaxtyping import Float64
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
+from nbody_surrogate.contracts.arguments import demand_whole
+from nbody_surrogate.contracts.attributes import OF_SAMPLES, OF_SYSTEMS, Suggesting
+from nbody_surrogate.contracts.brief import Described
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.configurations import fits, paired
 from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden, demand_hidden
@@ -20,7 +24,7 @@ from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.scenery import SystemScenery
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
+from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, motion_of, stacked
 from nbody_surrogate.contracts.violations import (
     array_of,
     array_or_none,
@@ -40,7 +44,7 @@ Frames = Float64[np.ndarray, "... N D"]
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
 
-class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
+class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[Spec_co]):
     """A system of particles. All units are reduced (dimensionless).
 
     To write one:
@@ -83,6 +87,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
     name: ClassVar[str]
     Spec: type[Spec_co]
     velocity_dependent: ClassVar[bool] = False
+    other_words = OF_SYSTEMS
 
     @final
     def __init__(self, /, **parameters: Any) -> None:
@@ -201,6 +206,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
         return {"system": self.name, **self.spec.model_dump(mode="json")}
 
     @final
+    @guided(state="`state.x` and `state.v`", particles="`state.x, state.v, particles`")
     def acceleration(
         self,
         x: np.ndarray,
@@ -266,6 +272,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
         return total if behind is None else total + behind
 
     @final
+    @guided(state="`state.x` and `state.v`", particles="`state.x, state.v, particles`")
     def invariants(self, x: np.ndarray, v: np.ndarray, particles: Particles) -> Invariants:
         """Energy, kinetic energy, momentum and angular momentum of each configuration.
 
@@ -294,19 +301,11 @@ class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
         )
         shape = (*every.lead, particles.n)
         place, velocity = (y.reshape(*shape, -1) for y in (every.x, every.v))
-        masses = particles.masses[every.which].reshape(*shape, 1)
-        kinetic = 0.5 * (masses * velocity * velocity).sum((-2, -1))
-        # np.cross takes vectors of space only; those of the plane are deprecated since NumPy 2.0
-        axial = place[..., 0] * velocity[..., 1] - place[..., 1] * velocity[..., 0]
-        spin = axial[..., None] if place.shape[-1] == 2 else np.cross(place, velocity)
-        return Invariants(
-            energy=kinetic + potential,
-            kinetic=kinetic,
-            momentum=(masses * velocity).sum(-2),
-            angular_momentum=(masses * spin).sum(-2),
-        )
+        masses = particles.masses[every.which].reshape(shape)
+        return motion_of(potential, place, velocity, masses)
 
     @final
+    @guided(**OF_SAMPLES)
     def sample(
         self,
         rng: int | np.random.Generator,
@@ -345,12 +344,11 @@ class AbstractSystem(SystemNeeds, SystemScenery, ABC, Generic[Spec_co]):
         PluginError
             If the system's sampler raises, or draws anything but finite arrays of their shapes.
         """
-        for parameter, value in (("particles", n), ("trajectories", trajectories)):
-            if value < 1:
-                raise InputError(f"`{parameter}` must be at least 1, got {value}")
+        n = demand_whole("particles", n, 1)
+        trajectories = demand_whole("trajectories", trajectories, 1)
         dimensions = self._sampled_dimensions(dimensions)
-        if not isinstance(rng, np.random.Generator) and rng < 0:
-            raise InputError(f"`rng` must be a generator or a seed of at least 0, got {rng}")
+        if not isinstance(rng, np.random.Generator):
+            rng = demand_whole("rng", rng, 0)
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         self._demand_memory(n, trajectories, dimensions)

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN
 from nbody_surrogate.contracts.state import Particles, State
 
-__all__ = ["Draw", "Invariants", "SystemSpec", "stacked"]
+__all__ = ["Draw", "Invariants", "SystemSpec", "motion_of", "stacked"]
 
 
 SAMPLER = "sampler: "
@@ -62,6 +64,36 @@ class Invariants(NamedTuple):
     momentum: Float64[np.ndarray, "... D"]
     angular_momentum: Float64[np.ndarray, "... A"]
 
+    def __repr__(self) -> str:
+        return brief(self)
+
+
+def motion_of(potential: ArrayLike, x: np.ndarray, v: np.ndarray, masses: np.ndarray) -> Invariants:
+    """Return those of configurations whose potential energy is known.
+
+    Parameters
+    ----------
+    potential : array_like, shape (...)
+        NaN where there is none.
+    x, v : ndarray, shape (..., N, D)
+    masses : ndarray, shape (..., N)
+
+    Returns
+    -------
+    Invariants
+    """
+    masses = masses[..., None]
+    kinetic = 0.5 * (masses * v * v).sum((-2, -1))
+    # np.cross takes vectors of space only; those of the plane are deprecated since NumPy 2.0
+    axial = x[..., 0] * v[..., 1] - x[..., 1] * v[..., 0]
+    spin = axial[..., None] if x.shape[-1] == 2 else np.cross(x, v)
+    return Invariants(
+        energy=kinetic + potential,
+        kinetic=kinetic,
+        momentum=(masses * v).sum(-2),
+        angular_momentum=(masses * spin).sum(-2),
+    )
+
 
 class Draw(NamedTuple):
     """One start, as a system draws it, in reduced units.
@@ -81,6 +113,9 @@ class Draw(NamedTuple):
     masses: np.ndarray
     couplings: np.ndarray | None = None
     hidden: Mapping[str, np.ndarray] = NOTHING_HIDDEN
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particles]:

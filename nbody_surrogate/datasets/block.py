@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.state import Particles, Selection, selected
 
 __all__ = ["TrajectoryBlock"]
@@ -25,6 +26,9 @@ class TrajectoryBlock(NamedTuple):
     x: np.ndarray
     v: np.ndarray
     particles: Particles
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @classmethod
     def joined(cls, blocks: list[TrajectoryBlock]) -> TrajectoryBlock:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import operator
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
+from types import MappingProxyType
 from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
 from nbody_surrogate.datasets.shard import ShardReader, reported
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError, InputError, OutsideError
 from nbody_surrogate.results.trajectory import RunInfo, Trajectory
 
 __all__ = ["AbstractTrajectories", "Dataset"]
@@ -100,8 +104,11 @@ class AbstractTrajectories(ABC):
 
 
 @final
-class Dataset(AbstractTrajectories):
+class Dataset(AbstractTrajectories, Suggesting):
     """A finished data set, made here or imported. Memory does not grow with its size.
+
+    ``dataset[0]`` is a `Trajectory`, in reduced units, and `len` counts them.
+    `nbody_surrogate.datasets.DatasetWindows` is for training: tensors, in batches.
 
     Parameters
     ----------
@@ -124,8 +131,19 @@ class Dataset(AbstractTrajectories):
         If the folder holds no data set, or a file of it is missing or damaged.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    other_words = MappingProxyType(
+        {
+            "x": "`read(start, stop).x`, or `dataset[0].x`",
+            "v": "`read(start, stop).v`, or `dataset[0].v`",
+            "shape": "`len(dataset)` and `spec`",
+            "audit": "`nbody_surrogate.audit_dataset(dataset)`",
+            "splits": "`spec.splits`",
+            **dict.fromkeys(["train", "test"], "`blocks('train')` or `part('train')`"),
+        }
+    )
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = demand_path("folder", folder)
         if not self.folder.is_dir():
             raise InputError(f"`folder` must be that of a data set, {str(folder)!r} is none")
         self.manifest: Manifest = read_manifest(self.folder)
@@ -168,6 +186,13 @@ class Dataset(AbstractTrajectories):
         """Build the system of the data."""
         return self.spec.make_system()
 
+    def __repr__(self) -> str:
+        spec = self.spec
+        return (
+            f"<Dataset: {str(self.folder)!r}, {spec.system}, {len(self)} trajectories, "
+            f"{spec.rows} rows, {spec.particles} particles in {spec.dimensions} dimensions>"
+        )
+
     def _read(self, start: int, stop: int) -> TrajectoryBlock:
         assert self.spec.shard is not None
         pieces = []
@@ -179,10 +204,26 @@ class Dataset(AbstractTrajectories):
             start = shard.first + end
         return TrajectoryBlock.joined(pieces)
 
+    def __iter__(self) -> Iterator[Trajectory]:
+        return (self[i] for i in range(len(self)))
+
     def __getitem__(self, i: int) -> Trajectory:
-        """Return trajectory `i`."""
+        """Return trajectory `i`.
+
+        Raises
+        ------
+        InputError
+            If there is none; as an `IndexError` too.
+        """
+        try:
+            i = operator.index(i)
+        except TypeError:
+            raise InputError(
+                f"`i` must be the number of a trajectory, got {type(i).__name__}; "
+                "read(start, stop) gives several"
+            ) from None
         if not -len(self) <= i < len(self):
-            raise IndexError(f"trajectory {i} is not one of 0 to {len(self) - 1}")
+            raise OutsideError(f"`i` must be one of the trajectories 0 to {len(self) - 1}, got {i}")
         block = self.read(i % len(self), i % len(self) + 1)
         spec = self.spec
         system = {"system": spec.system, **self.system().spec.model_dump(mode="json")}

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, one_line
 from nbody_surrogate.files import limits
@@ -75,6 +76,8 @@ class Manifest(_Section):
     label_error: LabelError | None = None
     label_error_note: str = ""
     source: tuple[SourceFile, ...] = Field(default=(), description="of an imported data set")
+
+    __repr__ = brief
 
     @property
     def complete(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
@@ -32,6 +35,7 @@ __all__ = [
     "Span",
     "TaskSpec",
     "WindowSpec",
+    "as_spec",
     "preset_names",
     "read_spec",
     "resolve",
@@ -148,6 +152,8 @@ class DatasetSpec(_Section):
     shard: PositiveInt | None = Field(
         default=None, description="trajectories of a shard; by default about 16 MiB"
     )
+
+    __repr__ = brief
 
     @model_validator(mode="after")
     def _complete(self) -> DatasetSpec:
@@ -357,6 +363,24 @@ def read_spec(path: str | Path, **changes: Any) -> DatasetSpec:
     horizon = changes.pop("horizon", None)
     merged = _merged(values, changes)
     return resolve(merged if horizon is None else {**merged, "horizon": horizon}, owner)
+
+
+def as_spec(given: DatasetSpec | str | os.PathLike[str] | Mapping[str, Any]) -> DatasetSpec:
+    """Return the spec that a preset's name, a TOML file or a mapping stands for.
+
+    Raises
+    ------
+    InputError
+        If it is none of these, or wrong.
+    """
+    if isinstance(given, DatasetSpec):
+        return given
+    if isinstance(given, Mapping):
+        return resolve(given)
+    # the name of a preset has no ending, and may hold its distribution before a colon
+    if isinstance(given, str) and not given.endswith(".toml"):
+        return resolve({"preset": given})
+    return read_spec(demand_path("spec", given))
 
 
 def preset_names() -> list[str]:

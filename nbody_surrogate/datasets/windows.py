@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.errors import InputError
@@ -35,6 +36,9 @@ class Windows(NamedTuple):
     v: Tensor
     charges: Tensor
     masses: Tensor
+
+    def __repr__(self) -> str:
+        return brief(self)
 
 
 class AbstractWindows(IterableDataset, ABC):

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
@@ -76,6 +77,8 @@ class OneShotScore:
     milliseconds: float
     parameters: int | None
     errors: np.ndarray = field(repr=False)
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the errors as plain types, fit for JSON; infinity becomes None."""

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
@@ -39,6 +40,9 @@ class Truth(NamedTuple):
     x: np.ndarray
     v: np.ndarray
     particles: Particles
+
+    def __repr__(self) -> str:
+        return brief(self)
 
     @property
     def field_law(self) -> FieldLaw | None:

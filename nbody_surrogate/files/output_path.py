@@ -25,7 +25,7 @@ __all__ = [
     "parameter_of",
 ]
 
-OTHERWISE = "choose another name or pass --overwrite"
+OTHERWISE = "choose another name or pass --overwrite (in Python overwrite=True)"
 
 
 @dataclass(frozen=True)

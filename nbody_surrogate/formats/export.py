@@ -23,10 +23,10 @@ from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file, check_space, parameter_of
 from nbody_surrogate.formats.h5md.whole import whole_h5md
 from nbody_surrogate.formats.npz import OBSERVABLE
-from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
-__all__ = ["EXPORT_SUFFIXES", "check_export_path", "export"]
+__all__ = ["EXPORT_SUFFIXES", "box_of", "check_export_path", "export"]
 
 ELEMENT = "X"  # extended XYZ needs one for each particle; this stands for none
 
@@ -127,7 +127,7 @@ def _write_extxyz(
 
 def _cell(run: Trajectory) -> str:
     """Return the box as extended XYZ has it, an axis of length 0 being open."""
-    box, lengths = _box(run), [0.0, 0.0, 0.0]
+    box, lengths = box_of(run), [0.0, 0.0, 0.0]
     if box is not None:
         lengths[: box.dimension] = [length or 0.0 for length in box.lengths]
     flags = " ".join("T" if length else "F" for length in lengths)
@@ -137,7 +137,8 @@ def _cell(run: Trajectory) -> str:
     return f'Lattice="{lattice}" pbc="{flags}"'
 
 
-def _box(run: Trajectory) -> Box | None:
+def box_of(run: Trajectory | Ensemble) -> Box | None:
+    """Return the box of a run's system, or None where that is open or not installed."""
     try:
         # a trajectory knows its system by name and parameters alone
         return run.system().box
@@ -263,7 +264,7 @@ def _write_h5md(
 ) -> None:
     del reference
     with (
-        whole_h5md(path, run, _box(run)) as file,
+        whole_h5md(path, run, box_of(run)) as file,
         atomic_path(path, parameter, overwrite=overwrite) as part,
     ):
         shutil.copyfile(file, part)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
@@ -28,6 +27,8 @@ from nbody_surrogate.registry.entry_points import (
     rescan_if_changed,
 )
 from nbody_surrogate.registry.importing import import_plugin
+from nbody_surrogate.registry.requirements import check_plugin_class
+from nbody_surrogate.spelling import nearest
 
 __all__ = [
     "Entry",
@@ -247,8 +248,6 @@ def load(kind: Kind, name: str, label: str) -> Any:
 
 def accept(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
-    from nbody_surrogate.registry.requirements import check_plugin_class
-
     with SignalWatch():
         try:
             check_plugin_class(cls, origin)
@@ -281,6 +280,6 @@ def _unknown(label: str, name: str, kind: Kind) -> str:
         left_out = f", or hidden by {VARIABLE}: {owners} has it"
     else:
         left_out = ""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    hint = "" if close is None else f"; did you mean {close!r}?"
     return f"`{label}` {name!r} is unknown{left_out}; there are: {', '.join(known)}{hint}"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "integrator_class",
+    "list_integrators",
+    "list_systems",
     "make_system",
     "preset",
     "register_integrator",
@@ -33,6 +35,26 @@ __all__ = [
     "system_class",
     "system_from",
 ]
+
+
+def list_systems() -> list[str]:
+    """Return the names that `make_system` takes, sorted.
+
+    Returns
+    -------
+    list of str
+    """
+    return names("systems")
+
+
+def list_integrators() -> list[str]:
+    """Return the names that `make_integrator` takes, sorted: those of solvers and of surrogates.
+
+    Returns
+    -------
+    list of str
+    """
+    return names("integrators", "surrogates")
 
 
 def make_system(name: str, /, **parameters: Any) -> AbstractSystem:

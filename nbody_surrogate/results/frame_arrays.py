@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, OutsideError
 from nbody_surrogate.results.observables import demand_observables
 
-__all__ = ["demand_frames"]
+__all__ = ["demand_frames", "frame_number", "frame_range"]
 
 
 def demand_frames(run: Any, axes: str) -> None:
@@ -39,8 +40,10 @@ def demand_frames(run: Any, axes: str) -> None:
 
 def _demand_arrays(run: Any) -> tuple[int, int]:
     """Demand numbers in arrays, and times in order; return (B, N) of the particles."""
-    for name in ("t", "x", "v"):
+    for name in ("t", "x", "v", "label_error"):
         values = getattr(run, name)
+        if name == "label_error" and values is None:
+            continue
         demand_kind(name, values, np.ndarray, "an array")
         if values.dtype.kind not in "fiu":
             raise InputError(f"`{name}` must be an array of real numbers, got {values.dtype}")
@@ -77,3 +80,44 @@ def _demand_shapes(run: Any, axes: str, leading: tuple[int, ...]) -> None:
             f"`label_error` must have shape {names} = {leading[:-1]}, got {run.label_error.shape}"
         )
     demand_observables(run.observables, leading[:-1])
+
+
+def frame_number(frame: Any, frames: int) -> int:
+    """Return the number of a frame, which counts from the end where it is negative.
+
+    Raises
+    ------
+    InputError
+        If it is no whole number, or there is no such frame.
+    """
+    try:
+        if isinstance(frame, bool):
+            raise TypeError
+        n = operator.index(frame)
+    except TypeError:
+        raise InputError(
+            f"`frame` must be a whole number, or in brackets a slice such as [::10], "
+            f"got {type(frame).__name__}"
+        ) from None
+    if not -frames <= n < frames:
+        raise OutsideError(f"`frame` must be from {-frames} to {frames - 1}, got {n}")
+    return n % frames
+
+
+def frame_range(index: slice, frames: int) -> range:
+    """Return the frames that a slice takes.
+
+    Raises
+    ------
+    InputError
+        If it takes none, goes backwards, or holds no whole numbers.
+    """
+    try:
+        chosen = range(*index.indices(frames))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`index` must be a slice of whole numbers: {error}") from None
+    if chosen.step < 0:
+        raise InputError(f"`index` must go forwards, as time does, got a step of {chosen.step}")
+    if not chosen:
+        raise InputError(f"`index` must take at least one of the {frames} frames, got {index}")
+    return chosen

@@ -147,6 +147,9 @@ class GuardEvents(Sequence[GuardEvent]):
     def __len__(self) -> int:
         return len(self.frame)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} guard events>"
+
     def __iter__(self) -> Iterator[GuardEvent]:
         return (self[index] for index in range(len(self)))
 
@@ -172,9 +175,16 @@ class GuardEvents(Sequence[GuardEvent]):
 
     def of_trajectory(self, b: int) -> GuardEvents:
         """Return what concerns trajectory `b`, as the only one."""
-        first, last = np.searchsorted(self._sorted, [b, b + 1])
-        own = self.where(self._order[first:last])
-        return GuardEvents(np.zeros_like(own.trajectory), *own._columns[1:])
+        return self.of_trajectories(np.array([b]))
+
+    def of_trajectories(self, chosen: Int64[np.ndarray, " S"]) -> GuardEvents:
+        """Return what concerns some trajectories, shape (S,), as trajectories 0, 1, ..."""
+        first, last = np.searchsorted(self._sorted, [chosen, chosen + 1])
+        rows = [self._order[begin:end] for begin, end in zip(first, last, strict=True)]
+        own = self.where(np.concatenate(rows))
+        new = np.repeat(np.arange(len(chosen)), last - first)
+        there = GuardEvents(new, *own._columns[1:])
+        return there.where(np.argsort(there.segment, kind="stable"))
 
     @classmethod
     def _from_columns(cls, columns: Iterable[np.ndarray]) -> GuardEvents:

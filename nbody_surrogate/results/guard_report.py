@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.wording import counted, duration_text
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
@@ -47,6 +49,8 @@ class GuardReport:
     events: Sequence[GuardEvent] = ()
     check_time: float = 0.0
     replay_time: float = 0.0
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", GuardEvents.of(self.events))
@@ -91,8 +95,16 @@ class GuardReport:
 
     def of(self, b: int) -> GuardReport:
         """Return what concerns trajectory `b`, as the only one; times are those of all."""
-        events = self.gathered.of_trajectory(b)
-        return replace(self, events=events, fallen_back=self.fallen_back[b : b + 1])
+        return self.taking(np.array([b]))
+
+    def taking(self, chosen: Int64[np.ndarray, " S"]) -> GuardReport:
+        """Return what concerns some trajectories, shape (S,); times are those of all."""
+        events = self.gathered.of_trajectories(chosen)
+        return replace(self, events=events, fallen_back=_some(self.fallen_back, chosen))
+
+
+def _some(values: tuple[int, ...], chosen: np.ndarray) -> tuple[int, ...]:
+    return tuple(values[b] for b in chosen if b < len(values))
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.results.bootstrap import finite_or_none
 from nbody_surrogate.results.metrics import horizon_frames
 from nbody_surrogate.results.quantiles import known, known_median
@@ -34,6 +35,8 @@ class LabelErrors:
     horizons: tuple[float, ...]
     median: tuple[float, ...]
     largest: tuple[float, ...]
+
+    __repr__ = brief
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""

@@ -2,130 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import overload
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.contracts.arguments import demand_whole
-from nbody_surrogate.contracts.segment import OVER_BUDGET
-from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.wording import counted
+from nbody_surrogate.contracts.state import Particles, Selection, State, selected
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.registry.registry import system_from
-from nbody_surrogate.results.frame_arrays import demand_frames
-from nbody_surrogate.results.guard_report import GuardReport
+from nbody_surrogate.results.abstract_run import AbstractRun
+from nbody_surrogate.results.frame_arrays import demand_frames, frame_number, frame_range
 from nbody_surrogate.results.observables import known_part
+from nbody_surrogate.results.run_info import RunInfo
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["Ensemble", "RunInfo", "Trajectory", "as_ensemble"]
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """How a run came about and how it ended.
-
-    Attributes
-    ----------
-    system : dict
-        Name and parameters of the system.
-    method : dict
-        Name and options of the integrator; for a surrogate also its weights' hash.
-    versions : dict
-        Of the libraries that matter for the numbers.
-    wall_time : float
-        Seconds spent stepping, loading and compilation excluded as far as they came before; NaN
-        where nobody knows, as of another program's file.
-    counters : dict
-        Such as ``nfev``.
-    status : tuple of int
-        One for each trajectory: 0 for success, -1 where it stopped, and -2 where it reached its
-        end but lost more than its guard's budget.
-    message : tuple of str
-        One for each trajectory.
-    good : tuple of int
-        Valid frames of each trajectory, the start included.
-    seed : int or None
-        Of the sampler, where there was one.
-    guard : GuardReport or None
-        What the guard of a guarded run found and did.
-    threads : int
-        Of the CPU, that the method computed on; 0 where nobody knows.
-    identifier : str
-        Drawn at random for a run that goes into a file: by it a restart file knows its output.
-        Empty where there is none.
-    """
-
-    # descriptions, no objects: they go into files, which are read where a plugin is missing too
-    system: dict[str, Any]
-    method: dict[str, Any]
-    versions: dict[str, str] = field(default_factory=dict)
-    wall_time: float = 0.0
-    counters: dict[str, int] = field(default_factory=dict)
-    status: tuple[int, ...] = ()
-    message: tuple[str, ...] = ()
-    good: tuple[int, ...] = ()
-    seed: int | None = None
-    guard: GuardReport | None = None
-    threads: int = 0
-    identifier: str = ""
-
-    @property
-    def success(self) -> bool:
-        """Whether every trajectory reached its last frame, within its guard's budget."""
-        return all(code == 0 for code in self.status)
-
-    @property
-    def label(self) -> str:
-        """The method's name with its tolerance, step or sub-steps, and its guard."""
-        # tables must tell it from a run of the method alone
-        return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
-
-    def failures(self, name: str) -> list[str]:
-        """Say, a line each, which trajectories of the run called `name` failed, and why."""
-        return [
-            f"{name}, trajectory {b} {self._failed(b)}: {why}"
-            for b, why in enumerate(self.message)
-            if why
-        ]
-
-    def _failed(self, b: int) -> str:
-        over_budget = self.status[b : b + 1] == (OVER_BUDGET,)
-        return "did not keep its budget" if over_budget else "stopped"
-
-    def of(self, b: int) -> RunInfo:
-        """Return what concerns trajectory `b`, as the only one."""
-        return replace(
-            self,
-            # slices, since nothing is noted of trajectories before a run has ended
-            status=self.status[b : b + 1],
-            message=self.message[b : b + 1],
-            good=self.good[b : b + 1],
-            guard=None if self.guard is None else self.guard.of(b),
-        )
-
-    @property
-    def _method(self) -> str:
-        name = str(self.method["integrator"])
-        if "rtol" in self.method:
-            return f"{name} (rtol {self.method['rtol']:g})"
-        # a step takes the place of the sub-steps, which have a default
-        if self.method.get("step") is not None:
-            return f"{name} (step {self.method['step']:g})"
-        if self.method.get("substeps") is not None:
-            return f"{name} ({counted(self.method['substeps'], 'sub-step')})"
-        return name
+__all__ = ["Ensemble", "RunInfo", "Trajectory", "as_ensemble", "as_trajectory"]
 
 
 # arrays are equal element by element, so that == of two runs would have no answer
-@dataclass(frozen=True, eq=False)
-class Trajectory:
+@dataclass(frozen=True, eq=False, repr=False)
+class Trajectory(AbstractRun):
     """One trajectory, in reduced units.
+
+    ``run[10]`` is the `State` at a frame, ``run[::10]`` the trajectory of every tenth one; a loop
+    goes through the states, and `len` counts them. All frames are meant, valid or not:
+    `valid_part` leaves the others out.
+
+    >>> import nbody_surrogate as nb
+    >>> system = nb.make_system("charged")
+    >>> run = nb.simulate(system, *system.sample(rng=0, n=3), frames=20)[0]
+    >>> run
+    <Trajectory: charged by dop853 (rtol 1e-09), 21 frames, t = 0 to 2, 3 particles in 3 dimensions>
+    >>> run[-1]
+    State(t=2, x=<float64 (1, 3, 3)>, v=<float64 (1, 3, 3)>)
+    >>> run[::10].t
+    array([0., 1., 2.])
+    >>> run.energy.shape
+    (21,)
 
     Attributes
     ----------
@@ -182,45 +97,63 @@ class Trajectory:
         Parameters
         ----------
         frame : int
+            Counted from the end where negative.
 
         Returns
         -------
         State, shape (1, N, D)
+
+        Raises
+        ------
+        InputError
+            If there is no such frame; as an `IndexError` too.
         """
-        return State(float(self.t[frame]), self.x[frame][None], self.v[frame][None])
+        n = frame_number(frame, len(self.t))
+        return State(float(self.t[n]), self.x[n][None], self.v[n][None])
 
-    def system(self) -> AbstractSystem:
-        """Build the system that the run was made with, as `Ensemble.system` does.
+    def __len__(self) -> int:
+        return len(self.t)
 
-        Returns
-        -------
-        AbstractSystem
-        """
-        return system_from(self.info.system)
+    @overload
+    def __getitem__(self, index: int) -> State: ...
 
-    def plot(self) -> Figure:
-        """Draw the paths and what is conserved, as `nbody_surrogate.plot` does.
+    @overload
+    def __getitem__(self, index: slice) -> Trajectory: ...
 
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
-        # by its public name: no module of results knows what draws them
-        from nbody_surrogate import plot
+    def __getitem__(self, index: int | slice) -> State | Trajectory:
+        if not isinstance(index, slice):
+            return self.state(index)
+        return as_ensemble(self)._at(index)[0]
 
-        return plot(self)
+    def __iter__(self) -> Iterator[State]:
+        return (self.state(frame) for frame in range(len(self)))
 
-    # IPython looks for this name
-    def _repr_html_(self) -> str:
-        """Show a small picture in a notebook."""
-        from nbody_surrogate import thumbnail
+    def _batch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        whole = as_ensemble(self)
+        return whole.x, whole.v, whole.valid
 
-        return thumbnail(self)
+    def _taken(self, values: np.ndarray) -> np.ndarray:
+        return np.asarray(values[0])
 
 
-@dataclass(frozen=True, eq=False)
-class Ensemble:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ensemble(AbstractRun):
     """A batch of trajectories, in reduced units.
+
+    ``runs[0]`` is a `Trajectory`; a slice, a list of numbers or a mask gives an ensemble of those.
+    A second index is one of frames: ``runs[0, -1]`` is the last state of the first trajectory,
+    ``runs[:, ::10]`` every tenth frame of all. `len` and loops are about trajectories. Of what is
+    taken, `info` tells messages and valid frames, and counters and method of the whole run.
+
+    >>> import nbody_surrogate as nb
+    >>> system = nb.make_system("charged")
+    >>> runs = nb.simulate(system, *system.sample(rng=0, n=3, trajectories=4), frames=20)
+    >>> len(runs), runs.x.shape
+    (4, (4, 21, 3, 3))
+    >>> len(runs[1:]), len(runs[[0, -1]]), runs[:, ::10].x.shape
+    (3, 2, (4, 3, 3, 3))
+    >>> runs.energy.shape, runs.momentum.shape
+    ((4, 21), (4, 21, 3))
 
     Attributes
     ----------
@@ -256,12 +189,72 @@ class Ensemble:
     def __len__(self) -> int:
         return int(self.x.shape[0])
 
-    def __getitem__(self, b: int) -> Trajectory:
-        label_error = None if self.label_error is None else self.label_error[b]
-        info = self.info.of(b)
-        observables = {name: y[b] for name, y in self.observables.items()}
-        arrays = (self.x[b], self.v[b], self.particles[b])
-        return Trajectory(self.t, *arrays, info, label_error, observables)
+    @overload
+    def __getitem__(self, index: int) -> Trajectory: ...
+
+    @overload
+    def __getitem__(self, index: tuple[int, slice]) -> Trajectory: ...
+
+    @overload
+    def __getitem__(self, index: tuple[Selection, int]) -> State: ...
+
+    @overload
+    def __getitem__(self, index: slice | list[int] | list[bool] | np.ndarray) -> Ensemble: ...
+
+    @overload
+    def __getitem__(
+        self, index: tuple[slice | list[int] | list[bool] | np.ndarray, slice]
+    ) -> Ensemble: ...
+
+    def __getitem__(
+        self, index: Selection | tuple[Selection, int | slice]
+    ) -> Trajectory | Ensemble | State:
+        if isinstance(index, tuple):
+            return self._of_both(*index)
+        some = selected(index, len(self))  # a slice stays one, and its arrays are views
+        numbers = np.arange(len(self))[some]
+        if np.ndim(index) == 0 and not isinstance(index, slice):  # type: ignore[arg-type]
+            b = int(numbers[0])
+            error = None if self.label_error is None else self.label_error[b]
+            info = self.info.of(b)
+            observables = {name: y[b] for name, y in self.observables.items()}
+            arrays = (self.x[b], self.v[b], self.particles[b])
+            return Trajectory(self.t, *arrays, info, error, observables)
+        return replace(
+            self,
+            x=self.x[some],
+            v=self.v[some],
+            particles=self.particles[some],
+            info=self.info.taking(numbers),
+            label_error=None if self.label_error is None else self.label_error[some],
+            observables={name: y[some] for name, y in self.observables.items()},
+        )
+
+    def _of_both(self, rows: Selection, *frames: int | slice) -> Trajectory | Ensemble | State:
+        """Return some frames of some trajectories."""
+        if len(frames) != 1:
+            raise InputError(
+                f"`index` must be trajectories and frames, got {1 + len(frames)} indices; "
+                "particles are an axis of `x` and `v`"
+            )
+        some = self[rows]  # type: ignore[index]
+        if isinstance(frames[0], slice):
+            return some._at(frames[0]) if isinstance(some, Ensemble) else some[frames[0]]
+        return some.state(frames[0])
+
+    def _at(self, frames: slice) -> Ensemble:
+        """Return some frames of all trajectories."""
+        chosen = frame_range(frames, len(self.t))
+        kept = slice(chosen.start, chosen.stop, chosen.step)
+        return replace(
+            self,
+            t=self.t[kept],
+            x=self.x[:, kept],
+            v=self.v[:, kept],
+            info=self.info.at(chosen, len(self.t)),
+            label_error=None if self.label_error is None else self.label_error[:, kept],
+            observables={name: y[:, kept] for name, y in self.observables.items()},
+        )
 
     def __iter__(self) -> Iterator[Trajectory]:
         return (self[b] for b in range(len(self)))
@@ -322,69 +315,78 @@ class Ensemble:
         Parameters
         ----------
         frame : int
+            Counted from the end where negative.
 
         Returns
         -------
         State, shape (B, N, D)
-        """
-        # frames hold no hidden variables: a system that has some will refuse the state, and say so
-        return State(float(self.t[frame]), self.x[:, frame], self.v[:, frame])
-
-    def system(self) -> AbstractSystem:
-        """Build the system that the run was made with.
-
-        Returns
-        -------
-        AbstractSystem
 
         Raises
         ------
         InputError
-            If the run does not say, or its system is not installed.
+            If there is no such frame; as an `IndexError` too.
         """
-        return system_from(self.info.system)
+        n = frame_number(frame, len(self.t))
+        # frames hold no hidden variables: a system that has some will refuse the state, and say so
+        return State(float(self.t[n]), self.x[:, n], self.v[:, n])
 
-    def plot(self) -> Figure:
-        """Draw the first trajectory and what all conserve, as `nbody_surrogate.plot` does.
+    def _batch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return self.x, self.v, self.valid
 
-        Returns
-        -------
-        matplotlib.figure.Figure
-        """
-        from nbody_surrogate import plot
-
-        return plot(self)
-
-    def _repr_html_(self) -> str:
-        """Show a small picture of the first trajectory in a notebook."""
-        from nbody_surrogate import thumbnail
-
-        return thumbnail(self)
+    def _taken(self, values: np.ndarray) -> np.ndarray:
+        return values
 
 
-def as_ensemble(run: Trajectory | Ensemble, parameter: str = "run") -> Ensemble:
-    """Return a trajectory as an ensemble of one (B = 1), and an ensemble as it is.
+def as_ensemble(
+    run: Trajectory | Ensemble | str | os.PathLike[str], parameter: str = "run"
+) -> Ensemble:
+    """Return a trajectory as an ensemble of one (B = 1), an ensemble as it is, and a file read.
 
     Parameters
     ----------
-    run : Trajectory or Ensemble
+    run : Trajectory, Ensemble or path_like
     parameter : str
         What the caller's user calls it.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If it is none of them.
+    FileFormatError
+        If it is a file that is missing, damaged or of a kind that is not read.
     """
     if isinstance(run, Ensemble):
         return run
+    if isinstance(run, str | os.PathLike):
+        # by its public name: no module of results knows what reads them
+        from nbody_surrogate import load
+
+        return load(run)
     if not isinstance(run, Trajectory):
         kind = type(run).__name__
-        raise InputError(f"`{parameter}` must be a Trajectory or an Ensemble, got {kind}")
+        several = isinstance(run, list | tuple)
+        hint = "; give one, and what it is held against as the `reference`" if several else ""
+        raise InputError(
+            f"`{parameter}` must be a Trajectory or an Ensemble, or the path of a run, "
+            f"got {kind}{hint}"
+        )
     label_error = None if run.label_error is None else run.label_error[None]
     observables = {name: y[None] for name, y in run.observables.items()}
     arrays = (run.x[None], run.v[None], run.particles)
     return Ensemble(run.t, *arrays, run.info, label_error, observables)
+
+
+def as_trajectory(
+    run: Trajectory | Ensemble | str | os.PathLike[str], parameter: str = "run"
+) -> Trajectory:
+    """Return a trajectory as it is, and the first one of an ensemble or of a file.
+
+    Raises
+    ------
+    InputError, FileFormatError
+        As of `as_ensemble`.
+    """
+    return run if isinstance(run, Trajectory) else as_ensemble(run, parameter)[0]
 
 
 def _valid_frames(good: tuple[int, ...], batch: int, frames: int) -> Int64[np.ndarray, " B"]:

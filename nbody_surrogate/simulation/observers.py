@@ -30,6 +30,9 @@ class Observer:
     what is to become of a segment is said by `on_advance`.
     """
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
     def on_start(self, run: Recorder) -> None:
         """Before the first segment. A run that goes on from a checkpoint has frames by then.
 

@@ -10,7 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import numpy as np
+
 from nbody_surrogate.contracts.arguments import demand_kind, demand_number, demand_whole
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Segment, Tick
@@ -21,6 +24,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.build import as_integrator
 from nbody_surrogate.integrators.refine import sharper
+from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
@@ -37,8 +41,26 @@ if TYPE_CHECKING:  # it needs torch
 __all__ = ["roll_out", "simulate"]
 
 
+OTHER_WORDS = {
+    **dict.fromkeys(["t_span", "t_end", "duration", "T", "t_eval"], "`frames`, `dt` time apart"),
+    **dict.fromkeys(["steps", "n_steps", "n_frames", "nsteps", "num_steps"], "`frames`"),
+    **dict.fromkeys(["method", "solver", "model", "surrogate"], "`integrator`"),
+    **dict.fromkeys(
+        ["rtol", "atol", "step", "substeps", "options", "weights", "device", "dtype", "compile"],
+        "`integrator=make_integrator(name, ...)`, which takes the options of a method",
+    ),
+    **dict.fromkeys(["callback", "callbacks", "progress"], "`observers`"),
+    **dict.fromkeys(["path", "file", "filename", "save"], "`output`"),
+    **dict.fromkeys(["y0", "x0", "initial", "start"], "`state` and `particles`"),
+    **dict.fromkeys(["n", "n_particles", "seed", "rng"], "`system.sample(rng=0, n=30)` before"),
+    "state": "`state, particles = system.sample(rng=0, n=30)` before",
+    "particles": "`state, particles = system.sample(rng=0, n=30)` before",
+}
+
+
+@guided(**OTHER_WORDS)
 def simulate(
-    system: AbstractSystem,
+    system: str | AbstractSystem,
     state: State,
     particles: Particles,
     frames: int,
@@ -54,10 +76,12 @@ def simulate(
 
     Parameters
     ----------
-    system : AbstractSystem
+    system : str or AbstractSystem
+        A name of the registry stands for the system with its default parameters.
     state : State, shape (B, N, D)
         The start, which becomes frame 0.
     particles : Particles, shape (B, N)
+        With B = 1 all trajectories have the same.
     frames : int
         Frames after the start, at least 1; the result has T = frames + 1.
     integrator : str, AbstractIntegrator or AbstractSurrogate
@@ -98,9 +122,12 @@ def simulate(
     RunError
         If another process writes to the same output or restart file, or nothing can be written.
     """
+    system = make_system(system) if isinstance(system, str) else system
     demand_kind("system", system, AbstractSystem, "a system such as make_system(...) returns")
-    demand_kind("state", state, State, "a State")
-    demand_kind("particles", particles, Particles, "Particles")
+    demand_kind("state", state, State, "a State, of system.sample, read_initial or State(t, x, v)")
+    demand_kind("particles", particles, Particles, "Particles, such as system.sample(...) returns")
+    if particles.batch == 1 < len(state.x) and particles.n == state.x.shape[1]:
+        particles = particles[np.zeros(len(state.x), dtype=int)]
     frames = demand_whole("frames", frames, 1)
     demand_frames_memory(state, frames, 2 if verify else 1)
     own = as_observers(observers)

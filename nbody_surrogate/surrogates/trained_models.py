@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
@@ -26,6 +29,8 @@ __all__ = [
     "Evaluation",
     "Model",
     "find_model",
+    "list_models",
+    "load_model",
     "shipped_models",
 ]
 
@@ -86,6 +91,44 @@ def shipped_models() -> list[Model]:
         except PluginError as error:
             warnings.warn(str(error), NBodyWarning, stacklevel=2)
     return found
+
+
+def list_models() -> list[str]:
+    """Return the names of the models that ship, for `load_model` and ``weights=``.
+
+    Returns
+    -------
+    list of str
+    """
+    return [model.name for model in shipped_models()]
+
+
+@guided(path="`name`", model="`name`", pretrained="`name`: all models are trained")
+def load_model(name: str | os.PathLike[str]) -> AbstractSurrogate:
+    """Load a trained model, a `torch.nn.Module` in reduced units.
+
+    ``make_integrator(surrogate, weights=name)`` gives it as an integrator, with its card, and
+    `simulate` takes it as it is.
+
+    Parameters
+    ----------
+    name : str or path_like
+        Of `list_models`, the folder of its weights, or that of a training.
+
+    Returns
+    -------
+    AbstractSurrogate
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    FileFormatError
+        If it cannot be read.
+    PluginError
+        If its surrogate cannot be loaded.
+    """
+    return find_model(str(demand_path("name", name)), "name").load()[0]
 
 
 def find_model(name: str, parameter: str = "model") -> Model:

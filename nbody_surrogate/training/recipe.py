@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.datasets.spec import DatasetSpec, resolve
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.json_file import read_json, write_json
 from nbody_surrogate.files.toml import read_toml
 
-__all__ = ["DataRecipe", "Recipe", "claim_folder", "read_recipe", "recipe_of_run"]
+__all__ = ["DataRecipe", "Recipe", "checked_recipe", "claim_folder", "read_recipe", "recipe_of_run"]
 
 NAME = "recipe.json"  # in a run folder
 
@@ -102,6 +103,8 @@ class Recipe(_Section):
     validation: int = Field(default=64, ge=1, description="trajectories of each source, at most")
     patience: int = Field(default=0, ge=0, description="validations without gain; 0 for no end")
 
+    __repr__ = brief
+
     @model_validator(mode="after")
     def _stages_fit(self) -> Recipe:
         if self.unroll_steps > self.steps:
@@ -123,7 +126,7 @@ def read_recipe(path: str | Path) -> Recipe:
     InputError
         If the file cannot be read, is no TOML, or a key or value is wrong.
     """
-    return _checked(read_toml(path, "config"), path)
+    return checked_recipe(read_toml(path, "config"), path)
 
 
 def recipe_of_run(folder: str | Path) -> Recipe:
@@ -142,7 +145,7 @@ def recipe_of_run(folder: str | Path) -> Recipe:
     values = read_json(path)
     if not isinstance(values, dict):
         raise FileFormatError(f"{str(path)!r} is damaged: it is no recipe")
-    return _checked(values, path)
+    return checked_recipe(values, path)
 
 
 def claim_folder(folder: Path, recipe: Recipe) -> None:
@@ -185,7 +188,14 @@ def _changed(there: Any, mine: dict[str, Any]) -> str:
     return f" (another {', '.join(f'`{key}`' for key in keys)})" if keys else ""
 
 
-def _checked(values: Any, path: str | Path) -> Recipe:
+def checked_recipe(values: Any, path: str | Path) -> Recipe:
+    """Make a recipe of its keys; `path` is what errors call it.
+
+    Raises
+    ------
+    InputError
+        If a key or a value is wrong.
+    """
     recipe = validated(Recipe, values, f"recipe {str(path)!r}")
     for data in recipe.data:
         data.dataset_spec()

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_trajectory
 from nbody_surrogate.viz.drawable import (
     check_drawable,
     check_options,
@@ -39,11 +39,22 @@ from nbody_surrogate.viz.scene.writer import Image, kept_rate, write
 __all__ = ["render"]
 
 
+@guided(
+    size="`window_size`",
+    output="`path`",
+    filename="`path`",
+    truth="`reference`",
+    color="`colouring`",
+    colour="`colouring`",
+    coloring="`colouring`",
+    frames="`frame`, of a picture; movies show all, or those of `run[0][10:20]`",
+    duration="`seconds`",
+)
 def render(
-    candidate: Trajectory,
+    candidate: Trajectory | Ensemble | str | os.PathLike[str],
     path: str | os.PathLike[str] | None = None,
     *,
-    reference: Trajectory | None = None,
+    reference: Trajectory | Ensemble | str | os.PathLike[str] | None = None,
     frame: int | None = None,
     trail: int = 24,
     window_size: tuple[int, int] | None = None,
@@ -72,13 +83,14 @@ def render(
 
     Parameters
     ----------
-    candidate : Trajectory
-        `x` of shape (T, N, D), D = 2 or 3.
+    candidate : Trajectory, Ensemble or path_like
+        `x` of shape (T, N, D) or (B, T, N, D), D = 2 or 3; of several trajectories, and of a file,
+        the first is drawn.
     path : path, optional
         A picture (.png, .jpg), a movie (.mp4, .gif; they need the extra ``movie``), an interactive
         page (.html), or the points over time for ParaView (.vtkhdf). None opens a window, which
         needs a display.
-    reference : Trajectory, optional
+    reference : Trajectory, Ensemble or path_like, optional
         What the candidate is held against: the same particles at the same times.
     frame : int
         Of a picture; counted from the end where negative. By default the last that is valid in
@@ -138,9 +150,9 @@ def render(
         If the file cannot be written to its end.
     """
     called = parameter_of(path, "render")
-    demand_kind("candidate", candidate, Trajectory, "a Trajectory, one of those of an Ensemble")
+    candidate = as_trajectory(candidate, "candidate")
     if reference is not None:
-        demand_kind("reference", reference, Trajectory, "a Trajectory, or None")
+        reference = as_trajectory(reference, "reference")
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
     size = window_size or ((1280, 720) if movie else (1600, 1200))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -28,12 +29,16 @@ def declared(package):
 @pytest.mark.parametrize("name", PAGES)
 def test_types_and_values_are_the_same(name):
     package = importlib.import_module(name)
-    homes = declared(package)
+    # of the front page also the packages inside it, which are no names of their own
+    homes = {each: home for each, home in declared(package).items() if home != name}
     public = set(package.__all__) - {"__version__"}
     assert public == homes.keys()
     for each, home in homes.items():
         assert getattr(package, each) is getattr(importlib.import_module(home), each), each
     assert public <= set(dir(package))
+    rooms = declared(package).keys() - homes.keys()
+    assert all(inspect.ismodule(getattr(package, room)) for room in rooms)
+    assert rooms <= set(dir(package))
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -6,6 +6,7 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
@@ -77,6 +78,40 @@ def test_one_trajectory_keeps_its_batch_axis():
     np.testing.assert_array_equal(particles.masses, masses[1:])
     np.testing.assert_array_equal(particles.couplings, couplings[1:])
     assert make_particles()[0].couplings is None
+
+
+def test_of_one_trajectory_the_axis_may_be_left_out():
+    rng = np.random.default_rng(0)
+    x, v = rng.normal(size=(2, N, D))
+    bonds = np.ones((N, N))
+    state = State(0, x.tolist(), v.astype(np.float32), hidden={"spin": np.ones((N, 2))})
+    assert (state.x.shape, state.v.dtype, state.hidden["spin"].shape) == (
+        *((1, N, D), np.dtype(float)),
+        (1, N, 2),
+    )
+    np.testing.assert_array_equal(state.x[0], x)
+    particles = Particles([1, -1, 1], np.arange(1, 4), bonds)
+    np.testing.assert_array_equal(particles.charges, [[1, -1, 1]])
+    np.testing.assert_array_equal(particles.masses, [[1, 2, 3]])
+    assert particles.couplings.shape == (1, N, N)
+
+
+def test_a_number_or_one_set_is_shared():
+    charges = np.arange(B * N).reshape(B, N)
+    np.testing.assert_array_equal(Particles(charges, 2).masses, np.full((B, N), 2.0))
+    np.testing.assert_array_equal(Particles(charges, [1, 2, 3]).masses, [[1, 2, 3]] * B)
+    np.testing.assert_array_equal(Particles(-1.0, [1, 2, 3]).charges, [[-1, -1, -1]])
+    shared = Particles(charges, 1, np.ones((N, N))).couplings
+    np.testing.assert_array_equal(shared, np.ones((B, N, N)))
+    # a column beside a row would be a table, which nobody means
+    with pytest.raises(InputError):
+        Particles([[1], [2]], [[1, 2]])
+
+
+def test_tensors_will_do_where_they_hold_no_gradients():
+    x = torch.zeros(N, D)
+    assert State(0, x, x).x.shape == (1, N, D)
+    assert "detach" in refused(make_state, "x", x=x.requires_grad_())
 
 
 # Some of the trajectories
@@ -227,7 +262,8 @@ def test_fields_cannot_be_replaced(value, field):
 @pytest.mark.parametrize(
     ("parameter", "values"),
     [
-        ("charges", {"charges": np.ones(N)}),
+        ("charges", {"charges": 1.0, "masses": 1.0}),
+        ("masses", {"charges": np.ones(N + 1)}),
         ("charges", {"charges": np.ones((B, N, 1))}),
         ("charges", {"charges": [["a", "b"]]}),
         ("charges", {"charges": [[1.0], [1.0, 2.0]]}),
@@ -238,14 +274,16 @@ def test_fields_cannot_be_replaced(value, field):
         ("charges", {"charges": np.ones((0, N)), "masses": np.ones((0, N))}),
         ("charges", {"charges": np.ones((B, 0)), "masses": np.ones((B, 0))}),
         ("masses", {"masses": np.ones((B, N + 1))}),
+        ("masses", {"masses": np.ones((B, 1))}),
         ("masses", {"masses": np.ones((1, N))}),
+        ("masses", {"masses": np.ones((B + 1, N))}),
         ("masses", {"masses": np.zeros((B, N))}),
         ("masses", {"masses": -np.ones((B, N))}),
         ("masses", {"masses": np.full((B, N), np.nan)}),
         ("masses", {"masses": None}),
         ("couplings", {"couplings": np.ones((B, N))}),
         ("couplings", {"couplings": np.ones((B, N, N + 1))}),
-        ("couplings", {"couplings": np.ones((1, N, N))}),
+        ("couplings", {"couplings": np.ones((B + 1, N, N))}),
         ("couplings", {"couplings": np.full((B, N, N), np.inf)}),
         ("couplings", {"couplings": np.triu(np.ones((B, N, N)))}),
     ],
@@ -257,7 +295,8 @@ def test_misuse_of_particles_is_one_line(parameter, values):
 @pytest.mark.parametrize(
     ("parameter", "values"),
     [
-        ("x", {"x": np.zeros((N, D))}),
+        ("v", {"x": np.zeros((N, D))}),
+        ("x", {"x": [[0.0, 0.0], [0.0]]}),
         ("x", {"x": np.zeros(())}),
         ("x", {"x": np.zeros((B, N, 1)), "v": np.zeros((B, N, 1))}),
         ("x", {"x": np.zeros((B, N, 4)), "v": np.zeros((B, N, 4))}),

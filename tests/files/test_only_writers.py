@@ -19,6 +19,8 @@ ALLOWED = {
     ("nbody_surrogate/formats/export.py", "ZipFile"): "an archive in the stream of atomic_file",
     ("nbody_surrogate/formats/export.py", "archive.open"): "an entry of that archive",
     ("nbody_surrogate/formats/export.py", "copyfile"): "to the part that atomic_path has made",
+    ("nbody_surrogate/formats/saving.py", "File"): "our own, in a new folder nobody else has",
+    ("nbody_surrogate/formats/saving.py", "copyfile"): "to the part that atomic_path has made",
     ("nbody_surrogate/formats/h5md/whole.py", "File"): "our own, in a new folder nobody else has",
     ("nbody_surrogate/datasets/exchange/exports.py", "ZipFile"): "as in formats/export.py",
     ("nbody_surrogate/datasets/exchange/exports.py", "archive.open"): "as in formats/export.py",

@@ -47,13 +47,20 @@ def test_what_stopped_is_told_with_its_reason(runs):
     assert coarse.info.failures("mine") == []
 
 
+KINDS = "a Trajectory or an Ensemble, or the path of a run"
 CALLS = [
-    ("compare('a.h5', None)", "`reference` must be a Trajectory or an Ensemble, got str"),
-    ("twins_of(3)", "`reference` must be a Trajectory or an Ensemble, got int"),
-    ("run_table('a.h5')", "`run` must be a Trajectory or an Ensemble, got str"),
-    ("thumbnail(None)", "`run` must be a Trajectory or an Ensemble, got NoneType"),
-    ("write_report('a.h5')", "`run` must be a Trajectory or an Ensemble, got str"),
-    ("plot('a.h5')", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
+    ("compare(5, None)", f"`reference` must be {KINDS}"),
+    (
+        "twins_of(3)",
+        f"`reference` must be {KINDS}, got int",
+    ),
+    ("run_table(5)", f"`run` must be {KINDS}, got int"),
+    (
+        "thumbnail(None)",
+        f"`run` must be {KINDS}, got None",
+    ),
+    ("write_report(5)", f"`run` must be {KINDS}, got int"),
+    ("plot(5)", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
     ("plot([1])", "`result` must be a Trajectory, an Ensemble, a Comparison or a list"),
     ("plot([])", "`result` must hold one comparison"),
     ("comparison_table([])", "`comparisons` must hold one comparison"),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.datasets.audit.finding import Finding
 from nbody_surrogate.datasets.audit.row_checks import RowChecks
 from nbody_surrogate.datasets.audit.solver_check import SolverCheck
 from nbody_surrogate.datasets.dataset import AbstractTrajectories, Dataset
+from nbody_surrogate.datasets.exchange.nri import NriFiles, has_nri_files
 from nbody_surrogate.datasets.verify import verify_dataset
 from nbody_surrogate.errors import InputError
 
@@ -22,10 +25,23 @@ ENERGY_JUMP = 0.05
 
 @dataclass(frozen=True)
 class Audit:
-    """All findings about a data set, the good ones too."""
+    """All findings about a data set, the good ones too; `print` tells them, a line each.
+
+    Attributes
+    ----------
+    trajectories : int
+    findings : tuple of Finding
+    """
 
     trajectories: int
     findings: tuple[Finding, ...]
+
+    def __str__(self) -> str:
+        lines = [f"{each.check}: {each.level}. {each.text}" for each in self.findings]
+        return "\n".join([f"{self.trajectories} trajectories: {self.level}", *lines])
+
+    def __repr__(self) -> str:
+        return f"<Audit: {self.trajectories} trajectories, {self.level}; print it>"
 
     @property
     def level(self) -> Literal["ok", "doubtful", "wrong"]:
@@ -34,8 +50,17 @@ class Audit:
         return "wrong" if "wrong" in levels else "doubtful" if "doubtful" in levels else "ok"
 
     def __getitem__(self, check: str) -> Finding:
-        """Return the finding of a check."""
-        return next(finding for finding in self.findings if finding.check == check)
+        """Return the finding of a check.
+
+        Raises
+        ------
+        KeyError
+            If there was none of that name.
+        """
+        found = {finding.check: finding for finding in self.findings}
+        if check not in found:
+            raise KeyError(f"no check {check!r}; there are: {', '.join(found)}")
+        return found[check]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""
@@ -47,7 +72,7 @@ class Audit:
 
 
 def audit_dataset(
-    trajectories: AbstractTrajectories,
+    trajectories: AbstractTrajectories | str | os.PathLike[str],
     *,
     sample: int = SAMPLE,
     energy_jump: float = ENERGY_JUMP,
@@ -67,7 +92,8 @@ def audit_dataset(
 
     Parameters
     ----------
-    trajectories : Dataset or NriFiles
+    trajectories : Dataset, NriFiles or path_like
+        Or the folder of either.
     sample : int
         Trajectories that are solved anew, evenly spread over the test split, or over all where
         there is none.
@@ -92,6 +118,9 @@ def audit_dataset(
         raise InputError(f"`sample` must be at least 1, got {sample}")
     if not 0 < energy_jump < math.inf:
         raise InputError(f"`energy_jump` must be > 0 and finite, got {energy_jump}")
+    if not isinstance(trajectories, AbstractTrajectories):
+        folder = demand_path("trajectories", trajectories)
+        trajectories = NriFiles(folder) if has_nri_files(folder) else Dataset(folder)
     findings = _hashes(trajectories) if isinstance(trajectories, Dataset) else []
     rows = RowChecks(trajectories.spec, energy_jump)
     done = 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from nbody_surrogate.contracts.brief import brief
+
 __all__ = ["Finding", "Level"]
 
 Level = Literal["ok", "doubtful", "wrong"]
@@ -31,3 +33,5 @@ class Finding:
     level: Level
     text: str
     numbers: dict[str, Any] = field(default_factory=dict)
+
+    __repr__ = brief

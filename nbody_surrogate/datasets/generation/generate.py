@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.folder import (
     check_space,
@@ -33,7 +36,7 @@ from nbody_surrogate.datasets.manifest import (
     write_manifest,
 )
 from nbody_surrogate.datasets.shard import ShardReader, shard_name
-from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.spec import DatasetSpec, as_spec
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.files.folder_lock import sole_writer
 from nbody_surrogate.files.hdf5 import STRUCTURE
@@ -54,9 +57,16 @@ Progress = Callable[[float, int], None]
 """Called with the trajectories made so far and the total; may raise to cancel."""
 
 
+@guided(
+    preset="`spec`: generate_dataset('charged', folder)",
+    output="`folder`",
+    path="`folder`",
+    folder="the folder that gets it, such as 'data/mine'",
+    trajectories="a mapping: {'preset': 'charged', 'trajectories': 100}",
+)
 def generate_dataset(
-    spec: DatasetSpec,
-    folder: str | Path,
+    spec: DatasetSpec | str | os.PathLike[str] | Mapping[str, Any],
+    folder: str | os.PathLike[str],
     *,
     workers: int = 1,
     progress: Progress | None = None,
@@ -68,7 +78,9 @@ def generate_dataset(
 
     Parameters
     ----------
-    spec : DatasetSpec
+    spec : DatasetSpec, str, path_like or mapping
+        The name of a preset, a TOML file, or a mapping of what `DatasetSpec` holds, where
+        ``preset`` may name what the others change.
     folder : path_like
         New, empty, or with a part of the same data set.
     workers : int
@@ -91,6 +103,7 @@ def generate_dataset(
         If a trajectory fails or nothing can be written.
     """
     check_workers(workers)
+    spec = as_spec(spec)
     maker = TrajectoryMaker(spec, threads=workers)
     maker.check()
     if workers > 1 and not maker.threaded:

@@ -95,6 +95,12 @@ class Guard:
         self.reference = reference
         self.thresholds = validated(Thresholds, thresholds, "the guard", ("reference",))
 
+    def __repr__(self) -> str:
+        reference = "" if self.reference is None else f", reference={self.reference!r}"
+        changed = self.thresholds.model_dump(exclude_defaults=True)
+        told = "".join(f", {key}={value:g}" for key, value in changed.items())
+        return f"Guard({self.policy!r}{reference}{told})"
+
     def limits(self, method: AbstractIntegrator, system: AbstractSystem) -> Limits:
         """Return the limits that hold: the guard's own, else the method's.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbody_surrogate.comparison.comparison import Comparison
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.viz.figures.comparison import draw_comparisons
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["plot"]
 
 
-def plot(result: Trajectory | Ensemble | Comparison | Sequence[Comparison]) -> Figure:
+@guided(path="`plot(result).savefig(path)`", ax="the figure that `plot` returns")
+def plot(
+    result: Trajectory | Ensemble | Comparison | Sequence[Comparison] | str | os.PathLike[str],
+) -> Figure:
     """Draw a result with matplotlib; it is a figure to show, change or save.
 
     Of a run: the paths of its first trajectory, and over time the drift_curves from the start's
@@ -27,7 +32,7 @@ def plot(result: Trajectory | Ensemble | Comparison | Sequence[Comparison]) -> F
 
     Parameters
     ----------
-    result : Trajectory, Ensemble, Comparison or sequence of Comparison
+    result : Trajectory, Ensemble, path_like, Comparison or sequence of Comparison
         Positions of shape (T, N, D) or (B, T, N, D), D = 2 or 3; comparisons with one reference.
         All in reduced units; energies are over the time-mean kinetic energy.
 
@@ -41,12 +46,13 @@ def plot(result: Trajectory | Ensemble | Comparison | Sequence[Comparison]) -> F
     InputError
         If it is none of these.
     """
-    if isinstance(result, Trajectory | Ensemble):
+    if isinstance(result, Trajectory | Ensemble | str | os.PathLike):
         return draw_run(as_ensemble(result))
     found = [result] if isinstance(result, Comparison) else result
     if not (isinstance(found, Sequence) and all(isinstance(each, Comparison) for each in found)):
         raise InputError(
-            "`result` must be a Trajectory, an Ensemble, a Comparison or a list of comparisons, "
+            "`result` must be a Trajectory, an Ensemble, a Comparison or a list of comparisons "
+            "(of several runs: compare(reference, run) each), "
             f"got {type(result).__name__}"
         )
     if not found:

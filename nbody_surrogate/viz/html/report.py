@@ -16,9 +16,10 @@ import numpy as np
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.lyapunov import twins_or_why
 from nbody_surrogate.comparison.table import comparison_rows, drift_rows
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.errors import NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import own_drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
@@ -31,9 +32,16 @@ from nbody_surrogate.viz.scene.shown import stop_notes
 __all__ = ["sentence", "write_report"]
 
 
+@guided(
+    candidate="`run`",
+    truth="`reference`",
+    output="`path`",
+    comparison="`run` and `reference`, which are compared",
+    run="a Trajectory or an Ensemble",
+)
 def write_report(
-    run: Trajectory | Ensemble,
-    reference: Trajectory | Ensemble | None = None,
+    run: Trajectory | Ensemble | str | os.PathLike[str],
+    reference: Trajectory | Ensemble | str | os.PathLike[str] | None = None,
     path: str | os.PathLike[str] = "report.html",
     *,
     floor: bool = True,
@@ -48,9 +56,9 @@ def write_report(
 
     Parameters
     ----------
-    run : Trajectory or Ensemble
+    run : Trajectory, Ensemble or path_like
         Positions of shape (T, N, D) or (B, T, N, D), D = 2 or 3.
-    reference : Trajectory or Ensemble, optional
+    reference : Trajectory, Ensemble or path_like, optional
         What the run is compared with: the same starts, particles and times.
     path : path_like
         Ending in ``.html``.
@@ -73,12 +81,17 @@ def write_report(
     RunError
         If it cannot be written to its end.
     """
+    if isinstance(run, Comparison):
+        raise InputError(
+            "`run` must be a Trajectory or an Ensemble, got a Comparison: "
+            "write_report(candidate, reference) compares them"
+        )
     called = parameter_of(path, "path")
     file = check_page_path(path, overwrite, called)
     candidate = as_ensemble(run)
     truth = None if reference is None else as_ensemble(reference, "reference")
     for note in stop_notes(candidate, *([] if truth is None else [truth])):
-        warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=2)
+        warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=3)
     if truth is None:
         drifts = own_drift_curves(candidate)  # once, for the table and the curves
         page = _page(candidate, None, None, drift_rows(candidate, drifts), command, drifts)

@@ -1,4 +1,4 @@
-"""`nbody-sim evaluate` for a model that answers a task in one shot."""
+"""The scores of a model that answers a task in one shot, and of what it is held against."""
 
 from __future__ import annotations
 

@@ -1,0 +1,269 @@
+"""`evaluate`: a model's accuracy and cost, classical methods beside it, in one call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.contracts.arguments import demand_whole
+from nbody_surrogate.contracts.calls import guided
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.model_card import Card
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.datasets.dataset import Dataset
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
+from nbody_surrogate.evaluation.rollouts import START, Truth
+from nbody_surrogate.evaluation.scorecard import (
+    HORIZONS,
+    classical_methods,
+    score_methods,
+    truth_of_dataset,
+    truth_of_system,
+)
+from nbody_surrogate.evaluation.task_rows import task_rows_of
+from nbody_surrogate.integrators.build import as_integrator, make_integrator
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.surrogates.trained_models import Model, find_model
+
+__all__ = ["Scorecard", "evaluate", "truths_of"]
+
+PARTICLES = (5, 30)
+"""Numbers of particles of the samples that a model is judged by: few, and as many as it is for."""
+
+
+@dataclass(frozen=True)
+class Scorecard:
+    """How good and how dear a model is; `print` shows a table for each sample.
+
+    Attributes
+    ----------
+    model : str
+        Its name or folder.
+    rows : tuple of dict
+        A method on a sample, as plain types fit for JSON, and as `nbody-sim evaluate --json`
+        prints them: x-MSE per coordinate of one step and of roll-outs (``one_step_mean``,
+        ``roll_outs``), or of a task answered in one shot (``mean``, ``median``), each with its
+        bootstrap 95 % interval, and milliseconds. In reduced units.
+    """
+
+    model: str
+    rows: tuple[dict[str, Any], ...]
+
+    @property
+    def tables(self) -> tuple[TextTable, ...]:
+        """A table for each system and number of particles."""
+        samples = dict.fromkeys((row["system"], row["particles"]) for row in self.rows)
+        return tuple(
+            _table([row for row in self.rows if (row["system"], row["particles"]) == sample])
+            for sample in samples
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain types, fit for JSON."""
+        return {"model": self.model, "rows": list(self.rows)}
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.tables))
+
+    def __repr__(self) -> str:
+        methods = len({row["method"] for row in self.rows})
+        samples = len(self.tables)
+        return f"<Scorecard: {self.model}, methods: {methods}, samples: {samples}; print it>"
+
+    def _repr_html_(self) -> str:
+        return "".join(table._repr_html_() for table in self.tables)
+
+
+@guided(
+    n="`particles`",
+    n_particles="`particles`",
+    batch_size="`trajectories`",
+    data="`dataset`",
+    model="a model's name, the folder of its weights or of its training",
+)
+def evaluate(
+    model: str | os.PathLike[str] | AbstractSurrogate | AbstractIntegrator,
+    *,
+    system: str | AbstractSystem | Sequence[str | AbstractSystem] = (),
+    particles: int | Sequence[int] = (),
+    trajectories: int | None = None,
+    dataset: str | os.PathLike[str] | Dataset | None = None,
+    split: str | None = None,
+    horizons: Sequence[int] = (),
+    classical: bool = True,
+    device: str = "auto",
+    dtype: str | None = None,
+    compiled: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Scorecard:
+    """Score a model beside the solvers, as `nbody-sim evaluate` does.
+
+    All methods share one seeded sample of trajectories by the converged reference, or those of a
+    data set.
+
+    Parameters
+    ----------
+    model : str, path_like, AbstractSurrogate or AbstractIntegrator
+        A name of those that ship, a folder of weights, a training's folder or what `train`
+        returns; or a model or a method in memory, which need `system` or `dataset`.
+    system : str or AbstractSystem, or several
+        Physics of the samples; by default what the model's card names.
+    particles : int, or several
+        By default 5 and 30.
+    trajectories : int, optional
+        Of each sample; by default 500 of at most 5 particles and 200 of more.
+    dataset : path_like or Dataset, optional
+        Judge by its trajectories in place of samples. A model of one shot needs one.
+    split : str, optional
+        Of that data set; by default all of it, and ``test`` for a model of one shot.
+    horizons : sequence of int
+        Frames of roll-outs; by default 10, 20 and 40.
+    classical : bool
+        Whether solvers stand beside it.
+    device, dtype : str, optional
+        Of the model, as options of `SurrogateIntegrator`.
+    compiled : bool
+        Whether the model's step is compiled.
+    progress : callable, optional
+        Takes the methods that are done on a sample, and their number.
+
+    Returns
+    -------
+    Scorecard
+
+    Raises
+    ------
+    InputError
+        If there is no such model, or it does not fit what it is to be judged by.
+    """
+    systems = [system] if isinstance(system, str | AbstractSystem) else list(system)
+    numbers = [particles] if not isinstance(particles, Sequence) else list(particles)
+    numbers = [demand_whole("particles", each, 1) for each in numbers]
+    horizons = [demand_whole("horizons", each, 1) for each in horizons]
+    if trajectories is not None:
+        trajectories = demand_whole("trajectories", trajectories, 1)
+    data = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset(dataset)
+    _check(data, split, systems, numbers)
+    chosen = {"device": device, "dtype": dtype, "compile": compiled}
+    if isinstance(model, AbstractSurrogate | AbstractIntegrator):
+        found, card = None, Card.of(model) if isinstance(model, AbstractSurrogate) else None
+        label = model.name if isinstance(model, AbstractIntegrator) else type(model).__name__
+    else:
+        found = find_model(os.fspath(model))
+        label, card = found.name, found.load()[1]
+        if card.horizon is not None:
+            rows = _task_rows(found, data, split, trajectories, horizons, classical, chosen)
+            return Scorecard(label, tuple(rows))
+    rows = []
+    for truth in truths_of(card, systems, numbers, trajectories, data, split, horizons):
+        method = (
+            make_integrator(found.surrogate, weights=str(found.folder), **chosen)
+            if found is not None
+            else as_integrator(model, truth.system)  # type: ignore[arg-type]  # one in memory
+        )
+        methods = {label: method, **(classical_methods(truth.system) if classical else {})}
+        scored = score_methods(methods, truth, tuple(horizons) or HORIZONS, progress)
+        rows += [row.to_dict() for row in scored]
+    return Scorecard(label, tuple(rows))
+
+
+def truths_of(
+    card: Card | None,
+    systems: Sequence[str | AbstractSystem],
+    particles: Sequence[int],
+    trajectories: int | None,
+    dataset: Dataset | None,
+    split: str | None,
+    horizons: Sequence[int],
+) -> list[Truth]:
+    """Return what a model is judged by; parameters are as of `evaluate`.
+
+    Raises
+    ------
+    InputError
+        If nothing says which systems.
+    """
+    if dataset is not None:
+        return [truth_of_dataset(dataset, split, trajectories)]
+    # what a model was trained on, also where parameters are not the defaults
+    named = {} if card is None else {each.system: dict(each.spec) for each in card.systems}
+    wanted = systems or list(named)
+    if not wanted:
+        raise InputError("`system` or `dataset` is needed: the model does not say what it is for")
+    longest = max(horizons or HORIZONS)
+    frames = None if longest <= max(HORIZONS) else START + longest
+    return [
+        truth_of_system(
+            make_system(each, **named.get(each, {})) if isinstance(each, str) else each,
+            *(n, trajectories, frames),
+        )
+        for each in wanted
+        for n in particles or PARTICLES
+    ]
+
+
+def _check(
+    dataset: Dataset | None, split: str | None, systems: Sequence[object], particles: Sequence[int]
+) -> None:
+    if dataset is None and split is not None:
+        raise InputError("`split` goes with `dataset` only; name its folder")
+    for name, given in (("system", systems), ("particles", particles)):
+        if dataset is not None and given:
+            raise InputError(f"`{name}` does not go with `dataset`, which settles it")
+
+
+def _task_rows(
+    model: Model,
+    dataset: Dataset | None,
+    split: str | None,
+    trajectories: int | None,
+    horizons: Sequence[int],
+    classical: bool,
+    chosen: dict[str, Any],
+) -> list[dict[str, Any]]:
+    import torch
+
+    options = {
+        "dataset": None if dataset is None else dataset.folder,
+        "split": split,
+        "trajectories": trajectories,
+        "horizon": horizons,
+        "no_classical": not classical,
+        "compiled": chosen["compile"],
+        "device": chosen["device"],
+        "dtype": chosen["dtype"],
+        "threads": torch.get_num_threads(),
+    }
+    return task_rows_of(model, options)
+
+
+def _table(rows: list[dict[str, Any]]) -> TextTable:
+    first = rows[0]
+    title = (
+        f"{first['system']}, particles: {first['particles']}, "
+        f"trajectories: {first['trajectories']}; x-MSE per coordinate with 95 % intervals"
+    )
+    if "roll_outs" not in first:
+        return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))
+    there = list(first["roll_outs"])
+    heads = ("", "one step, mean", "median", *(f"{k} frames" for k in there), "ms per frame")
+    return TextTable(title, heads, tuple(_cells(row, there) for row in rows))
+
+
+def _cells(row: dict[str, Any], there: list[Any]) -> tuple[str, ...]:
+    errors = [row["one_step_mean"], row["one_step_median"], *(row["roll_outs"][k] for k in there)]
+    spent = row["milliseconds"]
+    return (row["method"], *map(_interval, errors), "" if spent is None else f"{spent:.3g}")
+
+
+def _interval(figure: dict[str, float | None] | None) -> str:
+    if figure is None:
+        return ""
+    # None stands for what is not finite: a method that stopped is infinitely wrong
+    value, low, high = (float("inf") if each is None else each for each in figure.values())
+    return f"{value:.1e} ({low:.1e}..{high:.1e})"

@@ -1,0 +1,189 @@
+"""What a trajectory and an ensemble have in common: what is conserved, files, and how they show."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.attributes import Suggesting
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.time_text import time_span_text
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.registry import system_from
+from nbody_surrogate.results.conserved import energies, motions
+from nbody_surrogate.results.run_info import RunInfo
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["AbstractRun"]
+
+
+class AbstractRun(Suggesting, ABC):
+    """A run: frames at growing times, in reduced units, of one trajectory or of several.
+
+    To write one: declare the fields below, implement `_batch`, and `_taken`, its way back.
+
+    Attributes
+    ----------
+    t : ndarray, shape (T,)
+    x, v : ndarray, shape ([B,] T, N, D)
+    particles : Particles
+    info : RunInfo
+    """
+
+    t: np.ndarray
+    x: np.ndarray
+    v: np.ndarray
+    particles: Particles
+    info: RunInfo
+
+    other_words = MappingProxyType(
+        {
+            **dict.fromkeys(["positions", "position", "coordinates", "pos", "xyz"], "`x`"),
+            **dict.fromkeys(["velocities", "velocity", "vel"], "`v`"),
+            **dict.fromkeys(["times", "time", "ts"], "`t`"),
+            "y": "`x` and `v`",
+            "charges": "`particles.charges`",
+            "masses": "`particles.masses`",
+            **dict.fromkeys(["n_frames", "frames", "num_frames"], "`len(run.t)`"),
+            "n_particles": "`particles.n`",
+            "shape": "`x.shape`",
+            "success": "`info.success`",
+            "status": "`info.status`",
+            "message": "`info.message`",
+            "forces": "`system().acceleration(run.x, run.v, run.particles)`",
+            "invariants": "`energy`, `momentum` and `angular_momentum`",
+            **dict.fromkeys(["trajectories", "trajectory"], "`run[0]`, `run[1]`, ..."),
+            **dict.fromkeys(["write", "to_hdf5", "to_hdf", "export"], "`save('run.h5')`"),
+            **dict.fromkeys(["to_dataframe", "to_pandas", "numpy"], "`t`, `x` and `v`, arrays"),
+            **dict.fromkeys(["render", "animate", "show"], "`nbody_surrogate.render(run, path)`"),
+            "compare": "`nbody_surrogate.compare(reference, run)`",
+        }
+    )
+
+    @abstractmethod
+    def _batch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return `x` and `v` (B, T, N, D), and which frames are valid (B, T)."""
+
+    @abstractmethod
+    def _taken(self, values: np.ndarray) -> np.ndarray:
+        """Return values (B, T, ...) with the axes that this run has."""
+
+    @property
+    def energy(self) -> Float64[np.ndarray, "*B T"]:
+        """Total energy at each frame, shape (T,) or (B, T); NaN in frames that are not valid.
+
+        It is made from the frames each time, whether or not the system conserves it:
+        ``run.system().conserved`` says that.
+
+        Raises
+        ------
+        InputError
+            If the system has no potential energy, or the run does not name its system.
+        """
+        system = self.system()
+        if not system.has_potential:
+            raise InputError(
+                f"`energy` needs a potential energy, which system {system.name!r} has not; "
+                "there is `kinetic_energy`"
+            )
+        x, v, valid = self._batch()
+        return self._taken(energies(system, x, v, self.particles, valid))
+
+    @property
+    def potential_energy(self) -> Float64[np.ndarray, "*B T"]:
+        """Potential energy at each frame, shape (T,) or (B, T); NaN as of `energy`."""
+        return np.asarray(self.energy - self.kinetic_energy)
+
+    @property
+    def kinetic_energy(self) -> Float64[np.ndarray, "*B T"]:
+        """Kinetic energy at each frame, shape (T,) or (B, T); NaN in frames that are not valid."""
+        x, v, valid = self._batch()
+        return self._taken(motions(x, v, self.particles, valid).kinetic)
+
+    @property
+    def momentum(self) -> Float64[np.ndarray, "*B T D"]:
+        """Total momentum at each frame, shape (T, D) or (B, T, D); NaN as of `energy`."""
+        x, v, valid = self._batch()
+        return self._taken(motions(x, v, self.particles, valid).momentum)
+
+    @property
+    def angular_momentum(self) -> Float64[np.ndarray, "*B T A"]:
+        """Angular momentum about the origin, shape ([B,] T, 3), or ([B,] T, 1) in the plane."""
+        x, v, valid = self._batch()
+        return self._taken(motions(x, v, self.particles, valid).angular_momentum)
+
+    def system(self) -> AbstractSystem:
+        """Build the system that the run was made with.
+
+        Returns
+        -------
+        AbstractSystem
+
+        Raises
+        ------
+        InputError
+            If the run does not say, or its system is not installed.
+        """
+        return system_from(self.info.system)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the run to a file, as `nbody_surrogate.save` does.
+
+        Parameters
+        ----------
+        path : path_like
+            By its ending H5MD (``.h5``), which `nbody_surrogate.load` reads back to the bit, or
+            ``.npz``, ``.extxyz`` or ``.vtkhdf`` for other programs.
+        overwrite : bool
+            Whether to replace a file that is there already.
+
+        Returns
+        -------
+        Path
+        """
+        # by its public name: no module of results knows what writes them
+        from nbody_surrogate import save
+
+        return save(self, path, overwrite=overwrite)  # type: ignore[arg-type]  # one of the two
+
+    def plot(self) -> Figure:
+        """Draw the paths of the first trajectory and what is conserved.
+
+        As `nbody_surrogate.plot` does.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from nbody_surrogate import plot
+
+        return plot(self)  # type: ignore[arg-type]  # a Trajectory or an Ensemble
+
+    # IPython looks for this name
+    def _repr_html_(self) -> str:
+        """Show a small picture in a notebook, of the first trajectory."""
+        from nbody_surrogate import thumbnail
+
+        return thumbnail(self)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        frames, n, dimensions = self.x.shape[-3:]
+        many = "trajectories" if len(self.x) > 1 else "trajectory"
+        batch = f"{len(self.x)} {many}, " * (self.x.ndim == 4)
+        stopped = sum(1 for why in self.info.message if why)
+        valid = f", {stopped} stopped early" if stopped else ""
+        name = self.info.system.get("system", "unknown system")
+        return (
+            f"<{type(self).__name__}: {name} by {self.info.label}, {batch}"
+            f"{frames} frames, t = {time_span_text(self.t)}, {n} particles in {dimensions} "
+            f"dimensions{valid}>"
+        )

@@ -1,0 +1,141 @@
+"""How a run came about and how it ended."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.segment import OVER_BUDGET
+from nbody_surrogate.contracts.wording import counted
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.guard_report import GuardReport
+
+__all__ = ["RunInfo"]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """How a run came about and how it ended.
+
+    Attributes
+    ----------
+    system : dict
+        Name and parameters of the system.
+    method : dict
+        Name and options of the integrator; for a surrogate also its weights' hash.
+    versions : dict
+        Of the libraries that matter for the numbers.
+    wall_time : float
+        Seconds spent stepping, loading and compilation excluded as far as they came before; NaN
+        where nobody knows, as of another program's file.
+    counters : dict
+        Such as ``nfev``.
+    status : tuple of int
+        One for each trajectory: 0 for success, -1 where it stopped, and -2 where it reached its
+        end but lost more than its guard's budget.
+    message : tuple of str
+        One for each trajectory.
+    good : tuple of int
+        Valid frames of each trajectory, the start included.
+    seed : int or None
+        Of the sampler, where there was one.
+    guard : GuardReport or None
+        What the guard of a guarded run found and did.
+    threads : int
+        Of the CPU, that the method computed on; 0 where nobody knows.
+    identifier : str
+        Drawn at random for a run that goes into a file: by it a restart file knows its output.
+        Empty where there is none.
+    """
+
+    # descriptions, no objects: they go into files, which are read where a plugin is missing too
+    system: dict[str, Any]
+    method: dict[str, Any]
+    versions: dict[str, str] = field(default_factory=dict)
+    wall_time: float = 0.0
+    counters: dict[str, int] = field(default_factory=dict)
+    status: tuple[int, ...] = ()
+    message: tuple[str, ...] = ()
+    good: tuple[int, ...] = ()
+    seed: int | None = None
+    guard: GuardReport | None = None
+    threads: int = 0
+    identifier: str = ""
+
+    __repr__ = brief
+
+    @property
+    def success(self) -> bool:
+        """Whether every trajectory reached its last frame, within its guard's budget."""
+        return all(code == 0 for code in self.status)
+
+    @property
+    def label(self) -> str:
+        """The method's name with its tolerance, step or sub-steps, and its guard."""
+        # tables must tell it from a run of the method alone
+        return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
+
+    def failures(self, name: str) -> list[str]:
+        """Say, a line each, which trajectories of the run called `name` failed, and why."""
+        return [
+            f"{name}, trajectory {b} {self._failed(b)}: {why}"
+            for b, why in enumerate(self.message)
+            if why
+        ]
+
+    def _failed(self, b: int) -> str:
+        over_budget = self.status[b : b + 1] == (OVER_BUDGET,)
+        return "did not keep its budget" if over_budget else "stopped"
+
+    def of(self, b: int) -> RunInfo:
+        """Return what concerns trajectory `b`, as the only one."""
+        return self.taking(np.array([b]))
+
+    def taking(self, chosen: Int64[np.ndarray, " S"]) -> RunInfo:
+        """Return what concerns some trajectories, shape (S,); times and counters are of all."""
+        guard = None if self.guard is None else self.guard.taking(chosen)
+        # nothing is noted of trajectories before a run has ended
+        return replace(
+            self,
+            status=tuple(self.status[b] for b in chosen if b < len(self.status)),
+            message=tuple(self.message[b] for b in chosen if b < len(self.message)),
+            good=tuple(self.good[b] for b in chosen if b < len(self.good)),
+            guard=guard,
+        )
+
+    def at(self, frames: range, total: int) -> RunInfo:
+        """Return what concerns some frames of the `total` ones; counters are of all.
+
+        The wall time of frames that span less than the run is known to nobody, NaN.
+
+        Raises
+        ------
+        InputError
+            If none of them is valid, of a trajectory that stopped before.
+        """
+        good = tuple(int(np.searchsorted(frames, count)) for count in self.good)
+        if good and min(good) == 0:
+            b = good.index(0)
+            raise InputError(
+                f"`index` must take a valid frame of each trajectory: trajectory {b} has "
+                f"{self.good[b]}, the first taken is {frames[0]}"
+            )
+        whole = frames[0] == 0 and frames[-1] == total - 1
+        return replace(self, good=good, wall_time=self.wall_time if whole else math.nan)
+
+    @property
+    def _method(self) -> str:
+        name = str(self.method["integrator"])
+        if "rtol" in self.method:
+            return f"{name} (rtol {self.method['rtol']:g})"
+        # a step takes the place of the sub-steps, which have a default
+        if self.method.get("step") is not None:
+            return f"{name} (step {self.method['step']:g})"
+        if self.method.get("substeps") is not None:
+            return f"{name} ({counted(self.method['substeps'], 'sub-step')})"
+        return name

@@ -1,0 +1,70 @@
+"""A run is read back as it was saved, whatever became of it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nbody_surrogate import NBodyWarning, load, make_system, save, simulate
+from nbody_surrogate.errors import FileFormatError, InputError
+from refusals import refused
+
+
+@pytest.fixture(scope="module")
+def run():
+    system = make_system("charged")
+    made = simulate(system, *system.sample(0, 3, 2), 6, "leapfrog", verify=True)
+    x = made.x.copy()
+    x[1, 4:] = x[1, 3]
+    info = replace(made.info, status=(0, -1), message=("", "it met another"), good=(7, 4))
+    return replace(made, x=x, info=info)
+
+
+@pytest.mark.parametrize("part", [lambda run: run, lambda run: run[1], lambda run: run[:, 1::2]])
+def test_all_of_it_comes_back_to_the_bit(run, part, tmp_path):
+    some = part(run)
+    path = some.save(tmp_path / "a.h5")
+    assert path == tmp_path / "a.h5"
+    back = load(path)
+    whole = back if some.x.ndim == 4 else back[0]
+    for name in ("t", "x", "v", "label_error"):
+        np.testing.assert_array_equal(getattr(whole, name), getattr(some, name))
+    assert (whole.info.good, whole.info.message) == (some.info.good, some.info.message)
+    np.testing.assert_array_equal(whole.particles.masses, some.particles.masses)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_copy_is_no_output_of_a_restart_file(run, tmp_path):
+    named = replace(run, info=replace(run.info, identifier="abc"))
+    assert load(named.save(tmp_path / "a.h5")).info.identifier == ""
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".extxyz", ".vtkhdf"])
+def test_other_programs_get_the_valid_frames_of_one(run, suffix, tmp_path):
+    with pytest.warns(NBodyWarning, match="4 of 7 frames"):
+        path = save(run[1], tmp_path / f"a{suffix}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.testing.assert_allclose(load(path).x[0], run.x[1, :4], rtol=1e-15)
+
+
+def test_misuse_is_one_line_and_leaves_nothing(run, tmp_path):
+    path = run.save(tmp_path / "a.h5")
+    before = path.read_bytes()
+    with refused(InputError, "a.h5", "overwrite=True"):
+        run.save(path)
+    assert path.read_bytes() == before
+    run[:1].save(path, overwrite=True)
+    assert len(load(path)) == 1
+    with refused(InputError, "2 trajectories", "run[0]"):
+        run.save(tmp_path / "b.npz")
+    with refused(InputError, ".extxyz"):
+        run.save(tmp_path / "b.txt")
+    with refused(InputError, "Dataset(folder)"):
+        load(tmp_path)
+    with refused(FileFormatError, "c.h5"):
+        load(tmp_path / "c.h5")
+    assert list(tmp_path.iterdir()) == [path]
