@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.contracts.arguments import real_array
+from nbody_surrogate.contracts.arrays import real_array
 from nbody_surrogate.errors import InputError
 
 __all__ = ["Box"]

@@ -14,7 +14,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nbody_surrogate.contracts.arguments import demand_kind, real_array
+from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.arrays import real_array
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError

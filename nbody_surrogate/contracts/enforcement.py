@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from nbody_surrogate.contracts.arguments import demand_kind, real_array
+from nbody_surrogate.contracts.arguments import demand_kind
+from nbody_surrogate.contracts.arrays import real_array
 from nbody_surrogate.contracts.capabilities import refuse_unmet_needs
 from nbody_surrogate.contracts.hidden_variables import demand_hidden, refuse_wrong_hidden
 from nbody_surrogate.contracts.origin import Origin

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 from jaxtyping import Float64
 
-from nbody_surrogate.contracts.arguments import demand_vectors
+from nbody_surrogate.contracts.arrays import demand_vectors
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
 from nbody_surrogate.contracts.configurations import demand_fit

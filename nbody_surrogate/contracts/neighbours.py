@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from nbody_surrogate.contracts.arguments import demand_vectors, real_array
+from nbody_surrogate.contracts.arrays import demand_vectors, real_array
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.errors import InputError

@@ -205,4 +205,5 @@ def test_words_are_where_the_scene_says_they_are() -> None:
         across, up = (1 - x if right else x)[here], (1 - y if top else y)[here]
         assert across.max() <= corner.width + 0.02
         assert up.max() <= corner.height + 0.02
-        assert across.max() > corner.width - 0.1  # and no wider than they are
+        kept = right and top  # where room is kept for a note under the clock
+        assert kept or across.max() > corner.width - 0.1  # and no wider than they are
