@@ -86,8 +86,16 @@ def _fill(file: Path, run: Ensemble) -> None:
     dt = float(run.t[1] - run.t[0]) if len(run.t) > 1 else 0.0
     start = (run.particles, run.x.shape[3], len(run.t), float(run.t[0]), dt)
     verified = run.label_error is not None
-    with H5MDWriter(file, *start, info=info, label_error=verified, box=box_of(run)) as writer:
-        writer.write(run.x, run.v, run.label_error, run.valid)
+    writer = H5MDWriter(
+        file,
+        *start,
+        info=info,
+        label_error=verified,
+        box=box_of(run),
+        observables={name: y.shape[2:] for name, y in run.observables.items()},
+    )
+    with writer:
+        writer.write(run.x, run.v, run.label_error, run.valid, run.observables)
         writer.finish(info)
     with h5py.File(file, "r+", libver="earliest", locking=False) as root:
         for b in range(len(run)):  # to the bit, whatever they are made of
