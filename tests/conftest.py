@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +39,11 @@ PLACE = ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(SOURCES).hexdigest()[:1
 os.environ["NUMBA_CACHE_DIR"] = str(PLACE)
 
 annotations.execute()
+
+# A shell tells what it runs in the background not to hear Ctrl-C; the tests of it are meant all the
+# same, as are the processes that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "nbody",

@@ -91,6 +91,7 @@ DEFAULT = {"x": x, "v": v, "particles": particles}
 
 DUTY = "a duty of a system that has such: called through `acceleration`"
 HANDED = "what a method hands to the core, which looks at it there"
+PICTURES = "for pictures: shapes by tests/contracts/test_scenery.py, starts are a run's own"
 TORCH = "torch code inside a compiled step: torch words what does not fit"
 ELSEWHERE = {
     "fits": "answers whether arrays fit",
@@ -101,6 +102,9 @@ ELSEWHERE = {
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
     "Configurations": HANDED,
     "Draw": HANDED,
+    **dict.fromkeys(["AbstractSystem.scenery", "SystemScenery.scenery"], PICTURES),
+    **dict.fromkeys(["Arrow", "Bonds", "Curve", "Ellipsoid", "Rods"], PICTURES),
+    "Reporter.measure": "called by the core, with frames of a run",
     "EdgeWeights": HANDED,
     "Frames": HANDED,
     "Invariants": HANDED,

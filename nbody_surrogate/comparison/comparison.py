@@ -24,7 +24,7 @@ from nbody_surrogate.contracts.arguments import demand_kind, demand_path
 from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.time_text import time_span_text
-from nbody_surrogate.contracts.wording import counted, speed_text
+from nbody_surrogate.contracts.wording import counted, range_text, speed_text
 from nbody_surrogate.formats.opening import read_runs
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
@@ -228,10 +228,10 @@ class Comparison(Suggesting):
         return plot(self)
 
     def __repr__(self) -> str:
-        several = "trajectories" if self.trajectories > 1 else "trajectory"
+        span = range_text(self.duration, self.duration, "time unit")
         return (
-            f"<Comparison: {self.candidate} against {self.reference}, {self.trajectories} "
-            f"{several}, {self.duration:g} time units; print it>"
+            f"<Comparison: {self.candidate} against {self.reference}, "
+            f"{counted(self.trajectories, 'trajectory')}, {span}; print it>"
         )
 
     def __str__(self) -> str:

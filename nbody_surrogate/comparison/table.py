@@ -10,7 +10,7 @@ import numpy as np
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.contracts.wording import counted, duration_text, figure_text
+from nbody_surrogate.contracts.wording import counted, duration_text, figure_text, range_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.label_error import label_errors
@@ -117,7 +117,7 @@ def comparison_table(
     sample = "" if first.trajectories == 1 else ", medians (95 % intervals)"
     runs = counted(first.trajectories, "trajectory")
     return TextTable(
-        f"Against {first.reference}: {runs} of {number_text(first.duration)} time units{sample}",
+        f"Against {first.reference}: {runs} of {_units(first.duration)}{sample}",
         ("", *(each.candidate for each in found)),
         tuple(comparison_rows(found)),
         (*_floor_notes(first, no_floor), *_interpolation_notes(found), *_verdicts(found)),
@@ -149,7 +149,7 @@ def _headline(run: Ensemble, start: str | None) -> str:
             counted(run.particles.n, "particle"),
             *([] if len(run) == 1 else [f"{counted(len(run), 'trajectory')} (medians)"]),
             *([] if start is None else [start]),
-            f"{number_text(float(run.t[-1] - run.t[0]))} time units",
+            _units(float(run.t[-1] - run.t[0])),
             f"frames 0..{len(run.t) - 1}",
         ]
     )
@@ -338,3 +338,7 @@ def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
             "positions there; distributions say more in longer runs."
         )
     return said
+
+
+def _units(duration: float) -> str:
+    return range_text(duration, duration, "time unit")

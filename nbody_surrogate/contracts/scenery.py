@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import described, plugin_errors, violation
@@ -20,7 +21,7 @@ __all__ = ["Arrow", "Bonds", "Curve", "Ellipsoid", "Rods", "Shape", "SystemScene
 MOST_WORDS = 40  # letters that a legend has room for
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bonds:
     """Straight lines between particles, wherever these are.
 
@@ -43,6 +44,8 @@ class Bonds:
     words: str = ""
     strengths: Float64[np.ndarray, " K"] | None = None
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
         _demand_words(self.words)
         pairs = _numbers("pairs", self.pairs)
@@ -59,7 +62,7 @@ class Bonds:
             object.__setattr__(self, "strengths", strengths)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rods:
     """Straight lines from points that are fixed to particles, wherever these are.
 
@@ -82,6 +85,8 @@ class Rods:
     points: Float64[np.ndarray, "K 3"]
     words: str = ""
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
         _demand_words(self.words)
         particles, points = _numbers("particles", self.particles), _places("points", self.points)
@@ -94,7 +99,7 @@ class Rods:
         object.__setattr__(self, "points", points)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Curve:
     """A line through fixed points.
 
@@ -114,6 +119,8 @@ class Curve:
     points: Float64[np.ndarray, "P 3"]
     words: str = ""
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
         _demand_words(self.words)
         points = _places("points", self.points)
@@ -124,7 +131,7 @@ class Curve:
         object.__setattr__(self, "points", points)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ellipsoid:
     """A surface about a fixed centre, its axes along x, y and z, drawn as three rings.
 
@@ -147,6 +154,8 @@ class Ellipsoid:
     semi_axes: Float64[np.ndarray, "3"]
     words: str = ""
 
+    __repr__ = brief
+
     def __post_init__(self) -> None:
         _demand_words(self.words)
         for name in ("centre", "semi_axes"):
@@ -158,7 +167,7 @@ class Ellipsoid:
             raise InputError(f"`semi_axes` must be >= 0, got {self.semi_axes.min():g}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Arrow:
     """A fixed direction, such as that of a field.
 
@@ -179,6 +188,8 @@ class Arrow:
     start: Float64[np.ndarray, "3"]
     end: Float64[np.ndarray, "3"]
     words: str = ""
+
+    __repr__ = brief
 
     def __post_init__(self) -> None:
         _demand_words(self.words)

@@ -23,6 +23,7 @@ from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.scenery import SystemScenery
+from nbody_surrogate.contracts.signals import SignalWatch
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, motion_of, stacked
 from nbody_surrogate.contracts.violations import (
@@ -355,7 +356,9 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         generators = (_generator(rng, first + b) for b in range(trajectories))
         # a seed stands for trajectories 0, 1, ...; others could not be drawn again by it alone
         seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
-        return stacked([self._draw(each, n, dimensions) for each in generators], seed)
+        with SignalWatch():  # of all draws: to watch each of thousands anew takes longer than it
+            draws = [self._draw(each, n, dimensions) for each in generators]
+        return stacked(draws, seed)
 
     def _demand_memory(self, n: int, trajectories: int, dimensions: int) -> None:
         """Raise `InputError` where starts do not fit into memory; nobody waits to be told so."""

@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
@@ -251,7 +252,13 @@ def _table(rows: list[dict[str, Any]]) -> TextTable:
     if "roll_outs" not in first:
         return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))
     there = list(first["roll_outs"])
-    heads = ("", "one step, mean", "median", *(f"{k} frames" for k in there), "ms per frame")
+    heads = (
+        "",
+        "one step, mean",
+        "median",
+        *(counted(int(k), "frame") for k in there),
+        "ms per frame",
+    )
     return TextTable(title, heads, tuple(_cells(row, there) for row in rows))
 
 

@@ -15,6 +15,7 @@ from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import time_span_text
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.conserved import energies, motions
@@ -177,13 +178,12 @@ class AbstractRun(Suggesting, ABC):
 
     def __repr__(self) -> str:
         frames, n, dimensions = self.x.shape[-3:]
-        many = "trajectories" if len(self.x) > 1 else "trajectory"
-        batch = f"{len(self.x)} {many}, " * (self.x.ndim == 4)
+        batch = f"{counted(len(self.x), 'trajectory')}, " * (self.x.ndim == 4)
         stopped = sum(1 for why in self.info.message if why)
         valid = f", {stopped} stopped early" if stopped else ""
         name = self.info.system.get("system", "unknown system")
         return (
             f"<{type(self).__name__}: {name} by {self.info.label}, {batch}"
-            f"{frames} frames, t = {time_span_text(self.t)}, {n} particles in {dimensions} "
-            f"dimensions{valid}>"
+            f"{counted(frames, 'frame')}, t = {time_span_text(self.t)}, "
+            f"{counted(n, 'particle')} in {dimensions} dimensions{valid}>"
         )

@@ -64,6 +64,9 @@ class Reporter(Observer):
             raise InputError(f"`quantity` of reporter {name!r} must be callable, got {quantity!r}")
         self.quantity = quantity
 
+    def __repr__(self) -> str:
+        return f"Reporter({self.name!r})"
+
     def measure(
         self,
         t: Float64[np.ndarray, " F"],

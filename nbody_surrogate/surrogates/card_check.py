@@ -52,7 +52,7 @@ def check_trained_on(
             f"got {system!r}; use that system, or --weights trained on this one"
         )
     others = [_others(entry, given, whole) for entry in named]
-    if not all(others):  # one of them fits, or there is none
+    if not (others and all(others)):  # there is none, or one of them fits
         return
     key, value = next(iter(others[0].items()))
     raise InputError(

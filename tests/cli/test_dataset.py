@@ -114,7 +114,7 @@ def test_info_and_its_json(made):
 
 def test_verify_says_how_many(made):
     printed = good("dataset", "verify", made, "--sample", 3)
-    assert "1 of 1 shards have the recorded SHA-256" in printed
+    assert "1 of 1 shard has the recorded SHA-256" in printed
     assert "3 of 3 trajectories made again with the same bits" in printed
 
 

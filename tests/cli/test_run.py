@@ -18,6 +18,8 @@ from nbody_surrogate.formats.h5md import read_h5md
 from nbody_surrogate.registry.registry import make_system
 
 KEYS = {
+    "schema",
+    "threads",
     "system",
     "particles",
     "trajectories",
@@ -35,6 +37,7 @@ KEYS = {
     "files",
 }
 COMPARISON_KEYS = {
+    "whole_runs",
     "reference",
     "candidate",
     "trajectories",
@@ -220,9 +223,9 @@ def test_verify_shows_the_label_error_of_the_ground_truth(methods, verified, oth
     label_error = read_h5md(verified).label_error
     assert label_error.shape == (3, 11)
     assert other is None or read_h5md(other).label_error is None
-    (end,) = (len(line) for line in printed if line.startswith(" wall time"))
+    (end,) = (len(line) for line in printed if line.startswith("wall time"))
     for horizon, frame in (("0.5", 5), ("1", 10)):
-        label = f" label error at t = {horizon} "
+        label = f"label error at t = {horizon} "
         (row,) = (line for line in printed if line.startswith(label))
         assert row.removeprefix(label).split() == [f"{np.median(label_error[:, frame]):.2e}"]
         assert len(row) == end  # in the last column

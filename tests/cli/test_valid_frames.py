@@ -91,7 +91,7 @@ def test_a_guard_that_cannot_keep_its_budget_fails():
     assert "trajectory 0 did not keep its budget: it lost 1.9 of the scale of its energy" in line
     assert "the reference, rk45 (rtol 0.1), lost up to 1.9 by itself" in line
     # all frames are there, and the table is one of the whole run
-    assert "> 5 (whole run)" in printed
+    assert "> 5, whole run" in printed
 
 
 def test_what_a_system_does_not_conserve_is_said_or_refused():

@@ -69,6 +69,9 @@ def objects(tmp_path_factory):
             nb.Dataset(folder).read(0, 2),
             Scorecard("set", rows),
         ),
+        *(contracts.Arrow(x[0, 0], x[0, 1]), contracts.Bonds([[0, 1]]), contracts.Curve(x[0])),
+        *(contracts.Ellipsoid(x[0, 0], [1, 1, 1]), contracts.Rods([0], x[0, :1])),
+        nb.Reporter("fastest", lambda t, x, v, particles: abs(v).max((2, 3))),
         *(TrainedModel(folder, recipe), recipe, nb.make_system("trap").force_laws().field),
     ]
 

@@ -72,7 +72,7 @@ def test_a_training_goes_on_and_stands_for_its_folder(tmp_path, one_thread):
     assert done.card.systems[0].system == "charged"
     assert {"train", "validation", "diagnosis"} <= done.summary.keys()
     train(recipe, folder, workers=1, report=told.append)
-    assert any("finished at step 2 before" in line for line in told)
+    assert any("finished at step 2; nothing to do" in line for line in told)
     data = Dataset(next(path.parent for path in folder.rglob("manifest.json")))
     rows = evaluate(done, dataset=data, split="validation", horizons=[2], classical=False).rows
     assert rows[0]["method"] == str(folder)

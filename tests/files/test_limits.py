@@ -20,7 +20,7 @@ ROOT = Path(nbody_surrogate.__file__).parent
 PAIRS = {
     "CHECKPOINT": ("training/checkpoint.py", "training/checkpoint.py"),
     "CONFIG": ("surrogates/weights.py", "surrogates/weights.py"),
-    "EVALUATION": ("cli/evaluate.py", "surrogates/trained_models.py"),
+    "EVALUATION": ("cli/evaluate.py", "surrogates/places.py"),
     "FRAMES": ("formats/h5md/run_path.py", "formats/h5md/layout.py"),
     "JSON": ("files/json_file.py", "files/json_file.py"),
     "MANIFEST": ("datasets/manifest.py", "datasets/manifest.py"),

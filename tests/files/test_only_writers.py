@@ -27,7 +27,6 @@ ALLOWED = {
     ("nbody_surrogate/viz/figures/canvas.py", "savefig"): "into memory",
     ("nbody_surrogate/viz/scene/writer.py", "save"): "to the part that atomic_path has made",
     ("nbody_surrogate/viz/scene/writer.py", "get_writer"): "to the part that atomic_path has made",
-    ("nbody_surrogate/viz/scene/scene.py", "screenshot"): "into memory",
     ("nbody_surrogate/cli/terminal.py", "os.open"): "the device that keeps nothing",
     ("nbody_surrogate/training/checkpoint.py", "save"): "into memory, as safetensors' save does",
     ("nbody_surrogate/testing/integrators.py", "save"): "into memory",

@@ -119,7 +119,7 @@ def test_events_of_other_trajectories_are_refused(tmp_path):
 def test_the_file_has_a_format_that_releases_before_refuse(tmp_path):
     """They would read that nothing was found."""
     with h5py.File(written(tmp_path / "run.h5")) as file:
-        assert file["parameters/nbody_surrogate/format"][()] == 2
+        assert file["parameters/nbody_surrogate/format"][()] > 1
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,7 @@ def test_files_are_compared_and_reported_without_it():
     good("report", "rk45.h5", "-o", "report.html")
     page = charts(Path("report.html").read_text())
     no_energy(page)
-    assert "Momentum error" in page
+    assert "Not conserved by dragged, so not drawn: momentum, angular momentum." in page
 
 
 @pytest.mark.parametrize("policy", ["warn", "stop", "fallback"])

@@ -229,10 +229,10 @@ def test_a_card_comes_with_a_model_in_memory_and_without_a_folder(given):
 @pytest.mark.parametrize(
     ("card", "words"),
     [
-        ({"particles": (5, 8)}, ["particles from 5 to 8", "4"]),
-        ({"particles": (1, 3)}, ["particles from 1 to 3", "4"]),
-        ({"masses": (2.0, 3.0)}, ["masses from 2 to 3", "1"]),
-        ({"charges": (0.0, 0.5)}, ["charges| from 0 to 0.5", "1"]),
+        ({"particles": (5, 8)}, ["5 to 8 particles", "4"]),
+        ({"particles": (1, 3)}, ["1 to 3 particles", "4"]),
+        ({"masses": (2.0, 3.0)}, ["masses of 2 to 3", "1"]),
+        ({"charges": (0.0, 0.5)}, ["charges| of 0 to 0.5", "1"]),
     ],
 )
 def test_particles_outside_the_range_of_the_card_give_a_warning(system, start, card, words):
@@ -260,7 +260,7 @@ def test_times_outside_the_range_of_the_card_give_a_warning(system, start, t0, l
 @pytest.mark.parametrize(
     ("name", "n", "t0", "words"),
     [
-        ("charged", 4, 0.0, "particles from 5 to 30, got 4"),
+        ("charged", 4, 0.0, "5 to 30 particles, got 4"),
         ("charged", 5, 9.0, "times from 0 to 9.6"),
         ("trap", 5, 23.5, "times from 0 to 24"),
     ],

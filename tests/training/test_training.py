@@ -117,7 +117,7 @@ def test_sources_are_made_in_the_run_folder_and_need_no_validation(toy, tiny, tm
     data = [{"spec": bare, "batch": 4}, {"spec": spec(3), "batch": 4, "live": True}]
     recipe = tiny(**toy, data=data)
     Trainer(recipe, tmp_path, 1, said.append).run()
-    assert said == ["making 6 of charged, 2 particles"]
+    assert said == ["making 6 trajectories of charged, 2 particles"]
     made = Dataset(tmp_path / "data-0")
     card = load_weights(tmp_path / "weights", "toy", Toy)[1]
     assert card.training_data_hash == f"{made.manifest.digest} {spec_hash(DatasetSpec(**spec(3)))}"

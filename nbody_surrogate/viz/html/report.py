@@ -19,6 +19,7 @@ from nbody_surrogate.comparison.table import comparison_rows, drift_rows
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import counted, range_text
 from nbody_surrogate.errors import InputError, NBodyWarning
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import own_drift_curves
@@ -137,9 +138,11 @@ def _page(
 
 def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:
     """Say in plain words how the run went."""
-    n, span = candidate.particles.n, number_text(float(candidate.t[-1] - candidate.t[0]))
+    duration = float(candidate.t[-1] - candidate.t[0])
+    span = range_text(duration, duration, "time unit")
     runs = "" if len(candidate) == 1 else f"{len(candidate)} runs of "
-    said = [f"{candidate.info.label} moved {runs}{n} particles through {span} time units."]
+    moved = f"{runs}{counted(candidate.particles.n, 'particle')}"
+    said = [f"{candidate.info.label} moved {moved} through {span}."]
     said += _failed(candidate, comparison)
     if comparison is None:
         return " ".join([*said, "It was not held against a reference."])

@@ -85,7 +85,8 @@ def _conserved(
         _over_time(INVARIANTS[name][0], t, roles, names, INVARIANTS[name][1])
         for name, roles in bands.items()
     ]
-    others = [name.replace("_", " ") for name in Drift._fields if name not in bands]
+    # of an energy that is not defined there is nothing to say
+    others = [name.replace("_", " ") for name in defined_drifts(system) if name not in bands]
     said = f"Not conserved by {system.name}, so not drawn: {', '.join(others)}." if others else ""
     return _group("What should be conserved", charts, said)
 

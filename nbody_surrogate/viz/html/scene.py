@@ -57,11 +57,13 @@ def write_scene_page(
 
 
 def is_same_run(candidate: Trajectory | Ensemble, reference: Trajectory | Ensemble) -> bool:
-    """Whether two runs agree to the last bit, as a solver does with itself."""
-    return all(
-        np.array_equal(mine, its, equal_nan=True)
-        for mine, its in ((candidate.x, reference.x), (candidate.v, reference.v))
+    """Whether two runs agree to the last bit, as a solver does with itself, and in what is valid."""
+    pairs = (
+        (candidate.x, reference.x),
+        (candidate.v, reference.v),
+        (candidate.valid_frames, reference.valid_frames),
     )
+    return all(np.array_equal(mine, its, equal_nan=True) for mine, its in pairs)
 
 
 def _other(candidate: Trajectory, reference: Trajectory | None) -> Trajectory | None:
