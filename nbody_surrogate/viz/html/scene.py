@@ -57,7 +57,7 @@ def write_scene_page(
 
 
 def is_same_run(candidate: Trajectory | Ensemble, reference: Trajectory | Ensemble) -> bool:
-    """Whether two runs agree to the last bit, as a solver does with itself, and in what is valid."""
+    """Whether two runs agree to the last bit, and in what is valid, as a solver with itself."""
     pairs = (
         (candidate.x, reference.x),
         (candidate.v, reference.v),
