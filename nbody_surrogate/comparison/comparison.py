@@ -82,7 +82,8 @@ class Comparison(Suggesting):
     whole_runs : int
         How many trajectories are valid to the end of the run.
     lyapunov_time : float or None
-        In which small errors grow e-fold; None where it was not asked for.
+        In which small errors grow e-fold; infinity where their growth is not exponential, None
+        where it was not asked for.
     window : LateWindow
         Of the distributions.
     distributions : tuple of Distribution
@@ -211,7 +212,7 @@ class Comparison(Suggesting):
 
     def _lyapunov_times(self) -> dict[str, float | None]:
         unit = self.lyapunov_time
-        if unit is None:
+        if unit is None or not math.isfinite(unit):
             return {"lyapunov_time": None, "valid_in_lyapunov_times": None}
         valid = finite_or_none(self.valid_time / unit)
         return {"lyapunov_time": finite_or_none(unit), "valid_in_lyapunov_times": valid}

@@ -33,6 +33,8 @@ those of the same cloud, and large enough that its positions part from the refer
 they do after ln(1 / FAR) = 7 Lyapunov times."""
 
 GROWN = 0.1  # of the spread, beyond which growth is no longer that of small errors
+FIT_FRAMES = 6  # fewer are fitted by whatever has three parameters
+LEAST = 1e-12  # of a squared distance, where a fitted parabola is negative
 SEED = 0  # the same twins of the same run, so that a floor does not change between two calls
 
 
@@ -47,7 +49,8 @@ class Twins:
     far : Ensemble
         Off by `FAR`.
     rate : float
-        Growth of small errors per time unit, see `growth_rate`; the median over trajectories.
+        Growth of small errors per time unit, see `growth_rate`; the median over trajectories. Zero
+        where they do not grow exponentially, see `grows_exponentially`.
     """
 
     near: Ensemble
@@ -84,7 +87,8 @@ def twins_of(reference: Trajectory | Ensemble) -> Twins:
     reference = as_ensemble(reference, "reference")
     near = _twin(reference, NEAR)
     far = _twin(reference, FAR)
-    return Twins(near, far, known_median(growth_rate(reference, near)))
+    rate = known_median(growth_rate(reference, near))
+    return Twins(near, far, rate if grows_exponentially(reference, near) else 0.0)
 
 
 def growth_rate(reference: Ensemble, twin: Ensemble) -> Float64[np.ndarray, " B"]:
@@ -96,15 +100,51 @@ def growth_rate(reference: Ensemble, twin: Ensemble) -> Float64[np.ndarray, " B"
     and long times (Benettin et al., Meccanica 15 (1980) 9).
     """
     distance = _distance(reference, twin)
-    large = distance > GROWN * spread(reference.x[:, :1])[:, None]
-    ends = np.minimum(reference.valid_frames, twin.valid_frames) - 1
-    last = np.minimum(np.where(large.any(1), large.argmax(1), ends), ends)
-    # a twin that is far at once has grown over the first frame
-    last = np.where(ends > 0, np.maximum(last, 1), 0)
+    last = _last_small(reference, twin, distance)
     each = np.arange(len(distance))
     with np.errstate(divide="ignore", invalid="ignore"):  # twins that meet, or one that stopped
         grown = np.log(distance[each, last] / distance[each, 0])
         return np.asarray(grown / (reference.t[last] - reference.t[0]))
+
+
+def grows_exponentially(reference: Ensemble, twin: Ensemble) -> bool:
+    """Whether the distance of a twin grows exponentially, rather than little or as in free flight.
+
+    It must grow e-fold, in the median over trajectories, and its logarithm must be nearer to a line
+    than to that of free flight, whose squared distance is a parabola of the time: the sum of the
+    squares that two fits leave decides, over all trajectories.
+    """
+    distance = _distance(reference, twin)
+    lasts = _last_small(reference, twin, distance)
+    pairs = zip(distance, lasts, strict=True)
+    followed = [each[: last + 1] for each, last in pairs if last and (each[: last + 1] > 0).all()]
+    if not followed:
+        return False
+    if np.median([np.log(each[-1] / each[0]) for each in followed]) < 1:
+        return False
+    fits = [_fits(reference.t[: len(each)], each) for each in followed if len(each) >= FIT_FRAMES]
+    line, parabola = np.sum(fits, axis=0) if fits else (0.0, np.inf)  # e-fold at once is fast
+    return bool(line < parabola)
+
+
+def _fits(t: np.ndarray, distance: np.ndarray) -> tuple[float, float]:
+    """Return the squares that an exponential and free flight leave of a distance's logarithm."""
+    s = (t - t[0]) / (t[-1] - t[0])
+    logarithm, square = np.log(distance), distance**2
+    line = logarithm - np.polyval(np.polyfit(s, logarithm, 1), s)
+    # relative, so that small distances count
+    parabola = np.polyval(np.polyfit(s, square, 2, w=1 / square), s) / square
+    free = np.log(np.maximum(parabola, LEAST)) / 2
+    return float((line**2).sum()), float((free**2).sum())
+
+
+def _last_small(reference: Ensemble, twin: Ensemble, distance: np.ndarray) -> np.ndarray:
+    """Return the frames (B,) up to which distances grow as small ones do; 0 where there is none."""
+    large = distance > GROWN * spread(reference.x[:, :1])[:, None]
+    ends = np.minimum(reference.valid_frames, twin.valid_frames) - 1
+    last = np.minimum(np.where(large.any(1), large.argmax(1), ends), ends)
+    # a twin that is far at once has grown over the first frame
+    return np.where(ends > 0, np.maximum(last, 1), 0)
 
 
 def _distance(one: Ensemble, other: Ensemble) -> Float64[np.ndarray, "B T"]:

@@ -329,7 +329,9 @@ def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
     if first.lyapunov_time is None:
         return [f"{window}; there is no noise floor: {no_floor or 'there are no twins'}."]
     lyapunov = number_text(first.lyapunov_time, 2)
-    said = [f"{window}; ! marks what is farther from the reference than its noise floor."]
+    said = [f"{window}; ! : the 95 % interval of the distance lies above that of the noise floor."]
+    if math.isinf(first.lyapunov_time):
+        return [*said, "Small errors do not grow exponentially in this run: no Lyapunov time."]
     if first.window.chaotic:
         said.append(f"The Lyapunov time is {lyapunov}.")
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Generic, NamedTuple
@@ -26,6 +26,7 @@ __all__ = [
     "ParticleTensors",
     "SurrogateConfig",
     "checked_increments",
+    "device_of",
     "excess_symmetries",
     "increments",
     "tensors_described",
@@ -169,8 +170,9 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
 
     @property
     def dtype(self) -> torch.dtype:
-        """The dtype of the weights, and of the increments."""
-        return next(self.parameters()).dtype
+        """The dtype of the weights, and of the increments; of a model without any, torch's."""
+        held = next((each for each in _tensors(self) if each.is_floating_point()), None)
+        return torch.get_default_dtype() if held is None else held.dtype
 
     @abstractmethod
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
@@ -249,6 +251,17 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
             dv[:, -1],
             AbstractSurrogate.start_cache(self, window_x, window_v, particles),
         )
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where a model's parameters are, or its buffers; the CPU of one that has neither."""
+    held = next(_tensors(model), None)
+    return torch.device("cpu") if held is None else held.device
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
 
 
 def increments(

@@ -22,7 +22,7 @@ import torch
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import State
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, device_of
 from nbody_surrogate.contracts.wording import figure_text
 from nbody_surrogate.datasets.velocity_lag import velocities_in_step
 from nbody_surrogate.evaluation.one_shot_task import OneShotTask, clean_subset
@@ -101,7 +101,7 @@ def score_model(label: str, model: AbstractSurrogate, task: OneShotTask) -> OneS
 @torch.inference_mode()
 def _answers(model: AbstractSurrogate, task: OneShotTask) -> tuple[np.ndarray, np.ndarray]:
     """Increments to the target, (B, N, D)."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     _, frames, n, _ = task.x.shape
     size = max(PAIRS // (frames * n * n), 1)
     answers_x, answers_v = [], []

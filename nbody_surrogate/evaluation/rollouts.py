@@ -18,7 +18,12 @@ from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, increments
+from nbody_surrogate.contracts.surrogate import (
+    AbstractSurrogate,
+    ParticleTensors,
+    device_of,
+    increments,
+)
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -69,7 +74,7 @@ def one_step_of_model(
     model: AbstractSurrogate, truth: Truth, first: int = FIRST
 ) -> tuple[np.ndarray, np.ndarray]:
     """x-MSE and v-MSE of the next frame by a model, from windows of true frames, both (B, F)."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     _, frames, n, _ = truth.x.shape
     at_once = max(CHUNK // (frames * max(n * (n - 1) // 2, 1)), 1)
     position, velocity = [], []

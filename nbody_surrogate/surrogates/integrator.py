@@ -113,7 +113,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self._held = HeldStreaming(self.model, name)
         self.origin, self.stepper = self._held.origin, self._held.method
         self._fit = Applicability(self.model, card, name)
-        self._width = max(max(weights.shape, default=1) for weights in self.model.parameters())
+        self._width = max(
+            (max(weights.shape, default=1) for weights in self.model.parameters()), default=1
+        )
         self._step: StepCache = self.model.step_cache
         if self.options.compile:
             self._step = compiled_step(self.model.step_cache, name, self.device)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, device_of
 from nbody_surrogate.evaluation.rollouts import FIRST, Truth, one_step_of_model
 from nbody_surrogate.results.bootstrap import bootstrap_mean
 from nbody_surrogate.training.sources import Source
@@ -61,7 +61,7 @@ def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
         return None
     truth = source.train
     rows = slice(-1 - model.config.history, -1)
-    device = next(model.parameters()).device
+    device = device_of(model)
     x = torch.tensor(truth.x[:SAMPLE, rows], device=device)
     v = torch.tensor(truth.v[:SAMPLE, rows], device=device)
     rng = np.random.default_rng(0)

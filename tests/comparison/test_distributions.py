@@ -17,8 +17,14 @@ from nbody_surrogate.comparison.distributions import (
     pair_distances,
     speeds,
 )
-from nbody_surrogate.comparison.lyapunov import FAR, NEAR, growth_rate, twins_of
-from nbody_surrogate.comparison.table import comparison_rows
+from nbody_surrogate.comparison.lyapunov import (
+    FAR,
+    NEAR,
+    grows_exponentially,
+    growth_rate,
+    twins_of,
+)
+from nbody_surrogate.comparison.table import comparison_rows, comparison_table
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.metrics import ade, fde, normalised_rmse, spread
@@ -176,7 +182,47 @@ def test_a_chaotic_system_has_a_short_lyapunov_time_and_a_regular_one_none(trap)
     assert 0.3 < twins_of(trap).lyapunov_time < 3
     regular = make_system("oscillator")
     run = simulate(regular, *regular.sample(0, 5), 100, make_integrator("dop853"))
-    assert twins_of(run).lyapunov_time > 50
+    assert np.isinf(twins_of(run).lyapunov_time)
+
+
+@pytest.mark.parametrize(
+    ("name", "particles", "frames", "batch", "chaotic"),
+    [
+        ("charged", 1, 10, 1, False),  # a free particle: its twin leaves in a straight line
+        ("charged", 1, 300, 2, False),
+        ("oscillator", 3, 60, 2, False),
+        ("charged", 30, 40, 2, True),
+    ],
+)
+def test_only_exponential_growth_has_a_lyapunov_time(name, particles, frames, batch, chaotic):
+    system = make_system(name)
+    state, kinds = system.sample(0, particles, batch)
+    solver = make_integrator("dop853-compiled")
+    run = simulate(system, state, kinds, frames, solver)
+    found = compare(run, run, twins_of(run))
+    assert np.isfinite(found.lyapunov_time) == chaotic
+    for key in ("lyapunov_time", "valid_in_lyapunov_times"):
+        assert chaotic or found.to_dict()[key] is None
+    labels = [label for label, *_ in comparison_rows([found])]
+    assert ("  in Lyapunov times" in labels) == chaotic
+    notes = " ".join(comparison_table(found).notes)
+    assert ("no Lyapunov time" in notes) == (not chaotic)
+    assert chaotic or "positions there" not in notes
+
+
+def test_growth_of_closed_forms_is_told_apart():
+    t, base = 0.1 * np.arange(101), np.zeros((1, 101, 2, 3))
+    base[..., 0, 0], base[..., 1, 0] = 1.0, -1.0
+    one = run_of(base, base)
+    for factor, wanted in (
+        (np.exp(0.4 * t), True),
+        (np.exp(0.05 * t), False),  # less than e-fold
+        (1 + t, False),
+        (np.sqrt(1 + t**2), False),
+        (1 + 0.5 * np.sin(t), False),
+    ):
+        off = 1e-4 * factor[:, None, None]
+        assert grows_exponentially(one, run_of(base + off, base + off)) == wanted
 
 
 def test_a_true_solution_is_within_the_noise_and_a_hotter_one_is_not(trap):

@@ -7,9 +7,18 @@ import json
 import pytest
 
 from commands import good
-from nbody_surrogate import evaluate, load_model, make_integrator, train
+from nbody_surrogate import (
+    evaluate,
+    load_model,
+    make_integrator,
+    make_system,
+    simulate,
+    train,
+)
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.evaluation.rollouts import Truth
+from nbody_surrogate.evaluation.scorecard import ROUNDS, TIMED_FRAMES, score_methods
 from refusals import refused
 from trainings import MODEL
 
@@ -37,6 +46,19 @@ def test_a_model_in_memory_scores_as_by_its_name(one_thread):
         rows = evaluate(given, system="charged", **FEW).rows
         assert rows[0]["one_step_mean"] == named[0]["one_step_mean"]
         assert rows[0]["roll_outs"] == named[0]["roll_outs"]
+
+
+def test_evaluations_are_the_mean_of_the_timed_starts(one_thread):
+    system = make_system("charged")
+    state, particles = system.sample(0, 5, 7)
+    solver = make_integrator("dop853-compiled")
+    truth = simulate(system, state, particles, 20, solver)
+    truth = Truth(system, truth.x, truth.v, truth.particles)
+    (row,) = score_methods({"solver": solver}, truth, (2,))
+    state, particles = state[:ROUNDS], particles[:ROUNDS]
+    alone = simulate(system, state, particles, TIMED_FRAMES, solver)
+    wanted = alone.info.counters["nfev"] / (ROUNDS * TIMED_FRAMES)
+    assert row.evaluations == pytest.approx(wanted, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from nbody_surrogate import Card, InputError, SurrogateIntegrator, make_system, simulate
-from nbody_surrogate.contracts import SurrogateConfig
+from nbody_surrogate.contracts import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.contracts.surrogate import device_of
+from nbody_surrogate.evaluation.rollouts import Truth, one_step_of_model
 from toy_surrogates import Ballistic
 
 
@@ -17,6 +19,16 @@ def system():
 @pytest.fixture
 def start(system):
     return system.sample(0, 4)
+
+
+class Bare(AbstractSurrogate):
+    """Free flight, without a single number of its own."""
+
+    Config = SurrogateConfig
+
+    def forward(self, x, v, particles):
+        v = v.to(self.dtype)
+        return 0.1 * v, torch.zeros_like(v)
 
 
 def model():
@@ -46,6 +58,20 @@ def test_what_is_open_is_neither_refused_nor_warned_about(recwarn):
         run = simulate(other, state, particles, 2, method, dt=0.37)
         assert run[0].info.status == (0,)
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("held", [None, torch.float64])
+def test_it_may_have_no_parameters(system, start, held):
+    bare = Bare(SurrogateConfig())
+    if held is not None:
+        bare.register_buffer("unit", torch.ones(1, dtype=held))
+    assert bare.dtype == (held or torch.get_default_dtype())
+    assert device_of(bare) == torch.device("cpu")
+    state, particles = start
+    run = simulate(system, state, particles, 3, bare)
+    np.testing.assert_allclose(run[0].x[-1], state.x[0] + 0.3 * state.v[0], rtol=1e-6)
+    errors, _ = one_step_of_model(bare, Truth(system, run.x, run.v, run.particles), first=1)
+    np.testing.assert_allclose(errors, 0.0, atol=1e-12)
 
 
 def test_symmetries_are_refused_all_the_same(system):

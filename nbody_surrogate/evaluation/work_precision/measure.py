@@ -154,13 +154,13 @@ def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks
     )
     tick()
     nfev = run.info.counters.get("nfev")
-    span = len(run) * benchmark.frames * benchmark.dt
+    span = float((run.valid_frames - 1).sum()) * benchmark.dt  # what a failing start got through
     failures = sum(code != 0 for code in run.info.status)
     error = rmse(truth.x, run.valid_part(len(run.t)).x)[:, benchmark.at]
     # infinite where the method stopped, unknown where the truth did
     judged = truth.valid[:, benchmark.at]
     error = np.where(judged, np.where(np.isnan(error), np.inf, error), np.nan)
-    return _Errors(error, failures, None if nfev is None else nfev / span)
+    return _Errors(error, failures, nfev / span if nfev and span else None)
 
 
 def _point(
