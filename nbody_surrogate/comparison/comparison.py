@@ -26,6 +26,7 @@ from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.contracts.wording import counted, range_text, speed_text
 from nbody_surrogate.formats.opening import read_runs
+from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
@@ -36,6 +37,7 @@ from nbody_surrogate.results.metrics import (
     time_within,
 )
 from nbody_surrogate.results.quantiles import known_median
+from nbody_surrogate.results.run_info import RunInfo
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -46,6 +48,7 @@ __all__ = ["MSE_FRAMES", "Comparison", "compare"]
 
 Run = Trajectory | Ensemble | str | os.PathLike[str]
 
+ROUNDING = 1e-9  # of sums of times
 SHORTEST = 1e-12  # seconds, in place of a wall time of zero, so that ratios are finite
 
 
@@ -101,6 +104,9 @@ class Comparison(Suggesting):
         None where both have the same times.
     validity : tuple of str
         What is to be said where frames are not valid, a line each.
+    untimed : str
+        The compiled form of the reference's solver, where there is one that neither run is of:
+        a candidate may be faster than the one and slower than the other.
     """
 
     reference: str
@@ -127,6 +133,7 @@ class Comparison(Suggesting):
     reaches_end: bool
     interpolation: InterpolationError | None
     validity: tuple[str, ...]
+    untimed: str = ""
 
     other_words = MappingProxyType(
         {
@@ -168,8 +175,20 @@ class Comparison(Suggesting):
             who = self.candidate if started else self.reference
             what = "no valid frame after its start" if self.reaches_end else "not reached its end"
             return f"No speeds are compared: {who} has {what}."
+        if self.candidate == self.reference:
+            return f"No speeds are compared: both are runs of {self.candidate}."
+        faster = speed_text(ratio)
+        if self._stopped and "faster" in faster:
+            return f"No speeds are compared: {self.candidate} stopped early."
         share = " per valid time unit" if self.validity else ""
-        return f"{self.candidate} is {speed_text(ratio)} {self.reference}{share}."
+        untimed = f"; {self.untimed} was not timed" if self.untimed and "faster" in faster else ""
+        return f"{self.candidate} is {faster} {self.reference}{share}{untimed}."
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether the candidate did not reach its end, in one trajectory or more."""
+        whole = self.duration * self.trajectories
+        return bool(self.validity) and self.covered["candidate"] < (1 - ROUNDING) * whole
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON.
@@ -327,7 +346,14 @@ def compare(
         reaches_end=bool((whole["reference"].valid.all(1)).any()),
         interpolation=None if back is None else InterpolationError.of(errors, back, at),
         validity=_validity(pair),
+        untimed=_untimed(*(whole[role].info for role in ("reference", "candidate"))),
     )
+
+
+def _untimed(reference: RunInfo, candidate: RunInfo) -> str:
+    compiled = f"{reference.method['integrator']}-compiled"
+    known = compiled in names("integrators") and candidate.method["integrator"] != compiled
+    return compiled if known else ""
 
 
 def _both(reference: Run, candidate: Run) -> tuple[Ensemble, Ensemble]:

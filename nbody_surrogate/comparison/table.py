@@ -9,6 +9,7 @@ import numpy as np
 
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, duration_text, figure_text, range_text
 from nbody_surrogate.errors import InputError
@@ -146,6 +147,7 @@ def _headline(run: Ensemble, start: str | None) -> str:
     return ", ".join(
         [
             str(info.system["system"]),
+            *_changed_parameters(run.system()),
             counted(run.particles.n, "particle"),
             *([] if len(run) == 1 else [f"{counted(len(run), 'trajectory')} (medians)"]),
             *([] if start is None else [start]),
@@ -153,6 +155,15 @@ def _headline(run: Ensemble, start: str | None) -> str:
             f"frames 0..{len(run.t) - 1}",
         ]
     )
+
+
+def _changed_parameters(system: AbstractSystem) -> list[str]:
+    """Name the parameters that are not the defaults, with their values."""
+    changed = system.spec.model_dump(mode="json", exclude_defaults=True)
+    return [
+        f"{key} {number_text(value) if isinstance(value, float) else value}"
+        for key, value in changed.items()
+    ]
 
 
 def _guard_notes(run: Ensemble) -> Row:
@@ -180,7 +191,7 @@ def drift_rows(run: Ensemble, curves: np.ndarray | None = None) -> Iterator[Row]
     conserved = run.system().conserved
     for key, value in median_drifts(run, curves).items():
         yield _drift_label(key, conserved), _drift(value)
-    yield "wall time", duration_text(run.info.wall_time)
+    yield _wall_time_label(len(run)), duration_text(run.info.wall_time)
 
 
 def _label_error_rows(run: Ensemble) -> Iterator[Row]:
@@ -213,9 +224,15 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
             _drift(comparison.drifts["reference"][key]),
         )
     times = comparison.wall_time
-    yield "wall time", duration_text(times["candidate"]), duration_text(times["reference"])
+    label = _wall_time_label(comparison.trajectories)
+    yield label, duration_text(times["candidate"]), duration_text(times["reference"])
     ratio = comparison.speed_ratio
     yield "reference / candidate", NONE if math.isnan(ratio) else figure_text(ratio), ""
+
+
+def _wall_time_label(trajectories: int) -> str:
+    """Say that it is a sum, in a table of medians."""
+    return "wall time" if trajectories == 1 else "wall time, all trajectories"
 
 
 def _drift(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from nbody_surrogate.contracts.brief import brief
@@ -65,6 +65,15 @@ class TextTable:
         """
         title = [part for line in self.title.split("\n") for part in folded_line(line, width)]
         return [*title, "", *self._body(width), ""]
+
+    def filled(self) -> TextTable:
+        """Return the table without the columns that have no cell with anything in it."""
+        kept = [
+            k for k in range(len(self.heads)) if not k or any(row[k].strip() for row in self.rows)
+        ]
+        heads = tuple(self.heads[k] for k in kept)
+        rows = tuple(tuple(row[k] for k in kept) for row in self.rows)
+        return replace(self, heads=heads, rows=rows)
 
     def _body(self, width: int | None) -> list[str]:
         whole = self._block(range(len(self.heads)))

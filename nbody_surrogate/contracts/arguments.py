@@ -14,6 +14,7 @@ __all__ = [
     "demand_number",
     "demand_path",
     "demand_whole",
+    "shown",
 ]
 
 LONGEST = 60  # characters of a value that a message shows
@@ -27,7 +28,7 @@ def demand_kind(name: str, value: object, kinds: type | tuple[type, ...], wanted
     InputError
     """
     if not isinstance(value, kinds):
-        raise InputError(f"`{name}` must be {wanted}, got {_shown(value)}")
+        raise InputError(f"`{name}` must be {wanted}, got {shown(value)}")
 
 
 def demand_whole(name: str, value: Any, least: int) -> int:
@@ -43,7 +44,7 @@ def demand_whole(name: str, value: Any, least: int) -> int:
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise InputError(f"`{name}` must be a whole number, got {_shown(value)}") from None
+        raise InputError(f"`{name}` must be a whole number, got {shown(value)}") from None
     if number < least:
         raise InputError(f"`{name}` must be at least {least}, got {number}")
     return number
@@ -61,7 +62,7 @@ def demand_number(name: str, value: Any) -> float:
             raise TypeError
         return float(value)
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"`{name}` must be a number, got {_shown(value)}") from None
+        raise InputError(f"`{name}` must be a number, got {shown(value)}") from None
 
 
 def demand_path(name: str, value: Any) -> Path:
@@ -74,12 +75,18 @@ def demand_path(name: str, value: Any) -> Path:
     try:
         return Path(os.fspath(value))
     except (TypeError, ValueError):
-        raise InputError(f"`{name}` must be the path of a file, got {_shown(value)}") from None
+        raise InputError(f"`{name}` must be the path of a file, got {shown(value)}") from None
 
 
-def _shown(value: object) -> str:
-    """Show plain values, and of all else the type: an array would take many lines."""
+def shown(value: object) -> str:
+    """Show plain values, and of all else the type: an array would take many lines.
+
+    A class that was not called is named, since what it makes was meant.
+    """
     if value is None or isinstance(value, int | float | str | bytes):
         text = repr(value)
         return text if len(text) <= LONGEST else text[:LONGEST] + "..."
+    if isinstance(value, type):
+        name = value.__name__
+        return f"the class {name}; hand over an instance, {name}(...)"
     return type(value).__name__

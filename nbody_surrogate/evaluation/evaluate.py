@@ -250,7 +250,8 @@ def _table(rows: list[dict[str, Any]]) -> TextTable:
         f"trajectories: {first['trajectories']}; x-MSE per coordinate with 95 % intervals"
     )
     if "roll_outs" not in first:
-        return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))
+        cells = tuple(tuple(table_cells(row)) for row in rows)
+        return TextTable(title, ("", *HEADS[1:]), cells).filled()
     there = list(first["roll_outs"])
     heads = (
         "",
@@ -259,7 +260,7 @@ def _table(rows: list[dict[str, Any]]) -> TextTable:
         *(counted(int(k), "frame") for k in there),
         "ms per frame",
     )
-    return TextTable(title, heads, tuple(_cells(row, there) for row in rows))
+    return TextTable(title, heads, tuple(_cells(row, there) for row in rows)).filled()
 
 
 def _cells(row: dict[str, Any], there: list[Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.contracts.arguments import shown
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.violations import plugin_errors
@@ -148,7 +149,7 @@ def as_integrator(
             return SurrogateIntegrator(integrator, card=Card.of(integrator, system))
     raise InputError(
         "`integrator` must be a name, an integrator such as make_integrator(...) returns, or a "
-        f"surrogate's model, got {type(integrator).__name__}"
+        f"surrogate's model, got {shown(integrator)}"
     )
 
 

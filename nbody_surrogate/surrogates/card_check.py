@@ -47,9 +47,12 @@ def check_trained_on(
     named = [entry for entry in card.systems if entry.system == system]
     if card.systems and not named:
         known = " and ".join(map(repr, dict.fromkeys(entry.system for entry in card.systems)))
+        which = (
+            "that system" if len({entry.system for entry in card.systems}) == 1 else "one of these"
+        )
         raise InputError(
             f"`integrator` {model} was trained on system {known}, "
-            f"got {system!r}; use that system, or --weights trained on this one"
+            f"got {system!r}; use {which}, or --weights trained on this one"
         )
     others = [_others(entry, given, whole) for entry in named]
     if not (others and all(others)):  # there is none, or one of them fits

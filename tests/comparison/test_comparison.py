@@ -177,13 +177,20 @@ def test_later_frames_may_differ(run):
 
 # Speed
 
+UNTIMED = "; dop853-compiled was not timed."
+
 
 @pytest.mark.parametrize(
     ("reference", "candidate", "ratio", "verdict"),
     [
-        (6.0, 2.0, 3.0, "leapfrog is 3.0 times faster than dop853."),
+        (6.0, 2.0, 3.0, "leapfrog is 3.0 times faster than dop853" + UNTIMED),
         (2.0, 7.0, 2 / 7, "leapfrog is 3.5 times slower than dop853."),
-        (50.0, 2.0, 25.0, "leapfrog is 25 times faster than dop853."),
+        (
+            50.0,
+            2.0,
+            25.0,
+            "leapfrog is 25 times faster than dop853" + UNTIMED,
+        ),
         (2.0, 50.0, 0.04, "leapfrog is 25 times slower than dop853."),
     ],
 )
@@ -242,3 +249,13 @@ def test_a_candidate_that_blew_up_is_still_json():
     found = compare(ensemble(reference, reference), ensemble(candidate, fast))
     assert found.valid_time == pytest.approx(0.2)
     json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_a_method_is_not_compared_with_itself_for_speed():
+    found = compare(ensemble(random_frames()), ensemble(random_frames(), wall_time=3.0))
+    assert found.verdict == "No speeds are compared: both are runs of dop853."
+
+
+def test_a_run_of_the_compiled_solver_leaves_none_untimed():
+    compiled = ensemble(random_frames(), method="dop853-compiled", wall_time=0.5)
+    assert compare(ensemble(random_frames()), compiled).verdict.endswith("faster than dop853.")

@@ -59,7 +59,7 @@ def test_a_run_alone_has_its_drifts_and_its_wall_time(runs):
         "energy drift / kinetic energy",
         "momentum drift",
         "angular momentum drift",
-        "wall time",
+        "wall time, all trajectories",
     ]
     assert table.notes == table.failures == ()
 
@@ -294,3 +294,14 @@ def test_what_a_system_does_not_conserve_is_a_change():
     trap = make_system("trap")
     run = simulate(trap, *trap.sample(0, 3), 5, "leapfrog")
     assert "momentum change (not conserved)" in cells(run_table(run))
+
+
+def test_the_head_names_parameters_that_are_not_the_defaults():
+    system = make_system("charged", softening=0.2)
+    run = simulate(system, *system.sample(0, 3), 2, make_integrator("leapfrog"))
+    assert run_table(run).title.startswith("charged, softening 0.2, 3 particles, seed 0,")
+
+
+def test_empty_columns_can_be_left_out():
+    table = TextTable("title", ("", "a", "b"), (("x", "", "1"), ("y", "", "2")), ("note",))
+    assert table.filled() == TextTable("title", ("", "b"), (("x", "1"), ("y", "2")), ("note",))

@@ -92,3 +92,9 @@ def test_anything_else_is_refused_in_one_line(system, start, wrong):
 def test_two_models_are_refused():
     with pytest.raises(InputError, match="`model` goes with a name"):
         SurrogateIntegrator(model(), model=model())
+
+
+def test_a_class_in_place_of_an_instance_is_named(system, start):
+    words = r"got the class Bare; hand over an instance, Bare\(...\)"
+    with pytest.raises(InputError, match=words):
+        simulate(system, *start, 3, Bare)
