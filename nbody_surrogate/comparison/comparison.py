@@ -26,7 +26,6 @@ from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.contracts.wording import counted, range_text, speed_text
 from nbody_surrogate.formats.opening import read_runs
-from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
 from nbody_surrogate.results.metrics import (
     VALID_THRESHOLD,
@@ -37,7 +36,6 @@ from nbody_surrogate.results.metrics import (
     time_within,
 )
 from nbody_surrogate.results.quantiles import known_median
-from nbody_surrogate.results.run_info import RunInfo
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -105,8 +103,7 @@ class Comparison(Suggesting):
     validity : tuple of str
         What is to be said where frames are not valid, a line each.
     untimed : str
-        The compiled form of the reference's solver, where there is one that neither run is of:
-        a candidate may be faster than the one and slower than the other.
+        The compiled form of the reference's solver, where there is one and neither run is of it.
     """
 
     reference: str
@@ -178,17 +175,12 @@ class Comparison(Suggesting):
         if self.candidate == self.reference:
             return f"No speeds are compared: both are runs of {self.candidate}."
         faster = speed_text(ratio)
-        if self._stopped and "faster" in faster:
+        whole = (1 - ROUNDING) * self.duration * self.trajectories
+        if self.validity and self.covered["candidate"] < whole and "faster" in faster:
             return f"No speeds are compared: {self.candidate} stopped early."
         share = " per valid time unit" if self.validity else ""
         untimed = f"; {self.untimed} was not timed" if self.untimed and "faster" in faster else ""
         return f"{self.candidate} is {faster} {self.reference}{share}{untimed}."
-
-    @property
-    def _stopped(self) -> bool:
-        """Whether the candidate did not reach its end, in one trajectory or more."""
-        whole = self.duration * self.trajectories
-        return bool(self.validity) and self.covered["candidate"] < (1 - ROUNDING) * whole
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON.
@@ -346,14 +338,8 @@ def compare(
         reaches_end=bool((whole["reference"].valid.all(1)).any()),
         interpolation=None if back is None else InterpolationError.of(errors, back, at),
         validity=_validity(pair),
-        untimed=_untimed(*(whole[role].info for role in ("reference", "candidate"))),
+        untimed=pair.untimed(),
     )
-
-
-def _untimed(reference: RunInfo, candidate: RunInfo) -> str:
-    compiled = f"{reference.method['integrator']}-compiled"
-    known = compiled in names("integrators") and candidate.method["integrator"] != compiled
-    return compiled if known else ""
 
 
 def _both(reference: Run, candidate: Run) -> tuple[Ensemble, Ensemble]:

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float64, Int64
 from nbody_surrogate.comparison.alignment import check_same, interpolated, own_frames, round_trip
 from nbody_surrogate.comparison.lyapunov import Twins
 from nbody_surrogate.contracts.times import same_times
+from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.results.metrics import drift_curves, mean_kinetic
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -87,6 +88,13 @@ class Pairing(NamedTuple):
         run = self.whole["candidate"]
         reach = int((run.t < self.reference.t[-1]).sum()) + int(self.own[-1])
         return _departures(run.valid_part(max(reach, 1)), scale)
+
+    def untimed(self) -> str:
+        """Name the compiled form of the reference's solver, if neither run is of it."""
+        methods = {role: str(run.info.method["integrator"]) for role, run in self.whole.items()}
+        compiled = f"{methods['reference']}-compiled"
+        known = compiled in names("integrators") and methods["candidate"] != compiled
+        return compiled if known else ""
 
     def _joined(self, own: Float64[np.ndarray, "3 B F"]) -> Float64[np.ndarray, "3 B T"]:
         t, run = self.reference.t, self.whole["candidate"]

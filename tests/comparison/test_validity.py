@@ -99,6 +99,9 @@ def test_a_speed_is_that_of_valid_frames():
     failed = compare(replace(truth, info=replace(truth.info, good=(6,))), run)
     assert np.isnan(failed.speed_ratio)
     assert failed.verdict == "No speeds are compared: dop853 has not reached its end."
+    # nor is a candidate praised that gave up
+    quick = ensemble(OFF[:1], V[:1], (6,), "leapfrog", wall_time=0.01)
+    assert compare(truth, quick).verdict == "No speeds are compared: leapfrog stopped early."
 
 
 def test_a_run_of_which_the_start_alone_is_valid_has_no_numbers():
