@@ -143,7 +143,8 @@ class Ensemble(AbstractRun):
     ``runs[0]`` is a `Trajectory`; a slice, a list of numbers or a mask gives an ensemble of those.
     A second index is one of frames: ``runs[0, -1]`` is the last state of the first trajectory,
     ``runs[:, ::10]`` every tenth frame of all. `len` and loops are about trajectories. Of what is
-    taken, `info` tells messages and valid frames, and counters and method of the whole run.
+    taken, `info` tells messages and valid frames; counters, method and what a guard found, with its
+    frame numbers, are those of the whole run.
 
     >>> import nbody_surrogate as nb
     >>> system = nb.make_system("charged")

@@ -192,7 +192,9 @@ class H5MDReader:
 
     def _with_events(self, info: RunInfo, ours: Any) -> RunInfo:
         """Add what a guard found, where the file holds it as arrays."""
-        events = None if info.guard is None else read_guard(ours, self._shape[0], self.frames)
+        # of a finished run all: frames taken of a run keep what its guard found of the whole
+        frames = None if self.complete else self.frames
+        events = None if info.guard is None else read_guard(ours, self._shape[0], frames)
         if events is None or info.guard is None:
             return info
         return replace(info, guard=replace(info.guard, events=events))
