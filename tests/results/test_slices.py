@@ -198,3 +198,9 @@ def test_what_the_guard_of_a_run_found_stays_with_its_frames(frames, tmp_path):
     some = run_of((T,) * B)[:, frames]
     back = load(some.save(tmp_path / "a.h5"))
     assert back.info.guard == some.info.guard == run_of().info.guard
+
+
+@pytest.mark.parametrize("run", [run_of(), run_of()[0]], ids=["ensemble", "trajectory"])
+def test_a_run_is_no_array(run):
+    with refused(InputError, "a run is no array", "`x`"):
+        np.asarray(run)
