@@ -84,7 +84,7 @@ def test_numpy_values_and_long_messages_fit_into_the_provenance(tmp_path):
         writer.write(x, v)
         writer.finish(info)
     read = read_h5md(tmp_path / "run.h5").info
-    assert read.method == {"n": 3, "tol": [1.0, 1.0]}
+    assert read.method == {"integrator": "it", "n": 3, "tol": [1.0, 1.0]}
     assert all(len(m) >= 100 and info.message[0].startswith(m) for m in read.message)
 
 
