@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import h5py
+import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.calls import guided
@@ -72,12 +73,27 @@ def save(
 def _write_h5md(run: Ensemble, path: str | os.PathLike[str], overwrite: bool) -> Path:
     """Write an H5MD file as a run does, beside its place, and move it there."""
     file = check_output_path(path, overwrite)
+    _demand_finite(run)
     with TemporaryDirectory(prefix=".save-", dir=file.parent) as folder:
         whole = Path(folder) / "run.h5"
         _fill(whole, run)
         with atomic_path(file, "path", overwrite=overwrite) as part:
             shutil.copyfile(whole, part)
     return file
+
+
+def _demand_finite(run: Ensemble) -> None:
+    """Refuse what a file must not hold: no reader would take it for data."""
+    arrays = {"x": run.x, "v": run.v}
+    arrays |= {f"observables[{name!r}]": values for name, values in run.observables.items()}
+    for name, values in arrays.items():
+        wrong = run.valid & ~np.isfinite(values).all(tuple(range(2, values.ndim)))
+        if wrong.any():
+            b, frame = np.argwhere(wrong)[0]
+            raise InputError(
+                f"`{name}` must be finite in valid frames, got NaN or infinity in trajectory {b} "
+                f"at frame {frame}; save the frames before it"
+            )
 
 
 def _fill(file: Path, run: Ensemble) -> None:

@@ -169,6 +169,10 @@ class AbstractRun(Suggesting, ABC):
 
         return plot(self)  # type: ignore[arg-type]  # a Trajectory or an Ensemble
 
+    # NumPy would make an array of objects of what has a length and can be indexed
+    def __array__(self, *_: object, **__: object) -> np.ndarray:
+        raise InputError(f"a run is no array: there are {self.other_words['numpy']}")
+
     # IPython looks for this name
     def _repr_html_(self) -> str:
         """Show a small picture in a notebook, of the first trajectory."""

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.contracts.time_text import number_text
 
-__all__ = ["REASONS", "TEXT_BYTES", "GuardEvent", "GuardEvents"]
+__all__ = ["REASONS", "TEXT_BYTES", "GuardEvent", "GuardEvents", "told_apart"]
 
 REASONS = (
     *("non-finite", "energy", "momentum", "angular momentum"),
@@ -33,10 +33,17 @@ TEXT_BYTES = 200
 """Of a detail in words, in UTF-8: what is longer is cut, as files keep that much room for each."""
 
 
+def told_apart(value: float, limit: float) -> tuple[str, str]:
+    """Return two numbers as text, with so many digits that different ones differ."""
+    pairs = [(f"{value:.{digits}g}", f"{limit:.{digits}g}") for digits in (2, 4, 8, 17)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
+
+
 def detail_of(reason: str, value: float, limit: float) -> str:
     """Say in words that a value is beyond its limit."""
     if reason in DRIFTS:
-        return f"{reason} error {value:.2g} of its scale, the budget is {limit:.2g} by now"
+        lost, budget = told_apart(value, limit)
+        return f"{reason} error {lost} of its scale, the budget is {budget} by now"
     if reason == "time":  # with digits enough to tell frames late in a long run apart
         return f"time {number_text(value, 9)}, the limit is {number_text(limit, 9)}"
     return OTHERS[reason].format(value, limit)

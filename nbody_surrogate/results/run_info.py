@@ -109,7 +109,7 @@ class RunInfo:
         )
 
     def at(self, frames: range, total: int) -> RunInfo:
-        """Return what concerns some frames of the `total` ones; counters are of all.
+        """Return what concerns some frames of the `total` ones; counters and guard are of all.
 
         The wall time of frames that span less than the run is known to nobody, NaN.
 

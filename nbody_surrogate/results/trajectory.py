@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -143,7 +143,8 @@ class Ensemble(AbstractRun):
     ``runs[0]`` is a `Trajectory`; a slice, a list of numbers or a mask gives an ensemble of those.
     A second index is one of frames: ``runs[0, -1]`` is the last state of the first trajectory,
     ``runs[:, ::10]`` every tenth frame of all. `len` and loops are about trajectories. Of what is
-    taken, `info` tells messages and valid frames, and counters and method of the whole run.
+    taken, `info` tells messages and valid frames; counters, method and what a guard found, with its
+    frame numbers, are those of the whole run.
 
     >>> import nbody_surrogate as nb
     >>> system = nb.make_system("charged")
@@ -230,17 +231,18 @@ class Ensemble(AbstractRun):
             observables={name: y[some] for name, y in self.observables.items()},
         )
 
-    def _of_both(self, rows: Selection, *frames: int | slice) -> Trajectory | Ensemble | State:
+    def _of_both(self, *index: Any) -> Trajectory | Ensemble | State:
         """Return some frames of some trajectories."""
-        if len(frames) != 1:
+        if len(index) != 2:
             raise InputError(
-                f"`index` must be trajectories and frames, got {1 + len(frames)} indices; "
+                f"`index` must be trajectories and frames, got {len(index)} indices; "
                 "particles are an axis of `x` and `v`"
             )
-        some = self[rows]  # type: ignore[index]
-        if isinstance(frames[0], slice):
-            return some._at(frames[0]) if isinstance(some, Ensemble) else some[frames[0]]
-        return some.state(frames[0])
+        rows, frames = index
+        some: Trajectory | Ensemble = self[rows]
+        if isinstance(frames, slice):
+            return some._at(frames) if isinstance(some, Ensemble) else some[frames]
+        return some.state(frames)
 
     def _at(self, frames: slice) -> Ensemble:
         """Return some frames of all trajectories."""

@@ -82,19 +82,41 @@ class Reporter(Observer):
         InputError
             If it is not of their shape, no real numbers, or not finite where `valid`.
         """
-        values = np.asarray(self.quantity(_read_only(t), _read_only(x), _read_only(v), particles))
+        values = self._array(t, x, v, particles)
         if values.dtype.kind not in "biuf":
             raise self._wrong(f"real numbers, got {values.dtype}")
         # so many axes and no empty one: those that a file may have
         if values.shape[:2] != x.shape[:2] or values.ndim > MOST_AXES or not values.size:
             raise self._wrong(f"shape (B, F, ...) with (B, F) = {x.shape[:2]}, got {values.shape}")
+        # before any is made of it: a view of one number may have any shape
+        what = f"what reporter {self.name!r} returns, shape {values.shape},"
+        demand_memory(9 * values.size, what, "report less")
+        with np.errstate(over="ignore"):  # of more digits, a number may be too large for float64
+            values = np.asarray(values, dtype=np.float64).copy()
         finite = np.isfinite(values).all(tuple(range(2, values.ndim)))
         if not (finite | ~valid).all():
             b, frame = np.argwhere(~finite & valid)[0]
             raise self._wrong(
                 f"finite numbers, got NaN or infinity in trajectory {b} at t = {t[frame]:.6g}"
             )
-        return values.astype(np.float64)
+        return values
+
+    def _array(
+        self, t: np.ndarray, x: np.ndarray, v: np.ndarray, particles: Particles
+    ) -> np.ndarray:
+        """Call the quantity, and make an array of what it returns."""
+        try:
+            given = self.quantity(_read_only(t), _read_only(x), _read_only(v), particles)
+        except Exception as error:
+            error.add_note(f"in the `quantity` of reporter {self.name!r}")
+            raise
+        if np.ma.is_masked(given):  # what is under the mask would be taken for numbers
+            raise self._wrong("numbers that are not masked; fill them")
+        try:
+            return np.asarray(given)
+        except (TypeError, ValueError):
+            kind = type(given).__name__
+            raise self._wrong(f"an array of shape (B, F, ...), got a {kind} that is none") from None
 
     def _wrong(self, what: str) -> InputError:
         return InputError(f"`quantity` of reporter {self.name!r} must return {what}")

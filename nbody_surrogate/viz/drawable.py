@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nbody_surrogate.comparison.alignment import frames_text
+from nbody_surrogate.contracts.arguments import demand_kind, demand_number, demand_whole
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.results.frame_arrays import frame_number
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.tracks import finite
 from nbody_surrogate.viz.scene.writer import kept_rate, kept_size
 
 __all__ = [
     "check_drawable",
-    "check_options",
     "check_same",
+    "check_types",
+    "checked_camera",
     "checked_frame",
+    "checked_size",
     "kept",
     "refuse_for",
     "tell",
@@ -72,15 +75,55 @@ def check_drawable(lead: Trajectory) -> None:
         raise InputError(f"`x` of {name} must hold a finite position to draw, got none")
 
 
-def check_options(window_size: tuple[int, int], trail: int) -> None:
-    """Demand a size and a trail that can be drawn."""
-    if len(window_size) != 2 or not all(SMALLEST <= index(n) <= LARGEST for n in window_size):
+def check_types(
+    *, numbers: dict[str, Any], texts: dict[str, Any], flags: dict[str, Any], progress: object
+) -> None:
+    """Demand numbers, texts, truth values and a callable, of options by their names; None is none.
+
+    Raises
+    ------
+    InputError
+        If one is of another type.
+    """
+    for name, value in numbers.items():
+        if value is not None:
+            demand_number(name, value)
+    for name, value in texts.items():
+        if value is not None:
+            demand_kind(name, value, str, "text")
+    for name, value in flags.items():
+        if value is not None:
+            demand_kind(name, value, (bool, np.bool_), "True or False")
+    if progress is not None and not callable(progress):
+        raise InputError(f"`progress` must be callable with two numbers, got {progress!r}")
+
+
+def checked_size(window_size: Any) -> tuple[int, int]:
+    """Return the width and the height of a picture."""
+    try:
+        sizes = [demand_whole("window_size", each, 0) for each in window_size]
+    except (TypeError, InputError):
+        sizes = []
+    if len(sizes) != 2 or not all(SMALLEST <= n <= LARGEST for n in sizes):
         raise InputError(
             f"`window_size` must be a width and a height from {SMALLEST} to {LARGEST} pixels, "
-            f"got {window_size}"
+            f"got {str(window_size)[:60]}"
         )
-    if index(trail) < 0:
-        raise InputError(f"`trail` must be >= 0 frames, got {trail}")
+    return sizes[0], sizes[1]
+
+
+def checked_camera(camera: Any) -> Any:
+    """Return a camera that is text, None, or numbers that have a size as float64."""
+    if camera is None or isinstance(camera, str):
+        return camera
+    try:
+        return tuple(float(each) for each in camera)
+    except (TypeError, ValueError, OverflowError):
+        shown = repr(camera) if isinstance(camera, list | tuple) else type(camera).__name__
+        raise InputError(
+            "`camera` must be iso, xy, xz or yz, two angles in degrees, or three numbers of a "
+            f"direction, got {shown[:60]}"
+        ) from None
 
 
 def kept(path: Path, size: tuple[int, int], fps: float) -> tuple[tuple[int, int], float]:
@@ -110,8 +153,7 @@ def checked_frame(frame: int | None, valid: int, t: np.ndarray) -> int:
     if frame is None:
         return valid - 1
     frames = len(t)
-    if not -frames <= index(frame) < frames:
-        raise InputError(f"`frame` must be from {-frames} to {frames - 1}, got {frame}")
+    frame_number(frame, frames)
     if frame % frames >= valid:
         raise InputError(
             f"`frame` {frame} is not valid: the last that is valid is {valid - 1}, at "

@@ -8,15 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nbody_surrogate.contracts.arguments import demand_number, demand_whole
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_trajectory
 from nbody_surrogate.viz.drawable import (
     check_drawable,
-    check_options,
     check_same,
+    check_types,
+    checked_camera,
     checked_frame,
+    checked_size,
     kept,
     refuse_for,
     tell,
@@ -149,14 +152,22 @@ def render(
     RunError
         If the file cannot be written to its end.
     """
+    check_types(
+        numbers={"seconds": seconds, "orbit": orbit},
+        texts={"title": title, "theme": theme, "background": background, "colouring": colouring},
+        flags={"inset": inset, "axes": axes, "scale_bar": scale_bar, "overwrite": overwrite},
+        progress=progress,
+    )
+    fps, trail = demand_number("fps", fps), demand_whole("trail", trail, 0)
+    camera = checked_camera(camera)
     called = parameter_of(path, "render")
     candidate = as_trajectory(candidate, "candidate")
     if reference is not None:
         reference = as_trajectory(reference, "reference")
     path = _checked_path(path, overwrite)
     movie = path is not None and is_movie(path)
-    size = window_size or ((1280, 720) if movie else (1600, 1200))
-    check_options(size, trail)
+    usual = (1280, 720) if movie else (1600, 1200)
+    size = usual if window_size is None else checked_size(window_size)
     pace_of(1, fps, seconds)
     if path is not None and movie:
         size, fps = kept(path, size, fps)

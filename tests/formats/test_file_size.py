@@ -26,7 +26,13 @@ def _particles(batch: int, n: int, bonds: bool = False) -> Particles:
 
 def _run(frames: int = 40, n: int = 3, dimensions: int = 3, bonds: bool = False) -> Trajectory:
     x = np.random.default_rng(1).normal(size=(frames, n, dimensions))
-    info = RunInfo(method={}, system={"system": "free"}, status=(0,), message=("",), good=(frames,))
+    info = RunInfo(
+        method={"integrator": "it"},
+        system={"system": "free"},
+        status=(0,),
+        message=("",),
+        good=(frames,),
+    )
     return Trajectory(np.arange(frames) * 0.1, x, x, _particles(1, n, bonds), info)
 
 

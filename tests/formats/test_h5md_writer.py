@@ -72,7 +72,7 @@ def test_a_provenance_of_another_batch_or_of_objects_is_refused(tmp_path):
         with pytest.raises(InputError, match=r"counters\.nfev"):
             writer.finish(make_info_with_a_wrong_type())
         with pytest.raises(InputError, match="`info` must fit into"):
-            writer.finish(replace(make_info(), method={"text": "a" * 10**6}))
+            writer.finish(replace(make_info(), method={"integrator": "a" * 10**6}))
         writer.finish(make_info())  # none of them has done harm
     assert read_h5md(tmp_path / "run.h5").info == make_info()
 

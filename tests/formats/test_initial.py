@@ -238,7 +238,9 @@ def run(tmp_path):
     rng = np.random.default_rng(2)
     x, v = rng.normal(size=(2, 2, FRAMES, N, 2))
     particles = Particles(rng.normal(size=(2, N)), rng.uniform(1, 2, size=(2, N)))
-    info = RunInfo({}, {}, status=(0, -1), message=("", "too close"), good=(FRAMES, 4))
+    info = RunInfo(
+        {}, {"integrator": "it"}, status=(0, -1), message=("", "too close"), good=(FRAMES, 4)
+    )
     with H5MDWriter(tmp_path / "run.h5", particles, 2, FRAMES, T0, DT) as writer:
         writer.write(x, v)
         writer.finish(info)
@@ -283,8 +285,9 @@ def test_a_frame_that_is_not_finite_is_refused(tmp_path, run):
     x[1, 2] = np.nan
     with H5MDWriter(tmp_path / "nan.h5", particles, 2, FRAMES, T0, DT) as writer:
         writer.write(x, v)
-        writer.finish(RunInfo({}, {}))
-    assert "`x` must be finite" in refused(InputError, tmp_path / "nan.h5", frame=2)
+        writer.finish(RunInfo({}, {"integrator": "it"}))
+    words = "its position is not finite in trajectory 1 at frame 2"
+    assert words in refused(FileFormatError, tmp_path / "nan.h5", frame=2)
 
 
 def test_a_truncated_run_is_refused(run):

@@ -8,7 +8,13 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from nbody_surrogate.results.guard_events import REASONS, TEXT_BYTES, GuardEvent, GuardEvents
+from nbody_surrogate.results.guard_events import (
+    REASONS,
+    TEXT_BYTES,
+    GuardEvent,
+    GuardEvents,
+    told_apart,
+)
 from nbody_surrogate.results.guard_report import GuardReport
 
 DETAILS = {
@@ -103,3 +109,11 @@ def test_a_million_events_of_ten_thousand_trajectories_are_told_apart_at_once():
     report = GuardReport("warn", fallen_back=(0,) * batch, events=events)
     assert {len(report.of(b).events) for b in range(0, batch, 50)} == {segments}
     assert str(report).endswith("and 999995 more segments")
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(3e-9, ("3e-09", "1e-09")), (1.0002e-9, ("1.0002e-09", "1e-09")), (1e-9, ("1e-09", "1e-09"))],
+)
+def test_a_loss_and_its_budget_differ_in_words_where_they_do(value, words):
+    assert told_apart(value, 1e-9) == words

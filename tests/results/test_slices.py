@@ -8,7 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nbody_surrogate import Ensemble, Particles, State, Trajectory, make_system, simulate
+from nbody_surrogate import (
+    Ensemble,
+    Particles,
+    State,
+    Trajectory,
+    load,
+    make_system,
+    simulate,
+)
 from nbody_surrogate.errors import InputError, OutsideError
 from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
 from nbody_surrogate.results.trajectory import RunInfo
@@ -183,3 +191,16 @@ def test_without_a_potential_the_energy_is_refused_and_the_rest_is_there(monkeyp
     assert (np.diff(run.kinetic_energy[0]) < 0).all()
     nameless = replace(run, info=replace(run.info, system={}))
     assert nameless.momentum.shape == (1, 4, 3)
+
+
+@pytest.mark.parametrize("frames", [slice(None, None, 5), slice(0, 1), slice(3, 5)], ids=str)
+def test_what_the_guard_of_a_run_found_stays_with_its_frames(frames, tmp_path):
+    some = run_of((T,) * B)[:, frames]
+    back = load(some.save(tmp_path / "a.h5"))
+    assert back.info.guard == some.info.guard == run_of().info.guard
+
+
+@pytest.mark.parametrize("run", [run_of(), run_of()[0]], ids=["ensemble", "trajectory"])
+def test_a_run_is_no_array(run):
+    with refused(InputError, "a run is no array", "`x`"):
+        np.asarray(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import h5py
@@ -12,6 +13,7 @@ import nbody_surrogate as nb
 from nbody_surrogate.errors import FileFormatError
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.export import export
+from nbody_surrogate.formats.h5md.provenance import load_info
 from nbody_surrogate.formats.initial import read_initial
 from nbody_surrogate.formats.opening import read_run
 
@@ -235,3 +237,81 @@ def test_damaged_ones_are_refused_in_one_line(written, damage):
         nb.read_h5md(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "words"),
+    [
+        (lambda t, x, v, p: np.full(x.shape[:2], np.longdouble("1e400")), "finite"),
+        (lambda t, x, v, p: np.ma.masked_greater(np.full(x.shape[:2], 2.0), 1), "masked"),
+        (lambda t, x, v, p: [[1.0], [1.0, 2.0]], "array of shape"),
+    ],
+    ids=["long", "masked", "ragged"],
+)
+def test_what_is_no_number_in_a_file_is_refused_by_the_reporters_name(quantity, words):
+    with pytest.raises(nb.InputError, match=words) as caught:
+        run_of(observers=[nb.Reporter("mine", quantity)])
+    assert "`quantity` of reporter 'mine' must return" in str(caught.value)
+
+
+def test_a_view_of_any_shape_is_refused_before_memory_is_taken():
+    def vast(t, x, v, particles):
+        return np.broadcast_to(1.0, (*x.shape[:2], 10**12))
+
+    with pytest.raises(nb.InputError, match="reporter 'vast' returns"):
+        run_of(observers=[nb.Reporter("vast", vast)])
+
+
+def test_an_error_in_a_quantity_stays_and_names_the_reporter():
+    def broken(t, x, v, particles):
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine") as caught:
+        run_of(observers=[nb.Reporter("broken", broken)])
+    assert caught.value.__notes__ == ["in the `quantity` of reporter 'broken'"]
+
+
+@pytest.mark.parametrize("name", ["position", "velocity", "radius"])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_file_with_nan_in_a_valid_frame_is_refused(batch, name, tmp_path):
+    path = tmp_path / "run.h5"
+    run_of(batch, [nb.Reporter("radius", radius)], output=path)
+    ending = name if batch > 1 else f"{name}/value"
+    with h5py.File(path, "r+") as file:
+        arrays = [file[key] for key in all_data(file) if key.endswith(ending)]
+        (whole,) = (each for each in arrays if FRAMES + 1 in each.shape[:2])
+        whole[(batch - 1, 4) if batch > 1 else 4] = np.nan
+    with pytest.raises(FileFormatError, match=f"{name}.* trajectory {batch - 1} at frame 4"):
+        nb.load(path)
+
+
+def all_data(file):
+    """Names of all data sets."""
+    names = []
+    file.visititems(lambda key, item: names.append(key) if isinstance(item, h5py.Dataset) else None)
+    return names
+
+
+def test_nan_in_a_valid_frame_is_not_saved(tmp_path):
+    run = run_of(observers=[])
+    x = run.x.copy()
+    x[1, 2] = np.nan
+    with pytest.raises(nb.InputError, match=r"`x` must be finite .* trajectory 1 at frame 2"):
+        replace(run, x=x).save(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("method", value) for value in ({}, {"integrator": 3})),
+        *(("method", {"integrator": "it", "step": value}) for value in ("x", [], {}, True)),
+        ("method", {"integrator": "it", "rtol": None}),
+        ("system", {"system": []}),
+        ("guard", {"policy": "fallback", "reference": {}}),
+    ],
+    ids=str,
+)
+def test_a_forged_description_is_refused_where_it_is_read(field, value):
+    plain = {"system": {}, "method": {"integrator": "it"}, field: value}
+    with pytest.raises(ValueError, match=f"provenance '{field}"):
+        load_info(json.dumps(plain).encode(), 1)

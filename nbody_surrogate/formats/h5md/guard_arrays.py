@@ -118,8 +118,8 @@ def find_guard(ours: Any, batch: int) -> GuardPlaces | None:
     return GuardPlaces(segments, batch, {name: offset_of(each) for name, each in found.items()})
 
 
-def read_guard(ours: Any, batch: int, frames: int) -> GuardEvents | None:
-    """Read the events of the first `frames` frames, the start included.
+def read_guard(ours: Any, batch: int, frames: int | None) -> GuardEvents | None:
+    """Read the events of the first `frames` frames, the start included; None for all.
 
     Raises
     ------
@@ -132,7 +132,8 @@ def read_guard(ours: Any, batch: int, frames: int) -> GuardEvents | None:
     group, shape = group_at(ours, GUARD), (places.segments, batch)
     frame = integer_array_at(group, "frame", shape)
     # beyond the frames that are there stands what a run found that was killed and goes on
-    segment, trajectory = np.nonzero((frame > 0) & (frame < frames))
+    there = frame > 0 if frames is None else (frame > 0) & (frame < frames)
+    segment, trajectory = np.nonzero(there)
     reason = integer_array_at(group, "reason", shape)[segment, trajectory]
     if not ((reason >= 0) & (reason < len(REASONS))).all():
         raise ValueError("its guard found what this version has no word for")

@@ -96,7 +96,25 @@ def load_info(text: bytes, batch: int) -> RunInfo:
         raise ValueError(f"provenance {field!r}: {first['msg']}") from None
     if any(len(entries) not in (0, batch) for entries in _entries(info).values()):
         raise ValueError(f"provenance is not about {batch} trajectories")
+    _demand_description(info)
     return info
+
+
+def _demand_description(info: RunInfo) -> None:
+    """Demand of free descriptions what is taken for granted wherever a run is shown."""
+    described = {"method": info.method}
+    if info.guard is not None and info.guard.reference is not None:
+        described["guard.reference"] = info.guard.reference
+    for name, method in described.items():
+        if not isinstance(method.get("integrator"), str):
+            raise ValueError(f"provenance '{name}.integrator' is no name")
+    if not isinstance(info.system.get("system", ""), str):
+        raise ValueError("provenance 'system.system' is no name")
+    for key in ("rtol", "step", "substeps"):
+        value = info.method.get(key)
+        missing = value is None and (key != "rtol" or key not in info.method)
+        if not missing and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise ValueError(f"provenance 'method.{key}' is no number")
 
 
 @cache

@@ -47,6 +47,8 @@ from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
 __all__ = ["H5MDReader", "read_h5md", "reported"]
 
+CHUNK = 8192  # numbers looked at together: few calls, and each by one thread
+
 
 def read_h5md(
     path: str | os.PathLike[str],
@@ -192,7 +194,9 @@ class H5MDReader:
 
     def _with_events(self, info: RunInfo, ours: Any) -> RunInfo:
         """Add what a guard found, where the file holds it as arrays."""
-        events = None if info.guard is None else read_guard(ours, self._shape[0], self.frames)
+        # of a finished run all: frames taken of a run keep what its guard found of the whole
+        frames = None if self.complete else self.frames
+        events = None if info.guard is None else read_guard(ours, self._shape[0], frames)
         if events is None or info.guard is None:
             return info
         return replace(info, guard=replace(info.guard, events=events))
@@ -258,7 +262,10 @@ class H5MDReader:
             values = sum(math.prod(tail) for tail in places.tails.values())
             if (needed := 8 * len(numbers) * self.frames * values) > self._limit:
                 raise ValueError(f"its observables take {needed} bytes, the limit is {self._limit}")
-            return read_observables(self._file, self._shape, arrays, numbers, self.frames)
+            found = read_observables(self._file, self._shape, arrays, numbers, self.frames)
+            for name, each in found.items():
+                self._demand_finite(f"observable {name!r}", each, numbers)
+            return found
 
     def _numbers(self, trajectory: int | None) -> range:
         if trajectory is None:
@@ -298,7 +305,27 @@ class H5MDReader:
             if (needed := 16 * math.prod(shape)) > self._limit:
                 raise ValueError(f"its frames take {needed} bytes, the limit is {self._limit}")
             x, v = (self._stored.frames(name, numbers, start, stop) for name in VECTORS)
+            for name, values in zip(VECTORS, (x, v), strict=True):
+                self._demand_finite(name, values, numbers, start)
             return x, v
+
+    def _demand_finite(self, name: str, values: np.ndarray, numbers: range, start: int = 0) -> None:
+        """Refuse NaN and infinity in (B, F, ...) where frames are data: no run writes any there."""
+        flat = values.reshape(-1)
+        chunks = (flat[at : at + CHUNK] for at in range(0, flat.size, CHUNK))
+        # a sum of squares is finite only where all are: the fastest pass, and no array beside
+        with np.errstate(over="ignore", invalid="ignore"):
+            if all(math.isfinite(np.dot(each, each)) for each in chunks):
+                return
+        good = np.array(self.info.good or (self.frames,) * self.batch)[list(numbers)]
+        data = np.arange(start, start + values.shape[1]) < good[:, None]
+        wrong = data & ~np.isfinite(values).all(tuple(range(2, values.ndim)))
+        if wrong.any():
+            row, frame = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"its {name} is not finite in trajectory {numbers[row]} at frame {start + frame}, "
+                "which is marked as valid"
+            )
 
     def close(self) -> None:
         """Close the file."""

@@ -12,6 +12,7 @@ from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.refine import sharper
+from nbody_surrogate.results.guard_events import told_apart
 from nbody_surrogate.results.trajectory import RunInfo
 from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, departure
 
@@ -107,8 +108,9 @@ def _chunks(
 def _said(key: str, lost: float, own: float, budget: float, solver: AbstractIntegrator) -> str:
     name = key.replace("_", " ")
     reference = RunInfo({}, solver.description).label
+    loss, allowed = told_apart(lost, budget)
     return (
-        f"it lost {lost:.2g} of the scale of its {name}, the budget is {budget:.2g}; the "
+        f"it lost {loss} of the scale of its {name}, the budget is {allowed}; the "
         f"reference, {reference}, lost up to {own:.2g} by itself where it replayed: use "
         f"{_advice(solver, budget)}a larger `threshold`"
     )
