@@ -15,6 +15,8 @@ __all__ = ["BAR_HEIGHT", "bar_title", "draw_bar", "ticks"]
 
 BAR_HEIGHT = 84.0  # units, from the numbers' lower edge to the title's upper one
 WIDTH, HEIGHT = 260.0, 14.0
+Marks = list[tuple[float, float]]  # places on the bar, and values
+ROOM = 0.2  # of the bar, between the middles of words
 MOST_STEPS = 5  # between round numbers: more of them would touch
 PLAIN = (-3, 4)  # powers of ten that are written out
 
@@ -57,14 +59,31 @@ def ticks(low: float, high: float, logarithmic: bool) -> list[tuple[float, str]]
         In growing order.
     """
     if logarithmic:
-        values = _round_logarithms(low, high)
         span = math.log10(high / low)
-        return [(math.log10(value / low) / span, _power_text(value)) for value in values]
+        found = [(math.log10(v / low) / span, v) for v in _round_logarithms(low, high)]
+        marks = _with_ends(found, low, high)
+        plain = all(PLAIN[0] <= _power(value) <= PLAIN[1] for _, value in marks)
+        return [(place, _power_text(value, plain)) for place, value in marks]
     power = _common_power(low, high)
     step, values = _round_values(low, high)
     digits = max(0, power - math.floor(math.log10(step) + 1e-9))
-    texts = [f"{value / 10.0**power + 0.0:.{digits}f}" for value in values]
-    return [((v - low) / (high - low), text) for v, text in zip(values, texts, strict=True)]
+    marks = _with_ends([((value - low) / (high - low), value) for value in values], low, high)
+    # the ends are as they are, and need a digit more than what is round
+    ends = digits + 1 if any(_is_odd(end, step) for end in (low, high)) else digits
+    return [
+        (place, f"{value / 10.0**power + 0.0:.{ends if place in (0.0, 1.0) else digits}f}")
+        for place, value in marks
+    ]
+
+
+def _with_ends(marks: list[tuple[float, float]], low: float, high: float) -> Marks:
+    """Put marks at both ends, in place of round numbers whose words they would touch."""
+    between = [mark for mark in marks if ROOM <= mark[0] <= 1 - ROOM]
+    return [(0.0, low), *between, (1.0, high)]
+
+
+def _is_odd(end: float, step: float) -> bool:
+    return abs(end / step - round(end / step)) > 1e-6
 
 
 def _common_power(low: float, high: float) -> int:
@@ -94,9 +113,14 @@ def _round_logarithms(low: float, high: float) -> list[float]:
     return found if len(found) > 1 else [low, high]
 
 
-def _power_text(value: float) -> str:
-    power = math.floor(math.log10(value) + 1e-9)
-    if PLAIN[0] <= power <= PLAIN[1]:
+def _power(value: float) -> int:
+    return math.floor(math.log10(value) + 1e-9)
+
+
+def _power_text(value: float, plain: bool) -> str:
+    """Write a value; all of a bar are written out, or none is."""
+    power = _power(value)
+    if plain:
         return f"{float(f'{value:.2g}'):g}"
     factor = f"{value / 10.0**power:.2g}"
     return f"1e{power}" if factor == "1" else f"{factor}e{power}"
