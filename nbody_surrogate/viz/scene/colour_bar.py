@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,7 +17,7 @@ __all__ = ["BAR_HEIGHT", "bar_title", "draw_bar", "ticks"]
 
 BAR_HEIGHT = 84.0  # units, from the numbers' lower edge to the title's upper one
 WIDTH, HEIGHT = 260.0, 14.0
-Marks = list[tuple[float, float]]  # places on the bar, and values
+T = TypeVar("T")
 ROOM = 0.2  # of the bar, between the middles of words
 MOST_STEPS = 5  # between round numbers: more of them would touch
 PLAIN = (-3, 4)  # powers of ten that are written out
@@ -61,29 +63,35 @@ def ticks(low: float, high: float, logarithmic: bool) -> list[tuple[float, str]]
     if logarithmic:
         span = math.log10(high / low)
         found = [(math.log10(v / low) / span, v) for v in _round_logarithms(low, high)]
-        marks = _with_ends(found, low, high)
+        ends = _inward(low, math.ceil), _inward(high, math.floor)
+        marks = _with_ends(found, [(math.log10(end / low) / span, end) for end in ends])
         plain = all(PLAIN[0] <= _power(value) <= PLAIN[1] for _, value in marks)
         return [(place, _power_text(value, plain)) for place, value in marks]
     power = _common_power(low, high)
     step, values = _round_values(low, high)
     digits = max(0, power - math.floor(math.log10(step) + 1e-9))
-    marks = _with_ends([((value - low) / (high - low), value) for value in values], low, high)
-    # the ends are as they are, and need a digit more than what is round
-    ends = digits + 1 if any(_is_odd(end, step) for end in (low, high)) else digits
-    return [
-        (place, f"{value / 10.0**power + 0.0:.{ends if place in (0.0, 1.0) else digits}f}")
-        for place, value in marks
-    ]
+    # the ends are as they are, and may need a digit more than what is round
+    least = 10.0 ** (power - digits)
+    odd = any(abs(end / least - round(end / least)) > 1e-6 for end in (low, high))
+    finer = digits + 1 if odd else digits
+    unit = 10.0 ** (power - finer)
+    ends = math.ceil(low / unit - 1e-6) * unit, math.floor(high / unit + 1e-6) * unit
+    found = [(value, digits) for value in values], [(end, finer) for end in ends]
+    marks = _with_ends(*([((v - low) / (high - low), (v, d)) for v, d in part] for part in found))
+    return [(place, f"{v / 10.0**power + 0.0:.{d}f}") for place, (v, d) in marks]
 
 
-def _with_ends(marks: list[tuple[float, float]], low: float, high: float) -> Marks:
+def _with_ends(marks: list[tuple[float, T]], ends: list[tuple[float, T]]) -> list[tuple[float, T]]:
     """Put marks at both ends, in place of round numbers whose words they would touch."""
-    between = [mark for mark in marks if ROOM <= mark[0] <= 1 - ROOM]
-    return [(0.0, low), *between, (1.0, high)]
+    first, last = ends
+    return [first, *(mark for mark in marks if ROOM <= mark[0] <= 1 - ROOM), last]
 
 
-def _is_odd(end: float, step: float) -> bool:
-    return abs(end / step - round(end / step)) > 1e-6
+def _inward(end: float, rounding: Callable[[float], int]) -> float:
+    """Return an end with two digits, on the bar."""
+    unit = 10.0 ** (_power(end) - 1)
+    nearest = round(end / unit)
+    return (nearest if abs(end / unit - nearest) < 1e-6 else rounding(end / unit)) * unit
 
 
 def _common_power(low: float, high: float) -> int:
