@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from commands import good
-from nbody_surrogate import Ensemble, make_integrator, make_system, plot, simulate
+from nbody_surrogate import Ensemble, compare, make_integrator, make_system, plot, simulate
 from nbody_surrogate.viz import render as drawing
 from nbody_surrogate.viz.html import write_report
 from nbody_surrogate.viz.html.report import _percent
 from nbody_surrogate.viz.render import render
+from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.title import scene_title, which_of
 from nbody_surrogate.viz.scene.tracks import Track
@@ -21,7 +22,7 @@ from nbody_surrogate.viz.scene.tracks import Track
 @pytest.fixture(scope="module")
 def three() -> Ensemble:
     system = make_system("charged")
-    return simulate(system, *system.sample(3, 4, 0), 8, make_integrator("leapfrog", substeps=2))
+    return simulate(system, *system.sample(0, 4, 3), 8, make_integrator("leapfrog", substeps=2))
 
 
 def test_one_trajectory_needs_no_number(three: Ensemble) -> None:
@@ -60,10 +61,9 @@ def test_commands_say_which_they_took(three: Ensemble, tmp_path: Path) -> None:
         "export", str(tmp_path / "three.h5"), str(tmp_path / "e.extxyz"), "--trajectory", "2"
     )
     assert "trajectory 2 of 3" in said
-    good(
-        "render", str(tmp_path / "three.h5"), "-o", str(tmp_path / "page.html"), "--trajectory", "1"
-    )
-    assert "trajectory 1 of 3</h1>" in (tmp_path / "page.html").read_text()
+    page = tmp_path / "page.html"
+    good("render", str(tmp_path / "three.h5"), "-o", str(page), "--trajectory", "1")
+    assert "trajectory 1 of 3</h1>" in page.read_text()
 
 
 def test_a_figure_says_what_each_panel_is_of(three: Ensemble) -> None:
@@ -75,7 +75,7 @@ def test_a_figure_says_what_each_panel_is_of(three: Ensemble) -> None:
 
 def test_two_of_one_method_have_two_names(three: Ensemble) -> None:
     system = make_system("charged")
-    start = system.sample(1, 2, 0)
+    start = system.sample(0, 2, 1)
     made = [make_integrator("dop853", rtol=rtol) for rtol in (1e-6, 1e-9)]
     runs = [simulate(system, *start, 2, method)[0] for method in made]
     assert [Track.of(run, "run").name for run in runs] == [
@@ -87,7 +87,7 @@ def test_two_of_one_method_have_two_names(three: Ensemble) -> None:
 
 def test_a_report_explains_its_numbers(three: Ensemble, tmp_path: Path) -> None:
     system = make_system("charged")
-    truth = simulate(system, *system.sample(3, 4, 0), 8)
+    truth = simulate(system, *system.sample(0, 4, 3), 8)
     text = write_report(three, truth, tmp_path / "report.html", floor=False).read_text()
     assert "Medians over 3 trajectories. In brackets" in text
     assert "95 % intervals" in text
@@ -102,3 +102,17 @@ def test_a_report_explains_its_numbers(three: Ensemble, tmp_path: Path) -> None:
 def test_percentages_have_no_needless_exponent(share: float, words: str) -> None:
     assert _percent(share) == words
     assert rounded(np.inf) == "inf"
+
+
+def test_no_line_strikes_through_the_words_of_a_bar(three: Ensemble) -> None:
+    system = make_system("charged")
+    truth = simulate(system, *system.sample(0, 4, 3), 8)
+    bars = plot(compare(truth, three)).axes[5]
+    (words,) = [text for text in bars.texts if text.get_text() == "whole run"]
+    (line,) = bars.lines
+    assert words.get_position()[1] - line.get_ydata()[0] > 0.15  # of slots an inch high or less
+
+
+def test_equal_balls_look_nearly_equal() -> None:
+    distance = View(4 / 3).usual_distance(1.0)
+    assert (distance + 1) / (distance - 1) < 1.3  # of the foremost and the hindmost of a cloud
