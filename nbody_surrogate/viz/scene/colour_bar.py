@@ -63,8 +63,8 @@ def ticks(low: float, high: float, logarithmic: bool) -> list[tuple[float, str]]
     if logarithmic:
         span = math.log10(high / low)
         found = [(math.log10(v / low) / span, v) for v in _round_logarithms(low, high)]
-        ends = _inward(low, math.ceil), _inward(high, math.floor)
-        marks = _with_ends(found, [(math.log10(end / low) / span, end) for end in ends])
+        inner = _inward(low, math.ceil), _inward(high, math.floor)
+        marks = _with_ends(found, [(math.log10(end / low) / span, end) for end in inner])
         plain = all(PLAIN[0] <= _power(value) <= PLAIN[1] for _, value in marks)
         return [(place, _power_text(value, plain)) for place, value in marks]
     power = _common_power(low, high)
@@ -76,9 +76,12 @@ def ticks(low: float, high: float, logarithmic: bool) -> list[tuple[float, str]]
     finer = digits + 1 if odd else digits
     unit = 10.0 ** (power - finer)
     ends = math.ceil(low / unit - 1e-6) * unit, math.floor(high / unit + 1e-6) * unit
-    found = [(value, digits) for value in values], [(end, finer) for end in ends]
-    marks = _with_ends(*([((v - low) / (high - low), (v, d)) for v, d in part] for part in found))
-    return [(place, f"{v / 10.0**power + 0.0:.{d}f}") for place, (v, d) in marks]
+
+    def mark(value: float, decimals: int) -> tuple[float, str]:
+        return (value - low) / (high - low), f"{value / 10.0**power + 0.0:.{decimals}f}"
+
+    between = [mark(value, digits) for value in values]
+    return _with_ends(between, [mark(end, finer) for end in ends])
 
 
 def _with_ends(marks: list[tuple[float, T]], ends: list[tuple[float, T]]) -> list[tuple[float, T]]:
