@@ -51,6 +51,8 @@ def export(
     """
     from nbody_surrogate.formats.export import check_export_path
     from nbody_surrogate.formats.export import export as exported
+    from nbody_surrogate.formats.opening import count_trajectories
+    from nbody_surrogate.viz.scene.title import which_of
 
     target = _target(run, output, trajectory, file_format)
     check_export_path(target, overwrite)
@@ -58,7 +60,8 @@ def export(
     _tell_unfinished(run, ensemble)
     exported(ensemble[0], target, overwrite=overwrite)
     if not quiet:
-        echo(f"File: {target}")
+        which = which_of(trajectory, count_trajectories(run))
+        echo(f"File: {target}{f', {which}' if which else ''}")
 
 
 def _tell_unfinished(run: Path, ensemble: Ensemble) -> None:

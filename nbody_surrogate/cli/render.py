@@ -63,6 +63,7 @@ def render(run: Path, **options: Any) -> None:
     from nbody_surrogate.viz.scene.pace import pace_of
     from nbody_surrogate.viz.scene.picture_path import check_picture_path
     from nbody_surrogate.viz.scene.shown import common_frames
+    from nbody_surrogate.viz.scene.title import scene_title, which_of
     from nbody_surrogate.viz.scene.writer import kept_rate
 
     if options["quiet"]:
@@ -80,6 +81,9 @@ def render(run: Path, **options: Any) -> None:
             f"`against` must hold {counts[0]} trajectories as the run does, got {counts[-1]}"
         )
     runs = FileOptions.taken(options).read(*files, trajectory=options["trajectory"])
+    title = options["title"]
+    if title is None and counts[0] > 1:  # the one that is read does not know of the others
+        title = scene_title(runs[0][0], against is None, which_of(options["trajectory"], counts[0]))
     drawn = with_frames_bar(hidden=options["quiet"] or output is None)
     drawn(
         runs[0][0],
@@ -88,7 +92,7 @@ def render(run: Path, **options: Any) -> None:
         frame=options["frame"],
         trail=options["trail"],
         window_size=options["size"],
-        title=options["title"],
+        title=title,
         fps=options["fps"],
         colouring=options["colouring"],
         inset=options["inset"],

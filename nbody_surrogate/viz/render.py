@@ -12,7 +12,7 @@ from nbody_surrogate.contracts.arguments import demand_number, demand_whole
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
-from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_trajectory
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble, as_trajectory
 from nbody_surrogate.viz.drawable import (
     check_drawable,
     check_same,
@@ -34,6 +34,7 @@ from nbody_surrogate.viz.scene.picture_path import check_picture_path, is_data, 
 from nbody_surrogate.viz.scene.scene import Scene
 from nbody_surrogate.viz.scene.shown import common_frames, is_stopped, shown_part, stop_notes
 from nbody_surrogate.viz.scene.system_shapes import landmarks_of, scenery_of
+from nbody_surrogate.viz.scene.title import scene_title, which_of
 from nbody_surrogate.viz.scene.tracks import Track
 from nbody_surrogate.viz.scene.viewpoint import viewpoint_of
 from nbody_surrogate.viz.scene.window import check_display, reserve, show
@@ -104,7 +105,8 @@ def render(
         Width and height in pixels; by default 1600 x 1200, and 1280 x 720 of movies. Those of an
         .mp4 are even: odd ones are one larger, with a warning.
     title : str, optional
-        By default the system and the number of particles; empty for none.
+        By default the system, the number of particles, and which trajectory of several; empty for
+        none.
     fps : float
         Frames per second of a movie or in a window. A .gif keeps up to 50, with delays of whole
         hundredths of a second that are right in their sum; above it plays at 50, with a warning.
@@ -161,7 +163,10 @@ def render(
     fps, trail = demand_number("fps", fps), demand_whole("trail", trail, 0)
     camera = checked_camera(camera)
     called = parameter_of(path, "render")
-    candidate = as_trajectory(candidate, "candidate")
+    several = (
+        candidate if isinstance(candidate, Trajectory) else as_ensemble(candidate, "candidate")
+    )
+    candidate = as_trajectory(several, "candidate")
     if reference is not None:
         reference = as_trajectory(reference, "reference")
     path = _checked_path(path, overwrite)
@@ -191,7 +196,8 @@ def render(
     runs = shown_part(*whole)
     check_drawable(runs[-1])
     check_colouring(colouring, reference is not None)
-    words = _title(candidate, alone=reference is None) if title is None else title
+    which = "" if isinstance(several, Trajectory) else which_of(0, len(several))
+    words = scene_title(candidate, reference is None, which) if title is None else title
     if path is not None and is_page(path):
         checked = CheckedPath(path, parameter=called)
         return write_scene_page(
@@ -251,13 +257,6 @@ def _checked_path(path: str | os.PathLike[str] | None, overwrite: bool) -> Path 
 
 def _or(asked: bool | None, default: bool) -> bool:
     return default if asked is None else asked
-
-
-def _title(candidate: Trajectory, alone: bool) -> str:
-    n, info = candidate.x.shape[1], candidate.info
-    words = [str(info.system.get("system", "")), f"{n} particle{'s' if n > 1 else ''}"]
-    words += [str(info.method.get("integrator", ""))] if alone else []
-    return "  \u00b7  ".join(word for word in words if word)
 
 
 @contextmanager

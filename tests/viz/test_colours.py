@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,7 +138,8 @@ def test_identities_have_a_colour_each(n: int) -> None:
     assert len(np.unique(colours, axis=0)) == n
     if n <= 8:
         np.testing.assert_allclose(colours, DARK.several[:n])
-    assert [row[1] for row in scale.rows] == ["a colour for each particle"]
+    said = "the particle" if n == 1 else "a colour for each particle"
+    assert [row[1] for row in scale.rows] == [said]
 
 
 # Colours in the course of time
@@ -208,16 +210,17 @@ def bar(low: float, high: float, logarithmic: bool) -> Scale:
     [
         (0.0, 1.0, False, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         (-2.0, 2.0, False, ["-2", "-1", "0", "1", "2"]),
-        (0.13, 0.19, False, ["0.14", "0.16", "0.18"]),
-        (310.0, 1280.0, False, ["400", "600", "800", "1000", "1200"]),
+        (0.13, 0.19, False, ["0.13", "0.16", "0.19"]),
+        (310.0, 1280.0, False, ["310", "600", "800", "1000", "1280"]),
         (0.0, 3e7, False, ["0", "1", "2", "3"]),
+        (0.4281, 0.9688, False, ["0.43", "0.6", "0.8", "0.96"]),
         (2e-9, 6e-9, False, ["2", "3", "4", "5", "6"]),
         (1e-3, 1e1, True, ["0.001", "0.01", "0.1", "1", "10"]),
-        (2e-9, 3e-1, True, ["1e-8", "1e-6", "1e-4", "0.01"]),
-        (3e4, 3e6, True, ["1e5", "1e6"]),
-        (0.3, 12.0, True, ["1", "10"]),
-        (0.12, 0.6, True, ["0.2", "0.5"]),
-        (1e-7, 6e-7, True, ["1e-7", "2e-7", "5e-7"]),
+        (2e-9, 3e-1, True, ["2e-9", "1e-6", "1e-4", "3e-1"]),
+        (3e4, 3e6, True, ["3e4", "1e5", "1e6", "3e6"]),
+        (0.3, 12.0, True, ["0.3", "1", "12"]),
+        (0.12, 0.6, True, ["0.12", "0.2", "0.6"]),
+        (1e-7, 6e-7, True, ["1e-7", "2e-7", "6e-7"]),
     ],
 )
 def test_a_bar_has_round_numbers(
@@ -248,6 +251,41 @@ def test_numbers_of_a_bar_of_logarithms_stand_where_they_belong(low: float, deca
         assert np.log10(float(text)) == pytest.approx(low + place * decades, abs=0.03)
         assert "e+" not in text
         assert "e-0" not in text
+
+
+def test_a_bar_has_one_notation() -> None:
+    assert [text for _, text in ticks(1e-4, 1.0, True)] == ["1e-4", "1e-3", "1e-2", "1e-1", "1e0"]
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.booleans())
+def test_a_bar_has_numbers_at_its_ends(low: float, span: float, logarithmic: bool) -> None:
+    low = abs(low) + 1e-3 if logarithmic else low
+    high = 3 * low + span if logarithmic else low + span
+    first, *_, last = [place for place, _ in ticks(low, high, logarithmic)]
+    assert -1e-6 <= first < 0.1
+    assert 0.9 < last <= 1 + 1e-6
+
+
+def oklab(colour: Any) -> np.ndarray:
+    """Return colours in a space where distances are as they are seen."""
+    c = np.asarray(colour, float)
+    linear = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    cones = [[0.41222, 0.53633, 0.05145], [0.21190, 0.68070, 0.10740], [0.08830, 0.28172, 0.62998]]
+    axes = [
+        [0.21045, 0.79362, -0.00407],
+        [1.97800, -2.42859, 0.45059],
+        [0.02590, 0.78277, -0.80868],
+    ]
+    return np.cbrt(linear @ np.array(cones).T) @ np.array(axes).T
+
+
+@pytest.mark.parametrize("palette", [DARK, LIGHT])
+def test_no_particle_has_the_colour_of_errors(palette: Palette) -> None:
+    shares = np.linspace(0, 1, 101)
+    kinds = [*palette.several, palette.positive, palette.negative, palette.neutral, palette.scenery]
+    used = np.concatenate([palette.ramp.at(shares), palette.cycle.at(shares), np.array(kinds)])
+    away = np.linalg.norm(oklab(used) - oklab(palette.error), axis=1)
+    assert away.min() > 0.12  # a yellow that the ramp ends in was 0.01 from it
 
 
 def test_a_bar_says_its_unit() -> None:

@@ -29,9 +29,9 @@ def cool(image: np.ndarray) -> int:
     return int((image[..., 2] - image[..., 0] > 80).sum())
 
 
-def yellow(image: np.ndarray) -> int:
+def violet(image: np.ndarray) -> int:
     red, green, blue = np.moveaxis(image, -1, 0)
-    return int(((red > 150) & (green > 0.75 * red) & (blue < 0.65 * red)).sum())
+    return int(((red > 110) & (blue > 0.9 * red) & (green < 0.6 * red)).sum())
 
 
 # What a picture shows
@@ -94,7 +94,7 @@ def test_a_reference_adds_rings_and_a_gap_adds_error_lines(tmp_path: Path) -> No
     same = picture(run, tmp_path, reference=run)
     apart = picture(moved(run), tmp_path, reference=run)
     assert not np.array_equal(alone, same)
-    assert yellow(apart) > yellow(same) + 30
+    assert violet(apart) > violet(same) + 30
 
 
 def test_colours_may_stand_for_speed_or_error() -> None:

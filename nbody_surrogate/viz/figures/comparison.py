@@ -24,6 +24,7 @@ WIDTH, HEIGHT = 13.0, 7.5  # inches
 FEW, PER_CANDIDATE = 6, 0.35  # candidates that the height has room for, and inches for each more
 NAME = 40  # letters of a candidate's name over its bar
 FEWEST = 4  # slots for bars, so that one by itself does not fill its panel
+LOWER, HIGHER = 0.14, 0.05  # of an interval and of words on one bar, from its middle
 BAR = 0.42  # of the room of a candidate, whose name takes the rest
 TWIN = "noise floor: start off by 0.1 % of the spread"
 
@@ -145,9 +146,11 @@ def _valid_times(ax: Any, found: Sequence[Comparison]) -> None:
         interval = np.minimum([each.valid.low, each.valid.high], duration)
         value = min(each.valid.median, duration)  # infinite where the whole run is valid
         ax.barh(place, value, BAR, color=COLOURS[number % len(COLOURS)], alpha=0.8)
-        ax.plot(interval, [place, place], color=TRUTH)
-        if each.valid.median > duration:
-            ax.text(0.98 * duration, place, "whole run", ha="right", va="center", color="w")
+        whole = each.valid.median > duration  # its words have the bar's upper part
+        ax.plot(interval, 2 * [place - (LOWER if whole else 0.0)], color=TRUTH)
+        if whole:
+            style = {"ha": "right", "va": "center", "color": "w", "fontsize": 9}
+            ax.text(0.98 * duration, place + HIGHER, "whole run", **style)
     ax.set(yticks=[], xlim=(0, duration), ylim=(-0.5, slots - 0.3))
     label_times(ax, duration)
     ax.set_xlabel("valid prediction time\nmedian and 95 % interval")

@@ -15,6 +15,7 @@ from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.figures.panel import label_times, say, wrapped
 from nbody_surrogate.viz.scene.palette import LIGHT
+from nbody_surrogate.viz.scene.title import which_of
 from nbody_surrogate.viz.scene.tracks import Track
 
 if TYPE_CHECKING:
@@ -44,14 +45,15 @@ def draw_run(run: Ensemble) -> Figure:
     if valid is not None:
         figure.suptitle(wrapped(valid, WIDTH), fontsize=10)
     left = figure.add_subplot(1, 2, 1, projection=None if run.x.shape[3] == 2 else "3d")
-    _paths(left, run[0].valid_part())
+    _paths(left, run[0].valid_part(), which_of(0, len(run)))
     right = figure.add_subplot(1, 2, 2)
     _departures(right, run)
     return figure
 
 
-def _paths(ax: Any, run: Trajectory) -> None:
-    title = f"{run.info.label}, t = {time_span_text(run.t)}"
+def _paths(ax: Any, run: Trajectory, which: str) -> None:
+    words = (which, run.info.label, f"t = {time_span_text(run.t)}")
+    title = ", ".join(word for word in words if word)
     ax.set_title(wrapped(title, WIDTH / 2), fontsize=10)
     if not np.isfinite(run.x).any():
         say(ax, "no finite position")
@@ -105,7 +107,8 @@ def _departures(ax: Any, run: Ensemble) -> None:
         if len(run) > 1:
             style = {"color": line.get_color(), "alpha": 0.15, "linewidth": 0}
             ax.fill_between(run.t[1:], shown.low, shown.high, **style)
-    ax.set_title("what the system conserves", fontsize=10)
+    several = f": medians and quartiles of {len(run)} trajectories" if len(run) > 1 else ""
+    ax.set_title(f"what the system conserves{several}", fontsize=10)
     ax.legend(frameon=False)
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.contracts.time_text import number_text, time_text
 from nbody_surrogate.viz.html.ticks import decades, nice
+from nbody_surrogate.viz.scene.rounded import rounded
 
 __all__ = ["Series", "line_chart"]
 
@@ -235,7 +236,7 @@ def _value(value: float) -> str:
     """Write a value; one that is not known has none, and that of a failed run is infinite."""
     if np.isnan(value):
         return "none"
-    return "∞" if np.isinf(value) else f"{value:.{DIGITS}g}"
+    return "∞" if np.isinf(value) else rounded(value, DIGITS)
 
 
 def _path(points: np.ndarray) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterable
 from html import escape
@@ -28,9 +29,13 @@ from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.html.report_charts import comparison_charts, run_charts
 from nbody_surrogate.viz.html.scene import is_same_run, scene_html, scene_script
+from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.shown import stop_notes
+from nbody_surrogate.viz.scene.title import scene_title, which_of
 
 __all__ = ["sentence", "write_report"]
+
+EXPONENT = re.compile(r"[0-9.]+e-[0-9]+")
 
 
 @guided(
@@ -99,7 +104,9 @@ def write_report(
         return write_page(file, page, overwrite, called)
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
-    page = _page(candidate, truth, comparison, comparison_rows([comparison]), command)
+    rows: Iterable[tuple[str, ...]] = comparison_rows([comparison])
+    rows = rows if _has_floor(comparison) else _without_floor(rows)
+    page = _page(candidate, truth, comparison, rows, command)
     return write_page(file, page, overwrite, called)
 
 
@@ -113,6 +120,7 @@ def _page(
 ) -> str:
     title = _title(candidate)
     shown = candidate[0], None if reference is None else reference[0]
+    which = scene_title(shown[0], alone=False, which=which_of(0, len(candidate)))
     same = reference is not None and is_same_run(candidate, reference)
     said = sentence(candidate, comparison)
     said += " The two agree to the last bit, so they are drawn once." if same else ""
@@ -124,8 +132,8 @@ def _page(
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(said)}</p>',
         '<div class="top">',
-        f"<section>{scene_html(*shown)}</section>",
-        f"<section><h2>Numbers</h2>{_table(rows)}</section>",
+        f"<section>{scene_html(*shown, which)}</section>",
+        f"<section><h2>Numbers</h2>{_table(rows, _caption(comparison, len(candidate)))}</section>",
         "</div>",
         charts,
         "<h2>Where this comes from</h2>",
@@ -196,7 +204,7 @@ def _beyond_noise(comparison: Comparison) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.2g} %" if math.isfinite(share) else "more than can be said"
+    return f"{rounded(100 * share)} %" if math.isfinite(share) else "more than can be said"
 
 
 def _title(candidate: Ensemble) -> str:
@@ -205,14 +213,41 @@ def _title(candidate: Ensemble) -> str:
     return f"{method}: {candidate.particles.n} particles of {system}"
 
 
-def _table(rows: Iterable[tuple[str, ...]]) -> str:
+def _caption(comparison: Comparison | None, trajectories: int) -> str:
+    """Say what the numbers are: medians, and what stands in brackets or is marked."""
+    said = [f"Medians over {trajectories} trajectories."] if trajectories > 1 else []
+    if comparison is None:
+        return " ".join(said)
+    if any(value.low < value.high for value in comparison.errors.values()):
+        said.append("In brackets behind displacement errors and MSE: 95 % intervals.")
+    if _has_floor(comparison):
+        said.append("! marks what is farther from the reference than its noise floor.")
+    return " ".join(said)
+
+
+def _has_floor(comparison: Comparison) -> bool:
+    return any(each.floor is not None for each in comparison.distributions)
+
+
+def _without_floor(rows: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Take from labels what the cells do not have."""
+    return [(row[0].removesuffix(" (noise floor)"), *row[1:]) for row in rows]
+
+
+def _label(words: str) -> str:
+    """Write a label as HTML that breaks between words, not inside of a number at its minus sign."""
+    return EXPONENT.sub(r'<span class="whole">\g<0></span>', escape(words))
+
+
+def _table(rows: Iterable[tuple[str, ...]], caption: str) -> str:
+    said = f"<caption>{escape(caption)}</caption>" if caption else ""
     body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
+        f'<tr><th scope="row">{_label(row[0])}</th>'
         + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
-    return f'<div class="scroll"><table>{body}</table></div>'
+    return f'<div class="scroll"><table>{said}{body}</table></div>'
 
 
 def _provenance(run: Ensemble) -> str:

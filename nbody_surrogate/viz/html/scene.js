@@ -11,7 +11,7 @@ function nbodyScene(root, data) {
   let colours = data.colours.light, seenNow = [], pointed = null;
   const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
   const lead = tracks[0], rival = tracks[1];
-  const HUGE = 1e30, VIEW = Math.tan(Math.PI / 9); // half of 40 degrees
+  const HUGE = 1e30, HALF = 7 * Math.PI / 180; // of the view's angle, as in the pictures
   const budget = 14000 / (n * tracks.length); // strokes of trails in one picture
   const trail = Math.max(2, Math.min(data.trail, Math.floor(budget)));
   const steps = budget > 4 * trail ? 4 : 1;
@@ -50,8 +50,8 @@ function nbodyScene(root, data) {
     const right = [-sy, cy, 0], towards = [cp * cy, cp * sy, sp], up = [-sp * cy, -sp * sy, cp];
     if (flat && pitch > 1.57) { right.splice(0, 3, 1, 0, 0); up.splice(0, 3, 0, 1, 0); towards.splice(0, 3, 0, 0, 1); }
     const { width, height } = canvas;
-    const distance = between(reaches, at) / zoom * Math.max(1, height / width) / 0.342;
-    const focus = height / 2 / VIEW;
+    const distance = between(reaches, at) / zoom * Math.max(1, height / width) / Math.sin(HALF);
+    const focus = height / 2 / Math.tan(HALF);
     return (p, out) => {
       const x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2];
       const depth = distance - (x * towards[0] + y * towards[1] + z * towards[2]);

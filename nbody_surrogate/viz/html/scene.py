@@ -19,8 +19,10 @@ from nbody_surrogate.viz.html.document import check_page_path, document, resourc
 from nbody_surrogate.viz.html.scenery import colour_legend, colours_of, scenery_data
 from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
+from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.shown import is_stopped, shown_part
 from nbody_surrogate.viz.scene.system_shapes import scenery_of, words_of
+from nbody_surrogate.viz.scene.title import scene_title
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
 __all__ = ["is_same_run", "scene_html", "scene_script", "write_scene_page"]
@@ -50,8 +52,7 @@ def write_scene_page(
     """
     called = parameter_of(path, "render")
     file = check_page_path(path, overwrite, called)
-    heading = f"<h1>{escape(title)}</h1>" if title else ""
-    body = heading + scene_html(candidate, reference)
+    body = scene_html(candidate, reference, title, heading="h1")
     script = scene_script(candidate, reference)
     return write_page(file, document(title or "Trajectory", body, script), overwrite, called)
 
@@ -73,8 +74,13 @@ def _other(candidate: Trajectory, reference: Trajectory | None) -> Trajectory | 
     return reference
 
 
-def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
-    """Write the elements of the scene; a run and its reference that are the same are drawn once."""
+def scene_html(
+    candidate: Trajectory, reference: Trajectory | None, title: str, *, heading: str = "b"
+) -> str:
+    """Write the elements of the scene; a run and its reference that are the same are drawn once.
+
+    Its title is in it, in an element `heading`: the page need not give it again.
+    """
     same = reference is not None and is_same_run(candidate, reference)
     reference = _other(candidate, reference)
     lead = candidate if reference is None else reference
@@ -88,11 +94,12 @@ def scene_html(candidate: Trajectory, reference: Trajectory | None) -> str:
         ]
     if same:
         legend.append(f"{candidate.info.label} and its reference agree to the last bit, drawn once")
-    name = f"{lead.info.system.get('system', '')} · {lead.x.shape[1]} particles"
+    name = title or scene_title(lead, alone=False)
+    shown = f"<{heading}>{escape(title)}</{heading}>" if title else ""
     said = "".join(f"<span>{escape(words)}</span>" for words in legend)
     return f"""<div class="scene" id="scene">
 <canvas tabindex="0" role="img" aria-label="{escape(name)}, in three dimensions: {KEYS}"></canvas>
-<div class="words"><b>{escape(name)}</b><span class="note"></span>
+<div class="words">{shown}<span class="note"></span>
 <span class="note under"></span></div>
 <div class="bar"><button type="button" aria-label="Play">&#9654;</button>
 <input type="range" min="0" step="0.05" value="0" aria-label="Time"><output></output></div>
@@ -160,4 +167,4 @@ def _numbers(values: np.ndarray) -> list[str]:
 def _errors(candidate: Trajectory, reference: Trajectory, frames: np.ndarray) -> list[str]:
     with np.errstate(over="ignore", invalid="ignore"):
         values = rmse(reference.x[None, frames], candidate.x[None, frames])[0]
-    return [f"{v:.2g}" for v in values]
+    return [rounded(float(v)) for v in values]

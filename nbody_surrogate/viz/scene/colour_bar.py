@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +17,8 @@ __all__ = ["BAR_HEIGHT", "bar_title", "draw_bar", "ticks"]
 
 BAR_HEIGHT = 84.0  # units, from the numbers' lower edge to the title's upper one
 WIDTH, HEIGHT = 260.0, 14.0
+T = TypeVar("T")
+ROOM = 0.2  # of the bar, between the middles of words
 MOST_STEPS = 5  # between round numbers: more of them would touch
 PLAIN = (-3, 4)  # powers of ten that are written out
 
@@ -57,14 +61,40 @@ def ticks(low: float, high: float, logarithmic: bool) -> list[tuple[float, str]]
         In growing order.
     """
     if logarithmic:
-        values = _round_logarithms(low, high)
         span = math.log10(high / low)
-        return [(math.log10(value / low) / span, _power_text(value)) for value in values]
+        found = [(math.log10(v / low) / span, v) for v in _round_logarithms(low, high)]
+        inner = _inward(low, math.ceil), _inward(high, math.floor)
+        marks = _with_ends(found, [(math.log10(end / low) / span, end) for end in inner])
+        plain = all(PLAIN[0] <= _power(value) <= PLAIN[1] for _, value in marks)
+        return [(place, _power_text(value, plain)) for place, value in marks]
     power = _common_power(low, high)
     step, values = _round_values(low, high)
     digits = max(0, power - math.floor(math.log10(step) + 1e-9))
-    texts = [f"{value / 10.0**power + 0.0:.{digits}f}" for value in values]
-    return [((v - low) / (high - low), text) for v, text in zip(values, texts, strict=True)]
+    # the ends are as they are, and may need a digit more than what is round
+    least = 10.0 ** (power - digits)
+    odd = any(abs(end / least - round(end / least)) > 1e-6 for end in (low, high))
+    finer = digits + 1 if odd else digits
+    unit = 10.0 ** (power - finer)
+    ends = math.ceil(low / unit - 1e-6) * unit, math.floor(high / unit + 1e-6) * unit
+
+    def mark(value: float, decimals: int) -> tuple[float, str]:
+        return (value - low) / (high - low), f"{value / 10.0**power + 0.0:.{decimals}f}"
+
+    between = [mark(value, digits) for value in values]
+    return _with_ends(between, [mark(end, finer) for end in ends])
+
+
+def _with_ends(marks: list[tuple[float, T]], ends: list[tuple[float, T]]) -> list[tuple[float, T]]:
+    """Put marks at both ends, in place of round numbers whose words they would touch."""
+    first, last = ends
+    return [first, *(mark for mark in marks if ROOM <= mark[0] <= 1 - ROOM), last]
+
+
+def _inward(end: float, rounding: Callable[[float], int]) -> float:
+    """Return an end with two digits, on the bar."""
+    unit = 10.0 ** (_power(end) - 1)
+    nearest = round(end / unit)
+    return (nearest if abs(end / unit - nearest) < 1e-6 else rounding(end / unit)) * unit
 
 
 def _common_power(low: float, high: float) -> int:
@@ -94,9 +124,14 @@ def _round_logarithms(low: float, high: float) -> list[float]:
     return found if len(found) > 1 else [low, high]
 
 
-def _power_text(value: float) -> str:
-    power = math.floor(math.log10(value) + 1e-9)
-    if PLAIN[0] <= power <= PLAIN[1]:
+def _power(value: float) -> int:
+    return math.floor(math.log10(value) + 1e-9)
+
+
+def _power_text(value: float, plain: bool) -> str:
+    """Write a value; all of a bar are written out, or none is."""
+    power = _power(value)
+    if plain:
         return f"{float(f'{value:.2g}'):g}"
     factor = f"{value / 10.0**power:.2g}"
     return f"1e{power}" if factor == "1" else f"{factor}e{power}"

@@ -18,7 +18,7 @@ from jaxtyping import Float64
 
 __all__ = ["VIEW_ANGLE", "Balls", "Corner", "Room", "View", "room_needs", "seen_from"]
 
-VIEW_ANGLE = 40.0  # degrees, from bottom to top: of a lens that neither flattens nor distorts
+VIEW_ANGLE = 14.0  # degrees, from bottom to top: of a long lens, as equal balls are to look equal
 EDGE = 0.95  # share of the picture, from its middle, in which balls are: they do not touch its edge
 FRONT = 1.6  # times as far as the plane of the foremost ball, which else would look huge
 CLEAR = 0.008  # share of the picture between words and balls

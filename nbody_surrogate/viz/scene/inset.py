@@ -63,7 +63,7 @@ class Inset:
         overlay.text("energy error / kinetic energy", (left, top), 20, palette.faint_ink)
         self._legend(overlay, palette, (left, top - 28 * unit))
         for decade, y in ((low, bottom), (high, bottom + HEIGHT * unit)):
-            words, place = f"1e{decade:.0f}", (left - 10 * unit, y)
+            words, place = "1" if decade == 0 else f"1e{decade:.0f}", (left - 10 * unit, y)
             overlay.text(words, place, 17, palette.faint_ink, right=True)
         mark = overlay.line(np.array([(x[0], bottom), (x[0], bottom)]), palette.faint_ink, 2.0)
         return Mark(mark, self.t, x, bottom, bottom + HEIGHT * unit)

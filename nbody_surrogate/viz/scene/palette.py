@@ -50,7 +50,7 @@ class Palette:
     ink, faint_ink : Colour
         Of words.
     error : Colour
-        Of the lines from truth to prediction.
+        Of the lines from truth to prediction: a violet that no particle has.
     scenery : Colour
         Of what is drawn of the system beside its particles.
     positive, negative, neutral : Colour
@@ -85,12 +85,12 @@ DARK = Palette(
     backdrop=(0.052, 0.068, 0.128),
     ink=(0.96, 0.97, 1.00),
     faint_ink=(0.66, 0.71, 0.80),
-    error=(1.00, 0.86, 0.45),
+    error=(0.93, 0.25, 1.00),
     scenery=(0.36, 0.42, 0.54),
     positive=(1.00, 0.42, 0.20),
     negative=(0.22, 0.62, 1.00),
     neutral=(0.70, 0.72, 0.76),
-    # after Okabe and Ito's, without its yellow, which errors have, and without black
+    # after Okabe and Ito's, without its yellow, too light for a ball, and without black
     several=(
         (0.93, 0.60, 0.10),
         (0.36, 0.72, 0.95),
@@ -129,7 +129,7 @@ LIGHT = Palette(
     backdrop=(0.958, 0.963, 0.973),
     ink=(0.07, 0.09, 0.14),
     faint_ink=(0.30, 0.34, 0.42),
-    error=(0.62, 0.42, 0.00),
+    error=(0.58, 0.00, 0.95),
     scenery=(0.62, 0.66, 0.74),
     positive=(0.86, 0.25, 0.06),
     negative=(0.05, 0.38, 0.82),

@@ -123,7 +123,8 @@ def _masses(masses: Float64[np.ndarray, " N"], palette: Palette) -> Constants:
 def _identities(n: int, palette: Palette) -> Constants:
     """Give each particle a colour: unlike ones to a few, by turns of a circle to many."""
     numbers = np.arange(n, dtype=np.float64)
-    words = ((palette.several[: min(n, 3)], "a colour for each particle"),)
+    said = "a colour for each particle" if n > 1 else "the particle"
+    words = ((palette.several[: min(n, 3)], said),)
     if n <= len(palette.several):
         few = palette.several[: max(n, 2)]
         return Constants("particle", numbers, 0.0, len(few) - 1.0, False, Ramp.even(*few), words)

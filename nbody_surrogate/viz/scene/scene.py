@@ -25,6 +25,7 @@ from nbody_surrogate.viz.scene.inset import Inset
 from nbody_surrogate.viz.scene.measures import Axes, ScaleBar
 from nbody_surrogate.viz.scene.overlay import MARGIN, Overlay
 from nbody_surrogate.viz.scene.palette import DARK, Colour, Palette, mixed
+from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.shutter import SUPERSAMPLE, Shutter
 from nbody_surrogate.viz.scene.subject import KEPT
 from nbody_surrogate.viz.scene.system_shapes import links, surroundings, words_of
@@ -298,7 +299,7 @@ class Scene:
         axes = slice(self._lead.dimensions)  # a flat run's z = 0 must not lower its mean
         truth = self._lead.x[None, None, frame, both, axes]
         value = rmse(truth, self._candidate.x[None, None, frame, both, axes]).item()
-        error = f"position RMSE {value:.2g}"
+        error = f"position RMSE {rounded(value)}"
         return f"{error} ({', '.join(notes)})" if notes else error
 
     def _update(self, name: str, mesh: pv.PolyData) -> None:

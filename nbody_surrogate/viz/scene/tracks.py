@@ -35,7 +35,7 @@ class Track:
     stopped : bool
         Whether the run went no further than the last frame, though it was to.
     name : str
-        Of its method.
+        Of its method, with its tolerance or sub-steps: two of one method differ in these.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -63,7 +63,7 @@ class Track:
             # Cube roots, as of balls of one density, as far as all are seen and none hides others.
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
             stopped=stopped,
-            name=str(trajectory.info.method.get("integrator", name)),
+            name=trajectory.info.label if "integrator" in trajectory.info.method else name,
         )
 
     def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
