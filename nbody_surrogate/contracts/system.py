@@ -357,8 +357,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         # a seed stands for trajectories 0, 1, ...; others could not be drawn again by it alone
         seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
         with SignalWatch():  # of all draws: to watch each of thousands anew takes longer than it
-            draws = [self._draw(each, n, dimensions) for each in generators]
-        return stacked(draws, seed)
+            return stacked([self._draw(each, n, dimensions) for each in generators], seed)
 
     def _demand_memory(self, n: int, trajectories: int, dimensions: int) -> None:
         """Raise `InputError` where starts do not fit into memory; nobody waits to be told so."""
