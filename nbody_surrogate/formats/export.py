@@ -28,6 +28,7 @@ from nbody_surrogate.results.validity import validity_note
 
 __all__ = ["EXPORT_SUFFIXES", "box_of", "check_export_path", "export"]
 
+POINTS_ALONE = (".extxyz", ".vtkhdf")  # what is not of each particle has no place there
 ELEMENT = "X"  # extended XYZ needs one for each particle; this stands for none
 
 
@@ -76,6 +77,13 @@ def export(
     if (note := validity_note(candidate)) is not None:
         # before the file, which holds what is meant: nothing frozen
         warnings.warn(f"{note}; only these are written", NBodyWarning, stacklevel=2)
+    if candidate.observables and file.suffix.lower() in POINTS_ALONE:
+        names = ", ".join(sorted(candidate.observables))
+        warnings.warn(
+            f"a {file.suffix} does not hold what reporters gave ({names}); an .h5 or .npz does",
+            NBodyWarning,
+            stacklevel=2,
+        )
     run = candidate.valid_part()
     if reference is not None:
         reference = as_ensemble(reference).valid_part(len(run.t))[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.calls import guided
-from nbody_surrogate.errors import InputError, MissingFileError
+from nbody_surrogate.errors import InputError, MissingFileError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_path
 from nbody_surrogate.formats.export import box_of, check_export_path, export
 from nbody_surrogate.formats.foreign.supplements import Supplements
@@ -74,7 +75,11 @@ def _write_h5md(run: Ensemble, path: str | os.PathLike[str], overwrite: bool) ->
     """Write an H5MD file as a run does, beside its place, and move it there."""
     file = check_output_path(path, overwrite)
     _demand_finite(run)
-    with TemporaryDirectory(prefix=".save-", dir=file.parent) as folder:
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(TemporaryDirectory(prefix=".save-", dir=file.parent))
+        except OSError as error:
+            raise RunError(f"`path` {str(file)!r} cannot be written: {one_line(error)}") from None
         whole = Path(folder) / "run.h5"
         _fill(whole, run)
         with atomic_path(file, "path", overwrite=overwrite) as part:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nbody_surrogate import NBodyWarning, load, make_system, save, simulate
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from refusals import refused
 
 
@@ -68,3 +69,9 @@ def test_misuse_is_one_line_and_leaves_nothing(run, tmp_path):
     with refused(FileFormatError, "c.h5"):
         load(tmp_path / "c.h5")
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a folder where nobody makes files")
+def test_a_folder_that_takes_no_files_is_one_line(run):
+    with refused(RunError, "`path` '/proc/a.h5' cannot be written"):
+        save(run, "/proc/a.h5")

@@ -315,3 +315,17 @@ def test_a_forged_description_is_refused_where_it_is_read(field, value):
     plain = {"system": {}, "method": {"integrator": "it"}, field: value}
     with pytest.raises(ValueError, match=f"provenance '{field}"):
         load_info(json.dumps(plain).encode(), 1)
+
+
+def test_slices_and_saved_runs_carry_them(tmp_path):
+    run = run_of()
+    for some in (run[1:], run[:, ::2], run[1], run[[0, 2], 1:]):
+        back = nb.load(some.save(tmp_path / "some.h5", overwrite=True))
+        for name, values in some.observables.items():
+            wanted = values if isinstance(some, nb.Ensemble) else values[None]
+            np.testing.assert_array_equal(back.observables[name], wanted)
+
+
+def test_a_file_of_points_says_that_it_does_not_hold_them(tmp_path):
+    with pytest.warns(nb.NBodyWarning, match=r"\.extxyz does not hold what reporters gave"):
+        run_of()[0].save(tmp_path / "some.extxyz")
