@@ -56,12 +56,23 @@ def _guided(function: Callable[P, R], name: str, other_words: Mapping[str, str])
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            signature.bind(*args, **kwargs)
+            return function(*args, **kwargs)
         except TypeError:
-            raise ArgumentError(_said(name, signature, args, kwargs, other_words)) from None
-        return function(*args, **kwargs)
+            # asked for after the fact: to bind each call would be felt in a right-hand side
+            if _binds(signature, args, kwargs):
+                raise
+            said = _said(name, signature, args, kwargs, other_words)
+        raise ArgumentError(said)
 
     return call
+
+
+def _binds(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def _said(
