@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
+import annotations
 from nbody_surrogate import InputError, Particles, State
 from nbody_surrogate.results.metrics import rmse
 
@@ -37,7 +39,8 @@ def refused(make, parameter, **values):
     return message
 
 
-def test_annotations_are_executed():
+def test_annotations_are_executed(monkeypatch):
+    monkeypatch.setattr(annotations, "OFTEN", math.inf)  # however often others have called it
     right, wrong = np.zeros((1, 4, 3, 3)), np.zeros((1, 4, 3, 2))
     assert rmse(right, right).shape == (1, 4)
     with pytest.raises(TypeCheckError):
