@@ -17,6 +17,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.evaluation.model_card_text import interval_text
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.evaluation.rollouts import START, Truth
 from nbody_surrogate.evaluation.scorecard import (
@@ -266,12 +267,4 @@ def _table(rows: list[dict[str, Any]]) -> TextTable:
 def _cells(row: dict[str, Any], there: list[Any]) -> tuple[str, ...]:
     errors = [row["one_step_mean"], row["one_step_median"], *(row["roll_outs"][k] for k in there)]
     spent = row["milliseconds"]
-    return (row["method"], *map(_interval, errors), "" if spent is None else f"{spent:.3g}")
-
-
-def _interval(figure: dict[str, float | None] | None) -> str:
-    if figure is None:
-        return ""
-    # None stands for what is not finite: a method that stopped is infinitely wrong
-    value, low, high = (float("inf") if each is None else each for each in figure.values())
-    return f"{value:.1e} ({low:.1e}..{high:.1e})"
+    return (row["method"], *map(interval_text, errors), "" if spent is None else f"{spent:.3g}")

@@ -10,7 +10,7 @@ from nbody_surrogate.contracts.wording import counted, figure_text, range_text, 
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.surrogates.trained_models import Model
 
-__all__ = ["card_text"]
+__all__ = ["card_text", "interval_text"]
 
 OPEN = "not known"
 """Stands for what a card leaves open."""
@@ -138,9 +138,9 @@ def _stepper_cells(row: dict[str, Any], horizons: list[int]) -> list[str]:
         row["method"],
         row["system"],
         str(row["particles"]),
-        _interval(row["one_step_mean"]),
-        _interval(row["one_step_median"]),
-        *(_interval(row["roll_outs"].get(str(k))) for k in horizons),
+        interval_text(row["one_step_mean"]),
+        interval_text(row["one_step_median"]),
+        *(interval_text(row["roll_outs"].get(str(k))) for k in horizons),
         "" if row["milliseconds"] is None else figure_text(row["milliseconds"]),
         "" if spent is None else rate_text(spent),
     ]
@@ -169,7 +169,8 @@ def _markdown(heads: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _interval(values: dict[str, float | None] | None) -> str:
+def interval_text(values: dict[str, float | None] | None) -> str:
+    """Write a figure of a score card with its interval; nothing where there is none."""
     if values is None:
         return ""
     # JSON has no infinity, the error of what failed

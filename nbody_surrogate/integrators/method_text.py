@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.integrators.build import Method, find_method
 from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.spelling import nearest
 from nbody_surrogate.surrogates.places import find_place, refuse_unknown_model, shipped_places
 
 __all__ = [
@@ -224,8 +224,8 @@ def _resolved(name: str) -> tuple[str, dict[str, Any]]:
 def _unknown(name: str) -> InputError:
     shipped = [place.name for place in shipped_places()]
     known = sorted({*names("integrators", "surrogates"), *shipped})
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    hint = "" if close is None else f"; did you mean {close!r}?"
     return InputError(
         f"`integrators` {name!r} is no method and no folder of a model; there are: "
         f"{', '.join(known)}{hint}"

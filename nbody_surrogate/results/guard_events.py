@@ -180,10 +180,6 @@ class GuardEvents(Sequence[GuardEvent]):
         """Return those at some places."""
         return GuardEvents(*(column[chosen] for column in self._columns))
 
-    def of_trajectory(self, b: int) -> GuardEvents:
-        """Return what concerns trajectory `b`, as the only one."""
-        return self.of_trajectories(np.array([b]))
-
     def of_trajectories(self, chosen: Int64[np.ndarray, " S"]) -> GuardEvents:
         """Return what concerns some trajectories, shape (S,), as trajectories 0, 1, ..."""
         first, last = np.searchsorted(self._sorted, [chosen, chosen + 1])

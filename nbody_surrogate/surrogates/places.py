@@ -6,7 +6,6 @@ weights, or by the folder of the training that made it.
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +15,7 @@ from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.entry_points import installed, is_hidden, package_folders
 from nbody_surrogate.registry.lookup import entries, short_name
+from nbody_surrogate.spelling import nearest
 
 __all__ = [
     "CONFIG_FILE",
@@ -92,8 +92,8 @@ def refuse_unknown_model(name: str, parameter: str = "model") -> None:
 
 def unknown_model(name: str, parameter: str, known: list[str]) -> InputError:
     """Make the error of a model that there is not."""
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    close = nearest(name, known)
+    hint = "" if close is None else f"; did you mean {close!r}?"
     return InputError(
         f"`{parameter}` {name!r} is neither a model nor a folder of one; there are: "
         f"{', '.join(known) or 'none'}{hint}"

@@ -69,7 +69,7 @@ def test_the_numbers_of_reasons_never_change():
 def test_the_events_of_one_trajectory_are_as_of_the_only_one():
     gathered = GuardEvents.of(some_events())
     for b in range(4):
-        own = gathered.of_trajectory(b)
+        own = gathered.of_trajectories(np.array([b]))
         wanted = [event for event in some_events() if event.trajectory == b]
         assert [event.detail for event in own] == [event.detail for event in wanted]
         assert not own.trajectory.any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.results.trajectory import Trajectory
 
 __all__ = ["scene_title", "which_of"]
@@ -17,6 +18,6 @@ def which_of(number: int, count: int) -> str:
 def scene_title(run: Trajectory, alone: bool, which: str = "") -> str:
     """Name the system, the particles, the method of a run that is drawn alone, and `which_of`."""
     n, info = run.x.shape[1], run.info
-    words = [str(info.system.get("system", "")), f"{n} particle{'s' if n > 1 else ''}"]
+    words = [str(info.system.get("system", "")), counted(n, "particle")]
     words += [str(info.method.get("integrator", ""))] if alone else []
     return GAP.join(word for word in [*words, which] if word)
