@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import sys
+import warnings
+from types import FrameType
 
 from nbody_surrogate import interruption
 
@@ -21,6 +24,7 @@ __all__ = [
     "is_out_of_memory",
     "one_line",
     "said_by",
+    "warn",
 ]
 
 LONGEST = 200  # characters of others' words
@@ -107,3 +111,37 @@ def one_line(error: BaseException) -> str:
     if said := re.search(r"error message = '([^']+)'", text):  # HDF5 buries the system's
         text = said[1]
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+
+
+def warn(message: str) -> None:
+    """Warn in one line, naming the line of the user's code that led to it.
+
+    How many calls of ours and of the standard library, such as `contextlib`'s, lie between differs
+    from way to way, so no fixed `stacklevel` would name it.
+    """
+    frame = _users_frame(sys._getframe(1))
+    warnings.warn_explicit(
+        message,
+        NBodyWarning,
+        frame.f_code.co_filename,
+        frame.f_lineno,
+        module=frame.f_globals.get("__name__"),
+        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+    )
+
+
+def _users_frame(caller: FrameType) -> FrameType:
+    """Return the innermost frame that is neither the core's nor of the package that warns.
+
+    In a thread of ours there is none: it is the caller's then.
+    """
+    passed = {_package(caller), __name__.partition(".")[0], *sys.stdlib_module_names}
+    passed.discard("__main__")  # a plugin inside the user's script
+    frame: FrameType | None = caller
+    while frame is not None and _package(frame) in passed:
+        frame = frame.f_back
+    return caller if frame is None else frame
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

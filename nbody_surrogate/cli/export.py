@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import rich_click as click
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 
 if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
@@ -76,7 +75,7 @@ def _tell_unfinished(run: Path, ensemble: Ensemble) -> None:
             return
     # as it was when the frames were read; the run may have gone on
     for why in ensemble.info.message[:1]:
-        warnings.warn(NBodyWarning(f"{str(run)!r} is {why}"), stacklevel=2)
+        warn(f"{str(run)!r} is {why}")
 
 
 def _target(run: Path, output: Path | None, trajectory: int, file_format: str | None) -> Path:

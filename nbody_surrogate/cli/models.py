@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from nbody_surrogate.cli.terminal import echo, wide_option
-from nbody_surrogate.errors import NBodyError, NBodyWarning
+from nbody_surrogate.errors import NBodyError, warn
 
 if TYPE_CHECKING:
     from nbody_surrogate.surrogates.trained_models import Model
@@ -36,7 +35,7 @@ def list_(wide: bool) -> None:
             rows.append(tuple(_cells(model)))
         except NBodyError as error:
             words = f"model {model.name!r} cannot be loaded: {error}"
-            warnings.warn(words, NBodyWarning, stacklevel=1)
+            warn(words)
     print_table(TextTable("Models that ship", heads, tuple(rows), words=True), wide=wide)
 
 

@@ -61,7 +61,14 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
     from nbody_surrogate.contracts.threads import threads_that_pay, usable_cores
     from nbody_surrogate.contracts.torch_force_laws import field_acceleration, pair_force
-    from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning, PluginError, RunError
+    from nbody_surrogate.errors import (
+        InputError,
+        NBodyError,
+        NBodyWarning,
+        PluginError,
+        RunError,
+        warn,
+    )
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -129,6 +136,7 @@ else:
                 "NBodyWarning",
                 "PluginError",
                 "RunError",
+                "warn",
             ],
         },
     )
@@ -192,4 +200,5 @@ __all__ = [
     "threads_that_pay",
     "torch_threads",
     "usable_cores",
+    "warn",
 ]

@@ -9,7 +9,6 @@ all methods.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,7 +21,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.dataset import Dataset
-from nbody_surrogate.errors import InputError, NBodyWarning, RunError
+from nbody_surrogate.errors import InputError, RunError, warn
 from nbody_surrogate.evaluation.rollouts import (
     FIRST,
     START,
@@ -114,12 +113,10 @@ def _truth_of(system: AbstractSystem, run: Ensemble) -> Truth:
         return Truth(system, run.x, run.v, run.particles)
     if not whole.any():
         raise RunError(f"there is no truth to judge by: {run.info.failures(run.info.label)[0]}")
-    warnings.warn(
+    warn(
         f"{run.info.label} failed on {int((~whole).sum())} of "
         f"{counted(len(run), 'trajectory')}, which are "
         "left out: there is no truth to judge by",
-        NBodyWarning,
-        stacklevel=2,
     )
     kept = np.flatnonzero(whole)
     return Truth(system, run.x[kept], run.v[kept], run.particles[kept])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import warnings
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -15,7 +14,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
+from nbody_surrogate.errors import InputError, PluginError, warn
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.hdf5 import STRUCTURE, atomic_hdf5
 from nbody_surrogate.files.limits import NPZ
@@ -76,13 +75,11 @@ def export(
         )
     if (note := validity_note(candidate)) is not None:
         # before the file, which holds what is meant: nothing frozen
-        warnings.warn(f"{note}; only these are written", NBodyWarning, stacklevel=2)
+        warn(f"{note}; only these are written")
     if candidate.observables and file.suffix.lower() in POINTS_ALONE:
         names = ", ".join(sorted(candidate.observables))
-        warnings.warn(
+        warn(
             f"a {file.suffix} does not hold what reporters gave ({names}); an .h5 or .npz does",
-            NBodyWarning,
-            stacklevel=2,
         )
     run = candidate.valid_part()
     if reference is not None:

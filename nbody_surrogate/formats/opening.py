@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, NBodyWarning
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, warn
 from nbody_surrogate.formats.agreement import in_agreement
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
 from nbody_surrogate.formats.foreign.gsd import read_gsd
@@ -263,7 +262,7 @@ def _tell(file: Path, content: Content) -> None:
     if content.periodic:
         said.append("its periodic box is not read, positions are taken as they are")
     if said:
-        warnings.warn(NBodyWarning(f"{str(file)!r}: {'; '.join(said)}"), stacklevel=2)
+        warn(f"{str(file)!r}: {'; '.join(said)}")
 
 
 def _timed(file: Path, content: Content, frame_dt: float | None) -> Content:

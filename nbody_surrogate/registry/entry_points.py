@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import warnings
 from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from nbody_surrogate.contracts.origin import OWN_DISTRIBUTION
-from nbody_surrogate.errors import NBodyWarning
+from nbody_surrogate.errors import warn
 
 __all__ = [
     "KINDS",
@@ -89,10 +88,8 @@ def _readable(distribution: Distribution) -> list[EntryPoint]:
     try:
         return _ours(distribution.entry_points)
     except Exception as error:
-        warnings.warn(
+        warn(
             f"entry points of {distribution.name} cannot be read: {error}",
-            NBodyWarning,
-            stacklevel=2,
         )
         return []
 

@@ -9,11 +9,10 @@ them apart.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
+from nbody_surrogate.errors import InputError, PluginError, warn
 from nbody_surrogate.registry.lookup import Class, load, names, register
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def surrogate_classes() -> dict[str, type[AbstractSurrogate]]:
         try:
             found[name] = surrogate_class(name)
         except PluginError as error:
-            warnings.warn(str(error), NBodyWarning, stacklevel=2)
+            warn(str(error))
     return found
 
 

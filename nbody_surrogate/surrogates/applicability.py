@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import final
 
@@ -15,7 +14,7 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmet
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.contracts.wording import range_text
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.surrogates.card_check import (
     check_spacing,
     check_stepper,
@@ -94,11 +93,9 @@ class Applicability:
         ):
             lowest, highest = known or (-math.inf, math.inf)
             if values[0] < lowest or values[1] > highest:
-                warnings.warn(
+                warn(
                     f"{self.name} was trained for {_known(label, lowest, highest)}, "
                     f"got {range_text(*values)}: accuracy is not known there",
-                    NBodyWarning,
-                    stacklevel=2,
                 )
 
     def warn_outside_times(self, problem: Problem, frame: int) -> None:
@@ -108,11 +105,9 @@ class Applicability:
         earliest, latest = times
         slack = SAME_TIME * max(abs(earliest), abs(latest))
         if problem.t0 < earliest - slack or problem.time(frame) > latest + slack:
-            warnings.warn(
+            warn(
                 f"{self.name} was trained for times from {earliest:g} to {latest:g}, the run "
                 "goes beyond",
-                NBodyWarning,
-                stacklevel=2,
             )
 
     def limits(self, system: AbstractSystem) -> Limits:

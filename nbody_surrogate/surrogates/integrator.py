@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,7 +23,7 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.threads import threads_that_pay
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
@@ -163,11 +162,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if given is None or self.device.type != "cpu":
             return
         if given > (pay := self._paying(batch, n, given)):
-            warnings.warn(
+            warn(
                 f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
                 f"on this machine; leave it out, or take {pay}",
-                NBodyWarning,
-                stacklevel=2,
             )
 
     def _on_threads(self, problem: Problem) -> AbstractContextManager[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import NBodyWarning, PluginError
+from nbody_surrogate.errors import PluginError, warn
 from nbody_surrogate.registry.registry import surrogate_class, surrogate_classes
 from nbody_surrogate.surrogates.places import (
     find_place,
@@ -89,7 +88,7 @@ def shipped_models() -> list[Model]:
                 found += [Model(str(name), surrogate, Path(folder))
                           for name, folder in cls.shipped_weights.items()]  # fmt: skip
         except PluginError as error:
-            warnings.warn(str(error), NBodyWarning, stacklevel=2)
+            warn(str(error))
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from nbody_surrogate.comparison.alignment import frames_text
 from nbody_surrogate.contracts.arguments import demand_kind, demand_number, demand_whole
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.times import same_times
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.results.frame_arrays import frame_number
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.tracks import finite
@@ -27,7 +26,6 @@ __all__ = [
     "checked_size",
     "kept",
     "refuse_for",
-    "tell",
 ]
 
 SMALLEST, LARGEST = 64, 4096  # edges of a picture, in pixels: room for words, and for memory
@@ -130,22 +128,17 @@ def kept(path: Path, size: tuple[int, int], fps: float) -> tuple[tuple[int, int]
     """Return the size and the rate that a movie's format keeps, and tell where they are others."""
     width, height = kept_size(path, size)
     if (width, height) != tuple(size):
-        tell(
+        warn(
             f"an {path.suffix} has even sizes: it is {width} x {height} pixels, "
             f"not {size[0]} x {size[1]}"
         )
     rate = kept_rate(path, fps)
     if rate != fps:
-        tell(
+        warn(
             f"a {path.suffix} cannot be played at {fps:g} frames per second: it plays at "
             f"{rate:.3g}; an .mp4 keeps any rate"
         )
     return (width, height), rate
-
-
-def tell(words: str) -> None:
-    """Warn in one line."""
-    warnings.warn(words, NBodyWarning, stacklevel=3)
 
 
 def checked_frame(frame: int | None, valid: int, t: np.ndarray) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.arguments import demand_number, demand_whole
 from nbody_surrogate.contracts.calls import guided
+from nbody_surrogate.errors import warn
 from nbody_surrogate.files.output_path import CheckedPath, parameter_of
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble, as_trajectory
@@ -22,7 +23,6 @@ from nbody_surrogate.viz.drawable import (
     checked_size,
     kept,
     refuse_for,
-    tell,
 )
 from nbody_surrogate.viz.html.scene import write_scene_page
 from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
@@ -192,7 +192,7 @@ def render(
     frames = common_frames(*whole)
     frame = checked_frame(frame, frames, candidate.t)
     for note in stop_notes(*whole):
-        tell(f"{note}; only frames that are valid are drawn")
+        warn(f"{note}; only frames that are valid are drawn")
     runs = shown_part(*whole)
     check_drawable(runs[-1])
     check_colouring(colouring, reference is not None)

@@ -12,7 +12,7 @@ from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.request import not_none
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyWarning, warn
 
 if TYPE_CHECKING:
     from nbody_surrogate.datasets import DatasetSpec
@@ -71,7 +71,7 @@ def generate(
         changes["parameters"] = parameters_of(parameter)
     resolved = _resolved(spec, changes)
     if resolved.has_zero_target:
-        warnings.warn(_zero_target(resolved), NBodyWarning, stacklevel=1)
+        warn(_zero_target(resolved))
     folder = output or _folder(spec, preset, resolved)
     kept = interruptible("finished shards are kept, the same command goes on from there")
     with kept, progress_bar("trajectories", resolved.trajectories, hidden=quiet) as progress:

@@ -27,7 +27,6 @@ force                 (S, T, N, D)     or, likewise, ``edges``; nothing is read 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -38,7 +37,7 @@ from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.datasets.exchange.split_files import SplitFiles, open_split
 from nbody_surrogate.datasets.spec import DatasetSpec, TaskSpec
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 
 __all__ = ["SPLITS", "NriFiles", "check_suffix", "has_nri_files"]
 
@@ -138,12 +137,10 @@ class NriFiles(AbstractTrajectories):
         if self.recovers_charges:
             _refuse_one_sign(made, self.folder)
         for name, count in self.left_out.items():
-            warnings.warn(
+            warn(
                 f"split {name!r} of files {str(folder)!r} has {count} rows more than the "
                 f"{self._rows} that all splits have: they are left out; by `splits` {name!r} "
                 f"alone all its rows are read (--split {name})",
-                NBodyWarning,
-                stacklevel=2,
             )
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.formats.foreign.content import Content
 
 __all__ = ["DIFFERENCES", "NUMBER", "Supplements"]
@@ -86,12 +85,10 @@ class Supplements:
 def _tell_momenta(masses: np.ndarray) -> None:
     """Say that momenta are divided by masses that are not known to be those they were made with."""
     said = number_text(float(masses[0])) if np.ptp(masses) == 0 else "each particle's own"
-    warnings.warn(
+    warn(
         f"velocities are the file's momenta over the `masses` that were given ({said}), since it "
         "has none of its own: where they were made with others, as ASE does with the masses of its "
         "elements, give those",
-        NBodyWarning,
-        stacklevel=3,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, final
@@ -17,7 +16,7 @@ from nbody_surrogate.contracts.segment import OK, OVER_BUDGET, Carry, Problem, S
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.time_text import time_text
 from nbody_surrogate.contracts.times import SAME_TIME
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.results.guard_events import REASONS, GuardEvent, GuardEvents
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.results.metrics import closest_pair, fastest
@@ -273,7 +272,7 @@ class GuardMonitor(Observer):
             # once for each reason: a run that has gone wrong trips in every segment from there on
             if self.guard.policy == "warn" and event.reason not in self._warned:
                 self._warned.add(event.reason)
-                warnings.warn(f"guard: {event}; the run goes on", NBodyWarning, stacklevel=2)
+                warn(f"guard: {event}; the run goes on")
 
     def _act(
         self,

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import warnings
 from collections.abc import Iterable
 from html import escape
 from pathlib import Path
@@ -21,7 +20,7 @@ from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, range_text
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import own_drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
@@ -97,7 +96,7 @@ def write_report(
     candidate = as_ensemble(run)
     truth = None if reference is None else as_ensemble(reference, "reference")
     for note in stop_notes(candidate, *([] if truth is None else [truth])):
-        warnings.warn(f"{note}; the page is about the valid ones", NBodyWarning, stacklevel=3)
+        warn(f"{note}; the page is about the valid ones")
     if truth is None:
         drifts = own_drift_curves(candidate)  # once, for the table and the curves
         page = _page(candidate, None, None, drift_rows(candidate, drifts), command, drifts)

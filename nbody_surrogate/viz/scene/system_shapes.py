@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.scenery import Arrow, Bonds, Curve, Ellipsoid, Rods, Shape
-from nbody_surrogate.errors import InputError, NBodyWarning, PluginError
+from nbody_surrogate.errors import InputError, PluginError, warn
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene import shapes
 from nbody_surrogate.viz.scene.camera import Camera
@@ -42,7 +41,7 @@ def scenery_of(run: Trajectory) -> tuple[Shape, ...]:
     except InputError:
         return ()
     except PluginError as error:
-        warnings.warn(f"drawn without its scenery: {error}", NBodyWarning, stacklevel=3)
+        warn(f"drawn without its scenery: {error}")
         return ()
 
 

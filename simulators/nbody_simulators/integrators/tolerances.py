@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from pydantic import Field
 
-from nbody_surrogate.contracts import IntegratorOptions, NBodyWarning, Problem, State
+from nbody_surrogate.contracts import IntegratorOptions, Problem, State, warn
 
 __all__ = ["ToleranceOptions", "warn_of_loose_atol"]
 
@@ -37,10 +35,8 @@ def warn_of_loose_atol(options: ToleranceOptions, problem: Problem, state: State
     # what starts at one place goes as far as this in a frame
     size = max(np.abs(state.x).max(), np.abs(state.v).max() * problem.dt)
     if size > 0 and options.atol > max(LOOSER * options.rtol, COARSE) * size:
-        warnings.warn(
+        warn(
             f"`atol` of {options.atol:g} is too large for positions of {size:.2g}: their errors "
             f"are not held within `rtol`; take --atol {options.rtol * size:.1g}, or of a "
             "reference --reference-atol as small",
-            NBodyWarning,
-            stacklevel=2,
         )
