@@ -34,7 +34,8 @@ nb.simulate(*start, 2, loose)  # `atol`
 run[0].save("saved.vtkhdf")  # does not hold
 export(run[0], "exported.vtkhdf")  # does not hold
 with open("boxed.xyz", "w") as file:
-    file.write('1\\nProperties=species:S:1:pos:R:3:vel:R:3 Time=0 Lattice="9 0 0 0 9 0 0 0 9"\\n')
+    file.write('1\\nProperties=species:S:1:pos:R:3:vel:R:3 Time=0 pbc="T T T" ')
+    file.write('Lattice="9 0 0 0 9 0 0 0 9"\\n')
     file.write("H 0 0 0 0 0 0\\n")
 nb.read_initial("boxed.xyz", supplements=nb.Supplements("1", "1"))  # periodic box
 doubt()  # doubtful

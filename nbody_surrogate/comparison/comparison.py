@@ -228,6 +228,7 @@ class Comparison(Suggesting):
         valid = finite_or_none(self.valid_time / unit)
         return {"lyapunov_time": finite_or_none(unit), "valid_in_lyapunov_times": valid}
 
+    @guided(args="to a file by comparison.plot().savefig('comparison.png')")
     def plot(self) -> Figure:
         """Draw errors, energies and distributions, as `nbody_surrogate.plot` does.
 

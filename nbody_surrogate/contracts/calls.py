@@ -31,7 +31,8 @@ def guided(**other_words: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     Parameters
     ----------
     **other_words
-        For parameters of other libraries, and for needed ones that may be missing, what to write.
+        For parameters of other libraries, and for needed ones that may be missing, what to write;
+        for `args`, what to write in place of what is given to a call that takes nothing.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -95,6 +96,8 @@ def _said(
         told = ", ".join(f"`{key}`{f' ({hint})' if hint else ''}" for key, hint in found.items())
         return f"`{name}` has no parameter {told}: {call}"
     places = [key for key, each in parameters.items() if each.kind in POSITIONAL]
+    if given and not places and "args" in other_words:
+        return f"`{name}` takes no argument by place, got {given}; {other_words['args']}"
     if given > len(places):
         return f"`{name}` takes {len(places)} arguments by place, got {given}; name them: {call}"
     if twice := [key for key in places[:given] if key in kwargs]:

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Generic, final
 
 import numpy as np
 from jaxtyping import Float64
-from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.brief import Described
@@ -21,6 +20,7 @@ from nbody_surrogate.contracts.enforcement import (
     refuse_unfit,
     refuse_unfit_frames,
 )
+from nbody_surrogate.contracts.integrator_options import IntegratorOptions
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import (
@@ -39,14 +39,6 @@ from nbody_surrogate.contracts.violations import plugin_errors, violation_from
 from nbody_surrogate.errors import InputError
 
 __all__ = ["AbstractIntegrator", "IntegratorOptions"]
-
-
-class IntegratorOptions(BaseModel):
-    """Base of every integrator's options: unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    segment: int = Field(default=50, ge=1, description="frames between two boundaries")
 
 
 Options_co = TypeVar(

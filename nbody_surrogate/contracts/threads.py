@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["at_most_threads", "threads_that_pay", "usable_cores"]
+__all__ = ["MOST_THREADS", "at_most_threads", "threads_that_pay", "usable_cores"]
+
+MOST_THREADS = 1024
+"""More than any machine has for one process; torch makes as many as it is told to."""
 
 _most: ContextVar[int | None] = ContextVar("_most", default=None)
 

@@ -28,7 +28,8 @@ from nbody_surrogate.evaluation.scorecard import (
     truth_of_system,
 )
 from nbody_surrogate.evaluation.task_rows import task_rows_of
-from nbody_surrogate.integrators.build import as_integrator, make_integrator
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.surrogates.trained_models import Model, find_model
 

@@ -15,6 +15,7 @@ from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import DAMAGE, HEADERS
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
+from nbody_surrogate.results.observables import demand_observables
 
 __all__ = ["Archive", "is_trajectory", "read_archive", "start_of", "trajectory_of"]
 
@@ -27,7 +28,7 @@ SMALL_BYTES, MAX_RATIO = 64 * 2**20, 100
 REQUIRED = ("x", "v", "charges", "masses")
 OPTIONAL = ("t", "couplings")
 OBSERVABLE = "observable_"
-"""Names that begin so are quantities that a run reported; no start and no frame is made of them."""
+"""Names that begin so are quantities that a run reported, of which a start has none."""
 FRAMES = ("t", "x", "v")
 """Arrays of which a trajectory has a row for each frame."""
 
@@ -68,7 +69,7 @@ def read_archive(file: Path, frame: int | None) -> Archive:
     try:
         with zipfile.ZipFile(file) as archive:
             _check_names(archive)
-            members = {name: _header(archive, name) for name in _names(archive)}
+            members = {name: _header(archive, name) for name in _names(archive, frame is None)}
             shapes = {name: each.shape for name, each in members.items()}
             rows = None
             if is_trajectory(shapes):
@@ -111,7 +112,8 @@ def len_of(shapes: dict[str, tuple[int, ...]]) -> int:
 def _check_names(archive: zipfile.ZipFile) -> None:
     """Demand the required arrays and no others."""
     expected = [f"{name}.npy" for name in (*REQUIRED, *OPTIONAL)]
-    members = [each for each in archive.namelist() if not each.startswith(OBSERVABLE)]
+    every = archive.namelist()
+    members = [each for each in every if not each.startswith(OBSERVABLE)]
     known = f"it must hold {', '.join(REQUIRED)} and may hold {', '.join(OPTIONAL)}"
     if unknown := [member for member in members if member not in expected]:
         listed = ", ".join(repr(member.removesuffix(".npy")[:40]) for member in unknown[:5])
@@ -119,13 +121,13 @@ def _check_names(archive: zipfile.ZipFile) -> None:
     if missing := [name for name in REQUIRED if f"{name}.npy" not in members]:
         raise InputError(f"missing arrays {', '.join(missing)}; {known}")
     # zip allows it, and readers differ in which of the two they take
-    if len(set(members)) < len(members):
+    if len(set(every)) < len(every):
         raise ValueError("an array is there twice")
 
 
-def _names(archive: zipfile.ZipFile) -> list[str]:
+def _names(archive: zipfile.ZipFile, observables: bool) -> list[str]:
     names = [member.removesuffix(".npy") for member in archive.namelist()]
-    return [name for name in names if not name.startswith(OBSERVABLE)]
+    return [name for name in names if observables or not name.startswith(OBSERVABLE)]
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> _Member:
@@ -191,8 +193,14 @@ def trajectory_of(arrays: Archive) -> Content:
     Raises
     ------
     InputError
-        If shapes disagree.
+        If shapes disagree, or a quantity that a run reported has no name that it may have.
     """
+    observables = {
+        name.removeprefix(OBSERVABLE): values
+        for name, values in arrays.items()
+        if name.startswith(OBSERVABLE)
+    }
+    demand_observables(observables, arrays["t"].shape)
     try:
         return Content(
             x=arrays["x"],
@@ -201,6 +209,7 @@ def trajectory_of(arrays: Archive) -> Content:
             charges=arrays["charges"],
             masses=arrays["masses"],
             couplings=arrays.get("couplings"),
+            observables=observables,
         )
     except ValueError as error:
         raise InputError(f"the arrays do not fit together: {error}") from None

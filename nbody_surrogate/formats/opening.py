@@ -347,4 +347,7 @@ def _as_ensemble(file: Path, content: Content) -> Ensemble:
     method = {"integrator": file.name}
     # nobody knows how long it took
     info = RunInfo({}, method, wall_time=math.nan, status=(0,), message=("",), good=(frames,))
-    return Ensemble(content.t, content.x[None], content.v[None], particles, info)
+    reported = {name: values[None] for name, values in content.observables.items()}
+    return Ensemble(
+        content.t, content.x[None], content.v[None], particles, info, observables=reported
+    )

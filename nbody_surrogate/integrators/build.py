@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from nbody_surrogate.contracts.arguments import shown
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class
 from nbody_surrogate.surrogates.options import SurrogateOptions
 
-if TYPE_CHECKING:
-    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-    from nbody_surrogate.contracts.system import AbstractSystem
-
-__all__ = ["Method", "as_integrator", "find_method", "make_integrator", "method_from"]
+__all__ = ["Method", "find_method", "make_integrator", "method_from"]
 
 
 @dataclass(frozen=True)
@@ -112,45 +106,6 @@ def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
         If its plugin cannot be imported.
     """
     return find_method(name).build(**options)
-
-
-def as_integrator(
-    integrator: str | AbstractIntegrator | AbstractSurrogate, system: AbstractSystem
-) -> AbstractIntegrator:
-    """Return the integrator that a name, an instance or a model in memory stands for.
-
-    Parameters
-    ----------
-    integrator : str, AbstractIntegrator or AbstractSurrogate
-        A model runs by a `SurrogateIntegrator`, whose card names the system of the run and
-        leaves all else open.
-    system : AbstractSystem
-
-    Returns
-    -------
-    AbstractIntegrator
-
-    Raises
-    ------
-    InputError
-        If it is none of the three, or the name is unknown.
-    """
-    if isinstance(integrator, str):
-        return make_integrator(integrator)
-    if isinstance(integrator, AbstractIntegrator):
-        return integrator
-    # a model brings torch with it, so this import costs nothing then
-    if "torch" in sys.modules:
-        from nbody_surrogate.contracts.model_card import Card
-        from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-
-        if isinstance(integrator, AbstractSurrogate):
-            return SurrogateIntegrator(integrator, card=Card.of(integrator, system))
-    raise InputError(
-        "`integrator` must be a name, an integrator such as make_integrator(...) returns, or a "
-        f"surrogate's model, got {shown(integrator)}"
-    )
 
 
 def method_from(description: Mapping[str, Any]) -> AbstractIntegrator:

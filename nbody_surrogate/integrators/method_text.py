@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.contracts.arguments import shown
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.integrators.build import Method, find_method
@@ -13,11 +15,16 @@ from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.spelling import nearest
 from nbody_surrogate.surrogates.places import find_place, refuse_unknown_model, shipped_places
 
+if TYPE_CHECKING:
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.contracts.system import AbstractSystem
+
 __all__ = [
     "COMPILED_SUFFIX",
     "NUMPY_SUFFIX",
     "SWEEPS",
     "Contender",
+    "as_integrator",
     "check_text",
     "contender",
     "learned_names",
@@ -121,6 +128,55 @@ def contender(text: str, **shared: Any) -> Contender:
     return Contender(text, name, value, method.build(**options), numpy_force, method.learned)
 
 
+def as_integrator(
+    integrator: str | AbstractIntegrator | AbstractSurrogate, system: AbstractSystem
+) -> AbstractIntegrator:
+    """Return the integrator that a name, an instance or a model in memory stands for.
+
+    Parameters
+    ----------
+    integrator : str, AbstractIntegrator or AbstractSurrogate
+        A text as of `contender`, such as ``leapfrog:32`` or ``set-small``. A model runs by a
+        `SurrogateIntegrator`, whose card names the system of the run and leaves all else open.
+    system : AbstractSystem
+
+    Returns
+    -------
+    AbstractIntegrator
+
+    Raises
+    ------
+    InputError
+        If it is none of the three, the name is unknown, or the method takes no such number.
+    """
+    if isinstance(integrator, str):
+        return _by_text(integrator)
+    if isinstance(integrator, AbstractIntegrator):
+        return integrator
+    # a model brings torch with it, so this import costs nothing then
+    if "torch" in sys.modules:
+        from nbody_surrogate.contracts.model_card import Card
+        from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+        from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+
+        if isinstance(integrator, AbstractSurrogate):
+            return SurrogateIntegrator(integrator, card=Card.of(integrator, system))
+    raise InputError(
+        "`integrator` must be a name, an integrator such as make_integrator(...) returns, or a "
+        f"surrogate's model, got {shown(integrator)}"
+    )
+
+
+def _by_text(text: str) -> AbstractIntegrator:
+    if _apart(text)[0].endswith(NUMPY_SUFFIX):
+        raise InputError(
+            f"`integrator` {text!r}: {NUMPY_SUFFIX} is of `bench` alone, whose systems have that "
+            "force too; leave it out"
+        )
+    method, options = _settled(text, "integrator")
+    return method.build(**options)
+
+
 def check_text(text: str) -> Method:
     """Refuse a text that is none of a method, before one is built, which takes long of a model.
 
@@ -136,21 +192,19 @@ def check_text(text: str) -> Method:
     return _settled(text)[0]
 
 
-def _settled(text: str) -> tuple[Method, dict[str, Any]]:
-    """Return a method, and the options that its text gives it."""
+def _settled(text: str, label: str = "integrators") -> tuple[Method, dict[str, Any]]:
+    """Return a method, and the options that its text gives it; `label` is the parameter's name."""
     name, value = _apart(text)
     numpy_force, compiled = name.endswith(NUMPY_SUFFIX), name.endswith(COMPILED_SUFFIX)
-    surrogate, options = _resolved(_plain(name))
-    method = find_method(surrogate, "integrators")
+    surrogate, options = _resolved(_plain(name), label)
+    method = find_method(surrogate, label)
     known = method.options
     if numpy_force and not _adaptive(known):
-        raise InputError(
-            f"`integrators` {text!r}: only the adaptive solvers run with {NUMPY_SUFFIX}"
-        )
+        raise InputError(f"`{label}` {text!r}: only the adaptive solvers run with {NUMPY_SUFFIX}")
     if compiled and "compile" not in known:
-        raise InputError(f"`integrators` {text!r}: only models run with {COMPILED_SUFFIX}")
+        raise InputError(f"`{label}` {text!r}: only models run with {COMPILED_SUFFIX}")
     options |= {"compile": True} if compiled else {}
-    options |= _parameter(text, known, value)
+    options |= _parameter(f"`{label}` {text!r}", known, value)
     return method, options
 
 
@@ -166,7 +220,7 @@ def sweep(text: str) -> list[str]:
     if value is not None:
         return [text]
     plain = _plain(name)
-    known = find_method(_resolved(plain)[0], "integrators").options
+    known = find_method(_resolved(plain, "integrators")[0], "integrators").options
     if _adaptive(known):
         usual: tuple[float, ...] = TOLERANCES
     elif "substeps" in known:
@@ -204,7 +258,7 @@ def _apart(text: str) -> tuple[str, float | None]:
         return text, None
 
 
-def _resolved(name: str) -> tuple[str, dict[str, Any]]:
+def _resolved(name: str, label: str) -> tuple[str, dict[str, Any]]:
     """Return the registered name, and the weights of a model that was named in its place."""
     # a registered name comes before a folder that happens to be called so
     if name.rpartition(":")[2] in names("integrators", "surrogates"):
@@ -217,17 +271,17 @@ def _resolved(name: str) -> tuple[str, dict[str, Any]]:
 
         model = find_model(name)  # of packages that keep their weights elsewhere
     except InputError:
-        raise _unknown(name) from None
+        raise _unknown(name, label) from None
     return model.surrogate, {"weights": str(model.folder)}
 
 
-def _unknown(name: str) -> InputError:
+def _unknown(name: str, label: str) -> InputError:
     shipped = [place.name for place in shipped_places()]
     known = sorted({*names("integrators", "surrogates"), *shipped})
     close = nearest(name, known)
     hint = "" if close is None else f"; did you mean {close!r}?"
     return InputError(
-        f"`integrators` {name!r} is no method and no folder of a model; there are: "
+        f"`{label}` {name!r} is no method and no folder of a model; there are: "
         f"{', '.join(known)}{hint}"
     )
 
@@ -236,15 +290,15 @@ def _adaptive(known: frozenset[str]) -> bool:
     return "rtol" in known
 
 
-def _parameter(text: str, known: frozenset[str], value: float | None) -> dict[str, Any]:
+def _parameter(called: str, known: frozenset[str], value: float | None) -> dict[str, Any]:
     if value is None:
         return {}
     if _adaptive(known):
         # both at once: a curve of work over precision has one parameter
         return {"rtol": value, "atol": value}
     if "substeps" not in known:
-        raise InputError(f"`integrators` {text!r}: this method takes no number, leave it out")
+        raise InputError(f"{called}: this method takes no number, leave it out")
     # a number is read as a float, since it may be a tolerance
     if not (value >= 1 and math.isfinite(value) and value == int(value)):
-        raise InputError(f"`integrators` {text!r}: sub-steps must be a whole number, 1 or more")
+        raise InputError(f"{called}: sub-steps must be a whole number, 1 or more")
     return {"substeps": int(value)}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from nbody_surrogate.contracts.threads import MOST_THREADS
 from nbody_surrogate.errors import InputError
 
-__all__ = ["MOST_THREADS", "MOST_WORKERS", "check_threads", "check_workers"]
-
-MOST_THREADS = 1024
-"""More than any machine has for one process; torch makes as many as it is told to."""
+__all__ = ["MOST_WORKERS", "check_threads", "check_workers"]
 
 MOST_WORKERS = 1024
 """Each is a process that loads all libraries anew, a few hundred megabytes of them."""

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.attributes import Suggesting
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import time_span_text
@@ -156,6 +157,10 @@ class AbstractRun(Suggesting, ABC):
 
         return save(self, path, overwrite=overwrite)  # type: ignore[arg-type]  # one of the two
 
+    @guided(
+        args="to a file by run.plot().savefig('run.png'), a coordinate of one trajectory by "
+        "plt.plot(trajectory.t, trajectory.x[:, :, 0])"
+    )
     def plot(self) -> Figure:
         """Draw the paths of the first trajectory and what is conserved.
 

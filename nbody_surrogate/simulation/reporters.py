@@ -13,11 +13,13 @@ from nbody_surrogate.contracts.segment import Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.observables import demand_observable_name
+from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.simulation.observers import Observer
 
 __all__ = ["Quantity", "Reporter", "reporters_among", "tails_of"]
 
 MOST_AXES = 8
+RUNS = (Trajectory, Ensemble)
 
 Quantity = Callable[[np.ndarray, np.ndarray, np.ndarray, Particles], Any]
 """Called with ``t`` (F,), ``x`` and ``v`` (B, F, N, D), and the particles, (B, N)."""
@@ -35,7 +37,7 @@ class Reporter(Observer):
     Parameters
     ----------
     name : str
-        Letters, digits and underscores; none that a run or its file uses already, as ``valid``.
+        Letters, digits and underscores; none that a run or its file uses already, as ``energy``.
     quantity : callable
         ``quantity(t, x, v, particles)`` is called once for the start, and then for each segment of
         F frames, of all B trajectories at once: `t` has shape (F,), `x` and `v` (B, F, N, D), both
@@ -60,6 +62,12 @@ class Reporter(Observer):
 
     def __init__(self, name: str, quantity: Quantity) -> None:
         self.name = demand_observable_name(name)
+        # here alone: files of before have such names, and are read
+        if any(name in dir(kind) or name in kind.__dataclass_fields__ for kind in RUNS):
+            raise InputError(
+                f"`name` of a reporter must not be {name!r}, which runs have themselves, as "
+                f"run.{name}; choose another one, such as 'my_{name}'"
+            )
         if not callable(quantity):
             raise InputError(f"`quantity` of reporter {name!r} must be callable, got {quantity!r}")
         self.quantity = quantity

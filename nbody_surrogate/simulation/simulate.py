@@ -22,7 +22,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
-from nbody_surrogate.integrators.build import as_integrator
+from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic import Field
 
 from nbody_surrogate.contracts.integrator import IntegratorOptions
-from nbody_surrogate.parallel.limits import MOST_THREADS
 
 __all__ = ["SurrogateOptions"]
 
@@ -22,7 +21,6 @@ class SurrogateOptions(IntegratorOptions):
     threads: int | None = Field(
         default=None,
         ge=1,
-        le=MOST_THREADS,
         description="of torch, on the CPU; default: as many as pay",
     )
     compile: bool = Field(

@@ -26,7 +26,7 @@ def radius(t, x, v, particles):
     return np.linalg.norm(x, axis=3).mean(2)
 
 
-def momentum(t, x, v, particles):
+def impulse(t, x, v, particles):
     """A vector for each frame."""
     return (particles.masses[:, None, :, None] * v).sum(2)
 
@@ -36,7 +36,7 @@ def elapsed(t, x, v, particles):
     return np.broadcast_to(np.rint(t / 0.1).astype(int), x.shape[:2])
 
 
-QUANTITIES = {"radius": radius, "momentum": momentum, "elapsed": elapsed}
+QUANTITIES = {"radius": radius, "impulse": impulse, "elapsed": elapsed}
 
 
 def reporters():
@@ -74,7 +74,7 @@ def test_a_run_has_what_its_reporters_give(written):
     run, path = written
     wanted = expected(run)
     assert run.observables["radius"].shape == (len(run), FRAMES + 1)
-    assert run.observables["momentum"].shape == (len(run), FRAMES + 1, 3)
+    assert run.observables["impulse"].shape == (len(run), FRAMES + 1, 3)
     assert_same(run.observables, wanted)
     assert_same(run[len(run) - 1].observables, {k: y[-1] for k, y in wanted.items()})
     assert_same(nb.read_h5md(path).observables, wanted)
@@ -118,7 +118,7 @@ def test_frames_that_are_no_data_are_nan_in_the_valid_part():
     good = (FRAMES + 1, 4, 6)
     stopped = replace(run, info=replace(run.info, good=good))
     for part in (stopped.valid_part(), stopped[1].valid_part(), stopped.valid_part(5)):
-        values = part.observables["momentum"]
+        values = part.observables["impulse"]
         assert values.shape == (*part.x.shape[:-2], 3)
         np.testing.assert_array_equal(np.isnan(values), np.isnan(part.x).any(-2))
     np.testing.assert_array_equal(
@@ -158,9 +158,17 @@ def test_names_that_are_taken_or_none_are_refused(name):
         given(object.__new__(nb.Reporter), name, radius)
 
 
+@pytest.mark.parametrize("name", ["energy", "momentum", "angular_momentum", "save", "system"])
+def test_a_name_that_runs_have_themselves_is_refused(name):
+    with pytest.raises(
+        nb.InputError, match=f"`name` of a reporter must not be '{name}'.*my_{name}"
+    ):
+        nb.Reporter(name, radius)
+
+
 def test_two_of_one_name_are_refused():
     with pytest.raises(nb.InputError, match="different names, got two 'a'"):
-        run_of(3, [nb.Reporter("a", radius), nb.Reporter("a", momentum)])
+        run_of(3, [nb.Reporter("a", radius), nb.Reporter("a", impulse)])
 
 
 class _StoppedError(Exception):
@@ -196,7 +204,7 @@ def test_a_run_goes_on_with_its_reporters_only(tmp_path):
         with pytest.raises(nb.InputError, match=r"`observers` must hold reporters of .*'radius'"):
             nb.resume(tmp_path / "run.restart", observers=given)
     other = [nb.Reporter(name, radius) for name in QUANTITIES]
-    with pytest.raises(nb.InputError, match="reporter 'momentum' must return what it did"):
+    with pytest.raises(nb.InputError, match="reporter 'impulse' must return what it did"):
         nb.resume(tmp_path / "run.restart", observers=other)
     nb.resume(tmp_path / "run.restart", observers=reporters())
 
@@ -209,8 +217,9 @@ def test_exports_carry_them(written, tmp_path):
     with np.load(tmp_path / "one.npz") as found:
         for name, values in one.observables.items():
             np.testing.assert_array_equal(found[f"observable_{name}"], values)
-    # it stays a file that runs start from, and that is read
+    # it stays a file that runs start from, and that is read with them
     np.testing.assert_array_equal(read_run(tmp_path / "one.npz").x[0], one.x)
+    assert_same(read_run(tmp_path / "one.npz")[0].observables, one.observables)
     np.testing.assert_array_equal(read_initial(tmp_path / "one.npz")[0].x[0], one.x[0])
     assert_same(nb.read_h5md(tmp_path / "one.h5")[0].observables, one.observables)
 
@@ -222,8 +231,8 @@ def test_exports_carry_them(written, tmp_path):
         lambda file, group: file.__setitem__(f"{OURS}/observables/a b", [FRAMES + 1]),
         lambda file, group: file.__setitem__(f"{OURS}/observables/more", [FRAMES + 1]),
         lambda file, group: file[f"{OURS}/observables/radius"].__setitem__(0, 2**40),
-        lambda file, group: file[f"{OURS}/observables/momentum"].__setitem__(1, 2**60),
-        lambda file, group: file[f"{OURS}/observables/momentum"].__setitem__(1, -3),
+        lambda file, group: file[f"{OURS}/observables/impulse"].__setitem__(1, 2**60),
+        lambda file, group: file[f"{OURS}/observables/impulse"].__setitem__(1, -3),
         lambda file, group: file.__setitem__(f"{OURS}/observables/more", np.ones(9, int)),
         lambda file, group: file.create_group(f"{OURS}/observables/more"),
     ],

@@ -39,6 +39,8 @@ class Content:
         What its format says that all masses are where a file holds none.
     periodic : bool
         Whether the file has a periodic box, which is not read.
+    observables : dict of str to ndarray, shape (T, ...)
+        What was reported of a run of ours.
     """
 
     x: Float64[np.ndarray, "T N D"]
@@ -52,6 +54,7 @@ class Content:
     units: dict[str, str] = field(default_factory=dict)
     default_mass: float | None = None
     periodic: bool = False
+    observables: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         frames, n, dimensions = self.x.shape
