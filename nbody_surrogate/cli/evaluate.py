@@ -183,13 +183,14 @@ def _table(rows: list[Row], horizons: tuple[int, ...]) -> TextTable:
 
 def _task_table(rows: list[dict[str, Any]]) -> TextTable:
     from nbody_surrogate.comparison.text_table import TextTable
-    from nbody_surrogate.contracts.wording import counted
+    from nbody_surrogate.contracts.wording import counted, range_text
     from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 
     first = rows[0]
     title = (
         f"{first['system']}, {counted(first['particles'], 'particle')}, "
-        f"{counted(first['trajectories'], 'trajectory')}, {first['horizon']:g} time units ahead; "
+        f"{counted(first['trajectories'], 'trajectory')}, "
+        f"{range_text(first['horizon'], first['horizon'], 'time unit')} ahead; "
         "x-MSE per coordinate with 95 % intervals"
     )
     return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))

@@ -11,6 +11,7 @@ from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError, warn
+from nbody_surrogate.files.output_path import check_not_read
 
 if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
@@ -54,6 +55,7 @@ def export(
     from nbody_surrogate.viz.scene.title import which_of
 
     target = _target(run, output, trajectory, file_format)
+    check_not_read([("run", run)], [("output", target)])
     check_export_path(target, overwrite)
     (ensemble,) = FileOptions.taken(options).read(run, trajectory=trajectory)
     _tell_unfinished(run, ensemble)
@@ -84,7 +86,9 @@ def _target(run: Path, output: Path | None, trajectory: int, file_format: str | 
         if file_format is None:
             raise InputError("`output` is needed, or `format`; name a file such as run.extxyz")
         return run.with_name(f"{run.stem}-trajectory-{trajectory}{FORMATS[file_format]}")
-    if file_format is not None and output.suffix.lower() != FORMATS[file_format]:
+    # an H5MD file has several
+    ending = {".h5md": ".h5", ".hdf5": ".h5"}.get(output.suffix.lower(), output.suffix.lower())
+    if file_format is not None and ending != FORMATS[file_format]:
         raise InputError(
             f"`output` must end in {FORMATS[file_format]} to be of format {file_format}, "
             f"got {str(output)!r}"

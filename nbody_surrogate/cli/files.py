@@ -15,9 +15,14 @@ from click import get_current_context
 
 from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
 from nbody_surrogate.errors import InputError, RunError
-from nbody_surrogate.files.atomic import atomic_file
+from nbody_surrogate.files.atomic import atomic_file, part_path
 from nbody_surrogate.files.name_lock import NameLock
-from nbody_surrogate.files.output_path import CheckedPath, check_distinct, check_output_file
+from nbody_surrogate.files.output_path import (
+    CheckedPath,
+    check_distinct,
+    check_not_read,
+    check_output_file,
+)
 
 __all__ = ["Files", "free_base", "write_text"]
 
@@ -93,15 +98,17 @@ def _check_distinct(request: Request) -> None:
     # a name that is none at all is refused by its own check
     if output is not None and output.name and not request.no_reference:
         beside = output.with_suffix(".reference.h5")
-    check_distinct(
-        [
-            ("output", output),
-            ("output", beside),
-            ("checkpoint", request.checkpoint),
-            ("render", request.render),
-            ("report", request.report),
-        ]
-    )
+    named = [
+        ("output", output),
+        ("output", beside),
+        ("checkpoint", request.checkpoint),
+        ("render", request.render),
+        ("report", request.report),
+    ]
+    # a run grows in its part, which an unfinished one before it may have left
+    parts = [(name, part_path(path)) for name, path in named[:2] if path is not None and path.name]
+    check_not_read([("initial", request.initial)], [*named, *parts])
+    check_distinct(named)
 
 
 def _free_name(request: Request) -> Path:

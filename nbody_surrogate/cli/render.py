@@ -13,6 +13,7 @@ from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.progress import with_frames_bar
 from nbody_surrogate.cli.reference_file import reference_file
 from nbody_surrogate.cli.terminal import echo
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError, NBodyWarning
 
 __all__ = ["render"]
@@ -58,7 +59,7 @@ def render(run: Path, **options: Any) -> None:
 
     The reference, drawn solid, is `RUN.reference.h5` beside it where `--against` names no other.
     """
-    from nbody_surrogate.files.output_path import CheckedPath
+    from nbody_surrogate.files.output_path import CheckedPath, check_not_read
     from nbody_surrogate.formats.opening import count_trajectories
     from nbody_surrogate.viz.scene.pace import pace_of
     from nbody_surrogate.viz.scene.picture_path import check_picture_path
@@ -69,16 +70,18 @@ def render(run: Path, **options: Any) -> None:
     if options["quiet"]:
         warnings.simplefilter("ignore", NBodyWarning)
     output = options["output"]
+    against = reference_file(run, options["against"], options["no_against"])
+    check_not_read([("run", run), ("against", against)], [("output", output)])
     if output is not None:
         # before the run is read and drawn, which may take minutes
         checked = check_picture_path(output, options["overwrite"], "output")
         output = CheckedPath(checked, parameter="output")
-    against = reference_file(run, options["against"], options["no_against"])
     files = [run] if against is None else [run, against]
     counts = [count_trajectories(file) for file in files]
     if counts[-1] != counts[0]:
         raise InputError(
-            f"`against` must hold {counts[0]} trajectories as the run does, got {counts[-1]}"
+            f"`against` must hold {counted(counts[0], 'trajectory')} as the run does, "
+            f"got {counts[-1]}"
         )
     runs = FileOptions.taken(options).read(*files, trajectory=options["trajectory"])
     title = options["title"]

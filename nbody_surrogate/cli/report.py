@@ -42,7 +42,7 @@ def report(
 
     The reference is `RUN.reference.h5` beside it where `--against` names no other.
     """
-    from nbody_surrogate.files.output_path import CheckedPath
+    from nbody_surrogate.files.output_path import CheckedPath, check_not_read
     from nbody_surrogate.viz.html.document import check_page_path
 
     if quiet:
@@ -51,8 +51,9 @@ def report(
         if not run.name:
             raise InputError(f"`run` must be an H5MD file, got '{run}'")
         output = run.with_suffix(".html")
-    checked = CheckedPath(check_page_path(output, overwrite, "output"), parameter="output")
     against = reference_file(run, against, no_against)
+    check_not_read([("run", run), ("against", against)], [("output", output)])
+    checked = CheckedPath(check_page_path(output, overwrite, "output"), parameter="output")
     files = [run] if against is None else [run, against]
     with sign("writing the report", hidden=quiet):
         candidate, *others = FileOptions.taken(options).read(*files)

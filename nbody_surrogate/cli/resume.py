@@ -17,7 +17,7 @@ from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
-from nbody_surrogate.files.output_path import check_distinct
+from nbody_surrogate.files.output_path import check_distinct, check_not_read
 
 if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
@@ -76,15 +76,14 @@ def resume(
     restart = read_restart(file)
     note = _Note.of(restart, file)
     files = _named_files(note.files, file, output, render, report)
-    check_distinct(
-        [
-            ("file", file),
-            ("output", files.output),
-            ("output", files.reference),
-            ("render", files.picture),
-            ("report", files.report),
-        ]
-    )
+    named = [
+        ("output", files.output),
+        ("output", files.reference),
+        ("render", files.picture),
+        ("report", files.report),
+    ]
+    check_not_read([("file", file)], named)
+    check_distinct(named)
     request = replace(
         note.request,
         checkpoint=file,

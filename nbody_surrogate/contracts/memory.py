@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 
 if sys.platform != "win32":
@@ -69,7 +70,7 @@ def demand_pairs_memory(batch: int, frames: int, n: int) -> None:
     InputError
         If there is not so much.
     """
-    what = f"all pairs of {n} particles in {batch} trajectories"
+    what = f"all pairs of {counted(n, 'particle')} in {counted(batch, 'trajectory')}"
     demand_memory(pair_bytes(batch, frames, n), what, "measure fewer `particles` or trajectories")
 
 

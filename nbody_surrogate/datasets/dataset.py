@@ -14,6 +14,7 @@ import numpy as np
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
 from nbody_surrogate.datasets.shard import ShardReader, reported
@@ -189,8 +190,9 @@ class Dataset(AbstractTrajectories, Suggesting):
     def __repr__(self) -> str:
         spec = self.spec
         return (
-            f"<Dataset: {str(self.folder)!r}, {spec.system}, {len(self)} trajectories, "
-            f"{spec.rows} rows, {spec.particles} particles in {spec.dimensions} dimensions>"
+            f"<Dataset: {str(self.folder)!r}, {spec.system}, {counted(len(self), 'trajectory')}, "
+            f"{counted(spec.rows, 'row')}, {counted(spec.particles, 'particle')} in "
+            f"{spec.dimensions} dimensions>"
         )
 
     def _read(self, start: int, stop: int) -> TrajectoryBlock:

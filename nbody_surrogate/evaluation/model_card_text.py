@@ -68,7 +68,8 @@ def _purpose(card: Card) -> list[str]:
         "",
     ]
     if card.horizon is not None:
-        lines += [f"It answers in one shot, {card.horizon:g} time units after the last frame.", ""]
+        ahead = range_text(card.horizon, card.horizon, "time unit")
+        lines += [f"It answers in one shot, {ahead} after the last frame.", ""]
     return [
         *lines,
         "Other systems, parameters and frame spacings are refused; other numbers of particles and "
@@ -152,7 +153,7 @@ def _task_table(command: str, rows: Rows) -> list[str]:
     return [
         f"Made by `{command}` on {counted(first['trajectories'], 'trajectory')} of system "
         f"`{first['system']}`, {counted(first['particles'], 'particle')}, "
-        f"{first['horizon']:g} time units "
+        f"{range_text(first['horizon'], first['horizon'], 'time unit')} "
         "ahead: mean squared error of positions per coordinate with bootstrap 95 % intervals. "
         "`clean` is the mean over trajectories whose labels keep their energy; `ms` is for one "
         "trajectory on one thread.",

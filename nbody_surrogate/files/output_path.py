@@ -19,6 +19,7 @@ __all__ = [
     "CheckedPath",
     "check_distinct",
     "check_file_size",
+    "check_not_read",
     "check_output_file",
     "check_space",
     "held",
@@ -78,6 +79,41 @@ def check_distinct(outputs: Iterable[tuple[str, str | os.PathLike[str] | None]])
                 "for both"
             )
         seen[place] = parameter
+
+
+def check_not_read(
+    inputs: Iterable[tuple[str, str | os.PathLike[str] | None]],
+    outputs: Iterable[tuple[str, str | os.PathLike[str] | None]],
+) -> None:
+    """Refuse an output of a command that is a file which it reads: that would be lost.
+
+    To be called before anything is held or written.
+
+    Parameters
+    ----------
+    inputs, outputs : iterable of tuple
+        As of `check_distinct`.
+
+    Raises
+    ------
+    InputError
+        If an input and an output are the same file, by whatever names.
+    """
+    read = [(name, Path(path)) for name, path in inputs if path is not None]
+    for parameter, written in outputs:
+        for name, path in read:
+            if written is not None and _is_one_file(path, Path(written)):
+                raise InputError(
+                    f"`{parameter}` must be another file than `{name}`, which is read, got "
+                    f"{os.fspath(written)!r}"
+                )
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):  # one is not there, or no name at all
+        return _place(one) == _place(other)
 
 
 def _place(path: Path) -> Path:

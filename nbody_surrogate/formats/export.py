@@ -14,14 +14,16 @@ import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.errors import InputError, PluginError, warn
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.files.atomic import atomic_file, atomic_path
 from nbody_surrogate.files.hdf5 import STRUCTURE, atomic_hdf5
 from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file, check_space, parameter_of
+from nbody_surrogate.formats.h5md.layout import SUFFIXES
 from nbody_surrogate.formats.h5md.whole import whole_h5md
 from nbody_surrogate.formats.npz import OBSERVABLE
+from nbody_surrogate.registry.registry import installed_system
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -44,8 +46,8 @@ def export(
       masses, the time of each frame, and a periodic box where the run's system has one. Charges
       and masses are there twice, under the names that each of the two programs looks for.
       Couplings are columns too.
-    - ``.h5``: H5MD, as the run itself, for programs that read the first of several trajectories,
-      know three dimensions only, or want to be told species.
+    - ``.h5``, ``.h5md`` or ``.hdf5``: H5MD, as the run itself, for programs that read the first of
+      several trajectories, know three dimensions only, or want to be told species.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
       ``couplings`` (N, N) where there are some, and what was reported as ``observable_NAME``
       (T, ...); read it by `numpy.load`, no pickle is inside.
@@ -73,6 +75,7 @@ def export(
             f"`reference` must have the shape of `candidate` {candidate.x.shape}, "
             f"got {reference.x.shape}"
         )
+    box_of(candidate)  # refuses a forged system, whatever the format holds of it
     if (note := validity_note(candidate)) is not None:
         # before the file, which holds what is meant: nothing frozen
         warn(f"{note}; only these are written")
@@ -143,12 +146,16 @@ def _cell(run: Trajectory) -> str:
 
 
 def box_of(run: Trajectory | Ensemble) -> Box | None:
-    """Return the box of a run's system, or None where that is open or not installed."""
-    try:
-        # a trajectory knows its system by name and parameters alone
-        return run.system().box
-    except (InputError, PluginError):  # a system that is not installed here
-        return None
+    """Return the box of a run's system, or None where that is open or not installed.
+
+    Raises
+    ------
+    InputError
+        If a parameter of its system does not fit.
+    """
+    # a trajectory knows its system by name and parameters alone
+    system = installed_system(run.info.system)
+    return None if system is None else system.box
 
 
 def _write_npz(
@@ -277,7 +284,7 @@ def _write_h5md(
 
 _WRITERS: dict[str, Callable[[Path, Trajectory, Trajectory | None, bool, str], None]] = {
     ".extxyz": _write_extxyz,
-    ".h5": _write_h5md,
+    **dict.fromkeys(SUFFIXES, _write_h5md),
     ".npz": _write_npz,
     ".vtkhdf": _write_vtkhdf,
 }

@@ -24,6 +24,7 @@ from nbody_surrogate.formats.opening import (
     particles_of,
     read_content,
 )
+from nbody_surrogate.registry.registry import installed_system
 
 __all__ = ["read_initial"]
 
@@ -100,6 +101,7 @@ def _from_ours(file: Path, frame: int) -> tuple[State, Particles]:
         for b, good in enumerate(trajectories.info.good):
             if n >= good:
                 raise InputError(f"`frame` {n} of trajectory {b} is not valid, it failed at {good}")
+        installed_system(trajectories.info.system)  # refuses one that is forged
         x, v = trajectories.read(n, n + 1)
         return State(float(trajectories.t[n]), x[:, 0], v[:, 0]), trajectories.particles
 

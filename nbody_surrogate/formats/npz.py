@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import DAMAGE, HEADERS
@@ -104,7 +105,8 @@ def len_of(shapes: dict[str, tuple[int, ...]]) -> int:
     for name in ("x", "v"):
         if shapes[name][:1] != (frames,):
             raise InputError(
-                f"`{name}` must have {frames} frames as `t` does, got shape {shapes[name]}"
+                f"`{name}` must have {counted(frames, 'frame')} as `t` does, "
+                f"got shape {shapes[name]}"
             )
     return frames
 

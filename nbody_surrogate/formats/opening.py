@@ -22,6 +22,7 @@ from nbody_surrogate.formats.foreign.supplements import Supplements
 from nbody_surrogate.formats.foreign.table import read_csv
 from nbody_surrogate.formats.foreign.xyz import read_xyz
 from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
+from nbody_surrogate.formats.h5md.layout import SUFFIXES as H5MD
 from nbody_surrogate.formats.npz import is_trajectory, read_archive, trajectory_of
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
@@ -37,7 +38,7 @@ __all__ = [
     "read_runs",
 ]
 
-HDF5 = (".h5", ".h5md", ".hdf5", ".part")
+HDF5 = (*H5MD, ".part")
 PLAIN: dict[str, Callable[[Path, int | None], Content]] = {
     ".csv": read_csv,
     ".data": read_lammps_data,

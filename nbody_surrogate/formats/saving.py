@@ -19,13 +19,11 @@ from nbody_surrogate.files.atomic import atomic_path
 from nbody_surrogate.formats.export import box_of, check_export_path, export
 from nbody_surrogate.formats.foreign.supplements import Supplements
 from nbody_surrogate.formats.h5md import H5MDWriter, check_output_path
-from nbody_surrogate.formats.h5md.layout import trajectory_name
+from nbody_surrogate.formats.h5md.layout import SUFFIXES, trajectory_name
 from nbody_surrogate.formats.opening import read_run
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 
 __all__ = ["load", "save"]
-
-H5MD = ".h5"
 
 
 @guided(file="`path`", filename="`path`", path="the file's name, such as 'run.h5'")
@@ -34,10 +32,10 @@ def save(
 ) -> Path:
     """Write a run to a file, by its ending.
 
-    ``.h5`` holds all of it, frames that are not valid, messages and what a guard found too, and
-    `load` reads it back to the bit. ``.npz``, ``.extxyz`` and ``.vtkhdf`` are for other programs:
-    one trajectory, of which only valid frames are written, as a warning says where there are
-    others.
+    ``.h5``, which may be called ``.h5md`` or ``.hdf5`` too, holds all of it, frames that are not
+    valid, messages and what a guard found as well, and `load` reads it back to the bit. ``.npz``,
+    ``.extxyz`` and ``.vtkhdf`` are for other programs: one trajectory, of which only valid frames
+    are written, as a warning says where there are others.
 
     Parameters
     ----------
@@ -61,11 +59,11 @@ def save(
     """
     whole = as_ensemble(run)
     file = check_export_path(path, overwrite)
-    if file.suffix.lower() == H5MD:
+    if file.suffix.lower() in SUFFIXES:
         return _write_h5md(whole, path, overwrite)
     if len(whole) > 1:
         raise InputError(
-            f"`path` must end in {H5MD} for {len(whole)} trajectories, got {file.suffix!r}; "
+            f"`path` must end in {SUFFIXES[0]} for {len(whole)} trajectories, got {file.suffix!r}; "
             "or save one of them, such as run[0]"
         )
     return export(whole[0], path, overwrite=overwrite)

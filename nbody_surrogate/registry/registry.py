@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = [
+    "installed_system",
     "integrator_class",
     "list_integrators",
     "list_systems",
@@ -95,6 +96,29 @@ def system_from(description: Mapping[str, Any]) -> AbstractSystem:
     if not isinstance(name, str):
         raise InputError("the description of this run does not name its `system`")
     return make_system(name, **parameters)
+
+
+def installed_system(description: Mapping[str, Any]) -> AbstractSystem | None:
+    """Build a system from the description that is stored with a run, if it is installed here.
+
+    Returns
+    -------
+    AbstractSystem or None
+
+    Raises
+    ------
+    InputError
+        If a parameter does not fit: a file may come from anybody.
+    """
+    parameters = dict(description)
+    name = parameters.pop("system", None)
+    if not isinstance(name, str):
+        return None
+    try:
+        cls = system_class(name)
+    except (InputError, PluginError):
+        return None
+    return cls(**parameters)
 
 
 def system_class(name: str) -> type[AbstractSystem]:

@@ -33,7 +33,7 @@ def validity_note(run: Trajectory | Ensemble) -> str | None:
         return f"{first} of {counted(frames, 'frame')} {_are(first)} valid, {until}"
     of_them = np.flatnonzero(valid == first)[0]
     return (
-        f"{stopped} of {counted(len(run), 'trajectory')} stopped early; of trajectory {of_them} "
+        f"{stopped} of {counted(len(run), 'trajectory')} stopped early; of trajectory {of_them}, "
         f"{first} of {counted(frames, 'frame')} {_are(first)} valid, {until}"
     )
 

@@ -49,6 +49,7 @@ from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.limits import RESTART
 from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
 from nbody_surrogate.files.untrusted import read_bounded
+from nbody_surrogate.formats.h5md.layout import SUFFIXES
 from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.simulation.restart_arrays import digest, texts_in
@@ -251,7 +252,7 @@ def check_restart_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
 def _check_suffix(path: str | os.PathLike[str]) -> None:
     # a `.part` is where an output grows: the two would write over each other
     suffix = Path(path).suffix.lower()
-    if suffix in (".h5", ".part"):
+    if suffix in (*SUFFIXES, ".part"):
         raise InputError(
             f"`checkpoint` must not end in {suffix!r}, as the output does, got {os.fspath(path)!r}"
         )

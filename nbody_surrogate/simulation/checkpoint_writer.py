@@ -12,6 +12,7 @@ import numpy as np
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.files.limits import RESTART
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
@@ -78,7 +79,7 @@ class CheckpointWriter(Observer):
         state = array_bytes(self._arrays(None, carry)) * max(1, self._method.history)
         RESTART.require(
             state + array_bytes(particle_arrays(particles)),
-            f"of {particles.batch} trajectories of {particles.n} particles",
+            f"of {counted(particles.batch, 'trajectory')} of {counted(particles.n, 'particle')}",
         )
 
     def on_start(self, run: Recorder) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.times import same_spacing
+from nbody_surrogate.contracts.wording import range_text
 from nbody_surrogate.errors import InputError
 
 __all__ = ["check_spacing", "check_stepper", "check_trained_on", "trained_on"]
@@ -73,9 +74,10 @@ def check_stepper(card: Card, model: str) -> None:
     """
     spacing = card.frame_dt or math.inf  # open: any horizon is another
     if card.horizon is not None and not same_spacing(card.horizon, spacing):
+        ahead = range_text(card.horizon, card.horizon, "time unit")
         raise InputError(
-            f"`integrator` {model} answers {card.horizon:g} time units after frames that "
-            f"are {spacing:g} apart, in one shot, so it is no stepper; score it by "
+            f"`integrator` {model} answers {ahead} after "
+            f"frames that are {spacing:g} apart, in one shot, so it is no stepper; score it by "
             "nbody-sim evaluate with a `dataset`"
         )
 

@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.limits import CONFIG, WEIGHTS
@@ -178,6 +178,6 @@ def _read(path: Path, largest: int) -> bytes:
     except FileFormatError as error:
         raise FileFormatError(f"`weights`: {error}") from None
     except FileNotFoundError:
-        raise FileFormatError(f"`weights`: {str(path)!r} is missing") from None
+        raise MissingFileError(f"`weights`: {str(path)!r} is missing") from None
     except OSError as error:
         raise FileFormatError(f"`weights`: {str(path)!r}: {error.strerror}") from None

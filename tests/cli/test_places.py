@@ -59,7 +59,7 @@ def test_in_python_too(name):
 def test_going_on_compares_the_files_too():
     good("run", *ALONE, "-o", "a.h5", "--checkpoint", "d.html")
     said = bad(MISUSE, "resume", "d.html", "--report", "d.html", "--overwrite")
-    assert "`file` and `report` must be two files" in said
+    assert "`report` must be another file than `file`, which is read" in said
 
 
 @pytest.mark.parametrize("name", ["README.md", "evaluation.json"])
@@ -67,6 +67,45 @@ def test_an_evaluation_is_no_file_of_its_card(name):
     shutil.copytree(SET.shipped_weights["set"], "mine")
     said = bad(MISUSE, "evaluate", "mine", "--card", "-o", f"mine/../mine/{name}", "--overwrite")
     assert "`output` and `card` must be two files" in said
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        (["run", "--initial", "a.h5", *ALONE[2:], "-o", "a.h5"], ["initial", "output"]),
+        (["run", "--initial", "a.h5", *ALONE[2:], "-o", "hard.h5"], ["initial", "output"]),
+        (["run", "--initial", "b.h5.part", *ALONE[2:], "-o", "b.h5"], ["initial", "output"]),
+        (
+            ["run", "--initial", "s.npz", *ALONE[2:], "-o", "b.h5", "--checkpoint", "./s.npz"],
+            ["initial", "checkpoint"],
+        ),
+        (["export", "a.h5", "a.h5"], ["run", "output"]),
+        (["export", "s.npz", "s.npz"], ["run", "output"]),
+        (["render", "a.h5", "-o", "a.h5"], ["run", "output"]),
+        (["render", "s.npz", "--against", "a.h5", "-o", "a.h5"], ["against", "output"]),
+        (["report", "a.h5", "-o", "a.h5"], ["run", "output"]),
+        (["resume", "d.html", "--output", "d.html"], ["file", "output"]),
+    ],
+    ids=lambda value: " ".join(value[:1]),
+)
+def test_what_is_read_is_not_written_over(read_files, command, names):
+    """Refused before anything is written, though it may be replaced."""
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    line = bad(MISUSE, *command, "--overwrite")
+    assert f"`{names[1]}` must be another file than `{names[0]}`" in line
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+@pytest.fixture
+def read_files():
+    system = make_system("charged")
+    run = simulate(system, *system.sample(0, 3), 3, "leapfrog")
+    run.save("a.h5")
+    run[0].save("s.npz")
+    Path("hard.h5").hardlink_to("a.h5")
+    Path("b.h5.part").write_bytes(Path("a.h5").read_bytes())
+    good("run", *ALONE, "-o", "c.h5md", "--checkpoint", "d.html")
+    Path("c.h5md").unlink()
 
 
 def test_the_longest_names_do_not_lock_themselves_out():

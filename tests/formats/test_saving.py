@@ -11,6 +11,8 @@ import pytest
 
 from nbody_surrogate import NBodyWarning, load, make_system, save, simulate
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
+from nbody_surrogate.formats.export import export
+from nbody_surrogate.formats.initial import read_initial
 from refusals import refused
 
 
@@ -36,6 +38,45 @@ def test_all_of_it_comes_back_to_the_bit(run, part, tmp_path):
     assert (whole.info.good, whole.info.message) == (some.info.good, some.info.message)
     np.testing.assert_array_equal(whole.particles.masses, some.particles.masses)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".h5md", ".hdf5", ".H5"])
+def test_the_other_names_of_the_format_are_written_too(run, suffix, tmp_path):
+    for some in (run, run[0]):
+        back = load(some.save(tmp_path / f"a{suffix}", overwrite=True))
+        np.testing.assert_array_equal(back.x, some.x.reshape(back.x.shape))
+    export(run[0], tmp_path / f"b{suffix}")
+    assert load(tmp_path / f"b{suffix}").x.shape == (1, 7, 3, 3)
+    system = make_system("charged")
+    going = simulate(system, *system.sample(0, 3), 2, "leapfrog", output=tmp_path / f"c{suffix}")
+    np.testing.assert_array_equal(load(tmp_path / f"c{suffix}").x, going.x)
+
+
+@pytest.fixture
+def forged(run, tmp_path):
+    """A file whose system no `make_system` would make."""
+    path = run[0].save(tmp_path / "forged.h5")
+    content = path.read_bytes()
+    assert b'"softening": 0.1' in content
+    path.write_bytes(content.replace(b'"softening": 0.1', b'"softening": -1 '))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".extxyz", ".vtkhdf"])
+def test_a_forged_system_is_refused_by_whatever_reads_it(forged, suffix, tmp_path):
+    words = ("`softening` of system 'charged': must be >= 0, got -1",)
+    with refused(InputError, *words, "`initial`", "forged.h5"):
+        read_initial(forged)
+    for write in (export, save):
+        with refused(InputError, *words):
+            write(load(forged)[0], tmp_path / f"a{suffix}")
+    assert list(tmp_path.iterdir()) == [forged]
+
+
+def test_a_system_that_is_not_installed_can_be_exported(run, tmp_path):
+    strange = replace(run[0], info=replace(run[0].info, system={"system": "strange", "a": -1}))
+    export(strange, tmp_path / "a.npz")
+    assert read_initial(strange.save(tmp_path / "a.h5"))[0].x.shape == (1, 3, 3)
 
 
 def test_a_copy_is_no_output_of_a_restart_file(run, tmp_path):

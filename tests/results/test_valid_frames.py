@@ -57,7 +57,7 @@ def test_it_is_said_how_many_are_valid(run):
     assert validity_note(run[1]) == "4 of 21 frames are valid, up to t = 0.3"
     assert validity_note(run[3]) == "1 of 21 frames is valid, up to t = 0"
     assert validity_note(run) == (
-        "2 of 4 trajectories stopped early; of trajectory 3 1 of 21 frames is valid, up to t = 0"
+        "2 of 4 trajectories stopped early; of trajectory 3, 1 of 21 frames is valid, up to t = 0"
     )
     assert "4 of 21 frames are valid" in thumbnail(run[1])
     assert plot(run)._suptitle.get_text() == validity_note(run)

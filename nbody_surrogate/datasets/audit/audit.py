@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.audit.finding import Finding
 from nbody_surrogate.datasets.audit.row_checks import RowChecks
 from nbody_surrogate.datasets.audit.solver_check import SolverCheck
@@ -38,10 +39,10 @@ class Audit:
 
     def __str__(self) -> str:
         lines = [f"{each.check}: {each.level}. {each.text}" for each in self.findings]
-        return "\n".join([f"{self.trajectories} trajectories: {self.level}", *lines])
+        return "\n".join([f"{counted(self.trajectories, 'trajectory')}: {self.level}", *lines])
 
     def __repr__(self) -> str:
-        return f"<Audit: {self.trajectories} trajectories, {self.level}; print it>"
+        return f"<Audit: {counted(self.trajectories, 'trajectory')}, {self.level}; print it>"
 
     @property
     def level(self) -> Literal["ok", "doubtful", "wrong"]:

@@ -237,5 +237,5 @@ def _pair_finding(check: str, what: str, pairs: np.ndarray) -> Finding:
     text = "none"
     if len(pairs):
         named = ", ".join(f"{a} and {b}" for a, b in pairs[:SHOWN].tolist())
-        text = f"{count} trajectories {what}, such as {named}"
+        text = f"{counted(count, 'trajectory')} {what}, such as {named}"
     return Finding(check, level, text, {"trajectories": count, "pairs": pairs[:100].tolist()})

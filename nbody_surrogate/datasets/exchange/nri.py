@@ -33,6 +33,7 @@ from typing import Any, final
 
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.datasets.exchange.split_files import SplitFiles, open_split
@@ -138,8 +139,8 @@ class NriFiles(AbstractTrajectories):
             _refuse_one_sign(made, self.folder)
         for name, count in self.left_out.items():
             warn(
-                f"split {name!r} of files {str(folder)!r} has {count} rows more than the "
-                f"{self._rows} that all splits have: they are left out; by `splits` {name!r} "
+                f"split {name!r} of files {str(folder)!r} has {counted(count, 'row')} more than "
+                f"the {self._rows} that all splits have: they are left out; by `splits` {name!r} "
                 f"alone all its rows are read (--split {name})",
             )
 

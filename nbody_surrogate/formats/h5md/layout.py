@@ -8,7 +8,11 @@ from nbody_surrogate.files.limits import FRAMES
 
 __all__ = [
     "MAX_BYTES",
+    "SUFFIXES",
 ]
+
+SUFFIXES = (".h5", ".h5md", ".hdf5")
+"""Names of a file of ours may end so; it is one format."""
 
 FORMAT, GUARDED_FORMAT, ENSEMBLE_FORMAT = 1, 2, 3
 """Versions of what stands below ``parameters/nbody_surrogate``.

@@ -17,6 +17,7 @@ from jaxtyping import Float64
 
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, one_line
 from nbody_surrogate.files.hdf5 import (
     DAMAGE,
@@ -154,9 +155,11 @@ class H5MDReader:
         least = announced if self.complete else 1
         if complete not in (0, 1) or not least <= self.frames <= announced:
             marked = "finished" if complete else "unfinished"
-            raise ValueError(f"it is {marked} with {self.frames} of {announced} frames")
+            raise ValueError(f"it is {marked} with {self.frames} of {counted(announced, 'frame')}")
         if (held := len(group_at(self._file, "particles"))) != self.batch:
-            raise ValueError(f"it should hold {self.batch} trajectories, but holds {held}")
+            raise ValueError(
+                f"it should hold {counted(self.batch, 'trajectory')}, but holds {held}"
+            )
         self._stored = self._find_stored(number)
         self.t = self._stored.times()[: self.frames]
         if not np.isfinite(self.t).all():
@@ -187,7 +190,7 @@ class H5MDReader:
         # it is not there where the writer was not told before the run
         if "provenance_start" in ours:
             info = self._with_events(load_info(text_at(ours, "provenance_start"), batch), ours)
-        message = f"unfinished: {self.frames} of {announced} frames are written"
+        message = f"unfinished: {self.frames} of {counted(announced, 'frame')} are written"
         return replace(
             info, status=(-1,) * batch, message=(message,) * batch, good=(self.frames,) * batch
         )

@@ -16,6 +16,7 @@ from nbody_surrogate.files.output_path import (
     check_space,
     held,
 )
+from nbody_surrogate.formats.h5md.layout import SUFFIXES
 from nbody_surrogate.formats.h5md.observables import Tails
 from nbody_surrogate.formats.h5md.provenance import provenance_bytes
 from nbody_surrogate.formats.h5md.structure import run_bytes
@@ -33,12 +34,13 @@ def check_output_path(
     Raises
     ------
     InputError
-        If the name does not end in ``.h5``, its folder is missing or not writable, or the file
-        or what an unfinished run left beside it is there and `overwrite` is not given.
+        If the name does not end in ``.h5``, ``.h5md`` or ``.hdf5``, its folder is missing or not
+        writable, or the file or what an unfinished run left beside it is there and `overwrite` is
+        not given.
     """
     if isinstance(path, CheckedPath):
         return path.path
-    target = check_output_file(path, "output", (".h5",), overwrite)
+    target = check_output_file(path, "output", SUFFIXES, overwrite)
     check_output_file(
         part_path(target),
         "output",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def _headline(found: WorkPrecision) -> tuple[str, str]:
     c = found.conditions
     threads = f"{c['threads']} thread" + ("s" if c["threads"] > 1 else "")
     return (
-        f"{c['system']['system']}, {c['particles']} particles, {c['trajectories']} starts, "
+        f"{c['system']['system']}, {counted(c['particles'], 'particle')}, "
+        f"{counted(c['trajectories'], 'start')}, "
         f"{threads} of {c['processor']}{found.elsewhere()}; truth: {found.reference}",
         "medians; bars: 95 % intervals of errors, quartiles of times; lower left is better",
     )

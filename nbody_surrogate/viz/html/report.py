@@ -209,7 +209,7 @@ def _percent(share: float) -> str:
 def _title(candidate: Ensemble) -> str:
     system = candidate.info.system.get("system", "a run")
     method = candidate.info.method.get("integrator", "unknown")
-    return f"{method}: {candidate.particles.n} particles of {system}"
+    return f"{method}: {counted(candidate.particles.n, 'particle')} of {system}"
 
 
 def _caption(comparison: Comparison | None, trajectories: int) -> str:
