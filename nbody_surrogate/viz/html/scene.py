@@ -85,7 +85,7 @@ def scene_html(
     reference = _other(candidate, reference)
     lead = candidate if reference is None else reference
     shapes = words_of(scenery_of(lead))
-    legend = [f"lines: {', '.join(shapes)}"] if shapes else []
+    legend = [f"{kind}: {words}" for kind, words in shapes]
     if reference is not None:
         legend += [
             f"solid: {reference.info.label} (reference)",

@@ -22,6 +22,7 @@ from nbody_surrogate.viz.scene.colour_bar import draw_bar
 from nbody_surrogate.viz.scene.colouring import Scale, between_frames, scale_of
 from nbody_surrogate.viz.scene.framing import View
 from nbody_surrogate.viz.scene.inset import Inset
+from nbody_surrogate.viz.scene.layers import Layers, moved
 from nbody_surrogate.viz.scene.measures import Axes, ScaleBar
 from nbody_surrogate.viz.scene.overlay import MARGIN, Overlay
 from nbody_surrogate.viz.scene.palette import DARK, Colour, Palette, mixed
@@ -93,6 +94,8 @@ class Scene:
         self._scale = scale or scale_of("auto", candidate, reference, palette)
         self._walked = _walked(candidate)
         self._dash: float | None = None
+        # a window turns between two frames, and layers are those of one camera
+        self._layers = Layers(len(candidate.sizes), off_screen and candidate.dimensions == 2)
         self._size = (SUPERSAMPLE if off_screen else 1) * np.array(window_size)
         self._meshes: dict[str, pv.PolyData] = {}
         self._ball, self._ring = shapes.ball(len(self._lead.sizes)), shapes.ring()
@@ -243,7 +246,9 @@ class Scene:
         here = track.x[frame][seen]
         colours = self._paled(self._scale.colours(frame, rival)[seen], rival)
         colours = self._hazed(colours, camera.haze(here))
-        mesh = shapes.stamped(template, here, radius * track.sizes[seen], colours, camera.facing)
+        factors = self._layers.balls(camera, rival)[seen]
+        here, radii = moved(here, factors, camera), radius * track.sizes[seen] * factors
+        mesh = shapes.stamped(template, here, radii, colours, camera.facing)
         self._update(name, mesh)
 
     def _trails(self, frame: int, camera: Camera, width: float, rival: bool = False) -> pv.PolyData:
@@ -258,6 +263,8 @@ class Scene:
         colours = mixed(self._palette.backdrop, colours, 0.2 + 0.8 * age[..., None] ** 0.8)
         widths = width * (0.05 + 0.95 * age**0.8) * track.sizes
         drawn = self._dashes(window, track.subframes, camera) if rival else None
+        factors = self._layers.trails(camera, age, rival)
+        path, widths = moved(path, factors, camera), widths * factors
         return shapes.tubes(path, colours, widths, 1e-4 * camera.radius, drawn)
 
     def _dashes(self, window: slice, subframes: int, camera: Camera) -> Bool[np.ndarray, "P N"]:
@@ -338,7 +345,8 @@ class Scene:
         """Return icons, colours and words, from above."""
         disc, palette = shapes.disc(), self._palette
         rows = [(disc, colours, words) for colours, words in self._scale.rows]
-        rows += [(shapes.dash(), (palette.scenery,), words) for words in words_of(self._scenery)]
+        icons = {"arrow": shapes.wedge(), "rings": shapes.hoop(), "lines": shapes.dash()}
+        rows += [(icons[kind], (palette.scenery,), w) for kind, w in words_of(self._scenery)]
         if self._parted and self._reference is not None:
             rows += [
                 (disc, (palette.ink,), f"solid: {self._reference.name} (reference)"),

@@ -59,9 +59,14 @@ def landmarks_of(scenery: Sequence[Shape]) -> Balls:
     return Balls(points, np.zeros(len(points)))
 
 
-def words_of(scenery: Sequence[Shape]) -> list[str]:
-    """Return what the legend says, each once."""
-    return list(dict.fromkeys(shape.words for shape in scenery if shape.words))
+def words_of(scenery: Sequence[Shape]) -> list[tuple[str, str]]:
+    """Return what the legend says, each once: what is seen (arrow, rings or lines), and its words.
+
+    Two of one look would not be told apart by their colour, which is one for all.
+    """
+    kinds = {Arrow: "arrow", Ellipsoid: "rings"}
+    found = ((kinds.get(type(shape), "lines"), shape.words) for shape in scenery if shape.words)
+    return list(dict.fromkeys(found))
 
 
 def links(
