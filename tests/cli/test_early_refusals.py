@@ -90,7 +90,7 @@ REFUSED = {
     SET_RUN + "--frames 0": "No such option '--frames'; did you mean --duration",
     # files
     SET_RUN + "-o taken.h5": "`output` must not exist yet",
-    SET_RUN + "-o a.hdf": "`output` must name a file ending in .h5",
+    SET_RUN + "-o a.hdf": "`output` must name a file ending in one of .h5",
     SET_RUN + "-o nowhere/a.h5": "`output` must lie in an existing folder",
     SET_RUN + "--render a.bmp": "`render` must name a file ending in one of",
     SET_RUN + "--report a.txt": "`report` must name a file ending in one of",

@@ -128,7 +128,7 @@ MISUSES = [
     (["--initial", "good.npz", "--trajectories", "2"], ["`trajectories`", "2", "`initial`"]),
     (["--output", "none/out.h5"], ["`output`", "none/out.h5"]),
     (["--output", "folder.h5"], ["`output`", "folder.h5"]),
-    (["--output", "out.hdf"], ["`output`", "ending in .h5", "out.hdf"]),
+    (["--output", "out.hdf"], ["`output`", "ending in one of .h5", "out.hdf"]),
     (["--output", "taken.h5"], ["`output`", "taken.h5", "--overwrite"]),
     (["--output", "x" * 300 + ".h5"], ["`output`"]),
     (["--render", "out.bmp"], ["`render`", "out.bmp", ".png"]),

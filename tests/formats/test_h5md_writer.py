@@ -89,9 +89,9 @@ def test_a_good_output_path_is_accepted(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("run.npz", "ending in .h5"),
-        ("run", "ending in .h5"),
-        (".h5", "ending in .h5"),
+        ("run.npz", "ending in one of .h5"),
+        ("run", "ending in one of .h5"),
+        (".h5", "ending in one of .h5"),
         ("missing/run.h5", "existing folder"),
         ("folder.h5", "regular file"),
         ("a\0b.h5", "`output` must"),
