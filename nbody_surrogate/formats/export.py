@@ -91,15 +91,17 @@ def export(
     return file
 
 
-def check_export_path(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """Refuse a file that `export` could not write.
+def check_export_path(
+    path: str | os.PathLike[str], overwrite: bool = False, parameter: str = "output"
+) -> Path:
+    """Refuse a file that `export` could not write; `parameter` is what the user calls it.
 
     Raises
     ------
     InputError
         If the extension is unknown, the folder missing, or the file there already.
     """
-    return check_output_file(path, "output", EXPORT_SUFFIXES, overwrite)
+    return check_output_file(path, parameter, EXPORT_SUFFIXES, overwrite)
 
 
 def _write_extxyz(

@@ -16,6 +16,7 @@ from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.errors import InputError, MissingFileError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_path
+from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.export import box_of, check_export_path, export
 from nbody_surrogate.formats.foreign.supplements import Supplements
 from nbody_surrogate.formats.h5md import H5MDWriter, check_output_path
@@ -58,15 +59,16 @@ def save(
         If it cannot be written to its end, or a file has come there meanwhile.
     """
     whole = as_ensemble(run)
-    file = check_export_path(path, overwrite)
-    if file.suffix.lower() in SUFFIXES:
+    if demand_path("path", path).suffix.lower() in SUFFIXES:
         return _write_h5md(whole, path, overwrite)
+    file = check_export_path(path, overwrite, "path")
     if len(whole) > 1:
         raise InputError(
             f"`path` must end in {SUFFIXES[0]} for {len(whole)} trajectories, got {file.suffix!r}; "
             "or save one of them, such as run[0]"
         )
-    return export(whole[0], path, overwrite=overwrite)
+    # checked here, and not once more
+    return export(whole[0], CheckedPath(file, parameter="path"), overwrite=overwrite)
 
 
 def _write_h5md(run: Ensemble, path: str | os.PathLike[str], overwrite: bool) -> Path:
