@@ -223,7 +223,7 @@ def test_a_plugin_declares_its_scenery(registered: None) -> None:
     shapes = [Bonds([(0, 1)], "chain"), Curve([(0, 0), (1, 1)], "rail"), Curve([(0, 0), (1, 0)])]
     run = plugin("scenic", lambda *_: shapes)
     assert scenery_of(run) == tuple(shapes)
-    assert words_of(shapes) == ["chain", "rail"]
+    assert [words for _, words in words_of(shapes)] == ["chain", "rail"]
     chain, rails, ball = drawn(run, tuple(shapes))
     x = Track.of(run, "").x[0]
     assert to_segments(np.asarray(chain.points), x[:1], x[1:2]).max() < ball / 2
