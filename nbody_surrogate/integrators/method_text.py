@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.integrators.build import Method, find_method
 from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.spelling import nearest
 from nbody_surrogate.surrogates.places import find_place, refuse_unknown_model, shipped_places
+
+if TYPE_CHECKING:
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.integrators.build import Method
 
 __all__ = [
     "COMPILED_SUFFIX",
     "NUMPY_SUFFIX",
     "SWEEPS",
     "Contender",
+    "check_names",
     "check_text",
     "contender",
     "learned_names",
@@ -121,6 +125,17 @@ def contender(text: str, **shared: Any) -> Contender:
     return Contender(text, name, value, method.build(**options), numpy_force, method.learned)
 
 
+def check_names(texts: Iterable[str]) -> None:
+    """Refuse the text of a method that there is not, before the class of any is imported.
+
+    Raises
+    ------
+    InputError
+    """
+    for text in texts:
+        _resolved(_plain(_apart(text)[0]))
+
+
 def check_text(text: str) -> Method:
     """Refuse a text that is none of a method, before one is built, which takes long of a model.
 
@@ -141,6 +156,8 @@ def _settled(text: str) -> tuple[Method, dict[str, Any]]:
     name, value = _apart(text)
     numpy_force, compiled = name.endswith(NUMPY_SUFFIX), name.endswith(COMPILED_SUFFIX)
     surrogate, options = _resolved(_plain(name))
+    from nbody_surrogate.integrators.build import find_method  # no unknown name needs a method
+
     method = find_method(surrogate, "integrators")
     known = method.options
     if numpy_force and not _adaptive(known):
@@ -166,7 +183,10 @@ def sweep(text: str) -> list[str]:
     if value is not None:
         return [text]
     plain = _plain(name)
-    known = find_method(_resolved(plain)[0], "integrators").options
+    registered = _resolved(plain)[0]
+    from nbody_surrogate.integrators.build import find_method
+
+    known = find_method(registered, "integrators").options
     if _adaptive(known):
         usual: tuple[float, ...] = TOLERANCES
     elif "substeps" in known:
