@@ -220,7 +220,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
     def check(
         self, system: AbstractSystem, state: State, particles: Particles, dt: float
     ) -> Problem:
-        """Refuse what the integrator cannot do; nothing is computed but one set of forces.
+        """Refuse what the integrator cannot do; nothing is computed unless two particles coincide.
 
         Parameters
         ----------
