@@ -66,9 +66,9 @@ def checked(what=None, *, typechecker):
         if dataclasses.is_dataclass(what) and "__init__" in vars(what):
             what.__init__ = checked(what.__init__, typechecker=typechecker)
         return what
-    if inspect.isgeneratorfunction(what):
-        return jaxtyped(what, typechecker=typechecker)
     hints = {name: resolved(hint, what.__globals__) for name, hint in what.__annotations__.items()}
+    if inspect.isgeneratorfunction(what):
+        return jaxtyped(annotated(what, hints), typechecker=typechecker)
     once = typechecker(annotated(what, hints))
     return in_context(once, what) if any(map(has_shape, hints.values())) else once
 
@@ -77,7 +77,7 @@ def resolved(hint, names):
     """Turn an annotation into a type; where only a static type checker can, anything will do."""
     holder = types.SimpleNamespace(__annotations__={"value": hint})
     try:
-        return typing.get_type_hints(holder, names, include_extras=True)["value"]
+        return typing.get_type_hints(holder, names, SHAPED, include_extras=True)["value"]
     except Exception:
         return typing.Any
 
@@ -97,6 +97,9 @@ def has_shape(hint):
         return True
     return any(map(has_shape, typing.get_args(hint)))
 
+
+SHAPED = {name: getattr(jaxtyping, name) for name in ("Bool", "Float64", "Int64", "UInt8")}
+"""What modules import for type checkers alone, as it takes long, and is executed all the same."""
 
 OFTEN, EVERY = 1000, 20
 """Calls after which a function is checked in every 20th call. Those of a right-hand side are all

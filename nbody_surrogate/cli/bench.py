@@ -113,7 +113,7 @@ def _refuse_without_truth(found: WorkPrecision) -> None:
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
-    from nbody_surrogate.evaluation.work_precision.timing import check_clock
+    from nbody_surrogate.evaluation.work_precision.clocks import check_clock
 
     check_hardware(options["device"], None, options["threads"])
     for name in ("particles", "trajectories"):
@@ -133,9 +133,11 @@ def _check(options: dict[str, Any]) -> None:
 
 def _check_methods(options: dict[str, Any]) -> None:
     """Refuse methods that there are not, and hardware that none of them uses."""
-    from nbody_surrogate.integrators.method_text import check_text, split_methods
+    from nbody_surrogate.integrators.method_text import check_names, check_text, split_methods
 
-    found = [check_text(text) for text in split_methods(options["integrators"])]
+    texts = split_methods(options["integrators"])
+    check_names(texts)
+    found = [check_text(text) for text in texts]
     check_shared(options["device"], options["threads"], found)
 
 

@@ -173,10 +173,12 @@ def _check_hardware_of_files(files: tuple[Path, ...], options: dict[str, Any]) -
 
 def _check_methods(options: dict[str, Any]) -> None:
     """Refuse methods that there are not, before a system is made and a model loaded."""
-    from nbody_surrogate.integrators.method_text import check_text, split_methods
+    from nbody_surrogate.integrators.method_text import check_names, check_text, split_methods
 
     texts = split_methods(options["integrators"])
-    found = [check_text(text) for text in [*texts, *filter(None, [options["reference"]])]]
+    every = [*texts, *filter(None, [options["reference"]])]
+    check_names(every)
+    found = [check_text(text) for text in every]
     named = options["reference"] is not None
     check_shared(options["device"], options["threads"], found, whole=named)
 

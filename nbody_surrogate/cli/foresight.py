@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.method_options import check_own, own_options
@@ -187,15 +188,28 @@ def _refusal(
 
 
 def _card(folder: Path) -> Card | None:
-    from nbody_surrogate.contracts.model_card import Card
+    """Read what is looked at of a card, without what its model needs: pydantic takes long."""
     from nbody_surrogate.files.limits import CONFIG
     from nbody_surrogate.files.untrusted import read_bounded
     from nbody_surrogate.surrogates.places import CONFIG_FILE
 
     try:
-        return Card(**json.loads(read_bounded(folder / CONFIG_FILE, CONFIG.largest))["card"])
+        card = json.loads(read_bounded(folder / CONFIG_FILE, CONFIG.largest))["card"]
+        seen = SimpleNamespace(
+            systems=[
+                SimpleNamespace(system=str(entry["system"]), spec=dict(entry["spec"]))
+                for entry in card["systems"]
+            ],
+            frame_dt=_number_or_none(card["frame_dt"]),
+            horizon=_number_or_none(card.get("horizon")),
+        )
     except Exception:  # whatever it is, it is told in full where the weights are loaded
         return None
+    return cast("Card", seen)
+
+
+def _number_or_none(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _no_weights(integrator: str, weights: str | None) -> InputError:

@@ -201,11 +201,12 @@ class InitialValueProblem:
             If the file of the start is damaged.
         """
         from nbody_surrogate.contracts.segment import frame_count
-        from nbody_surrogate.simulation.recorder import demand_frames_memory
 
         system = _system(request)
         frames = frame_count(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
+        from nbody_surrogate.simulation.recorder import demand_frames_memory
+
         demand_frames_memory(state, frames)  # before the first look at all forces
         return cls(system, state, particles, frames)
 

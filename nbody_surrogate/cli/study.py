@@ -43,9 +43,12 @@ def study(
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
+    check_hardware(device, None, 1)
+    from nbody_surrogate.files.toml import read_toml
+
+    read_toml(config, "config")  # all that is wrong with a file, before pydantic is imported
     from nbody_surrogate.study.spec import read_study, with_budget
 
-    check_hardware(device, None, 1)
     spec = with_budget(read_study(config), steps, minutes)
     # what needs torch, after what may be refused: it takes seconds
     from nbody_surrogate.cli.table import print_table

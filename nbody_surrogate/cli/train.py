@@ -90,14 +90,19 @@ def _scores(folder: Path) -> list[str]:
 
 def _chosen(config: Path | None, output: Path | None, resume: Path | None) -> tuple[Recipe, Path]:
     """Return the recipe and the run folder."""
-    from nbody_surrogate.training.recipe import read_recipe, recipe_of_run
-
     if resume is not None:
         if config is not None or output is not None:
             raise InputError("`resume` goes without CONFIG and `output`: the folder holds both")
+        from nbody_surrogate.training.recipe import recipe_of_run
+
         return recipe_of_run(resume), resume
     if config is None or output is None:
         raise InputError("`train` needs CONFIG and `output`, or `resume` with a run folder")
+    from nbody_surrogate.files.toml import read_toml
+
+    read_toml(config, "config")  # all that is wrong with a file, before pydantic is imported
+    from nbody_surrogate.training.recipe import read_recipe
+
     return read_recipe(config), output
 
 

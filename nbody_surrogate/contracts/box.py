@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.arrays import real_array
 from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["Box"]
 

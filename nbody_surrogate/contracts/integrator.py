@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Generic, final
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
 
 import numpy as np
-from jaxtyping import Float64
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.brief import Described
@@ -37,6 +36,9 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.violations import plugin_errors, violation_from
 from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["AbstractIntegrator", "IntegratorOptions"]
 
@@ -210,7 +212,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
     def check(
         self, system: AbstractSystem, state: State, particles: Particles, dt: float
     ) -> Problem:
-        """Refuse what the integrator cannot do; nothing is computed but one set of forces.
+        """Refuse what the integrator cannot do; nothing is computed unless two particles coincide.
 
         Parameters
         ----------

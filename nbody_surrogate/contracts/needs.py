@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.arrays import demand_vectors
 from nbody_surrogate.contracts.box import Box
@@ -24,9 +23,10 @@ from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.violations import array_or_none, plugin_errors
 from nbody_surrogate.errors import InputError
 
-__all__ = ["SystemNeeds"]
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
-Vectors = Float64[np.ndarray, "B N D"]
+__all__ = ["SystemNeeds"]
 
 
 class SystemNeeds:
@@ -81,8 +81,8 @@ class SystemNeeds:
         return frozenset(name for name, is_needed in needed.items() if is_needed)
 
     def neighbour_acceleration(
-        self, x: Vectors, particles: Particles, neighbours: Neighbours
-    ) -> Vectors:
+        self, x: Float64[np.ndarray, "B N D"], particles: Particles, neighbours: Neighbours
+    ) -> Float64[np.ndarray, "B N D"]:
         """Accelerations by the other particles, where `requested_neighbours` asks for a list.
 
         Parameters
@@ -106,12 +106,12 @@ class SystemNeeds:
 
     def hidden_acceleration(
         self,
-        x: Vectors,
-        v: Vectors,
+        x: Float64[np.ndarray, "B N D"],
+        v: Float64[np.ndarray, "B N D"],
         particles: Particles,
         hidden: Hidden,
         neighbours: Neighbours | None,
-    ) -> Vectors | None:
+    ) -> Float64[np.ndarray, "B N D"] | None:
         """Accelerations that depend on hidden variables, or None where there are none.
 
         Parameters
@@ -130,8 +130,8 @@ class SystemNeeds:
 
     def _hidden_rate(
         self,
-        x: Vectors,
-        v: Vectors,
+        x: Float64[np.ndarray, "B N D"],
+        v: Float64[np.ndarray, "B N D"],
         particles: Particles,
         hidden: Hidden,
         neighbours: Neighbours | None,
@@ -158,7 +158,7 @@ class SystemNeeds:
         return wanted
 
     @final
-    def neighbours(self, x: Vectors) -> Neighbours | None:
+    def neighbours(self, x: Float64[np.ndarray, "B N D"]) -> Neighbours | None:
         """List the neighbours that the system asks for.
 
         Parameters
@@ -177,7 +177,9 @@ class SystemNeeds:
         """
         return self._near(demand_vectors("x", x, "B N D", (2, 3)), None)
 
-    def _near(self, x: Vectors, neighbours: Neighbours | None) -> Neighbours | None:
+    def _near(
+        self, x: Float64[np.ndarray, "B N D"], neighbours: Neighbours | None
+    ) -> Neighbours | None:
         """Return the neighbours at x, where they are asked for: known ones, or a list made anew."""
         if (request := self.requested_neighbours) is None:
             return None
@@ -188,12 +190,12 @@ class SystemNeeds:
     @final
     def _hidden_part(
         self,
-        x: Vectors,
-        v: Vectors,
+        x: Float64[np.ndarray, "B N D"],
+        v: Float64[np.ndarray, "B N D"],
         particles: Particles,
         hidden: Hidden,
         neighbours: Neighbours | None,
-    ) -> Vectors | None:
+    ) -> Float64[np.ndarray, "B N D"] | None:
         """Return `hidden_acceleration`, checked, or None where nothing is hidden."""
         if not self.hidden_variables:
             return None
@@ -205,8 +207,8 @@ class SystemNeeds:
     @final
     def hidden_rate(
         self,
-        x: Vectors,
-        v: Vectors,
+        x: Float64[np.ndarray, "B N D"],
+        v: Float64[np.ndarray, "B N D"],
         particles: Particles,
         hidden: Hidden,
         neighbours: Neighbours | None = None,

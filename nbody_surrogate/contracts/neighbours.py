@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from nbody_surrogate.contracts.arrays import demand_vectors, real_array
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int64
 
 __all__ = ["NeighbourRequest", "Neighbours", "every_pair", "neighbour_pairs"]
 

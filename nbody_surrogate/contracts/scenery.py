@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
-from jaxtyping import Float64, Int64
 from numpy.typing import ArrayLike
 
 from nbody_surrogate.contracts.brief import brief
@@ -15,6 +14,9 @@ from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int64
 
 __all__ = ["Arrow", "Bonds", "Curve", "Ellipsoid", "Rods", "Shape", "SystemScenery"]
 

@@ -7,10 +7,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.hidden_variables import Hidden
@@ -18,6 +17,9 @@ from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, PluginError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64, Int64
 
 __all__ = ["HIDDEN_PREFIX", "Carry", "Limits", "Problem", "Segment", "Tick", "frame_count"]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from nbody_surrogate.contracts.attributes import Suggesting
@@ -16,6 +15,9 @@ from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.calls import guided_class
 from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.errors import InputError, OutsideError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["Particles", "Selection", "State", "selected"]
 

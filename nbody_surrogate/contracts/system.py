@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from contextlib import suppress
-from typing import Any, ClassVar, Generic, final
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
 
 import numpy as np
-from jaxtyping import Float64
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.arguments import demand_whole
@@ -35,12 +34,13 @@ from nbody_surrogate.contracts.violations import (
 )
 from nbody_surrogate.errors import InputError, NBodyError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
 __all__ = ["AbstractSystem"]
 
 LARGE = 10**9  # bytes of starts with couplings: beyond, it is worth a look whether there are some
 
-Vectors = Float64[np.ndarray, "B N D"]
-Frames = Float64[np.ndarray, "... N D"]
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
@@ -124,7 +124,9 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         return type(self).potential_energy is not AbstractSystem.potential_energy
 
     @abstractmethod
-    def pair_acceleration(self, x: Vectors, particles: Particles) -> Vectors:
+    def pair_acceleration(
+        self, x: Float64[np.ndarray, "B N D"], particles: Particles
+    ) -> Float64[np.ndarray, "B N D"]:
         """Accelerations by the other particles.
 
         Parameters
@@ -137,7 +139,9 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         ndarray, shape (B, N, D)
         """
 
-    def one_body_acceleration(self, x: Vectors, v: Vectors, particles: Particles) -> Vectors | None:
+    def one_body_acceleration(
+        self, x: Float64[np.ndarray, "B N D"], v: Float64[np.ndarray, "B N D"], particles: Particles
+    ) -> Float64[np.ndarray, "B N D"] | None:
         """Accelerations by external fields, or None where there are none.
 
         Parameters
@@ -151,7 +155,9 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         """
         return None
 
-    def potential_energy(self, x: Vectors, particles: Particles) -> Float64[np.ndarray, " B"]:
+    def potential_energy(
+        self, x: Float64[np.ndarray, "B N D"], particles: Particles
+    ) -> Float64[np.ndarray, " B"]:
         """Total potential energy, pair and one-body part; NaN where it is not implemented.
 
         Parameters
@@ -215,7 +221,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         particles: Particles,
         hidden: Hidden = NOTHING_HIDDEN,
         neighbours: Neighbours | None = None,
-    ) -> Frames:
+    ) -> Float64[np.ndarray, "... N D"]:
         """Total acceleration.
 
         Parameters
@@ -253,12 +259,12 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
     @final
     def _acceleration(
         self,
-        x: Vectors,
-        v: Vectors,
+        x: Float64[np.ndarray, "B N D"],
+        v: Float64[np.ndarray, "B N D"],
         particles: Particles,
         hidden: Hidden,
         known: Neighbours | None,
-    ) -> Vectors:
+    ) -> Float64[np.ndarray, "B N D"]:
         """Total acceleration of configurations that fit their particles."""
         origin, shape, near = self.origin, x.shape, self._near(x, known)
         if near is None:

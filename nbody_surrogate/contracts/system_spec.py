@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN
 from nbody_surrogate.contracts.state import Particles, State
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["Draw", "Invariants", "SystemSpec", "motion_of", "stacked"]
 

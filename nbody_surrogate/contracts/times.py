@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
+
+from nbody_surrogate.contracts.spacing import SAME_TIME, same_spacing
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["SAME_TIME", "same_spacing", "same_times", "time_tolerance"]
-
-SAME_TIME = 1e-9
-"""Relative to the time since the first frame. Far above rounding, also of a program that sums a
-million steps rather than multiply (1e-10), and far below the spacing of any frames."""
 
 ULPS = 4
 """Units in the last place of the latest time: t0 + n dt is rounded twice, on either side."""
@@ -57,8 +57,3 @@ def same_times(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " S"])
     if one.shape != other.shape:
         return False
     return bool((np.abs(one - other) <= time_tolerance(one)).all())
-
-
-def same_spacing(one: float, other: float) -> bool:
-    """Tell whether two times between frames are the same, relative to their size."""
-    return math.isclose(one, other, rel_tol=SAME_TIME)

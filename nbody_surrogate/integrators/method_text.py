@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.contracts.arguments import shown
-from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.integrators.build import Method, find_method
 from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.spelling import nearest
 from nbody_surrogate.surrogates.places import find_place, refuse_unknown_model, shipped_places
 
 if TYPE_CHECKING:
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.contracts.system import AbstractSystem
+    from nbody_surrogate.integrators.build import Method
 
 __all__ = [
     "COMPILED_SUFFIX",
@@ -25,6 +26,7 @@ __all__ = [
     "SWEEPS",
     "Contender",
     "as_integrator",
+    "check_names",
     "check_text",
     "contender",
     "learned_names",
@@ -151,6 +153,9 @@ def as_integrator(
     """
     if isinstance(integrator, str):
         return _by_text(integrator)
+    # NumPy and pydantic come with it: who asks for a name that there is not need not wait for them
+    from nbody_surrogate.contracts.integrator import AbstractIntegrator
+
     if isinstance(integrator, AbstractIntegrator):
         return integrator
     # a model brings torch with it, so this import costs nothing then
@@ -177,6 +182,17 @@ def _by_text(text: str) -> AbstractIntegrator:
     return method.build(**options)
 
 
+def check_names(texts: Iterable[str]) -> None:
+    """Refuse the text of a method that there is not, before the class of any is imported.
+
+    Raises
+    ------
+    InputError
+    """
+    for text in texts:
+        _resolved(_plain(_apart(text)[0]), "integrators")
+
+
 def check_text(text: str) -> Method:
     """Refuse a text that is none of a method, before one is built, which takes long of a model.
 
@@ -197,6 +213,8 @@ def _settled(text: str, label: str = "integrators") -> tuple[Method, dict[str, A
     name, value = _apart(text)
     numpy_force, compiled = name.endswith(NUMPY_SUFFIX), name.endswith(COMPILED_SUFFIX)
     surrogate, options = _resolved(_plain(name), label)
+    from nbody_surrogate.integrators.build import find_method  # no unknown name needs a method
+
     method = find_method(surrogate, label)
     known = method.options
     if numpy_force and not _adaptive(known):
@@ -220,7 +238,10 @@ def sweep(text: str) -> list[str]:
     if value is not None:
         return [text]
     plain = _plain(name)
-    known = find_method(_resolved(plain, "integrators")[0], "integrators").options
+    registered = _resolved(plain, "integrators")[0]
+    from nbody_surrogate.integrators.build import find_method
+
+    known = find_method(registered, "integrators").options
     if _adaptive(known):
         usual: tuple[float, ...] = TOLERANCES
     elif "substeps" in known:

@@ -27,7 +27,6 @@ from nbody_surrogate.registry.entry_points import (
     rescan_if_changed,
 )
 from nbody_surrogate.registry.importing import import_plugin
-from nbody_surrogate.registry.requirements import check_plugin_class
 from nbody_surrogate.spelling import nearest
 
 __all__ = [
@@ -248,6 +247,8 @@ def load(kind: Kind, name: str, label: str) -> Any:
 
 def accept(kind: Kind, cls: Any, origin: Origin) -> None:
     """Demand a complete class of a kind, and remember where it is from."""
+    from nbody_surrogate.registry.requirements import check_plugin_class
+
     with SignalWatch():
         try:
             check_plugin_class(cls, origin)

@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.calls import guided
@@ -23,6 +22,7 @@ from nbody_surrogate.results.conserved import energies, motions
 from nbody_surrogate.results.run_info import RunInfo
 
 if TYPE_CHECKING:
+    from jaxtyping import Float64
     from matplotlib.figure import Figure
 
 __all__ = ["AbstractRun"]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.results.quantiles import known, median, quantiles
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = [
     "Interval",

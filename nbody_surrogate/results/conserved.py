@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.system_spec import Invariants, motion_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
 
 __all__ = ["energies", "motions"]
 

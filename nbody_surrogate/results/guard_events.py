@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import final, overload
+from typing import TYPE_CHECKING, final, overload
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.contracts.time_text import number_text
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64, Int64
 
 __all__ = ["REASONS", "TEXT_BYTES", "GuardEvent", "GuardEvents", "told_apart"]
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.wording import counted, duration_text
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
 
 __all__ = ["GuardEvent", "GuardReport"]
 

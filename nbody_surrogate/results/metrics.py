@@ -20,10 +20,9 @@ The last two are the average and the final displacement error of Pellegrini et a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.memory import demand_pairs_memory
@@ -32,6 +31,9 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.quantiles import known_median
 from nbody_surrogate.results.trajectory import Ensemble
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = [
     "HORIZONS",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.guard_report import GuardReport
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
 
 __all__ = ["RunInfo"]
 

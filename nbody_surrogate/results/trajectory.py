@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.contracts.arguments import demand_whole
 from nbody_surrogate.contracts.state import Particles, Selection, State, selected
@@ -17,6 +16,9 @@ from nbody_surrogate.results.abstract_run import AbstractRun
 from nbody_surrogate.results.frame_arrays import demand_frames, frame_number, frame_range
 from nbody_surrogate.results.observables import known_part
 from nbody_surrogate.results.run_info import RunInfo
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64, Int64
 
 __all__ = ["Ensemble", "RunInfo", "Trajectory", "as_ensemble", "as_trajectory"]
 

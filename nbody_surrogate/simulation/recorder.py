@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.memory import demand_memory, frame_bytes
@@ -18,6 +17,9 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.reporters import Reporter
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
 
 __all__ = ["Recorder", "demand_frames_memory"]
 

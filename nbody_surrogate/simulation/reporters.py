@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.memory import demand_memory
 from nbody_surrogate.contracts.segment import Problem
@@ -15,6 +14,9 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.observables import demand_observable_name
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.simulation.observers import Observer
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
 
 __all__ = ["Quantity", "Reporter", "reporters_among", "tails_of"]
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbody_surrogate.contracts.model_card import Card, CardSystem
-from nbody_surrogate.contracts.times import same_spacing
+from nbody_surrogate.contracts.spacing import same_spacing
 from nbody_surrogate.contracts.wording import range_text
 from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.contracts.model_card import Card, CardSystem
 
 __all__ = ["check_spacing", "check_stepper", "check_trained_on", "trained_on"]
 

@@ -1,4 +1,4 @@
-"""What is known beforehand is refused before torch, pyvista and most of SciPy are imported."""
+"""What is known beforehand is refused before torch, pyvista, numba and SciPy are imported."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from nbody_surrogate.surrogates.places import find_place, shipped_places, weight
 from nbody_surrogate.surrogates.trained_models import shipped_models
 from nbody_surrogate.viz.scene import picture_path
 
-HEAVY = ["torch", "pyvista", "vtkmodules", "matplotlib", "scipy.stats", "scipy.ndimage"]
+HEAVY = ["torch", "pyvista", "vtkmodules", "matplotlib", "scipy", "numba", "llvmlite"]
+MEDIUM = ["numpy", "pydantic", "pydantic_core", "jaxtyping", "h5py", "unittest.mock", "asyncio"]
 
 SCRIPT = """
 import json, sys
@@ -45,17 +46,12 @@ print(json.dumps(found))
 """
 
 SET_RUN = "run --integrator set "
-REFUSED = {
+AT_ONCE = {
     # the card of a model
     SET_RUN + "--frame-dt 0.2": "`frame_dt` is 0.1 in what set was trained on, got 0.2",
     SET_RUN + "-p frame_dt=0.2": "`frame_dt` is 0.1",
     SET_RUN + "--softening 0.2": "`softening` is 0.1",
     SET_RUN + "--system gravity": "`integrator` set was trained on system 'charged' and 'trap'",
-    SET_RUN + "--weights set-small --softening 0.2": "`softening` is 0.1",
-    SET_RUN + "--weights mine/weights --softening 0.2": "`softening` is 0.1",
-    "run --integrator mine --softening 0.2": "`softening` is 0.1",
-    "run --integrator set-kernel --softening 0.2": "`softening` is 0.1",
-    SET_RUN + "--weights nowhere": "`weights` must be set, set-kernel, set-small or a folder",
     "run --integrator set-small --weights set": "`weights` 'set' does not go with `integrator`",
     "run --integrator egnn": "`weights`: surrogate 'egnn' ships none; give a folder",
     # names
@@ -68,11 +64,7 @@ REFUSED = {
     "models show sett": "did you mean 'set'",
     "evaluate sett": "`model` 'sett' is neither a model nor a folder",
     "evaluate taken.h5": "`model` 'taken.h5' is neither a model nor a folder",
-    "dataset generate --preset charged --integrator sett": "`integrator` 'sett' is unknown",
-    "plugins check sett": "`name` 'sett' is unknown",
     # options and hardware
-    SET_RUN + "--rtol 1e-3": "`rtol` does not apply to integrator 'set'",
-    SET_RUN + "--substeps 3": "`substeps` does not apply to integrator 'set'",
     SET_RUN + "--dtype float16": "`dtype` must be float32 or float64",
     SET_RUN + "--device tpu": "`device` 'tpu' is unknown",
     "evaluate set --device tpu": "`device` 'tpu' is unknown",
@@ -80,11 +72,8 @@ REFUSED = {
     "compare --integrators set --device tpu": "`device` 'tpu' is unknown",
     "bench --device tpu": "`device` 'tpu' is unknown",
     "bench --clock sun": "`clock` must be one of",
-    "bench --integrators set:3": "this method takes no number",
     "train recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
     "study recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
-    SET_RUN + "--guard maybe": "`guard` must be warn, stop, fallback",
-    SET_RUN + "--guard warn --threshold enrgy=1": "did you mean `energy`?",
     SET_RUN + "--duration nan": "`duration` must be finite",
     SET_RUN + "-n 0": "`particles` must be at least 1",
     SET_RUN + "--frames 0": "No such option '--frames'; did you mean --duration",
@@ -96,6 +85,24 @@ REFUSED = {
     SET_RUN + "--report a.txt": "`report` must name a file ending in one of",
     SET_RUN + "--initial none.npz": "`initial` 'none.npz' cannot be read",
     "evaluate set -o nowhere/a.json": "`output` must lie in an existing folder",
+    "train none.toml -o new": "`config` 'none.toml'",
+    "study none.toml -o new": "`config` 'none.toml'",
+}
+"""What names, cards and options say alone."""
+
+REFUSED = {
+    SET_RUN + "--weights set-small --softening 0.2": "`softening` is 0.1",
+    SET_RUN + "--weights mine/weights --softening 0.2": "`softening` is 0.1",
+    "run --integrator mine --softening 0.2": "`softening` is 0.1",
+    "run --integrator set-kernel --softening 0.2": "`softening` is 0.1",
+    SET_RUN + "--weights nowhere": "`weights` must be set, set-kernel, set-small or a folder",
+    "dataset generate --preset charged --integrator sett": "`integrator` 'sett' is unknown",
+    "plugins check sett": "`name` 'sett' is unknown",
+    SET_RUN + "--rtol 1e-3": "`rtol` does not apply to integrator 'set'",
+    SET_RUN + "--substeps 3": "`substeps` does not apply to integrator 'set'",
+    "bench --integrators set:3": "this method takes no number",
+    SET_RUN + "--guard maybe": "`guard` must be warn, stop, fallback",
+    SET_RUN + "--guard warn --threshold enrgy=1": "did you mean `energy`?",
     "evaluate set --dataset nowhere": "'nowhere' is none",
     "export none.h5 a.npz": "'none.h5' cannot be read",
     "export none.h5 a.pdf": "`output` must name a file ending in one of",
@@ -105,25 +112,33 @@ REFUSED = {
     "compare none.h5 also-none.h5": "'none.h5' cannot be read",
     "resume none": "'none' cannot be resumed",
     "train recipe.toml -o new": "`surrogate` of recipe 'recipe.toml': field required",
-    "train none.toml -o new": "`config` 'none.toml'",
     "train --resume none": "`resume` 'none' holds no training run",
     "study recipe.toml -o new": "`title` of study 'recipe.toml'",
     "export run.h5 a.npz --trajectory 5": "`trajectory` must be from 0 to 1, got 5",
     "render run.h5 -o a.png --trajectory 5": "`trajectory` must be from 0 to 1, got 5",
+    "run -p softenin=1": "`softenin` is not a parameter of system 'charged'",
+    "run --frame-dt -1": "`frame_dt` of system 'charged': must be > 0",
 }
+"""What the class of a system, of a method or of a file's reader says."""
 
 
-def test_what_is_known_beforehand_is_refused_without_torch(folder):
+@pytest.mark.parametrize(
+    ("refused", "absent"),
+    [(AT_ONCE, [*HEAVY, *MEDIUM]), (REFUSED, HEAVY)],
+    ids=["cards", "classes"],
+)
+def test_what_is_known_beforehand_is_refused_without_what_takes_long(folder, refused, absent):
     Path("taken.h5").write_text("precious")
     Path("recipe.toml").write_text("stepz = 3\n")
     shutil.copytree(SET.shipped_weights["set"], "mine/weights")
     alone = ["--trajectories", 2, "--duration", 0.1, "-q", "--no-reference", "-o", "run.h5"]
-    good("run", "-n", 2, "--integrator", "leapfrog", *alone)
-    commands = dict(REFUSED)
-    if not torch.cuda.is_available():
+    commands = dict(refused)
+    if refused is REFUSED:
+        good("run", "-n", 2, "--integrator", "leapfrog", *alone)
+    if refused is REFUSED and not torch.cuda.is_available():
         commands["run --integrator set --device cuda"] = "`device` 'cuda' is not available"
     before = sorted(map(str, folder.rglob("*")))
-    for words, (code, said, printed) in zip(commands, answers(commands), strict=True):
+    for words, (code, said, printed) in zip(commands, answers(commands, absent), strict=True):
         assert commands[words] in said, (words, said)
         assert code == 2, (words, said)
         assert printed == "", words
@@ -147,9 +162,9 @@ def test_a_movie_without_its_extra_is_refused_at_once(monkeypatch, missing, comm
     assert "pip install 'nbody-surrogate[movie]'" in line
 
 
-def answers(commands):
-    """Run commands in one process that has no heavy library; how it ended and what it said."""
-    what = json.dumps([HEAVY, [words.split() for words in commands]])
+def answers(commands, absent):
+    """Run commands in one process that lacks some libraries; how it ended and what it said."""
+    what = json.dumps([absent, [words.split() for words in commands]])
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, what], capture_output=True, text=True, check=True
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fixed_steps import METHODS, ROUNDING, Given, advanced, assert_one_line
-from nbody_simulators.kernels.compiled_laws import register_law
+from nbody_simulators.kernels.known_laws import register_law
 from nbody_surrogate import (
     InputError,
     Particles,

@@ -126,14 +126,15 @@ def test_the_law_is_the_same_in_python_numpy_torch_and_numba(name, parameters, d
 
 @every_system
 def test_own_laws_are_known_to_compiled_code_and_can_be_cached(name):
-    from nbody_simulators.kernels.compiled_laws import _laws, is_own
+    from nbody_simulators.kernels.compiled_laws import is_own
+    from nbody_simulators.kernels.known_laws import factory_of
 
     laws = build(name).force_laws()
     parts = [law.parameters for law in (laws.pair, laws.field) if law is not None]
     assert parts
     assert is_own(*parts)
     for parameters in parts:
-        assert type(parameters) in _laws
+        assert factory_of(type(parameters)) is not None
         assert all(type(value) is float for value in parameters)
 
 

@@ -26,8 +26,9 @@ from nbody_surrogate.evaluation.work_precision.benchmark import (
     check_horizons,
     segment_for,
 )
+from nbody_surrogate.evaluation.work_precision.clocks import CLOCKS, check_clock
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
-from nbody_surrogate.evaluation.work_precision.timing import CLOCKS, MOST, check_clock, costs
+from nbody_surrogate.evaluation.work_precision.timing import MOST, costs
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.integrators.reference import default_reference

@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from nbody_surrogate.contracts.segment import OK, Carry
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
 from nbody_surrogate.integrators.method_text import Contender
 
-__all__ = ["CLOCKS", "MOST", "check_clock", "costs"]
+__all__ = ["MOST", "costs"]
 
 LEAST, MOST = 3, 15  # repeats
 LONGEST = 4.0  # times as long as asked, after which fewer repeats will do
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
-
-
-def check_clock(clock: str, threads: int) -> None:
-    """Demand a clock that there is, and one that means something.
-
-    Raises
-    ------
-    InputError
-        If it is unknown, or sums the times of several threads.
-    """
-    if clock not in CLOCKS:
-        raise InputError(f"`clock` must be one of {', '.join(CLOCKS)}, got {clock!r}")
-    if clock == "processor" and threads > 1:
-        raise InputError(
-            f"`clock` processor goes with one thread only, got {threads}: it sums those of all"
-        )
 
 
 def costs(

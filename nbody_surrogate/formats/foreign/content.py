@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyError, one_line
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.untrusted import require_regular
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["MAX_BYTES", "Content", "checked_frame", "flat", "read_errors", "same_columns"]
 

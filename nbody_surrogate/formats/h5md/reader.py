@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import h5py
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles
@@ -45,6 +44,9 @@ from nbody_surrogate.formats.h5md.observables import find_observables, read_obse
 from nbody_surrogate.formats.h5md.provenance import load_info
 from nbody_surrogate.formats.h5md.stored import AbstractStored, StoredArrays, StoredGroups
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["H5MDReader", "read_h5md", "reported"]
 

@@ -6,6 +6,7 @@ import math
 import os
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.files.limits import FRAMES
@@ -17,9 +18,9 @@ from nbody_surrogate.files.output_path import (
     held,
 )
 from nbody_surrogate.formats.h5md.layout import SUFFIXES
-from nbody_surrogate.formats.h5md.observables import Tails
-from nbody_surrogate.formats.h5md.provenance import provenance_bytes
-from nbody_surrogate.formats.h5md.structure import run_bytes
+
+if TYPE_CHECKING:
+    from nbody_surrogate.formats.h5md.observables import Tails
 
 __all__ = ["check_disk_space", "check_output_path", "held_output"]
 
@@ -76,6 +77,10 @@ def check_disk_space(
 
     The others are as for `H5MDWriter`.
     """
+    # a name is checked and held without HDF5 and all that a run is made of
+    from nbody_surrogate.formats.h5md.provenance import provenance_bytes
+    from nbody_surrogate.formats.h5md.structure import run_bytes
+
     texts = provenance_bytes(shape[0])
     check_space(Path(path), run_bytes(shape, label_error, segments, texts, observables))
     # not of what the disk does not hold either: that is the sooner mended

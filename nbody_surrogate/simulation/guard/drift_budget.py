@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["QUANTITIES", "ConservedQuantities", "DriftBudget", "departure"]
 

@@ -6,10 +6,9 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, final
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, OVER_BUDGET, Carry, Problem, Segment
@@ -26,6 +25,9 @@ from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["GuardMonitor"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nbody_simulators.kernels.compiled_laws import register_law
+from nbody_simulators.kernels.known_laws import register_law
 from nbody_surrogate.contracts import FieldLaw
 
 __all__ = ["HarmonicParameters", "harmonic"]

@@ -15,7 +15,8 @@ from typing import Any
 import numba
 from numba.extending import overload
 
-from nbody_surrogate.contracts import FieldLaw, ForceLaws, InputError, PairLaw, Problem
+from nbody_simulators.kernels.known_laws import factory_of, register_law
+from nbody_surrogate.contracts import ForceLaws, Problem
 
 __all__ = [
     "compiled",
@@ -24,33 +25,18 @@ __all__ = [
     "laws_of",
     "pair_force",
     "parameters_of",
-    "register_law",
 ]
 
+
 _laws: dict[type, Callable[..., Any]] = {}
-_factories: dict[type, Callable[..., Any]] = {}
-"""What the laws were built by: a factory builds a new function each time, but is itself one thing,
-so that it tells whether a class stands for another law."""
 
 
-def register_law(law: PairLaw | FieldLaw) -> None:
-    """Make a law known to the kernels, under the class of its parameters.
-
-    Raises
-    ------
-    InputError
-        If the class stands for another law already, or is no named tuple.
-    """
-    kind = type(law.parameters)
-    if not hasattr(kind, "_fields"):
-        raise InputError(f"`parameters` of a law must be a named tuple, got {kind.__name__}")
-    if _factories.setdefault(kind, law.factory) is not law.factory:
-        raise InputError(
-            f"`parameters` of a law are of class {kind.__name__}, which stands for another law; "
-            "each needs a class of its own and one factory that depends on nothing else"
-        )
-    if kind not in _laws:  # math.sqrt: numba has it for floats as one instruction
-        _laws[kind] = law.factory(math.sqrt, _where)
+def _law_of(kind: type) -> Callable[..., Any] | None:
+    """Return the law that a class of parameters stands for, or None; each is built once."""
+    if kind not in _laws and (factory := factory_of(kind)) is not None:
+        # math.sqrt: numba has it for floats as one instruction
+        _laws.setdefault(kind, factory(math.sqrt, _where))
+    return _laws.get(kind)
 
 
 @numba.extending.register_jitable
@@ -62,12 +48,16 @@ def pair_force(
     parameters: Any, r2: float, qi: float, qj: float, mi: float, mj: float, coupling: float
 ) -> Any:
     """Stand for the pair law of `parameters` inside compiled code."""
-    return _laws[type(parameters)](parameters, r2, qi, qj, mi, mj, coupling)
+    law = _law_of(type(parameters))
+    assert law is not None
+    return law(parameters, r2, qi, qj, mi, mj, coupling)
 
 
 def field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) -> Any:
     """Stand for the field law of `parameters` inside compiled code."""
-    return _laws[type(parameters)](parameters, x, v, charge, mass)
+    law = _law_of(type(parameters))
+    assert law is not None
+    return law(parameters, x, v, charge, mass)
 
 
 @overload(pair_force, strict=False)  # a law may name its arguments freely
@@ -75,12 +65,12 @@ def _pair_law_of(
     parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, coupling: Any
 ) -> Any:
     # Numba's type of a named tuple knows its class; other types have none, and no law.
-    return _laws.get(getattr(parameters, "instance_class", type(None)))
+    return _law_of(getattr(parameters, "instance_class", type(None)))
 
 
 @overload(field_force, strict=False)
 def _field_law_of(parameters: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
-    return _laws.get(getattr(parameters, "instance_class", type(None)))
+    return _law_of(getattr(parameters, "instance_class", type(None)))
 
 
 def laws_of(problem: Problem) -> ForceLaws:

@@ -8,11 +8,6 @@ from typing import final
 import numpy as np
 from typing_extensions import TypeVar
 
-from nbody_simulators.kernels.forces import (
-    field_accelerations,
-    pair_accelerations,
-    potential_energies,
-)
 from nbody_surrogate.contracts import AbstractSystem, ForceLaws, Particles, SystemSpec, fits, paired
 
 __all__ = ["AbstractLawSystem"]
@@ -28,6 +23,9 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
     `force_laws`: accelerations and energies follow from them.
     """
 
+    # The kernels are imported where they are used: with them comes numba, without which a system's
+    # parameters are checked and its starts are drawn.
+
     @abstractmethod
     def force_laws(self) -> ForceLaws:
         """Return all forces as laws."""
@@ -39,6 +37,8 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
         See `acceleration` for `x` and `particles`. Compiled code takes the numbers of all sets of
         particles on trust, so what does not fit is paired or refused before it.
         """
+        from nbody_simulators.kernels.forces import pair_accelerations
+
         laws = self.force_laws()
         if fits(particles, x, x):
             return pair_accelerations(x, particles, laws)
@@ -53,6 +53,8 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
         laws = self.force_laws()
         if laws.field is None:
             return None
+        from nbody_simulators.kernels.forces import field_accelerations
+
         if fits(particles, x, v):
             return field_accelerations(x, v, particles, laws)
         every = paired(particles, x, v)
@@ -61,6 +63,8 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
     @final
     def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Potential energy of pairs and field, shape (...)."""
+        from nbody_simulators.kernels.forces import potential_energies
+
         laws = self.force_laws()
         if fits(particles, x, x):
             return potential_energies(x, particles, laws)
