@@ -27,12 +27,14 @@ from nbody_surrogate.formats.h5md.layout import (
     ENSEMBLE,
     LABEL_ERROR,
     OBSERVABLES,
-    UNIT,
     VECTORS,
     trajectory_name,
 )
 
-__all__ = ["create_arrays", "create_observable_views", "create_views", "rows_of"]
+__all__ = ["UNIT", "create_arrays", "create_observable_views", "create_views", "rows_of"]
+
+UNIT = np.bytes_("1")
+"""The attribute ``unit`` of charges and masses."""
 
 
 def create_arrays(

@@ -1,8 +1,6 @@
-"""What writer and reader agree on: names, types and limits."""
+"""What writer and reader agree on: names and limits. To check a name takes no NumPy."""
 
 from __future__ import annotations
-
-import numpy as np
 
 from nbody_surrogate.files.limits import FRAMES
 
@@ -23,7 +21,6 @@ several trajectories have, guarded or not, the frames are in arrays too.
 """
 
 VECTORS = ("position", "velocity")
-UNIT = np.bytes_("1")
 
 OURS = "parameters/nbody_surrogate"
 ENSEMBLE = f"{OURS}/ensemble"

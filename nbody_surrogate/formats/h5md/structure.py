@@ -29,7 +29,7 @@ from nbody_surrogate.files.hdf5 import (
     open_text,
     text_type,
 )
-from nbody_surrogate.formats.h5md.arrays import create_arrays, create_views, rows_of
+from nbody_surrogate.formats.h5md.arrays import UNIT, create_arrays, create_views, rows_of
 from nbody_surrogate.formats.h5md.guard_arrays import (
     GuardPlaces,
     create_guard,
@@ -45,7 +45,6 @@ from nbody_surrogate.formats.h5md.layout import (
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
-    UNIT,
     VALID,
     VECTORS,
     trajectory_name,
