@@ -32,7 +32,7 @@ def make_frames(batch=3, dimensions=3, seed=1):
 
 def make_info(batch=3):
     return RunInfo(
-        system={"system": "charged", "k": 1.0, "eps": 0.1},
+        system={"system": "charged", "coupling": 1.0, "softening": 0.1},
         method={"integrator": "dop853", "rtol": 1e-9},
         versions={"numpy": "2.0"},
         wall_time=1.25,

@@ -116,6 +116,7 @@ MISUSES = [
     (["-p", f"softening={'[' * 5000}"], ["`softening`", "number", "[[[..."]),
     (["-p", "mass_range=[2, 1]"], ["`mass_range`", "0 < lo <= hi", "[2, 1]"]),
     (["-p", "frame_dt=0"], ["`frame_dt`", "> 0", "got 0"]),
+    ([*SET_5, "--weights", "incomplete"], ["`weights`", "config.json", "missing"]),
     ([*SET_5, "-p", "softening=0.2"], ["`softening`", "0.1", "0.2"]),
     (["--system", "pendulum", "--reference", "leapfrog"], ["`integrator` leapfrog", "'pendulum'"]),
     (["--initial", "none.npz"], ["`initial`", "none.npz"]),
@@ -142,7 +143,6 @@ MISUSES = [
 FAILURES = [
     ([*SET_5, "--weights", "corrupt"], ["`weights`", "corrupt"]),
     ([*SET_5, "--weights", "version"], ["`weights`", "version 99", "reads 1"]),
-    ([*SET_5, "--weights", "incomplete"], ["`weights`", "config.json", "missing"]),
     (["--initial", "damaged.npz"], ["`initial`", "damaged.npz"]),
     (["--initial", "damaged.h5"], ["`initial`", "damaged.h5"]),
 ]
