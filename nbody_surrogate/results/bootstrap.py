@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.wording import figure_text
 from nbody_surrogate.results.quantiles import known, median, quantiles
 
 __all__ = [
@@ -178,3 +180,18 @@ class Interval:
 
     def __str__(self) -> str:
         return f"{self.value:.1e} ({self.low:.1e}..{self.high:.1e})"
+
+    def as_factor(self) -> str:
+        """Write it as a ratio: ``0.44 (0.36..0.54)``."""
+        value, low, high = (figure_text(each, 2) for each in (self.value, self.low, self.high))
+        return f"{value} ({low}..{high})"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float | None]) -> Interval:
+        """Read it from JSON, which has no infinity: open ends are None, and no value is NaN."""
+        value, low, high = (values[key] for key in ("value", "low", "high"))
+        return cls(
+            np.nan if value is None else value,
+            -np.inf if low is None else low,
+            np.inf if high is None else high,
+        )

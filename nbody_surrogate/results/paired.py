@@ -19,7 +19,7 @@ start of which nothing is known, NaN, is left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.brief import brief
-from nbody_surrogate.contracts.wording import counted, figure_text
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import CONFIDENCE, Interval, mean_interval, plain
 
@@ -151,14 +151,14 @@ class PairedTest:
     @property
     def numbers(self) -> str:
         """The ratio, the wins and p, as a cell of a table has them."""
-        return f"{_ratio_text(self.ratio)}, {self.wins} of {self.wins + self.losses}, {self._p}"
+        return f"{self.ratio.as_factor()}, {self.wins} of {self.wins + self.losses}, {self._p}"
 
     def sentence(self, first: str, second: str) -> str:
         """All of it in words, from the verdict to what failed."""
         low, high = (f"{100 * end:.0f}" for end in (self.win_rate.low, self.win_rate.high))
         said = (
             f"{self.verdict(first, second)}: error of {first} over that of {second} "
-            f"{_ratio_text(self.ratio)}, smaller in {self.wins} of {self.wins + self.losses} "
+            f"{self.ratio.as_factor()}, smaller in {self.wins} of {self.wins + self.losses} "
             f"({low}..{high} %), {self._p}, rank-biserial {self.effect:+.2f}"
         )
         failed = [
@@ -171,6 +171,14 @@ class PairedTest:
     @property
     def _p(self) -> str:
         return f"p = {self.corrected_p:.2g}"
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> PairedTest:
+        """Read it from JSON."""
+        known = {key: values[key] for key in cls.__dataclass_fields__}
+        known |= {key: Interval.from_dict(values[key]) for key in ("ratio", "win_rate")}
+        known["failures"] = tuple(values["failures"])
+        return cls(**known)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""
@@ -294,8 +302,3 @@ def _exact_p(doubled: np.ndarray, smaller: int) -> float:
         chances[rank:] = chances[rank:] + chances[:-rank]
         chances /= 2
     return min(2 * float(chances[: smaller + 1].sum()), 1.0)
-
-
-def _ratio_text(ratio: Interval) -> str:
-    value, low, high = (figure_text(each, 2) for each in (ratio.value, ratio.low, ratio.high))
-    return f"{value} ({low}..{high})"

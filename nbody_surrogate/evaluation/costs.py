@@ -1,0 +1,98 @@
+"""What a run costs, by one rule: all methods on the same starts, each as often as there is time for.
+
+A start costs the median of its repeats, a method the median of its starts, so that neither another
+process nor one close encounter decides. Two methods are held against each other start by start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float64
+
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.evaluation.rollouts import Truth
+from nbody_surrogate.results.bootstrap import Interval, mean_interval
+from nbody_surrogate.results.quantiles import known_median
+from nbody_surrogate.simulation.observers import WarmUp
+from nbody_surrogate.simulation.simulate import simulate
+from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
+
+__all__ = ["Costs", "frame_costs", "time_ratio", "typical"]
+
+STARTS, FRAMES = 5, 50  # that are timed
+
+Times = Float64[np.ndarray, "R S"]
+"""Of repeats and starts; NaN where nothing was timed, infinite of a run that got nowhere."""
+
+
+class Costs:
+    """Milliseconds per valid frame of one trajectory, and evaluations of a frame, by method."""
+
+    def __init__(self, times: Mapping[str, Times], evaluations: Mapping[str, float | None]) -> None:
+        self.times, self.evaluations = dict(times), dict(evaluations)
+
+    def milliseconds(self, label: str) -> float:
+        """Return what a frame costs; NaN where none was valid."""
+        return typical(self.times[label])
+
+    def ratio(self, first: str, second: str) -> Interval:
+        """Return the time of the first method over that of the second, start by start."""
+        return time_ratio(self.times[first], self.times[second])
+
+
+def typical(times: Times) -> float:
+    """Return the cost of a method."""
+    return known_median(_of_starts(times))
+
+
+def time_ratio(first: Times, second: Times) -> Interval:
+    """Return the geometric mean of the ratio of two methods' times, with its 95 % interval.
+
+    It is over the starts that both were timed on; of a single start, over the repeats that both
+    have, which were taken in turn.
+    """
+    if first.shape[1] == 1:
+        both = min(len(first), len(second))
+        ratios = first[:both, 0] / second[:both, 0]
+    else:
+        ratios = _of_starts(first) / _of_starts(second)
+    found = mean_interval(np.log(ratios[np.isfinite(ratios) & (ratios > 0)]))
+    return Interval(*(float(np.exp(each)) for each in (found.value, found.low, found.high)))
+
+
+def _of_starts(times: Times) -> Float64[np.ndarray, " S"]:
+    return np.array([known_median(start) for start in times.T])
+
+
+def frame_costs(methods: Mapping[str, AbstractIntegrator], truth: Truth) -> Costs:
+    """Time runs of single trajectories, the methods in turn, all on the same starts."""
+    times: dict[str, list[float]] = {label: [] for label in methods}
+    spent = dict.fromkeys(methods, 0)  # evaluations of the force
+    frames = dict.fromkeys(methods, 0)
+    for b in range(min(STARTS, len(truth.x))):
+        state = State(0.0, truth.x[b : b + 1, 0], truth.v[b : b + 1, 0])
+        for label, method in methods.items():
+            first = [WarmUp()] if b == 0 else []
+            run = simulate(truth.system, state, truth.particles[b], FRAMES, method, observers=first)
+            covered = run.valid_frames.item() - 1  # a run that stopped is not a fast one
+            times[label].append(1e3 * run.info.wall_time / covered if covered else np.nan)
+            if covered:
+                spent[label] += run.info.counters.get("nfev", 0)
+                frames[label] += covered
+    return Costs(
+        {label: np.array([each]) for label, each in times.items()},
+        {
+            label: _evaluations(method, spent[label], frames[label])
+            for label, method in methods.items()
+        },
+    )
+
+
+def _evaluations(method: AbstractIntegrator, spent: int, frames: int) -> float | None:
+    """Of a frame, the mean over the timed starts: an adaptive solver's differ by powers of ten."""
+    if isinstance(method, SurrogateIntegrator):
+        return method.model.evaluations_per_frame
+    return spent / frames if spent and frames else None
