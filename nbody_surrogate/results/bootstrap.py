@@ -183,7 +183,7 @@ class Interval:
 
     def as_factor(self) -> str:
         """Write it as a ratio: ``0.44 (0.36..0.54)``."""
-        value, low, high = (figure_text(each, 2) for each in (self.value, self.low, self.high))
+        value, low, high = map(_factor, (self.value, self.low, self.high))
         return f"{value} ({low}..{high})"
 
     @classmethod
@@ -195,3 +195,8 @@ class Interval:
             -np.inf if low is None else low,
             np.inf if high is None else high,
         )
+
+
+def _factor(value: float) -> str:
+    # methods may differ by twenty powers of ten
+    return figure_text(value, 2) if 1e-3 <= value < 1e4 or value == 0 else f"{value:.1e}"
