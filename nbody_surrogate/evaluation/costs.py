@@ -15,12 +15,12 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.evaluation.rollouts import Truth
 from nbody_surrogate.results.bootstrap import Interval, mean_interval
-from nbody_surrogate.results.quantiles import known_median
+from nbody_surrogate.results.quantiles import known_median, quantiles
 from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 
-__all__ = ["Costs", "frame_costs", "time_ratio", "typical"]
+__all__ = ["Costs", "frame_costs", "quartiles", "time_ratio", "typical"]
 
 STARTS, FRAMES = 5, 50  # that are timed
 
@@ -44,8 +44,14 @@ class Costs:
 
 
 def typical(times: Times) -> float:
-    """Return the cost of a method."""
-    return known_median(_of_starts(times))
+    """Return the cost of a method; NaN where nothing was timed."""
+    return known_median(_each(times))
+
+
+def quartiles(times: Times) -> tuple[float, float]:
+    """Return the quartiles of what the median of `typical` is of."""
+    lower, upper = quantiles(_each(times), [0.25, 0.75])
+    return float(lower), float(upper)
 
 
 def time_ratio(first: Times, second: Times) -> Interval:
@@ -54,16 +60,18 @@ def time_ratio(first: Times, second: Times) -> Interval:
     It is over the starts that both were timed on; of a single start, over the repeats that both
     have, which were taken in turn.
     """
-    if first.shape[1] == 1:
-        both = min(len(first), len(second))
-        ratios = first[:both, 0] / second[:both, 0]
-    else:
-        ratios = _of_starts(first) / _of_starts(second)
-    found = mean_interval(np.log(ratios[np.isfinite(ratios) & (ratios > 0)]))
+    one, other = _each(first), _each(second)
+    both = min(len(one), len(other))  # of one start, a fast method has more repeats
+    with np.errstate(divide="ignore", invalid="ignore"):  # of runs that got nowhere
+        logs = np.log(one[:both]) - np.log(other[:both])
+    found = mean_interval(logs[np.isfinite(logs)])
     return Interval(*(float(np.exp(each)) for each in (found.value, found.low, found.high)))
 
 
-def _of_starts(times: Times) -> Float64[np.ndarray, " S"]:
+def _each(times: Times) -> Float64[np.ndarray, " K"]:
+    """Return the median of each start, or of the only one its repeats."""
+    if times.shape[1] == 1:
+        return np.asarray(times[:, 0])
     return np.array([known_median(start) for start in times.T])
 
 
