@@ -20,7 +20,7 @@ from nbody_surrogate.registry.lookup import is_local
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.study.grid import Cell, Place, cells, places, recipe_of
 from nbody_surrogate.study.jobs import StudyJob, data_folder, do, is_done
-from nbody_surrogate.study.spec import StudySpec
+from nbody_surrogate.study.spec import JUDGED_BY, StudySpec
 from nbody_surrogate.training.checks import check_device, check_fit
 
 __all__ = ["run_study"]
@@ -99,7 +99,7 @@ def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
 
 
 def _claim(study: StudySpec, folder: Path) -> None:
-    path, mine = folder / "study.json", study.model_dump(mode="json")
+    path, mine = folder / "study.json", study.model_dump(mode="json", exclude=JUDGED_BY)
     if path.is_file() and read_json(path) != mine:
         raise InputError(f"`output` {str(folder)!r} holds another study; choose another")
     write_json(path, mine)
