@@ -63,10 +63,12 @@ def study(
         if not quiet:
             echo(f"{what}: {done} of {total}", err=True)
 
-    if not quiet:  # what it can find, before anybody waits for it
-        echo(str(power(spec, summarise(spec, output))), err=True)
+    def begin() -> None:
+        if not quiet:  # what it can find, before anybody waits for it
+            echo(str(power(spec, summarise(spec, output))), err=True)
+
     with interruptible(f"what is finished stays; go on with {command}"):
-        run_study(spec, output, workers, say, where)
+        run_study(spec, output, workers, say, where, begin)
     tables = summarise(spec, output)
     text = to_markdown(spec, tables)
     found = {

@@ -34,9 +34,16 @@ DIED = "a process of the study died, perhaps for want of memory; use fewer `work
 
 
 def run_study(
-    study: StudySpec, folder: Path, workers: int, progress: Progress, device: str = "cpu"
+    study: StudySpec,
+    folder: Path,
+    workers: int,
+    progress: Progress,
+    device: str = "cpu",
+    begin: Callable[[], None] | None = None,
 ) -> None:
     """Run what is missing of a study in its folder; models train on a torch device.
+
+    `begin` is called when nothing stands in its way, before anything is made.
 
     Raises
     ------
@@ -49,6 +56,8 @@ def run_study(
     check_study(study, workers, device)
     with sole_writer(folder):
         _claim(study, folder)
+        if begin is not None:
+            begin()
         _run_all(study, folder, workers, progress, partial(do, device=device))
 
 
