@@ -120,7 +120,9 @@ class Pairing(NamedTuple):
         span = time_span_text(self.reference.t)
         line = f"Compared are the frames that are valid in both, t = {span}"
         if len(self.reference) > 1:
-            line += "; beyond its end a candidate counts as infinitely wrong, a reference is left out"
+            line += (
+                "; beyond its end a candidate counts as infinitely wrong, a reference is left out"
+            )
         return (*said, line + ".")
 
     def untimed(self) -> str:

@@ -63,7 +63,9 @@ class Scorecard:
     @property
     def pair_tables(self) -> tuple[TextTable, ...]:
         """A table for each sample: the model against each solver on the same trajectories."""
-        return () if len(self.tables) and "roll_outs" not in self.rows[0] else pair_tables(self.rows)
+        return (
+            () if len(self.tables) and "roll_outs" not in self.rows[0] else pair_tables(self.rows)
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.wording import counted, range_text
@@ -137,7 +138,7 @@ def _stepper_table(command: str, rows: Rows) -> list[str]:
         "rows of a system and N on the same starts. `ms per frame` is for one trajectory on one "
         "thread, in one run; `evaluations` is how often a frame evaluates each pair.",
         "",
-        *_markdown([*SAMPLE, *score_heads(frames)], _with_samples(rows, score_cells, frames)),
+        *_filled([*SAMPLE, *score_heads(frames)], _with_samples(rows, score_cells, frames)),
     ]
     paired = [row for row in rows if row.get("pairs")]  # none in cards of before
     if not paired:
@@ -150,7 +151,7 @@ def _stepper_table(command: str, rows: Rows) -> list[str]:
         f"`better` is who has p < {LEVEL:g}; `equivalent` are errors whose interval lies within a "
         f"factor of {_bound(paired):g}; `time` is that of `{first}` over the row's.",
         "",
-        *_markdown([*SAMPLE, *pair_heads(frames)], _with_samples(paired, pair_cells, frames, first)),
+        *_filled([*SAMPLE, *pair_heads(frames)], _with_samples(paired, pair_cells, frames, first)),
     ]
 
 
@@ -179,6 +180,12 @@ def _task_table(command: str, rows: Rows) -> list[str]:
         "",
         *_markdown(list(HEADS), [table_cells(row) for row in rows]),
     ]
+
+
+def _filled(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """Leave out the columns in which nothing stands, as of a card of before there was such a one."""
+    table = TextTable("", tuple(heads), tuple(map(tuple, rows))).filled()
+    return _markdown(list(table.heads), list(map(list, table.rows)))
 
 
 def _markdown(heads: list[str], rows: list[list[str]]) -> list[str]:

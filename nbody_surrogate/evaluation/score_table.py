@@ -122,9 +122,7 @@ def _score_table(rows: list[Mapping[str, Any]]) -> TextTable:
 
 def _pair_table(rows: list[Mapping[str, Any]]) -> TextTable:
     frames, first = frames_of(rows), rows[0]["method"]
-    cells = tuple(
-        (row["method"], *pair_cells(row, frames, first)) for row in rows if row["pairs"]
-    )
+    cells = tuple((row["method"], *pair_cells(row, frames, first)) for row in rows if row["pairs"])
     title = f"{_title(rows)}; {first} on the same trajectories: {PAIRED}"
     return TextTable(title, ("", *pair_heads(frames)), cells).filled()
 

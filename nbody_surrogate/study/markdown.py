@@ -40,7 +40,9 @@ def _preface(study: StudySpec, tables: list[Table]) -> str:
     budget = counted(study.steps, "step") if study.steps else f"{study.minutes:g} min"
     over = "test trajectories"
     if len(study.seeds) > 1:
-        over = "seeds and test trajectories, those of methods that are not trained over trajectories"
+        over = (
+            "seeds and test trajectories, those of methods that are not trained over trajectories"
+        )
     return (
         f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
         f"per coordinate, with 95 % intervals over {over}. Each model is held against the best on "

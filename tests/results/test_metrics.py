@@ -122,7 +122,9 @@ def test_a_single_particle_is_measured_in_reduced_units():
 
 
 def test_a_candidate_at_the_centroid_has_a_relative_error_of_one():
-    reference = np.random.default_rng(0).normal(size=(1, 40, 6, 3)) * np.arange(1, 41)[:, None, None]
+    reference = (
+        np.random.default_rng(0).normal(size=(1, 40, 6, 3)) * np.arange(1, 41)[:, None, None]
+    )
     centroid = np.broadcast_to(reference.mean(2, keepdims=True), reference.shape)
     relative = relative_rmse(reference, centroid)
     np.testing.assert_allclose((relative**2).mean(1), 1.0, rtol=ROUNDING)
