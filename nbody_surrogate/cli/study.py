@@ -39,9 +39,9 @@ def study(
     """Train and compare the models of the study CONFIG, a TOML file.
 
     Every model is trained on every data set with every seed, under one budget of steps or of time.
-    First it says what factor between two models so many seeds can show: by how seeds scatter, as the
-    study's `spread` assumes it, or as measured where the folder has some seeds already.
-    The folder gets the data, each training with its weights, `results.json`, `table.md` and
+    First it says what factor between two models so many seeds can show: by how seeds scatter, as
+    the study's `spread` assumes it, or as measured where the folder has some seeds already. The
+    folder gets the data, each training with its weights, `results.json`, `table.md` and
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """

@@ -86,8 +86,8 @@ class InterpolationError(NamedTuple):
     errors : dict of str to Summary
         As those of the comparison.
     mean, candidate : float
-        RMSE of positions over the reference's spread at the start, a mean over time and the median over
-        trajectories: of interpolation alone, and of the candidate.
+        RMSE of positions over the reference's spread at the start, a mean over time and the median
+        over trajectories: of interpolation alone, and of the candidate.
     """
 
     position_rmse: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""What a run costs, by one rule: all methods on the same starts, each as often as there is time for.
+"""What a run costs, by one rule: all methods on the same starts, as often as there is time for.
 
 A start costs the median of its repeats, a method the median of its starts, so that neither another
 process nor one close encounter decides. Two methods are held against each other start by start.
@@ -54,7 +54,7 @@ def quartiles(times: Times) -> tuple[float, float]:
     return float(lower), float(upper)
 
 
-def time_ratio(first: Times, second: Times) -> Interval:
+def time_ratio(first: Float64[np.ndarray, "R S"], second: Float64[np.ndarray, "Q S"]) -> Interval:
     """Return the geometric mean of the ratio of two methods' times, with its 95 % interval.
 
     It is over the starts that both were timed on; of a single start, over the repeats that both

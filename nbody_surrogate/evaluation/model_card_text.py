@@ -183,7 +183,7 @@ def _task_table(command: str, rows: Rows) -> list[str]:
 
 
 def _filled(heads: list[str], rows: list[list[str]]) -> list[str]:
-    """Leave out the columns in which nothing stands, as of a card of before there was such a one."""
+    """Leave out the columns in which nothing stands, as of scores of before there were such."""
     table = TextTable("", tuple(heads), tuple(map(tuple, rows))).filled()
     return _markdown(list(table.heads), list(map(list, table.rows)))
 

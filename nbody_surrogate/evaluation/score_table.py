@@ -24,8 +24,8 @@ __all__ = [
 ]
 
 PAIRED = (
-    "error over that of the method in the row, geometric mean over trajectories (95 % interval), in "
-    "how many it is the smaller one, p by Holm"
+    "error over that of the method in the row, geometric mean over trajectories (95 % interval), "
+    "in how many it is the smaller one, p by Holm"
 )
 
 Scores = Sequence[Mapping[str, Any]]

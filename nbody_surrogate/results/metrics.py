@@ -68,8 +68,9 @@ HORIZONS = (0.5, 1.0, 2.0, 5.0)
 default run, where chaos has its say."""
 
 VALID_THRESHOLD = 0.1
-"""Of the reference's spread at the start. Stricter than the 0.5 of the literature: half the spread is about the
-distance between neighbours in a cloud of 30, so that an error of it no longer tells them apart."""
+"""Of the reference's spread at the start. Stricter than the 0.5 of the literature: half the spread
+is about the distance between neighbours in a cloud of 30, so that an error of it no longer tells
+them apart."""
 
 
 class Drift(NamedTuple):
@@ -196,9 +197,9 @@ def valid_prediction_time(
 ) -> Float64[np.ndarray, " B"]:
     """Time until the position error exceeds a share of the reference's spread at the start.
 
-    As in Vlachas et al., Neural Networks 126 (2020) 191, there with a threshold of 0.5, and with the
-    scale of `relative_valid_time`. This one is fixed, so that the time is the same for runs of all
-    lengths that reach it.
+    As in Vlachas et al., Neural Networks 126 (2020) 191, there with a threshold of 0.5, and with
+    the scale of `relative_valid_time`. This one is fixed, so that the time is the same for runs of
+    all lengths that reach it.
 
     Returns
     -------

@@ -11,8 +11,8 @@ from nbody_surrogate.study.summary import ModelSummary, Table, power
 
 __all__ = ["text_tables", "to_markdown"]
 
-COLUMNS = ("model", "test MSE", "against the best", "ratio", "p", "median", "v-MSE", "train", "validation",
-           "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
+COLUMNS = ("model", "test MSE", "against the best", "ratio", "p", "median", "v-MSE", "train",
+           "validation", "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
 
 
 def to_markdown(study: StudySpec, tables: list[Table]) -> str:
@@ -48,8 +48,8 @@ def _preface(study: StudySpec, tables: list[Table]) -> str:
         f"per coordinate, with 95 % intervals over {over}. Each model is held against the best on "
         "the same seeds and trajectories: `ratio` of the mean errors with its 95 % interval, p "
         f"after Holm over all pairs of models. Worse: p < {LEVEL:g}; equivalent: the interval is "
-        f"within a factor of {study.bound:g}; else not told apart. {power(study, tables)} Times are "
-        f"of {_devices(tables)}, `ms` for one prediction."
+        f"within a factor of {study.bound:g}; else not told apart. {power(study, tables)} Times "
+        f"are of {_devices(tables)}, `ms` for one prediction."
     )
 
 
@@ -66,9 +66,9 @@ def _laid_out(table: Table) -> list[tuple[str, ...]]:
     """Return heads and rows, without the columns in which nothing stands."""
     shown = [_cells(each) for each in table.models]
     shown += [
-        [row["method"], _interval(Interval(**row["mean"])), "", "", "", f"{row['median']['value']:.2e}",
-         f"{row['velocity']:.1e}", "", "", "", _text(row["parameters"]), "", "",
-         figure_text(row["milliseconds"])]
+        [row["method"], _interval(Interval(**row["mean"])), "", "", "",
+         f"{row['median']['value']:.2e}", f"{row['velocity']:.1e}", "", "", "",
+         _text(row["parameters"]), "", "", figure_text(row["milliseconds"])]
         for row in table.references
     ]  # fmt: skip
     used = [k for k in range(len(COLUMNS)) if any(row[k] for row in shown)]

@@ -17,8 +17,8 @@ from nbody_surrogate import (
 )
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.rollouts import Truth
 from nbody_surrogate.evaluation.costs import FRAMES, STARTS
+from nbody_surrogate.evaluation.rollouts import Truth
 from nbody_surrogate.evaluation.scorecard import score_methods
 from refusals import refused
 from trainings import MODEL

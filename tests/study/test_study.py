@@ -18,9 +18,9 @@ from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study import jobs
 from nbody_surrogate.study.grid import cells
 from nbody_surrogate.study.jobs import StudyJob, result_path
+from nbody_surrogate.study.power import Power, factor_found, measured_spread, power_of
 from nbody_surrogate.study.rotated_task import turned_task
 from nbody_surrogate.study.run_study import check_study
-from nbody_surrogate.study.power import Power, factor_found, measured_spread, power_of
 from nbody_surrogate.study.significance import mean_error, mean_over_seeds, ratio_of_means
 from nbody_surrogate.study.spec import read_study
 from nbody_surrogate.study.summary import summarise

@@ -121,8 +121,8 @@ def _timed_rounds(clocked: _Clocked, seconds: float, tick: Tick) -> list[list[li
     for _ in range(1, MOST):
         for number in numbers:
             if _wanted(made[number], clocked.batch, seconds):
-                groups = range(len(first[number]))
-                made[number].append([clocked.time(number, group) for group in groups])
+                again = range(len(first[number]))
+                made[number].append([clocked.time(number, group) for group in again])
         tick(share * len(numbers))
     return made
 
