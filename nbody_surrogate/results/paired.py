@@ -25,7 +25,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
+from nbody_surrogate.contracts.arrays import real_array
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
@@ -87,15 +89,15 @@ class PairedTest:
     @classmethod
     def of(
         cls,
-        first: Float64[np.ndarray, " S"],
-        second: Float64[np.ndarray, " S"],
+        first: ArrayLike,
+        second: ArrayLike,
         bound: float = BOUND,
     ) -> PairedTest:
         """Hold the errors of two methods on the same starts against each other.
 
         Parameters
         ----------
-        first, second : ndarray, shape (S,)
+        first, second : array_like, shape (S,)
             Positive, infinite of a failure, NaN where nothing is known; in any units, the same.
         bound : float
             A factor > 1 within which errors are equivalent.
@@ -106,13 +108,13 @@ class PairedTest:
             If they are no errors on the same starts.
         """
         check_bound(bound)
-        _check("first", first, len(first))
-        _check("second", second, len(first))
-        known = ~(np.isnan(first) | np.isnan(second))
-        first, second = first[known], second[known]
-        logs = _log_ratios(first, second)
+        mine = _errors("first", first)
+        its = _errors("second", second, len(mine))
+        known = ~(np.isnan(mine) | np.isnan(its))
+        mine, its = mine[known], its[known]
+        logs = _log_ratios(mine, its)
         # two failures are a tie, but no two errors that are equal
-        ratios = logs[np.isfinite(logs) & np.isfinite(first)]
+        ratios = logs[np.isfinite(logs) & np.isfinite(mine)]
         wins, losses = int((logs < 0).sum()), int((logs > 0).sum())
         p, effect = _signed_ranks(logs)
         return cls(
@@ -124,7 +126,7 @@ class PairedTest:
             p=p,
             corrected_p=p,
             effect=effect,
-            failures=(int(np.isinf(first).sum()), int(np.isinf(second).sum())),
+            failures=(int(np.isinf(mine).sum()), int(np.isinf(its).sum())),
             bound=float(bound),
         )
 
@@ -235,13 +237,15 @@ def check_bound(bound: float) -> None:
         raise InputError(f"`bound` must be a factor > 1, such as {BOUND:g}, got {bound}")
 
 
-def _check(name: str, errors: np.ndarray, count: int) -> None:
-    if errors.shape != (count,):
-        raise InputError(
-            f"`{name}` must have the error of each of the {count} starts, got shape {errors.shape}"
-        )
+def _errors(name: str, given: ArrayLike, count: int | None = None) -> Float64[np.ndarray, " S"]:
+    """Return errors of starts, or say what is wrong with them."""
+    errors = real_array(name, given)
+    if errors.ndim != 1 or len(errors) != (len(errors) if count is None else count):
+        each = "each start" if count is None else f"each of the {counted(count, 'start')}"
+        raise InputError(f"`{name}` must have one error of {each}, got shape {errors.shape}")
     if (errors < 0).any():
         raise InputError(f"`{name}` must be errors >= 0, got {errors[errors < 0][0]:g}")
+    return errors
 
 
 def _log_ratios(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -72,7 +72,12 @@ def test_the_table_has_a_row_for_each_pair(found):
         "four against again",
     ]
     text = str(table)
-    for words in ("the same 10 trajectories", "final displacement error", ": four better", ": equi"):
+    for words in (
+        "the same 10 trajectories",
+        "final displacement error",
+        ": four better",
+        ": equi",
+    ):
         assert words in text
     assert "factor of 1.25" in text
     assert "factor of 3" in str(paired_table(found, bound=3.0))

@@ -182,7 +182,11 @@ CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)
         (point("net", 1e-3, 10.0, True), ["net wins", "not known"]),
         (
             point("net", 1.05e-2, 9.0, True, 1),
-            ["net loses: cheap", "(ratio of times 9.0 (9.0..9.0))", "0 of 5, p = 0.062: equivalent"],
+            [
+                "net loses: cheap",
+                "(ratio of times 9.0 (9.0..9.0))",
+                "0 of 5, p = 0.062: equivalent",
+            ],
         ),
         (point("net", 1.05e-2, 9.0, True, 1, errors=EVEN[::-1]), [": not told apart; training"]),
     ],
