@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbody_surrogate import testing as testing
     from nbody_surrogate.comparison.comparison import Comparison, compare
     from nbody_surrogate.comparison.lyapunov import Twins, twins_of
+    from nbody_surrogate.comparison.pairs import paired_table, pairs_of
     from nbody_surrogate.comparison.table import comparison_table, run_table
     from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         register_surrogate,
         register_system,
     )
+    from nbody_surrogate.results.paired import PairedTest
     from nbody_surrogate.results.trajectory import Ensemble, Trajectory
     from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.file_writer import Output
@@ -72,6 +74,7 @@ else:
         {
             "nbody_surrogate.comparison.comparison": ["Comparison", "compare"],
             "nbody_surrogate.comparison.lyapunov": ["Twins", "twins_of"],
+            "nbody_surrogate.comparison.pairs": ["paired_table", "pairs_of"],
             "nbody_surrogate.comparison.table": ["comparison_table", "run_table"],
             "nbody_surrogate.comparison.text_table": ["TextTable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator"],
@@ -100,6 +103,7 @@ else:
                 "register_surrogate",
                 "register_system",
             ],
+            "nbody_surrogate.results.paired": ["PairedTest"],
             "nbody_surrogate.results.trajectory": ["Ensemble", "Trajectory"],
             "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
             "nbody_surrogate.simulation.file_writer": ["Output"],
@@ -168,6 +172,7 @@ __all__ = [
     "NBodyWarning",
     "Observer",
     "Output",
+    "PairedTest",
     "Particles",
     "PluginError",
     "Reporter",
@@ -194,6 +199,8 @@ __all__ = [
     "load_model",
     "make_integrator",
     "make_system",
+    "paired_table",
+    "pairs_of",
     "plot",
     "read_h5md",
     "read_initial",

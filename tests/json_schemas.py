@@ -19,6 +19,7 @@ def tables():
         name = part.splitlines()[0].strip()
         found[name] = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", part, flags=re.M))
     found["drawn comparison"] |= found["comparison"]
+    found["candidate pair"] |= found["pair"]
     return found
 
 
@@ -29,7 +30,7 @@ def documented(command, text, schema=True):
     """Parse what a command printed, and demand that it is of the schema on the page."""
     found = json.loads(text, parse_constant=no_constant)
     if schema:
-        assert found["schema"] == f"nbody-sim {command}/1"
+        assert found["schema"] == f"nbody-sim {command}/2"
         assert next(iter(found)) == "schema"
     demand(found, command, command)
     return found

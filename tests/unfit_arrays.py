@@ -56,6 +56,7 @@ CALLS = {
     "Ensemble": lambda **k: nb.Ensemble(info=run.info, **k),
     "Neighbours.cover": near.cover,
     "Neighbours.sum": near.sum,
+    "PairedTest.of": nb.PairedTest.of,
     "Particles": nb.Particles,
     "State": lambda **k: nb.State(0.0, **k),
     "Trajectory": lambda **k: nb.Trajectory(info=run.info, **k),
@@ -78,6 +79,7 @@ FITTING = {
     },
     "AbstractIntegrator.restart": {"x": run.x[:, -1:], "v": run.v[:, -1:]},
     "Neighbours.sum": {"values": np.ones((len(near.j), D))},
+    "PairedTest.of": {"first": np.ones(B), "second": np.ones(B)},
     "Particles": {
         **{"charges": np.ones((B, N)), "masses": np.ones((B, N))},
         "couplings": np.ones((B, N, N)),
@@ -100,6 +102,7 @@ ELSEWHERE = {
     "AbstractSystem.hidden_acceleration": DUTY,
     "AbstractSystem.neighbour_acceleration": DUTY,
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
+    "Comparison": "made by `compare`",
     "Configurations": HANDED,
     "Draw": HANDED,
     **dict.fromkeys(["AbstractSystem.scenery", "SystemScenery.scenery"], PICTURES),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.bound import bound_option, check_factor
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import free_base, write_text
 from nbody_surrogate.cli.foresight import check_hardware
@@ -51,6 +52,7 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
 @click.option("--seconds", type=float, default=0.5, show_default=True, help="Timing of each point.")
 @click.option("--clock", default="wall", show_default=True, help="wall, or processor time.")
+@bound_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
@@ -60,10 +62,10 @@ def bench(**options: Any) -> None:
     """Measure work and precision: the error of each method over what it costs.
 
     All methods run the same seeded starts; the truth is DOP853 at 1e-13. Times exclude set-up,
-    compilation and warm-up, and are taken in turn. `dop853+numpy` is SciPy's solver with the force
-    in plain NumPy; without `+numpy` the force is compiled. `set+compile` is SET with its step
-    compiled by torch. A table, sentences that say who wins
-    where, and a CSV, JSON, PNG and SVG file in `runs/`.
+    compilation and warm-up, and are taken in turn on the same starts. `dop853+numpy` is SciPy's
+    solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+compile` is
+    SET with its step compiled by torch. A table, sentences that say who wins
+    where, one by one and many at once, and a CSV, JSON, PNG and SVG file in `runs/`.
     """
     import warnings
 
@@ -115,6 +117,7 @@ def _check(options: dict[str, Any]) -> None:
     """Check what needs no system, before anything is computed."""
     from nbody_surrogate.evaluation.work_precision.clocks import check_clock
 
+    check_factor(options["bound"])
     check_hardware(options["device"], None, options["threads"])
     for name in ("particles", "trajectories"):
         if options[name] < 1:
@@ -203,13 +206,14 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
 
 def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[list[str], str]:
     """Write the files; return the sentences, and the JSON."""
-    from nbody_surrogate.evaluation.work_precision.verdict import busy, fronts, sentences
+    from nbody_surrogate.evaluation.work_precision.verdict import busy, duels, fronts, sentences
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
-    said, front = sentences(found), fronts(found)
+    said, front = sentences(found, options["bound"]), fronts(found)
+    pairs = [each.to_dict() for each in duels(found, options["bound"])]
     said += [warning] if (warning := busy(found)) else []
-    text = json_text("bench", _as_dict(found, said, front))
+    text = json_text("bench", _as_dict(found, said, front, pairs))
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
     write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
@@ -218,7 +222,9 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
     return said, text
 
 
-def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[str, Any]:
+def _as_dict(
+    found: WorkPrecision, said: list[str], front: list[str], pairs: list[dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "command": command_line(SILENT),
         "conditions": found.conditions,
@@ -226,6 +232,7 @@ def _as_dict(found: WorkPrecision, said: list[str], front: list[str]) -> dict[st
         "reference_errors": {f"{k:g}": v for k, v in found.reference_errors.items()},
         "sentences": said,
         "fronts": front,
+        "pairs": pairs,
         "points": [point.to_dict() for point in found.points],
     }
 

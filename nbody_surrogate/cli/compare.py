@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.bound import bound_option, check_factor
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.file_options import FileOptions
 from nbody_surrogate.cli.files import free_base, write_text
@@ -24,6 +25,7 @@ from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
     from nbody_surrogate.comparison.lyapunov import Twins
+    from nbody_surrogate.comparison.pairs import Pair
     from nbody_surrogate.contracts.system import AbstractSystem
     from nbody_surrogate.integrators.method_text import Contender
     from nbody_surrogate.results.trajectory import Ensemble
@@ -50,6 +52,7 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
 @click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
+@bound_option
 @options_of(FileOptions)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Files, without extension.")
 @click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -63,7 +66,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     With `--integrators` the methods run the same seeded starts instead. One table, one JSON and
     one figure: errors over time, valid prediction time, drifts, and distributions of late frames,
     each beside its noise floor. The floor is what a true solution differs by, whose start is off
-    by a thousandth of the cloud's spread.
+    by a thousandth of the cloud's spread. Several candidates are held against one another
+    trajectory by trajectory: who is better, whether they are equivalent, or not told apart.
 
     Only valid frames count: a trajectory that stopped is compared up to its last one. Where one of
     the reference has stopped, the exit code is 1.
@@ -83,7 +87,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     # what does not fit is named as it was given
     given = dict(zip(candidates, map(str, files[1:]) if files else candidates, strict=True))
     with sign("comparing", hidden=hidden):
-        found = _Found.of(reference, candidates, twins, why, options["interpolate"], given)
+        between, bound = options["interpolate"], options["bound"]
+        found = _Found.of(reference, candidates, twins, why, between, given, bound)
     with sign("drawing the figure", hidden=hidden):
         paths, text = _write(found, base, options)
     _print(found, paths, text, options)
@@ -95,11 +100,15 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """Comparisons with one reference, why there is no floor, and which runs stopped early."""
+    """Comparisons with one reference, why there is no floor, and which runs stopped early.
+
+    And the candidates held against one another.
+    """
 
     comparisons: list[Comparison]
     no_floor: str | None
     failures: list[str]
+    pairs: tuple[Pair, ...]
 
     @classmethod
     def of(
@@ -110,8 +119,10 @@ class _Found:
         no_floor: str | None,
         interpolate: bool,
         given: dict[str, str],
+        bound: float,
     ) -> _Found:
         from nbody_surrogate.comparison.comparison import compare as compared
+        from nbody_surrogate.comparison.pairs import pairs_of
 
         made = []
         for name, run in candidates.items():
@@ -122,7 +133,7 @@ class _Found:
                 raise InputError(f"{given[name]!r}: {error}") from None
         runs = {reference.info.label: reference} | candidates
         failures = [line for name, run in runs.items() for line in run.info.failures(name)]
-        return cls(made, no_floor, failures)
+        return cls(made, no_floor, failures, pairs_of(made, bound))
 
 
 def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -142,6 +153,7 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
             raise InputError(f"`{each.name}` goes with files only")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
+    check_factor(options["bound"])
     check_hardware(options["device"], None, options["threads"])
     _check_hardware_of_files(files, options)
     for name in ("particles", "seeds"):
@@ -292,7 +304,8 @@ def _write(found: _Found, base: Path, options: dict[str, Any]) -> tuple[list[Pat
 
 
 def _print(found: _Found, paths: list[Path], text: str, options: dict[str, Any]) -> None:
-    from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.cli.table import print_lines, print_table
+    from nbody_surrogate.comparison.pairs import paired_table
     from nbody_surrogate.comparison.table import comparison_table
 
     if options["as_json"]:
@@ -300,7 +313,13 @@ def _print(found: _Found, paths: list[Path], text: str, options: dict[str, Any])
     elif not options["quiet"]:
         table = comparison_table(found.comparisons, found.no_floor)
         shown = replace(table, failures=tuple(found.failures))
-        print_table(shown, paths, wide=options["wide"])
+        if not found.pairs:
+            print_table(shown, paths, wide=options["wide"])
+            return
+        print_table(shown, wide=options["wide"])
+        print_lines([""])
+        paired = paired_table(found.comparisons, options["bound"], found.pairs)
+        print_table(paired, paths, wide=options["wide"])
 
 
 def _as_dict(found: _Found) -> dict[str, Any]:
@@ -311,6 +330,7 @@ def _as_dict(found: _Found) -> dict[str, Any]:
         "comparisons": [
             each.to_dict() | {"curves": each.curves.to_dict()} for each in found.comparisons
         ],
+        "pairs": [each.to_dict() for each in found.pairs],
         "no_floor": found.no_floor,
         "failures": found.failures,
         "versions": versions(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from nbody_surrogate.cli.bound import bound_option, check_factor
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.foresight import check_hardware
@@ -18,10 +19,8 @@ from nbody_surrogate.files.limits import EVALUATION
 from nbody_surrogate.files.output_path import check_distinct, check_output_file
 
 if TYPE_CHECKING:
-    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.evaluation.rollouts import Truth
-    from nbody_surrogate.evaluation.scorecard import Row
     from nbody_surrogate.surrogates.trained_models import Model
 
 __all__ = ["evaluate"]
@@ -46,6 +45,7 @@ SILENT = ("output", "overwrite", "as_json", "quiet", "wide")  # options that cha
 @click.option("--dtype", help="float32 or float64.  [default: the weights']")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the model's step.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the model.")
+@bound_option
 @click.option("--card", is_flag=True, help="Put table and model card into the weights' folder.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
@@ -55,9 +55,11 @@ SILENT = ("output", "overwrite", "as_json", "quiet", "wide")  # options that cha
 def evaluate(model: str, **options: Any) -> None:
     """Score MODEL: a name of `nbody-sim models list`, a folder of weights or a run folder.
 
-    One step from true frames, and roll-outs, as mean squared errors of positions per coordinate
-    with bootstrap 95 % intervals; milliseconds per frame. All methods of a table share one seeded
-    sample, or the trajectories of a data set.
+    One step from true frames, and roll-outs, as mean squared errors of positions per coordinate:
+    mean, median with its bootstrap 95 % interval, and 95th percentile; milliseconds per frame. All
+    methods of a table share one seeded sample, or the trajectories of a data set, so that the model
+    is held against each solver trajectory by trajectory: who is better, whether they are
+    equivalent, or that they are not told apart.
 
     A model that was trained to predict a task in one shot is scored on the task of `--dataset`,
     by default on its split `test`: mean, median and 95th percentile over trajectories, and the mean
@@ -69,8 +71,9 @@ def evaluate(model: str, **options: Any) -> None:
     _check(options)
     # what needs torch, after what may be refused: it takes seconds
     from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.evaluation.score_table import pair_tables, score_tables
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
-    from nbody_surrogate.evaluation.task_rows import task_rows_of
+    from nbody_surrogate.evaluation.task_rows import task_rows_of, task_table
     from nbody_surrogate.surrogates.trained_models import find_model
 
     found = find_model(model)
@@ -80,25 +83,27 @@ def evaluate(model: str, **options: Any) -> None:
     if found.load()[1].horizon is not None:
         plain = task_rows_of(found, options)
         if not quiet:
-            print_table(_task_table(plain), wide=options["wide"])
+            print_table(task_table(plain), wide=options["wide"])
         _write(found, plain, options)
         return
     horizons = options["horizon"] or HORIZONS
-    rows: list[Row] = []
+    rows: list[dict[str, Any]] = []
     for truth in _truths(found, options):
         methods = _methods(found, truth, options)
         label = f"{truth.system.name}, N = {truth.x.shape[2]}"
         with progress_bar(label, len(methods), hidden=quiet) as progress:
-            scored = score_methods(methods, truth, horizons, progress)
-        rows += scored
-        if not quiet:
-            print_table(_table(scored, horizons), wide=options["wide"])
-    _write(found, [row.to_dict() for row in rows], options)
+            scored = score_methods(methods, truth, horizons, progress, options["bound"])
+        plain = [row.to_dict() for row in scored]
+        rows += plain
+        for table in () if quiet else (*score_tables(plain), *pair_tables(plain)):
+            print_table(table, wide=options["wide"])
+    _write(found, rows, options)
 
 
 def _check(options: dict[str, Any]) -> None:
     """Check what needs no model, before anything is computed."""
     check_hardware(options["device"], options["dtype"], options["threads"])
+    check_factor(options["bound"])
     if options["trajectories"] is not None and options["trajectories"] < 1:
         raise InputError(f"`trajectories` must be at least 1, got {options['trajectories']}")
     for name in ("particles", "horizon"):
@@ -158,42 +163,6 @@ def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, A
     }
     methods = {model.name: make_integrator(model.surrogate, **chosen)}
     return methods if options["no_classical"] else methods | classical_methods(truth.system)
-
-
-def _table(rows: list[Row], horizons: tuple[int, ...]) -> TextTable:
-    from nbody_surrogate.comparison.text_table import TextTable
-    from nbody_surrogate.contracts.wording import counted, figure_text, rate_text
-
-    first = rows[0]
-    there = [k for k in horizons if k in first.roll_outs]
-    frames = [counted(k, "frame") for k in there]
-    heads = ("", "one step, mean", "one step, median", *frames, "ms per frame", "evaluations")
-    made = []
-    for row in rows:
-        cells = [row.one_step_mean, row.one_step_median, *(row.roll_outs[k] for k in there)]
-        spent = "" if row.evaluations is None else rate_text(row.evaluations)
-        shown = ["" if cell is None else str(cell) for cell in cells]
-        made.append((row.method, *shown, figure_text(row.milliseconds), spent))
-    title = (
-        f"{first.system}, {counted(first.particles, 'particle')}, "
-        f"{counted(first.trajectories, 'trajectory')}; x-MSE per coordinate with 95 % intervals"
-    )
-    return TextTable(title, heads, tuple(made))
-
-
-def _task_table(rows: list[dict[str, Any]]) -> TextTable:
-    from nbody_surrogate.comparison.text_table import TextTable
-    from nbody_surrogate.contracts.wording import counted, range_text
-    from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
-
-    first = rows[0]
-    title = (
-        f"{first['system']}, {counted(first['particles'], 'particle')}, "
-        f"{counted(first['trajectories'], 'trajectory')}, "
-        f"{range_text(first['horizon'], first['horizon'], 'time unit')} ahead; "
-        "x-MSE per coordinate with 95 % intervals"
-    )
-    return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))
 
 
 def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from nbody_surrogate.cli.terminal import echo
 
 __all__ = ["json_text", "print_json"]
 
-VERSION = 1
+VERSION = 2
 """Of all schemas, as docs/json.md has them: it grows where a key goes or its meaning changes."""
 
 

@@ -39,7 +39,9 @@ def study(
     """Train and compare the models of the study CONFIG, a TOML file.
 
     Every model is trained on every data set with every seed, under one budget of steps or of time.
-    The folder gets the data, each training with its weights, `results.json`, `table.md` and
+    First it says what factor between two models so many seeds can show: by how seeds scatter, as
+    the study's `spread` assumes it, or as measured where the folder has some seeds already. The
+    folder gets the data, each training with its weights, `results.json`, `table.md` and
     `figure.png`. A study that was stopped goes on, cell by cell, by the same command; a training
     that diverges is noted, and the others go on.
     """
@@ -56,7 +58,7 @@ def study(
     from nbody_surrogate.study.figure import draw_study
     from nbody_surrogate.study.markdown import text_tables, to_markdown
     from nbody_surrogate.study.run_study import run_study
-    from nbody_surrogate.study.summary import summarise
+    from nbody_surrogate.study.summary import power, summarise
 
     where, command = str(resolve_device(device)), command_line(("quiet", "wide"))
 
@@ -64,8 +66,12 @@ def study(
         if not quiet:
             echo(f"{what}: {done} of {total}", err=True)
 
+    def begin() -> None:
+        if not quiet:  # what it can find, before anybody waits for it
+            echo(str(power(spec, summarise(spec, output))), err=True)
+
     with interruptible(f"what is finished stays; go on with {command}"):
-        run_study(spec, output, workers, say, where)
+        run_study(spec, output, workers, say, where, begin)
     tables = summarise(spec, output)
     text = to_markdown(spec, tables)
     found = {

@@ -23,7 +23,6 @@ from nbody_surrogate.comparison.pairing import Pairing, pair_up
 from nbody_surrogate.contracts.arguments import demand_kind, demand_path
 from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.calls import guided
-from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.contracts.wording import counted, range_text, speed_text
 from nbody_surrogate.formats.opening import read_runs
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
@@ -33,11 +32,9 @@ from nbody_surrogate.results.metrics import (
     defined_drifts,
     horizon_frames,
     largest_drift,
-    time_within,
 )
 from nbody_surrogate.results.quantiles import known_median
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
-from nbody_surrogate.results.validity import validity_note
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,8 +61,9 @@ class Comparison(Suggesting):
     position_rmse, velocity_rmse : tuple of float
         Per coordinate, at each horizon.
     valid_time : float
-        Valid prediction time; infinity where the whole run is valid. Of an even number of
-        trajectories, half of which are valid to the end, it is the longest time of the others.
+        Valid prediction time, by the spread at the start; infinity where the whole run is valid. Of
+        an even number of trajectories, half of which are valid to the end, it is the longest time
+        of the others.
     duration : float
     drifts : dict of str to dict
         For ``reference`` and ``candidate``: ``energy`` over the reference's time-mean kinetic
@@ -74,7 +72,7 @@ class Comparison(Suggesting):
     wall_time : dict of str to float
         Seconds for ``reference`` and ``candidate``.
     normalised_rmse : tuple of float
-        Position RMSE over the reference's spread, at each horizon.
+        Position RMSE over the reference's spread at the start, at each horizon.
     errors : dict of str to Summary
         ``mse K`` at frame K of `MSE_FRAMES`, ``ade`` and ``fde``, as in
         `nbody_surrogate.results.metrics`.
@@ -100,6 +98,11 @@ class Comparison(Suggesting):
         Whether the reference does, in one trajectory at least.
     interpolation : InterpolationError or None
         None where both have the same times.
+    relative_valid_time : float
+        The same as `valid_time`, by the spread of the reference's whole run.
+    samples : dict of str to ndarray, shape (B,)
+        The values that `errors` are summaries of, of each trajectory: with those of other
+        candidates, of the same reference, they are paired.
     validity : tuple of str
         What is to be said where frames are not valid, a line each.
     untimed : str
@@ -129,6 +132,8 @@ class Comparison(Suggesting):
     covered: dict[str, float]
     reaches_end: bool
     interpolation: InterpolationError | None
+    relative_valid_time: float
+    samples: dict[str, np.ndarray]
     validity: tuple[str, ...]
     untimed: str = ""
 
@@ -205,6 +210,7 @@ class Comparison(Suggesting):
             "velocity_rmse": [finite_or_none(value) for value in self.velocity_rmse],
             "valid_prediction_time": finite_or_none(self.valid_time),
             "valid_threshold": VALID_THRESHOLD,
+            "relative_valid_time": finite_or_none(self.relative_valid_time),
             "drift": drifts,
             "wall_time": {role: finite_or_none(each) for role, each in self.wall_time.items()},
             "speed_ratio": finite_or_none(self.speed_ratio),
@@ -312,7 +318,9 @@ def compare(
     whole = pair.whole
     errors = Errors.of(truth, pair.candidate, pair.errors)
     back = None if pair.round_trip is None else Errors.of(truth, pair.round_trip, pair.unknown)
-    valid, at = _valid_times(pair, errors, back), horizon_frames(truth.t)
+    valid = pair.valid_times(errors.normalised, None if back is None else back.normalised)
+    relative = pair.valid_times(errors.relative, None if back is None else back.relative)
+    at = horizon_frames(truth.t)
     return Comparison(
         reference=whole["reference"].info.label,
         candidate=whole["candidate"].info.label,
@@ -338,7 +346,9 @@ def compare(
         covered={role: _covered(run) for role, run in whole.items()},
         reaches_end=bool((whole["reference"].valid.all(1)).any()),
         interpolation=None if back is None else InterpolationError.of(errors, back, at),
-        validity=_validity(pair),
+        relative_valid_time=known_median(relative, censored=True),
+        samples=errors.of_trajectories(),
+        validity=pair.notes(),
         untimed=pair.untimed(),
     )
 
@@ -361,18 +371,6 @@ def _distributions(pair: Pairing, window: LateWindow) -> tuple[Distribution, ...
     return compare_distributions(pair.reference, pair.candidate, twin, window, pair.round_trip)
 
 
-def _valid_times(pair: Pairing, errors: Errors, back: Errors | None) -> np.ndarray:
-    """Return valid prediction times, at most to the last frame that is valid in both runs."""
-    off = errors.normalised
-    if back is not None:
-        # what two runs differ by is at least this (the triangle inequality)
-        off = off - np.nan_to_num(back.normalised)
-    t, frames = pair.reference.t, len(pair.whole["reference"].t)
-    found = time_within(t, off, VALID_THRESHOLD)
-    ends = t[pair.common - 1] - t[0]
-    return np.where(pair.common < frames, np.minimum(found, ends), found)
-
-
 def _counts(run: Ensemble) -> tuple[int, ...]:
     return tuple(int(count) for count in run.valid_frames)
 
@@ -380,19 +378,6 @@ def _counts(run: Ensemble) -> tuple[int, ...]:
 def _covered(run: Ensemble) -> float:
     """Time units that valid frames of all trajectories span."""
     return float((run.t[run.valid_frames - 1] - run.t[0]).sum())
-
-
-def _validity(pair: Pairing) -> tuple[str, ...]:
-    """Say of runs with frames that are not valid what was compared."""
-    notes = {run.info.label: validity_note(run) for run in pair.whole.values()}
-    said = [f"{name}: {note}." for name, note in notes.items() if note is not None]
-    if not said:
-        return ()
-    t = pair.reference.t
-    line = f"Compared are the frames that are valid in both, t = {time_span_text(t)}"
-    if len(pair.reference) > 1:
-        line += "; beyond its end a candidate counts as infinitely wrong, a reference is left out"
-    return (*said, line + ".")
 
 
 def _medians(values: Drift, defined: tuple[str, ...]) -> dict[str, float]:

@@ -9,7 +9,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
-from nbody_surrogate.results.metrics import displacement, mse, normalised_rmse, rmse
+from nbody_surrogate.results.metrics import (
+    displacement,
+    mse,
+    normalised_rmse,
+    relative_rmse,
+    rmse,
+)
 from nbody_surrogate.results.quantiles import known, known_median
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -27,6 +33,7 @@ class Errors(NamedTuple):
     position: Float64[np.ndarray, "B T"]
     velocity: Float64[np.ndarray, "B T"]
     normalised: Float64[np.ndarray, "B T"]
+    relative: Float64[np.ndarray, "B T"]
     squared: Float64[np.ndarray, "B T"]
     displacement: Float64[np.ndarray, "B T"]
 
@@ -43,6 +50,7 @@ class Errors(NamedTuple):
                 judged(rmse(reference.x, run.x)),
                 judged(rmse(reference.v, run.v)),
                 judged(normalised_rmse(reference.x, run.x)),
+                judged(relative_rmse(reference.x, run.x)),
                 judged(mse(reference.x, run.x)),
                 judged(displacement(reference.x, run.x)),
             )
@@ -54,14 +62,18 @@ class Errors(NamedTuple):
             for name in ("position", "velocity", "normalised")
         }
 
-    def summaries(self) -> dict[str, Summary]:
-        """Summaries over trajectories of the errors that the literature gives."""
+    def of_trajectories(self) -> dict[str, np.ndarray]:
+        """Return the errors that the literature gives, of each trajectory, (B,)."""
         count = self.squared.shape[1]
-        found = {f"mse {n}": Summary.of(self.squared[:, n]) for n in MSE_FRAMES if n < count}
+        found = {f"mse {n}": self.squared[:, n] for n in MSE_FRAMES if n < count}
         if count > 1:
-            found["ade"] = Summary.of(_over_time(self.displacement))
-            found["fde"] = Summary.of(self.displacement[:, -1])
+            found["ade"] = _over_time(self.displacement)
+            found["fde"] = self.displacement[:, -1]
         return found
+
+    def summaries(self) -> dict[str, Summary]:
+        """Summaries of them over trajectories."""
+        return {key: Summary.of(values) for key, values in self.of_trajectories().items()}
 
 
 class InterpolationError(NamedTuple):
@@ -74,8 +86,8 @@ class InterpolationError(NamedTuple):
     errors : dict of str to Summary
         As those of the comparison.
     mean, candidate : float
-        RMSE of positions over the reference's spread, a mean over time and the median over
-        trajectories: of interpolation alone, and of the candidate.
+        RMSE of positions over the reference's spread at the start, a mean over time and the median
+        over trajectories: of interpolation alone, and of the candidate.
     """
 
     position_rmse: tuple[float, ...]
@@ -106,7 +118,7 @@ class InterpolationError(NamedTuple):
             f"itself, a mean over time; the candidate is {self.candidate:.1e} away: "
         )
         if self.explains_it:
-            return said + "no difference beyond interpolation."
+            return said + "nothing beyond interpolation."
         return said + "more than that."
 
     def to_dict(self) -> dict[str, Any]:

@@ -15,10 +15,17 @@ from jaxtyping import Bool, Float64, Int64
 
 from nbody_surrogate.comparison.alignment import check_same, interpolated, own_frames, round_trip
 from nbody_surrogate.comparison.lyapunov import Twins
+from nbody_surrogate.contracts.time_text import time_span_text
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.registry.lookup import names
-from nbody_surrogate.results.metrics import drift_curves, mean_kinetic
+from nbody_surrogate.results.metrics import (
+    VALID_THRESHOLD,
+    drift_curves,
+    mean_kinetic,
+    time_within,
+)
 from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.results.validity import validity_note
 
 __all__ = ["Pairing", "pair_up"]
 
@@ -88,6 +95,35 @@ class Pairing(NamedTuple):
         run = self.whole["candidate"]
         reach = int((run.t < self.reference.t[-1]).sum()) + int(self.own[-1])
         return _departures(run.valid_part(max(reach, 1)), scale)
+
+    def valid_times(
+        self, off: Float64[np.ndarray, "B T"], back: Float64[np.ndarray, "B T"] | None
+    ) -> Float64[np.ndarray, " B"]:
+        """Return valid prediction times, at most to the last frame that is valid in both runs.
+
+        By errors over a spread, and what interpolation alone makes of them.
+        """
+        if back is not None:
+            # what two runs differ by is at least this (the triangle inequality)
+            off = off - np.nan_to_num(back)
+        t, frames = self.reference.t, len(self.whole["reference"].t)
+        found = time_within(t, off, VALID_THRESHOLD)
+        ends = t[self.common - 1] - t[0]
+        return np.where(self.common < frames, np.minimum(found, ends), found)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say of runs with frames that are not valid what is compared."""
+        notes = {run.info.label: validity_note(run) for run in self.whole.values()}
+        said = [f"{name}: {note}." for name, note in notes.items() if note is not None]
+        if not said:
+            return ()
+        span = time_span_text(self.reference.t)
+        line = f"Compared are the frames that are valid in both, t = {span}"
+        if len(self.reference) > 1:
+            line += (
+                "; beyond its end a candidate counts as infinitely wrong, a reference is left out"
+            )
+        return (*said, line + ".")
 
     def untimed(self) -> str:
         """Name the compiled form of the reference's solver, if neither run is of it."""

@@ -14,12 +14,10 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.model_card_text import interval_text
-from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.evaluation.rollouts import START, Truth
+from nbody_surrogate.evaluation.score_table import pair_tables, score_tables
 from nbody_surrogate.evaluation.scorecard import (
     HORIZONS,
     classical_methods,
@@ -27,10 +25,11 @@ from nbody_surrogate.evaluation.scorecard import (
     truth_of_dataset,
     truth_of_system,
 )
-from nbody_surrogate.evaluation.task_rows import task_rows_of
+from nbody_surrogate.evaluation.task_rows import task_rows_of, task_table
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.results.paired import BOUND, check_bound
 from nbody_surrogate.surrogates.trained_models import Model, find_model
 
 __all__ = ["Scorecard", "evaluate", "truths_of"]
@@ -49,9 +48,9 @@ class Scorecard:
         Its name or folder.
     rows : tuple of dict
         A method on a sample, as plain types fit for JSON, and as `nbody-sim evaluate --json`
-        prints them: x-MSE per coordinate of one step and of roll-outs (``one_step_mean``,
-        ``roll_outs``), or of a task answered in one shot (``mean``, ``median``), each with its
-        bootstrap 95 % interval, and milliseconds. In reduced units.
+        prints them: x-MSE per coordinate of one step and of roll-outs, or of a task answered in
+        one shot, by mean, median and 95th percentile, with bootstrap 95 % intervals; the model held
+        against the method on the same trajectories (``pairs``), and milliseconds. In reduced units.
     """
 
     model: str
@@ -59,11 +58,14 @@ class Scorecard:
 
     @property
     def tables(self) -> tuple[TextTable, ...]:
-        """A table for each system and number of particles."""
-        samples = dict.fromkeys((row["system"], row["particles"]) for row in self.rows)
-        return tuple(
-            _table([row for row in self.rows if (row["system"], row["particles"]) == sample])
-            for sample in samples
+        """A table of errors and costs for each system and number of particles."""
+        return _tables(self.rows)
+
+    @property
+    def pair_tables(self) -> tuple[TextTable, ...]:
+        """A table for each sample: the model against each solver on the same trajectories."""
+        return (
+            () if len(self.tables) and "roll_outs" not in self.rows[0] else pair_tables(self.rows)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +73,7 @@ class Scorecard:
         return {"model": self.model, "rows": list(self.rows)}
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.tables))
+        return "\n".join(map(str, (*self.tables, *self.pair_tables)))
 
     def __repr__(self) -> str:
         methods = len({row["method"] for row in self.rows})
@@ -79,7 +81,7 @@ class Scorecard:
         return f"<Scorecard: {self.model}, methods: {methods}, samples: {samples}; print it>"
 
     def _repr_html_(self) -> str:
-        return "".join(table._repr_html_() for table in self.tables)
+        return "".join(each._repr_html_() for each in (*self.tables, *self.pair_tables))
 
 
 @guided(
@@ -102,6 +104,7 @@ def evaluate(
     device: str = "auto",
     dtype: str | None = None,
     compiled: bool = False,
+    bound: float = BOUND,
     progress: Callable[[int, int], None] | None = None,
 ) -> Scorecard:
     """Score a model beside the solvers, as `nbody-sim evaluate` does.
@@ -132,6 +135,8 @@ def evaluate(
         Of the model, as options of `SurrogateIntegrator`.
     compiled : bool
         Whether the model's step is compiled.
+    bound : float
+        A factor of errors, either way, within which model and solver are equivalent.
     progress : callable, optional
         Takes the methods that are done on a sample, and their number.
 
@@ -152,6 +157,7 @@ def evaluate(
         trajectories = demand_whole("trajectories", trajectories, 1)
     data = dataset if dataset is None or isinstance(dataset, Dataset) else Dataset(dataset)
     _check(data, split, systems, numbers)
+    check_bound(bound)
     chosen = {"device": device, "dtype": dtype, "compile": compiled}
     if isinstance(model, AbstractSurrogate | AbstractIntegrator):
         found, card = None, Card.of(model) if isinstance(model, AbstractSurrogate) else None
@@ -170,7 +176,7 @@ def evaluate(
             else as_integrator(model, truth.system)  # type: ignore[arg-type]  # one in memory
         )
         methods = {label: method, **(classical_methods(truth.system) if classical else {})}
-        scored = score_methods(methods, truth, tuple(horizons) or HORIZONS, progress)
+        scored = score_methods(methods, truth, tuple(horizons) or HORIZONS, progress, bound)
         rows += [row.to_dict() for row in scored]
     return Scorecard(label, tuple(rows))
 
@@ -245,27 +251,8 @@ def _task_rows(
     return task_rows_of(model, options)
 
 
-def _table(rows: list[dict[str, Any]]) -> TextTable:
-    first = rows[0]
-    title = (
-        f"{first['system']}, particles: {first['particles']}, "
-        f"trajectories: {first['trajectories']}; x-MSE per coordinate with 95 % intervals"
-    )
-    if "roll_outs" not in first:
-        cells = tuple(tuple(table_cells(row)) for row in rows)
-        return TextTable(title, ("", *HEADS[1:]), cells).filled()
-    there = list(first["roll_outs"])
-    heads = (
-        "",
-        "one step, mean",
-        "median",
-        *(counted(int(k), "frame") for k in there),
-        "ms per frame",
-    )
-    return TextTable(title, heads, tuple(_cells(row, there) for row in rows)).filled()
-
-
-def _cells(row: dict[str, Any], there: list[Any]) -> tuple[str, ...]:
-    errors = [row["one_step_mean"], row["one_step_median"], *(row["roll_outs"][k] for k in there)]
-    spent = row["milliseconds"]
-    return (row["method"], *map(interval_text, errors), "" if spent is None else f"{spent:.3g}")
+def _tables(rows: tuple[dict[str, Any], ...]) -> tuple[TextTable, ...]:
+    """Lay out each sample; the one task of a model of one shot is a table of its own kind."""
+    if rows and "roll_outs" not in rows[0]:
+        return (task_table(rows),)
+    return score_tables(rows)

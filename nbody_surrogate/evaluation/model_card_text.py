@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.contracts.wording import counted, figure_text, range_text, rate_text
+from nbody_surrogate.contracts.wording import counted, range_text
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
+from nbody_surrogate.evaluation.score_table import (
+    PAIRED,
+    frames_of,
+    pair_cells,
+    pair_heads,
+    score_cells,
+    score_heads,
+)
+from nbody_surrogate.results.paired import LEVEL
 from nbody_surrogate.surrogates.trained_models import Model
 
-__all__ = ["card_text", "interval_text"]
+__all__ = ["card_text"]
+
+SAMPLE = ("method", "system", "N")
 
 OPEN = "not known"
 """Stands for what a card leaves open."""
@@ -118,33 +131,41 @@ def _particles(card: Card) -> str:
 
 
 def _stepper_table(command: str, rows: Rows) -> list[str]:
-    """Lay out the scores of steppers, each sample with its methods."""
-    horizons = sorted({int(k) for row in rows for k in row["roll_outs"]})
-    heads = ["method", "system", "N", "one step, mean", "one step, median"]
-    heads += [f"{counted(k, 'frame')}, median" for k in horizons] + ["ms per frame", "evaluations"]
-    return [
+    """Lay out the scores of steppers, each sample with its methods, and the pairs below."""
+    frames = frames_of(rows)
+    lines = [
         f"Made by `{command}`: mean squared error of positions per "
-        "coordinate with bootstrap 95 % intervals, against the reference at 1e-11; all rows of a "
-        "system and N on the same starts. `ms per frame` is for one trajectory on one thread, in "
-        "one run; `evaluations` is how often a frame evaluates each pair. Where intervals overlap "
-        "there is no difference.",
+        "coordinate, medians with bootstrap 95 % intervals, against the reference at 1e-11; all "
+        "rows of a system and N on the same starts. `ms per frame` is for one trajectory on one "
+        "thread, in one run; `evaluations` is how often a frame evaluates each pair.",
         "",
-        *_markdown(heads, [_stepper_cells(row, horizons) for row in rows]),
+        *_filled([*SAMPLE, *score_heads(frames)], _with_samples(rows, score_cells, frames)),
     ]
-
-
-def _stepper_cells(row: dict[str, Any], horizons: list[int]) -> list[str]:
-    spent = row["evaluations"]
+    paired = [row for row in rows if row.get("pairs")]  # none in cards of before
+    if not paired:
+        return lines
+    first = rows[0]["method"]
     return [
-        row["method"],
-        row["system"],
-        str(row["particles"]),
-        interval_text(row["one_step_mean"]),
-        interval_text(row["one_step_median"]),
-        *(interval_text(row["roll_outs"].get(str(k))) for k in horizons),
-        "" if row["milliseconds"] is None else figure_text(row["milliseconds"]),
-        "" if spent is None else rate_text(spent),
+        *lines,
+        "",
+        f"`{first}` on the same trajectories: {PAIRED} over the pairs of a system and N. "
+        f"`better` is who has p < {LEVEL:g}; `equivalent` are errors whose interval lies within a "
+        f"factor of {_bound(paired):g}; `time` is that of `{first}` over the row's.",
+        "",
+        *_filled([*SAMPLE, *pair_heads(frames)], _with_samples(paired, pair_cells, frames, first)),
     ]
+
+
+def _with_samples(rows: Rows, cells: Callable[..., list[str]], *given: Any) -> list[list[str]]:
+    """Put method, system and N before the cells of each row."""
+    return [
+        [row["method"], row["system"], str(row["particles"]), *cells(row, *given)] for row in rows
+    ]
+
+
+def _bound(rows: Rows) -> float:
+    """Return the bound of equivalence that the pairs were judged by."""
+    return float(next(iter(rows[0]["pairs"].values()))["bound"])
 
 
 def _task_table(command: str, rows: Rows) -> list[str]:
@@ -162,18 +183,15 @@ def _task_table(command: str, rows: Rows) -> list[str]:
     ]
 
 
+def _filled(heads: list[str], rows: list[list[str]]) -> list[str]:
+    """Leave out the columns in which nothing stands, as of scores of before there were such."""
+    table = TextTable("", tuple(heads), tuple(map(tuple, rows))).filled()
+    return _markdown(list(table.heads), list(map(list, table.rows)))
+
+
 def _markdown(heads: list[str], rows: list[list[str]]) -> list[str]:
     return [
         "| " + " | ".join(heads) + " |",
         "|" + "---|" * len(heads),
         *("| " + " | ".join(cells) + " |" for cells in rows),
     ]
-
-
-def interval_text(values: dict[str, float | None] | None) -> str:
-    """Write a figure of a score card with its interval; nothing where there is none."""
-    if values is None:
-        return ""
-    # JSON has no infinity, the error of what failed
-    known = {key: float("inf") if value is None else value for key, value in values.items()}
-    return "{value:.1e} ({low:.1e}..{high:.1e})".format(**known)

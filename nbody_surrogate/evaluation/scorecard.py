@@ -1,27 +1,28 @@
 """How good and how dear steppers are, side by side on the same trajectories of the truth.
 
 The protocol: 500 trajectories of at most 5 particles and 200 of more, from one seed, by the
-reference at a tolerance of 1e-11. One step is the mean over trajectories and frames, and the
-median over both; a roll-out is the median over trajectories at its last frame. Each has its
-bootstrap interval of 95 % over trajectories. The cost is that of one trajectory, in one run for
-all methods.
+reference at a tolerance of 1e-11. Mean, median and 95th percentile alike of one step, over
+trajectories and frames, and of a roll-out, over trajectories at its last frame; mean and median
+with bootstrap intervals of 95 % over trajectories. The first method is held against each other one
+on the same trajectories, by `nbody_surrogate.results.paired`. The cost is that of one trajectory,
+in one run for all methods.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.times import same_times
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError, RunError, warn
+from nbody_surrogate.evaluation.costs import Costs, frame_costs
 from nbody_surrogate.evaluation.rollouts import (
     FIRST,
     START,
@@ -33,14 +34,15 @@ from nbody_surrogate.evaluation.rollouts import (
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.results.bootstrap import Interval, bootstrap_mean, bootstrap_median, plain
-from nbody_surrogate.results.quantiles import known_median, median
+from nbody_surrogate.results.paired import BOUND, PairedTest, check_bound, corrected
+from nbody_surrogate.results.quantiles import median, quantiles
 from nbody_surrogate.results.trajectory import Ensemble
-from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 
 __all__ = [
     "HORIZONS",
+    "ONE_STEP",
     "Row",
     "classical_methods",
     "score_methods",
@@ -49,10 +51,12 @@ __all__ = [
 ]
 
 HORIZONS = (10, 20, 40)
+ONE_STEP = "one step"
+"""Names the pair of one step, beside those of roll-outs, which are named by their frames."""
+
 SEED = 20_000  # plus the number of particles; no data set to train on has such a seed by default
 TOLERANCE = 1e-11  # of the truth: its error is far below that of any method of the table
 FEW = 5  # particles, up to which the larger sample is taken
-ROUNDS, TIMED_FRAMES = 5, 50
 
 
 @dataclass(frozen=True)
@@ -63,12 +67,22 @@ class Row:
     ----------
     one_step_mean, one_step_median : Interval or None
         x-MSE of the next frame; None for an adaptive solver, which has no step of one frame.
-    roll_outs : dict of int to Interval
-        x-MSE so many frames on.
+    one_step_p95 : float or None
+        Its 95th percentile.
+    roll_outs, roll_outs_mean : dict of int to Interval
+        x-MSE so many frames on: the median, and the mean.
+    roll_outs_p95 : dict of int to float
+        Its 95th percentile.
     milliseconds : float
         Per valid frame of one trajectory; NaN, and None in JSON, where there is none.
     evaluations : float or None
         How often a frame evaluates each pair, where it is known.
+    pairs : dict of str to PairedTest
+        The first method of the sample held against this one, on the same trajectories:
+        `ONE_STEP`, of each trajectory's mean over its frames, and roll-outs by their frames; none
+        of the first method itself. Corrected for all pairs of the sample.
+    time_ratio : Interval or None
+        The first method's time over this one's, on the same starts.
     """
 
     method: str
@@ -80,10 +94,16 @@ class Row:
     roll_outs: dict[int, Interval]
     milliseconds: float
     evaluations: float | None
+    one_step_p95: float | None = None
+    roll_outs_mean: dict[int, Interval] = field(default_factory=dict)
+    roll_outs_p95: dict[int, float] = field(default_factory=dict)
+    pairs: dict[str, PairedTest] = field(default_factory=dict)
+    time_ratio: Interval | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON; what is not finite becomes None."""
-        return dict(plain(asdict(self)))
+        pairs = {key: each.to_dict() for key, each in self.pairs.items()}
+        return dict(plain({**asdict(self), "pairs": pairs}))
 
 
 def truth_of_system(
@@ -163,98 +183,118 @@ def score_methods(
     truth: Truth,
     horizons: tuple[int, ...] = HORIZONS,
     progress: Callable[[int, int], None] | None = None,
+    bound: float = BOUND,
 ) -> list[Row]:
     """Score methods on trajectories.
 
     Parameters
     ----------
     methods : mapping of label to AbstractIntegrator
+        The first is held against each other one.
     truth : Truth
     horizons : tuple of int
         Frames of roll-outs; those that the trajectories are too short for are left out.
     progress : callable, optional
         Takes the methods that are done, and their number.
+    bound : float
+        A factor of errors within which methods are equivalent.
 
     Raises
     ------
     InputError
-        If a method does not fit the system.
+        If a method does not fit the system, or the bound is no factor.
     """
+    check_bound(bound)
     horizons = tuple(sorted(k for k in horizons if START + k < truth.x.shape[1]))
-    costs = _costs(methods, truth)
-    rows = []
+    costs = frame_costs(methods, truth)
+    errors = {}
     for done, (label, method) in enumerate(methods.items()):
         if progress is not None:
             progress(done, len(methods))
-        mean, median = _one_step(method, truth)
-        rows.append(
-            Row(
-                label,
-                truth.system.name,
-                truth.x.shape[2],
-                len(truth.x),
-                mean,
-                median,
-                _roll_outs(method, truth, horizons),
-                *costs[label],
-            )
+        errors[label] = _Errors(_one_step(method, truth), _roll_outs(method, truth, horizons))
+    pairs = _pairs(errors, bound)
+    return [_row(label, truth, errors[label], pairs[label], costs) for label in methods]
+
+
+class _Errors(NamedTuple):
+    """x-MSE of one step, (B, F), where there is one, and of roll-outs by frames, (B, 1)."""
+
+    one_step: np.ndarray | None
+    roll_outs: dict[int, np.ndarray]
+
+    @property
+    def of_trajectories(self) -> dict[str, np.ndarray]:
+        """An error of each trajectory, by the names of pairs; frames of one are not independent."""
+        found = {} if self.one_step is None else {ONE_STEP: self.one_step.mean(1)}
+        return found | {str(k): errors[:, 0] for k, errors in self.roll_outs.items()}
+
+
+class _Figures(NamedTuple):
+    mean: Interval
+    median: Interval
+    p95: float
+
+    @classmethod
+    def of(cls, errors: np.ndarray) -> _Figures:
+        """Take them over trajectories and frames (B, F); the bootstrap draws trajectories."""
+        each, values = errors.mean(1), errors.ravel()
+        return cls(
+            Interval(float(each.mean()), *bootstrap_mean(each)),
+            Interval(float(median(values)), *bootstrap_median(errors)),
+            float(quantiles(values, [0.95])[0]),
         )
-    return rows
 
 
-def _one_step(method: AbstractIntegrator, truth: Truth) -> tuple[Interval | None, Interval | None]:
+def _row(
+    label: str, truth: Truth, errors: _Errors, pairs: dict[str, PairedTest], costs: Costs
+) -> Row:
+    one = None if errors.one_step is None else _Figures.of(errors.one_step)
+    later = {k: _Figures.of(each) for k, each in errors.roll_outs.items()}
+    first = next(iter(costs.times))
+    return Row(
+        label,
+        truth.system.name,
+        truth.x.shape[2],
+        len(truth.x),
+        one_step_mean=None if one is None else one.mean,
+        one_step_median=None if one is None else one.median,
+        one_step_p95=None if one is None else one.p95,
+        roll_outs={k: each.median for k, each in later.items()},
+        roll_outs_mean={k: each.mean for k, each in later.items()},
+        roll_outs_p95={k: each.p95 for k, each in later.items()},
+        milliseconds=costs.milliseconds(label),
+        evaluations=costs.evaluations[label],
+        pairs=pairs,
+        time_ratio=None if label == first else costs.ratio(first, label),
+    )
+
+
+def _one_step(method: AbstractIntegrator, truth: Truth) -> np.ndarray | None:
     if isinstance(method, SurrogateIntegrator):
-        errors, _ = one_step_of_model(method.model, truth)
-    elif "substeps" in type(method.options).model_fields:
-        errors = one_step(method, truth)
-    else:
-        return None, None
-    each = errors.mean(1)  # the bootstrap draws trajectories, whose frames are not independent
-    mean = Interval(float(each.mean()), *bootstrap_mean(each))
-    return mean, Interval(float(median(errors.ravel())), *bootstrap_median(errors))
+        return one_step_of_model(method.model, truth)[0]
+    return one_step(method, truth) if "substeps" in type(method.options).model_fields else None
 
 
 def _roll_outs(
     method: AbstractIntegrator, truth: Truth, horizons: tuple[int, ...]
-) -> dict[int, Interval]:
+) -> dict[int, np.ndarray]:
     if not horizons:
         return {}
     errors = roll_out(method, truth, max(horizons))
-    return {
-        k: Interval(float(median(errors[:, k])), *bootstrap_median(errors[:, k, None]))
-        for k in horizons
+    return {k: errors[:, k, None] for k in horizons}
+
+
+def _pairs(errors: Mapping[str, _Errors], bound: float) -> dict[str, dict[str, PairedTest]]:
+    """Hold the first method against each other one, in all that both have."""
+    first, *others = errors
+    mine = errors[first].of_trajectories
+    tests = {
+        (label, key): PairedTest.of(mine[key], its, bound)
+        for label in others
+        for key, its in errors[label].of_trajectories.items()
+        if key in mine
     }
-
-
-def _costs(
-    methods: Mapping[str, AbstractIntegrator], truth: Truth
-) -> dict[str, tuple[float, float | None]]:
-    """Median milliseconds per frame, the methods in turn, and the mean of pair evaluations."""
-    times: dict[str, list[float]] = {label: [] for label in methods}
-    spent = dict.fromkeys(methods, 0)  # evaluations of the force
-    frames = dict.fromkeys(methods, 0)
-    for b in range(min(ROUNDS, len(truth.x))):
-        state = State(0.0, truth.x[b : b + 1, 0], truth.v[b : b + 1, 0])
-        for label, method in methods.items():
-            first = [WarmUp()] if b == 0 else []
-            run = simulate(
-                truth.system, state, truth.particles[b], TIMED_FRAMES, method, observers=first
-            )
-            if covered := run.valid_frames.item() - 1:  # a run that stopped is not a fast one
-                times[label].append(1e3 * run.info.wall_time / covered)
-                spent[label] += run.info.counters.get("nfev", 0)
-                frames[label] += covered
+    tests = dict(zip(tests, corrected(list(tests.values())), strict=True))
     return {
-        label: (
-            known_median(np.array(times[label])),
-            _evaluations(method, spent[label], frames[label]),
-        )
-        for label, method in methods.items()
+        label: {key: each for (its, key), each in tests.items() if its == label} for label in errors
     }
-
-
-def _evaluations(method: AbstractIntegrator, spent: int, frames: int) -> float | None:
-    """Of a frame, the mean over the timed starts: an adaptive solver's differ by powers of ten."""
-    if isinstance(method, SurrogateIntegrator):
-        return method.model.evaluations_per_frame
-    return spent / frames if spent and frames else None

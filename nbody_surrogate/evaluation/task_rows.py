@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
+    from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.evaluation.one_shot_task import OneShotTask
     from nbody_surrogate.surrogates.trained_models import Model
 
-__all__ = ["task_rows_of"]
+__all__ = ["task_rows_of", "task_table"]
 
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 
@@ -81,3 +83,19 @@ def _prepared(network: AbstractSurrogate, options: dict[str, Any]) -> AbstractSu
     torch.set_num_threads(options["threads"])
     dtype = network.dtype if options["dtype"] is None else resolve_dtype(options["dtype"])
     return network.to(resolve_device(options["device"]), dtype)
+
+
+def task_table(rows: Sequence[Mapping[str, Any]]) -> TextTable:
+    """Lay out the rows."""
+    from nbody_surrogate.comparison.text_table import TextTable
+    from nbody_surrogate.contracts.wording import counted, range_text
+    from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
+
+    first = rows[0]
+    title = (
+        f"{first['system']}, {counted(first['particles'], 'particle')}, "
+        f"{counted(first['trajectories'], 'trajectory')}, "
+        f"{range_text(first['horizon'], first['horizon'], 'time unit')} ahead; "
+        "x-MSE per coordinate with 95 % intervals"
+    )
+    return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))

@@ -7,7 +7,9 @@ name                  formula
 ====================  ==========================================================================
 `mse`                 mean over i and d of (y - x)^2, at each frame
 `rmse`                its root
-`normalised_rmse`     its root over the reference's spread, so that 1 is no better than the mean
+`normalised_rmse`     its root over the reference's spread at the start
+`relative_rmse`       its root over the spread of the reference's whole run, so that 1 is no better
+                      than the mean
 `ade`                 mean over i and all frames after the start of |y_i - x_i|
 `fde`                 mean over i of |y_i - x_i| at the last frame
 ====================  ==========================================================================
@@ -54,8 +56,11 @@ __all__ = [
     "mse",
     "normalised_rmse",
     "own_drift_curves",
+    "relative_rmse",
+    "relative_valid_time",
     "rmse",
     "spread",
+    "spread_at_start",
     "time_within",
     "valid_prediction_time",
 ]
@@ -65,8 +70,9 @@ HORIZONS = (0.5, 1.0, 2.0, 5.0)
 default run, where chaos has its say."""
 
 VALID_THRESHOLD = 0.1
-"""Of the reference's spread. Stricter than the 0.5 of the literature: half the spread is about the
-distance between neighbours in a cloud of 30, so that an error of it no longer tells them apart."""
+"""Of the reference's spread at the start. Stricter than the 0.5 of the literature: half the spread
+is about the distance between neighbours in a cloud of 30, so that an error of it no longer tells
+them apart."""
 
 
 class Drift(NamedTuple):
@@ -112,10 +118,30 @@ def spread(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
     return np.where(scale > 0, scale, 1.0)
 
 
+def spread_at_start(x: Float64[np.ndarray, "B T N D"]) -> Float64[np.ndarray, " B"]:
+    """Root-mean-square distance from the centre at the first frame, per coordinate; 1 for none.
+
+    The root of D times smaller than the distance itself, as an RMSE per coordinate is smaller than
+    the distance from the truth: their ratio is that of the distances.
+    """
+    return spread(x[:, :1])
+
+
 def normalised_rmse(
     reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
 ) -> Float64[np.ndarray, "B T"]:
-    """RMSE over the reference's spread, as in Vlachas et al., Neural Networks 126 (2020) 191."""
+    """RMSE over the reference's spread at the start, which does not depend on how long a run is."""
+    return np.asarray(rmse(reference, candidate) / spread_at_start(reference)[:, None])
+
+
+def relative_rmse(
+    reference: Float64[np.ndarray, "B T N D"], candidate: Float64[np.ndarray, "B T N D"]
+) -> Float64[np.ndarray, "B T"]:
+    """RMSE over the spread of the whole run, as in Vlachas et al., Neural Networks 126 (2020) 191.
+
+    There the motion is bounded. A cloud that flies apart has a larger spread the longer it is run,
+    and the same errors are smaller then.
+    """
     return np.asarray(rmse(reference, candidate) / spread(reference)[:, None])
 
 
@@ -171,9 +197,11 @@ def valid_prediction_time(
     candidate: Float64[np.ndarray, "B T N D"],
     threshold: float = VALID_THRESHOLD,
 ) -> Float64[np.ndarray, " B"]:
-    """Time until the position error exceeds a share of the reference's spread.
+    """Time until the position error exceeds a share of the reference's spread at the start.
 
-    As in Vlachas et al., Neural Networks 126 (2020) 191, there with a threshold of 0.5.
+    As in Vlachas et al., Neural Networks 126 (2020) 191, there with a threshold of 0.5, and with
+    the scale of `relative_valid_time`. This one is fixed, so that the time is the same for runs of
+    all lengths that reach it.
 
     Returns
     -------
@@ -182,6 +210,24 @@ def valid_prediction_time(
         whole run is valid.
     """
     return time_within(t, normalised_rmse(reference, candidate), threshold)
+
+
+def relative_valid_time(
+    t: Float64[np.ndarray, " T"],
+    reference: Float64[np.ndarray, "B T N D"],
+    candidate: Float64[np.ndarray, "B T N D"],
+    threshold: float = VALID_THRESHOLD,
+) -> Float64[np.ndarray, " B"]:
+    """Time until the position error exceeds a share of the spread of the reference's whole run.
+
+    It grows with the run where the spread does, and compares with others of the same length alone.
+
+    Returns
+    -------
+    ndarray, shape (B,)
+        As `valid_prediction_time`.
+    """
+    return time_within(t, relative_rmse(reference, candidate), threshold)
 
 
 def time_within(

@@ -24,10 +24,13 @@ from nbody_surrogate.study.spec import StudySpec
 from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.training.trainer import Trainer
 
-__all__ = ["ERRORS", "StudyJob", "data_folder", "do", "is_done", "result_path"]
+__all__ = ["ERRORS", "ROTATED_ERRORS", "StudyJob", "data_folder", "do", "is_done", "result_path"]
 
 ERRORS = "errors.npy"
-"""Beside a result: the error of each test trajectory, for paired tests."""
+"""Beside a result: the error of each test trajectory, for intervals and paired tests."""
+
+ROTATED_ERRORS = "errors_rotated.npy"
+"""The same of the rotated test set, where there is one."""
 
 TRIAL = 6  # steps that are timed at least, after one that is not
 SHARE, SHORTEST, LONGEST = 0.1, 1.0, 30.0  # of a budget for its trial; seconds
@@ -167,6 +170,7 @@ def _scored(job: StudyJob, cell: Cell, run: Path, device: str) -> dict[str, Any]
     rotated: OneShotScore | None = None
     if turned is not None:
         rotated = score_model(cell.model.name, model, turned)
+        save_npy(run / ROTATED_ERRORS, rotated.errors)
     save_npy(run / ERRORS, score.errors)
     summary = read_json(run / "summary.json")
     return {

@@ -5,14 +5,14 @@ from __future__ import annotations
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.results.bootstrap import Interval
-from nbody_surrogate.study.significance import LEVEL
+from nbody_surrogate.results.paired import LEVEL
 from nbody_surrogate.study.spec import StudySpec
-from nbody_surrogate.study.summary import ModelSummary, Table
+from nbody_surrogate.study.summary import ModelSummary, Table, power
 
 __all__ = ["text_tables", "to_markdown"]
 
-COLUMNS = ("model", "test MSE", "against the best", "p", "median", "v-MSE", "train", "validation",
-           "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
+COLUMNS = ("model", "test MSE", "against the best", "ratio", "p", "median", "v-MSE", "train",
+           "validation", "rotated", "parameters", "steps", "minutes", "ms")  # fmt: skip
 
 
 def to_markdown(study: StudySpec, tables: list[Table]) -> str:
@@ -38,14 +38,18 @@ def text_tables(study: StudySpec, tables: list[Table]) -> list[TextTable]:
 def _preface(study: StudySpec, tables: list[Table]) -> str:
     seeds = counted(len(study.seeds), "seed")
     budget = counted(study.steps, "step") if study.steps else f"{study.minutes:g} min"
-    over = "trajectories"
+    over = "test trajectories"
     if len(study.seeds) > 1:
-        over = "seeds, those of methods that are not trained over trajectories"
+        over = (
+            "seeds and test trajectories, those of methods that are not trained over trajectories"
+        )
     return (
         f"{seeds}, {budget} for each training. Test errors are mean squared errors of positions "
-        f"per coordinate, with 95 % intervals over {over}. Where intervals overlap, or the paired "
-        f"test has p >= {LEVEL:g}, there is no difference. Times are of {_devices(tables)}, "
-        "`ms` for one prediction."
+        f"per coordinate, with 95 % intervals over {over}. Each model is held against the best on "
+        "the same seeds and trajectories: `ratio` of the mean errors with its 95 % interval, p "
+        f"after Holm over all pairs of models. Worse: p < {LEVEL:g}; equivalent: the interval is "
+        f"within a factor of {study.bound:g}; else not told apart. {power(study, tables)} Times "
+        f"are of {_devices(tables)}, `ms` for one prediction."
     )
 
 
@@ -62,9 +66,9 @@ def _laid_out(table: Table) -> list[tuple[str, ...]]:
     """Return heads and rows, without the columns in which nothing stands."""
     shown = [_cells(each) for each in table.models]
     shown += [
-        [row["method"], _interval(Interval(**row["mean"])), "", "", f"{row['median']['value']:.2e}",
-         f"{row['velocity']:.1e}", "", "", "", _text(row["parameters"]), "", "",
-         figure_text(row["milliseconds"])]
+        [row["method"], _interval(Interval(**row["mean"])), "", "", "",
+         f"{row['median']['value']:.2e}", f"{row['velocity']:.1e}", "", "", "",
+         _text(row["parameters"]), "", "", figure_text(row["milliseconds"])]
         for row in table.references
     ]  # fmt: skip
     used = [k for k in range(len(COLUMNS)) if any(row[k] for row in shown)]
@@ -84,6 +88,7 @@ def _cells(each: ModelSummary) -> list[str]:
         each.name,
         _interval(each.mean),
         verdict,
+        "" if each.ratio is None else each.ratio.as_factor(),
         "" if each.p is None else f"{each.p:.2g}",
         *(_number(value) for value in (each.median, each.velocity, each.train, each.validation)),
         _interval(each.rotated),

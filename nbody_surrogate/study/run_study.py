@@ -20,7 +20,7 @@ from nbody_surrogate.registry.lookup import is_local
 from nbody_surrogate.registry.registry import surrogate_class
 from nbody_surrogate.study.grid import Cell, Place, cells, places, recipe_of
 from nbody_surrogate.study.jobs import StudyJob, data_folder, do, is_done
-from nbody_surrogate.study.spec import StudySpec
+from nbody_surrogate.study.spec import JUDGED_BY, StudySpec
 from nbody_surrogate.training.checks import check_device, check_fit
 
 __all__ = ["run_study"]
@@ -34,9 +34,16 @@ DIED = "a process of the study died, perhaps for want of memory; use fewer `work
 
 
 def run_study(
-    study: StudySpec, folder: Path, workers: int, progress: Progress, device: str = "cpu"
+    study: StudySpec,
+    folder: Path,
+    workers: int,
+    progress: Progress,
+    device: str = "cpu",
+    begin: Callable[[], None] | None = None,
 ) -> None:
     """Run what is missing of a study in its folder; models train on a torch device.
+
+    `begin` is called when nothing stands in its way, before anything is made.
 
     Raises
     ------
@@ -49,6 +56,8 @@ def run_study(
     check_study(study, workers, device)
     with sole_writer(folder):
         _claim(study, folder)
+        if begin is not None:
+            begin()
         _run_all(study, folder, workers, progress, partial(do, device=device))
 
 
@@ -99,7 +108,7 @@ def check_study(study: StudySpec, workers: int, device: str = "cpu") -> None:
 
 
 def _claim(study: StudySpec, folder: Path) -> None:
-    path, mine = folder / "study.json", study.model_dump(mode="json")
+    path, mine = folder / "study.json", study.model_dump(mode="json", exclude=JUDGED_BY)
     if path.is_file() and read_json(path) != mine:
         raise InputError(f"`output` {str(folder)!r} holds another study; choose another")
     write_json(path, mine)

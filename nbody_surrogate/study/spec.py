@@ -9,11 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraint
 
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.files.toml import read_toml
+from nbody_surrogate.results.paired import BOUND
 
-__all__ = ["DataEntry", "ModelEntry", "StudySpec", "read_study", "with_budget"]
+__all__ = ["JUDGED_BY", "DataEntry", "ModelEntry", "StudySpec", "read_study", "with_budget"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+JUDGED_BY = {"spread", "bound"}
+"""Keys of a study that change no training and no score, only what is said of them."""
 
 
 class _Section(BaseModel):
@@ -64,6 +69,12 @@ class StudySpec(_Section):
     test: PositiveInt = Field(default=1000, description="test trajectories, at most")
     training: dict[str, Any] = Field(
         default_factory=dict, description="parameters of the recipe, and `batch`"
+    )
+    spread: float = Field(
+        default=0.25, gt=0, description="of the logarithm of mean errors over seeds, assumed"
+    )
+    bound: float = Field(
+        default=BOUND, gt=1, description="factor of mean errors within which models are equivalent"
     )
     models: list[ModelEntry] = Field(min_length=1)
     data: list[DataEntry] = Field(min_length=1)

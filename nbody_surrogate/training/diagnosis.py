@@ -33,7 +33,7 @@ def _gaps(train: list[Score | None], validation: list[Score | None]) -> list[str
     for number, (seen, new) in enumerate(zip(train, validation, strict=True)):
         if seen is None or new is None:
             continue
-        apart = new.low > seen.high  # where intervals overlap there is no difference
+        apart = new.low > seen.high  # of trajectories of their own, which are not paired
         if apart and new.mean > GAP * seen.mean:
             lines.append(
                 f"over-fitting: source {number} has a one-step error of {new.mean:.1e} on "

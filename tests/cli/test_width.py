@@ -6,10 +6,11 @@ import pytest
 
 import nbody_surrogate.cli.table as table_module
 from commands import good
-from nbody_surrogate.cli.evaluate import _table as evaluated
 from nbody_surrogate.cli.terminal import line_width
-from nbody_surrogate.evaluation.scorecard import HORIZONS, Row
+from nbody_surrogate.evaluation.score_table import pair_tables, score_tables
+from nbody_surrogate.evaluation.scorecard import HORIZONS, ONE_STEP, Row
 from nbody_surrogate.results.bootstrap import Interval
+from nbody_surrogate.results.paired import PairedTest
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 FEW = ("-n", 3, "--duration", 1)
@@ -75,18 +76,28 @@ def test_the_table_of_an_evaluation_fits(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     interval = Interval(1.5e-9, 1.2e-10, 3.4e-8)
     ahead = dict.fromkeys(HORIZONS, interval)
+    test = PairedTest.of([1.0, 2.0, 5.0], [2.0, 9.0, 4.0])
+    pairs = dict.fromkeys((ONE_STEP, *map(str, HORIZONS)), test)
     rows = [
-        Row(name, "charged", 30, 200, None, interval, ahead, 1280.0, 72.0)
+        Row(name, "charged", 30, 200, interval, interval, ahead, 1280.0, 72.0, 3e-8,
+            ahead, dict.fromkeys(HORIZONS, 3e-8), {} if name == "set" else pairs,
+            None if name == "set" else Interval(12.0, 3.4, 56.0)).to_dict()
         for name in ("set", "leapfrog, 32 sub-steps", "dop853-compiled, 1e-9")
-    ]
-    table_module.print_table(evaluated(rows, HORIZONS))
+    ]  # fmt: skip
+    (scores,), (held,) = score_tables(rows), pair_tables(rows)
+    table_module.print_table(scores)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert sum("leapfrog, 32 sub-steps" in line for line in lines) == 3  # blocks
-    assert sum(line.count(str(interval)) for line in lines) == 3 * 4
+    assert sum("leapfrog, 32 sub-steps" in line for line in lines) == 5  # blocks
+    assert sum(line.count("1.5e-09 (1.2e-10..3.4e-08)") for line in lines) == 3 * 4
     assert sum(line.endswith("1280           72") for line in lines) == 3
-    table_module.print_table(evaluated(rows, HORIZONS), wide=True)
-    assert max(map(len, capsys.readouterr().out.splitlines())) > 150
+    table_module.print_table(held)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.count(": not told apart") for line in lines) == 2 * 4
+    for table in (scores, held):
+        table_module.print_table(table, wide=True)
+        assert max(map(len, capsys.readouterr().out.splitlines())) > 150
 
 
 def test_lines_are_as_wide_as_the_terminal_or_as_asked(monkeypatch):

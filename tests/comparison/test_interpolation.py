@@ -40,7 +40,7 @@ def test_a_reference_differs_from_itself_by_interpolation_alone(truth, dt):
     if dt > 0.1:
         assert found.interpolation.mean > 1e-5  # of the spread
         assert found.interpolation.explains_it
-        assert "no difference beyond interpolation" in str(comparison_table(found))
+        assert "nothing beyond interpolation" in str(comparison_table(found))
     # the frames of the window exist in both, so that nothing is interpolated
     assert all(each.distance.median < 1e-8 for each in found.distributions)
     assert all(each.within_noise is not False for each in found.distributions)

@@ -17,8 +17,9 @@ from nbody_surrogate import (
 )
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.evaluation.costs import FRAMES, STARTS
 from nbody_surrogate.evaluation.rollouts import Truth
-from nbody_surrogate.evaluation.scorecard import ROUNDS, TIMED_FRAMES, score_methods
+from nbody_surrogate.evaluation.scorecard import score_methods
 from refusals import refused
 from trainings import MODEL
 
@@ -26,7 +27,8 @@ FEW = {"particles": 5, "trajectories": 2, "horizons": [2], "classical": False}
 
 
 def without_times(rows):
-    return [{key: value for key, value in row.items() if key != "milliseconds"} for row in rows]
+    times = ("milliseconds", "time_ratio")
+    return [{key: value for key, value in row.items() if key not in times} for row in rows]
 
 
 def test_the_numbers_are_those_of_the_command(one_thread):
@@ -36,7 +38,7 @@ def test_the_numbers_are_those_of_the_command(one_thread):
     rows = json.loads(json.dumps(found.to_dict()["rows"]))
     assert without_times(rows) == without_times(printed["rows"])
     (table,) = found.tables
-    assert "charged, particles: 5" in str(table)
+    assert "charged, 5 particles, 2 trajectories" in str(table)
     assert "set" in found._repr_html_()
 
 
@@ -55,9 +57,9 @@ def test_evaluations_are_the_mean_of_the_timed_starts(one_thread):
     truth = simulate(system, state, particles, 20, solver)
     truth = Truth(system, truth.x, truth.v, truth.particles)
     (row,) = score_methods({"solver": solver}, truth, (2,))
-    state, particles = state[:ROUNDS], particles[:ROUNDS]
-    alone = simulate(system, state, particles, TIMED_FRAMES, solver)
-    wanted = alone.info.counters["nfev"] / (ROUNDS * TIMED_FRAMES)
+    state, particles = state[:STARTS], particles[:STARTS]
+    alone = simulate(system, state, particles, FRAMES, solver)
+    wanted = alone.info.counters["nfev"] / (STARTS * FRAMES)
     assert row.evaluations == pytest.approx(wanted, rel=1e-12)
 
 
@@ -69,6 +71,7 @@ def test_evaluations_are_the_mean_of_the_timed_starts(one_thread):
         ({"particles": [3, -1]}, ["`particles`", "at least 1"]),
         ({"trajectories": 0}, ["`trajectories`", "at least 1"]),
         ({"horizons": [0]}, ["`horizons`", "at least 1"]),
+        ({"bound": 1.0}, ["`bound`", "> 1"]),
         ({"dataset": "nowhere"}, ["nowhere"]),
         ({"system": "chargd"}, ["charged"]),
     ],

@@ -13,7 +13,7 @@ from nbody_surrogate.evaluation.rollouts import START, one_step, roll_out
 from nbody_surrogate.evaluation.scorecard import Row, _truth_of, truth_of_system
 from nbody_surrogate.evaluation.work_precision.pareto import Point, with_front
 from nbody_surrogate.results.bootstrap import Interval
-from nbody_surrogate.study.significance import over_seeds
+from nbody_surrogate.study.significance import mean_error, mean_over_seeds
 from nbody_surrogate.study.summary import _with_infinity
 from stopped_runs import Stopping
 
@@ -70,7 +70,8 @@ def test_infinity_passes_through_json():
     assert _with_infinity(score) == {
         "mean": {"value": np.inf, "low": 1.0, "high": np.inf}, "p95": np.inf, "clean": None,
     }  # fmt: skip
-    assert over_seeds([1.0, np.inf, 2.0]) == Interval(np.inf, 1.0, np.inf)
+    assert mean_over_seeds([1.0, np.inf, 2.0]) == Interval(np.inf, 1.0, np.inf)
+    assert mean_error(np.array([[1.0], [np.inf], [2.0]])) == Interval(np.inf, 1.0, np.inf)
 
 
 def test_what_fails_is_not_on_the_front():

@@ -20,6 +20,7 @@ from nbody_surrogate.datasets import Dataset, DatasetSpec, generate_dataset
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.evaluation.model_card_text import card_text
 from nbody_surrogate.evaluation.rollouts import FIRST, START, one_step, one_step_of_model, roll_out
+from nbody_surrogate.evaluation.score_table import pair_tables, score_tables
 from nbody_surrogate.evaluation.scorecard import (
     classical_methods,
     score_methods,
@@ -103,13 +104,67 @@ def test_rows(truth):
     errors = one_step(make_integrator("rk4", substeps=2), truth)
     assert math.isclose(rk4.one_step_mean.value, errors.mean())
     assert math.isclose(rk4.one_step_median.value, np.median(errors))
-    for interval in (rk4.one_step_mean, rk4.one_step_median, *rk4.roll_outs.values()):
+    assert math.isclose(rk4.one_step_p95, np.quantile(errors, 0.95))
+    later = roll_out(make_integrator("rk4", substeps=2), truth, 10)[:, [5, 10]].T
+    for k, each in zip((5, 10), later, strict=True):
+        assert math.isclose(rk4.roll_outs_mean[k].value, each.mean())
+        assert math.isclose(rk4.roll_outs[k].value, np.median(each))
+        assert math.isclose(rk4.roll_outs_p95[k], np.quantile(each, 0.95))
+    intervals = *rk4.roll_outs.values(), *rk4.roll_outs_mean.values()
+    for interval in (rk4.one_step_mean, rk4.one_step_median, *intervals):
         assert interval.low <= interval.value <= interval.high
         assert interval.low < interval.high
     assert rk4.evaluations == pytest.approx(8, abs=0.5)  # four stages of two steps
     assert rk4.milliseconds > 0
     assert solver.one_step_mean is solver.one_step_median is None
     json.loads(json.dumps(rk4.to_dict()), parse_constant=no_constant)
+
+
+def test_the_first_method_is_held_against_each_other_one(truth):
+    methods = {"coarse": 1, "rk4": 2, "again": 1}
+    methods = {key: make_integrator("rk4", substeps=k) for key, k in methods.items()}
+    methods["solver"] = make_integrator("dop853")
+    first, rk4, again, solver = score_methods(methods, truth, (10, 5))
+    assert (first.pairs, first.time_ratio) == ({}, None)
+    assert list(rk4.pairs) == list(again.pairs) == ["one step", "5", "10"]
+    assert list(solver.pairs) == ["5", "10"]  # it has no step of one frame
+    for key, steps in (("5", 5), ("one step", None)):
+        one, other = (
+            one_step(method, truth).mean(1) if steps is None else roll_out(method, truth, 5)[:, 5]
+            for method in (methods["coarse"], methods["rk4"])
+        )
+        found = rk4.pairs[key]
+        assert found.ratio.value == pytest.approx(np.exp(np.log(one / other).mean()))
+        assert (found.wins, found.starts) == ((one < other).sum(), 4)
+    assert {each.outcome for each in again.pairs.values()} == {"equivalent"}
+    # the smallest p that there is, 2 of 2^4 choices of signs, times 8 pairs
+    assert rk4.pairs["5"].p == pytest.approx(1 / 8)
+    assert rk4.pairs["5"].corrected_p == pytest.approx(8 / 8)
+    assert solver.time_ratio.low < solver.time_ratio.value < solver.time_ratio.high
+
+
+def test_scores_of_before_there_were_pairs_are_shown(truth, tmp_path):
+    """As a model's folder holds them: fewer keys, and numbers of frames as text."""
+    shutil.copytree(SET.shipped_weights["set-small"], tmp_path / "mine")
+    model = find_model(str(tmp_path / "mine"))
+    methods = {name: make_integrator("rk4", substeps=k) for name, k in (("coarse", 1), ("rk4", 2))}
+    rows = json.loads(json.dumps([row.to_dict() for row in score_methods(methods, truth, (5,))]))
+    (table,), (pairs,) = score_tables(rows), pair_tables(rows)
+    assert [row[0] for row in pairs.rows] == ["rk4"]
+    assert "of 4, p = " in pairs.rows[0][1]
+    assert "one step, 95th %" in table.heads
+    new = ("one_step_p95", "roll_outs_mean", "roll_outs_p95", "pairs", "time_ratio")
+    old = [{key: value for key, value in row.items() if key not in new} for row in rows]
+    (before,) = score_tables(old)
+    assert pair_tables(old) == ()
+    assert len(before.heads) < len(table.heads)
+    assert before.rows[0][before.heads.index("5 frames, median")] in table.rows[0]
+    for scores, paired in ((rows, 2), (old, 0)):
+        text = json.dumps({"command": "it", "rows": scores})
+        (tmp_path / "mine" / "evaluation.json").write_text(text)
+        card = card_text(model)
+        assert card.count(" of 4, p = ") == paired  # one step, and after 5 frames
+        assert ("`coarse` on the same trajectories" in card) == bool(paired)
 
 
 def test_the_sample_is_fixed_and_of_the_protocol():
@@ -212,14 +267,22 @@ def test_models_are_listed_and_shown():
 def test_evaluate_prints_a_table_and_writes_it():
     command = ("evaluate", "set-small", *FEWER, "--system", "charged", "--horizon", 5)
     printed = good(*command, "-o", "scores.json")
-    for words in ("charged, 5 particles, 3 trajectories", "set-small", "leapfrog, 8", "5 frames"):
+    for words in (
+        "charged, 5 particles, 3 trajectories",
+        "set-small",
+        "leapfrog, 8",
+        "5 frames",
+        "95th %",
+        "set-small on the same trajectories",
+    ):
         assert words in printed
     found = json.loads(Path("scores.json").read_text(), parse_constant=no_constant)
     assert found["rows"][0]["method"] == "set-small"
     assert list(Path().iterdir()) == [Path("scores.json")]
     again = documented("evaluate", good(*command, "--json"))
     for row, other in zip(again["rows"], found["rows"], strict=True):
-        row.pop("milliseconds"), other.pop("milliseconds")
+        for key in ("milliseconds", "time_ratio"):
+            row.pop(key), other.pop(key)
     assert again["rows"] == found["rows"]
 
 
@@ -232,6 +295,9 @@ def test_evaluate_makes_a_card():
     text = Path("mine/README.md").read_text()
     assert text == card_text(model)
     assert "evaluate mine --particles 5 --trajectories 3 --no-classical --card`" in text
+    assert "one step, mean | one step, median | one step, 95th %" in text
+    assert "40 frames, mean | 40 frames, median | 40 frames, 95th %" in text
+    assert "on the same trajectories" not in text
 
 
 @pytest.mark.usefixtures("folder")
@@ -252,6 +318,7 @@ def test_evaluate_by_a_data_set():
         (["set", "-n", 0], ["`particles`", "0"]),
         (["set", "--horizon", -1], ["`horizon`", "-1"]),
         (["set", "--threads", 0], ["`threads`", "0"]),
+        (["set", "--bound", 0.8], ["`bound`", "> 1", "0.8"]),
         (["set", "--split", "test"], ["`split`", "`dataset`"]),
         (["set", "--dataset", "none"], ["none"]),
         (["set", "--dataset", "none", "-n", 3], ["`particles`", "`dataset`"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,20 @@ import pytest
 from commands import MISUSE, bad, good
 from json_schemas import documented
 from nbody_surrogate import InputError, make_system
+from nbody_surrogate.evaluation.costs import quartiles, time_ratio, typical
+from nbody_surrogate.evaluation.work_precision import timing
 from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
 from nbody_surrogate.evaluation.work_precision.measure import measure
 from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
-from nbody_surrogate.evaluation.work_precision.verdict import break_even, busy, fronts, sentences
+from nbody_surrogate.evaluation.work_precision.timing import MOST
+from nbody_surrogate.evaluation.work_precision.verdict import (
+    break_even,
+    busy,
+    duels,
+    fronts,
+    sentences,
+)
 from nbody_surrogate.integrators.method_text import contender, split_methods, sweep
 from nbody_surrogate.results.bootstrap import Interval
 
@@ -123,15 +133,18 @@ def test_errors_shrink_as_the_order_says_and_work_is_counted(charged):
         assert one.error == other.error
 
 
-def point(label, error, ms, learned=False, minutes=None):
-    """A point with an interval of 10 % about its error and quartiles of 10 % about its time."""
+EVEN = np.array([0.9, 0.95, 1.0, 1.05, 1.1])  # of the starts, in time and in error
+
+
+def point(label, error, ms, learned=False, minutes=None, batch=1, errors=EVEN, times=EVEN):
+    """A point with errors and times of five starts, 10 % about their medians."""
     return Point(
         label=label,
         family=label,
         parameter=None,
         learned=learned,
         horizon=1.0,
-        batch=1,
+        batch=batch,
         error=Interval(error, 0.9 * error, 1.1 * error),
         milliseconds=ms,
         lower_quartile=0.9 * ms,
@@ -142,6 +155,8 @@ def point(label, error, ms, learned=False, minutes=None):
         failures=0,
         training_seconds=None if minutes is None else 60 * minutes,
         device="cpu",
+        errors=error * errors,
+        times=1e-3 * ms * times[None],
     )
 
 
@@ -158,16 +173,95 @@ CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)
         (point("net", 1e-3, 400.0, True, 10), ["net loses: dear", "4.0 times faster", "never"]),
         (point("net", 2e-2, 2.0, True, 10), ["net loses: cheap", "2.0 times faster"]),
         (point("net", 1e-3, 10.0, True, 10), ["net wins", "10 times faster than dear", "10.0 min"]),
-        (point("net", 1e-3, 105.0, True, 10), ["net and dear", "same time"]),
+        (point("net", 1e-3, 101.0, True, 10), ["times of net and dear are not told apart"]),
+        (
+            point("net", 1e-3, 120.0, True, 10, times=EVEN[::-1] ** 3),
+            ["times of net and dear are not told apart", "(ratio of times 1.2 ("],
+        ),
         (point("net", 1e-7, 10.0, True, 10), ["no solver here is as accurate as net"]),
         (point("net", 1e-3, 10.0, True), ["net wins", "not known"]),
-        (point("net", 1.05e-2, 9.0, True, 1), ["net loses: cheap", "intervals overlap"]),
+        (
+            point("net", 1.05e-2, 9.0, True, 1),
+            [
+                "net loses: cheap",
+                "(ratio of times 9.0 (9.0..9.0))",
+                "0 of 5, p = 0.062: equivalent",
+            ],
+        ),
+        (point("net", 1.05e-2, 9.0, True, 1, errors=EVEN[::-1]), [": not told apart; training"]),
     ],
 )
 def test_the_sentence_says_who_wins(net, words):
     (sentence,) = sentences(found(CHEAP, DEAR, net))
-    assert sentence.startswith("t = 1, one at a time: ")
+    assert sentence.startswith("t = 1, one by one: ")
     assert all(word in sentence for word in words), sentence
+
+
+def test_errors_are_told_apart_start_by_start_after_holm():
+    """Intervals of medians overlap; on each of ten starts the model is a little worse."""
+    spread = np.geomspace(0.1, 10.0, 10)
+    net = point("net", 1.1e-2, 9.0, True, 1, errors=spread)
+    (sentence,) = sentences(found(point("cheap", 1e-2, 1.0, errors=spread), net))
+    assert "1.1 (1.1..1.1), 0 of 10, p = 0.002: cheap better" in sentence
+    other = replace(net, label="other", family="other")
+    both = duels(found(point("cheap", 1e-2, 1.0, errors=spread), net, other))
+    assert [each.errors.corrected_p for each in both] == pytest.approx([4 / 2**10] * 2)
+    (plain, _) = (each.to_dict() for each in both)
+    assert (plain["first"], plain["second"], plain["second_batch"]) == ("net", "cheap", 1)
+    assert plain["errors"]["outcome"] == "worse"
+    assert plain["time_ratio"]["value"] == pytest.approx(9.0)
+
+
+def test_many_starts_at_once_are_held_against_one_by_one_where_that_is_cheaper():
+    """An adaptive solver gains nothing side by side, and may lose."""
+    alone, net_alone = point("dear", 1e-6, 80.0), point("net", 1e-3, 400.0, True, 10)
+    side, net = (
+        replace(each, batch=16, milliseconds=ms)
+        for each, ms in ((alone, 120.0), (net_alone, 100.0))
+    )
+    one, many = sentences(found(alone, net_alone, side, net))
+    assert one.startswith("t = 1, one by one: net loses: dear is 5.0 times faster")
+    assert many.startswith("t = 1, 16 at once: net loses: dear one by one is 1.2 times faster")
+    (_, cheaper) = sentences(found(alone, net_alone, replace(side, milliseconds=50.0), net))
+    assert "net loses: dear is 2.0 times faster" in cheaper
+
+
+# What is timed
+
+
+@pytest.mark.parametrize(("slow", "groups", "rounds"), [(0.01, 5, MOST), (0.5, 5, 1), (3.0, 2, 1)])
+def test_all_methods_are_timed_on_the_same_starts(charged, monkeypatch, slow, groups, rounds):
+    """Whatever they take: one a hundredth of a second for two starts, the other `slow`."""
+    state, particles = charged.sample(1, 2, 12)
+    benchmark = Benchmark(charged, state, particles, (0.1,), (2,))
+    made = [contender(f"leapfrog:{k}") for k in (1, 2)]
+    takes, asked = {"leapfrog:1": 0.01, "leapfrog:2": slow}, {"leapfrog:1": [], "leapfrog:2": []}
+
+    def timed(each, benchmark, state, particles, frames, clock):
+        asked[each.label].append(float(state.x[0, 0, 0]))
+        return takes[each.label]
+
+    monkeypatch.setattr(timing, "_timed", timed)
+    times = timing.costs(made, benchmark, 1.0, time.perf_counter, lambda by: None)
+    assert (times[0, 2].shape, times[1, 2].shape) == ((MOST, groups), (rounds, groups))
+    np.testing.assert_allclose(times[0, 2], 0.01 / 2)  # of one trajectory of two
+    np.testing.assert_allclose(times[1, 2], slow / 2)
+    starts = state.x[0 : 2 * groups : 2, 0, 0].tolist()
+    for label, count in (("leapfrog:1", MOST), ("leapfrog:2", rounds)):
+        assert asked[label] == [starts[0], *starts * count]  # the first warms up
+
+
+def test_a_cost_is_the_median_of_starts_and_a_ratio_is_start_by_start():
+    times = np.array([[1.0, 10.0, 2.0], [3.0, 10.0, 2.0], [1.0, 30.0, 2.0]])
+    assert typical(times) == 2.0  # of 1, 10 and 2
+    assert quartiles(times) == (1.5, 6.0)
+    found = time_ratio(4 * times[:1], times)
+    assert (found.value, found.low, found.high) == pytest.approx((4.0, 4.0, 4.0))
+    single = time_ratio(np.array([[2.0], [3.0], [2.0]]), np.array([[1.0], [1.5], [1.0], [9.0]]))
+    assert single.value == pytest.approx(2.0)  # repeats that both have
+    failed = np.array([[np.inf, 10.0, 2.0]])
+    assert time_ratio(failed, times).value == pytest.approx(1.0)  # of the starts that both ran
+    assert typical(np.full((1, 3), np.nan)) != typical(np.full((1, 3), np.nan))
 
 
 def test_training_is_paid_back_by_the_time_saved():
@@ -211,7 +305,7 @@ def test_the_front_holds_what_nothing_cheaper_equals():
 def test_bench_writes_a_table_a_figure_and_who_wins():
     methods = "leapfrog:2,leapfrog:32,dop853+numpy:1e-6,set-small"
     printed = good("bench", *QUICK, "--integrators", methods, "-o", "made")
-    for words in ("leapfrog:32", "truth: dop853", "set-small", "t = 0.5, batches of 3", "1 thread"):
+    for words in ("leapfrog:32", "truth: dop853", "set-small", "t = 0.5, 3 at once", "1 thread"):
         assert words in printed
     assert {path.name for path in Path().iterdir()} == {
         f"made.{suffix}" for suffix in ("csv", "json", "png", "svg")
@@ -238,6 +332,7 @@ def test_bench_writes_a_table_a_figure_and_who_wins():
         (["--clock", "sun"], ["`clock`", "wall", "sun"]),
         (["--clock", "processor", "--threads", 2], ["`clock`", "thread", "2"]),
         (["--seconds", "nan"], ["`seconds`", "nan"]),
+        (["--bound", 1], ["`bound`", "> 1"]),
         (["--integrators", "leapfog"], ["`integrators`", "leapfog", "leapfrog"]),
         (["--integrators", "set", "-p", "softening=0.2"], ["`softening`", "0.2"]),
         (["--integrators", "rk4", "-o", "none/made"], ["`output`", "none"]),

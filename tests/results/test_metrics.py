@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ensembles import SCALE, leapfrog_run, linear_growth, random_frames
-from nbody_surrogate import Particles
+from nbody_surrogate import Particles, make_integrator, make_system, simulate
 from nbody_surrogate.results.metrics import (
     drift,
     mean_kinetic,
     median_drifts,
+    normalised_rmse,
+    relative_rmse,
+    relative_valid_time,
     rmse,
     valid_prediction_time,
 )
@@ -115,6 +119,44 @@ def test_a_single_particle_is_measured_in_reduced_units():
     reference = reference[:, :, :1]
     candidate = reference + 0.4 * t[:, None, None]
     np.testing.assert_allclose(valid_prediction_time(t, reference, candidate), [0.2], atol=1e-9)
+
+
+def test_a_candidate_at_the_centroid_has_a_relative_error_of_one():
+    reference = (
+        np.random.default_rng(0).normal(size=(1, 40, 6, 3)) * np.arange(1, 41)[:, None, None]
+    )
+    centroid = np.broadcast_to(reference.mean(2, keepdims=True), reference.shape)
+    relative = relative_rmse(reference, centroid)
+    np.testing.assert_allclose((relative**2).mean(1), 1.0, rtol=ROUNDING)
+    np.testing.assert_allclose(normalised_rmse(reference, centroid)[:, 0], 1.0, rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_the_scale_is_the_distance_from_the_centre_at_the_start(dimensions):
+    x = np.random.default_rng(0).normal(size=(3, 4, 7, dimensions)) + 50.0
+    start = x[:, 0] - x[:, 0].mean(1, keepdims=True)
+    distance = np.sqrt((start**2).sum(2).mean(1))  # root mean square over particles
+    off = np.sqrt(((0.1 * x) ** 2).sum(3).mean(2))
+    np.testing.assert_allclose(normalised_rmse(x, 1.1 * x), off / distance[:, None], rtol=1e-12)
+
+
+def test_the_valid_time_does_not_depend_on_how_long_a_run_is():
+    """Of a cloud that flies apart; that by the spread of the whole run does."""
+    system = make_system("charged")
+    state, particles = system.sample(3, 5, 12)
+    methods = make_integrator("dop853-compiled"), make_integrator("leapfrog", substeps=2)
+    truth, run = (simulate(system, state, particles, 500, each) for each in methods)
+    times, relative = [], []
+    for frames in (50, 100, 200, 500):
+        part = truth.t[: frames + 1], truth.x[:, : frames + 1], run.x[:, : frames + 1]
+        times.append(valid_prediction_time(*part))
+        relative.append(relative_valid_time(*part))
+    for shorter, longer in pairwise(times):
+        reached = np.isfinite(shorter)
+        assert reached.any()
+        np.testing.assert_array_equal(longer[reached], shorter[reached])
+    reached = np.isfinite(times[0])
+    assert (relative[-1][reached] > relative[0][reached]).any()
 
 
 # Drift

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jaxtyping import config
+from scipy import stats
 
 from commands import MISUSE, bad, nbody_sim
 from nbody_surrogate.errors import InputError
@@ -17,9 +18,10 @@ from nbody_surrogate.results.bootstrap import Interval
 from nbody_surrogate.study import jobs
 from nbody_surrogate.study.grid import cells
 from nbody_surrogate.study.jobs import StudyJob, result_path
+from nbody_surrogate.study.power import Power, factor_found, measured_spread, power_of
 from nbody_surrogate.study.rotated_task import turned_task
 from nbody_surrogate.study.run_study import check_study
-from nbody_surrogate.study.significance import over_seeds
+from nbody_surrogate.study.significance import mean_error, mean_over_seeds, ratio_of_means
 from nbody_surrogate.study.spec import read_study
 from nbody_surrogate.study.summary import summarise
 
@@ -69,6 +71,8 @@ def test_a_study_from_end_to_end_and_again(tmp_path):
     result = nbody_sim("study", toml, "--output", folder, "--workers", 1)
     assert result.exit_code == 0, result.output
     assert "wild" in result.stdout
+    assert "2 seeds, whose mean errors scatter by a factor of 1.28 (assumed)" in result.stderr
+    assert "Power: 2 seeds" in (folder / "table.md").read_text()
     tables = json.loads((folder / "results.json").read_text())["tables"]
     straight, wild = tables[0]["models"]
     assert straight["verdict"] == "best"
@@ -178,14 +182,13 @@ def test_studies_that_ship_are_good(path):
 THREE = changed("[0, 1]", "[0, 1, 2]").replace('"mlp"\nconfig = { width = 4 }', '"linear"')
 
 
-def verdicts(tmp_path, straight, wild):
+def verdicts(tmp_path, text=THREE, **values):
     """Put test errors of three seeds into a study's folder."""
-    study = read_study(written(tmp_path / "three.toml", THREE))
-    values = {"straight": straight, "wild": wild}
+    study = read_study(written(tmp_path / "three.toml", text))
     for cell in cells(study):
         value = values[cell.model.name][cell.seed]
         path = result_path(StudyJob(study, tmp_path, cell.place, cell, 1))
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path.with_name("errors.npy"), np.full(4, value))
         interval = {"value": value, "low": value, "high": value}
         row = {"mean": interval, "median": interval, "velocity": 1.0, "parameters": 2,
@@ -201,24 +204,99 @@ def verdicts(tmp_path, straight, wild):
     ("straight", "wild", "verdict"),
     [
         ([1.0, 1.1, 0.9], [3.0, 3.4, 2.6], "worse"),
-        ([1.0, 1.1, 0.9], [1.2, 1.0, 1.1], "no difference"),  # the intervals overlap
-        ([1.0, 2.0, 0.2], [3.0, 6.1, 0.6], "no difference"),  # they do, though the pairs are clear
+        ([1.0, 1.1, 0.9], [1.2, 1.0, 1.1], "not told apart"),
+        ([1.0, 2.0, 0.2], [3.0, 6.1, 0.6], "worse"),  # the pairs are clear, whatever the intervals
+        ([1.0, 2.0, 0.2], [1.01, 2.02, 0.2], "equivalent"),
     ],
 )
 def test_verdicts(tmp_path, straight, wild, verdict):
-    found = verdicts(tmp_path, straight, wild)
+    found = verdicts(tmp_path, straight=straight, wild=wild)
     assert found["straight"].verdict == "best"
     assert found["wild"].verdict == verdict
     assert found["straight"].mean.value == pytest.approx(np.mean(straight))
 
 
+def test_p_is_corrected_for_all_pairs_of_models(tmp_path):
+    """Of two models and of three: two more pairs, of a model that is nearly as good as the best."""
+    study = THREE + '[[models]]\nname = "third"\nsurrogate = "linear"\n'
+    means = {"straight": [1.0, 1.1, 0.9], "wild": [3.0, 3.4, 2.6]}
+    alone = verdicts(tmp_path, **means)["wild"]
+    more = verdicts(tmp_path, study, **means, third=[1.01, 1.1, 0.91])["wild"]
+    assert more.p == pytest.approx(3 * alone.p)  # the smallest of three
+    assert more.ratio == alone.ratio
+    assert alone.ratio.value == pytest.approx(np.exp(np.log([3.0, 3.4 / 1.1, 2.6 / 0.9]).mean()))
+
+
 def test_intervals_over_seeds_are_student_s():
     """t = 4.303 of two degrees of freedom; the spread of 1, 2 and 3 is 1."""
-    interval = over_seeds([1.0, 2.0, 3.0])
-    assert interval.value == pytest.approx(2.0)
-    assert interval.high == pytest.approx(2.0 + 4.30265 / np.sqrt(3), rel=1e-5)
-    assert interval.low == 0.0
-    assert over_seeds([]) is None
+    alike = np.repeat([[1.0], [2.0], [3.0]], 50, axis=1)  # a test set without scatter
+    half = 4.30265 / np.sqrt(3)
+    for interval, close in ((mean_over_seeds([1.0, 2.0, 3.0]), 1e-5), (mean_error(alike), 0.2)):
+        assert interval.value == pytest.approx(2.0)
+        assert interval.high == pytest.approx(2.0 + half, rel=close)
+        assert interval.low == 0.0
+    assert mean_over_seeds([]) is None
+
+
+def test_intervals_hold_the_scatter_of_the_test_set():
+    """Seeds that are alike: what is left is the test set's."""
+    one = np.exp(np.random.default_rng(0).normal(size=(1, 400)))
+    found = mean_error(np.repeat(one, 3, axis=0))
+    alone = mean_error(one)
+    assert (found.low, found.high) == pytest.approx((alone.low, alone.high), rel=0.02)
+
+
+def table_of(rng, seeds=3, trajectories=60, by_seed=0.2, common=None):
+    """Errors of seeds and trajectories, of mean 1 but for the trajectories in common."""
+    common = rng.normal(size=trajectories) if common is None else common
+    logs = rng.normal(0, by_seed, (seeds, 1)) + 0.6 * common
+    return np.exp(logs + rng.normal(0, 0.3, (seeds, trajectories)))
+
+
+def test_intervals_hold_the_mean_and_p_is_as_small_as_it_says():
+    rng = np.random.default_rng(1)
+    true = np.exp((0.2**2 + 0.6**2 + 0.3**2) / 2)
+    held, alarms, trials = 0, 0, 200
+    for _ in range(trials):
+        common = rng.normal(size=60)
+        one, other = (table_of(rng, common=common) for _ in range(2))
+        interval = mean_error(one)
+        held += interval.low <= true <= interval.high
+        alarms += ratio_of_means(one, other).p < 0.05
+    assert held / trials > 0.95 - 0.05  # three standard deviations
+    assert alarms / trials < 0.05 + 0.05
+
+
+def test_the_power_of_three_seeds():
+    """A factor of 2 at a scatter of 0.5 is found in one of six studies, by simulation too."""
+    assert power_of(2.0, 3, 0.5) == pytest.approx(0.17, abs=0.01)
+    rng = np.random.default_rng(0)
+    logs = rng.normal(0, 0.5, (2, 3, 20_000))
+    found = stats.ttest_rel(logs[0] + np.log(2), logs[1]).pvalue < 0.05
+    assert power_of(2.0, 3, 0.5) == pytest.approx(found.mean(), abs=0.01)
+    assert power_of(1.0, 4, 0.3) == pytest.approx(0.05, abs=1e-3)  # of a false alarm
+    for seeds, pairs in ((3, 1), (5, 6)):
+        factor = factor_found(seeds, 0.3, pairs)
+        assert power_of(factor, seeds, 0.3, pairs) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_the_scatter_of_a_pilot_is_pooled():
+    means = [[np.exp(0.3), np.exp(-0.3)], [5.0], [np.inf, 1.0], [2.0, 2.0]]
+    assert measured_spread(means) == pytest.approx(0.3)  # 2 x 0.3^2 over two degrees of freedom
+    assert measured_spread([[1.0], []]) is None
+
+
+@pytest.mark.parametrize(
+    ("power", "words"),
+    [
+        (Power(3, 1, 0.5, False), ["3 seeds", "(assumed)", "2 with probability 0.17", "1 pair"]),
+        (Power(5, 6, 0.2, True), ["5 seeds", "(measured here)", "6 pairs"]),
+        (Power(1, 3, 0.2, False), ["one seed"]),
+        (Power(3, 0, 0.2, False), ["one model"]),
+    ],
+)
+def test_the_power_is_said(power, words):
+    assert all(word in str(power) for word in words), str(power)
 
 
 def test_random_turns_are_about_the_axes_that_are_named():
@@ -251,7 +329,7 @@ def test_an_interval_of_one_seed_is_over_trajectories(tmp_path):
     straight, wild = table.models
     assert isinstance(straight.mean, Interval)
     assert 1.0 <= straight.mean.low < 2.5 < straight.mean.high <= 4.0
-    assert wild.p is not None
+    assert wild.ratio.value == pytest.approx(100)
     assert wild.verdict == "worse"
 
 

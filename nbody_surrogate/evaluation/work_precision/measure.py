@@ -5,7 +5,7 @@ Error is the position RMSE per coordinate at a horizon, the median over starts w
 to the horizon counts as infinitely wrong; one that the reference does not is left out. The
 reference's own error is bounded by its difference from itself at 1e-12. Cost is time per trajectory
 and simulated time unit: set-up, compilation and a warm-up are not counted, all methods are timed in
-turn within one run, and the median of the repeats is taken (Hairer, Norsett, Wanner 1993, II.10).
+turn on the same starts within one run, and medians are taken (Hairer, Norsett, Wanner 1993, II.10).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from jaxtyping import Float64
 from nbody_surrogate.environment.machine import accelerator, load, processor
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.evaluation.costs import quartiles, typical
 from nbody_surrogate.evaluation.work_precision.benchmark import (
     Benchmark,
     check_horizons,
@@ -34,7 +35,7 @@ from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.results.bootstrap import Interval, bootstrap_median
 from nbody_surrogate.results.metrics import rmse
-from nbody_surrogate.results.quantiles import known, known_median, median, quantiles
+from nbody_surrogate.results.quantiles import known, known_median, median
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -63,8 +64,8 @@ def measure(
         Each fits the system.
     benchmark : Benchmark
     seconds : float
-        About how long each method and batch is timed, by 3 to 15 repeats; fewer where they would
-        take four times as long.
+        About how long each method and batch is timed, on up to five groups of starts, the same for
+        all methods, and by up to 15 repeats of them.
     threads : int
         What the methods were made with; it is recorded.
     clock : str
@@ -170,12 +171,13 @@ def _point(
     horizon: float,
     batch: int,
     made: _Errors,
-    times: list[float],
+    times: np.ndarray,
 ) -> Point:
-    error = known(made.rmse[:, benchmark.horizons.index(horizon)])
+    errors = made.rmse[:, benchmark.horizons.index(horizon)]
+    error = known(errors)
     span = benchmark.frames * benchmark.dt
-    per_unit = 1e3 * np.array(times) / span  # infinite of a method that never gets anywhere
-    lower, middle, upper = quantiles(per_unit, [0.25, 0.5, 0.75])
+    per_unit = 1e3 * times / span  # infinite of a method that never gets anywhere
+    middle, (lower, upper) = typical(per_unit), quartiles(per_unit)
     return Point(
         label=each.label,
         family=each.family,
@@ -184,15 +186,17 @@ def _point(
         horizon=horizon,
         batch=batch,
         error=Interval(float(median(error)), *bootstrap_median(error[:, None])),
-        milliseconds=float(middle),
-        lower_quartile=float(lower),
-        upper_quartile=float(upper),
+        milliseconds=middle,
+        lower_quartile=lower,
+        upper_quartile=upper,
         repeats=len(times),
-        trajectory_milliseconds=float(middle * span),
+        trajectory_milliseconds=middle * span,
         evaluations=made.evaluations,
         failures=made.failures,
         training_seconds=each.training_seconds,
         device=str(each.method.description.get("device", "cpu")),
+        errors=errors,
+        times=times,
     )
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from nbody_surrogate.results.bootstrap import Interval, plain
 
@@ -22,9 +24,12 @@ class Point:
     error : Interval
         Position RMSE per coordinate, with its 95 % interval.
     milliseconds : float
-        Per trajectory and simulated time unit, the median of the repeats.
+        Per trajectory and simulated time unit: the median of the timed starts, of each the median
+        of its repeats.
     lower_quartile, upper_quartile : float
-        Of the repeats.
+        Of the timed starts; of a single one, of its repeats.
+    repeats : int
+        How often the timed starts were run.
     trajectory_milliseconds : float
         Per trajectory, up to the longest horizon.
     evaluations : float or None
@@ -36,6 +41,11 @@ class Point:
     device : str
     on_front : bool
         Whether no cheaper method of the horizon and batch is as accurate, to 5 %.
+    errors : ndarray, shape (S,), or None
+        Of each start, NaN where the truth is not known; not part of the dict, as `times` are not.
+    times : ndarray, shape (R, G), or None
+        Of R repeats of G groups of starts, in seconds per trajectory; the same groups for all
+        methods of a batch.
     """
 
     label: str
@@ -55,10 +65,14 @@ class Point:
     training_seconds: float | None
     device: str
     on_front: bool = False
+    errors: np.ndarray | None = field(default=None, repr=False, compare=False)
+    times: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain types, fit for JSON; what is not finite becomes None."""
-        return dict(plain(asdict(self)))
+        """Everything but the arrays as plain types, fit for JSON; what is not finite is None."""
+        found = asdict(self)
+        del found["errors"], found["times"]
+        return dict(plain(found))
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
 from nbody_surrogate.contracts.segment import OK, Carry
 from nbody_surrogate.contracts.state import Particles, State
@@ -14,8 +16,11 @@ from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["MOST", "costs"]
 
-LEAST, MOST = 3, 15  # repeats
-LONGEST = 4.0  # times as long as asked, after which fewer repeats will do
+STARTS, MOST = 5, 15  # groups of starts that all methods are timed on, and rounds over them
+LEAST = 5  # times of each method, as long as there is time
+LONGEST = 4.0  # times as long as asked, after which fewer groups will do, for all methods
+
+Tick = Callable[[float], None]
 
 
 def costs(
@@ -23,13 +28,15 @@ def costs(
     benchmark: Benchmark,
     seconds: float,
     clock: Callable[[], float],
-    tick: Callable[[], None],
-) -> dict[tuple[int, int], list[float]]:
+    tick: Tick,
+) -> dict[tuple[int, int], Float64[np.ndarray, "R S"]]:
     """Time runs of each contender and batch.
 
-    The methods take turns, repeat by repeat: where the machine becomes slower for a while, as by
-    another process or its own heat, all of them meet it. Each repeat runs other starts, so that
-    one with a close encounter does not decide.
+    All methods of a batch run the same groups of starts, since one with a close encounter costs an
+    adaptive method many times as much: up to `STARTS` of them, fewer where the slowest method takes
+    too long. A fast method repeats them all, a slow one does not. The methods take turns, group by
+    group and round by round: where the machine becomes slower for a while, as by another process or
+    its own heat, all of them meet it.
 
     Parameters
     ----------
@@ -40,30 +47,78 @@ def costs(
     clock : callable
         Returns seconds.
     tick : callable
-        Called after each contender and repeat.
+        Called with the share of each contender's `MOST` rounds that is done.
 
     Returns
     -------
-    dict of (contender, batch) to list of float
-        Seconds per trajectory, one for each repeat.
+    dict of (contender, batch) to ndarray, shape (R, S)
+        Seconds per trajectory, of R rounds over the same S groups of starts. R differs by method.
     """
-    times: dict[tuple[int, int], list[float]] = {
-        (number, batch): [] for number in range(len(contenders)) for batch in benchmark.batches
-    }
-    starts = len(benchmark.state.x)
-    for repeat in range(MOST):
-        for number, each in enumerate(contenders):
-            for batch in benchmark.batches:
-                taken = times[number, batch]
-                if _enough(len(taken), sum(taken) * batch, seconds):
-                    continue
-                first = batch * repeat % (starts - starts % batch)
-                some = benchmark.some(first, batch)
-                if repeat == 0:  # not counted: code is compiled, caches are filled
-                    _timed(each, benchmark, *some, frames=1, clock=clock)
-                taken.append(_timed(each, benchmark, *some, benchmark.frames, clock) / batch)
-            tick()
-    return times
+    found: dict[tuple[int, int], np.ndarray] = {}
+    for batch in benchmark.batches:
+        clocked = _Clocked(contenders, benchmark, batch, clock)
+        for number, rounds in enumerate(_timed_rounds(clocked, seconds, tick)):
+            found[number, batch] = np.array(rounds)
+    return found
+
+
+class _Clocked(NamedTuple):
+    """Contenders that run groups of `batch` starts, by a clock."""
+
+    contenders: Sequence[Contender]
+    benchmark: Benchmark
+    batch: int
+    clock: Callable[[], float]
+
+    def warm(self, number: int) -> None:
+        """Run one frame, not counted: code is compiled, caches are filled."""
+        self._run(number, 0, 1)
+
+    def time(self, number: int, group: int) -> float:
+        """Return the seconds per trajectory of a group of starts."""
+        return self._run(number, group, self.benchmark.frames) / self.batch
+
+    def _run(self, number: int, group: int, frames: int) -> float:
+        some = self.benchmark.some(group * self.batch, self.batch)
+        return _timed(self.contenders[number], self.benchmark, *some, frames, self.clock)
+
+
+def _timed_rounds(clocked: _Clocked, seconds: float, tick: Tick) -> list[list[list[float]]]:
+    """Return the times of each contender, round by round and group by group."""
+    numbers = range(len(clocked.contenders))
+    share = 1 / len(clocked.benchmark.batches)  # of a contender's rounds, over all batches
+    for number in numbers:
+        clocked.warm(number)
+    groups = min(STARTS, len(clocked.benchmark.state.x) // clocked.batch)
+    first: list[list[float]] = [[] for _ in numbers]
+    for group in range(groups):
+        for number in numbers:
+            first[number].append(clocked.time(number, group))
+        # what one method has no time for is left out for all
+        if max(_spent(each, clocked.batch) for each in first) >= LONGEST * seconds:
+            break
+    made = [[each] for each in first]
+    tick(share * len(numbers))
+    for _ in range(1, MOST):
+        for number in numbers:
+            if _wanted(made[number], clocked.batch, seconds):
+                again = range(len(first[number]))
+                made[number].append([clocked.time(number, group) for group in again])
+        tick(share * len(numbers))
+    return made
+
+
+def _wanted(rounds: list[list[float]], batch: int, seconds: float) -> bool:
+    """Whether a method is to run its starts once more."""
+    spent = sum(_spent(each, batch) for each in rounds)
+    # of one or two times there is no interval to speak of
+    few = len(rounds) * len(rounds[0]) < LEAST
+    return spent < (LONGEST * seconds if few else seconds)
+
+
+def _spent(times: list[float], batch: int) -> float:
+    # infinite times are of runs that got nowhere, and that fast
+    return batch * sum(each for each in times if math.isfinite(each))
 
 
 def _timed(
@@ -92,7 +147,3 @@ def _timed(
         going_on &= segment.status == OK
     wanted = len(state.x) * frames
     return spent if covered == wanted else spent * wanted / covered if covered else math.inf
-
-
-def _enough(repeats: int, spent: float, seconds: float) -> bool:
-    return spent >= LONGEST * seconds or (repeats >= LEAST and spent >= seconds)

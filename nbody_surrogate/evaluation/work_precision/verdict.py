@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import (
@@ -12,12 +14,86 @@ from nbody_surrogate.contracts.wording import (
     factor_text,
     speed_text,
 )
+from nbody_surrogate.evaluation.costs import time_ratio
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
+from nbody_surrogate.results.bootstrap import Interval, plain
+from nbody_surrogate.results.paired import BOUND, PairedTest, corrected
 
-__all__ = ["break_even", "busy", "fronts", "rival_of", "sentences"]
+__all__ = ["Duel", "at_once", "break_even", "busy", "duels", "fronts", "rival_of", "sentences"]
 
 SLACK = 0.5  # of the load, beyond the number of cores
 TIES = 10.0  # the reference's error within which errors are not told apart
+
+
+class Duel(NamedTuple):
+    """A surrogate against the cheapest solver that is at least as accurate.
+
+    Attributes
+    ----------
+    point : Point
+        Of the surrogate.
+    rival : Point or None
+        Of as many starts at once, or one by one, whatever is cheaper; None where there is none.
+    errors : PairedTest or None
+        Of the surrogate against the rival on the same starts, corrected for all duels.
+    times : Interval or None
+        The surrogate's time over the rival's.
+    """
+
+    point: Point
+    rival: Point | None
+    errors: PairedTest | None
+    times: Interval | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain types, fit for JSON."""
+        rival, times = self.rival, self.times
+        return {
+            "horizon": self.point.horizon,
+            "batch": self.point.batch,
+            "first": self.point.label,
+            "second": None if rival is None else rival.label,
+            "second_batch": None if rival is None else rival.batch,
+            "errors": None if self.errors is None else self.errors.to_dict(),
+            "time_ratio": None if times is None else plain(asdict(times)),
+        }
+
+
+def duels(found: WorkPrecision, bound: float = BOUND) -> list[Duel]:
+    """Hold each surrogate, at each horizon and batch, against its rival.
+
+    Parameters
+    ----------
+    found : WorkPrecision
+    bound : float
+        A factor of errors, either way, within which methods are equivalent.
+    """
+    made = []
+    for horizon, batch in found.groups:
+        group = found.group(horizon, batch)
+        # who has many starts may also run a solver one by one
+        beside = [] if batch == 1 else found.group(horizon, 1)
+        for point in (each for each in group if each.learned):
+            rival = rival_of(point, [*group, *(each for each in beside if not each.learned)])
+            made.append(Duel(point, rival, _errors(point, rival, bound), _times(point, rival)))
+    tested = [duel for duel in made if duel.errors is not None]
+    tests = iter(corrected([duel.errors for duel in tested if duel.errors is not None]))
+    return [duel if duel.errors is None else duel._replace(errors=next(tests)) for duel in made]
+
+
+def _errors(point: Point, rival: Point | None, bound: float) -> PairedTest | None:
+    if rival is None or point.errors is None or rival.errors is None:
+        return None
+    return PairedTest.of(point.errors, rival.errors, bound)
+
+
+def _times(point: Point, rival: Point | None) -> Interval | None:
+    if rival is None or point.times is None or rival.times is None:
+        return None
+    if point.batch == rival.batch:
+        return time_ratio(point.times, rival.times)
+    # groups of other sizes are of other starts: what one start costs, by one rule, without pairs
+    return Interval(point.milliseconds / rival.milliseconds, 0.0, math.inf)
 
 
 def rival_of(point: Point, group: list[Point]) -> Point | None:
@@ -35,13 +111,11 @@ def break_even(point: Point, rival: Point) -> float | None:
     return (point.training_seconds or 0.0) / saved if saved > 0 else None
 
 
-def sentences(found: WorkPrecision) -> list[str]:
+def sentences(found: WorkPrecision, bound: float = BOUND) -> list[str]:
     """Say for each surrogate, horizon and batch who wins."""
     return [
-        f"{_where(horizon, batch)}: {_surrogate(point, found.group(horizon, batch))}"
-        for horizon, batch in found.groups
-        for point in found.group(horizon, batch)
-        if point.learned
+        f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}"
+        for duel in duels(found, bound)
     ]
 
 
@@ -74,41 +148,59 @@ def busy(found: WorkPrecision) -> str | None:
 
 
 def _where(horizon: float, batch: int) -> str:
-    return f"t = {number_text(horizon)}, " + (
-        "one at a time" if batch == 1 else f"batches of {batch}"
-    )
+    return f"t = {number_text(horizon)}, {at_once(batch)}"
 
 
-def _surrogate(point: Point, group: list[Point]) -> str:
-    rival = rival_of(point, group)
+def at_once(batch: int) -> str:
+    """Say how many trajectories run side by side."""
+    return "one by one" if batch == 1 else f"{batch} at once"
+
+
+def _outcome(duel: Duel) -> str:
+    point, rival = duel.point, duel.rival
     if rival is None:
         return f"no solver here is as accurate as {point.label} (RMSE {point.error.value:.1e})."
-    errors = f"RMSE {rival.error.value:.1e} against {point.error.value:.1e}"
-    if rival.error.high >= point.error.low:
-        errors += ", intervals overlap"
+    name = rival.label if rival.batch == point.batch else f"{rival.label} {at_once(rival.batch)}"
+    errors = _errors_text(duel)
     ratio = rival.milliseconds / point.milliseconds
     faster = speed_text(ratio)
-    if _overlap(point, rival) or faster == AS_FAST:
-        within = ", within the quartiles of the repeats" if _overlap(point, rival) else ""
+    if faster == AS_FAST or not _told_apart(duel):
         return (
-            f"{point.label} and {rival.label} ({errors}) take the same time{within}; training is "
-            "not paid back."
+            f"the times of {point.label} and {name} are not told apart{_times_text(duel)}; "
+            f"{errors}; training is not paid back."
         )
     if ratio < 1:
         return (
-            f"{point.label} loses: {rival.label} is as accurate or better ({errors}) and "
-            f"{factor_text(1 / ratio)} faster; training is never paid back."
+            f"{point.label} loses: {name} is {factor_text(1 / ratio)} faster{_times_text(duel)}, "
+            f"and its error is no larger; {errors}; training is never paid back."
         )
     return (
-        f"{point.label} wins: it is {faster} {rival.label}, the cheapest solver "
-        f"that is as accurate ({errors}); {_paid_back(point, rival)}."
+        f"{point.label} wins: it is {faster} {name}{_times_text(duel)}, the cheapest solver whose "
+        f"error is no larger; {errors}; {_paid_back(point, rival)}."
     )
 
 
-def _overlap(one: Point, other: Point) -> bool:
-    """Whether the quartiles of the times overlap."""
-    first, second = sorted((one, other), key=lambda p: p.lower_quartile)
-    return second.lower_quartile <= first.upper_quartile
+def _errors_text(duel: Duel) -> str:
+    """Give both errors, and what the same starts say of them."""
+    point, rival = duel.point, duel.rival
+    assert rival is not None
+    said = f"RMSE {point.error.value:.1e} against {rival.error.value:.1e}"
+    if duel.errors is None:
+        return said
+    verdict = duel.errors.verdict(point.label, rival.label)
+    return f"{said}, start by start {duel.errors.numbers}: {verdict}"
+
+
+def _times_text(duel: Duel) -> str:
+    if duel.times is None or duel.times.low == 0:  # of one time there is no interval
+        return ""
+    return f" (ratio of times {duel.times.as_factor()})"
+
+
+def _told_apart(duel: Duel) -> bool:
+    """Whether the interval of the ratio of times is off 1; what has none is taken as it is."""
+    times = duel.times
+    return times is None or times.low == 0 or times.low > 1 or times.high < 1
 
 
 def _paid_back(point: Point, rival: Point) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
+from nbody_surrogate.evaluation.work_precision.verdict import at_once
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,8 +46,7 @@ def draw_work_precision(found: WorkPrecision) -> Figure:
     for row, batch in zip(axes, batches, strict=True):
         for ax, horizon in zip(row, horizons, strict=True):
             _panel(ax, found.group(horizon, batch), styles, found.reference_errors[horizon])
-            how = "one at a time" if batch == 1 else f"batches of {batch}"
-            ax.set_title(f"t = {number_text(horizon)}, {how}", fontsize=10)
+            ax.set_title(f"t = {number_text(horizon)}, {at_once(batch)}", fontsize=10)
         row[0].set_ylabel("position RMSE, median of starts")
     floors, errors = found.reference_errors.values(), [p.error.high for p in found.points]
     # infinite where a method failed on most starts
