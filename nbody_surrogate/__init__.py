@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.file_writer import Output
     from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.guard.outside import Outside
     from nbody_surrogate.simulation.observers import Observer, WarmUp
     from nbody_surrogate.simulation.reporters import Reporter
     from nbody_surrogate.simulation.resume import resume
@@ -104,6 +105,7 @@ else:
             "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
             "nbody_surrogate.simulation.file_writer": ["Output"],
             "nbody_surrogate.simulation.guard.options": ["Guard"],
+            "nbody_surrogate.simulation.guard.outside": ["Outside"],
             "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
             "nbody_surrogate.simulation.reporters": ["Reporter"],
             "nbody_surrogate.simulation.resume": ["resume"],
@@ -168,6 +170,7 @@ __all__ = [
     "NBodyWarning",
     "Observer",
     "Output",
+    "Outside",
     "Particles",
     "PluginError",
     "Reporter",

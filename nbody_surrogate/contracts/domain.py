@@ -29,6 +29,8 @@ SLACK = 0.03
 """By which share of itself a value may be beyond a range: less is no other ground, and samples of
 some hundred starts know their own extremes no better."""
 
+LEAST_FACTOR = 1.1
+
 WORDS: Mapping[str, tuple[str, str]] = {
     "nearest": ("nearest neighbour", "length"),
     "third": ("third neighbour", "length"),
@@ -284,6 +286,8 @@ def _times(value: float, limit: float) -> str:
     """Say by how many times a value is beyond its limit, where that means something."""
     if not (value * limit > 0 and math.isfinite(value)):
         return ""
-    ratio = value / limit
-    word = "above" if abs(value) > abs(limit) else "below"
-    return f": {factor_text(max(ratio, 1 / ratio))} {word}"
+    factor = max(value / limit, limit / value)
+    word = "above" if value > limit else "below"
+    if factor < LEAST_FACTOR:  # where "1.0 times" would say nothing
+        return f": {figure_text(100 * (factor - 1), 1)} % {word}"
+    return f": {factor_text(factor)} {word}"
