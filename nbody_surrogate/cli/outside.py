@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nbody_surrogate.errors import InputError
 
@@ -25,8 +25,7 @@ def outside_of(request: Request, reference: AbstractIntegrator | None) -> Outsid
     """
     from nbody_surrogate.simulation.guard.outside import Outside
 
-    policy: Any = request.outside
-    return Outside(policy, reference if policy == "fallback" else None)
+    return Outside(request.outside, reference if request.outside == "fallback" else None)
 
 
 def check_outside(policy: str, learned: bool, methods: str) -> None:
@@ -38,8 +37,7 @@ def check_outside(policy: str, learned: bool, methods: str) -> None:
     """
     from nbody_surrogate.simulation.guard.outside import Outside
 
-    asked: Any = policy
-    Outside(asked)
+    Outside(policy)
     if policy != "warn" and not learned:
         raise InputError(
             f"`outside` {policy!r} does not apply to {methods}: solvers were not trained; leave it "

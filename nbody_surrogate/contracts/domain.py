@@ -199,18 +199,16 @@ class Domain(_Section):
             From the name to words.
         """
         said = {}
-        for name, values, known in (
-            ("particles", (n, n), self.particles),
-            ("charges", (abs(charges).min(), abs(charges).max()), self.charges),
-            ("masses", (masses.min(), masses.max()), self.masses),
+        if (known := self.particles) is not None and not known[0] <= n <= known[1]:
+            said["particles"] = f"trained for {range_text(*known, 'particle')}, got {n}"
+        for name, values, span in (
+            ("charges", abs(charges), self.charges),
+            ("masses", masses, self.masses),
         ):
-            if known is not None and not known[0] <= values[0] <= values[1] <= known[1]:
-                words, got = (
-                    "" if name == "particles" else f"{WORDS[name][0]} of ",
-                    range_text(*values),
-                )
-                noun = "particle" if name == "particles" else ""
-                said[name] = f"trained for {words}{range_text(*known, noun)}, got {got}"
+            low, high = float(values.min()), float(values.max())
+            if span is not None and not span[0] <= low <= high <= span[1]:
+                trained = f"{WORDS[name][0]} of {range_text(*span)}"
+                said[name] = f"trained for {trained}, got {range_text(low, high)}"
         return said
 
     def age_text(self, age: float) -> str:

@@ -204,9 +204,9 @@ class _Measure:
 
 def _rows(values: np.ndarray, which: np.ndarray) -> np.ndarray:
     """Return values (B, K) of the trajectories of M frames, (K, M), or (K, 1) of a single one."""
-    if len(values) == 1 or (which == which[0]).all():
-        return values[which[0] : which[0] + 1].T.astype(np.float32)
-    return values[which].T.astype(np.float32)
+    alone = len(values) == 1 or (which == which[0]).all()
+    taken = values[which[:1]] if alone else values[which]
+    return np.asarray(taken.T, dtype=np.float32)
 
 
 def _internal(v: np.ndarray, masses: np.ndarray) -> np.ndarray:

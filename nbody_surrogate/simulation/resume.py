@@ -245,7 +245,7 @@ class _Rest:
         if report is None or domain is None:
             return None
         reference = None if report.reference is None else method_from(report.reference)
-        outside = Outside(report.policy, reference)  # type: ignore[arg-type]  # it checks it
+        outside = Outside(report.policy, reference)
         return DomainWatch(
             outside, domain, self.method, self.problem, start, document.frames, report
         )

@@ -141,18 +141,16 @@ def domain_of(parts: Iterable[tuple[AbstractSystem, DomainRanges]]) -> Domain:
 
 
 def _union(one: DomainRanges, other: DomainRanges) -> DomainRanges:
-    spans = {
-        level: {
-            name: joined(a[name], b[name]) if name in a and name in b else a.get(name, b.get(name))
-            for name in QUANTITIES
-            if name in a or name in b
-        }
-        for level, a, b in (("start", one.start, other.start), ("run", one.run, other.run))
-    }
     return DomainRanges(
         system=one.system,
         particles=one.particles,
         trajectories=one.trajectories + other.trajectories,
         frames=one.frames + other.frames,
-        **spans,
+        start=_joined(one.start, other.start),
+        run=_joined(one.run, other.run),
     )
+
+
+def _joined(one: dict[str, Span], other: dict[str, Span]) -> dict[str, Span]:
+    both = {name: joined(one[name], other[name]) for name in one.keys() & other.keys()}
+    return {**one, **other, **both}

@@ -92,7 +92,9 @@ def test_nothing_depends_on_axes_origin_and_frame_of_reference(change, within, f
     before = frame_quantities(system, x, v, particles)
     after = frame_quantities(system, *change(x, v, rng), particles)
     for name in QUANTITIES:
-        np.testing.assert_allclose(after[name], before[name], rtol=within, atol=within, err_msg=name)
+        np.testing.assert_allclose(
+            after[name], before[name], rtol=within, atol=within, err_msg=name
+        )
     assert (before["dimensions"] == (2 if flat else 3)).all()
 
 

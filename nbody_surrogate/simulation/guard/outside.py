@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, final, get_args
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 
@@ -26,10 +26,9 @@ from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
 
-__all__ = ["OUTSIDE", "DomainWatch", "Outside", "OutsidePolicy", "watch_for"]
+__all__ = ["OUTSIDE", "DomainWatch", "Outside", "watch_for"]
 
-OutsidePolicy = Literal["warn", "refuse", "fallback"]
-OUTSIDE: tuple[OutsidePolicy, ...] = get_args(OutsidePolicy)
+OUTSIDE = ("warn", "refuse", "fallback")
 
 EVERY = 5
 """Frames from one that is looked at to the next: a cloud is dense or flat for longer than that, and
@@ -56,7 +55,7 @@ class Outside:
         If the policy is none of these, or the reference is a surrogate or of no use.
     """
 
-    policy: OutsidePolicy = "warn"
+    policy: str = "warn"
     reference: str | AbstractIntegrator | None = None
 
     def __post_init__(self) -> None:
@@ -125,7 +124,7 @@ def watch_for(
     """
     if outside is None:
         return None
-    policy = outside if isinstance(outside, Outside) else Outside(outside)  # type: ignore[arg-type]
+    policy = outside if isinstance(outside, Outside) else Outside(outside)
     domain = method.domain(problem.system)
     if domain is None and policy.policy != "warn":
         raise InputError(
