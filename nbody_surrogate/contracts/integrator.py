@@ -83,7 +83,9 @@ class AbstractIntegrator(Described, Generic[Options_co]):
        needs more is refused before `_check`. Hidden variables come in ``carry.hidden``, shape
        (B, N, ...), and go in `Frames.hidden`, shape (B, F, N, ...). A list of neighbours is made
        by ``system.neighbours(x)`` at the start of each `_advance`, since a carry holds none, and
-       anew when it does not `cover` the positions any more.
+       anew when it does not `cover` the positions any more;
+    10. return from `domain` the ranges that the method was made for, as one that was trained has
+        them: `simulate` holds starts and frames against it.
 
     All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
 

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from nbody_surrogate.contracts.domain import Domain, DomainRanges
+from nbody_surrogate.contracts.domain_check import beyond
 from nbody_surrogate.contracts.domain_quantities import QUANTITIES, frame_quantities
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.registry.registry import make_system
@@ -133,7 +134,7 @@ def test_between_two_numbers_of_particles_both_count():
 def test_what_is_outside_is_said_with_by_how_much():
     domain = Domain(softened=True, measured=(ranges(nearest=(0.31, None), rms_speed=(0.2, 2.0)),))
     values = {"nearest": np.array([[0.021, 0.5]]), "rms_speed": np.array([[3.0, 0.201]])}
-    below, above = domain.outside(5, values, "run")
+    below, above = beyond(domain, 5, values, "run")
     assert str(below) == "nearest neighbour 0.021 softenings, trained from 0.31: 15 times below"
     assert str(above) == "rms internal speed 3.0, trained to 2.0: 1.5 times above"
     assert below.at.tolist() == [[True, False]] == above.at.tolist()

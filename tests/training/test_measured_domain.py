@@ -35,9 +35,7 @@ def test_ranges_are_quantiles_however_the_data_are_cut(block, size, monkeypatch)
     ordered, starts = np.sort(values.ravel()), np.sort(values[:, 0])
     usual = max(ordered[-1 - int(0.05 * values.size)], starts[-1 - int(0.05 * 30)])
     assert found.start["speed"] == (None, pytest.approx(usual))
-    assert found.run["speed"][1] == pytest.approx(
-        max(usual, ordered[-1 - int(0.01 * values.size)])
-    )
+    assert found.run["speed"][1] == pytest.approx(max(usual, ordered[-1 - int(0.01 * values.size)]))
 
 
 def test_sets_of_data_are_joined_by_system_and_number(block):

@@ -6,11 +6,12 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, final
+from typing import NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.domain import Domain
+from nbody_surrogate.contracts.domain import Domain, Level
+from nbody_surrogate.contracts.domain_check import age_text, ages_beyond, beyond, fixed_faults
 from nbody_surrogate.contracts.domain_quantities import frame_quantities
 from nbody_surrogate.contracts.hidden_variables import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -178,9 +179,7 @@ class DomainWatch(Observer):
         self.outside, self.domain, self.method, self.problem = outside, domain, method, problem
         self.solver = outside.solver(problem, start, method.options.segment)
         batch = len(start.x)
-        self._fixed = domain.fixed_faults(
-            problem.particles.n, problem.particles.charges, problem.particles.masses
-        )
+        self._fixed = fixed_faults(domain, problem.particles.charges, problem.particles.masses)
         self.report = report or DomainReport(
             outside.policy,
             frames,
@@ -205,13 +204,13 @@ class DomainWatch(Observer):
         problem, shape = self.problem, x.shape[:2]
         seen = [_Seen(name, said, np.full(shape, True)) for name, said in self._fixed.items()]
         ages = np.array([problem.age(int(frame)) for frame in frames])
-        if (late := self.domain.age_beyond(ages)).any():
-            said = self.domain.age_text(float(ages[late][0]))
+        if (late := ages_beyond(self.domain, ages)).any():
+            said = age_text(self.domain, float(ages[late][0]))
             seen.append(_Seen("age", said, np.broadcast_to(late, shape)))
         values = frame_quantities(problem.system, x, v, problem.particles)
-        level: Literal["start", "run"] = "start" if frames[0] == 0 else "run"
-        beyond = self.domain.outside(problem.particles.n, values, level)
-        return seen + [_Seen(each.reason, str(each), each.at) for each in beyond]
+        level: Level = "start" if frames[0] == 0 else "run"
+        found = beyond(self.domain, problem.particles.n, values, level)
+        return seen + [_Seen(each.reason, str(each), each.at) for each in found]
 
     def on_start(self, run: Recorder) -> None:
         """Announce what is known by now, and the reference among what may be warmed up."""
@@ -295,15 +294,15 @@ class DomainWatch(Observer):
             segment.v[b : b + 1],
             self.problem.particles[b],
         )
-        beyond = self.domain.outside(self.problem.particles.n, values, "run")
-        at = self.domain.age_beyond(np.array([self.problem.age(int(f)) for f in numbers]))
-        for each in beyond:
+        found = beyond(self.domain, self.problem.particles.n, values, "run")
+        at = ages_beyond(self.domain, np.array([self.problem.age(int(f)) for f in numbers]))
+        for each in found:
             at = at | each.at[0]
         valid = int(at.argmax())
         if valid >= segment.good[b]:  # it had failed before
             return
-        said = [str(each) for each in beyond if each.at[0, valid]]
-        said = said or [self.domain.age_text(self.problem.age(int(numbers[valid])))]
+        said = [str(each) for each in found if each.at[0, valid]]
+        said = said or [age_text(self.domain, self.problem.age(int(numbers[valid])))]
         when = time_text(self.problem.time(carry.frame + valid), self.problem.dt)
         edit.freeze(b, valid, f"outside of the training after t = {when}: {'; '.join(said)}")
 
