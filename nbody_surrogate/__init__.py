@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.file_writer import Output
     from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.guard.outside import Outside
     from nbody_surrogate.simulation.observers import Observer, WarmUp
     from nbody_surrogate.simulation.reporters import Reporter
     from nbody_surrogate.simulation.resume import resume
@@ -108,6 +109,7 @@ else:
             "nbody_surrogate.simulation.checkpoint": ["Checkpoint"],
             "nbody_surrogate.simulation.file_writer": ["Output"],
             "nbody_surrogate.simulation.guard.options": ["Guard"],
+            "nbody_surrogate.simulation.guard.outside": ["Outside"],
             "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
             "nbody_surrogate.simulation.reporters": ["Reporter"],
             "nbody_surrogate.simulation.resume": ["resume"],
@@ -172,6 +174,7 @@ __all__ = [
     "NBodyWarning",
     "Observer",
     "Output",
+    "Outside",
     "PairedTest",
     "Particles",
     "PluginError",

@@ -17,6 +17,7 @@ from nbody_surrogate.cli.foresight import check_hardware, is_absent
 from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
+from nbody_surrogate.cli.outside import check_outside, told_outside
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
@@ -51,6 +52,13 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 @click.option("--reference", help="Of methods: the ground truth.  [default: a DOP853 at 1e-9]")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
+@click.option(
+    "--outside",
+    metavar="POLICY",
+    default="warn",
+    show_default=True,
+    help="Of surrogates outside of what they were trained for: warn, refuse, or fallback.",
+)
 @click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
 @bound_option
 @options_of(FileOptions)
@@ -76,7 +84,7 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     if not files:
         _check_methods(options)
     base = free_base(options["output"], _name(files, options), SUFFIXES, options["overwrite"])
-    # no need to say that a model is outside its range where its errors are shown
+    # where a model is outside of its training is said below the table, once for each
     warnings.simplefilter("ignore", NBodyWarning)
     hidden = options["quiet"] or options["as_json"]
     with sign("reading the files" if files else "loading the methods", hidden=hidden):
@@ -109,6 +117,7 @@ class _Found:
     no_floor: str | None
     failures: list[str]
     pairs: tuple[Pair, ...]
+    outside: list[str]
 
     @classmethod
     def of(
@@ -133,7 +142,7 @@ class _Found:
                 raise InputError(f"{given[name]!r}: {error}") from None
         runs = {reference.info.label: reference} | candidates
         failures = [line for name, run in runs.items() for line in run.info.failures(name)]
-        return cls(made, no_floor, failures, pairs_of(made, bound))
+        return cls(made, no_floor, failures, pairs_of(made, bound), told_outside(candidates))
 
 
 def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -151,6 +160,8 @@ def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
     for each in fields(FileOptions):
         if not files and options[each.name] is not None:
             raise InputError(f"`{each.name}` goes with files only")
+    if files and options["outside"] != "warn":
+        raise InputError("`outside` goes with `integrators` only: files are only read")
     if options["interpolate"] and not files:
         raise InputError("`interpolate` goes with files only")
     check_factor(options["bound"])
@@ -192,6 +203,7 @@ def _check_methods(options: dict[str, Any]) -> None:
     check_names(every)
     found = [check_text(text) for text in every]
     named = options["reference"] is not None
+    check_outside(options["outside"], any(each.learned for each in found), "solvers")
     check_shared(options["device"], options["threads"], found, whole=named)
 
 
@@ -259,7 +271,10 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     hidden = options["quiet"] or options["as_json"]
     with progress_bar("compare", len(methods), hidden=hidden) as progress:
         for each, its in zip(methods, physics, strict=True):
-            run = simulate(its, state, particles, frames, each.method, observers=WarmUp())
+            policy = options["outside"] if each.learned else "warn"
+            run = simulate(
+                its, state, particles, frames, each.method, outside=policy, observers=WarmUp()
+            )
             runs.append(_of_system(run, system))
             progress(len(runs), len(methods))
     return runs[0], {each.label: run for each, run in zip(methods[1:], runs[1:], strict=True)}
@@ -312,7 +327,7 @@ def _print(found: _Found, paths: list[Path], text: str, options: dict[str, Any])
         echo(text, nl=False)
     elif not options["quiet"]:
         table = comparison_table(found.comparisons, found.no_floor)
-        shown = replace(table, failures=tuple(found.failures))
+        shown = replace(table, notes=(*table.notes, *found.outside), failures=tuple(found.failures))
         if not found.pairs:
             print_table(shown, paths, wide=options["wide"])
             return
@@ -333,5 +348,6 @@ def _as_dict(found: _Found) -> dict[str, Any]:
         "pairs": [each.to_dict() for each in found.pairs],
         "no_floor": found.no_floor,
         "failures": found.failures,
+        "outside": found.outside,
         "versions": versions(),
     }

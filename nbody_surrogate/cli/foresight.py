@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.method_options import check_own, own_options
+from nbody_surrogate.cli.outside import check_outside
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.request import Request, not_none
 from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name
@@ -45,6 +46,7 @@ def foreseen(request: Request) -> Request:
     given = parameters_of(request.parameter, explicit)
     _check_names(request)
     _check_options(request)
+    _check_outside(request)
     check_method(request.integrator, request.weights, request.system, given)
     return request
 
@@ -109,6 +111,13 @@ def _check_options(request: Request) -> None:
 
         solver = None if request.no_reference else ("rtol", "atol")
         check_own(request, SurrogateOptions.model_fields, solver)
+
+
+def _check_outside(request: Request) -> None:
+    from nbody_surrogate.registry.lookup import is_surrogate
+
+    learned = is_surrogate(request.integrator)
+    check_outside(request.outside, learned, f"integrator {request.integrator!r}")
 
 
 def with_model(request: Request) -> Request:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from nbody_surrogate.cli.add_domain import domain
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import NBodyError, warn
 
@@ -65,3 +66,6 @@ def show(name: str) -> None:
     from nbody_surrogate.surrogates.trained_models import find_model
 
     echo(card_text(find_model(name)), nl=False)
+
+
+models.add_command(domain)

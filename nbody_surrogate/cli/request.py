@@ -141,6 +141,14 @@ class Request:
     compiled: bool = option(
         "--compile", is_flag=True, help="Compile a surrogate's step, for long runs."
     )
+    outside: str = option(
+        "--outside",
+        metavar="POLICY",
+        default="warn",
+        show_default=True,
+        help="Where a surrogate is outside of what it was trained for: warn, refuse, or fallback "
+        "on the reference.",
+    )
     guard: str | None = option(
         "--guard",
         group="Guard",

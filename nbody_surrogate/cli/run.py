@@ -12,6 +12,7 @@ from nbody_surrogate.cli.foresight import foreseen
 from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.options import options_of, show_groups
+from nbody_surrogate.cli.outside import outside_of
 from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.two_runs import TwoRuns
@@ -32,8 +33,9 @@ def run(**options: Any) -> None:
     Without further options: a seeded sample of the preset, 5 time units, the ground truth for
     the same start, one table, and two H5MD files in `runs/`.
 
-    With `--guard` each segment is checked for what is not finite, lost of what should be conserved,
-    or outside the range that a surrogate was trained for.
+    A surrogate knows what it was trained for: `--outside` says what becomes of other starts and
+    frames. With `--guard` each segment is checked for what is not finite, or lost of what should be
+    conserved.
 
     With `--verify` the ground truth, which is the method itself under `--no-reference`, is run
     once more, 100 times more tightly or with 4 times the sub-steps. The position RMSE between
@@ -51,10 +53,10 @@ def _run(request: Request) -> None:
     files = Files.of(request)  # held from here on, so that nobody else writes to them
     problem = InitialValueProblem.of(request)
     method, reference = methods(request, problem)
-    guard = guard_of(request, reference)
+    guard, outside = guard_of(request, reference), outside_of(request, reference)
     both = TwoRuns(request, files)
     alone = request.verify and reference is None
-    runs = [both.simulate(problem, method, "method", guard=guard, verify=alone)]
+    runs = [both.simulate(problem, method, "method", guard=guard, verify=alone, outside=outside)]
     if reference is not None:
         verify = request.verify
         runs.append(both.simulate(problem, reference, "reference", verify=verify, after=runs[0]))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.results.trajectory import Ensemble
     from nbody_surrogate.simulation.checkpoint import Checkpoint
     from nbody_surrogate.simulation.guard.options import Guard
+    from nbody_surrogate.simulation.guard.outside import Outside
     from nbody_surrogate.simulation.observers import Progress
 
 __all__ = ["Stage", "TwoRuns"]
@@ -45,6 +46,7 @@ class TwoRuns:
         stage: Stage,
         *,
         guard: Guard | None = None,
+        outside: str | Outside = "warn",
         verify: bool = False,
         after: Ensemble | None = None,
     ) -> Ensemble:
@@ -63,6 +65,7 @@ class TwoRuns:
                 problem.frames,
                 method,
                 guard=guard,
+                outside=outside,
                 verify=verify,
                 output=output,
                 observers=[WarmUp(), self._progress(stack, method, problem.frames, stage)],
@@ -233,6 +236,7 @@ def _as_dict(
         "message": [list(run.info.message) for run in runs],
         "comparison": None if comparison is None else comparison.to_dict(),
         "guard": None if info.guard is None else _guard_as_dict(info.guard),
+        "domain": None if info.domain is None else info.domain.to_dict(),
         "drift": None if comparison is not None else _drifts(runs[0]),
         "valid_frames": [run.valid_frames.tolist() for run in runs],
         "label_error": None if errors is None else errors.to_dict(),

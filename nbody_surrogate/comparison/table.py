@@ -167,14 +167,16 @@ def _changed_parameters(system: AbstractSystem) -> list[str]:
 
 
 def _guard_notes(run: Ensemble) -> Row:
-    report = run.info.guard
+    """Say what was outside of the training, and what the guard found."""
+    report, domain = run.info.guard, run.info.domain
+    outside = () if domain is None or not domain.outside else (str(domain),)
     if report is None:
-        return ()
+        return outside
     system = run.system()
     ignored = [key for key in defined_drifts(system) if key not in system.conserved]
     names = ", ".join(key.replace("_", " ") for key in ignored)
     watched = [f"  The system does not conserve {names}: not watched."] if ignored else []
-    return (*str(report).splitlines(), *watched)
+    return (*outside, *str(report).splitlines(), *watched)
 
 
 def _failures(*runs: Ensemble) -> Row:

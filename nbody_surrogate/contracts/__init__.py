@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from nbody_surrogate.contracts.configurations import Configurations, fits, paired
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
+    from nbody_surrogate.contracts.domain import Domain, DomainRanges
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
@@ -86,6 +87,7 @@ else:
                 "resolve_dtype",
                 "torch_threads",
             ],
+            "nbody_surrogate.contracts.domain": ["Domain", "DomainRanges"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
@@ -158,6 +160,8 @@ __all__ = [
     "Carry",
     "Configurations",
     "Curve",
+    "Domain",
+    "DomainRanges",
     "Draw",
     "Ellipsoid",
     "FieldLaw",

@@ -11,6 +11,7 @@ import numpy as np
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.brief import Described
+from nbody_surrogate.contracts.domain import Domain
 from nbody_surrogate.contracts.enforcement import (
     demand_frames,
     freeze_failures,
@@ -19,6 +20,7 @@ from nbody_surrogate.contracts.enforcement import (
     refuse_unfit,
     refuse_unfit_frames,
 )
+from nbody_surrogate.contracts.held_tick import HeldTick
 from nbody_surrogate.contracts.integrator_options import IntegratorOptions
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
@@ -75,7 +77,9 @@ class AbstractIntegrator(Described, Generic[Options_co]):
        needs more is refused before `_check`. Hidden variables come in ``carry.hidden``, shape
        (B, N, ...), and go in `Frames.hidden`, shape (B, F, N, ...). A list of neighbours is made
        by ``system.neighbours(x)`` at the start of each `_advance`, since a carry holds none, and
-       anew when it does not `cover` the positions any more.
+       anew when it does not `cover` the positions any more;
+    10. return from `domain` the ranges that the method was made for, as one that was trained has
+        them: `simulate` holds starts and frames against it.
 
     All quantities are in reduced units. `nbody_surrogate.testing` checks all of this.
 
@@ -136,6 +140,21 @@ class AbstractIntegrator(Described, Generic[Options_co]):
             By default none.
         """
         return Limits()
+
+    def domain(self, system: AbstractSystem) -> Domain | None:
+        """Return what the method was made for, which `simulate` holds starts and frames against.
+
+        Parameters
+        ----------
+        system : AbstractSystem
+            One that it fits.
+
+        Returns
+        -------
+        Domain or None
+            By default None, of a solver: it is made for all that it fits.
+        """
+        return None
 
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
         """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
@@ -316,7 +335,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         length = self.options.segment
         if not 1 <= frames <= length:
             raise InputError(f"`frames` must be from 1 to the segment's {length}, got {frames}")
-        result = self._frames(carry, frames, _Tick(tick or _no_tick))
+        result = self._frames(carry, frames, HeldTick(tick))
         status, message, good = freeze_failures(carry, result, self._whose_fault)
         for values in (result.x, result.v, *result.hidden.values()):
             values.flags.writeable = False  # the next carry shares them
@@ -337,7 +356,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
             hidden=result.hidden,
         )
 
-    def _frames(self, carry: Carry, frames: int, tick: _Tick) -> Frames:
+    def _frames(self, carry: Carry, frames: int, tick: HeldTick) -> Frames:
         """Call `_advance`, and hold it to its contract."""
         with SignalWatch():
             try:
@@ -365,29 +384,9 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         return said
 
 
-class _Tick:
-    """Calls a tick, and remembers what it raised."""
-
-    def __init__(self, tick: Tick) -> None:
-        self.tick = tick
-        self.raised: BaseException | None = None
-
-    def __call__(self, done: float) -> None:
-        try:
-            self.tick(done)
-        except BaseException as error:
-            # by which `_frames` tells the caller's error from one of the plugin's
-            self.raised = error
-            raise
-
-
 def _frozen(arrays: dict[str, Any]) -> MappingProxyType[str, Any]:
     """Make a carry's arrays read-only: what starts from it twice must be the same twice."""
     for value in arrays.values():
         if isinstance(value, np.ndarray):
             value.flags.writeable = False
     return MappingProxyType(arrays)
-
-
-def _no_tick(done: float) -> None:
-    return

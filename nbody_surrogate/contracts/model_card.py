@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # the one needs torch, and cards do not
     from nbody_surrogate.contracts.system import AbstractSystem
 
 from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.domain import Domain
 
 __all__ = ["Card", "CardSystem"]
 
@@ -33,9 +34,10 @@ class Card(BaseModel):
     """What a set of weights is for, and how it came about.
 
     The systems' parameters and the frame spacing are part of what was learned, so a run
-    with others is refused. Particle numbers and times outside the range are only warned about. What
-    is not known, as of a model that was trained elsewhere, is left open: None, or nothing, and then
-    nothing is refused or warned about for it. All quantities are in reduced units.
+    with others is refused. What else is outside the training's ranges is warned about, or as
+    `simulate` is told. What is not known, as of a model that was trained elsewhere, is left open:
+    None, or nothing, and then nothing is refused or warned about for it. All quantities are in
+    reduced units.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -52,6 +54,9 @@ class Card(BaseModel):
         default=None, ge=0, description="smallest distance of a pair in the frames of training"
     )
     fastest: float | None = Field(default=None, gt=0, description="largest speed there")
+    domain: Domain | None = Field(
+        default=None, description="ranges of invariants of the frames there; cards of before: none"
+    )
     dtype: Literal["float32", "float64"] = Field(default="float32", description="of the weights")
     symmetries: tuple[str, ...] = Field(description="what holds exactly, by names of systems'")
     training_data_hash: str = Field(description="SHA-256 over the data that were trained on")

@@ -84,6 +84,24 @@ class Problem:
         """
         return frame * self.dt
 
+    def age(self, frame: int) -> float:
+        """Time of a frame by which a run is young or old: since its start, whatever the clock says.
+
+        Of a system whose forces depend on the time, which has not the symmetry ``time-shift``, the
+        time itself.
+
+        Parameters
+        ----------
+        frame : int
+            Counted from the start.
+
+        Returns
+        -------
+        float
+        """
+        autonomous = "time-shift" in self.system.symmetries
+        return self.elapsed(frame) if autonomous else self.time(frame)
+
 
 @dataclass(frozen=True)
 class Carry:
@@ -155,7 +173,7 @@ class Limits(NamedTuple):
     most : float
         Largest number of particles.
     longest : float
-        Latest time.
+        Latest time since the start, see `Problem.age`.
     """
 
     closest: float = 0.0

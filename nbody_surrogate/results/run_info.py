@@ -12,6 +12,7 @@ from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.domain_report import DomainReport
 from nbody_surrogate.results.guard_report import GuardReport
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class RunInfo:
     identifier : str
         Drawn at random for a run that goes into a file: by it a restart file knows its output.
         Empty where there is none.
+    domain : DomainReport or None
+        Where the run was outside of what its method was trained for; None where that is not known.
     """
 
     # descriptions, no objects: they go into files, which are read where a plugin is missing too
@@ -68,6 +71,7 @@ class RunInfo:
     guard: GuardReport | None = None
     threads: int = 0
     identifier: str = ""
+    domain: DomainReport | None = None
 
     __repr__ = brief
 
@@ -80,7 +84,9 @@ class RunInfo:
     def label(self) -> str:
         """The method's name with its tolerance, step or sub-steps, and its guard."""
         # tables must tell it from a run of the method alone
-        return self._method if self.guard is None else f"{self._method}, guard {self.guard.policy}"
+        guard = "" if self.guard is None else f", guard {self.guard.policy}"
+        falls_back = self.domain is not None and self.domain.policy == "fallback"
+        return f"{self._method}{guard}{', outside fallback' if falls_back else ''}"
 
     def failures(self, name: str) -> list[str]:
         """Say, a line each, which trajectories of the run called `name` failed, and why."""
@@ -101,6 +107,7 @@ class RunInfo:
     def taking(self, chosen: Int64[np.ndarray, " S"]) -> RunInfo:
         """Return what concerns some trajectories, shape (S,); times and counters are of all."""
         guard = None if self.guard is None else self.guard.taking(chosen)
+        domain = None if self.domain is None else self.domain.taking(chosen)
         # nothing is noted of trajectories before a run has ended
         return replace(
             self,
@@ -108,6 +115,7 @@ class RunInfo:
             message=tuple(self.message[b] for b in chosen if b < len(self.message)),
             good=tuple(self.good[b] for b in chosen if b < len(self.good)),
             guard=guard,
+            domain=domain,
         )
 
     def at(self, frames: range, total: int) -> RunInfo:

@@ -51,6 +51,7 @@ from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_outp
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.h5md.layout import SUFFIXES
 from nbody_surrogate.registry.lookup import plugin_of
+from nbody_surrogate.results.domain_report import DomainReport
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.simulation.restart_arrays import digest, texts_in
 from nbody_surrogate.simulation.restart_version_1 import in_version_2
@@ -171,6 +172,7 @@ class Document(_Section):
     counters: dict[str, int]
     wall_time: float
     guard: GuardState | None
+    domain: DomainReport | None = Field(default=None, description="of a method that has a domain")
     observables: list[str] = Field(default=[], description="names of what is reported")
     note: dict[str, Any] = Field(description="of whoever started the run")
 
@@ -228,6 +230,7 @@ def _plain(document: Document) -> dict[str, Any]:
     values = document.model_dump()
     if document.guard is not None:
         values["guard"]["report"] = document.guard.report.to_dict()
+    values["domain"] = None if document.domain is None else document.domain.stored()
     return values
 
 
@@ -369,6 +372,9 @@ def _check(restart: Restart) -> None:
     rows = ["good"] if document.guard is None else ["good", "fallen_back"]
     told = [arrays[key].dtype == np.int64 and arrays[key].shape == (batch,) for key in rows]
     if not all(told) or len(restart.message) != batch:
+        raise ValueError(f"it does not say how {batch} trajectories went")
+    domain = document.domain
+    if domain is not None and not len(domain.since) == len(domain.fallen_back) == batch:
         raise ValueError(f"it does not say how {batch} trajectories went")
     if document.frame > document.frames:
         raise ValueError(f"it is at frame {document.frame} of {document.frames}")

@@ -23,6 +23,7 @@ from nbody_surrogate.simulation.checkpoint import (
 )
 from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
+from nbody_surrogate.simulation.guard.outside import DomainWatch
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
 from nbody_surrogate.simulation.restart_arrays import (
@@ -49,6 +50,8 @@ class CheckpointWriter(Observer):
         Of the output; what it has written is on the disk before the restart file says so.
     monitor : GuardMonitor, optional
         Of a guarded run.
+    watch : DomainWatch, optional
+        Of a method that has a domain.
     """
 
     def __init__(
@@ -58,11 +61,12 @@ class CheckpointWriter(Observer):
         output: str | os.PathLike[str],
         file: FileWriter,
         monitor: GuardMonitor | None = None,
+        watch: DomainWatch | None = None,
     ) -> None:
         self._path, self._note = Path(checkpoint.path), dict(checkpoint.note)
         # absolute, since a run may be resumed from another folder
         self._output, self._method = str(Path(output).absolute()), method
-        self._file, self._monitor = file, monitor
+        self._file, self._monitor, self._watch = file, monitor, watch
         self._made_by: RuntimeEnvironment | None = None
         self._particles = ""  # their hash, once there are any
 
@@ -118,6 +122,7 @@ class CheckpointWriter(Observer):
             counters=run.counters,
             wall_time=run.wall_time,
             guard=None if monitor is None else self._guard_state(monitor),
+            domain=None if self._watch is None else self._watch.report,
             observables=sorted(run.observables),
             note=self._note,
         )

@@ -34,6 +34,7 @@ from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
 from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
+from nbody_surrogate.simulation.guard.outside import DomainWatch, Outside
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder
 from nbody_surrogate.simulation.reporters import Reporter, reporters_among
@@ -121,7 +122,7 @@ def resume(
             return found.result()
         problem = _problem(restart, found.particles(), method)
         rest = _Rest(restart, problem, method, found, reporters)
-        watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
+        watching: list[Observer] = [e for e in (rest.monitor, rest.watch) if e is not None]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
 
 
@@ -183,6 +184,7 @@ class _Rest:
         x, v, self._events = self._frames()
         start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
         self.monitor = self._monitor(start)
+        self.watch = self._watch(start)
         carry = self._carry(start, x, v)
         info = RunInfo(
             system=document.system,
@@ -236,6 +238,18 @@ class _Rest:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
         return monitor
 
+    def _watch(self, start: State) -> DomainWatch | None:
+        """Go on to watch the domain; with other weights that have none, there is nothing to."""
+        document = self.restart.document
+        report, domain = document.domain, self.method.domain(self.problem.system)
+        if report is None or domain is None:
+            return None
+        reference = None if report.reference is None else method_from(report.reference)
+        outside = Outside(report.policy, reference)
+        return DomainWatch(
+            outside, domain, self.method, self.problem, start, document.frames, report
+        )
+
     def _carry(self, start: State, x: np.ndarray, v: np.ndarray) -> Carry:
         """Take over the carry, or make one of the frames where it is of other weights."""
         document, method, problem = self.restart.document, self.method, self.problem
@@ -261,4 +275,7 @@ class _Rest:
         file = FileWriter(output, overwrite, segments)
         # where it lies now, which need not be where the run began to keep it
         checkpoint = Checkpoint(path, self.restart.document.note)
-        return [CheckpointWriter(checkpoint, self.method, output, file, self.monitor), file]
+        return [
+            CheckpointWriter(checkpoint, self.method, output, file, self.monitor, self.watch),
+            file,
+        ]

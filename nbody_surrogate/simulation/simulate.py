@@ -31,6 +31,7 @@ from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
 from nbody_surrogate.simulation.file_writer import FileWriter, Output
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
+from nbody_surrogate.simulation.guard.outside import DomainWatch, Outside, watch_for
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder, demand_frames_memory
 from nbody_surrogate.simulation.reporters import reporters_among, tails_of
@@ -67,6 +68,7 @@ def simulate(
     integrator: str | AbstractIntegrator | AbstractSurrogate = "dop853",
     *,
     guard: str | Guard | None = None,
+    outside: str | Outside | None = "warn",
     dt: float | None = None,
     verify: bool = False,
     output: str | os.PathLike[str] | Output | None = None,
@@ -90,6 +92,9 @@ def simulate(
     guard : Guard or {"warn", "stop", "fallback"}, optional
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.
+    outside : Outside or {"warn", "refuse", "fallback"}, optional
+        What becomes of a start, and of frames along the run, that are outside of what a surrogate
+        was trained for; None does not look. What was found is ``info.domain``.
     dt : float, optional
         Time between frames, in reduced units; by default the system's ``frame_dt``.
     verify : bool
@@ -118,7 +123,8 @@ def simulate(
     ------
     InputError
         If an argument is wrong, the integrator or the guard's reference does not fit the system,
-        it is to be verified and cannot be made sharper, or there is not the memory for all frames.
+        it is to be verified and cannot be made sharper, there is not the memory for all frames,
+        or `outside` refuses the start.
     RunError
         If another process writes to the same output or restart file, or nothing can be written.
     """
@@ -141,6 +147,7 @@ def simulate(
         refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
     reporters = reporters_among(own)
     tails = tails_of(reporters, carry.problem, state, frames)
+    watch = watch_for(outside, method, carry.problem, state, frames)
     monitor = None
     if guard is not None:
         guard = guard if isinstance(guard, Guard) else Guard(guard)
@@ -149,7 +156,7 @@ def simulate(
     with ExitStack() as held:
         writers: list[Observer] = []
         if output is not None:
-            writers = _writers(held, output, method, carry, frames, verify, monitor, tails)
+            writers = _writers(held, output, method, carry, frames, verify, monitor, tails, watch)
         info = RunInfo(
             system=system.description,
             method=method.description,
@@ -166,7 +173,7 @@ def simulate(
             roll_out(truth, [], ticks)
             ticks.before = frames
         run = Recorder(method, carry, state, frames, info, truth, reporters)
-        watching: list[Observer] = [] if monitor is None else [monitor]
+        watching: list[Observer] = [each for each in (monitor, watch) if each is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)
 
@@ -248,6 +255,7 @@ def _writers(
     verify: bool,
     monitor: GuardMonitor | None,
     observables: dict[str, tuple[int, ...]],
+    watch: DomainWatch | None,
 ) -> list[Observer]:
     """Check where a run is to go, and hold it, before anything is computed."""
     if not isinstance(output, Output):
@@ -265,6 +273,6 @@ def _writers(
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(checkpoint, overwrite=output.overwrite)
     held.enter_context(held_restart(checkpoint))
-    restart = CheckpointWriter(checkpoint, integrator, path, file, monitor)
+    restart = CheckpointWriter(checkpoint, integrator, path, file, monitor, watch)
     restart.check_size(carry)
     return [restart, file]

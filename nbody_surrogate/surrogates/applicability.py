@@ -1,4 +1,4 @@
-"""Whether a model is used for what it was trained for: what its card refuses and warns about."""
+"""Whether a model is used for what it was trained for: what its card refuses, and its domain."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import final
 
-import numpy as np
-
+from nbody_surrogate.contracts.domain import Domain
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.segment import Limits, Problem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmetries
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.contracts.times import SAME_TIME
-from nbody_surrogate.contracts.wording import range_text
-from nbody_surrogate.errors import InputError, warn
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.surrogates.card_check import (
     check_spacing,
     check_stepper,
@@ -31,7 +28,7 @@ class Applicability:
     """Holds a problem against the card of a model.
 
     The parameters of the system and the frame spacing are part of what was learned: others are
-    refused. Particle numbers, charges, masses and times are ranges: beyond them is a warning.
+    refused. All else is ranges, its domain, which a run is held against.
 
     Attributes
     ----------
@@ -83,32 +80,19 @@ class Applicability:
                 f"{', '.join(excess)}"
             )
 
-    def warn_outside_ranges(self, problem: Problem) -> None:
-        """Warn of particle numbers, charges and masses that the training did not have."""
-        particles = problem.particles
-        for label, values, known in (
-            ("particles", (particles.n, particles.n), self.card.particles),
-            ("|charges|", _range(abs(particles.charges)), self.card.charges),
-            ("masses", _range(particles.masses), self.card.masses),
-        ):
-            lowest, highest = known or (-math.inf, math.inf)
-            if values[0] < lowest or values[1] > highest:
-                warn(
-                    f"{self.name} was trained for {_known(label, lowest, highest)}, "
-                    f"got {range_text(*values)}: accuracy is not known there",
-                )
-
-    def warn_outside_times(self, problem: Problem, frame: int) -> None:
-        """Warn where a run up to some frame leaves the times of the training."""
-        if (times := self._times(problem.system)) is None:
-            return
-        earliest, latest = times
-        slack = SAME_TIME * max(abs(earliest), abs(latest))
-        if problem.t0 < earliest - slack or problem.time(frame) > latest + slack:
-            warn(
-                f"{self.name} was trained for times from {earliest:g} to {latest:g}, the run "
-                "goes beyond",
-            )
+    def domain(self, system: AbstractSystem) -> Domain | None:
+        """Return the ranges of the training that concern a system; None where none are known."""
+        card = self.card
+        measured = Domain() if card.domain is None else card.domain.of_system(system.name)
+        known = measured.model_copy(
+            update={
+                "particles": card.particles,
+                "charges": card.charges,
+                "masses": card.masses,
+                "ages": self._times(system),
+            }
+        )
+        return None if known == Domain() else known
 
     def limits(self, system: AbstractSystem) -> Limits:
         """Return the ranges of the card, for a guard to watch."""
@@ -124,14 +108,3 @@ class Applicability:
         """Return the times of the training, where they are known."""
         entry = trained_on(self.card, system.name, system.spec.model_dump(mode="json"))
         return None if entry is None else entry.time_range
-
-
-def _known(label: str, lowest: float, highest: float) -> str:
-    """Name a range of the training: ``5 particles``, ``masses of 0.5 to 2``."""
-    if label == "particles":
-        return range_text(lowest, highest, "particle")
-    return f"{label} of {range_text(lowest, highest)}"
-
-
-def _range(values: np.ndarray) -> tuple[float, float]:
-    return float(values.min()), float(values.max())

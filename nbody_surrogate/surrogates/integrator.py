@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
+from nbody_surrogate.contracts.domain import Domain
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
@@ -198,7 +199,6 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self._fit.check(problem)
         self._check_warm_up()
         self._warn_of_threads(problem.particles.batch, problem.particles.n)
-        self._fit.warn_outside_ranges(problem)
 
     def _check_warm_up(self) -> None:
         if self.model.min_history > self.options.segment:
@@ -233,6 +233,10 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         """Return the ranges of the card."""
         return self._fit.limits(system)
 
+    def domain(self, system: AbstractSystem) -> Domain | None:
+        """Return the domain of the card, for a system."""
+        return self._fit.domain(system)
+
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         with self._on_threads(carry.problem):
@@ -241,7 +245,6 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _rolled_out(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         problem, batch = carry.problem, carry.arrays["x"].shape[0]
         particles = self._particles(problem)
-        self._fit.warn_outside_times(problem, carry.frame + frames)
         x = self._tensor(carry.arrays["x"])[:, None]  # (B, 1, N, D): the boundary's frame
         v = self._tensor(carry.arrays["v"])[:, None]
         cache = unpacked(carry.arrays)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import math
 
+from nbody_surrogate.contracts.domain import Domain
 from nbody_surrogate.contracts.model_card import Card, CardSystem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.training.initial_model import InitialModel
+from nbody_surrogate.training.measure_domain import domain_of
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.sources import Source
 
-__all__ = ["card_of", "training_entry"]
+__all__ = ["card_of", "measured_domain", "training_entry"]
 
 
 def card_of(
@@ -21,7 +23,8 @@ def card_of(
     """Return the card of a model that was trained on some sources.
 
     Its ranges are those of the data: numbers of particles, charges, masses, times, the closest
-    pair and the largest speed. `training` is what `training_entry` says.
+    pair and the largest speed, and the invariants of its domain. `training` is what
+    `training_entry` says.
     """
     closest = min(source.closest for source in sources)
     fastest = max(source.fastest for source in sources)
@@ -34,10 +37,18 @@ def card_of(
         masses=_extent([source.masses for source in sources]),
         closest=_finite(closest),
         fastest=_finite(fastest) or None,  # nothing is known where nothing moves
+        domain=measured_domain(sources),
         symmetries=tuple(sorted(model.symmetries)),
         training_data_hash=" ".join(source.digest for source in sources),
         training=training,
     )
+
+
+def measured_domain(sources: list[Source]) -> Domain | None:
+    """Return the domain of what was trained on some sources; None of what answers in one shot."""
+    if any(source.horizon is not None for source in sources):
+        return None  # it is no stepper, and no run begins with it
+    return domain_of((source.system, source.ranges()) for source in sources)
 
 
 def training_entry(

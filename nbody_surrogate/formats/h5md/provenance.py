@@ -105,6 +105,8 @@ def _demand_description(info: RunInfo) -> None:
     described = {"method": info.method}
     if info.guard is not None and info.guard.reference is not None:
         described["guard.reference"] = info.guard.reference
+    if info.domain is not None and info.domain.reference is not None:
+        described["domain.reference"] = info.domain.reference
     for name, method in described.items():
         if not isinstance(method.get("integrator"), str):
             raise ValueError(f"provenance '{name}.integrator' is no name")
@@ -131,6 +133,8 @@ def _entries(info: RunInfo) -> dict[str, tuple[Any, ...]]:
         "message": info.message,
         "good": info.good,
         "guard.fallen_back": fallen_back,
+        "domain.since": () if info.domain is None else info.domain.since,
+        "domain.fallen_back": () if info.domain is None else info.domain.fallen_back,
     }
 
 
@@ -139,6 +143,7 @@ def _json(info: RunInfo) -> bytes:
         # ASCII, as all else is escaped: the bytes to be kept are its characters
         plain = {each.name: getattr(info, each.name) for each in fields(info)}
         plain["guard"] = None if info.guard is None else info.guard.to_dict()
+        plain["domain"] = None if info.domain is None else info.domain.stored()
         return json.dumps(plain, default=_plain).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError(f"`info` must hold plain values only: {one_line(error)}") from None

@@ -211,7 +211,7 @@ class GuardMonitor(Observer):
     def _outside(self, carry: Carry, frames: int) -> bool:
         """Whether the run is known to be outside the limits before it goes there."""
         problem = carry.problem
-        end = problem.time(carry.frame + frames)
+        end = problem.age(carry.frame + frames)
         return bool(problem.particles.n > self.limits.most or end > self._latest)
 
     @property
@@ -256,7 +256,7 @@ class GuardMonitor(Observer):
         """Say where the run is outside limits that do not depend on its frames."""
         problem, shape = carry.problem, (len(self.stopped), frames)
         n, most, longest = problem.particles.n, self.limits.most, self.limits.longest
-        times = [problem.time(carry.frame + 1 + f) for f in range(frames)]
+        times = [problem.age(carry.frame + 1 + f) for f in range(frames)]
         late = np.array([t > self._latest for t in times])
         return [
             _Fault("particles", np.full(shape, n > most), lambda b, f: n, most),
