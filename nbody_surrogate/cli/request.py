@@ -150,8 +150,14 @@ class Request:
         "--threshold",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, closest, "
-        "fastest, most, longest. May be repeated.",
+        help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, position, "
+        "local, closest, fastest, most, longest. May be repeated.",
+    )
+    spot_checks: float | None = option(
+        "--spot-checks",
+        type=float,
+        metavar="SHARE",
+        help="Share of the frames that the guard recomputes.  [default: 0.02]",
     )
     checkpoint: Path | None = option(
         "--checkpoint",

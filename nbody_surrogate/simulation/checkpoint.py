@@ -147,6 +147,7 @@ class GuardState(_Section):
 
     policy: str
     thresholds: dict[str, float | None]
+    spot_checks: float = Field(default=0.0, description="share; none in releases before them")
     reference: dict[str, Any] | None
     report: GuardReport = Field(description="but for what the arrays and the output hold of it")
 

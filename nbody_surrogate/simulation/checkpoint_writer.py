@@ -130,7 +130,7 @@ class CheckpointWriter(Observer):
         if particles is not None:  # once there are frames, the output holds them
             arrays |= particle_arrays(particles)
         if self._monitor is not None:
-            arrays |= {f"guard.{key}": y for key, y in self._monitor.budget.arrays.items()}
+            arrays |= {f"guard.{key}": y for key, y in self._monitor.watch.account.items()}
             arrays["fallen_back"] = np.array(self._monitor.report.fallen_back, np.int64)
         # reshaped, since ascontiguousarray makes a scalar an array of one
         return {key: np.ascontiguousarray(y).reshape(y.shape) for key, y in arrays.items()}
@@ -143,6 +143,7 @@ class CheckpointWriter(Observer):
         return GuardState(
             policy=monitor.guard.policy,
             thresholds=monitor.guard.thresholds.model_dump(),
+            spot_checks=monitor.guard.spot_checks,
             reference=monitor.report.reference,
             report=report,
         )

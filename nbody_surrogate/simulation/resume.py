@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -224,14 +225,18 @@ class _Rest:
             return None
         reference = None if state.reference is None else method_from(state.reference)
         given = {key: value for key, value in state.thresholds.items() if value is not None}
-        guard = Guard(state.policy, reference=reference, **given)
+        # what releases before did not watch is not watched in what is left of their runs
+        given = dict.fromkeys(("position", "local"), math.inf) | given
+        guard = Guard(state.policy, reference=reference, spot_checks=state.spot_checks, **given)
         frames = self.restart.document.frames
         monitor = GuardMonitor(guard, self.method, self.problem, start, frames)
         report = self.restart.report
         # those of a release before are in the restart file, all others in the output
         report = replace(report, events=report.gathered + GuardEvents.of(self._events))
         try:
-            monitor.restore(report, self.restart.arrays_under("guard."), self.restart.message)
+            account = self.restart.arrays_under("guard.")
+            frame = self.restart.document.frame
+            monitor.restore(report, account, self.restart.message, self.problem, frame)
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
         return monitor
