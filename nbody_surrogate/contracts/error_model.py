@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float64
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -43,7 +45,7 @@ class ErrorModel(BaseModel):
         ages, factors = self.ages, self.factors
         if len(ages) != len(factors) or min(factors) < 0:
             raise ValueError("`factors` must be numbers >= 0, one for each of `ages`")
-        if ages[0] < 1 or any(a >= b for a, b in zip(ages, ages[1:], strict=False)):
+        if ages[0] < 1 or any(a >= b for a, b in itertools.pairwise(ages)):
             raise ValueError("`ages` must be at least 1, and grow")
         return self
 

@@ -102,6 +102,10 @@ class ErrorEstimator:
             model=model.model_dump(mode="json"),
         )
 
+    def warm_up(self, x: Float64[np.ndarray, "B N D"], v: Float64[np.ndarray, "B N D"]) -> None:
+        """Advance a start by a frame that is not kept, so that nothing is compiled in the run."""
+        self._solver.frame(self._particles, PhaseSpace(x, v), self.model.substeps)
+
     def extend(
         self,
         frame: int,
@@ -154,10 +158,8 @@ class ErrorEstimator:
             }
             ages = np.arange(frame + 1, frame + 1 + len(sizes))
             rounding = np.finfo(np.float64).eps * np.abs(frames.x[:, 1:]).max((2, 3)) * ages
-            return np.fmin(
-                np.stack(sizes, 1) + self.model.factor(ages) * np.stack(doubts, 1) + rounding,
-                LARGEST,
-            )
+            bounds = np.stack(sizes, 1) + self.model.factor(ages) * np.stack(doubts, 1)
+            return np.asarray(np.fmin(bounds + rounding, LARGEST))
 
     def _error(self, name: str) -> PhaseSpace:
         return PhaseSpace(self.arrays[f"{name}.x"], self.arrays[f"{name}.v"])

@@ -6,12 +6,13 @@ Equations I" (1993), II.4, is the finer and the coarser estimate of where the ne
 
     R_K = L_K + (L_K - L_{K/2}) / (2^p - 1)
 
-with L_K the solver of order p. A frame minus R_K is its error, with its sign; R_K minus R_{K/2} says
-how well that is known. Nothing is asked of whoever made the frames.
+with L_K the solver of order p. A frame minus R_K is its error, with its sign; R_K minus R_{K/2}
+says how well that is known. Nothing is asked of whoever made the frames.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -142,6 +143,6 @@ def frame_errors(
         made.append(PhaseSpace(found.x.reshape(shape), found.v.reshape(shape)))
     after, share = PhaseSpace(*(y[:, 1:] for y in frames)), 1 / (2**solver.order - 1)
     with np.errstate(all="ignore"):
-        extrapolated = [a.plus(a.minus(b), share) for a, b in zip(made, made[1:], strict=False)]
+        extrapolated = [a.plus(a.minus(b), share) for a, b in itertools.pairwise(made)]
         fine, coarse = (after.minus(each) for each in extrapolated)
     return FrameErrors(fine, coarse, made[1], made[2])
