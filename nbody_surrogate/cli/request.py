@@ -153,6 +153,17 @@ class Request:
         help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, closest, "
         "fastest, most, longest. May be repeated.",
     )
+    no_error_estimate: bool = option(
+        "--no-error-estimate",
+        group="Error of a surrogate",
+        is_flag=True,
+        help="Do not estimate it while the run goes on.",
+    )
+    tolerance: float | None = option(
+        "--tolerance",
+        type=float,
+        help="Estimated error of one frame beyond which the reference makes it, a position RMSE.",
+    )
     checkpoint: Path | None = option(
         "--checkpoint",
         group="Files and output",

@@ -75,4 +75,4 @@ class EstimateReport:
     @property
     def label(self) -> str:
         """The coverage in words, and whether anybody has looked."""
-        return f"{self.coverage:.0%}" if self.calibrated else "not calibrated"
+        return f"{100 * self.coverage:g} %" if self.calibrated else "not calibrated"
