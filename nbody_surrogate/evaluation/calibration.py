@@ -7,8 +7,9 @@ regression", J. Am. Stat. Assoc. 113 (2018) 1094: the score of a run at some age
 
 and the factor there is the quantile of s at the coverage, of n + 1 in place of n scores. It is
 taken of the starts inside the domain and of those outside, and the larger one holds, so that the
-one half is not covered at the cost of the other. It never falls with the age: what is trusted less
-after ten frames is not trusted more after a hundred.
+one half is not covered at the cost of the other. Nor is a system or a number of particles: in none
+of these groups are less than `LEAST` covered. The factor never falls with the age: what is trusted
+less after ten frames is not trusted more after a hundred.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,16 +47,27 @@ __all__ = ["calibrate"]
 AGES = (1, 2, 3, 5, 10, 20, 30, 50, 100)
 """Frames since the start at which the factors are fitted, beyond a run's length none."""
 
-TIGHT = {"rtol": 1e-12, "atol": 1e-13}
+LEAST = 0.9
+"""Coverage of each group."""
+
+TIGHT = {"rtol": 1e-13, "atol": 1e-14}
 """Of the reference: errors of one frame are a few roundings of single precision, 1e-9."""
 
 FEWEST = 20
 """Scores of each half, below which the 95 % quantile would be the largest."""
 
 
+class _Group(NamedTuple):
+    """Starts of one kind."""
+
+    inside: bool
+    system: int
+    particles: int
+
+
 @dataclass
 class _Scores:
-    """Scores of one half of the starts: of runs by their age, and of single frames."""
+    """Scores of a group of starts: of runs by their age, and of single frames."""
 
     runs: dict[int, list[np.ndarray]] = field(default_factory=lambda: {age: [] for age in AGES})
     frames: list[np.ndarray] = field(default_factory=list)
@@ -95,13 +108,14 @@ def calibrate(
         If a system has hidden variables, the method does not take one, or the starts are too few.
     """
     sizes = Sizes() if sizes is None else sizes
-    scores = {True: _Scores(), False: _Scores()}
+    scores: dict[_Group, _Scores] = {}
     batches = list(calibration_starts(list(systems), list(particles), sizes, seed))
     for number, batch in enumerate(batches):
         with warnings.catch_warnings():
             # that half of these starts are outside of what the method is for is meant
             warnings.simplefilter("ignore", NBodyWarning)
-            _score(method, batch, sizes.frames, scores[batch.inside])
+            group = _Group(batch.inside, systems.index(batch.system), batch.particles.n)
+            _score(method, batch, sizes.frames, scores.setdefault(group, _Scores()))
         if progress is not None:
             progress(number + 1, len(batches))
     return _fitted(scores, sum(batch.particles.batch for batch in batches), seed)
@@ -162,26 +176,35 @@ def _positive(doubt: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(doubt, np.finfo(np.float64).tiny))
 
 
-def _fitted(scores: dict[bool, _Scores], starts: int, seed: int) -> ErrorModel:
+def _fitted(scores: dict[_Group, _Scores], starts: int, seed: int) -> ErrorModel:
     """Take the quantiles."""
-    fresh = ErrorModel()
-    halves = [each for each in scores.values() if each.frames]
+    coverage = ErrorModel().coverage
     factors, ages, largest = [], [], 0.0
     for age in AGES:
-        told = [np.concatenate(each.runs[age]) for each in halves if each.runs[age]]
-        if not told:
-            continue
-        largest = max(largest, *(_quantile(values, fresh.coverage) for values in told))
-        ages.append(age)
-        factors.append(round(largest, 4))
-    of_frames = (_quantile(np.concatenate(each.frames), fresh.coverage) for each in halves)
+        told = {group: np.concatenate(each.runs[age])
+                for group, each in scores.items() if each.runs[age]}  # fmt: skip
+        if told:
+            largest = max(largest, _largest_quantile(told, coverage))
+            ages.append(age)
+            factors.append(round(largest, 4))
+    of_frames = {group: np.concatenate(each.frames) for group, each in scores.items()}
     return ErrorModel(
-        frame_factor=round(max(0.0, *of_frames), 4),
+        frame_factor=round(max(0.0, _largest_quantile(of_frames, coverage)), 4),
         ages=tuple(ages),
         factors=tuple(factors),
         starts=starts,
         seed=seed,
     )
+
+
+def _largest_quantile(scores: dict[_Group, np.ndarray], coverage: float) -> float:
+    """Return what covers both halves as it should, and each group at least by `LEAST`."""
+    found = []
+    for inside in {group.inside for group in scores}:
+        its = [values for group, values in scores.items() if group.inside is inside]
+        found.append(_quantile(np.concatenate(its), coverage))
+    found += [_quantile(values, LEAST) for values in scores.values() if len(values) >= FEWEST]
+    return max(found)
 
 
 def _quantile(values: np.ndarray, coverage: float) -> float:

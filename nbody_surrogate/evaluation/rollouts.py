@@ -63,9 +63,7 @@ def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np
     v = truth.v[:, first:-1].reshape(-1, n, dims)
     count = x.shape[0] // batch
     particles = truth.particles[np.repeat(np.arange(batch), count)]
-    made = simulate(
-        truth.system, State(0.0, x, v), particles, 1, method, error_estimate=False
-    )
+    made = simulate(truth.system, State(0.0, x, v), particles, 1, method, error_estimate=False)
     ends = made.valid_part(2).x[:, 1]
     error = ends.reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
     return _failures_infinite((error**2).mean((2, 3)))
