@@ -159,6 +159,17 @@ class Request:
         metavar="SHARE",
         help="Share of the frames that the guard recomputes.  [default: 0.02]",
     )
+    no_error_estimate: bool = option(
+        "--no-error-estimate",
+        group="Error of a surrogate",
+        is_flag=True,
+        help="Do not estimate it while the run goes on.",
+    )
+    tolerance: float | None = option(
+        "--tolerance",
+        type=float,
+        help="Estimated error of one frame beyond which the reference makes it, a position RMSE.",
+    )
     checkpoint: Path | None = option(
         "--checkpoint",
         group="Files and output",

@@ -13,6 +13,7 @@ carry.x, carry.v       (B, N, D), and all else that the method carries: its hist
 good                   (B,), valid frames of each trajectory, the start included
 message                bytes of JSON: for each trajectory why it failed, or nothing
 fallen_back, guard...  of a guarded run: its report but for the events, and its account
+estimate...            of a run whose error is estimated: the errors followed by now
 charges, masses        (B, N), at frame 0 only, as there is no output yet; later the
                        document has their SHA-256
 couplings              (B, N, N), beside them, where the particles have them
@@ -50,6 +51,7 @@ from nbody_surrogate.files.limits import RESTART
 from nbody_surrogate.files.output_path import OTHERWISE, CheckedPath, check_output_file, held
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import plugin_of
+from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.simulation.restart_arrays import digest, texts_in
 from nbody_surrogate.simulation.restart_version_1 import in_version_2
@@ -172,6 +174,10 @@ class Document(_Section):
     wall_time: float
     guard: GuardState | None
     observables: list[str] = Field(default=[], description="names of what is reported")
+    error_estimate: EstimateReport | None = Field(
+        default=None, description="how the error of the run is estimated"
+    )
+    tolerance: ToleranceReport | None = Field(default=None, description="of the run's frames")
     note: dict[str, Any] = Field(description="of whoever started the run")
 
 

@@ -20,6 +20,7 @@ from nbody_surrogate.simulation.checkpoint import (
     Restart,
     RuntimeEnvironment,
 )
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.observers import Observer
@@ -48,6 +49,8 @@ class CheckpointWriter(Observer):
         Of the output; what it has written is on the disk before the restart file says so.
     monitor : GuardMonitor, optional
         Of a guarded run.
+    estimator : ErrorEstimator, optional
+        Of a run whose error is estimated.
     """
 
     def __init__(
@@ -57,11 +60,12 @@ class CheckpointWriter(Observer):
         output: str | os.PathLike[str],
         file: FileWriter,
         monitor: GuardMonitor | None = None,
+        estimator: ErrorEstimator | None = None,
     ) -> None:
         self._path, self._note = Path(checkpoint.path), dict(checkpoint.note)
         # absolute, since a run may be resumed from another folder
         self._output, self._method = str(Path(output).absolute()), method
-        self._file, self._monitor = file, monitor
+        self._file, self._monitor, self._estimator = file, monitor, estimator
         self._made_by: RuntimeEnvironment | None = None
         self._particles = ""  # their hash, once there are any
 
@@ -118,6 +122,8 @@ class CheckpointWriter(Observer):
             wall_time=run.wall_time,
             guard=None if monitor is None else self._guard_state(monitor),
             observables=sorted(run.observables),
+            error_estimate=info.error_estimate,
+            tolerance=info.tolerance,
             note=self._note,
         )
         arrays = {"good": np.asarray(run.good, np.int64), "message": as_texts(run.message)}
@@ -132,6 +138,8 @@ class CheckpointWriter(Observer):
         if self._monitor is not None:
             arrays |= {f"guard.{key}": y for key, y in self._monitor.watch.account.items()}
             arrays["fallen_back"] = np.array(self._monitor.report.fallen_back, np.int64)
+        if self._estimator is not None:
+            arrays |= {f"estimate.{key}": y for key, y in self._estimator.arrays.items()}
         # reshaped, since ascontiguousarray makes a scalar an array of one
         return {key: np.ascontiguousarray(y).reshape(y.shape) for key, y in arrays.items()}
 

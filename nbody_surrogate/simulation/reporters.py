@@ -12,6 +12,7 @@ from nbody_surrogate.contracts.memory import demand_memory
 from nbody_surrogate.contracts.segment import Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.observables import demand_observable_name
 from nbody_surrogate.simulation.observers import Observer
 
@@ -60,6 +61,8 @@ class Reporter(Observer):
 
     def __init__(self, name: str, quantity: Quantity) -> None:
         self.name = demand_observable_name(name)
+        if name == ERROR_ESTIMATE:
+            raise InputError(f"the name of a reporter must not be {name!r}, which a run gives")
         if not callable(quantity):
             raise InputError(f"`quantity` of reporter {name!r} must be callable, got {quantity!r}")
         self.quantity = quantity

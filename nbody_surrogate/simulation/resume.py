@@ -10,17 +10,19 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.threads import at_most_threads
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.name_lock import NameLock
 from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.h5md import check_output_path
 from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.registry.registry import system_from
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
@@ -32,6 +34,8 @@ from nbody_surrogate.simulation.checkpoint import (
     read_restart,
 )
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
+from nbody_surrogate.simulation.error_estimate.tolerance import ToleranceKeeper
 from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
@@ -122,7 +126,7 @@ def resume(
             return found.result()
         problem = _problem(restart, found.particles(), method)
         rest = _Rest(restart, problem, method, found, reporters)
-        watching: list[Observer] = [] if rest.monitor is None else [rest.monitor]
+        watching: list[Observer] = [e for e in (rest.monitor, rest.keeper) if e is not None]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
 
 
@@ -130,10 +134,11 @@ def _reporters_of(document: Document, observers: Sequence[Observer]) -> list[Rep
     """Return the reporters among observers, which are to be those of the run."""
     reporters = reporters_among(observers)
     names = sorted(each.name for each in reporters)
-    if names != sorted(document.observables):
+    # the run's own, which nobody hands over
+    reported = sorted(set(document.observables) - {ERROR_ESTIMATE})
+    if names != reported:
         raise InputError(
-            f"`observers` must hold reporters of {sorted(document.observables)}, as the run began "
-            f"with, got {names}"
+            f"`observers` must hold reporters of {reported}, as the run began with, got {names}"
         )
     return reporters
 
@@ -184,6 +189,10 @@ class _Rest:
         x, v, self._events = self._frames()
         start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
         self.monitor = self._monitor(start)
+        self.keeper = None
+        if (held := document.tolerance) is not None:
+            self.keeper = ToleranceKeeper(held.tolerance, method, problem, start, held)
+        self.estimator = self._estimator()
         carry = self._carry(start, x, v)
         info = RunInfo(
             system=document.system,
@@ -192,8 +201,12 @@ class _Rest:
             seed=document.seed,
             threads=method.threads_for(problem.particles.batch, problem.particles.n),
             identifier=document.identifier,
+            error_estimate=document.error_estimate,
+            tolerance=document.tolerance,
         )
-        self.run = Recorder(method, carry, start, document.frames, info, None, reporters)
+        self.run = Recorder(
+            method, carry, start, document.frames, info, None, reporters, self.estimator
+        )
         good = restart.arrays["good"].tolist()
         observables = self._observables()
         self.run.restore(document.frame, x, v, good, restart.message, observables)
@@ -218,6 +231,21 @@ class _Rest:
                     f"{str(self.output.part)!r} holds another shape, or nothing of it"
                 )
         return {name: found[name] for name in self.run.observables}
+
+    def _estimator(self) -> ErrorEstimator | None:
+        """Take over the error estimate, by the factors that the run began with."""
+        document = self.restart.document
+        if document.error_estimate is None:
+            return None
+        dimensions = self.restart.arrays["carry.x"].shape[2]
+        try:
+            model = ErrorModel(**document.error_estimate.model)
+            made = ErrorEstimator(self.problem, dimensions, model)
+            made.restore(self.restart.arrays_under("estimate."), document.error_estimate)
+        except (ValueError, TypeError) as error:
+            why = one_line(error)
+            raise FileFormatError(f"the restart file is damaged: {why}") from None
+        return made
 
     def _monitor(self, start: State) -> GuardMonitor | None:
         state = self.restart.document.guard
@@ -266,4 +294,7 @@ class _Rest:
         file = FileWriter(output, overwrite, segments)
         # where it lies now, which need not be where the run began to keep it
         checkpoint = Checkpoint(path, self.restart.document.note)
-        return [CheckpointWriter(checkpoint, self.method, output, file, self.monitor), file]
+        return [
+            CheckpointWriter(checkpoint, self.method, output, file, self.monitor, self.estimator),
+            file,
+        ]
