@@ -120,7 +120,7 @@ def hurried(x, v):
 
 
 KEPT = {"energy": math.inf, "momentum": math.inf, "angular_momentum": math.inf}
-COMPUTED = {"position": math.inf, "local": math.inf}
+COMPUTED = {"position": math.inf, "estimate": math.inf, "local": math.inf}
 """What a guard computes beside the run, switched off."""
 OFF = KEPT | COMPUTED
 CASES = {

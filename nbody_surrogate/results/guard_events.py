@@ -17,7 +17,7 @@ __all__ = ["REASONS", "TEXT_BYTES", "GuardEvent", "GuardEvents", "told_apart"]
 REASONS = (
     *("non-finite", "energy", "momentum", "angular momentum"),
     *("distance", "speed", "particles", "time"),
-    *("position", "local error"),
+    *("position", "local error", "estimate"),
 )
 """Why a segment may trip. Files hold their numbers: a new one is added at the end."""
 
@@ -30,6 +30,7 @@ OTHERS = {
 }
 OF_SPREAD = {
     "position": "a position error of {} of the spread at the start, the budget is {} by now",
+    "estimate": "an estimated error of {} of the spread at the start, the budget is {} by now",
     "local error": "a frame whose error would be {} of the spread at the end, the limit is {}",
 }
 

@@ -254,10 +254,11 @@ class _Rest:
         reference = None if state.reference is None else method_from(state.reference)
         given = {key: value for key, value in state.thresholds.items() if value is not None}
         # what releases before did not watch is not watched in what is left of their runs
-        given = dict.fromkeys(("position", "local"), math.inf) | given
+        given = dict.fromkeys(("position", "local", "estimate"), math.inf) | given
         guard = Guard(state.policy, reference=reference, spot_checks=state.spot_checks, **given)
         frames = self.restart.document.frames
-        monitor = GuardMonitor(guard, self.method, self.problem, start, frames)
+        estimated = self.restart.document.error_estimate is not None
+        monitor = GuardMonitor(guard, self.method, self.problem, start, frames, estimated)
         report = self.restart.report
         # those of a release before are in the restart file, all others in the output
         report = replace(report, events=report.gathered + GuardEvents.of(self._events))

@@ -166,8 +166,9 @@ def simulate(
     monitor = None
     if guard is not None:
         guard = guard if isinstance(guard, Guard) else Guard(guard)
-        guard.check(system)
-        monitor = GuardMonitor(guard, method, carry.problem, state, frames)
+        estimated = estimator is not None
+        guard.check(system, estimated)
+        monitor = GuardMonitor(guard, method, carry.problem, state, frames, estimated)
     with ExitStack() as held:
         writers: list[Observer] = []
         if output is not None:

@@ -21,11 +21,11 @@ pytestmark = [
 MOVED = [(np.zeros(3), 3.0), (np.zeros(3), 10.0), (np.full(3, 1e4), 10.0)]
 """A shift, and a boost along x."""
 SAME = 1e-6
-"""Of a shift of 1e4, float64 leaves 12 digits of a distance, and errors are differences of those."""
+"""Of a shift of 1e4, float64 leaves 12 digits of a distance; errors are differences of those."""
 
 
 def moved(state, shift, boost):
-    return State(state.t, state.x + shift, state.v + [boost, 0.0, 0.0])
+    return State(state.t, state.x + shift, state.v + np.array([boost, 0.0, 0.0]))
 
 
 def scales_of(system, state, particles):

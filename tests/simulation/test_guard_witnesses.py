@@ -11,7 +11,6 @@ from guarded_runs import DT, KEPT, Free, card, start_of
 from nbody_surrogate import (
     Guard,
     Observer,
-    State,
     SurrogateIntegrator,
     make_integrator,
     make_system,

@@ -71,7 +71,7 @@ def test_a_warning_tells_of_it_once():
 @pytest.mark.parametrize("boost", [0.0, 10.0])
 def test_the_speed_is_that_about_the_centre_of_mass(boost):
     state, _ = start_of(marked=False)
-    flying = State(0.0, state.x, state.v + [0.0, boost, 0.0])
+    flying = State(0.0, state.x, state.v + np.array([0.0, boost, 0.0]))
     assert run_of("stop", flying, {"fastest": 1.1}).info.success
     slow = run_of("stop", flying, {"fastest": 0.9})
     (event, *_) = slow.info.guard.events

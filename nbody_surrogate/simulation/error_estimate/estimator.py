@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 from jaxtyping import Float64
@@ -37,6 +37,21 @@ __all__ = ["ErrorEstimator"]
 
 LARGEST = 1e150
 """What an estimate is held at that is beyond all meaning; its square is finite."""
+
+
+class _Ahead(NamedTuple):
+    """What was found of frames that were only looked at."""
+
+    frame: int
+    x: np.ndarray
+    v: np.ndarray
+    bounds: np.ndarray
+    arrays: dict[str, np.ndarray]
+
+    def is_of(self, frame: int, x: np.ndarray, v: np.ndarray) -> bool:
+        """Whether it is of these frames, to the bit."""
+        same = frame == self.frame and np.array_equal(x, self.x)
+        return same and np.array_equal(v, self.v)
 
 
 @final
@@ -69,6 +84,7 @@ class ErrorEstimator:
         self._particles: Particles = problem.particles
         self._solver = FrameSolver(problem.system, problem.dt)
         self._before, self.seconds = 0, 0.0
+        self._looked: _Ahead | None = None
         shape = (problem.particles.batch, problem.particles.n, dimensions)
         keys = ("fine.x", "fine.v", "coarse.x", "coarse.v")
         self.arrays: dict[str, np.ndarray] = {key: np.zeros(shape) for key in keys}
@@ -106,6 +122,21 @@ class ErrorEstimator:
         """Advance a start by a frame that is not kept, so that nothing is compiled in the run."""
         self._solver.frame(self._particles, PhaseSpace(x, v), self.model.substeps)
 
+    def ahead(
+        self,
+        frame: int,
+        x: Float64[np.ndarray, "B T N D"],
+        v: Float64[np.ndarray, "B T N D"],
+    ) -> Float64[np.ndarray, "B F"]:
+        """Return what `extend` would, of frames that may yet be replaced.
+
+        Where they stay, `extend` does not compute it again.
+        """
+        kept = self.arrays
+        bounds = self.extend(frame, x, v)
+        self._looked, self.arrays = _Ahead(frame, x, v, bounds, self.arrays), kept
+        return bounds
+
     def extend(
         self,
         frame: int,
@@ -126,6 +157,10 @@ class ErrorEstimator:
         ndarray, shape (B, F)
             The bound of the position RMSE against the exact motion from the start; finite.
         """
+        looked, self._looked = self._looked, None
+        if looked is not None and looked.is_of(frame, x, v):
+            self.arrays = looked.arrays
+            return looked.bounds
         began = time.perf_counter()
         bounds = []
         for part in in_parts(PhaseSpace(x, v)):

@@ -43,6 +43,8 @@ class GuardMonitor(Observer):
     start : State
     frames : int
         Of the whole run, the start not counted.
+    estimated : bool
+        Whether the run has an error estimate.
 
     Attributes
     ----------
@@ -55,14 +57,20 @@ class GuardMonitor(Observer):
     """
 
     def __init__(
-        self, guard: Guard, method: AbstractIntegrator, problem: Problem, start: State, frames: int
+        self,
+        guard: Guard,
+        method: AbstractIntegrator,
+        problem: Problem,
+        start: State,
+        frames: int,
+        estimated: bool = False,
     ) -> None:
         batch = len(start.x)
         self.guard, self.method, self.frames = guard, method, frames
         self.solver = guard.solver(problem.system, batch, method.options.segment)
         if self.solver is not None:  # what does not fit is said before the run
             self.solver.check(problem.system, start, problem.particles, problem.dt)
-        self.watch = Watch(guard, method, problem, start, frames)
+        self.watch = Watch(guard, method, problem, start, frames, estimated)
         self.stopped = np.zeros(batch, dtype=bool)
         self._warned: set[str] = set()
         self.report = GuardReport(
@@ -122,6 +130,7 @@ class GuardMonitor(Observer):
         assert run.carry is not None
         began = time.perf_counter()
         past_x, past_v = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
+        self.watch.estimator = run.estimator
         segment = self._guarded(run.carry, frames, advance, past_x, past_v)
         if run.done + frames == run.frames:
             segment = self._judged(run, segment)

@@ -47,6 +47,10 @@ class Thresholds(BaseModel):
         default=0.1,
         description="distance from the companion run, over the spread at the start",
     )
+    estimate: Share = Field(
+        default=math.inf,
+        description="bound of the run's error estimate, over the same; off by default",
+    )
     local: Share = Field(
         default=0.05,
         description="error of a spot-checked frame, carried to the end, over the same",
@@ -167,18 +171,25 @@ class Guard:
         drifts = self.thresholds.model_dump(include=set(system.conserved))
         return {key: drifts[key] for key in sorted(drifts)}
 
-    def check(self, system: AbstractSystem) -> None:
-        """Refuse a threshold of what the system does not conserve, which would watch nothing.
+    def check(self, system: AbstractSystem, estimated: bool = True) -> None:
+        """Refuse a threshold of what is not there, and would watch nothing.
 
         Parameters
         ----------
         system : AbstractSystem
+        estimated : bool
+            Whether the run has an error estimate.
 
         Raises
         ------
         InputError
             If one was given that is finite.
         """
+        if self.thresholds.estimate < math.inf and not estimated:
+            raise InputError(
+                f"`threshold` estimate={self.thresholds.estimate:g} cannot be watched: the run has "
+                "no error estimate; leave it out"
+            )
         asked = self.thresholds.model_dump(
             include=self.thresholds.model_fields_set & set(QUANTITIES)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.results.metrics import closest_pair
-from nbody_surrogate.simulation.guard.companion import Companion, companion_of
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
+from nbody_surrogate.simulation.guard.companion import Companion, companion_of, spread_of
 from nbody_surrogate.simulation.guard.conserved_quantities import (
     ConservedQuantities,
     InternalMotion,
@@ -67,6 +69,8 @@ class Watch:
     start : State
     frames : int
         Of the whole run, the start not counted.
+    estimated : bool
+        Whether the run has an error estimate.
 
     Attributes
     ----------
@@ -74,11 +78,19 @@ class Watch:
     budget : DriftBudget
     companion : Companion or None
         Of a surrogate, where positions are watched; what is a solver itself needs none.
+    estimator : ErrorEstimator or None
+        The run's own, of which bounds are asked in advance.
     spent : Spent
     """
 
     def __init__(
-        self, guard: Guard, method: AbstractIntegrator, problem: Problem, start: State, frames: int
+        self,
+        guard: Guard,
+        method: AbstractIntegrator,
+        problem: Problem,
+        start: State,
+        frames: int,
+        estimated: bool,
     ) -> None:
         self.frames, self._start = frames, start
         system, length = problem.system, method.options.segment
@@ -93,6 +105,8 @@ class Watch:
         self.spots = None
         if self.thresholds.local < np.inf:
             self.spots = spot_checks_of(problem, start, guard.spot_checks, frames, length)
+        self.estimated, self.spread = estimated, spread_of(start.x)
+        self.estimator: ErrorEstimator | None = None
         self.spent = Spent()
 
     @property
@@ -101,6 +115,7 @@ class Watch:
         own = self.budget.thresholds | self.limits._asdict()
         own["position"] = self.thresholds.position if self.companion is not None else np.inf
         own["local"] = self.thresholds.local if self.spots is not None else np.inf
+        own["estimate"] = self.thresholds.estimate if self.estimated else np.inf
         # what is off, by 0 or infinity, is left out, as JSON has no infinity
         return {key: float(value) for key, value in own.items() if 0 < value < np.inf}
 
@@ -184,7 +199,8 @@ class Watch:
             limits = self._limits(carry, segment.x, segment.v, closest)
         # numbers that are not finite break all other rules too
         faults: list[Fault | Failure] = [Failure(~good, segment.message), *drifts, *limits]
-        return [*faults, *self._positions(carry, segment), *self._spots(carry, segment, alive)]
+        computed = self._positions(carry, segment), self._estimates(carry, segment)
+        return [*faults, *itertools.chain(*computed), *self._spots(carry, segment, alive)]
 
     def _drifts(self, now: ConservedQuantities, elapsed: float) -> list[Fault]:
         """Compare what was lost with the budget at the end of the segment."""
@@ -229,13 +245,28 @@ class Watch:
         self.spent.companion += time.perf_counter() - began
         return [Fault("position", at, lambda b, f: errors[b, f], allowed)]
 
+    def _estimates(self, carry: Carry, segment: Segment) -> list[Fault]:
+        """Compare the bounds of the run's error estimate."""
+        if self.estimator is None or self.thresholds.estimate == np.inf:
+            return []
+        x, v = self._with_boundary(carry, segment)
+        bounds = self.estimator.ahead(carry.frame, x, v) / self.spread[:, None]
+        allowed = self.thresholds.estimate * (carry.frame + x.shape[1] - 1) / self.frames
+        at = (bounds > allowed) & (bounds[:, -1:] > allowed)
+        return [Fault("estimate", at, lambda b, f: bounds[b, f], allowed)]
+
+    def _with_boundary(self, carry: Carry, segment: Segment) -> tuple[np.ndarray, np.ndarray]:
+        """Return a segment's frames and the one before them, (B, F + 1, N, D)."""
+        x = np.concatenate([carry.arrays["x"][:, None], segment.x], axis=1)
+        v = np.concatenate([carry.arrays["v"][:, None], segment.v], axis=1)
+        return x, v
+
     def _spots(self, carry: Carry, segment: Segment, alive: np.ndarray) -> list[Fault]:
         """Recompute some frames."""
         if self.spots is None:
             return []
         began = time.perf_counter()
-        x = np.concatenate([carry.arrays["x"][:, None], segment.x], axis=1)
-        v = np.concatenate([carry.arrays["v"][:, None], segment.v], axis=1)
+        x, v = self._with_boundary(carry, segment)
         found = self.spots.check(carry.frame, x, v, alive)
         limit = self.thresholds.local
         self.spent.checked += found.checked
