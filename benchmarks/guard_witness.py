@@ -8,11 +8,12 @@ seeds of a training. Each set is run by SET without a guard, by the ground truth
 
 An end is *bad* where the root-mean-square error of the positions is more than a tenth of the spread
 at the start, and more than what the moved start makes; *good* where it is at most a tenth. What
-lies between is chaos, and not judged. `caught` is the share of the bad that a guard flags, `false`
-that of the good, for the conserved quantities alone (a budget of 1 % and 0.1 % of energy), with spot
-checks, with the error estimate at a tenth of the spread, and for the guard as it is by default. `left` counts the ends that are bad after `fallback`. `cost`
-is the share of the run that all checks of the default guard take, replays apart. `rank` is
-Spearman's correlation of the errors of energy and position at the end.
+lies between is chaos, and not judged. `caught` is the share of the bad that a guard flags, and
+`false` that of the good: by the conserved quantities alone, with a budget of 1 % and 0.1 % of the
+energy, with spot checks beside them, with the error estimate at a tenth of the spread, and by the
+guard as it is by default. `left` counts the ends that are bad after `fallback`. `cost` is the share
+of the run that all checks of the default guard take, replays apart. `rank` is Spearman's
+correlation of the errors of energy and position at the end.
 
 `moved` are the same starts with a boost of 10 and a shift of 1e4: `changed` counts trajectories of
 which the default guard says another thing, or finds another frame.
