@@ -61,10 +61,10 @@ class DriftBudget:
         return np.asarray(~(errors <= allowed[:, None]))
 
     def reopen(self, b: int, before: ConservedQuantities, now: ConservedQuantities) -> None:
-        """Start trajectory `b` again at the last frame of `now`, which was replayed.
+        """Start trajectory `b` again at the last of its frames `now`, which was replayed.
 
-        What it had lost at the one frame of `before`, from where it was replayed, stays counted,
-        and so does what the replay lost. Both are readings of the trajectory alone.
+        What it had lost at the one frame of `before`, where the segment began, stays counted, and
+        so does what was lost from there on. Both are readings of the trajectory alone.
         """
         for key in self.thresholds:
             # never in place: the array may be a view of a start, or of what a restart file held

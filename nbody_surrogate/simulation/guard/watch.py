@@ -302,5 +302,7 @@ class Watch:
             self.budget.reopen(
                 b,
                 ConservedQuantities.of(problem.system, *before, few),
-                ConservedQuantities.of(problem.system, segment.x[row], segment.v[row], few),
+                ConservedQuantities.of(
+                    problem.system, segment.x[row, -1:], segment.v[row, -1:], few
+                ),
             )
