@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from nbody_surrogate.contracts.brief import brief
-from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.contracts.wording import counted, duration_text
+from nbody_surrogate.contracts.wording import counted, duration_text, rate_text
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
 __all__ = ["GuardEvent", "GuardReport"]
@@ -82,7 +81,7 @@ class GuardReport:
         if self.policy == "fallback":
             name = "nothing" if self.reference is None else str(self.reference["integrator"])
             all_frames = self.frames * len(self.fallen_back)
-            share = number_text(100 * self.fallback_share, 2)
+            share = rate_text(100 * self.fallback_share)
             fallen = f"{sum(self.fallen_back)} of {counted(all_frames, 'frame')} ({share} %)"
             done = f"{fallen} fell back on {name}"
         else:
@@ -105,7 +104,7 @@ class GuardReport:
         all_frames = max(self.frames * len(self.fallen_back), 1)
         done = []
         if self.spot_checked:
-            share = number_text(100 * self.spot_checked / all_frames, 2)
+            share = rate_text(100 * self.spot_checked / all_frames)
             checks = counted(self.spot_checked, "spot check")
             done.append(f"{checks} ({share} % of frames): {self._share(self.spot_check_time)}")
         if self.companion_time:
@@ -116,7 +115,7 @@ class GuardReport:
         text = duration_text(seconds)
         if not self.run_time > 0:
             return text
-        return f"{text}, {number_text(100 * seconds / self.run_time, 2)} % of the run"
+        return f"{text}, {rate_text(100 * seconds / self.run_time)} % of the run"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as for JSON; a number that is not finite becomes None."""
