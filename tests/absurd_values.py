@@ -91,8 +91,8 @@ CALLS = {
 ONLY = {
     # in these calls other options are what they are in the first of their command
     "run adaptive": {"--rtol", "--atol", "--reference", "--threads", "--device", "--duration"},
-    "run guarded": {"--threshold", "--guard", "--weights", "--device", "--dtype", "--threads",
-                    "--checkpoint", "--particles", "--trajectories"},
+    "run guarded": {"--threshold", "--spot-checks", "--guard", "--weights", "--device", "--dtype",
+                    "--threads", "--checkpoint", "--particles", "--trajectories"},
     "run from a file": {"--initial", "--initial-frame", "--parameter", "--frame-dt"},
     "compare methods": {"--integrators", "--system", "--parameter", "--particles", "--seeds",
                         "--seed", "--duration", "--reference", "--device", "--threads"},

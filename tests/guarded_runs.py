@@ -119,7 +119,10 @@ def hurried(x, v):
     return DT * v, 10.0 * v
 
 
-OFF = {"energy": math.inf, "momentum": math.inf, "angular_momentum": math.inf}
+KEPT = {"energy": math.inf, "momentum": math.inf, "angular_momentum": math.inf}
+COMPUTED = {"position": math.inf, "estimate": math.inf, "local": math.inf}
+"""What a guard computes beside the run, switched off."""
+OFF = KEPT | COMPUTED
 CASES = {
     "non-finite": (blown_up, OFF),
     "energy": (heated, OFF | {"energy": 1e-2}),

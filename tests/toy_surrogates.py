@@ -56,6 +56,19 @@ class ThreeFrames(Ballistic):
         return dx[:, None].to(self.dtype), dv[:, None].to(self.dtype)
 
 
+class Turning(Ballistic):
+    """Free motion whose velocities turn by a small angle: all speeds are kept, and no path is."""
+
+    def __init__(self, angle, config=THREE):
+        super().__init__(config)
+        turn = [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+        self.register_buffer("turn", torch.tensor(turn, dtype=torch.float64))
+
+    def forward(self, x, v, particles):
+        v = v.to(self.dtype)
+        return v * self.frame_dt, v @ self.turn.T - v
+
+
 class Tiny(Ballistic):
     """dx = 1e-9 in every coordinate, in single precision."""
 

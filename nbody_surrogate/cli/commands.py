@@ -5,6 +5,7 @@ from __future__ import annotations
 import rich_click as click
 
 from nbody_surrogate.cli.bench import bench
+from nbody_surrogate.cli.calibrate import calibrate
 from nbody_surrogate.cli.compare import compare
 from nbody_surrogate.cli.dataset import dataset
 from nbody_surrogate.cli.evaluate import evaluate
@@ -29,6 +30,7 @@ def main() -> None:
 
 
 main.add_command(bench)
+main.add_command(calibrate)
 main.add_command(compare)
 main.add_command(dataset)
 main.add_command(evaluate)

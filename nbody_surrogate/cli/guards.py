@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.parameters import key_and_value
 from nbody_surrogate.errors import InputError
@@ -24,8 +24,9 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
         If a threshold is wrong, or there is no guard to have one.
     """
     if request.guard is None:
-        if request.threshold:
-            raise InputError("`threshold` goes with `guard` only; add --guard fallback")
+        for name in ("threshold", "spot_checks"):
+            if getattr(request, name) not in ((), None):
+                raise InputError(f"`{name}` goes with `guard` only; add --guard fallback")
         return None
     from nbody_surrogate.simulation.guard.options import Guard
 
@@ -36,5 +37,7 @@ def guard_of(request: Request, reference: AbstractIntegrator | None) -> Guard | 
             raise InputError(f"`threshold` {key!r} is given twice, the second time as {text!r}")
         thresholds[key] = value
     # the other policies replay nothing, and a guard refuses a reference that is of no use
-    replays = {"reference": reference} if request.guard == "fallback" else {}
-    return Guard(request.guard, **replays, **thresholds)
+    options: dict[str, Any] = {"reference": reference} if request.guard == "fallback" else {}
+    if request.spot_checks is not None:
+        options["spot_checks"] = request.spot_checks
+    return Guard(request.guard, **options, **thresholds)

@@ -158,8 +158,25 @@ class Request:
         "--threshold",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, closest, "
-        "fastest, most, longest. May be repeated.",
+        help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, position, "
+        "local, closest, fastest, most, longest. May be repeated.",
+    )
+    spot_checks: float | None = option(
+        "--spot-checks",
+        type=float,
+        metavar="SHARE",
+        help="Share of the frames that the guard recomputes.  [default: 0.02]",
+    )
+    no_error_estimate: bool = option(
+        "--no-error-estimate",
+        group="Error of a surrogate",
+        is_flag=True,
+        help="Do not estimate it while the run goes on.",
+    )
+    tolerance: float | None = option(
+        "--tolerance",
+        type=float,
+        help="Estimated error of one frame beyond which the reference makes it, a position RMSE.",
     )
     checkpoint: Path | None = option(
         "--checkpoint",

@@ -67,6 +67,8 @@ class TwoRuns:
                 guard=guard,
                 outside=outside,
                 verify=verify,
+                error_estimate=False if self.request.no_error_estimate else None,
+                tolerance=self.request.tolerance if stage == "method" else None,
                 output=output,
                 observers=[WarmUp(), self._progress(stack, method, problem.frames, stage)],
             )
@@ -222,6 +224,7 @@ def _drifts(run: Ensemble) -> dict[str, float | None]:
 def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
+    from nbody_surrogate.results.estimate_note import estimate_as_dict
     from nbody_surrogate.results.label_error import label_errors
 
     info, errors = runs[0].info, label_errors(runs[-1])
@@ -240,6 +243,8 @@ def _as_dict(
         "drift": None if comparison is not None else _drifts(runs[0]),
         "valid_frames": [run.valid_frames.tolist() for run in runs],
         "label_error": None if errors is None else errors.to_dict(),
+        "error_estimate": estimate_as_dict(runs[0]),
+        "tolerance": None if info.tolerance is None else asdict(info.tolerance),
         "threads": [run.info.threads for run in runs],
         "wall_time": [run.info.wall_time for run in runs],
         "files": [str(path) for path in written],

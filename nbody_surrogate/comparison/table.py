@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, duration_text, figure_text, range_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
+from nbody_surrogate.results.estimate_note import estimate_notes
 from nbody_surrogate.results.label_error import label_errors
 from nbody_surrogate.results.metrics import defined_drifts, median_drifts
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
@@ -72,7 +73,7 @@ def run_table(
         title = _headline(run, start)
         valid = validity_note(run)
         said = [] if valid is None else [f"{run.info.label}: {valid}."]
-        notes = (*said, *_guard_notes(run))
+        notes = (*said, *estimate_notes(run), *_guard_notes(run))
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
@@ -80,7 +81,12 @@ def run_table(
         _headline(run, start),
         ("", comparison.candidate, f"{comparison.reference}\nthe reference"),
         tuple(_rows_against(comparison, reference)),
-        (*comparison.validity, comparison.verdict, *_guard_notes(run)),
+        (
+            *comparison.validity,
+            comparison.verdict,
+            *estimate_notes(run, reference),
+            *_guard_notes(run),
+        ),
         _failures(run, reference),
     )
 

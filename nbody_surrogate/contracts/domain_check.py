@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from nbody_surrogate.contracts.domain import Domain, Level
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.contracts.wording import factor_text, figure_text, range_text
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
 
 __all__ = ["Beyond", "age_text", "ages_beyond", "beyond", "fixed_faults"]
 

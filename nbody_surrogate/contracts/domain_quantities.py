@@ -30,15 +30,17 @@ is made of energies is left out where a system has no laws, and extents in a per
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["QUANTITIES", "frame_quantities", "softening_of"]
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the one needs torch, and cards do not
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.domain import Domain
+from nbody_surrogate.contracts.error_model import ErrorModel
 
 __all__ = ["Card", "CardSystem"]
 
@@ -62,6 +63,10 @@ class Card(BaseModel):
     training_data_hash: str = Field(description="SHA-256 over the data that were trained on")
     training: dict[str, float | int | str] = Field(
         default_factory=dict, description="how it went: steps, minutes, what it began with"
+    )
+
+    error_model: ErrorModel | None = Field(
+        default=None, description="of the error estimate; None: it was not calibrated"
     )
 
     __repr__ = brief

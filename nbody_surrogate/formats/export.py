@@ -24,6 +24,7 @@ from nbody_surrogate.formats.h5md.layout import SUFFIXES
 from nbody_surrogate.formats.h5md.whole import whole_h5md
 from nbody_surrogate.formats.npz import OBSERVABLE
 from nbody_surrogate.registry.registry import installed_system
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -79,8 +80,9 @@ def export(
     if (note := validity_note(candidate)) is not None:
         # before the file, which holds what is meant: nothing frozen
         warn(f"{note}; only these are written")
-    if candidate.observables and file.suffix.lower() in POINTS_ALONE:
-        names = ", ".join(sorted(candidate.observables))
+    reported = sorted(set(candidate.observables) - {ERROR_ESTIMATE})
+    if reported and file.suffix.lower() in POINTS_ALONE:
+        names = ", ".join(reported)
         warn(
             f"a {file.suffix} does not hold what reporters gave ({names}); an .h5 or .npz does",
         )

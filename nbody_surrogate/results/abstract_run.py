@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.conserved import energies, motions
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.run_info import RunInfo
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class AbstractRun(Suggesting, ABC):
     x, v : ndarray, shape ([B,] T, N, D)
     particles : Particles
     info : RunInfo
+    observables : mapping of str to ndarray
     """
 
     t: np.ndarray
@@ -46,6 +49,7 @@ class AbstractRun(Suggesting, ABC):
     v: np.ndarray
     particles: Particles
     info: RunInfo
+    observables: Mapping[str, np.ndarray]
 
     other_words = MappingProxyType(
         {
@@ -78,6 +82,16 @@ class AbstractRun(Suggesting, ABC):
     @abstractmethod
     def _taken(self, values: np.ndarray) -> np.ndarray:
         """Return values (B, T, ...) with the axes that this run has."""
+
+    @property
+    def error_estimate(self) -> Float64[np.ndarray, "*B T"] | None:
+        """Bound of the position RMSE at each frame, shape (T,) or (B, T); None where not made.
+
+        Against the exact motion from the run's start, per coordinate, as that of `compare`. It is
+        made while a surrogate runs, and is above the true error in the share of runs that
+        ``info.error_estimate.coverage`` says. NaN in frames that are not valid.
+        """
+        return self.observables.get(ERROR_ESTIMATE)
 
     @property
     def energy(self) -> Float64[np.ndarray, "*B T"]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.wording import counted, duration_text
+
+if TYPE_CHECKING:
+    from jaxtyping import Int64
 
 __all__ = ["DomainFinding", "DomainReport"]
 

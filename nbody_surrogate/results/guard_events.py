@@ -19,6 +19,7 @@ __all__ = ["REASONS", "TEXT_BYTES", "GuardEvent", "GuardEvents", "told_apart"]
 REASONS = (
     *("non-finite", "energy", "momentum", "angular momentum"),
     *("distance", "speed", "particles", "time"),
+    *("position", "local error", "estimate"),
 )
 """Why a segment may trip. Files hold their numbers: a new one is added at the end."""
 
@@ -28,6 +29,11 @@ OTHERS = {
     "distance": "a pair at distance {:.3g}, the limit is {:.3g}",
     "speed": "a particle of speed {:.3g}, the limit is {:.3g}",
     "particles": "a number of particles of {:.0f}, the limit is {:g}",
+}
+OF_SPREAD = {
+    "position": "a position error of {} of the spread at the start, the budget is {} by now",
+    "estimate": "an estimated error of {} of the spread at the start, the budget is {} by now",
+    "local error": "a frame whose error would be {} of the spread at the end, the limit is {}",
 }
 
 
@@ -46,8 +52,11 @@ def detail_of(reason: str, value: float, limit: float) -> str:
     if reason in DRIFTS:
         lost, budget = told_apart(value, limit)
         return f"{reason} error {lost} of its scale, the budget is {budget} by now"
+    if reason in OF_SPREAD:
+        return OF_SPREAD[reason].format(*told_apart(value, limit))
     if reason == "time":  # with digits enough to tell frames late in a long run apart
-        return f"time {number_text(value, 9)}, the limit is {number_text(limit, 9)}"
+        since = f"time {number_text(value, 9)} since the start"
+        return f"{since}, the limit is {number_text(limit, 9)}"
     return OTHERS[reason].format(value, limit)
 
 
@@ -61,7 +70,7 @@ class GuardEvent:
     segment : int
         Counted from 0.
     frame : int
-        The first frame at fault.
+        The first frame at fault; 0 is the start.
     reason : str
         One of `REASONS`.
     detail : str

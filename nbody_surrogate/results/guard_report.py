@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbody_surrogate.contracts.brief import brief
-from nbody_surrogate.contracts.wording import counted, duration_text
+from nbody_surrogate.contracts.wording import counted, duration_text, rate_text
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ class GuardReport:
         `GuardEvent`; any other sequence of them is gathered into one.
     check_time, replay_time : float
         Seconds that the guard's checks and the reference took; both are part of the wall time.
+    run_time : float
+        Seconds of the whole run, the guard's included; 0 of releases that did not say.
+    spot_checked : int
+        Frames that were spot-checked.
+    spot_check_time, companion_time : float
+        Seconds of the checks that went into those, and into the companion run.
     """
 
     policy: str
@@ -51,6 +57,10 @@ class GuardReport:
     events: Sequence[GuardEvent] = ()
     check_time: float = 0.0
     replay_time: float = 0.0
+    run_time: float = 0.0
+    spot_checked: int = 0
+    spot_check_time: float = 0.0
+    companion_time: float = 0.0
 
     __repr__ = brief
 
@@ -73,7 +83,9 @@ class GuardReport:
         if self.policy == "fallback":
             name = "nothing" if self.reference is None else str(self.reference["integrator"])
             all_frames = self.frames * len(self.fallen_back)
-            done = f"{sum(self.fallen_back)} of {counted(all_frames, 'frame')} fell back on {name}"
+            share = rate_text(100 * self.fallback_share)
+            fallen = f"{sum(self.fallen_back)} of {counted(all_frames, 'frame')} ({share} %)"
+            done = f"{fallen} fell back on {name}"
         else:
             # one trajectory may trip in many segments
             tripped = np.unique(self.gathered.trajectory)
@@ -82,11 +94,30 @@ class GuardReport:
         if self.reference is not None:
             cost += f", {duration_text(self.replay_time)} for replays"
         lines = [f"Guard ({self.policy}): {done}; {cost}, part of the wall time."]
+        lines += self._checks()
         lines += [f"  {event}" for event in self.events[:MOST_LINES]]
         if len(self.events) > MOST_LINES:
             more = counted(len(self.events) - MOST_LINES, "more segment")
             lines.append(f"  and {more}")
         return "\n".join(lines)
+
+    def _checks(self) -> list[str]:
+        """Say what was computed beside the run, and what it cost."""
+        all_frames = max(self.frames * len(self.fallen_back), 1)
+        done = []
+        if self.spot_checked:
+            share = rate_text(100 * self.spot_checked / all_frames)
+            checks = counted(self.spot_checked, "spot check")
+            done.append(f"{checks} ({share} % of frames): {self._share(self.spot_check_time)}")
+        if self.companion_time:
+            done.append(f"companion run: {self._share(self.companion_time)}")
+        return [f"  Of the checks: {'; '.join(done)}."] if done else []
+
+    def _share(self, seconds: float) -> str:
+        text = duration_text(seconds)
+        if not self.run_time > 0:
+            return text
+        return f"{text}, {rate_text(100 * seconds / self.run_time)} % of the run"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as for JSON; a number that is not finite becomes None."""

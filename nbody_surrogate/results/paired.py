@@ -21,10 +21,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from nbody_surrogate.contracts.arrays import real_array
@@ -32,6 +31,9 @@ from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import CONFIDENCE, Interval, mean_interval, plain
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["BOUND", "LEVEL", "PairedTest", "check_bound", "corrected", "holm", "told_apart"]
 

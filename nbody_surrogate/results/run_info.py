@@ -13,6 +13,7 @@ from nbody_surrogate.contracts.segment import OVER_BUDGET
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.domain_report import DomainReport
+from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
 from nbody_surrogate.results.guard_report import GuardReport
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class RunInfo:
         Of the sampler, where there was one.
     guard : GuardReport or None
         What the guard of a guarded run found and did.
+    error_estimate : EstimateReport or None
+        How the error of a run was estimated, where it was.
+    tolerance : ToleranceReport or None
+        What became of a run whose frames were held to a tolerance.
     threads : int
         Of the CPU, that the method computed on; 0 where nobody knows.
     identifier : str
@@ -69,6 +74,8 @@ class RunInfo:
     good: tuple[int, ...] = ()
     seed: int | None = None
     guard: GuardReport | None = None
+    error_estimate: EstimateReport | None = None
+    tolerance: ToleranceReport | None = None
     threads: int = 0
     identifier: str = ""
     domain: DomainReport | None = None

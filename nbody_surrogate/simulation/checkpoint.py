@@ -13,6 +13,7 @@ carry.x, carry.v       (B, N, D), and all else that the method carries: its hist
 good                   (B,), valid frames of each trajectory, the start included
 message                bytes of JSON: for each trajectory why it failed, or nothing
 fallen_back, guard...  of a guarded run: its report but for the events, and its account
+estimate...            of a run whose error is estimated: the errors followed by now
 charges, masses        (B, N), at frame 0 only, as there is no output yet; later the
                        document has their SHA-256
 couplings              (B, N, N), beside them, where the particles have them
@@ -52,6 +53,7 @@ from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.formats.h5md.layout import SUFFIXES
 from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.domain_report import DomainReport
+from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.simulation.restart_arrays import digest, texts_in
 from nbody_surrogate.simulation.restart_version_1 import in_version_2
@@ -149,6 +151,7 @@ class GuardState(_Section):
 
     policy: str
     thresholds: dict[str, float | None]
+    spot_checks: float = Field(default=0.0, description="share; none in releases before them")
     reference: dict[str, Any] | None
     report: GuardReport = Field(description="but for what the arrays and the output hold of it")
 
@@ -174,6 +177,10 @@ class Document(_Section):
     guard: GuardState | None
     domain: DomainReport | None = Field(default=None, description="of a method that has a domain")
     observables: list[str] = Field(default=[], description="names of what is reported")
+    error_estimate: EstimateReport | None = Field(
+        default=None, description="how the error of the run is estimated"
+    )
+    tolerance: ToleranceReport | None = Field(default=None, description="of the run's frames")
     note: dict[str, Any] = Field(description="of whoever started the run")
 
 

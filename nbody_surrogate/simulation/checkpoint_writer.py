@@ -21,6 +21,7 @@ from nbody_surrogate.simulation.checkpoint import (
     Restart,
     RuntimeEnvironment,
 )
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.outside import DomainWatch
@@ -52,6 +53,8 @@ class CheckpointWriter(Observer):
         Of a guarded run.
     watch : DomainWatch, optional
         Of a method that has a domain.
+    estimator : ErrorEstimator, optional
+        Of a run whose error is estimated.
     """
 
     def __init__(
@@ -62,11 +65,13 @@ class CheckpointWriter(Observer):
         file: FileWriter,
         monitor: GuardMonitor | None = None,
         watch: DomainWatch | None = None,
+        estimator: ErrorEstimator | None = None,
     ) -> None:
         self._path, self._note = Path(checkpoint.path), dict(checkpoint.note)
         # absolute, since a run may be resumed from another folder
         self._output, self._method = str(Path(output).absolute()), method
         self._file, self._monitor, self._watch = file, monitor, watch
+        self._estimator = estimator
         self._made_by: RuntimeEnvironment | None = None
         self._particles = ""  # their hash, once there are any
 
@@ -124,6 +129,8 @@ class CheckpointWriter(Observer):
             guard=None if monitor is None else self._guard_state(monitor),
             domain=None if self._watch is None else self._watch.report,
             observables=sorted(run.observables),
+            error_estimate=info.error_estimate,
+            tolerance=info.tolerance,
             note=self._note,
         )
         arrays = {"good": np.asarray(run.good, np.int64), "message": as_texts(run.message)}
@@ -136,8 +143,10 @@ class CheckpointWriter(Observer):
         if particles is not None:  # once there are frames, the output holds them
             arrays |= particle_arrays(particles)
         if self._monitor is not None:
-            arrays |= {f"guard.{key}": y for key, y in self._monitor.budget.arrays.items()}
+            arrays |= {f"guard.{key}": y for key, y in self._monitor.watch.account.items()}
             arrays["fallen_back"] = np.array(self._monitor.report.fallen_back, np.int64)
+        if self._estimator is not None:
+            arrays |= {f"estimate.{key}": y for key, y in self._estimator.arrays.items()}
         # reshaped, since ascontiguousarray makes a scalar an array of one
         return {key: np.ascontiguousarray(y).reshape(y.shape) for key, y in arrays.items()}
 
@@ -149,6 +158,7 @@ class CheckpointWriter(Observer):
         return GuardState(
             policy=monitor.guard.policy,
             thresholds=monitor.guard.thresholds.model_dump(),
+            spot_checks=monitor.guard.spot_checks,
             reference=monitor.report.reference,
             report=report,
         )

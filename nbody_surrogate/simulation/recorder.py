@@ -14,12 +14,16 @@ from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segmen
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.reporters import Reporter
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
+
+    # it is handed over by who runs
+    from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 
 __all__ = ["Recorder", "demand_frames_memory"]
 
@@ -74,6 +78,8 @@ class Recorder:
         A sharper run of the same start, which is done: it gives the label error.
     reporters : sequence of Reporter
         What to take of each frame.
+    estimator : ErrorEstimator, optional
+        Estimates the run's error, an observable of its own.
 
     Attributes
     ----------
@@ -91,10 +97,11 @@ class Recorder:
     counters : dict of str to int
     wall_time : float
         Seconds spent stepping.
+    estimator : ErrorEstimator or None
     label_error : ndarray, shape (B, frames + 1), or None
         Position RMSE against the truth; NaN where either run is not good any more.
     observables : dict of str to ndarray, shape (B, frames + 1, ...)
-        What the reporters gave.
+        What the reporters gave, and the error estimate.
     info : RunInfo
     warm_ups : list of callable
         Each lets one method of the run compute a frame that is not kept.
@@ -109,6 +116,7 @@ class Recorder:
         info: RunInfo,
         truth: Recorder | None = None,
         reporters: Sequence[Reporter] = (),
+        estimator: ErrorEstimator | None = None,
     ) -> None:
         batch, n, dimensions = start.x.shape
         demand_frames_memory(start, frames)
@@ -127,10 +135,16 @@ class Recorder:
         self._reporters = reporters
         self.observables: dict[str, np.ndarray] = {}
         self._measure(slice(0, 1))
+        self.estimator = estimator
+        if estimator is not None:
+            # zero at the start, which is given
+            self.observables[ERROR_ESTIMATE] = np.zeros((batch, frames + 1))
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
+        if estimator is not None:
+            self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
 
     def restore(
         self,
@@ -187,6 +201,7 @@ class Recorder:
         """Count new frames, and judge them by the truth where there is one."""
         self.done = new.stop - 1
         self._measure(new)
+        self._estimate(new)
         if self._truth is not None and self.label_error is not None:
             error = rmse(self._truth.x[:, new], self.x[:, new])
             good = np.minimum(self.good, self._truth.good)[:, None]
@@ -211,6 +226,18 @@ class Recorder:
                     f"the frames before, got {values.shape}"
                 )
             kept[...] = values
+
+    def _estimate(self, new: slice) -> None:
+        """Estimate the error of new frames; of what is no data it is NaN."""
+        if self.estimator is None:
+            return
+        valid, before = self.valid(new), new.start - 1
+        values = np.full(valid.shape, np.nan)
+        if valid.any():
+            frames = slice(before, new.stop)
+            values = self.estimator.extend(before, self.x[:, frames], self.v[:, frames])
+        self.observables[ERROR_ESTIMATE][:, new] = np.where(valid, values, np.nan)
+        self.info = replace(self.info, error_estimate=self.estimator.report)
 
     def complete(self) -> None:
         """Say in `info` how the run went."""

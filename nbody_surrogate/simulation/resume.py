@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -9,17 +10,19 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.threads import at_most_threads
 from nbody_surrogate.environment.versions import versions
-from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.name_lock import NameLock
 from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.h5md import check_output_path
 from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.registry.registry import system_from
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
@@ -31,6 +34,8 @@ from nbody_surrogate.simulation.checkpoint import (
     read_restart,
 )
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
+from nbody_surrogate.simulation.error_estimate.tolerance import ToleranceKeeper
 from nbody_surrogate.simulation.file_writer import FileWriter
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
@@ -122,7 +127,8 @@ def resume(
             return found.result()
         problem = _problem(restart, found.particles(), method)
         rest = _Rest(restart, problem, method, found, reporters)
-        watching: list[Observer] = [e for e in (rest.monitor, rest.watch) if e is not None]
+        extra = (rest.monitor, rest.watch, rest.keeper)
+        watching: list[Observer] = [each for each in extra if each is not None]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
 
 
@@ -130,10 +136,11 @@ def _reporters_of(document: Document, observers: Sequence[Observer]) -> list[Rep
     """Return the reporters among observers, which are to be those of the run."""
     reporters = reporters_among(observers)
     names = sorted(each.name for each in reporters)
-    if names != sorted(document.observables):
+    # the run's own, which nobody hands over
+    reported = sorted(set(document.observables) - {ERROR_ESTIMATE})
+    if names != reported:
         raise InputError(
-            f"`observers` must hold reporters of {sorted(document.observables)}, as the run began "
-            f"with, got {names}"
+            f"`observers` must hold reporters of {reported}, as the run began with, got {names}"
         )
     return reporters
 
@@ -185,6 +192,10 @@ class _Rest:
         start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
         self.monitor = self._monitor(start)
         self.watch = self._watch(start)
+        self.keeper = None
+        if (held := document.tolerance) is not None:
+            self.keeper = ToleranceKeeper(held.tolerance, method, problem, start, held)
+        self.estimator = self._estimator()
         carry = self._carry(start, x, v)
         info = RunInfo(
             system=document.system,
@@ -193,8 +204,12 @@ class _Rest:
             seed=document.seed,
             threads=method.threads_for(problem.particles.batch, problem.particles.n),
             identifier=document.identifier,
+            error_estimate=document.error_estimate,
+            tolerance=document.tolerance,
         )
-        self.run = Recorder(method, carry, start, document.frames, info, None, reporters)
+        self.run = Recorder(
+            method, carry, start, document.frames, info, None, reporters, self.estimator
+        )
         good = restart.arrays["good"].tolist()
         observables = self._observables()
         self.run.restore(document.frame, x, v, good, restart.message, observables)
@@ -220,20 +235,40 @@ class _Rest:
                 )
         return {name: found[name] for name in self.run.observables}
 
+    def _estimator(self) -> ErrorEstimator | None:
+        """Take over the error estimate, by the factors that the run began with."""
+        document = self.restart.document
+        if document.error_estimate is None:
+            return None
+        dimensions = self.restart.arrays["carry.x"].shape[2]
+        try:
+            model = ErrorModel(**document.error_estimate.model)
+            made = ErrorEstimator(self.problem, dimensions, model)
+            made.restore(self.restart.arrays_under("estimate."), document.error_estimate)
+        except (ValueError, TypeError) as error:
+            why = one_line(error)
+            raise FileFormatError(f"the restart file is damaged: {why}") from None
+        return made
+
     def _monitor(self, start: State) -> GuardMonitor | None:
         state = self.restart.document.guard
         if state is None:
             return None
         reference = None if state.reference is None else method_from(state.reference)
         given = {key: value for key, value in state.thresholds.items() if value is not None}
-        guard = Guard(state.policy, reference=reference, **given)
+        # what releases before did not watch is not watched in what is left of their runs
+        given = dict.fromkeys(("position", "local", "estimate"), math.inf) | given
+        guard = Guard(state.policy, reference=reference, spot_checks=state.spot_checks, **given)
         frames = self.restart.document.frames
-        monitor = GuardMonitor(guard, self.method, self.problem, start, frames)
+        estimated = self.restart.document.error_estimate is not None
+        monitor = GuardMonitor(guard, self.method, self.problem, start, frames, estimated)
         report = self.restart.report
         # those of a release before are in the restart file, all others in the output
         report = replace(report, events=report.gathered + GuardEvents.of(self._events))
         try:
-            monitor.restore(report, self.restart.arrays_under("guard."), self.restart.message)
+            account = self.restart.arrays_under("guard.")
+            frame = self.restart.document.frame
+            monitor.restore(report, account, self.restart.message, self.problem, frame)
         except ValueError as error:
             raise FileFormatError(f"the restart file is damaged: {error}") from None
         return monitor
@@ -276,6 +311,8 @@ class _Rest:
         # where it lies now, which need not be where the run began to keep it
         checkpoint = Checkpoint(path, self.restart.document.note)
         return [
-            CheckpointWriter(checkpoint, self.method, output, file, self.monitor, self.watch),
+            CheckpointWriter(
+                checkpoint, self.method, output, file, self.monitor, self.watch, self.estimator
+            ),
             file,
         ]

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -25,9 +26,13 @@ from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
 from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+from nbody_surrogate.simulation.error_estimate.choice import estimator_for
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
+from nbody_surrogate.simulation.error_estimate.tolerance import ToleranceKeeper
 from nbody_surrogate.simulation.file_writer import FileWriter, Output
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
@@ -71,6 +76,8 @@ def simulate(
     outside: str | Outside | None = "warn",
     dt: float | None = None,
     verify: bool = False,
+    error_estimate: bool | None = None,
+    tolerance: float | None = None,
     output: str | os.PathLike[str] | Output | None = None,
     observers: Observer | Progress | Iterable[Observer | Progress] = (),
 ) -> Ensemble:
@@ -103,6 +110,15 @@ def simulate(
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
         nothing once growth has taken it to the size of the cloud.
+    error_estimate : bool, optional
+        Whether to estimate the run's error while it goes on: a bound of the position RMSE of each
+        frame that covers the true one in 95 % of runs, see `Ensemble.error_estimate`. By default
+        of surrogates, whose frames are held against a fixed-step solver. What it costs is
+        ``info.error_estimate.seconds``, no part of `wall_time`.
+    tolerance : float, optional
+        Of a surrogate: most that the position RMSE of a single frame may be estimated to be, in
+        reduced units. Frames beyond it are made by the reference, and the surrogate goes on from
+        there; how many is ``info.tolerance``.
     output : path_like or Output, optional
         An ``.h5`` file, written segment by segment as ``.h5.part`` and renamed at the end. An
         `Output` also says whether an existing file may be replaced, and where a restart file is
@@ -148,15 +164,24 @@ def simulate(
     reporters = reporters_among(own)
     tails = tails_of(reporters, carry.problem, state, frames)
     watch = watch_for(outside, method, carry.problem, state, frames)
+    estimator = estimator_for(method, carry.problem, state.x.shape[2], error_estimate)
+    if estimator is not None:
+        tails = {**tails, ERROR_ESTIMATE: ()}
+    keeper = None
+    if tolerance is not None:
+        keeper = ToleranceKeeper(tolerance, method, carry.problem, state)
     monitor = None
     if guard is not None:
         guard = guard if isinstance(guard, Guard) else Guard(guard)
-        guard.check(system)
-        monitor = GuardMonitor(guard, method, carry.problem, state, frames)
+        estimated = estimator is not None
+        guard.check(system, estimated)
+        monitor = GuardMonitor(guard, method, carry.problem, state, frames, estimated)
     with ExitStack() as held:
         writers: list[Observer] = []
         if output is not None:
-            writers = _writers(held, output, method, carry, frames, verify, monitor, tails, watch)
+            writers = _writers(
+                held, output, method, carry, frames, verify, monitor, tails, watch, estimator
+            )
         info = RunInfo(
             system=system.description,
             method=method.description,
@@ -164,16 +189,19 @@ def simulate(
             seed=state.seed,
             threads=method.threads_for(particles.batch, particles.n),
             identifier="" if output is None else uuid4().hex,
+            error_estimate=None if estimator is None else estimator.report,
+            tolerance=None if keeper is None else keeper.report,
         )
         truth, ticks = None, _Ticks(own, frames)
         if tight is not None and tight_carry is not None:
             ticks.total = 2 * frames
             # before the run itself, whose label errors are written segment by segment
-            truth = Recorder(tight, tight_carry, state, frames, info)
+            plain = replace(info, error_estimate=None, tolerance=None)
+            truth = Recorder(tight, tight_carry, state, frames, plain)
             roll_out(truth, [], ticks)
             ticks.before = frames
-        run = Recorder(method, carry, state, frames, info, truth, reporters)
-        watching: list[Observer] = [each for each in (monitor, watch) if each is not None]
+        run = Recorder(method, carry, state, frames, info, truth, reporters, estimator)
+        watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)
 
@@ -256,6 +284,7 @@ def _writers(
     monitor: GuardMonitor | None,
     observables: dict[str, tuple[int, ...]],
     watch: DomainWatch | None,
+    estimator: ErrorEstimator | None,
 ) -> list[Observer]:
     """Check where a run is to go, and hold it, before anything is computed."""
     if not isinstance(output, Output):
@@ -273,6 +302,6 @@ def _writers(
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint(checkpoint, overwrite=output.overwrite)
     held.enter_context(held_restart(checkpoint))
-    restart = CheckpointWriter(checkpoint, integrator, path, file, monitor, watch)
+    restart = CheckpointWriter(checkpoint, integrator, path, file, monitor, watch, estimator)
     restart.check_size(carry)
     return [restart, file]

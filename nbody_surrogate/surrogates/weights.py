@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from nbody_surrogate.contracts.device import DTYPES
+from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, RunError, one_line
@@ -30,7 +31,7 @@ from nbody_surrogate.files.new_file import make_subfolder
 from nbody_surrogate.files.untrusted import read_bounded
 from nbody_surrogate.registry.lookup import short_name
 
-__all__ = ["load_weights", "save_weights", "tensor_bytes"]
+__all__ = ["load_weights", "put_error_model", "save_weights", "tensor_bytes"]
 
 FORMAT = "nbody-surrogate weights"
 FORMAT_VERSION = 1
@@ -60,6 +61,22 @@ def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: 
     WEIGHTS.require(tensor_bytes(state), error=RunError)
     with atomic_file(folder / "model.safetensors") as stream:
         stream.write(save_tensors(state))
+    write_json(folder / "config.json", config, indent=2, limit=CONFIG)
+
+
+def put_error_model(folder: str | Path, error_model: ErrorModel) -> None:
+    """Put an error model on the card of weights that are there; all else stays as it is.
+
+    Raises
+    ------
+    FileFormatError
+        If there are none, or they are damaged.
+    RunError
+        If the file cannot be written.
+    """
+    folder = Path(folder)
+    config = _header(folder, _read(folder / "config.json", CONFIG.largest))
+    config["card"] = {**config["card"], "error_model": error_model.model_dump(mode="json")}
     write_json(folder / "config.json", config, indent=2, limit=CONFIG)
 
 

@@ -68,7 +68,9 @@ class StepperCase(AbstractCase):
         self, integrator: AbstractIntegrator, state: State, particles: Particles, frames: int
     ) -> Ensemble:
         """Run an integrator from a start."""
-        return simulate(self.system, state, particles, frames, integrator, dt=self.dt)
+        return simulate(
+            self.system, state, particles, frames, integrator, dt=self.dt, error_estimate=False
+        )
 
 
 def integrator_case(name: str, system: str | None = None) -> StepperCase:

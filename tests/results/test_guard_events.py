@@ -24,7 +24,10 @@ DETAILS = {
     "distance": "a pair at distance 0.0234, the limit is 0.01",
     "speed": "a particle of speed 0.0234, the limit is 0.01",
     "particles": "a number of particles of 0, the limit is 0.01",
-    "time": "time 0.0234, the limit is 0.01",
+    "time": "time 0.0234 since the start, the limit is 0.01",
+    "position": "a position error of 0.023 of the spread at the start, the budget is 0.01 by now",
+    "estimate": "an estimated error of 0.023 of the spread at the start, the budget is 0.01 by now",
+    "local error": "a frame whose error would be 0.023 of the spread at the end, the limit is 0.01",
 }
 
 
@@ -34,7 +37,7 @@ def some_events():
         for s, reason in enumerate(DETAILS)
         for b in (0, 2)
     ]
-    return (*numbers, GuardEvent(1, 7, 36, "non-finite", "no way after t = 3.5"))
+    return (*numbers, GuardEvent(1, 10, 51, "non-finite", "no way after t = 5"))
 
 
 def test_events_come_back_as_they_were():
@@ -60,9 +63,10 @@ def test_an_event_says_its_numbers_in_words(reason):
 
 def test_the_numbers_of_reasons_never_change():
     """Files hold them. A new one comes at the end."""
-    assert REASONS[:8] == (
+    assert REASONS[:11] == (
         *("non-finite", "energy", "momentum", "angular momentum"),
         *("distance", "speed", "particles", "time"),
+        *("position", "local error", "estimate"),
     )
 
 

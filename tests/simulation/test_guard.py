@@ -10,6 +10,7 @@ import pytest
 
 from guarded_runs import (
     CASES,
+    COMPUTED,
     DT,
     FRAMES,
     OFF,
@@ -141,7 +142,7 @@ def test_what_the_system_does_not_keep_is_not_watched():
         conserved = frozenset({"momentum"})
 
     method = method_of(heated)
-    run = simulate(Leaky(), *start_of(), FRAMES, method, guard="stop")
+    run = simulate(Leaky(), *start_of(), FRAMES, method, guard=Guard("stop", **COMPUTED))
     assert run.info.guard.events == ()
     assert "energy" not in run.info.guard.thresholds
 

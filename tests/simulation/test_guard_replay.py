@@ -40,7 +40,9 @@ from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.surrogate import SurrogateConfig
 from nbody_surrogate.errors import PluginError
 from nbody_surrogate.results.metrics import mean_kinetic
-from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, DriftBudget
+from nbody_surrogate.simulation.guard.conserved_quantities import ConservedQuantities
+from nbody_surrogate.simulation.guard.drift_budget import DriftBudget
+from nbody_surrogate.simulation.guard.start_scales import StartScales
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -49,13 +51,13 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def readings(energies):
-    """Energies (B, F) of unit kinetic energy."""
-    values = np.array(energies, dtype=float)
-    return ConservedQuantities({"energy": values}, {"energy": np.ones_like(values)})
+    """Energies (B, F)."""
+    return ConservedQuantities({"energy": np.array(energies, dtype=float)})
 
 
 def test_an_error_that_was_made_stays_counted_after_a_replay():
-    budget = DriftBudget({"energy": 1.0}, readings([[0.0], [0.0]]))
+    scales = StartScales({"energy": np.array([2.0, 1.0])}, {"energy": np.array([0.0, 0.25])})
+    budget = DriftBudget({"energy": 1.0}, readings([[0.0], [0.0]]), scales)
     assert budget.errors("energy", readings([[0.25, -0.5], [0.0, 1.0]])).tolist() == [
         [0.25, 0.5],
         [0.0, 1.0],
@@ -64,7 +66,10 @@ def test_an_error_that_was_made_stays_counted_after_a_replay():
     budget.reopen(0, readings([[0.25]]), readings([[0.25, 0.375]]))
     later = budget.errors("energy", readings([[0.375, 0.0], [0.0, 1.0]]))
     assert later.tolist() == [[0.375, 0.75], [0.0, 1.0]]  # errors of either sign add up
-    assert budget.scale("energy", readings([[1.0] * 3] * 2), before=1).tolist() == [1.0, 1.0]
+    # of the scale at the start, and what rounding may do beside it; what is no number is beyond
+    errors = np.array([[1.0, 1.1, np.nan], [0.75, 0.8, np.inf]])
+    wanted = [[False, True, True], [False, True, True]]
+    assert budget.beyond("energy", errors, 0.5).tolist() == wanted
 
 
 def test_the_budget_grows_with_time():

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are forked and killed"),
 ]
 
-TIMES = {"check_time", "replay_time"}
+TIMES = {"check_time", "replay_time", "run_time", "spot_check_time", "companion_time"}
 BUDGETS = {"warn": 1e-7, "fallback": 1e-7, "stop": 0.03}
 """By the first two every segment trips, by the last each trajectory at another frame."""
 

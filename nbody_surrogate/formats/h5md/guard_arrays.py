@@ -5,7 +5,7 @@ is killed has told all that it found. S segments, B trajectories, below `GUARD`:
 
 ===============  ==================================================================
 segments         S, an integer
-frame (S, B)     first frame at fault, counted from 1; 0 where the segment was not
+frame (S, B)     first frame at fault, -1 for the start; 0 where the segment was not
 reason (S, B)    place in `nbody_surrogate.results.guard_events.REASONS`
 value (S, B)     the number at fault, in reduced units or as a share of its scale
 limit (S, B)     what it should have kept to
@@ -46,6 +46,8 @@ __all__ = [
 GUARD = "guard"
 """The group's name."""
 
+AT_START = -1  # in place of frame 0, which stands for no event
+
 INTEGERS, FLOATS, TEXT = ("frame", "reason"), ("value", "limit"), "text"
 
 
@@ -82,7 +84,7 @@ class GuardPlaces(NamedTuple):
         for name in (*FLOATS, *reversed(INTEGERS)):
             dtype = FLOAT if name in FLOATS else INTEGER
             values = np.zeros((stop - first, self.batch), dtype)
-            values[rows, columns] = getattr(events, name)
+            values[rows, columns] = _stored(name, getattr(events, name))
             yield self.offsets[name] + 8 * first * self.batch, values.tobytes()
 
 
@@ -132,14 +134,23 @@ def read_guard(ours: Any, batch: int, frames: int | None) -> GuardEvents | None:
     group, shape = group_at(ours, GUARD), (places.segments, batch)
     frame = integer_array_at(group, "frame", shape)
     # beyond the frames that are there stands what a run found that was killed and goes on
-    there = frame > 0 if frames is None else (frame > 0) & (frame < frames)
+    there = frame != 0 if frames is None else (frame != 0) & (frame < frames)
     segment, trajectory = np.nonzero(there)
     reason = integer_array_at(group, "reason", shape)[segment, trajectory]
     if not ((reason >= 0) & (reason < len(REASONS))).all():
         raise ValueError("its guard found what this version has no word for")
     value, limit = (floats_at(group, name, shape)[segment, trajectory] for name in FLOATS)
     text = _texts(open_texts(group, TEXT, TEXT_BYTES, shape), value, segment, trajectory)
-    return GuardEvents(trajectory, segment, frame[segment, trajectory], reason, value, limit, text)
+    first = frame[segment, trajectory]
+    if not (first >= AT_START).all():
+        raise ValueError("its guard found a frame before the start")
+    first = np.where(first == AT_START, 0, first)
+    return GuardEvents(trajectory, segment, first, reason, value, limit, text)
+
+
+def _stored(name: str, values: np.ndarray) -> np.ndarray:
+    """Return the numbers of events as files hold them."""
+    return np.where(values == 0, AT_START, values) if name == "frame" else values
 
 
 def _texts(

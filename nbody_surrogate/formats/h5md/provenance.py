@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.files.limits import PROVENANCE
+from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
 from nbody_surrogate.results.trajectory import RunInfo
 
 __all__ = ["dump_info", "load_info", "provenance_bytes"]
@@ -107,6 +108,8 @@ def _demand_description(info: RunInfo) -> None:
         described["guard.reference"] = info.guard.reference
     if info.domain is not None and info.domain.reference is not None:
         described["domain.reference"] = info.domain.reference
+    if info.tolerance is not None:
+        described["tolerance.solver"] = info.tolerance.solver
     for name, method in described.items():
         if not isinstance(method.get("integrator"), str):
             raise ValueError(f"provenance '{name}.integrator' is no name")
@@ -152,4 +155,6 @@ def _json(info: RunInfo) -> bytes:
 def _plain(value: object) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, EstimateReport | ToleranceReport):
+        return asdict(value)
     raise TypeError(f"{type(value).__name__} is not")

@@ -3,65 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.simulation.guard.conserved_quantities import ConservedQuantities, departure
+from nbody_surrogate.simulation.guard.start_scales import StartScales
 
 if TYPE_CHECKING:
-    from jaxtyping import Float64
+    from jaxtyping import Bool, Float64
 
-__all__ = ["QUANTITIES", "ConservedQuantities", "DriftBudget", "departure"]
-
-QUANTITIES = ("energy", "momentum", "angular_momentum")
-
-
-class ConservedQuantities(NamedTuple):
-    """Constants of motion at some frames, and what their errors are measured by.
-
-    Attributes
-    ----------
-    values : dict
-        For each of `QUANTITIES` an array (B, F, ...).
-    scales : dict
-        For each an array (B, F): the kinetic energy, the sum of m |v|, the sum of m |x| |v|.
-    """
-
-    values: dict[str, np.ndarray]
-    scales: dict[str, np.ndarray]
-
-    @classmethod
-    def of(
-        cls,
-        system: AbstractSystem,
-        x: Float64[np.ndarray, "B F N D"],
-        v: Float64[np.ndarray, "B F N D"],
-        particles: Particles,
-    ) -> ConservedQuantities:
-        """Read them off frames."""
-        # one by one, since an energy makes all pairs: those of a segment need not fit into memory
-        frames = [system.invariants(x[:, f], v[:, f], particles) for f in range(x.shape[1])]
-        masses, speeds = particles.masses[:, None], np.linalg.norm(v, axis=3)
-        distances = np.linalg.norm(x, axis=3)
-        # sums of absolute values: totals may be zero, as the momentum is about the centre of mass
-        return cls(
-            {key: np.stack([each._asdict()[key] for each in frames], axis=1) for key in QUANTITIES},
-            {
-                "energy": np.stack([each.kinetic for each in frames], axis=1),
-                "momentum": (masses * speeds).sum(2),
-                "angular_momentum": (masses * speeds * distances).sum(2),
-            },
-        )
-
-    def row(self, b: int) -> ConservedQuantities:
-        """Return trajectory `b` alone."""
-        rows = slice(b, b + 1)
-        return ConservedQuantities(
-            {key: values[rows] for key, values in self.values.items()},
-            {key: scales[rows] for key, scales in self.scales.items()},
-        )
+__all__ = ["DriftBudget"]
 
 
 @final
@@ -70,9 +22,8 @@ class DriftBudget:
 
     The error of a quantity Q is what was spent before, plus |Q - Q_0| since the last frame at
     which the account was opened again: an upper bound of the error since the start, as errors of
-    either sign add up. It is allowed to be ``threshold * t / duration`` of the quantity's scale, a
-    mean over the run so far. The energy's scale is the kinetic energy: the total is near zero in a
-    neutral cloud.
+    either sign add up. It is allowed to be ``threshold * t / duration`` of the quantity's scale,
+    that of the start, and what rounding does.
 
     Parameters
     ----------
@@ -81,6 +32,7 @@ class DriftBudget:
         whole run.
     start : ConservedQuantities
         Of the first frame, F = 1.
+    scales : StartScales
 
     Attributes
     ----------
@@ -88,13 +40,14 @@ class DriftBudget:
         The state of the account, a flat mapping of arrays: what a restart needs.
     """
 
-    def __init__(self, thresholds: Mapping[str, float], start: ConservedQuantities) -> None:
-        self.thresholds = dict(thresholds)
+    def __init__(
+        self, thresholds: Mapping[str, float], start: ConservedQuantities, scales: StartScales
+    ) -> None:
+        self.thresholds, self.scales = dict(thresholds), scales
         self.arrays: dict[str, np.ndarray] = {}
         for key in self.thresholds:
             self.arrays[f"{key}.base"] = start.values[key][:, 0]
             self.arrays[f"{key}.spent"] = np.zeros(len(start.values[key]))
-            self.arrays[f"{key}.scale"] = start.scales[key][:, 0]  # summed over frames
 
     def errors(self, key: str, now: ConservedQuantities) -> Float64[np.ndarray, "B F"]:
         """Errors of a quantity, in its own units."""
@@ -102,24 +55,21 @@ class DriftBudget:
         spent: np.ndarray = self.arrays[f"{key}.spent"][:, None]
         return np.asarray(spent + departure(now.values[key] - base))
 
-    def scale(self, key: str, now: ConservedQuantities, before: int) -> Float64[np.ndarray, " B"]:
-        """Mean of a scale over the `before` frames that are settled, and those read now."""
-        total = self.arrays[f"{key}.scale"] + now.scales[key].sum(1)
-        return np.asarray(total / (before + now.scales[key].shape[1]))
-
-    def settle(self, now: ConservedQuantities) -> None:
-        """Take over the scales of frames that stay."""
-        for key in self.thresholds:
-            # never in place: the array may be a view of a start, or of what a restart file held
-            self.arrays[f"{key}.scale"] = self.arrays[f"{key}.scale"] + now.scales[key].sum(1)
+    def beyond(
+        self, key: str, errors: Float64[np.ndarray, "B F"], share: float
+    ) -> Bool[np.ndarray, "B F"]:
+        """Tell where errors are more than a share of the scale; NaN is."""
+        allowed = share * self.scales.scales[key] + self.scales.rounding[key]
+        return np.asarray(~(errors <= allowed[:, None]))
 
     def reopen(self, b: int, before: ConservedQuantities, now: ConservedQuantities) -> None:
-        """Start trajectory `b` again at the last frame of `now`, which was replayed.
+        """Start trajectory `b` again at the last of its frames `now`, which was replayed.
 
-        What it had lost at the one frame of `before`, from where it was replayed, stays counted,
-        and so does what the replay lost. Both are readings of the trajectory alone.
+        What it had lost at the one frame of `before`, where the segment began, stays counted, and
+        so does what was lost from there on. Both are readings of the trajectory alone.
         """
         for key in self.thresholds:
+            # never in place: the array may be a view of a start, or of what a restart file held
             base = self.arrays[f"{key}.base"].copy()
             spent = self.arrays[f"{key}.spent"].copy()
             first, last = before.values[key][:, :1], now.values[key][:, -1:]
@@ -127,8 +77,29 @@ class DriftBudget:
             base[b] = last[0, 0]
             self.arrays |= {f"{key}.base": base, f"{key}.spent": spent}
 
+    def restore(self, found: Mapping[str, np.ndarray], moving: Mapping[str, np.ndarray]) -> None:
+        """Take over an account that was stored.
 
-def departure(difference: np.ndarray) -> np.ndarray:
-    """Absolute values of numbers (B, F), norms of vectors (B, F, A)."""
-    vectors = difference.ndim == 3
-    return np.asarray(np.linalg.norm(difference, axis=-1) if vectors else np.abs(difference))
+        Parameters
+        ----------
+        found : mapping
+            The stored arrays. Releases before had the mean of the scale among them, and counted
+            energy and angular momentum in the laboratory's frame.
+        moving : mapping
+            For each quantity what it was at the start in the laboratory's frame, (B, ...).
+
+        Raises
+        ------
+        ValueError
+            If it is the account of another run.
+        """
+        old = {f"{key}.scale" for key in self.thresholds} & found.keys()
+        kept = {name: y for name, y in found.items() if name not in old}
+        if {k: y.shape for k, y in self.arrays.items()} != {k: y.shape for k, y in kept.items()}:
+            raise ValueError("the guard's account is not of its thresholds")
+        if old:
+            # the centre of mass keeps its share of both, so it can be taken off at any frame
+            for key in self.thresholds:
+                name = f"{key}.base"
+                kept[name] = kept[name] - (moving[key] - self.arrays[name])
+        self.arrays = kept

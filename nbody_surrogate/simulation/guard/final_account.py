@@ -14,7 +14,11 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.results.guard_events import told_apart
 from nbody_surrogate.results.trajectory import RunInfo
-from nbody_surrogate.simulation.guard.drift_budget import ConservedQuantities, departure
+from nbody_surrogate.simulation.guard.conserved_quantities import (
+    ConservedQuantities,
+    departure,
+)
+from nbody_surrogate.simulation.guard.start_scales import StartScales
 
 __all__ = ["FinalAccount", "Replays"]
 
@@ -43,7 +47,7 @@ class FinalAccount:
     """What some trajectories have really lost, over all their frames.
 
     The running account adds up errors of either sign, and so is an upper bound. A run is not to be
-    called a failure by a bound: this is the largest departure from the start, over the mean scale.
+    called a failure by a bound: this is the largest departure from the start, over its scale.
 
     Parameters
     ----------
@@ -53,6 +57,8 @@ class FinalAccount:
         The parts of a run, one after the other.
     rows : list of int
         Which R of the B trajectories it is about.
+    scales : StartScales
+        Of all B trajectories.
     """
 
     def __init__(
@@ -62,6 +68,7 @@ class FinalAccount:
         x: list[np.ndarray],
         v: list[np.ndarray],
         rows: list[int],
+        scales: StartScales,
     ) -> None:
         read = [
             ConservedQuantities.of(system, *chunk, particles)
@@ -70,14 +77,15 @@ class FinalAccount:
         ]
         keys = read[0].values
         self.values = {key: np.concatenate([r.values[key] for r in read], 1) for key in keys}
-        self.scales = {
-            key: np.concatenate([r.scales[key] for r in read], 1).mean(1) for key in keys
-        }
+        self.scales = {key: scales.scales[key][rows] for key in keys}
+        self.rounding = {key: scales.rounding[key][rows] for key in keys}
 
     def lost(self, key: str, row: int, frames: range) -> float:
-        """Largest departure from the first of some frames, over the scale of the whole run."""
+        """Largest departure from the first of some frames, over the scale, but for rounding."""
         values = self.values[key][row : row + 1, frames.start : frames.stop]
         largest = float(departure(values - values[:, :1]).max())
+        # subtracted and not compared, so that NaN stays what it is
+        largest -= min(largest, float(self.rounding[key][row]))
         scale = float(self.scales[key][row])
         # particles at rest have no scale: then nothing may be lost
         return largest / scale if scale > 0 else (np.inf if largest else 0.0)

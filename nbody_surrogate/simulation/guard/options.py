@@ -16,7 +16,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
-from nbody_surrogate.simulation.guard.drift_budget import QUANTITIES
+from nbody_surrogate.simulation.guard.conserved_quantities import QUANTITIES
 
 __all__ = ["POLICIES", "Guard", "Policy", "Thresholds"]
 
@@ -30,22 +30,46 @@ Limit = Annotated[float, Field(ge=0)] | None
 class Thresholds(BaseModel):
     """What a guarded run may do. Infinity switches a trigger off; so does 0 for `closest`.
 
-    The first three are what a run may lose over its whole duration, if the system keeps it. At
-    time t it may have lost the share ``t / duration`` of that. The others are by default the
-    limits of the method, which a surrogate's card gives.
+    The first three are what a run may lose over its whole duration, if the system keeps it, and
+    `position` is how far it may be off at its end. At time t it may be the share ``t / duration``
+    of that. `closest` to `longest` are by default the limits of the method, which a surrogate's
+    card gives.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    energy: Share = Field(default=0.01, description="over the run's mean kinetic energy")
-    momentum: Share = Field(default=1e-3, description="over the mean of the sum of m |v|")
+    energy: Share = Field(default=0.01, description="over the energy's scale at the start")
+    momentum: Share = Field(default=1e-3, description="over the momentum's scale at the start")
     angular_momentum: Share = Field(
-        default=1e-3, description="over the mean of the sum of m |x| |v|"
+        default=1e-3, description="over the angular momentum's scale at the start"
+    )
+    position: Share = Field(
+        default=0.1,
+        description="distance from the companion run, over the spread at the start",
+    )
+    estimate: Share = Field(
+        default=math.inf,
+        description="bound of the run's error estimate, over the same; off by default",
+    )
+    local: Share = Field(
+        default=0.05,
+        description="error of a spot-checked frame, carried to the end, over the same",
     )
     closest: Limit = Field(default=None, description="smallest distance of a pair")
     fastest: Limit = Field(default=None, description="largest speed of a particle")
     most: Limit = Field(default=None, description="largest number of particles")
-    longest: Limit = Field(default=None, description="latest time")
+    longest: Limit = Field(default=None, description="time since the start")
+
+
+Checks = Annotated[float, Field(ge=0, le=1)]
+
+
+class Shares(BaseModel):
+    """What a guard may compute beside the run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    spot_checks: Checks = Field(default=0.02, description="share of frames that are recomputed")
 
 
 @final
@@ -53,8 +77,13 @@ class Guard:
     """Watches a run, segment by segment.
 
     A segment trips the guard where a trajectory becomes non-finite or fails, loses more energy,
-    momentum or angular momentum than its budget, has a pair closer or a particle faster than the
-    limits of the method, or where the run is longer or has more particles.
+    momentum or angular momentum than its budget, is further from its companion than its budget,
+    has a frame that a spot check finds wrong, a pair closer or a particle faster than the limits
+    of the method, or where the run is longer or has more particles. The start is looked at, too.
+
+    The companion is a second run of the same start, by a solver of a loose tolerance; a surrogate
+    alone has one. Spot checks recompute single frames. Neither a boost nor a shift of a system
+    that keeps its momentum changes what is found.
 
     Parameters
     ----------
@@ -65,6 +94,9 @@ class Guard:
     reference : str or AbstractIntegrator, optional
         What replays, of policy ``fallback``; by default the solver that is the ground truth for the
         system.
+    spot_checks : float
+        Share of the frames of each trajectory that are spot-checked, at least one of them; 0 for
+        none.
     **thresholds
         See `Thresholds`.
 
@@ -79,6 +111,7 @@ class Guard:
         policy: str = "fallback",
         *,
         reference: str | AbstractIntegrator | None = None,
+        spot_checks: float = Shares.model_fields["spot_checks"].default,
         **thresholds: Any,
     ) -> None:
         if policy not in POLICIES:
@@ -93,11 +126,16 @@ class Guard:
             raise InputError(f"`reference` of the guard must be a solver, got {name!r}")
         self.policy: Policy = policy
         self.reference = reference
-        self.thresholds = validated(Thresholds, thresholds, "the guard", ("reference",))
+        shares = validated(Shares, {"spot_checks": spot_checks}, "the guard")
+        self.spot_checks: float = shares.spot_checks
+        known = ("reference", "spot_checks")
+        self.thresholds = validated(Thresholds, thresholds, "the guard", known)
 
     def __repr__(self) -> str:
         reference = "" if self.reference is None else f", reference={self.reference!r}"
         changed = self.thresholds.model_dump(exclude_defaults=True)
+        if self.spot_checks != Shares().spot_checks:
+            changed = {"spot_checks": self.spot_checks} | changed
         told = "".join(f", {key}={value:g}" for key, value in changed.items())
         return f"Guard({self.policy!r}{reference}{told})"
 
@@ -133,18 +171,25 @@ class Guard:
         drifts = self.thresholds.model_dump(include=set(system.conserved))
         return {key: drifts[key] for key in sorted(drifts)}
 
-    def check(self, system: AbstractSystem) -> None:
-        """Refuse a threshold of what the system does not conserve, which would watch nothing.
+    def check(self, system: AbstractSystem, estimated: bool = True) -> None:
+        """Refuse a threshold of what is not there, and would watch nothing.
 
         Parameters
         ----------
         system : AbstractSystem
+        estimated : bool
+            Whether the run has an error estimate.
 
         Raises
         ------
         InputError
             If one was given that is finite.
         """
+        if self.thresholds.estimate < math.inf and not estimated:
+            raise InputError(
+                f"`threshold` estimate={self.thresholds.estimate:g} cannot be watched: the run has "
+                "no error estimate; leave it out"
+            )
         asked = self.thresholds.model_dump(
             include=self.thresholds.model_fields_set & set(QUANTITIES)
         )

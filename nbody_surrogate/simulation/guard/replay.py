@@ -44,6 +44,10 @@ class SegmentEdit:
             name = f"fallback_{key}"
             self.counters[name] = self.counters.get(name, 0) + count
 
+    def mark_replayed(self, b: int) -> None:
+        """Say that the frames of trajectory `b` were changed, so that its history is refilled."""
+        self._replayed.append(b)
+
     def segment(self, method: AbstractIntegrator, past: tuple[np.ndarray, np.ndarray]) -> Segment:
         """Finish it, with a carry from which the method goes on."""
         self.x.flags.writeable = self.v.flags.writeable = False

@@ -31,7 +31,7 @@ class Series(NamedTuple):
     Attributes
     ----------
     role : str
-        ``candidate``, ``reference`` or ``twin``: its colour.
+        ``candidate``, ``reference``, ``twin`` or ``estimate``: its colour.
     x, y : ndarray, shape (P,)
         Of a histogram, P + 1 edges in `x` and densities between them.
     low, high : ndarray, shape (P,), or None

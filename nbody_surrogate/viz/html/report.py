@@ -26,7 +26,7 @@ from nbody_surrogate.results.metrics import own_drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
-from nbody_surrogate.viz.html.report_charts import comparison_charts, run_charts
+from nbody_surrogate.viz.html.report_charts import comparison_charts, estimate_of, run_charts
 from nbody_surrogate.viz.html.scene import is_same_run, scene_html, scene_script
 from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.shown import stop_notes
@@ -126,7 +126,7 @@ def _page(
     if comparison is None:
         charts = run_charts(candidate, drifts)
     else:
-        charts = comparison_charts(comparison, candidate.system(), same)
+        charts = comparison_charts(comparison, candidate.system(), same, estimate_of(candidate))
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(said)}</p>',

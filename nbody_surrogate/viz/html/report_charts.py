@@ -16,7 +16,7 @@ from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.viz.html.charts import Series, line_chart
 
-__all__ = ["comparison_charts", "run_charts"]
+__all__ = ["comparison_charts", "estimate_of", "run_charts"]
 
 OWN = "units of the run"
 ERRORS = (
@@ -30,19 +30,38 @@ INVARIANTS = {
     "angular_momentum": ("Angular momentum error", OWN),
 }
 HISTOGRAMS = {"speeds": ("Speeds", "speed"), "pair_distances": ("Distances of pairs", "distance")}
-ORDER = ("twin", "reference", "candidate")  # the last is drawn on top
+ORDER = ("twin", "reference", "estimate", "candidate")  # the last is drawn on top
 TIME = "time"
 FLOOR = "noise floor"
 
 
-def comparison_charts(found: Comparison, system: AbstractSystem, same: bool) -> str:
+def estimate_of(run: Ensemble) -> tuple[np.ndarray, str] | None:
+    """Return the error estimates of a run, (B, T), NaN where invalid, and what they are called."""
+    report, estimate = run.info.error_estimate, run.error_estimate
+    if report is None or estimate is None:
+        return None
+    return np.where(run.valid, estimate, np.nan), f"estimated error ({report.label})"
+
+
+def comparison_charts(
+    found: Comparison,
+    system: AbstractSystem,
+    same: bool,
+    estimate: tuple[np.ndarray, str] | None = None,
+) -> str:
     """Draw a candidate beside its reference; where they are the same run, that once."""
     names = {"candidate": found.candidate, "reference": found.reference, "twin": FLOOR}
     if same:
         del names["reference"]
     curves = found.curves
+    bands = dict(curves.bands)
+    # of other times, where a run was interpolated, it is not drawn
+    if estimate is not None and not same and estimate[0].shape[1] >= len(curves.t):
+        names["estimate"] = estimate[1]
+        shown = band(estimate[0][:, : len(curves.t)])
+        bands["position_rmse"] = bands["position_rmse"] | {"estimate": shown}
     errors = [
-        _over_time(title, curves.t, curves.bands[name], names, unit)
+        _over_time(title, curves.t, bands[name], names, unit)
         for name, title, unit in ERRORS
         if not same
     ]
@@ -66,8 +85,15 @@ def run_charts(run: Ensemble, drifts: np.ndarray | None = None) -> str:
         why = "The run's system is not installed: nothing is known of what it conserves."
         return _groups(_group("What should be conserved", [], why))
     bands = {name: {"candidate": band(found[name])} for name in _kept(system)}
-    names = {"candidate": run.info.label}
-    return _groups(_conserved(system, run.t - run.t[0], bands, names))
+    names, t = {"candidate": run.info.label}, run.t - run.t[0]
+    conserved = _conserved(system, t, bands, names)
+    if (estimate := estimate_of(run)) is None:
+        return _groups(conserved)
+    values, words = estimate
+    names["estimate"] = words
+    chart = _over_time(ERRORS[0][1], t, {"estimate": band(values)}, names, OWN)
+    title = f"Position error, {words}"
+    return _groups(_group(title[0].upper() + title[1:], [chart]), conserved)
 
 
 def _kept(system: AbstractSystem) -> list[str]:
@@ -125,7 +151,7 @@ def _over_time(
 
 
 def _edges(role: str, values: Band) -> tuple[np.ndarray | None, np.ndarray | None]:
-    return (None, None) if role == "twin" else (values.low, values.high)
+    return (None, None) if role in ("twin", "estimate") else (values.low, values.high)
 
 
 def _groups(*groups: str) -> str:

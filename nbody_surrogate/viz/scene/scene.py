@@ -142,7 +142,12 @@ class Scene:
         clock = max((Clock.of(t).text(float(each)) for each in (t[0], t[-1])), key=len)
         overlay.reserve(self._clock, clock, (right, top), right=True)
         n = len(self._lead.sizes)
-        note = f"{n} of {n} out of sight" if self._reference is None else "position RMSE 1.2e-05"
+        estimated = self._candidate.estimate is not None
+        words = f"1.2e-05 ({self._candidate.coverage})"
+        if self._reference is not None:
+            note = "position RMSE 1.2e-05" + (f", estimated {words}" if estimated else "")
+        else:
+            note = f"estimated error {words}" if estimated else f"{n} of {n} out of sight"
         overlay.reserve(self._note, note, (right, top - 60 * overlay.unit), right=True)
 
     def _end_words(self, right: float, height: float) -> list[pv.Text]:
@@ -301,13 +306,22 @@ class Scene:
         lost, hidden = int((~both).sum()), int((both & ~shown).sum())
         notes = [f"{n - lost} of {n} finite"] if lost else []
         notes += [f"{hidden} of {n} out of sight"] if hidden else []
+        estimate = self._estimate(frame)
         if self._reference is None or not both.any():
-            return ", ".join(notes)
+            return ", ".join([*([f"estimated error {estimate}"] if estimate else []), *notes])
         axes = slice(self._lead.dimensions)  # a flat run's z = 0 must not lower its mean
         truth = self._lead.x[None, None, frame, both, axes]
         value = rmse(truth, self._candidate.x[None, None, frame, both, axes]).item()
         error = f"position RMSE {rounded(value)}"
+        error += f", estimated {estimate}" if estimate else ""
         return f"{error} ({', '.join(notes)})" if notes else error
+
+    def _estimate(self, frame: int) -> str:
+        """Write the candidate's error estimate; nothing where there is none."""
+        values = self._candidate.estimate
+        if values is None or not np.isfinite(values[frame]):
+            return ""
+        return f"{rounded(float(values[frame]))} ({self._candidate.coverage})"
 
     def _update(self, name: str, mesh: pv.PolyData) -> None:
         import pyvista as pv

@@ -36,6 +36,10 @@ class Track:
         Whether the run went no further than the last frame, though it was to.
     name : str
         Of its method, with its tolerance or sub-steps: two of one method differ in these.
+    estimate : ndarray, shape (T,), or None
+        What the position RMSE of each frame is estimated to be below, where it is.
+    coverage : str
+        Of the estimate, in words.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -47,12 +51,15 @@ class Track:
     sizes: Float64[np.ndarray, " N"]
     stopped: bool
     name: str
+    estimate: Float64[np.ndarray, " T"] | None = None
+    coverage: str = ""
 
     @classmethod
     def of(cls, trajectory: Trajectory, name: str, stopped: bool = False) -> Track:
         """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
         pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
         masses = trajectory.particles.masses[0]
+        report = trajectory.info.error_estimate
         return cls(
             t=trajectory.t,
             x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
@@ -64,11 +71,16 @@ class Track:
             sizes=np.clip(np.cbrt(masses / np.median(masses)), 0.6, 1.8),
             stopped=stopped,
             name=trajectory.info.label if "integrator" in trajectory.info.method else name,
+            estimate=trajectory.error_estimate,
+            coverage="" if report is None else report.label,
         )
 
     def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
         """Return the track at some frames only, in increasing order."""
-        return replace(self, t=self.t[frames], x=self.x[frames], v=self.v[frames])
+        estimate = None if self.estimate is None else self.estimate[frames]
+        return replace(
+            self, t=self.t[frames], x=self.x[frames], v=self.v[frames], estimate=estimate
+        )
 
     def colours(self, palette: Palette = DARK) -> Float64[np.ndarray, "N 3"]:
         """Return colours by which particles are told apart: charge, else mass, else number."""

@@ -1,0 +1,216 @@
+"""The error of a whole run, estimated while it goes on.
+
+The error of frame n is e_n = x_n - z_n, with z the exact motion from the run's start. It obeys
+
+    e_{n+1} = L(x_n) - L(x_n - e_n) + r_{n+1}
+
+with L the motion over a frame and r the error that the frame itself adds, both by the solver of
+`frame_errors`. This is the global error estimate by solving for the correction, method 6 of Skeel,
+"Thirteen ways to estimate global error", Numer. Math. 48 (1986) 1. Nothing in it is linear, so it
+stops to grow where a run has lost its start: at the size of the cloud.
+
+It is done twice, with K/2 and R_K and with K/4 and R_{K/2}. The finer one is the estimate, and the
+largest difference of the two by then, times a calibrated factor, the doubt about it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import numpy as np
+
+from nbody_surrogate.contracts.error_model import ErrorModel
+from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.results.error_estimate import EstimateReport
+from nbody_surrogate.simulation.error_estimate.frame_errors import (
+    FrameErrors,
+    frame_errors,
+    in_parts,
+)
+from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["ErrorEstimator"]
+
+LARGEST = 1e150
+"""What an estimate is held at that is beyond all meaning; its square is finite."""
+
+
+class _Ahead(NamedTuple):
+    """What was found of frames that were only looked at."""
+
+    frame: int
+    x: np.ndarray
+    v: np.ndarray
+    bounds: np.ndarray
+    arrays: dict[str, np.ndarray]
+
+    def is_of(self, frame: int, x: np.ndarray, v: np.ndarray) -> bool:
+        """Whether it is of these frames, to the bit."""
+        same = frame == self.frame and np.array_equal(x, self.x)
+        return same and np.array_equal(v, self.v)
+
+
+@final
+class ErrorEstimator:
+    """Estimates the error of one run, segment by segment.
+
+    Parameters
+    ----------
+    problem : Problem
+    dimensions : int
+        D of positions.
+    model : ErrorModel, optional
+        Of the method's card; by default a cautious one.
+
+    Attributes
+    ----------
+    arrays : dict
+        The state of the estimate, a flat mapping of arrays: what a restart needs.
+    seconds : float
+        Spent by now.
+
+    Raises
+    ------
+    InputError
+        If the system has hidden variables.
+    """
+
+    def __init__(self, problem: Problem, dimensions: int, model: ErrorModel | None = None) -> None:
+        self.model = ErrorModel() if model is None else model
+        self._particles: Particles = problem.particles
+        self._solver = FrameSolver(problem.system, problem.dt)
+        self._before, self.seconds = 0, 0.0
+        self._looked: _Ahead | None = None
+        shape = (problem.particles.batch, problem.particles.n, dimensions)
+        keys = ("fine.x", "fine.v", "coarse.x", "coarse.v")
+        self.arrays: dict[str, np.ndarray] = {key: np.zeros(shape) for key in keys}
+        self.arrays["doubt"] = np.zeros(shape[0])
+
+    def restore(self, arrays: Mapping[str, np.ndarray], report: EstimateReport) -> None:
+        """Take over the state of an interrupted run.
+
+        Raises
+        ------
+        ValueError
+            If the arrays are of another run.
+        """
+        wanted = {key: (y.shape, y.dtype) for key, y in self.arrays.items()}
+        if wanted != {key: (y.shape, y.dtype) for key, y in arrays.items()}:
+            raise ValueError("the state of the error estimate is not of its particles")
+        self.arrays = dict(arrays)
+        self._before, self.seconds = report.force_calls, report.seconds
+
+    @property
+    def report(self) -> EstimateReport:
+        """How the estimate is made, and what it has cost by now."""
+        model = self.model
+        return EstimateReport(
+            coverage=model.coverage,
+            calibrated=model.calibrated,
+            solver=self._solver.description,
+            substeps=self._solver.steps(model.substeps),
+            force_calls=self._before + self._solver.calls,
+            seconds=self.seconds,
+            model=model.model_dump(mode="json"),
+        )
+
+    def warm_up(self, x: Float64[np.ndarray, "B N D"], v: Float64[np.ndarray, "B N D"]) -> None:
+        """Advance a start by a frame that is not kept, so that nothing is compiled in the run."""
+        self._solver.frame(self._particles, PhaseSpace(x, v), self.model.substeps)
+
+    def ahead(
+        self,
+        frame: int,
+        x: Float64[np.ndarray, "B T N D"],
+        v: Float64[np.ndarray, "B T N D"],
+    ) -> Float64[np.ndarray, "B F"]:
+        """Return what `extend` would, of frames that may yet be replaced.
+
+        Where they stay, `extend` does not compute it again.
+        """
+        kept = self.arrays
+        bounds = self.extend(frame, x, v)
+        self._looked, self.arrays = _Ahead(frame, x, v, bounds, self.arrays), kept
+        return bounds
+
+    def extend(
+        self,
+        frame: int,
+        x: Float64[np.ndarray, "B T N D"],
+        v: Float64[np.ndarray, "B T N D"],
+    ) -> Float64[np.ndarray, "B F"]:
+        """Estimate the error of new frames.
+
+        Parameters
+        ----------
+        frame : int
+            Number of the first of the frames, of which the error is known by now.
+        x, v : ndarray, shape (B, T, N, D)
+            That one and the F = T - 1 new ones.
+
+        Returns
+        -------
+        ndarray, shape (B, F)
+            The bound of the position RMSE against the exact motion from the start; finite.
+        """
+        looked, self._looked = self._looked, None
+        if looked is not None and looked.is_of(frame, x, v):
+            self.arrays = looked.arrays
+            return looked.bounds
+        began = time.perf_counter()
+        bounds = []
+        for part in in_parts(PhaseSpace(x, v)):
+            errors = frame_errors(self._solver, self._particles, part, self.model.substeps)
+            bounds.append(self._follow(frame, part, errors))
+            frame += part.x.shape[1] - 1
+        self.seconds += time.perf_counter() - began
+        return np.concatenate(bounds, axis=1)
+
+    def _follow(
+        self, frame: int, frames: PhaseSpace, errors: FrameErrors
+    ) -> Float64[np.ndarray, "B F"]:
+        """Carry both errors along some frames."""
+        half, quarter = self.model.substeps // 2, self.model.substeps // 4
+        fine, coarse = self._error("fine"), self._error("coarse")
+        sizes, doubts = [], []
+        doubt = self.arrays["doubt"]
+        with np.errstate(all="ignore"):
+            for f in range(errors.fine.x.shape[1]):
+                now = frames.at(f)
+                fine = self._next(now, fine, errors.fine_map, errors.fine, f, half)
+                coarse = self._next(now, coarse, errors.coarse_map, errors.coarse, f, quarter)
+                # the largest by now: two errors that cross are not known to be right there
+                doubt = np.fmax(doubt, rms(fine.x - coarse.x))
+                sizes.append(rms(fine.x))
+                doubts.append(doubt)
+            self.arrays = {
+                **{"fine.x": fine.x, "fine.v": fine.v, "coarse.x": coarse.x, "coarse.v": coarse.v},
+                "doubt": doubt,
+            }
+            ages = np.arange(frame + 1, frame + 1 + len(sizes))
+            rounding = np.finfo(np.float64).eps * np.abs(frames.x[:, 1:]).max((2, 3)) * ages
+            bounds = np.stack(sizes, 1) + self.model.factor(ages) * np.stack(doubts, 1)
+            return np.asarray(np.fmin(bounds + rounding, LARGEST))
+
+    def _error(self, name: str) -> PhaseSpace:
+        return PhaseSpace(self.arrays[f"{name}.x"], self.arrays[f"{name}.v"])
+
+    def _next(
+        self,
+        now: PhaseSpace,
+        error: PhaseSpace,
+        mapped: PhaseSpace,
+        added: PhaseSpace,
+        frame: int,
+        substeps: int,
+    ) -> PhaseSpace:
+        """Return e_{n+1}, of shape (B, N, D)."""
+        there = self._solver.frame(self._particles, now.minus(error), substeps)
+        found = mapped.at(frame).minus(there).plus(added.at(frame))
+        return PhaseSpace(*(np.clip(np.nan_to_num(y), -LARGEST, LARGEST) for y in found))

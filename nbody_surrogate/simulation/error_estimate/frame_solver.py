@@ -1,0 +1,165 @@
+"""One frame by a cheap solver of fixed steps, of many states side by side.
+
+Errors are estimated with it, so it must fit every system: compiled where the forces are laws, in
+NumPy where a system gives its forces as a function.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, final
+
+import numpy as np
+
+from nbody_surrogate.contracts.hidden_variables import listed
+from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Carry, Problem
+from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.integrators.build import make_integrator
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["FrameSolver", "PhaseSpace", "rms"]
+
+COMPILED = {"leapfrog": 2, "boris": 2, "rk4": 4}
+"""Solvers in the order in which they are tried, and their orders. The first is the cheapest; the
+others do what it cannot, forces that depend on velocity."""
+
+OF_ORDER_4 = 2
+"""How many times longer the steps of a method of order 4 are, of which each takes four forces."""
+
+
+class PhaseSpace(NamedTuple):
+    """Positions and velocities, or differences of them.
+
+    Attributes
+    ----------
+    x, v : ndarray, both of one shape (..., N, D)
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+
+    def plus(self, other: PhaseSpace, share: float = 1.0) -> PhaseSpace:
+        """Add a share of another one."""
+        return PhaseSpace(self.x + share * other.x, self.v + share * other.v)
+
+    def minus(self, other: PhaseSpace) -> PhaseSpace:
+        """Subtract another one."""
+        return PhaseSpace(self.x - other.x, self.v - other.v)
+
+    def at(self, frame: int) -> PhaseSpace:
+        """Return one frame of (B, F, N, D), shape (B, N, D)."""
+        return PhaseSpace(self.x[:, frame], self.v[:, frame])
+
+
+@final
+class FrameSolver:
+    """Advances states by one frame, in a number of steps that the caller chooses.
+
+    ``leapfrog`` where it fits, else ``boris``, else ``rk4``, else a Runge-Kutta method of order 4
+    in NumPy, which takes any system.
+
+    Parameters
+    ----------
+    system : AbstractSystem
+    dt : float
+        Time between frames, in reduced units.
+
+    Attributes
+    ----------
+    order : int
+        Of the method: its error falls as the number of steps to this power.
+    name : str
+    calls : int
+        Evaluations of the forces of all pairs of one state, by now.
+
+    Raises
+    ------
+    InputError
+        If the system has hidden variables, which frames do not hold.
+    """
+
+    def __init__(self, system: AbstractSystem, dt: float) -> None:
+        if system.hidden_variables:
+            raise InputError(
+                f"`error_estimate` cannot be made of system {system.name!r}: frames do not hold "
+                f"its hidden variables, {listed([each.name for each in system.hidden_variables])}"
+            )
+        self.system, self.dt, self.calls = system, dt, 0
+        self._methods: dict[int, AbstractIntegrator] = {}
+        self.name = next((name for name in COMPILED if self._fits(name)), "")
+        self.order = COMPILED.get(self.name, 4)
+
+    def _fits(self, name: str) -> bool:
+        try:
+            state, particles = self.system.sample(0, 2)
+            make_integrator(name).check(self.system, state, particles, self.dt)
+        except (InputError, PluginError):
+            return False
+        return True
+
+    @property
+    def description(self) -> str:
+        """Its name, as a table has it."""
+        return self.name or "rk4 in NumPy"
+
+    def steps(self, substeps: int) -> int:
+        """Return the steps of a frame that cost and give about what so many of a leapfrog do."""
+        return substeps if self.order == 2 else max(substeps // OF_ORDER_4, 1)
+
+    def frame(self, particles: Particles, now: PhaseSpace, substeps: int) -> PhaseSpace:
+        """Advance states by a frame.
+
+        Parameters
+        ----------
+        particles : Particles, shape (L, N)
+        now : PhaseSpace, shape (L, N, D)
+        substeps : int
+
+        Returns
+        -------
+        PhaseSpace, shape (L, N, D)
+            A state that does not stay finite is returned as it was.
+        """
+        steps = self.steps(substeps)
+        self.calls += len(now.x) * (4 if self.order == 4 else 1) * steps
+        with np.errstate(all="ignore"):
+            if not self.name:
+                return self._in_numpy(particles, now, steps)
+            problem = Problem(self.system, particles, 0.0, self.dt)
+            carry = Carry(problem, 0, MappingProxyType({"x": now.x, "v": now.v}))
+            made = self._method(steps).advance(carry, 1)
+        return PhaseSpace(made.x[:, 0], made.v[:, 0])
+
+    def _method(self, steps: int) -> AbstractIntegrator:
+        if steps not in self._methods:
+            self._methods[steps] = make_integrator(self.name, substeps=steps)
+        return self._methods[steps]
+
+    def _in_numpy(self, particles: Particles, now: PhaseSpace, steps: int) -> PhaseSpace:
+        """Runge and Kutta's classical method: Hairer, Norsett, Wanner (1993), II.1, table 1.2."""
+        h, start = self.dt / steps, now
+        for _ in range(steps):
+            one = self._rate(particles, now)
+            two = self._rate(particles, now.plus(one, h / 2))
+            three = self._rate(particles, now.plus(two, h / 2))
+            four = self._rate(particles, now.plus(three, h))
+            now = now.plus(one.plus(four).plus(two, 2).plus(three, 2), h / 6)
+        finite = np.isfinite(now.x) & np.isfinite(now.v)
+        kept = finite.all((1, 2), keepdims=True)
+        return PhaseSpace(np.where(kept, now.x, start.x), np.where(kept, now.v, start.v))
+
+    def _rate(self, particles: Particles, now: PhaseSpace) -> PhaseSpace:
+        return PhaseSpace(now.v, self.system.acceleration(now.x, now.v, particles))
+
+
+def rms(difference: Float64[np.ndarray, "*L N D"]) -> Float64[np.ndarray, "*L"]:
+    """Root-mean-square over particles and coordinates, as `results.metrics.rmse` has it."""
+    # scaled, as squares of differences beyond 1e154 would be infinite
+    largest = np.abs(difference).max((-2, -1), keepdims=True, initial=1e-300)
+    scaled = np.sqrt(((difference / largest) ** 2).mean((-2, -1)))
+    return np.asarray(largest[..., 0, 0] * scaled)
