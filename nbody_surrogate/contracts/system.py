@@ -24,13 +24,19 @@ from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.scenery import SystemScenery
 from nbody_surrogate.contracts.signals import SignalWatch
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, motion_of, stacked
+from nbody_surrogate.contracts.system_spec import (
+    Draw,
+    Invariants,
+    SystemSpec,
+    demand_draw,
+    generator_of,
+    motion_of,
+    stacked,
+)
 from nbody_surrogate.contracts.violations import (
     array_of,
     array_or_none,
-    described,
     plugin_errors,
-    violation,
 )
 from nbody_surrogate.errors import InputError, NBodyError
 
@@ -40,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["AbstractSystem"]
 
 LARGE = 10**9  # bytes of starts with couplings: beyond, it is worth a look whether there are some
-
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
@@ -359,7 +364,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
         self._demand_memory(n, trajectories, dimensions)
-        generators = (_generator(rng, first + b) for b in range(trajectories))
+        generators = (generator_of(rng, first + b) for b in range(trajectories))
         # a seed stands for trajectories 0, 1, ...; others could not be drawn again by it alone
         seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
         with SignalWatch():  # of all draws: to watch each of thousands anew takes longer than it
@@ -383,24 +388,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         with plugin_errors(self.origin, "_sample"):
             # a plain tuple will do as well
             draw = Draw(*self._sample(rng, n, dimensions))
-        shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
-        # hidden variables, the last field, have shapes of their own, looked at below
-        for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
-            if values is None and name == "couplings":
-                continue
-            if not (isinstance(values, np.ndarray) and values.shape == shape):
-                what = f"must draw `{name}` of shape {shape}, got {described(values)}"
-                raise violation(self.origin, "_sample", what)
-            if not np.isfinite(values).all():
-                what = f"must draw finite `{name}`, got NaN or infinity"
-                raise violation(self.origin, "_sample", what)
+        demand_draw(self.origin, draw, n, dimensions)
         variables = self.hidden_variables
         demand_hidden(self.origin, "_sample", variables, draw.hidden, (), (n, dimensions))
         return draw
-
-
-def _generator(rng: int | np.random.Generator, i: int) -> np.random.Generator:
-    """Return the generator of trajectory `i`."""
-    if isinstance(rng, np.random.Generator):
-        return rng
-    return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(i,)))

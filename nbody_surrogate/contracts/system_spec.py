@@ -11,13 +11,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN
+from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.violations import described, violation
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Draw", "Invariants", "SystemSpec", "motion_of", "stacked"]
-
+__all__ = [
+    "Draw",
+    "Invariants",
+    "SystemSpec",
+    "demand_draw",
+    "generator_of",
+    "motion_of",
+    "stacked",
+]
 
 SAMPLER = "sampler: "
 
@@ -143,3 +152,25 @@ def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particle
     hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
     couplings = np.stack(bonds) if bonds else None
     return State(0.0, x, v, hidden=hidden, seed=seed), Particles(charges, masses, couplings)
+
+
+def generator_of(rng: int | np.random.Generator, i: int) -> np.random.Generator:
+    """Return the generator of trajectory `i`."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(i,)))
+
+
+def demand_draw(origin: Origin, draw: Draw, n: int, dimensions: int) -> None:
+    """Demand that a system has drawn what a start needs."""
+    shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
+    # hidden variables, the last field, have shapes of their own, looked at below
+    for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
+        if values is None and name == "couplings":
+            continue
+        if not (isinstance(values, np.ndarray) and values.shape == shape):
+            what = f"must draw `{name}` of shape {shape}, got {described(values)}"
+            raise violation(origin, "_sample", what)
+        if not np.isfinite(values).all():
+            what = f"must draw finite `{name}`, got NaN or infinity"
+            raise violation(origin, "_sample", what)
