@@ -9,6 +9,7 @@ import types
 import typing
 
 import jaxtyping
+import numpy as np
 from jaxtyping import config, install_import_hook, jaxtyped
 
 # Two leniences: an int will do where a float is announced, as every type checker has it, and
@@ -100,6 +101,7 @@ def has_shape(hint):
 
 
 SHAPED = {name: getattr(jaxtyping, name) for name in ("Bool", "Float64", "Int64", "UInt8")}
+SHAPED["np"] = np
 """What modules import for type checkers alone, as it takes long, and is executed all the same."""
 
 UNTOLD = {"ArrayLike": typing.Any}

@@ -97,5 +97,9 @@ def bad(code, *arguments):
 
 
 def contents():
-    """All files below the working directory, and what is in them."""
+    """All files below the working directory, and what is in them.
+
+    It is one of the test's own: in that of the sources, other tests write what they compile.
+    """
+    assert not Path("pyproject.toml").exists(), "the test is to work in a folder of its own"
     return {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from nbody_surrogate.errors import InputError
 
-__all__ = ["demand_vectors", "real_array"]
+__all__ = ["demand_vectors", "read_only", "real_array"]
 
 
 def real_array(name: str, values: ArrayLike) -> np.ndarray:
@@ -53,3 +53,10 @@ def demand_vectors(name: str, x: ArrayLike, axes: str, dimensions: tuple[int, ..
             f"{least}, got {values.shape}"
         )
     return values
+
+
+def read_only(values: np.ndarray) -> np.ndarray:
+    """Return a view into which a plugin cannot write, whoever the array belongs to."""
+    seen = values.view()
+    seen.flags.writeable = False
+    return seen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.arrays import demand_vectors
+from nbody_surrogate.contracts.arrays import demand_vectors, read_only
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
 from nbody_surrogate.contracts.configurations import demand_fit
@@ -201,7 +201,7 @@ class SystemNeeds:
             return None
         # nothing is hidden by default in `acceleration`, so whoever calls it may have left them out
         refuse_wrong_hidden(self.name, self.hidden_variables, hidden, x.shape)
-        given = (x, v, particles, hidden, neighbours)
+        given = (x, v, particles, _read_only(hidden), neighbours)
         return array_or_none(self.origin, self.hidden_acceleration, x.shape, *given)
 
     @final
@@ -231,7 +231,13 @@ class SystemNeeds:
         variables = self.hidden_variables
         demand_fit(particles, x, v)
         refuse_wrong_hidden(self.name, variables, hidden, x.shape)
+        x, v = read_only(x), read_only(v)
+        given = (x, v, particles, _read_only(hidden), self._near(x, neighbours))
         with plugin_errors(self.origin, "_hidden_rate"):
-            made = self._hidden_rate(x, v, particles, hidden, self._near(x, neighbours))
+            made = self._hidden_rate(*given)
         demand_hidden(self.origin, "_hidden_rate", variables, made, x.shape[:1], x.shape[1:])
         return made
+
+
+def _read_only(hidden: Hidden) -> Hidden:
+    return {name: read_only(values) for name, values in hidden.items()}

@@ -10,6 +10,7 @@ import numpy as np
 from typing_extensions import TypeVar  # the default of a parameter comes with Python 3.13
 
 from nbody_surrogate.contracts.arguments import demand_whole
+from nbody_surrogate.contracts.arrays import read_only
 from nbody_surrogate.contracts.attributes import OF_SAMPLES, OF_SYSTEMS, Suggesting
 from nbody_surrogate.contracts.brief import Described
 from nbody_surrogate.contracts.calls import guided
@@ -271,6 +272,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         known: Neighbours | None,
     ) -> Float64[np.ndarray, "B N D"]:
         """Total acceleration of configurations that fit their particles."""
+        x, v = read_only(x), read_only(v)  # they may be a solver's own
         origin, shape, near = self.origin, x.shape, self._near(x, known)
         if near is None:
             total = array_of(origin, self.pair_acceleration, shape, x, particles)

@@ -6,9 +6,8 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     from jaxtyping import Float64
 
 __all__ = ["number_text", "time_span_text", "time_text"]

@@ -86,9 +86,9 @@ def fresh(tmp_path_factory):
     What they depend on is this environment's, by way of a path file: nothing is downloaded.
     """
     folder = tmp_path_factory.mktemp("fresh")
-    build = "import sys, hatchling.build; hatchling.build.build_wheel(sys.argv[1])"
-    for name in KINDS:
-        run(sys.executable, "-c", build, folder, cwd=EXAMPLES / name)
+    build = "import os, sys, hatchling.build as backend\n"
+    build += "for name in sys.argv[2:]: os.chdir(name), backend.build_wheel(sys.argv[1])"
+    run(sys.executable, "-c", build, folder, *(EXAMPLES / name for name in KINDS))
     wheels = sorted(folder.glob("*.whl"))
     assert [wheel.name for wheel in wheels] == [
         f"nbody_{name}-0.1.0-py3-none-any.whl" for name in sorted(KINDS)

@@ -101,6 +101,7 @@ def test_another_budget_from_the_command_line(tmp_path, monkeypatch):
     text = changed("width = 4 }\ntraining = { learning_rate = 1e25, rise = 1 }", "width = 4 }")
     text = text.replace('"linear"', '"linear"\nsteps = 3').replace("[0, 1]", "[0]")
     monkeypatch.setattr(jobs, "SHORTEST", 0.05)
+    monkeypatch.chdir(tmp_path)
     toml, folder = written(tmp_path / "small.toml", text), tmp_path / "run"
     budget = ("--minutes", 0.002, "--workers", 1)
     result = nbody_sim("study", toml, "--output", folder, *budget)

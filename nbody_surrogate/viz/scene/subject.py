@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from scipy.ndimage import gaussian_filter1d
 
 from nbody_surrogate.viz.scene.framing import Balls
@@ -127,7 +127,8 @@ def ball_radius(scale: float, n: int) -> float:
 
 def followed(lead: Track, rival: Track | None, trail: int, frames: list[int]) -> Following:
     """Return the centres and radii of the frames shown, which follow the particles smoothly."""
-    framings = [framing(lead, rival, frame, trail) for frame in frames]
+    filled = _filled(lead)  # once: all frames are looked through for it
+    framings = [_framing(lead, rival, frame, trail, filled) for frame in frames]
     # Both are followed over a twelfth of the movie, so that no single particle tugs at the view;
     # radii by their logarithms, since a zoom is seen as a ratio.
     width = 1.0 + len(frames) / 12
@@ -140,8 +141,18 @@ def framing(
     lead: Track, rival: Track | None, frame: int, trail: int
 ) -> tuple[Float64[np.ndarray, "3"], float]:
     """Return the median position and the radius that holds most particles and their trails."""
+    return _framing(lead, rival, frame, trail, _filled(lead))
+
+
+def _filled(lead: Track) -> Int64[np.ndarray, " F"]:
+    """Return the frames with something to frame."""
+    return np.flatnonzero(finite(lead.x).any(axis=1))
+
+
+def _framing(
+    lead: Track, rival: Track | None, frame: int, trail: int, filled: Int64[np.ndarray, " F"]
+) -> tuple[Float64[np.ndarray, "3"], float]:
     x = lead.x
-    filled = np.flatnonzero(finite(x).any(axis=1))
     frame = int(filled[np.argmin(np.abs(filled - frame))])  # the nearest with something to frame
     window = slice(max(0, frame - trail), frame + 1)
     # A median, and a percentile as radius: means and extremes would follow a single runaway.
