@@ -73,7 +73,7 @@ def evaluate(model: str, **options: Any) -> None:
     from nbody_surrogate.cli.table import print_table
     from nbody_surrogate.evaluation.score_table import pair_tables, score_tables
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
-    from nbody_surrogate.evaluation.task_rows import task_rows_of, task_table
+    from nbody_surrogate.evaluation.task_rows import task_pair_table, task_rows_of, task_table
     from nbody_surrogate.surrogates.trained_models import find_model
 
     found = find_model(model)
@@ -82,8 +82,9 @@ def evaluate(model: str, **options: Any) -> None:
     # only models of one shot have a horizon on their card
     if found.load()[1].horizon is not None:
         plain = task_rows_of(found, options)
-        if not quiet:
-            print_table(task_table(plain), wide=options["wide"])
+        for table in () if quiet else (task_table(plain), task_pair_table(plain)):
+            if table is not None:
+                print_table(table, wide=options["wide"])
         _write(found, plain, options)
         return
     horizons = options["horizon"] or HORIZONS

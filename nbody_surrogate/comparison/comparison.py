@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from dataclasses import dataclass
@@ -100,6 +101,8 @@ class Comparison(Suggesting):
         None where both have the same times.
     relative_valid_time : float
         The same as `valid_time`, by the spread of the reference's whole run.
+    starts : str
+        A digest of the reference's starts: what is paired must have the same.
     samples : dict of str to ndarray, shape (B,)
         The values that `errors` are summaries of, of each trajectory: with those of other
         candidates, of the same reference, they are paired.
@@ -133,6 +136,7 @@ class Comparison(Suggesting):
     reaches_end: bool
     interpolation: InterpolationError | None
     relative_valid_time: float
+    starts: str
     samples: dict[str, np.ndarray]
     validity: tuple[str, ...]
     untimed: str = ""
@@ -347,6 +351,7 @@ def compare(
         reaches_end=bool((whole["reference"].valid.all(1)).any()),
         interpolation=None if back is None else InterpolationError.of(errors, back, at),
         relative_valid_time=known_median(relative, censored=True),
+        starts=_digest(whole["reference"]),
         samples=errors.of_trajectories(),
         validity=pair.notes(),
         untimed=pair.untimed(),
@@ -369,6 +374,10 @@ def _distributions(pair: Pairing, window: LateWindow) -> tuple[Distribution, ...
         return ()
     twin = pair.runs.get("twin")
     return compare_distributions(pair.reference, pair.candidate, twin, window, pair.round_trip)
+
+
+def _digest(run: Ensemble) -> str:
+    return hashlib.sha256(run.x[:, 0].tobytes() + run.v[:, 0].tobytes()).hexdigest()
 
 
 def _counts(run: Ensemble) -> tuple[int, ...]:

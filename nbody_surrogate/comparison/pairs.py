@@ -52,7 +52,7 @@ def pairs_of(comparisons: Sequence[Comparison], bound: float = BOUND) -> tuple[P
     """
     check_bound(bound)
     found = list(comparisons)
-    if len({(each.reference, each.duration, each.trajectories) for each in found}) > 1:
+    if len({(each.reference, each.duration, each.starts) for each in found}) > 1:
         raise InputError("`comparisons` must have one reference and the same starts, got several")
     if not found or found[0].trajectories < 2:
         return ()

@@ -25,7 +25,7 @@ from nbody_surrogate.evaluation.scorecard import (
     truth_of_dataset,
     truth_of_system,
 )
-from nbody_surrogate.evaluation.task_rows import task_rows_of, task_table
+from nbody_surrogate.evaluation.task_rows import task_pair_table, task_rows_of, task_table
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.registry.registry import make_system
@@ -64,9 +64,10 @@ class Scorecard:
     @property
     def pair_tables(self) -> tuple[TextTable, ...]:
         """A table for each sample: the model against each solver on the same trajectories."""
-        return (
-            () if len(self.tables) and "roll_outs" not in self.rows[0] else pair_tables(self.rows)
-        )
+        if self.rows and "roll_outs" not in self.rows[0]:
+            paired = task_pair_table(self.rows)
+            return () if paired is None else (paired,)
+        return pair_tables(self.rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""
@@ -166,7 +167,7 @@ def evaluate(
         found = find_model(os.fspath(model))
         label, card = found.name, found.load()[1]
         if card.horizon is not None:
-            rows = _task_rows(found, data, split, trajectories, horizons, classical, chosen)
+            rows = _task_rows(found, data, split, trajectories, horizons, classical, chosen, bound)
             return Scorecard(label, tuple(rows))
     rows = []
     for truth in truths_of(card, systems, numbers, trajectories, data, split, horizons):
@@ -234,6 +235,7 @@ def _task_rows(
     horizons: Sequence[int],
     classical: bool,
     chosen: dict[str, Any],
+    bound: float,
 ) -> list[dict[str, Any]]:
     import torch
 
@@ -247,6 +249,7 @@ def _task_rows(
         "device": chosen["device"],
         "dtype": chosen["dtype"],
         "threads": torch.get_num_threads(),
+        "bound": bound,
     }
     return task_rows_of(model, options)
 

@@ -18,6 +18,7 @@ from nbody_surrogate.evaluation.score_table import (
     score_cells,
     score_heads,
 )
+from nbody_surrogate.evaluation.task_rows import task_pair_cells
 from nbody_surrogate.results.paired import LEVEL
 from nbody_surrogate.surrogates.trained_models import Model
 
@@ -180,7 +181,17 @@ def _task_table(command: str, rows: Rows) -> list[str]:
         "trajectory on one thread.",
         "",
         *_markdown(list(HEADS), [table_cells(row) for row in rows]),
+        *_task_pairs(rows),
     ]
+
+
+def _task_pairs(rows: Rows) -> list[str]:
+    """Lay out how the model stands against the others, where there are some."""
+    cells = task_pair_cells(rows)
+    if not cells:
+        return []
+    said = f"`{rows[0]['method']}` on the same trajectories: {PAIRED} over all pairs."
+    return ["", said, "", *_markdown(["method", "x-MSE"], list(map(list, cells)))]
 
 
 def _filled(heads: list[str], rows: list[list[str]]) -> list[str]:

@@ -56,7 +56,7 @@ def score_heads(frames: Sequence[int]) -> list[str]:
 
 def score_cells(row: Mapping[str, Any], frames: Sequence[int]) -> list[str]:
     """Write mean, median with its interval, and 95th percentile, of one step and of roll-outs."""
-    found = [(row["one_step_mean"], row["one_step_median"], row.get("one_step_p95"))]
+    found = [(row["one_step_mean"], row["one_step_median"], row.get("one_step_p95", ""))]
     found += [
         (
             _of(row.get("roll_outs_mean"), k),

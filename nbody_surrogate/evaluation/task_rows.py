@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.contracts.model_card import Card
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.evaluation.one_shot import OneShotScore
     from nbody_surrogate.evaluation.one_shot_task import OneShotTask
     from nbody_surrogate.surrogates.trained_models import Model
 
-__all__ = ["task_rows_of", "task_table"]
+__all__ = ["task_pair_cells", "task_pair_table", "task_rows_of", "task_table"]
 
 FITTED_BY = 10_000  # training trajectories that settle the simple predictors
 
@@ -37,11 +38,21 @@ def task_rows_of(model: Model, options: dict[str, Any]) -> list[dict[str, Any]]:
     if not options["no_classical"]:
         training = read_task(dataset, "train", history, FITTED_BY)
         found += score_references(task, training)
+    pairs = _pairs(found, options["bound"])
     return [
         {**row.to_dict(), "system": dataset.spec.system, "particles": dataset.spec.particles,
-         "trajectories": len(task.x), "horizon": task.horizon}
-        for row in found
+         "trajectories": len(task.x), "horizon": task.horizon, "pair": pair}
+        for row, pair in zip(found, pairs, strict=True)
     ]  # fmt: skip
+
+
+def _pairs(found: Sequence[OneShotScore], bound: float) -> list[dict[str, Any] | None]:
+    """Hold the first method against each other one on the same trajectories, but for itself."""
+    from nbody_surrogate.results.paired import PairedTest, corrected
+
+    first, *others = found
+    tests = corrected([PairedTest.of(first.errors, each.errors, bound) for each in others])
+    return [None, *(test.to_dict() for test in tests)]
 
 
 def _check(model: Model, options: dict[str, Any]) -> None:
@@ -99,3 +110,27 @@ def task_table(rows: Sequence[Mapping[str, Any]]) -> TextTable:
         "x-MSE per coordinate with 95 % intervals"
     )
     return TextTable(title, ("", *HEADS[1:]), tuple(tuple(table_cells(row)) for row in rows))
+
+
+def task_pair_table(rows: Sequence[Mapping[str, Any]]) -> TextTable | None:
+    """Lay out how the model stands against each other method; None where there is none."""
+    from nbody_surrogate.comparison.text_table import TextTable
+    from nbody_surrogate.evaluation.score_table import PAIRED
+
+    cells = task_pair_cells(rows)
+    if not cells:
+        return None
+    title = f"{rows[0]['method']} on the same trajectories: {PAIRED}"
+    return TextTable(title, ("", "x-MSE"), tuple(cells))
+
+
+def task_pair_cells(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return each other method, and how the model stands against it; none of rows of before."""
+    from nbody_surrogate.results.paired import PairedTest
+
+    first, found = rows[0]["method"], []
+    for row in rows:
+        if row.get("pair") is not None:
+            test = PairedTest.from_dict(row["pair"])
+            found.append((row["method"], f"{test.numbers}: {test.verdict(first, row['method'])}"))
+    return found

@@ -37,6 +37,7 @@ KEYS = {
     "files",
 }
 COMPARISON_KEYS = {
+    "relative_valid_time",
     "whole_runs",
     "reference",
     "candidate",

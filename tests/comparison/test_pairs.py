@@ -87,8 +87,11 @@ def test_what_cannot_be_paired_is_refused(found, charged):
     with refused(InputError, "`comparisons`", "two or more"):
         paired_table(found[:1])
     assert pairs_of([]) == pairs_of(found[:1]) == ()
-    with refused(InputError, "`comparisons`", "one reference"):
-        pairs_of([found[0], replace(found[1], reference="other")])
+    state, particles = charged.sample(2, 3, 10)  # as many starts, of another seed
+    elsewhere = [simulate(charged, state, particles, 12, each) for each in ("dop853", "leapfrog")]
+    for other in (replace(found[1], reference="other"), compare(*elsewhere)):
+        with refused(InputError, "`comparisons`", "one reference", "same starts"):
+            pairs_of([found[0], other])
     with refused(InputError, "`bound`", "> 1"):
         pairs_of(found, bound=0.5)
 

@@ -233,10 +233,13 @@ def test_the_command_scores_a_task(linear, folder, monkeypatch):
         "evaluate", good("evaluate", linear, "--dataset", folder, "--no-classical", "--json")
     )
     (row,) = found["rows"]
+    assert row["pair"] is None
     assert row["mean"]["low"] <= row["mean"]["value"] <= row["mean"]["high"]
     text = card_text(find_model(str(linear)))
     assert "It answers in one shot, 0.5 time units after the last frame." in text
     assert "| copy-last |" in text
+    assert " on the same trajectories: error over that" in " ".join(table.split())
+    assert text.count(" of 4, p = ") >= 4  # against each of the references
 
 
 def test_misuse_of_the_command(linear, folder, tmp_path, monkeypatch):

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nbody_surrogate.cli.bound import DEFAULT
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Interval, mean_interval
-from nbody_surrogate.results.paired import PairedTest, corrected, holm
+from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, holm
 from refusals import refused
 
 INF, NAN = math.inf, math.nan
@@ -147,6 +148,10 @@ def test_ranks_and_a_mean_that_contradict_each_other_name_nobody():
     assert found.effect > 0
     assert found.ratio.value > 1
     assert found.outcome == "not told apart"
+
+
+def test_the_option_of_commands_has_the_same_default():
+    assert DEFAULT == BOUND
 
 
 def test_holm_in_a_worked_example():
