@@ -63,7 +63,8 @@ def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np
     v = truth.v[:, first:-1].reshape(-1, n, dims)
     count = x.shape[0] // batch
     particles = truth.particles[np.repeat(np.arange(batch), count)]
-    made = simulate(truth.system, State(0.0, x, v), particles, 1, method)
+    # inside of its training or not: what a method does there is what is measured, here and below
+    made = simulate(truth.system, State(0.0, x, v), particles, 1, method, outside=None)
     ends = made.valid_part(2).x[:, 1]
     error = ends.reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
     return _failures_infinite((error**2).mean((2, 3)))
@@ -118,7 +119,7 @@ def roll_out(
 ) -> np.ndarray:
     """x-MSE at each frame of a roll-out from the state at frame `start`, shape (B, frames + 1)."""
     state = State(0.0, truth.x[:, start], truth.v[:, start])
-    made = simulate(truth.system, state, truth.particles, frames, method)
+    made = simulate(truth.system, state, truth.particles, frames, method, outside=None)
     wanted = truth.x[:, start : start + frames + 1]
     return _failures_infinite(((made.valid_part(frames + 1).x - wanted) ** 2).mean((2, 3)))
 

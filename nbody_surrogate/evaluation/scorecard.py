@@ -241,7 +241,13 @@ def _costs(
         for label, method in methods.items():
             first = [WarmUp()] if b == 0 else []
             run = simulate(
-                truth.system, state, truth.particles[b], TIMED_FRAMES, method, observers=first
+                truth.system,
+                state,
+                truth.particles[b],
+                TIMED_FRAMES,
+                method,
+                outside=None,
+                observers=first,
             )
             if covered := run.valid_frames.item() - 1:  # a run that stopped is not a fast one
                 times[label].append(1e3 * run.info.wall_time / covered)
