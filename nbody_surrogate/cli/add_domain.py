@@ -10,7 +10,6 @@ import rich_click as click
 
 from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.parallel.limits import check_workers
 
 __all__ = ["domain"]
@@ -34,6 +33,7 @@ def domain(weights: Path, config: Path, data: Path | None, workers: int, quiet: 
     """
     check_workers(workers)
     with sign("loading the recipe", hidden=quiet):
+        from nbody_surrogate.contracts.wording import counted
         from nbody_surrogate.files.folder_lock import sole_writer
         from nbody_surrogate.training.add_domain import add_domain
         from nbody_surrogate.training.recipe import read_recipe

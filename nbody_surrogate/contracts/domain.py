@@ -31,7 +31,7 @@ class DomainRanges(_Section):
     """Ranges of frames of one system with one number of particles."""
 
     system: str = Field(description="its registered name")
-    particles: int = Field(ge=1)
+    particles: int = Field(ge=1, description="their number")
     trajectories: int = Field(ge=1, description="that the ranges are of")
     frames: int = Field(ge=1, description="of all of them")
     start: dict[str, Span] = Field(description="all but the rarest 1.5e-3 of starts and of frames")

@@ -9,6 +9,7 @@ from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.wording import counted, range_text
+from nbody_surrogate.evaluation.domain_text import domain_lines
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.evaluation.score_table import (
     PAIRED,
@@ -89,6 +90,7 @@ def _purpose(card: Card) -> list[str]:
         "Other systems, parameters and frame spacings are refused; other numbers of particles and "
         "times are warned about.",
         "",
+        *domain_lines(card.domain),
         f"Exact symmetries, whatever the weights: {', '.join(card.symmetries) or 'none'}.",
     ]
 

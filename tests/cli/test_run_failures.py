@@ -85,7 +85,8 @@ def test_a_warning_is_one_line_and_quiet_suppresses_it():
     result = nbody_sim("run", *arguments, "-n", 3)
     assert result.exit_code == 0
     (line,) = result.stderr.splitlines()
-    assert line.startswith("Warning: set was trained for 5 to 30 particles, got 3")
+    assert line.startswith("Warning: set is outside of what it was trained for at the start: ")
+    assert "trained for 5 to 30 particles, got 3" in line
     assert good("run", *arguments, "-n", 4, "--quiet") == ""
 
 

@@ -104,7 +104,7 @@ def test_nothing_happens_to_a_run_that_behaves(policy):
 
 @pytest.mark.parametrize("limit", [{"particles": (1, 1)}, {"particles": (1, 8)}])
 @pytest.mark.parametrize("policy", ["warn", "stop", "fallback"])
-@pytest.mark.filterwarnings("ignore:toy was trained")
+@pytest.mark.filterwarnings("ignore:toy is outside")
 @pytest.mark.filterwarnings("ignore:guard")
 def test_more_particles_or_a_longer_time_than_the_card_allows(policy, limit):
     until = 1.55 if limit["particles"][1] > 1 else 100.0

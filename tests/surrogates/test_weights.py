@@ -87,6 +87,12 @@ def change_config(folder, change):
     path.write_text(json.dumps(content))
 
 
+def forged(**spans):
+    """Return a domain of these ranges, as JSON has it."""
+    numbers = {"system": "charged", "particles": 5, "trajectories": 1, "frames": 1}
+    return {"measured": [{**numbers, "start": spans, "run": {}}]}
+
+
 # What is saved comes back
 
 
@@ -229,6 +235,10 @@ def test_another_surrogate(folder):
         lambda content: content["card"]["systems"][0].pop("time_range"),
         lambda content: content["card"]["systems"][0].update(spec={"softening": float("nan")}),
         lambda content: content["card"]["systems"][0].update(time_range=[0.0, float("inf")]),
+        lambda content: content["card"].update(domain=forged(speed=[2.0, 1.0])),
+        lambda content: content["card"].update(domain=forged(speed=[0.0, float("nan")])),
+        lambda content: content["card"].update(domain=forged(sped=[0.0, 1.0])),
+        lambda content: content["card"].update(domain={"measured": [], "extra": 1}),
         lambda content: content["config"].update(coupling=float("nan")),
         lambda content: content["config"].update(softening=float("inf")),
         lambda content: content["config"].update(width=0),

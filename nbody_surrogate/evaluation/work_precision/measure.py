@@ -157,8 +157,9 @@ def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks
         benchmark.particles,
         benchmark.frames,
         each.method,
+        outside=None,  # its error is measured there
         dt=benchmark.dt,
-        error_estimate=False,  # the errors are measured
+        error_estimate=False,
     )
     tick()
     nfev = run.info.counters.get("nfev")

@@ -191,25 +191,31 @@ class DomainWatch(Observer):
 
     def _look_at_start(self, start: State) -> None:
         began = time.perf_counter()
-        seen = self._seen(start.x[:, None], start.v[:, None], np.zeros(1, dtype=np.int64))
+        everyone = np.ones(len(start.x), dtype=bool)
+        seen = self._seen(start.x[:, None], start.v[:, None], np.zeros(1, np.int64), everyone)
         if seen and self.outside.policy == "refuse":
             # nothing is noted: there will be no run that could tell of it
             told = self._noted(seen, [0])
             raise InputError(f"`outside` refuses the start: {self._sentence(told, 0)}")
         self._note(seen, [0], began)
 
-    def _seen(self, x: np.ndarray, v: np.ndarray, frames: np.ndarray) -> list[_Seen]:
-        """Return what of x, v (B, F, N, D) is outside, which are some `frames` of the run."""
-        problem, shape = self.problem, x.shape[:2]
-        seen = [_Seen(name, said, np.full(shape, True)) for name, said in self._fixed.items()]
+    def _seen(
+        self, x: np.ndarray, v: np.ndarray, frames: np.ndarray, watched: np.ndarray
+    ) -> list[_Seen]:
+        """Return what is outside of x, v (B, F, N, D), some `frames` of those that are watched."""
+        problem, rows = self.problem, watched[:, None]
+        at = np.broadcast_to(rows, x.shape[:2])
+        seen = [_Seen(name, said, at) for name, said in self._fixed.items()]
         ages = np.array([problem.age(int(frame)) for frame in frames])
         if (late := ages_beyond(self.domain, ages)).any():
-            said = age_text(self.domain, float(ages[late][0]))
-            seen.append(_Seen("age", said, np.broadcast_to(late, shape)))
-        values = frame_quantities(problem.system, x, v, problem.particles)
+            seen.append(_Seen("age", age_text(self.domain, float(ages[late][0])), late & rows))
+        measured = frame_quantities(problem.system, x, v, problem.particles)
+        # of the others, such as those that have stopped, nothing is said
+        values = {name: np.where(rows, each, np.nan) for name, each in measured.items()}
         level: Level = "start" if frames[0] == 0 else "run"
         found = beyond(self.domain, problem.particles.n, values, level)
-        return seen + [_Seen(each.reason, str(each), each.at) for each in found]
+        told = [_Seen(each.reason, str(each), each.at) for each in found]
+        return [each for each in seen + told if each.at.any()]
 
     def on_start(self, run: Recorder) -> None:
         """Announce what is known by now, and the reference among what may be warmed up."""
@@ -233,8 +239,7 @@ class DomainWatch(Observer):
         began = time.perf_counter()
         known = np.zeros(len(alive), dtype=bool)
         if self.solver is not None:  # the method need not try what is outside as it begins
-            known = self._outside_at(carry)
-            known &= alive
+            known = self._outside_at(carry, alive)
         self._spend(began)
         hopeless = bool(known[alive].all()) and self.solver is not None
         segment = standstill(carry, frames) if hopeless else advance()
@@ -244,12 +249,7 @@ class DomainWatch(Observer):
         chosen = numbers[(numbers % EVERY == 0) | (numbers == numbers[-1])]
         if not hopeless:
             at = chosen - carry.frame - 1
-            watched = alive & ~known
-            seen = [
-                each._replace(at=each.at & watched[:, None])
-                for each in self._seen(segment.x[:, at], segment.v[:, at], chosen)
-            ]
-            seen = [each for each in seen if each.at.any()]
+            seen = self._seen(segment.x[:, at], segment.v[:, at], chosen, alive & ~known)
             self._note(seen, chosen.tolist(), began)
             known |= _anywhere(seen, len(alive))
         if known.any() and self.outside.policy != "warn":
@@ -258,10 +258,10 @@ class DomainWatch(Observer):
         run.info = replace(run.info, domain=self.report)
         return segment
 
-    def _outside_at(self, carry: Carry) -> np.ndarray:
+    def _outside_at(self, carry: Carry, alive: np.ndarray) -> np.ndarray:
         """Tell which trajectories, shape (B,), are outside as a segment begins."""
         x, v = carry.arrays["x"][:, None], carry.arrays["v"][:, None]
-        seen = self._seen(x, v, np.array([carry.frame]))
+        seen = self._seen(x, v, np.array([carry.frame]), alive)
         if carry.frame:
             self._note(seen, [carry.frame], time.perf_counter())
         return _anywhere(seen, len(x))
