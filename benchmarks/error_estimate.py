@@ -104,7 +104,7 @@ def cost(method: nb.AbstractIntegrator, n: int) -> str:
         shares.append((time.process_time() - between) / (between - began))
     calls = estimator.report.force_calls / frames
     return (
-        f"N = {n}, one trajectory of the method: the estimate takes {np.median(shares):.1%} of its time, "
+        f"N = {n}, one trajectory: the estimate takes {np.median(shares):.1%} of the time, "
         f"{calls:.0f} force evaluations per frame"
     )
 
