@@ -30,45 +30,73 @@ FRAMES = (1, 3, 10, 30, 100)
 REPEATS = 9
 
 
+PARTS = ("domain", "wild", "cost")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="set")
     parser.add_argument("--starts", type=int, default=100, help="of each system and number")
     parser.add_argument("--wild", type=int, default=16, help="of each kind of wild starts")
+    parser.add_argument("--only", choices=PARTS, help="one part of the tables")
     options = parser.parse_args()
+    parts = PARTS if options.only is None else (options.only,)
     warnings.simplefilter("ignore", nb.NBodyWarning)  # that wild starts are outside is meant
     method = make_integrator(options.model, device="cpu")
-    frames = " | ".join(f"frame {frame}" for frame in FRAMES)
-    print(f"| starts | system | N | {frames} |\n|---|---|---|{'---|' * len(FRAMES)}")
-    pooled: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    for system_name in ("charged", "trap"):
-        system = nb.make_system(system_name)
+    if parts != ("cost",):
+        frames = " | ".join(f"frame {frame}" for frame in FRAMES)
+        print(f"| starts | system | N | {frames} |\n|---|---|---|{'---|' * len(FRAMES)}")
+    if "domain" in parts:
+        in_domain(method, options.starts)
+    if "wild" in parts:
+        wild(method, options.wild)
+    if "cost" in parts:
+        for n in (5, 30):
+            print(cost(method, n))
+            print(frame_of_reference(method, n))
+
+
+def in_domain(method: nb.AbstractIntegrator, starts: int) -> None:
+    """Print a row for each system and number of particles, and one for all."""
+    made = []
+    for name in ("charged", "trap"):
+        system = nb.make_system(name)
         for n in (5, 10, 30):
-            made = run(method, system, *system.sample(SEED, n, options.starts))
-            print(row("in domain", system_name, n, *made), flush=True)
-            pooled.setdefault("in domain", []).append(made)
-    for system_name in ("charged", "trap"):
+            made.append(run(method, system, *system.sample(SEED, n, starts)))
+            print(row("in domain", name, str(n), made[-1]), flush=True)
+    print(row("in domain", "both", "all", pooled(made)))
+
+
+def wild(method: nb.AbstractIntegrator, starts: int) -> None:
+    """Print a row for each kind of wild starts, and one for all."""
+    made = []
+    for name in ("charged", "trap"):
         for kind in WILD_STARTS:
-            state, particles = wild_starts(kind, options.wild, SEED)
-            if state.x.shape[2] == 2 and system_name == "trap":
+            state, particles = wild_starts(kind, starts, SEED)
+            if state.x.shape[2] == 2 and name == "trap":
                 continue  # whose frequencies are three
             if particles.n > 30:
-                state, particles = State(0.0, state.x[:4], state.v[:4]), particles[np.arange(4)]
-            made = run(method, nb.make_system(system_name), state, particles)
-            print(row(kind, system_name, particles.n, *made), flush=True)
-            pooled.setdefault(f"wild, {system_name}", []).append(made)
-    for name, parts in pooled.items():
-        every = [np.concatenate(each) for each in zip(*parts, strict=True)]
-        print(row(f"all {name}", "", len(every[0]), *every))
-    for n in (5, 30):
-        print(cost(method, n))
-        print(frame_of_reference(method, n))
+                few = np.arange(min(4, starts))
+                state, particles = State(0.0, state.x[few], state.v[few]), particles[few]
+            made.append(run(method, nb.make_system(name), state, particles))
+            print(row(kind, name, str(particles.n), made[-1]), flush=True)
+    print(row("wild", "both", "all", pooled(made)))
+
+
+Errors = tuple[np.ndarray, np.ndarray]
+"""Estimates and true errors, (B, T) both."""
+
+
+def pooled(made: list[Errors]) -> Errors:
+    """Put the runs of several rows together."""
+    estimates, true = (np.concatenate(each) for each in zip(*made, strict=True))
+    return estimates, true
 
 
 def run(
     method: nb.AbstractIntegrator, system: nb.AbstractSystem, state: State, particles: Particles
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return estimates and true errors (B, T)."""
+) -> Errors:
+    """Run a method, and hold it against a reference."""
     made = nb.simulate(system, state, particles, FRAMES[-1], method)
     solver = make_integrator("dop853-compiled", rtol=1e-13, atol=1e-14)
     truth = nb.simulate(system, state, particles, FRAMES[-1], solver)
@@ -76,8 +104,9 @@ def run(
     return made.error_estimate, np.where(made.valid & truth.valid, true, np.nan)
 
 
-def row(name: str, system: str, n: int, estimate: np.ndarray, true: np.ndarray) -> str:
+def row(name: str, system: str, n: str, errors: Errors) -> str:
     """Give coverage and sharpness of a cell at each of the frames."""
+    estimate, true = errors
     cells = []
     for frame in FRAMES:
         known = np.isfinite(true[:, frame])

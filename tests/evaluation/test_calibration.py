@@ -30,7 +30,7 @@ def test_the_factors_cover_fresh_starts(model):
     assert 0 < model.frame_factor < 0.5
     state, particles = CHARGED.sample(7, 3, trajectories=100)
     run = simulate(CHARGED, state, particles, 5, make_integrator("leapfrog", substeps=2))
-    solver = make_integrator("dop853", rtol=1e-13, atol=1e-14)
+    solver = make_integrator("dop853-compiled", rtol=1e-13, atol=1e-14)
     truth = simulate(CHARGED, state, particles, 5, solver)
     true = rmse(truth.x, run.x)[:, 1:]
     bounds = ErrorEstimator(Problem(CHARGED, particles, 0.0, 0.1), 3, model).extend(0, run.x, run.v)

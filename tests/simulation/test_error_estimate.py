@@ -64,7 +64,8 @@ def leapfrog_run(system, state, particles, frames=20, substeps=4, **options):
 
 
 def true_errors(run, state, particles):
-    solver = make_integrator("dop853", rtol=1e-12, atol=1e-13)
+    name = "dop853" if run.info.system["system"] == "penning" else "dop853-compiled"
+    solver = make_integrator(name, rtol=1e-12, atol=1e-13)
     truth = simulate(run.system(), state, particles, len(run.t) - 1, solver)
     return rmse(truth.x, run.x)
 
@@ -80,7 +81,7 @@ def test_of_a_known_error_the_estimate_is_the_closed_form():
 @pytest.mark.parametrize("larger", [2.0, 100.0])
 def test_it_grows_as_the_noise_does(larger):
     one, other = (offset_run(size).error_estimate[:, 1:] for size in (1e-6, larger * 1e-6))
-    np.testing.assert_allclose(other, larger * one, rtol=1e-7)
+    np.testing.assert_allclose(other, larger * one, rtol=1e-7, atol=1e-11)
 
 
 def test_a_trajectory_has_the_same_bits_in_any_batch_and_any_segments():
@@ -96,7 +97,7 @@ def test_a_trajectory_has_the_same_bits_in_any_batch_and_any_segments():
 def test_it_covers_the_true_error_and_is_sharp(name):
     """Not calibrated, so nearly always above; the median is within a factor of two."""
     system = make_system(name)
-    state, particles = system.sample(11, 5, trajectories=30)
+    state, particles = system.sample(11, 4, trajectories=24)
     run = leapfrog_run(system, state, particles)
     true = true_errors(run, state, particles)
     for frame in (1, 5, 20):
