@@ -6,8 +6,9 @@ Fresh starts, of seeds that were neither trained nor calibrated on: as the syste
 10 and 30, and the nineteen kinds of wild starts, most of them outside of what a model was trained
 for. A true error is the position RMSE against a reference of relative tolerance 1e-13. Coverage is
 the share of runs whose true error is below the estimate at a frame; nominally it is 95 %. Sharpness
-is the median of the estimate over the true error. Beside it stands the largest relative change of
-an estimate where the same start is seen from another frame, moved by 10^4 and boosted by 10.
+is the median of the estimate over the true error. The last part is what an estimate costs, and what
+becomes of it where a start is moved by 10^4 and boosted by 10: of true errors near the rounding of
+single precision, the model itself makes others then.
 """
 
 from __future__ import annotations
@@ -94,12 +95,16 @@ def pooled(made: list[Errors]) -> Errors:
 
 
 def run(
-    method: nb.AbstractIntegrator, system: nb.AbstractSystem, state: State, particles: Particles
+    method: nb.AbstractIntegrator,
+    system: nb.AbstractSystem,
+    state: State,
+    particles: Particles,
+    frames: int = FRAMES[-1],
 ) -> Errors:
     """Run a method, and hold it against a reference."""
-    made = nb.simulate(system, state, particles, FRAMES[-1], method)
+    made = nb.simulate(system, state, particles, frames, method)
     solver = make_integrator("dop853-compiled", rtol=1e-13, atol=1e-14)
-    truth = nb.simulate(system, state, particles, FRAMES[-1], solver)
+    truth = nb.simulate(system, state, particles, frames, solver)
     true = np.sqrt(((made.x - truth.x) ** 2).mean((2, 3)))
     return made.error_estimate, np.where(made.valid & truth.valid, true, np.nan)
 
@@ -139,18 +144,15 @@ def cost(method: nb.AbstractIntegrator, n: int) -> str:
 
 
 def frame_of_reference(method: nb.AbstractIntegrator, n: int) -> str:
-    """Compare the estimates of a start that is moved and boosted."""
+    """Compare the estimates of starts with those of the same, moved by 10^4 and boosted by 10."""
     system = nb.make_system("charged")
-    state, particles = system.sample(SEED, n, 8)
+    state, particles = system.sample(SEED, n, 20)
     moved = State(0.0, state.x + 1e4, state.v + 10.0)
-    here, there = (
-        nb.simulate(system, each, particles, 20, method).error_estimate[:, 1:]
-        for each in (state, moved)
-    )
-    change = np.abs(there / here - 1)
+    (here, _), (there, true) = (run(method, system, s, particles, 20) for s in (state, moved))
+    change = np.median(np.abs(there[:, -1] / here[:, -1] - 1))
     return (
-        f"N = {n}: moved and boosted, estimates change by {np.median(change):.1%} (median), "
-        f"{change.max():.1%} at most, over 20 frames"
+        f"N = {n}: moved and boosted, estimates after 20 frames change by {change:.1%} in the "
+        f"median, and cover {np.mean(true[:, -1] <= there[:, -1]):.0%} of the true errors"
     )
 
 

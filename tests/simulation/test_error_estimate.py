@@ -153,7 +153,7 @@ def test_the_order_of_particles_does_not_matter():
     np.testing.assert_allclose(there[:, 1:], here[:, 1:], rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["charged", "penning", "springs", "gravity"])
+@pytest.mark.parametrize("name", ["charged", "penning"])
 def test_of_any_forces_compiled_or_not(name, monkeypatch):
     """In NumPy by a method of order 4, as for a system whose forces are no laws: the same error."""
     system = make_system(name)
