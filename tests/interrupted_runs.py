@@ -25,7 +25,9 @@ METHODS = {
     "leapfrog": ("leapfrog", {"substeps": 4}, None),
     "set": ("set", {"device": "cpu"}, None),
     "guarded set": ("set", {"device": "cpu"}, {"energy": 1e-4}),
+    "set of a tolerance": ("set", {"device": "cpu"}, None),
 }
+TOLERANCES = {"set of a tolerance": 1e-7}
 
 
 def method_of(name):
@@ -44,7 +46,8 @@ def run_of(name, batch=1, output="run.h5", frames=FRAMES, checkpoint=None, **opt
     start = system.sample(3, 5, batch)
     place = Output(output, checkpoint=checkpoint)
     method, guard = method_of(name), guard_of(name)
-    return simulate(system, *start, frames, method, guard=guard, output=place, **options)
+    options = {"guard": guard, "tolerance": TOLERANCES.get(name), "output": place, **options}
+    return simulate(system, *start, frames, method, **options)
 
 
 def arrays_of(path):

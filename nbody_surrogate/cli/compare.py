@@ -35,7 +35,10 @@ __all__ = ["compare"]
 
 SILENT = ("output", "overwrite", "as_json", "quiet", "wide")
 SUFFIXES = (".json", ".png")
-OF_METHODS = ("system", "parameter", "particles", "seeds", "seed", "duration", "reference")
+OF_METHODS = (
+    *("system", "parameter", "particles", "seeds", "seed", "duration", "reference"),
+    "tolerance",
+)
 DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
 
 
@@ -59,6 +62,7 @@ DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
     show_default=True,
     help="Of surrogates outside of what they were trained for: warn, refuse, or fallback.",
 )
+@click.option("--tolerance", type=float, help="Of surrogates among methods: error of a frame.")
 @click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
 @bound_option
 @options_of(FileOptions)
@@ -108,16 +112,15 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
 
 @dataclass(frozen=True)
 class _Found:
-    """Comparisons with one reference, why there is no floor, and which runs stopped early.
-
-    And the candidates held against one another.
-    """
+    """Comparisons with one reference, of candidates with one another, and what is said of runs."""
 
     comparisons: list[Comparison]
     no_floor: str | None
     failures: list[str]
     pairs: tuple[Pair, ...]
     outside: list[str]
+    estimates: list[str]
+    """What candidates say of their own error, and whether it holds."""
 
     @classmethod
     def of(
@@ -132,6 +135,7 @@ class _Found:
     ) -> _Found:
         from nbody_surrogate.comparison.comparison import compare as compared
         from nbody_surrogate.comparison.pairs import pairs_of
+        from nbody_surrogate.results.estimate_note import estimate_notes
 
         made = []
         for name, run in candidates.items():
@@ -142,7 +146,13 @@ class _Found:
                 raise InputError(f"{given[name]!r}: {error}") from None
         runs = {reference.info.label: reference} | candidates
         failures = [line for name, run in runs.items() for line in run.info.failures(name)]
-        return cls(made, no_floor, failures, pairs_of(made, bound), told_outside(candidates))
+        estimates = [
+            f"{name}: {line}"
+            for name, run in candidates.items()
+            for line in estimate_notes(run, reference)
+        ]
+        pairs, outside = pairs_of(made, bound), told_outside(candidates)
+        return cls(made, no_floor, failures, pairs, outside, estimates)
 
 
 def _check(files: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -251,6 +261,7 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     from nbody_surrogate.contracts.segment import frame_count
     from nbody_surrogate.evaluation.work_precision.numpy_force import with_numpy_force
     from nbody_surrogate.registry.registry import make_system
+    from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
     from nbody_surrogate.simulation.observers import WarmUp
     from nbody_surrogate.simulation.recorder import demand_frames_memory
     from nbody_surrogate.simulation.simulate import simulate
@@ -264,6 +275,9 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     methods = _methods(system, batch, options)
     demand_frames_memory(state, frames, len(methods))
     physics = [with_numpy_force(system) if each.numpy_force else system for each in methods]
+    tolerance = options["tolerance"]
+    if tolerance is not None and all(as_surrogate(each.method) is None for each in methods):
+        raise InputError("`tolerance` is of surrogates, and `integrators` names none")
     # all of them, before the first one runs
     for each, its in zip(methods, physics, strict=True):
         each.method.check(its, state, particles, dt)
@@ -271,9 +285,17 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
     hidden = options["quiet"] or options["as_json"]
     with progress_bar("compare", len(methods), hidden=hidden) as progress:
         for each, its in zip(methods, physics, strict=True):
-            policy = options["outside"] if each.learned else "warn"
+            # of solvers it is another thing, which their text says: dop853:1e-6
+            kept = tolerance if as_surrogate(each.method) is not None else None
             run = simulate(
-                its, state, particles, frames, each.method, outside=policy, observers=WarmUp()
+                its,
+                state,
+                particles,
+                frames,
+                each.method,
+                outside=options["outside"] if each.learned else "warn",
+                tolerance=kept,
+                observers=WarmUp(),
             )
             runs.append(_of_system(run, system))
             progress(len(runs), len(methods))
@@ -327,7 +349,8 @@ def _print(found: _Found, paths: list[Path], text: str, options: dict[str, Any])
         echo(text, nl=False)
     elif not options["quiet"]:
         table = comparison_table(found.comparisons, found.no_floor)
-        shown = replace(table, notes=(*table.notes, *found.outside), failures=tuple(found.failures))
+        notes = (*table.notes, *found.outside, *found.estimates)
+        shown = replace(table, notes=notes, failures=tuple(found.failures))
         if not found.pairs:
             print_table(shown, paths, wide=options["wide"])
             return
