@@ -11,6 +11,7 @@ from guarded_runs import DT, KEPT, Free, card, start_of
 from nbody_surrogate import (
     Guard,
     Observer,
+    State,
     SurrogateIntegrator,
     make_integrator,
     make_system,
@@ -102,6 +103,22 @@ def test_a_replay_begins_where_the_companion_is():
     assert last > 0
     assert error[:, SEGMENT * last].min() > 1e-4
     assert error[:, SEGMENT * last + 1 : SEGMENT * (last + 1) + 1].max() < 1e-9
+
+
+def test_what_the_reference_takes_as_a_whole_has_no_need_of_a_companion():
+    """Beyond the age that the surrogate is for: the replays go on where the last one ended."""
+    method = SurrogateIntegrator(
+        "toy", model=Turning(0.004), card=card(), device="cpu", segment=SEGMENT
+    )
+    state, particles = start_of(marked=False)
+    flying = State(0.0, state.x + 1e3, state.v + np.array([0.0, 5.0, 0.0]))
+    guard = Guard("fallback", **KEPT, local=math.inf, reference="dop853", longest=1.0)
+    run = simulate(Free(), flying, particles, FRAMES, method, guard=guard)
+    assert reasons(run) == {"time"}
+    assert run.info.guard.fallen_back == (10,) * 3
+    error = abs(run.x - free(run)).max((2, 3))
+    assert error[:, 10].min() > 1e-4
+    assert error[:, 11:].max() < 1e-9
 
 
 # Which frames are checked, and how many

@@ -115,17 +115,22 @@ class Companion:
         known = (np.arange(count) < self._ahead.good[:, None]) & ~self.lost[:, None]
         return np.where(known, found, np.nan)
 
-    def settle(self, frame: int) -> None:
-        """Stand at a later boundary, with the segment that was held against the run's.
+    def settle(self, segment: Segment, replayed: list[int]) -> None:
+        """Stand at the end of a segment, and there where the reference has replayed it.
 
-        Where none was, as of a run that the reference computes, all trajectories are to `rejoin`.
+        Nothing was computed of a segment that the reference was known to take as a whole.
         """
         ahead, self._ahead = self._ahead, None
+        if segment.carry is None:  # no run goes on from within a segment
+            return
         if ahead is None:
-            self.carry = replace(self.carry, frame=frame)
-        elif ahead.carry is not None:  # no run goes on from within a segment
-            self.carry = ahead.carry
-            self.lost = self.lost | (ahead.status != OK)
+            self._restart(segment)
+            return
+        assert ahead.carry is not None
+        self.carry = ahead.carry
+        self.lost = self.lost | (ahead.status != OK)
+        for b in replayed:
+            self._rejoin(b, segment.x[b, -1], segment.v[b, -1])
 
     def frame_of(self, b: int) -> tuple[Float64[np.ndarray, "1 N D"], Float64[np.ndarray, "1 N D"]]:
         """Return where trajectory `b` is by its account, at the boundary, in the laboratory."""
@@ -133,8 +138,16 @@ class Companion:
         row = slice(b, b + 1)
         return self.carry.arrays["x"][row] + centre, self.carry.arrays["v"][row] + self.frame.v[b]
 
-    def rejoin(self, b: int, x: Float64[np.ndarray, "N D"], v: Float64[np.ndarray, "N D"]) -> None:
-        """Go on from a frame at the boundary that the reference has replayed."""
+    def _restart(self, segment: Segment) -> None:
+        """Go on from the last frame of a segment, with all trajectories."""
+        frame = self.carry.frame + segment.x.shape[1]
+        centre = self.frame.at(np.array([frame * self.carry.problem.dt]))
+        place, velocity = segment.x[:, -1:] - centre, segment.v[:, -1:] - self.frame.v[:, None]
+        self.carry = self.solver.restart(self.carry.problem, frame, place, velocity)
+        self.lost = np.zeros_like(self.lost)
+
+    def _rejoin(self, b: int, x: np.ndarray, v: np.ndarray) -> None:
+        """Go on from a frame (N, D) at the boundary, with trajectory `b`."""
         problem = replace(self.carry.problem, particles=self.carry.problem.particles[b])
         centre = self.frame.at(self._elapsed(np.zeros(1)))[b, 0]
         place, velocity = (x - centre)[None, None], (v - self.frame.v[b])[None, None]

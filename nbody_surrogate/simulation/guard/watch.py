@@ -16,6 +16,7 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.results.metrics import closest_pair
+from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
 from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.guard.companion import Companion, companion_of, spread_of
 from nbody_surrogate.simulation.guard.conserved_quantities import (
@@ -100,7 +101,7 @@ class Watch:
         self.budget = DriftBudget(guard.drift_thresholds(system), now, scales)
         self.companion: Companion | None = None
         # of a surrogate alone: a solver's own tolerance may be tighter than that of the companion
-        if method.fingerprint and self.thresholds.position < np.inf:
+        if as_surrogate(method) is not None and self.thresholds.position < np.inf:
             self.companion = companion_of(problem, start, length)
         self.spots = None
         if self.thresholds.local < np.inf:
@@ -292,10 +293,7 @@ class Watch:
         """Bring the account up to date with the frames that stay."""
         problem = carry.problem
         if self.companion is not None:
-            self.companion.settle(carry.frame + segment.x.shape[1])
-            if segment.carry is not None:
-                for b in replayed:
-                    self.companion.rejoin(b, segment.x[b, -1], segment.v[b, -1])
+            self.companion.settle(segment, replayed)
         for b in replayed:
             few, row = problem.particles[b], slice(b, b + 1)
             before = carry.arrays["x"][row, None], carry.arrays["v"][row, None]
