@@ -11,7 +11,7 @@ step by
 where (1) it would pass its closest point, at a distance of b, within the step; (2) on the way from
 r to b its force becomes more than twice what it is at r, so that the present force does not tell
 it; and (3) it matters: at some distance p between b and r the force changes a velocity by more than
-the tolerance, a(p) p / w > atol + rtol |v|. Distances p are r / 2, r / 4 and so on, and b. The pair
+the tolerance, a(p) p / w > atol + rtol |v|. Distances p are r / 4, r / 16 and so on, and b. The pair
 is then approached in steps each of which halves the distance, until the error estimate sees it.
 
 A softened or a linear force, or none, is no reason for a short step: (2) and (3) ask the system.
@@ -25,7 +25,7 @@ import numpy as np
 
 from nbody_surrogate.contracts import AbstractSystem, Particles
 
-__all__ = ["HALVINGS", "SHARE", "STEEPER", "Encounters"]
+__all__ = ["CLOSER", "LOOKS", "SHARE", "STEEPER", "Encounters"]
 
 SHARE = 0.5
 """Of distance over relative speed, the longest step: a pair keeps at least half its distance, so
@@ -34,9 +34,11 @@ that forces as steep as 1 / r^2 change by a factor of four at most between two l
 STEEPER = 2.0
 """How many times the present force makes a new one: stages see any lesser change."""
 
-HALVINGS = 24  # of the distance, beyond which a pair is as good as head-on
+CLOSER, LOOKS = 4.0, 10
+"""Distances on the way to the closest point at which the force is asked for: each so many times
+less than the one before, and how many. A pair that comes closer yet is as good as head-on."""
 
-MOST = 256
+MOST = 64
 """Pairs that are asked for their force before a step, those with the least time of their own
 first. There are a few as a rule, and far more only in a gas that hardly interacts."""
 
@@ -96,7 +98,7 @@ class Encounters:
         some = np.argsort(times, kind="stable")[:MOST]
         i, j, times, speed = i[some], j[some], times[some], speed[some]
         distance, place = _on_the_way(d[some], u[some])
-        pull = self._accelerations(i, j, place)  # (P, H + 1, 2), the present one first
+        pull = self._accelerations(i, j, place)  # (P, H, 2), the present one first
         kick = pull * (distance / speed[:, None])[..., None]
         speeds = np.linalg.norm(np.stack([v[i], v[j]], axis=1), axis=2)
         felt = kick > (self._atol + self._rtol * speeds)[:, None]
@@ -134,7 +136,7 @@ def _on_the_way(d: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distances (P, H) and separations (P, H, D) of pairs on straight lines to the closest point."""
     d2, du, u2 = ((a * b).sum(1, keepdims=True) for a, b in ((d, d), (d, u), (u, u)))
     closest2 = np.maximum(d2 - du * du / u2, 0.0)
-    shares = 4.0 ** -np.arange(HALVINGS + 1)
+    shares = CLOSER ** (-2.0 * np.arange(LOOKS + 1))
     distance2 = np.maximum(d2 * shares, closest2)
     # the earlier of the two times at which the pair is so far apart; now, of the first
     times = (-du - np.sqrt(np.maximum(distance2 - closest2, 0.0) * u2)) / u2

@@ -19,7 +19,7 @@ The first step is that of the same book, II.4, for the particle that needs the s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, final
 
 import numpy as np
@@ -28,6 +28,7 @@ from scipy import integrate
 __all__ = ["ParticleDOP853", "ParticleNorm", "ParticleRK45", "first_step"]
 
 NOTHING = 1e-5  # of a scaled state or rate: it says nothing of a time scale (II.4)
+STILL = 1e-15  # of scaled rates (II.4)
 SHORT = 1e-6  # a first step where nothing says how long it may be
 
 
@@ -44,34 +45,45 @@ class ParticleNorm:
     """
 
     def __init__(self, shapes: Iterable[tuple[int, ...]], rtol: float, atol: float) -> None:
-        self.parts: list[tuple[slice, tuple[int, int]]] = []
-        begin = 0
+        # numba with its kernels, which a run that is refused does without
+        from nbody_simulators.kernels.particle_errors import largest_error, mean_squares
+
+        self._largest, self._mean_squares = largest_error, mean_squares
+        rows, begin = [], 0
         for shape in shapes:
-            end = begin + math.prod(shape)
-            self.parts.append((slice(begin, end), (shape[0], math.prod(shape[1:]))))
-            begin = end
-        self.components = sum(shape[1] for _, shape in self.parts)
+            width = math.prod(shape[1:])
+            rows.append((begin, width, width, 1))
+            begin += math.prod(shape)
+            self.particles = shape[0]
+        self.layout = np.array(rows)
         self.rtol, self.atol = rtol, atol
+        self.zeros = np.zeros(begin)
 
-    def _lengths2(self, y: np.ndarray) -> np.ndarray:
-        """Squared lengths (S, N) of a state's S vectors of each particle."""
-        vectors = [y[part].reshape(shape) for part, shape in self.parts]
-        return np.stack([np.einsum("ij,ij->i", each, each) for each in vectors])
+    def error(self, error: np.ndarray, y: np.ndarray, y_new: np.ndarray) -> float:
+        """Return the largest error of a particle."""
+        return self.joined_error(error, self.zeros, y, y_new)
 
-    def scales2(self, y: np.ndarray, y_new: np.ndarray) -> np.ndarray:
-        """Squares (S, N) of what an error in each vector is measured by."""
-        length2 = np.maximum(self._lengths2(y), self._lengths2(y_new))
-        scales2: np.ndarray = (self.atol + self.rtol * np.sqrt(length2)) ** 2
-        return scales2
+    def joined_error(
+        self, fifth: np.ndarray, third: np.ndarray, y: np.ndarray, y_new: np.ndarray
+    ) -> float:
+        """Return the largest of two errors that are joined, particle by particle."""
+        states = fifth, third, y, y_new
+        return float(self._largest(*states, self.layout, self.particles, self.rtol, self.atol))
 
-    def squares(self, error: np.ndarray, scales2: np.ndarray) -> np.ndarray:
-        """Mean squares (N,) of a scaled error over the components of each particle."""
-        squares: np.ndarray = (self._lengths2(error) / scales2).sum(0) / self.components
-        return squares
+    def sizes(self, vector: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Root mean square (N,) of a vector (M,) over the components of each particle, scaled."""
+        out = np.empty(self.particles)
+        self._mean_squares(vector, y, self.layout, self.particles, self.rtol, self.atol, out)
+        return np.sqrt(out)
 
 
 def first_step(
-    norm: ParticleNorm, order: int, y: np.ndarray, f: np.ndarray, probe: Any, longest: float
+    norm: ParticleNorm,
+    order: int,
+    y: np.ndarray,
+    f: np.ndarray,
+    probe: Callable[[float], np.ndarray],
+    longest: float,
 ) -> float:
     """Choose a first step.
 
@@ -90,13 +102,12 @@ def first_step(
     -------
     float
     """
-    scales2 = norm.scales2(y, y)
-    d0, d1 = (np.sqrt(norm.squares(each, scales2)) for each in (y, f))
+    d0, d1 = norm.sizes(y, y), norm.sizes(f, y)
     telling = (d0 >= NOTHING) & (d1 >= NOTHING)
     h0 = min(float((0.01 * d0[telling] / d1[telling]).min()) if telling.any() else SHORT, longest)
-    d2 = float(np.sqrt(norm.squares(probe(h0) - f, scales2).max())) / h0
+    d2 = float(norm.sizes(probe(h0) - f, y).max()) / h0
     fastest = max(float(d1.max()), d2)
-    h1 = max(SHORT, 1e-3 * h0) if fastest <= 1e-15 else (0.01 / fastest) ** (1 / (order + 1))
+    h1 = max(SHORT, 1e-3 * h0) if fastest <= STILL else (0.01 / fastest) ** (1 / (order + 1))
     return min(100 * h0, h1, longest)
 
 
@@ -144,10 +155,10 @@ class _PerParticle(integrate.OdeSolver):
         rate: np.ndarray = self.fun(self.t + h, self.y + h * self.f)
         return rate
 
-    def _scales2(self, K: np.ndarray, h: float) -> np.ndarray:
-        # SciPy hands over the scales of components only; the sum is the one that it took itself
-        y_new = self.y + h * np.dot(K[:-1].T, self.B)
-        return self.norm.scales2(self.y, y_new)
+    def _new(self, K: np.ndarray, h: float) -> np.ndarray:
+        # SciPy hands over the scales of components only; this is the sum that it took itself
+        state: np.ndarray = self.y + h * np.dot(K[:-1].T, self.B)
+        return state
 
 
 @final
@@ -156,8 +167,7 @@ class ParticleRK45(_PerParticle, integrate.RK45):
 
     def _estimate_error_norm(self, K: np.ndarray, h: float, scale: np.ndarray) -> float:
         del scale
-        error = self._estimate_error(K, h)
-        return float(np.sqrt(self.norm.squares(error, self._scales2(K, h)).max()))
+        return self.norm.error(self._estimate_error(K, h), self.y, self._new(K, h))
 
 
 @final
@@ -166,10 +176,5 @@ class ParticleDOP853(_PerParticle, integrate.DOP853):
 
     def _estimate_error_norm(self, K: np.ndarray, h: float, scale: np.ndarray) -> float:
         del scale
-        scales2 = self._scales2(K, h)
-        fifth = self.norm.squares(np.dot(K.T, self.E5), scales2)
-        third = self.norm.squares(np.dot(K.T, self.E3), scales2)
-        joined = fifth + 0.01 * third
-        # where both are zero, so is the error; NaN stays NaN, and SciPy then shortens the step
-        joined[joined == 0] = 1.0
-        return float(np.abs(h) * (fifth / np.sqrt(joined)).max())
+        errors = np.dot(K.T, self.E5), np.dot(K.T, self.E3)
+        return abs(h) * self.norm.joined_error(*errors, self.y, self._new(K, h))

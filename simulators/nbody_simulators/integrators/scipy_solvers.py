@@ -136,7 +136,9 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         """Return what bounds the next step by encounters, where there may be some."""
         options, problem = self.options, carry.problem
         shape = carry.arrays["x"].shape[1:]
-        if options.norm != "particle" or shape[0] < 2:
+        laws = problem.system.force_laws()
+        alone = shape[0] < 2 or (laws is not None and laws.pair is None)
+        if options.norm != "particle" or alone:
             return None
         particles = problem.particles[b]
         look = Encounters(problem.system, particles, shape[1], options.rtol, options.atol)
