@@ -42,9 +42,16 @@ __all__ = ["AbstractIntegrator", "IntegratorOptions"]
 
 
 class IntegratorOptions(BaseModel):
-    """Base of every integrator's options: unknown keys are refused."""
+    """Base of every integrator's options: unknown keys are refused.
+
+    Where an option is added later whose default gives other bits than before, `of_before` says
+    which value stands for those: files that do not hold the option go on with it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of_before: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Values of options by which files are read that were written before these options were."""
 
     segment: int = Field(default=50, ge=1, description="frames between two boundaries")
 
