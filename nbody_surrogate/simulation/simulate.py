@@ -34,6 +34,7 @@ from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder, demand_frames_memory
 from nbody_surrogate.simulation.reporters import reporters_among, tails_of
+from nbody_surrogate.simulation.verification import doubt_missed
 
 if TYPE_CHECKING:  # it needs torch
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
@@ -97,7 +98,8 @@ def simulate(
         times the sub-steps. The position RMSE between the two becomes the result's
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
-        nothing once growth has taken it to the size of the cloud.
+        nothing once growth has taken it to the size of the cloud. It is infinite from the first
+        encounter on that the sharper run has stepped over, which a warning names.
     output : path_like or Output, optional
         An ``.h5`` file, written segment by segment as ``.h5.part`` and renamed at the end. An
         `Output` also says whether an existing file may be replaced, and where a restart file is
@@ -164,6 +166,7 @@ def simulate(
             # before the run itself, whose label errors are written segment by segment
             truth = Recorder(tight, tight_carry, state, frames, info)
             roll_out(truth, [], ticks)
+            doubt_missed(truth)
             ticks.before = frames
         run = Recorder(method, carry, state, frames, info, truth, reporters)
         watching: list[Observer] = [] if monitor is None else [monitor]
