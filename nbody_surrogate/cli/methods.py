@@ -50,7 +50,8 @@ def methods(
     if of_before:
         request = as_of_before(request, found, reference)
     check_applying(request, found, reference)
-    method, truth = _build(request, found, reference)
+    tolerance = None if of_before else problem.system.tolerance
+    method, truth = _build(request, found, reference, tolerance)
     if request.verify:
         _check_verifiable(method, truth, reference_options(request))
     for each in (method, truth):
@@ -79,16 +80,17 @@ def _reference_name(request: Request, problem: InitialValueProblem) -> str:
 
 
 def _build(
-    request: Request, found: Method, reference: Method | None
+    request: Request, found: Method, reference: Method | None, tolerance: float | None
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     own, truths, shared = own_options(request), reference_options(request), _hardware(request)
-    method = found.build(**own, **found.applying(shared))
+    method = found.build(**found.settled(tolerance, own), **found.applying(shared))
     if reference is None:
         return method, None
     if reference is found:
         return method, _sharper_self(method, truths)
     with calling_reference(truths):
-        return method, reference.build(**truths, **reference.applying(shared))
+        options = reference.settled(tolerance, truths)
+        return method, reference.build(**options, **reference.applying(shared))
 
 
 def _hardware(request: Request) -> dict[str, Any]:

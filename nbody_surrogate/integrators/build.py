@@ -78,6 +78,14 @@ class Method:
         options = SurrogateOptions if self._cls is None else self._cls.Options
         return {key: field.default for key, field in options.model_fields.items()}
 
+    def settled(
+        self, tolerance: float | None, given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return options with a system's `tolerance` where the method has one and none is given."""
+        adaptive = tolerance is not None and self.options >= {"rtol", "atol"}
+        usual = {"rtol": tolerance, "atol": tolerance} if adaptive else {}
+        return {**usual, **(given or {})}
+
     def applying(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of some options that it takes."""
         return {key: value for key, value in options.items() if key in self.options}
@@ -133,7 +141,8 @@ def as_integrator(
     Parameters
     ----------
     integrator : str, AbstractIntegrator or AbstractSurrogate
-        A model runs by a `SurrogateIntegrator`, whose card names the system of the run and
+        A name stands for default options, and of a solver for the system's `tolerance` where it
+        has one. A model runs by a `SurrogateIntegrator`, whose card names the system of the run and
         leaves all else open.
     system : AbstractSystem
 
@@ -147,7 +156,8 @@ def as_integrator(
         If it is none of the three, or the name is unknown.
     """
     if isinstance(integrator, str):
-        return make_integrator(integrator)
+        method = find_method(integrator)
+        return method.build(**method.settled(system.tolerance))
     if isinstance(integrator, AbstractIntegrator):
         return integrator
     # a model brings torch with it, so this import costs nothing then
