@@ -3,10 +3,11 @@
     python benchmarks/reference_error.py [--starts 40] [--second 3] [--cost]
 
 Errors are root-mean-square position errors of a start after 5 time units, over its spread at the
-start (the root-mean-square distance from the centroid), of `dop853-compiled` at its default tolerance
-or the system's own: the median, the 95th percentile and the largest over starts, against the same
+start (the root-mean-square distance from the centroid), of `dop853-compiled` at its default
+tolerance or the system's own: the median, the 95th percentile and the largest over starts, against the same
 solver at 1e-13. That is held against itself at 3e-13, over all starts, and against another method,
-`rk45` at 1e-12, over the first few: the largest difference of either. With `--cost`, the time and the evaluations of the norm of particles over
+`rk45` at 1e-12, over the first few: the largest difference of either. With `--cost`, the time and
+the evaluations of the norm of particles over
 those of the norm over all components, at equal tolerance, on `charged`.
 """
 
@@ -77,11 +78,11 @@ def cost() -> None:
         for n in PARTICLES:
             sample = Sample("charged", n, 4 if method == "dop853" else 40)
             runs = {
-                norm: lambda norm=norm, method=method, sample=sample: sample.run(
-                    method, norm=norm, threads=1
+                norm: lambda norm=norm, method=method, sample=sample: (
+                    sample.run(method, norm=norm, threads=1)
+                    if method == METHOD
+                    else sample.run(method, norm=norm)
                 )
-                if method == METHOD
-                else sample.run(method, norm=norm)
                 for norm in ("rms", "particle")
             }
             nfev = [runs[norm]().info.counters["nfev"] for norm in ("particle", "rms")]

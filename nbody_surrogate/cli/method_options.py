@@ -172,6 +172,4 @@ def as_of_one_norm(request: Request, method: Method, reference: Method | None) -
     """Name the norm by which solvers of releases judged their steps that knew one only."""
     another = reference is not None and reference is not method
     truths = reference.of_before if reference is not None and another else {}
-    return replace(
-        request, norm=method.of_before.get("norm"), reference_norm=truths.get("norm")
-    )
+    return replace(request, norm=method.of_before.get("norm"), reference_norm=truths.get("norm"))

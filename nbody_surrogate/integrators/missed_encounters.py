@@ -178,9 +178,7 @@ def _doubts(
     ]
 
 
-def _closest(
-    d: np.ndarray, u: np.ndarray, dt: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _closest(d: np.ndarray, u: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Follow separations d (2, P, D) on cubics: shares of dt, separations and speeds there."""
     low, high = np.zeros(d.shape[1]), np.ones(d.shape[1])
     for _ in range(ROUNDS):
@@ -213,14 +211,13 @@ def _kicks(
     v: np.ndarray,
     tolerances: tuple[float, float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Changes of relative velocity (P,), and whether one of the pair feels its part of it."""
-    i, j = pairs
+    """Return changes of velocity (P,), and whether one of the pair feels its part of it."""
     known, both = problem.particles[b], np.stack(pairs, axis=1)
     bonds = None
     if known.couplings is not None:
         bonds = known.couplings[0][both[:, :, None], both[:, None, :]]
     few = Particles(known.charges[0][both], known.masses[0][both], bonds)
-    x = np.zeros((len(i), 2, closest.shape[1]))
+    x = np.zeros((len(both), 2, closest.shape[1]))
     x[:, 0] = closest
     with np.errstate(all="ignore"):
         pull = np.linalg.norm(problem.system.pair_acceleration(x, few), axis=2)
@@ -231,9 +228,7 @@ def _kicks(
     return kick.sum(1), (kick > atol + rtol * own).any(1)
 
 
-def _lacking(
-    run: Frames, doubtful: list[_Doubt], tolerances: tuple[float, float]
-) -> list[bool]:
+def _lacking(run: Frames, doubtful: list[_Doubt], tolerances: tuple[float, float]) -> list[bool]:
     """Solve the frames of doubtful encounters again: whether the run lacks their deflections."""
     if not doubtful:
         return []

@@ -35,8 +35,8 @@ def load() -> Any:
     except Exception as error:  # built for another numpy or numba, it may raise anything
         why = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"`integrator` dop853-compiled needs CyRK for `norm` rms, which cannot be imported ({why}); "
-            "leave `norm` rms out, use dop853, or pip install CyRK"
+            "`integrator` dop853-compiled needs CyRK for `norm` rms, which cannot be imported "
+            f"({why}); leave `norm` rms out, use dop853, or pip install CyRK"
         ) from None
     if not hasattr(numba_solver, "c_numba_cysolve_ivp"):
         raise InputError(

@@ -11,8 +11,8 @@ step by
 where (1) it would pass its closest point, at a distance of b, within the step; (2) on the way from
 r to b its force becomes more than twice what it is at r, so that the present force does not tell
 it; and (3) it matters: at some distance p between b and r the force changes a velocity by more than
-the tolerance, a(p) p / w > atol + rtol |v|. Distances p are r / 4, r / 16 and so on, and b. The pair
-is then approached in steps each of which halves the distance, until the error estimate sees it.
+the tolerance, a(p) p / w > atol + rtol |v|. Distances p are r / 4, r / 16 and so on, and b. The
+pair is then approached in steps each of which halves the distance, until the error estimate sees it.
 
 A softened or a linear force, or none, is no reason for a short step: (2) and (3) ask the system.
 """
@@ -133,7 +133,7 @@ class Encounters:
 
 
 def _on_the_way(d: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (P, H) and separations (P, H, D) of pairs on straight lines to the closest point."""
+    """Distances (P, H) and separations (P, H, D) of pairs on lines to the closest point."""
     d2, du, u2 = ((a * b).sum(1, keepdims=True) for a, b in ((d, d), (d, u), (u, u)))
     closest2 = np.maximum(d2 - du * du / u2, 0.0)
     shares = CLOSER ** (-2.0 * np.arange(LOOKS + 1))

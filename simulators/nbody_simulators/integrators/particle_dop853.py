@@ -61,7 +61,12 @@ class ParticleSolver:
         dimensions = self._y.shape[1] // (2 * self._masses.shape[1])
         given = arguments, self._masses[b], self._y[b], dimensions
         frames, status, steps = self._solve(
-            *self._addresses, *given, *self._span, self._times, self._tolerances, LOOK,
+            *self._addresses,
+            *given,
+            *self._span,
+            self._times,
+            self._tolerances,
+            LOOK,
             self.frames[b],
         )
         self.frames[b, frames:] = np.nan

@@ -40,9 +40,7 @@ def _right_hand_side(
     return types.void(intp, intp, types.float64, intp, intp), generate
 
 
-def _pair_force(
-    typing_context: Any, address: Any, i: Any, j: Any, r2: Any, arguments: Any
-) -> Any:
+def _pair_force(typing_context: Any, address: Any, i: Any, j: Any, r2: Any, arguments: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return _called(builder, values, ir.FunctionType(DOUBLE, [LONG, LONG, DOUBLE, POINTER]))
 

@@ -83,9 +83,7 @@ def encounter_bound(
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def _stage(
-    s: int, h: float, y: np.ndarray, stages: np.ndarray, out: np.ndarray
-) -> None:
+def _stage(s: int, h: float, y: np.ndarray, stages: np.ndarray, out: np.ndarray) -> None:
     """Write y + h sum_j A[s, j] K[j] into `out`."""
     out[:] = 0.0
     for j in range(s):
@@ -227,9 +225,7 @@ def solve(
         least = 10.0 * abs(np.nextafter(t, math.inf) - t)
         size_h = min(size_h, longest)
         if pair != 0 and n > 1:
-            bound = encounter_bound(
-                pair, known, x_now, v_now, masses, size_h, rtol, atol, *look
-            )
+            bound = encounter_bound(pair, known, x_now, v_now, masses, size_h, rtol, atol, *look)
             size_h = min(size_h, bound)
         size_h = max(size_h, least)
         rejected = False
