@@ -12,7 +12,8 @@ where (1) it would pass its closest point, at a distance of b, within the step; 
 r to b its force becomes more than twice what it is at r, so that the present force does not tell
 it; and (3) it matters: at some distance p between b and r the force changes a velocity by more than
 the tolerance, a(p) p / w > atol + rtol |v|. Distances p are r / 4, r / 16 and so on, and b. The
-pair is then approached in steps each of which halves the distance, until the error estimate sees it.
+pair is then approached in steps each of which halves the distance, until the error estimate sees
+it.
 
 A softened or a linear force, or none, is no reason for a short step: (2) and (3) ask the system.
 """
