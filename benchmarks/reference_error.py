@@ -76,7 +76,7 @@ def table(starts: int, second: int) -> None:
 def cost() -> None:
     for method in ("dop853", METHOD):
         for n in PARTICLES:
-            sample = Sample("charged", n, 4 if method == "dop853" else 40)
+            sample = Sample("charged", n, 3 if method == "dop853" else 20)
             runs = {
                 norm: lambda norm=norm, method=method, sample=sample: (
                     sample.run(method, norm=norm, threads=1)
@@ -87,7 +87,7 @@ def cost() -> None:
             }
             nfev = [runs[norm]().info.counters["nfev"] for norm in ("particle", "rms")]
             print(
-                f"{method} N = {n}: time {ratio(runs['particle'], runs['rms'])}, evaluations "
+                f"{method} N = {n}: time {ratio(runs['particle'], runs['rms'], repeats=5)}, evaluations "
                 f"{nfev[0] / nfev[1]:.3f}",
                 flush=True,
             )

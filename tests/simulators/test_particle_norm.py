@@ -68,7 +68,10 @@ def test_no_step_is_longer_than_the_longest(charged, method):
     start = charged.sample(0, 2)
     free, bound = (
         simulate(charged, *start, 10, make_integrator(method, segment=10, **options))
-        for options in ({"rtol": 1e-3, "atol": 1e-3}, {"rtol": 1e-3, "atol": 1e-3, "max_step": 0.01})
+        for options in (
+            {"rtol": 1e-3, "atol": 1e-3},
+            {"rtol": 1e-3, "atol": 1e-3, "max_step": 0.01},
+        )
     )
     assert free.info.counters["steps"] < 50
     assert bound.info.counters["steps"] >= 100
