@@ -4,11 +4,11 @@
 
 Errors are root-mean-square position errors of a start after 5 time units, over its spread at the
 start (the root-mean-square distance from the centroid), of `dop853-compiled` at its default
-tolerance or the system's own: the median, the 95th percentile and the largest over starts, against the same
-solver at 1e-13. That is held against itself at 3e-13, over all starts, and against another method,
-`rk45` at 1e-12, over the first few: the largest difference of either. With `--cost`, the time and
-the evaluations of the norm of particles over
-those of the norm over all components, at equal tolerance, on `charged`.
+tolerance or the system's own: the median, the 95th percentile and the largest over starts, against
+the same solver at 1e-13. That is held against itself at 3e-13, over all starts, and against
+another method, `rk45` at 1e-12, over the first few: the largest difference of either. With
+`--cost`, the time and the evaluations of the norm of particles over those of the norm over all
+components, at equal tolerance, on `charged`.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ def cost() -> None:
                 )
                 for norm in ("rms", "particle")
             }
+            spent = ratio(runs["particle"], runs["rms"], repeats=5)
             nfev = [runs[norm]().info.counters["nfev"] for norm in ("particle", "rms")]
             print(
-                f"{method} N = {n}: time {ratio(runs['particle'], runs['rms'], repeats=5)}, evaluations "
-                f"{nfev[0] / nfev[1]:.3f}",
+                f"{method} N = {n}: time {spent}, evaluations {nfev[0] / nfev[1]:.3f}",
                 flush=True,
             )
 

@@ -1,4 +1,4 @@
-"""Fast encounters: solvers see them, and `verify` does not agree with itself on one that it missed."""
+"""Fast encounters: solvers see them, and `verify` does not agree with itself on a missed one."""
 
 from __future__ import annotations
 
