@@ -33,7 +33,7 @@ less, and one that did not lacks all of it."""
 
 MOST = 32  # frames of a trajectory that are solved again, those of the strongest encounters
 POINTS, ROUNDS = 33, 4  # of a cubic, and how often the finest spacing is divided by as many
-LOOSEST = 1e-6  # of tolerances where the run has none
+USUAL = 1e-9  # tolerances of a run whose method has none
 
 Pairs = tuple[np.ndarray, np.ndarray]
 
@@ -115,7 +115,7 @@ def missed_encounters(
         At most one for each trajectory.
     """
     options = dict(method.options)
-    rtol, atol = (min(options.get(key) or LOOSEST, LOOSEST) for key in ("rtol", "atol"))
+    rtol, atol = (float(options.get(key) or USUAL) for key in ("rtol", "atol"))
     doubtful: list[_Doubt] = []
     for b in range(len(run.x)):
         found = [
