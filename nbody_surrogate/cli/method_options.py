@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_of_before",
+    "as_of_one_norm",
     "calling_reference",
     "check_applying",
     "check_own",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 REFERENCE = "reference_"
-OF_BOTH = ("rtol", "atol", "substeps", "step")
+OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step")
 """Options that the reference has too, under `REFERENCE`."""
 
 OF_METHOD = (*OF_BOTH, "dtype", "weights", "compile")
@@ -165,3 +166,10 @@ def as_of_before(request: Request, method: Method, reference: Method | None) -> 
     if "threads" not in method.options | others:
         changes["threads"] = Request().threads
     return replace(request, **changes)
+
+
+def as_of_one_norm(request: Request, method: Method, reference: Method | None) -> Request:
+    """Name the norm by which solvers of releases judged their steps that knew one only."""
+    another = reference is not None and reference is not method
+    truths = reference.of_before if reference is not None and another else {}
+    return replace(request, norm=method.of_before.get("norm"), reference_norm=truths.get("norm"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.method_options import (
     as_of_before,
+    as_of_one_norm,
     calling_reference,
     check_applying,
     own_options,
@@ -22,7 +23,11 @@ __all__ = ["methods"]
 
 
 def methods(
-    request: Request, problem: InitialValueProblem, *, of_before: bool = False
+    request: Request,
+    problem: InitialValueProblem,
+    *,
+    of_before: bool = False,
+    before_norms: bool = False,
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     """Build the method and its reference, each with its own options.
 
@@ -32,6 +37,8 @@ def methods(
     problem : InitialValueProblem
     of_before : bool
         Whether it was noted by a release that handed tolerances to both methods.
+    before_norms : bool
+        Whether it was noted by one whose solvers had no choice of norm, and one tolerance for all.
 
     Raises
     ------
@@ -49,8 +56,11 @@ def methods(
         reference = found if name == found.name else find_method(name, "reference")
     if of_before:
         request = as_of_before(request, found, reference)
+    if before_norms:
+        request = as_of_one_norm(request, found, reference)
     check_applying(request, found, reference)
-    method, truth = _build(request, found, reference)
+    tolerance = None if before_norms else problem.system.tolerance
+    method, truth = _build(request, found, reference, tolerance)
     if request.verify:
         _check_verifiable(method, truth, reference_options(request))
     for each in (method, truth):
@@ -79,16 +89,19 @@ def _reference_name(request: Request, problem: InitialValueProblem) -> str:
 
 
 def _build(
-    request: Request, found: Method, reference: Method | None
+    request: Request, found: Method, reference: Method | None, tolerance: float | None
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     own, truths, shared = own_options(request), reference_options(request), _hardware(request)
-    method = found.build(**own, **found.applying(shared))
+    # held against itself, the truth is a sharper one, and with `verify` that against a third
+    usual = None if reference is found else tolerance
+    method = found.build(**found.settled(usual, own), **found.applying(shared))
     if reference is None:
         return method, None
     if reference is found:
         return method, _sharper_self(method, truths)
     with calling_reference(truths):
-        return method, reference.build(**truths, **reference.applying(shared))
+        options = reference.settled(tolerance, truths)
+        return method, reference.build(**options, **reference.applying(shared))
 
 
 def _hardware(request: Request) -> dict[str, Any]:

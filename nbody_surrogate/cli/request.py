@@ -110,11 +110,23 @@ class Request:
         "--substeps", type=int, help="Of the integrator, a fixed-step one: steps per frame."
     )
     step: float | None = option("--step", type=float, help="Its step size, in place of --substeps.")
+    norm: str | None = option(
+        "--norm",
+        help="Of an adaptive one: error of a step, of the worst particle or rms over all.  "
+        "[default: particle]",
+    )
+    max_step: float | None = option(
+        "--max-step", type=float, help="Of an adaptive one: longest step.  [default: no bound]"
+    )
     reference_rtol: float | None = option(
         "--reference-rtol", type=float, help="Of the reference, as --rtol."
     )
     reference_atol: float | None = option(
         "--reference-atol", type=float, help="Of the reference, as --atol."
+    )
+    reference_norm: str | None = option("--reference-norm", help="Of the reference, as --norm.")
+    reference_max_step: float | None = option(
+        "--reference-max-step", type=float, help="Of the reference, as --max-step."
     )
     reference_substeps: int | None = option(
         "--reference-substeps", type=int, help="Of the reference, as --substeps."

@@ -108,7 +108,9 @@ def _go_on(
 ) -> None:
     """Finish the run that was interrupted, and then what was to come after it."""
     problem = _problem(restart, both.output(note.stage))
-    method, reference = methods(request, problem, of_before=note.of_before)
+    method, reference = methods(
+        request, problem, of_before=note.of_before, before_norms=note.before_norms
+    )
     frames = problem.frames
     if note.stage == "reference" and reference is not None:
         first = _method_run(note, both.files, problem)
@@ -135,6 +137,8 @@ class _Note:
     """Identifier of the method's run, where that is done; releases before noted none."""
     of_before: bool = False
     """Whether a release made it whose tolerances were of both methods."""
+    before_norms: bool = False
+    """Whether a release made it whose solvers had no choice of norm."""
 
     @classmethod
     def of(cls, restart: Restart, file: Path) -> _Note:
@@ -147,7 +151,11 @@ class _Note:
                 f"{str(file)!r} is not of nbody-sim run; use nbody_surrogate.resume in Python"
             ) from None
         options = restart.document.note.get("request", {})
-        return replace(note, of_before="reference_rtol" not in options)
+        return replace(
+            note,
+            of_before="reference_rtol" not in options,
+            before_norms="norm" not in options,
+        )
 
 
 def _named_files(

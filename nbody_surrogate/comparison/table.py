@@ -209,6 +209,7 @@ def _label_error_rows(run: Ensemble) -> Iterator[Row]:
         return
     for horizon, error in zip(errors.horizons, errors.median, strict=True):
         shown = "none is good" if math.isnan(error) else f"{error:.2e}"
+        shown = "not known" if math.isinf(error) else shown  # an encounter was stepped over
         yield f"label error at t = {number_text(horizon)}", shown
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -18,9 +20,15 @@ class IntegratorOptions(BaseModel):
 
     So are True and text where a number must stand, and in a field `threads` more of them than
     any machine has.
+
+    Where an option is added later whose default gives other bits than before, `of_before` says
+    which value stands for those: files that do not hold the option go on with it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of_before: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """Values of options by which files are read that were written before these options were."""
 
     segment: int = Field(default=50, ge=1, description="frames between two boundaries")
 

@@ -71,7 +71,9 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
     7. return the field from `magnetic_field` where it is uniform: `boris` needs it;
     8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
        alters the physics it stands for, return that from `ideal`;
-    9. set `api_version` to the version of these duties that the class is written for.
+    9. set `api_version` to the version of these duties that the class is written for;
+    10. where errors grow so fast that a solver at its default tolerance is wrong after a few time
+       units, set `tolerance`.
 
     A system with a box, a cut-off or hidden variables has the duties of `SystemNeeds` too; one
     that pictures show more of than particles, that of `SystemScenery`.
@@ -94,6 +96,9 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
     name: ClassVar[str]
     Spec: type[Spec_co]
     velocity_dependent: ClassVar[bool] = False
+    tolerance: ClassVar[float | None] = None
+    """The relative and absolute tolerance of a solver that is named without one; None leaves it to
+    the solver. Methods that are compared at given tolerances do not ask for it."""
     other_words = OF_SYSTEMS
 
     @final

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.contracts.brief import brief
-from nbody_surrogate.datasets.spec import DatasetSpec
+from nbody_surrogate.datasets.spec import STORED, DatasetSpec
 from nbody_surrogate.errors import FileFormatError, one_line
 from nbody_surrogate.files import limits
 from nbody_surrogate.files.json_file import write_json
@@ -116,7 +116,7 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError(f"it is larger than {limits.MANIFEST.largest} bytes")
         content = json.loads(path.read_bytes())
         _check_version(content)
-        manifest = Manifest(**content)
+        manifest = Manifest.model_validate(content, context=STORED)
         _check_shards(manifest)
     except FileNotFoundError:
         raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {MANIFEST}") from None

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PositiveInt,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 
@@ -24,12 +25,14 @@ from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.files.toml import read_toml
+from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.registry.lookup import names
-from nbody_surrogate.registry.registry import make_system, preset
+from nbody_surrogate.registry.registry import make_system, preset, system_class
 
 __all__ = [
+    "STORED",
     "DatasetSpec",
     "Legacy",
     "Span",
@@ -45,6 +48,9 @@ SHARD_BYTES = 16 * 2**20  # of positions and velocities, unless the size is give
 SMALLEST_SHARE = 10  # of the trajectories, one in so many for validation and one for testing
 LARGEST_LEGACY_SEED = 2**32 - 1
 MOST_SHARDS = 100_000
+
+STORED = {"stored": True}
+"""Context by which a spec is validated that comes from a file, and is to stay as it is."""
 
 SplitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Count = Annotated[int, Field(ge=0, le=10**9)]
@@ -126,6 +132,10 @@ class DatasetSpec(_Section):
 
     Frame n is ``n * frame_dt`` after the start, where ``frame_dt`` is a parameter of the system.
     Rows are the frames that are kept: from `first` to `frames`, or those of a `window`.
+
+    Its options are complete where releases differ: a manifest without such an option is of before,
+    and means what was the only way then. So each spec, with its hash, stands for the same bits in
+    all releases.
     """
 
     system: str = "charged"
@@ -156,8 +166,10 @@ class DatasetSpec(_Section):
     __repr__ = brief
 
     @model_validator(mode="after")
-    def _complete(self) -> DatasetSpec:
+    def _complete(self, info: ValidationInfo) -> DatasetSpec:
         """Fill in what follows from the rest, and check that it all agrees."""
+        if info.context is not STORED and self.integrator is not None:
+            self._fill("options", _dated(self.system, self.integrator, self.options))
         self._check_rows()
         self._fill("splits", self.splits or _default_splits(self.trajectories))
         if sum(self.splits.values()) != self.trajectories:
@@ -278,6 +290,20 @@ class DatasetSpec(_Section):
             If it is unknown or a parameter is wrong.
         """
         return make_system(self.system, **self.parameters)
+
+
+def _dated(system: str, integrator: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Write out the options whose default changed since they came; as of before, leave them out."""
+    try:
+        method, tolerance = find_method(integrator), system_class(system).tolerance
+    except NBodyError:  # told when it is to be used, with all else that is wrong
+        return options
+    found, defaults = dict(options), method.defaults
+    for key, value in method.of_before.items():
+        now = found.pop(key, defaults[key])
+        if now != value:
+            found = method.settled(tolerance, found) | {key: now}
+    return found
 
 
 def _default_splits(trajectories: int) -> dict[str, int]:

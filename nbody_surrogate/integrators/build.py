@@ -61,6 +61,25 @@ class Method:
         """Those options that tune it, which a message can name; `segment` is of the loop."""
         return sorted(self.options - {"segment", "threads", "device"})
 
+    @property
+    def of_before(self) -> Mapping[str, Any]:
+        """What options mean that a file does not hold, as it is older than they are."""
+        return (SurrogateOptions if self._cls is None else self._cls.Options).of_before
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Values of the options that have one."""
+        options = SurrogateOptions if self._cls is None else self._cls.Options
+        return {key: field.default for key, field in options.model_fields.items()}
+
+    def settled(
+        self, tolerance: float | None, given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return options with a system's `tolerance` where the method has one and none is given."""
+        adaptive = tolerance is not None and self.options >= {"rtol", "atol"}
+        usual = {"rtol": tolerance, "atol": tolerance} if adaptive else {}
+        return {**usual, **(given or {})}
+
     def applying(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of some options that it takes."""
         return {key: value for key, value in options.items() if key in self.options}
@@ -115,7 +134,7 @@ def method_from(description: Mapping[str, Any]) -> AbstractIntegrator:
     ----------
     description : mapping
         As `AbstractIntegrator.description`: what is no option, such as the hash of a surrogate's
-        weights, is left out.
+        weights, is left out. An option that it lacks has its value `of_before`.
 
     Raises
     ------
@@ -128,4 +147,4 @@ def method_from(description: Mapping[str, Any]) -> AbstractIntegrator:
     if not isinstance(name, str):
         raise FileFormatError("the file does not name its `integrator`")
     method = find_method(name)
-    return method.build(**method.applying(description))
+    return method.build(**method.of_before | method.applying(description))

@@ -138,7 +138,8 @@ def as_integrator(
     Parameters
     ----------
     integrator : str, AbstractIntegrator or AbstractSurrogate
-        A text as of `contender`, such as ``leapfrog:32`` or ``set-small``. A model runs by a
+        A text as of `contender`, such as ``leapfrog:32`` or ``set-small``; a solver without a
+        number has the system's `tolerance`, where it has one. A model runs by a
         `SurrogateIntegrator`, whose card names the system of the run and leaves all else open.
     system : AbstractSystem
 
@@ -152,7 +153,7 @@ def as_integrator(
         If it is none of the three, the name is unknown, or the method takes no such number.
     """
     if isinstance(integrator, str):
-        return _by_text(integrator)
+        return _by_text(integrator, system)
     # NumPy and pydantic come with it: who asks for a name that there is not need not wait for them
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
 
@@ -172,14 +173,14 @@ def as_integrator(
     )
 
 
-def _by_text(text: str) -> AbstractIntegrator:
+def _by_text(text: str, system: AbstractSystem) -> AbstractIntegrator:
     if _apart(text)[0].endswith(NUMPY_SUFFIX):
         raise InputError(
             f"`integrator` {text!r}: {NUMPY_SUFFIX} is of `bench` alone, whose systems have that "
             "force too; leave it out"
         )
     method, options = _settled(text, "integrator")
-    return method.build(**options)
+    return method.build(**method.settled(system.tolerance, options))
 
 
 def check_names(texts: Iterable[str]) -> None:

@@ -98,8 +98,11 @@ class Recorder:
     wall_time : float
         Seconds spent stepping.
     estimator : ErrorEstimator or None
+    trusted : ndarray, shape (B,)
+        Frames of each trajectory, the start included, that a run may be judged by.
     label_error : ndarray, shape (B, frames + 1), or None
-        Position RMSE against the truth; NaN where either run is not good any more.
+        Position RMSE against the truth; infinite where the truth is not to be trusted any more,
+        and NaN where either run is not good any more.
     observables : dict of str to ndarray, shape (B, frames + 1, ...)
         What the reporters gave, and the error estimate.
     info : RunInfo
@@ -131,6 +134,7 @@ class Recorder:
         self._truth = truth
         # zero at the start, which both runs share
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
+        self.trusted = np.full(batch, frames + 1)
         self.good = np.full(batch, frames + 1)
         self._reporters = reporters
         self.observables: dict[str, np.ndarray] = {}
@@ -205,7 +209,9 @@ class Recorder:
         if self._truth is not None and self.label_error is not None:
             error = rmse(self._truth.x[:, new], self.x[:, new])
             good = np.minimum(self.good, self._truth.good)[:, None]
-            is_good = np.arange(new.start, new.stop) < good
+            numbers = np.arange(new.start, new.stop)
+            error = np.where(numbers < self._truth.trusted[:, None], error, np.inf)
+            is_good = numbers < good
             self.label_error[:, new] = np.where(is_good, error, np.nan)
         return new
 

@@ -148,7 +148,7 @@ def _reporters_of(document: Document, observers: Sequence[Observer]) -> list[Rep
 def _differences(restart: Restart, method: AbstractIntegrator) -> list[str]:
     """Say what is not as it was; what cannot be gone on with at all is an error."""
     document = restart.document
-    was, now = document.method, method.description
+    was, now = {**method.options.of_before, **document.method}, method.description
     # a carry is of one method, at a boundary of its segments: no other can take it over
     for key in ("integrator", "segment"):
         if was.get(key) != now[key]:

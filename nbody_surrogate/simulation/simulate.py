@@ -40,6 +40,7 @@ from nbody_surrogate.simulation.guard.outside import DomainWatch, Outside, watch
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder, demand_frames_memory
 from nbody_surrogate.simulation.reporters import reporters_among, tails_of
+from nbody_surrogate.simulation.verification import doubt_missed
 
 if TYPE_CHECKING:  # it needs torch
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
@@ -109,7 +110,8 @@ def simulate(
         times the sub-steps. The position RMSE between the two becomes the result's
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
-        nothing once growth has taken it to the size of the cloud.
+        nothing once growth has taken it to the size of the cloud. It is infinite from the first
+        encounter on that the sharper run has stepped over, which a warning names.
     error_estimate : bool, optional
         Whether to estimate the run's error while it goes on: a bound of the position RMSE of each
         frame that covers the true one in 95 % of runs, see `Ensemble.error_estimate`. By default
@@ -199,6 +201,7 @@ def simulate(
             plain = replace(info, error_estimate=None, tolerance=None)
             truth = Recorder(tight, tight_carry, state, frames, plain)
             roll_out(truth, [], ticks)
+            doubt_missed(truth)
             ticks.before = frames
         run = Recorder(method, carry, state, frames, info, truth, reporters, estimator)
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]

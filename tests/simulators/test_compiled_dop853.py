@@ -45,12 +45,13 @@ def assert_same_bits(first, second):
 # SciPy's numbers
 
 
+@pytest.mark.parametrize("norm", ["particle", "rms"])
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-9])
 @pytest.mark.parametrize(("n", "dimensions"), [(1, 2), (2, 3), (5, 2), (12, 3)])
-def test_it_takes_scipys_steps(charged, n, dimensions, tolerance):
+def test_it_takes_scipys_steps(charged, n, dimensions, tolerance, norm):
     """The same frames and the same number of evaluations, in a segment as long as the run."""
     start = charged.sample(1, n, 2, dimensions)
-    options = {"rtol": tolerance, "atol": tolerance, "segment": 20}
+    options = {"rtol": tolerance, "atol": tolerance, "segment": 20, "norm": norm}
     first, second = (
         advanced(method, charged, start, 20, **options) for method in ("dop853", COMPILED)
     )
@@ -301,7 +302,7 @@ def without_cyrk(monkeypatch):
 def refusal(charged):
     """The one line with which it does not start."""
     with pytest.raises(InputError) as caught:
-        make_integrator(COMPILED).start(charged, *charged.sample(0, 2), 0.1)
+        make_integrator(COMPILED, norm="rms").start(charged, *charged.sample(0, 2), 0.1)
     message = str(caught.value)
     assert message.startswith(f"`integrator` {COMPILED} ")
     assert "\n" not in message
@@ -314,11 +315,12 @@ def test_without_cyrk_it_says_so(charged, without_cyrk):
     assert "pip install CyRK" in refusal(charged)
 
 
-def test_without_cyrk_the_reference_is_scipys(charged, without_cyrk):
-    assert default_reference(charged, 4) == "dop853"
+def test_without_cyrk_the_norm_of_particles_runs(charged, without_cyrk):
+    assert default_reference(charged, 4) == COMPILED
+    assert advanced(COMPILED, charged, charged.sample(0, 2), 2).status.tolist() == [0]
 
 
-def test_with_cyrk_it_is_the_reference_of_many_starts(charged):
+def test_it_is_the_reference_of_many_starts(charged):
     assert default_reference(charged, 4) == COMPILED
     assert default_reference(charged, 1) == "dop853"
 

@@ -3,7 +3,8 @@
 Some trajectories are made again from the same starts by a sharper solver, with 100 times smaller
 tolerances or 4 times as many steps. The difference of the two is the error of the coarser one but
 for the much smaller error of the sharper one (as in step doubling; Hairer, Norsett, Wanner 1993,
-II.4). Shards keep it for each of these trajectories, the manifest as median and maximum.
+II.4). Shards keep it for each of these trajectories, the manifest as median and maximum. From an
+encounter on that the sharper run has stepped over it is infinite: what the rows lack is not known.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.segment import Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import LabelError
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.missed_encounters import Frames, missed_encounters, usual_step
 from nbody_surrogate.integrators.refine import SMALLEST_RTOL, sharper
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.quantiles import median
@@ -89,6 +92,7 @@ def label_errors(
     -------
     ndarray, shape (K, F)
         At the rows of `label_error_rows`; (0, 0) where there is no sharper solver or no sample.
+        Infinite after an encounter that the sharper run has stepped over.
 
     Raises
     ------
@@ -102,9 +106,28 @@ def label_errors(
     errors = np.empty((len(sample), len(rows)))
     for k, number in enumerate(sample):
         b = number - first
-        truth, _ = maker.rows(tight, state[b], particles[b], number)
+        truth, v = maker.rows(tight, state[b], particles[b], number)
         errors[k] = rmse(truth, block.x[b][None])[0, rows]
+        errors[k, rows >= _trusted(maker, tight, truth, v, particles[b])] = np.inf
     return errors
+
+
+def _trusted(
+    maker: TrajectoryMaker,
+    tight: AbstractIntegrator,
+    x: np.ndarray,
+    v: np.ndarray,
+    particles: Particles,
+) -> int:
+    """Count the rows x, v (1, T, N, D) before an encounter that their solver has stepped over."""
+    if maker.spec.window is not None:  # between its rows a pair may meet any number of times
+        return x.shape[1]
+    dt = maker.system.spec.frame_dt
+    problem = Problem(maker.system, particles, float(maker.times[0]), dt)
+    frames = Frames(problem, x, v, np.array([x.shape[1]]))
+    # the mean step is not kept: a frame is the longest that it may be
+    missed = missed_encounters(frames, tight, usual_step(tight, dt, dt, 1))
+    return missed[0].frame + 1 if missed else x.shape[1]
 
 
 def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:

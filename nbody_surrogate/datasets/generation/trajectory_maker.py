@@ -61,6 +61,7 @@ class TrajectoryMaker:
         self.threaded = "threads" in method.options and not method.learned
         self.threads = threads if self.threaded else 1
         options = spec.options | method.applying({"threads": self.threads})
+        options = {**method.of_before, **options}
         self.integrator = method.build(**options)
         self.times = spec.numbers * self.system.spec.frame_dt
 

@@ -9,7 +9,13 @@ import numpy as np
 from pydantic import Field
 
 from nbody_simulators.integrators import cyrk
-from nbody_simulators.integrators.right_hand_side import address_of, arguments_of
+from nbody_simulators.integrators.outcome import Outcome
+from nbody_simulators.integrators.particle_dop853 import ParticleSolver
+from nbody_simulators.integrators.right_hand_side import (
+    address_of,
+    arguments_of,
+    pair_address_of,
+)
 from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.integrators.tolerances import ToleranceOptions, warn_of_loose_atol
 from nbody_surrogate.contracts import (
@@ -50,8 +56,9 @@ class CompiledOptions(ToleranceOptions):
 class CompiledDop853(AbstractIntegrator[CompiledOptions]):
     """Dormand and Prince's method of order 8(5, 3) (Hairer, Norsett, Wanner 1993, II.5).
 
-    The steps, the error control and the dense output are those of `scipy.integrate.DOP853`, in
-    C++ by CyRK with a compiled right-hand side. Each trajectory has its own step size, which a
+    Compiled, with a compiled right-hand side: the steps, the error control and the dense output
+    are those of `dop853`, and its looks ahead for encounters. With ``norm="rms"`` they are those of
+    `scipy.integrate.DOP853`, in C++ by CyRK. Each trajectory has its own step size, which a
     segment starts anew. Results do not depend on the number of threads.
 
     References
@@ -75,7 +82,8 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         return min(threads_that_pay(batch * (n * n + OVERHEAD), SHARE), batch)
 
     def _check(self, problem: Problem, state: State) -> None:
-        cyrk.load()
+        if self.options.norm == "rms":
+            cyrk.load()
         if problem.system.force_laws() is None:
             raise InputError(
                 f"`integrator` {self.name} needs forces that are written as laws, "
@@ -95,7 +103,7 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         v = np.empty_like(x)
         # A view of the solver's frames, in which y is (x, v) by component, see `right_hand_side`.
         halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
-        outcomes: dict[int, cyrk.Outcome] = {}
+        outcomes: dict[int, Outcome] = {}
 
         def fill(part: slice) -> None:
             outcomes.update({b: solver.run(b) for b in range(batch)[part]})
@@ -122,19 +130,21 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         }
         return Frames(x, v, failures=failures, counters=counters)
 
-    def _solver(self, carry: Carry, frames: int, stopped: np.ndarray) -> cyrk.Solver:
+    def _solver(
+        self, carry: Carry, frames: int, stopped: np.ndarray
+    ) -> cyrk.Solver | ParticleSolver:
         problem, options = carry.problem, self.options
         batch, _, dimensions = carry.arrays["x"].shape
         begin = carry.frame
         halves = [carry.arrays[key].swapaxes(1, 2).reshape(batch, -1) for key in ("x", "v")]
-        return cyrk.Solver(
-            address_of(problem, dimensions),
-            # To the segment's end, however few frames are asked for: steps are cut there, and a
-            # shorter run has to be the beginning of a longer one.
-            (problem.elapsed(begin), problem.elapsed(begin + options.segment)),
-            np.array([problem.elapsed(begin + 1 + frame) for frame in range(frames)]),
-            np.concatenate(halves, axis=1),
-            arguments_of(problem, stopped),
-            options.rtol,
-            options.atol,
-        )
+        # To the segment's end, however few frames are asked for: steps are cut there, and a
+        # shorter run has to be the beginning of a longer one.
+        span = problem.elapsed(begin), problem.elapsed(begin + options.segment)
+        times = np.array([problem.elapsed(begin + 1 + frame) for frame in range(frames)])
+        given = span, times, np.concatenate(halves, axis=1), arguments_of(problem, stopped)
+        tolerances = options.rtol, options.atol, options.max_step or np.inf
+        force = address_of(problem, dimensions)
+        if options.norm == "rms":
+            return cyrk.Solver(force, *given, *tolerances)
+        pair, masses = pair_address_of(problem), problem.particles.masses
+        return ParticleSolver(force, pair, *given, masses, tolerances)

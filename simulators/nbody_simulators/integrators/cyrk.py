@@ -8,27 +8,18 @@ cached; so the C function is called here directly. The call releases the interpr
 from __future__ import annotations
 
 import ctypes
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 import numpy as np
 
+from nbody_simulators.integrators.outcome import Outcome
 from nbody_surrogate.contracts import InputError
 
-__all__ = ["Outcome", "Solver", "load"]
+__all__ = ["Solver", "load"]
 
 DOP853 = 5  # CyRK's number of the method
-LARGEST_STEP = np.inf
 MEGABYTES = 8192  # of what it stores, beyond which it stops
 LONGEST_MESSAGE = 256
-
-
-class Outcome(NamedTuple):
-    """How far a trajectory got: frames filled in, why no further, steps, and its first argument."""
-
-    frames: int
-    failure: str | None
-    steps: int
-    counter: float
 
 
 def load() -> Any:
@@ -44,12 +35,12 @@ def load() -> Any:
     except Exception as error:  # built for another numpy or numba, it may raise anything
         why = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"`integrator` dop853-compiled needs CyRK, which cannot be imported ({why}); "
-            "use dop853, or pip install CyRK"
+            "`integrator` dop853-compiled needs CyRK for `norm` rms, which cannot be imported "
+            f"({why}); leave `norm` rms out, use dop853, or pip install CyRK"
         ) from None
     if not hasattr(numba_solver, "c_numba_cysolve_ivp"):
         raise InputError(
-            "`integrator` dop853-compiled does not know this version of CyRK; "
+            "`integrator` dop853-compiled with `norm` rms does not know this version of CyRK; "
             "use dop853, or pip install 'CyRK>=0.20'"
         )
     return numba_solver
@@ -69,7 +60,7 @@ class Solver:
     y : ndarray, shape (B, S)
     arguments : ndarray, shape (B, K)
         Copied for each run; the copy is the function's to write to.
-    rtol, atol : float
+    rtol, atol, max_step : float
     """
 
     def __init__(
@@ -81,13 +72,14 @@ class Solver:
         arguments: np.ndarray,
         rtol: float,
         atol: float,
+        max_step: float,
     ) -> None:
         self._api = load()
         self.frames = np.empty((len(y), len(times), y.shape[1]))
         # Kept as long as the solver is: the addresses below are theirs.
         self._held = [np.array([value]) for value in (rtol, atol)]
         self._held += [np.ascontiguousarray(each) for each in (times, y, arguments)]
-        self._call = (address, *span)
+        self._call, self._max_step = (address, *span), max_step
         self._size, self._room = y.shape[1], arguments.nbytes // len(y)
         self._places = [each.ctypes.data for each in self._held]
         self._out = self.frames.ctypes.data
@@ -102,7 +94,7 @@ class Solver:
             # Zeros leave the number of steps to it; its dense output is used and not kept.
             *(0, 0, arguments + self._room * b, self._room, 0, MEGABYTES, False),
             *(times, wanted, 0, 0, 0),  # no function before each evaluation, no events
-            *(rtol, 1, atol, 1, LARGEST_STEP, 0.0, False),  # a first step of 0.0: it chooses
+            *(rtol, 1, atol, 1, self._max_step, 0.0, False),  # a first step of 0.0: it chooses
         )
         try:
             rows = min(int(api.c_get_size(result)), wanted)

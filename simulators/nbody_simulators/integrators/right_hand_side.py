@@ -1,4 +1,4 @@
-"""The equations of motion as a C function y' = f(t, y), for compiled solvers.
+"""The equations of motion as a C function y' = f(t, y), for compiled solvers, and pair forces.
 
 With y = (x, v), both by component: all first coordinates, then all second ones, and so on.
 What else it needs comes as one array of float64:
@@ -16,6 +16,8 @@ then                  N charges, N masses
 then                  N zeros and N to write to, for the third component in 2D
 then                  N times N couplings, where there are any
 ====================  ==========================================================
+
+The force of one pair is a C function of its numbers i and j, the squared distance and that array.
 """
 
 from __future__ import annotations
@@ -29,14 +31,15 @@ import numpy as np
 from numba.extending import intrinsic
 from numba.np.unsafe import ndarray as unsafe
 
-from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
+from nbody_simulators.kernels.compiled_laws import is_own, laws_of, pair_force, parameters_of
 from nbody_simulators.kernels.forces import add_field, rows
 from nbody_surrogate.contracts import Problem
 
-__all__ = ["address_of", "arguments_of"]
+__all__ = ["address_of", "arguments_of", "pair_address_of"]
 
 CALLS, HEAD = 0, 4
 SIGNATURE = "void(CPointer(float64), float64, CPointer(float64), CPointer(float64))"
+PAIR_SIGNATURE = "float64(int64, int64, float64, CPointer(float64))"
 types: Any = numba.types
 carray: Any = numba.carray  # type: ignore[attr-defined]
 to_fixed_tuple: Any = unsafe.to_fixed_tuple
@@ -70,6 +73,17 @@ def address_of(problem: Problem, dimensions: int) -> int:
     coupled = problem.particles.couplings is not None
     shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
     callback = _compiled(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
+    return int(callback.address)
+
+
+def pair_address_of(problem: Problem) -> int:
+    """Compile the magnitude of a pair's force, or find it compiled; 0 where there are no pairs."""
+    pair, field = parameters_of(laws_of(problem))
+    if pair is None:
+        return 0
+    coupled = problem.particles.couplings is not None
+    after = 0 if field is None else len(field)
+    callback = _compiled_pair(type(pair), len(pair), after, coupled, is_own(pair))
     return int(callback.address)
 
 
@@ -132,9 +146,37 @@ def _compiled(
             field = field_class(*to_fixed_tuple(given[first:charge], field_size))
             add_field(x, v, charges, masses, field, a)
 
+    return _c_function(right_hand_side, SIGNATURE, own)
+
+
+@cache
+def _compiled_pair(
+    pair_class: Any, pair_size: int, field_size: int, coupled: bool, own: bool
+) -> Any:
+    """Compile the magnitude of a pair's force for the class of the law's parameters."""
+    first = HEAD + pair_size
+    charge = first + field_size
+
+    def magnitude(i: int, j: int, r2: float, arguments: Any) -> float:
+        head = carray(arguments, HEAD)
+        n, clip = int(head[1]), head[2]
+        given = carray(arguments, charge + 4 * n + int(coupled) * n * n)
+        pair = pair_class(*to_fixed_tuple(given[HEAD:first], pair_size))
+        bond = given[charge + 4 * n + n * i + j] if coupled else 1.0
+        qi, qj = given[charge + i], given[charge + j]
+        mi, mj = given[charge + n + i], given[charge + n + j]
+        force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
+        return min(abs(force) * np.sqrt(r2), clip)
+
+    return _c_function(magnitude, PAIR_SIGNATURE, own)
+
+
+def _c_function(function: Callable[..., Any], signature: str, own: bool) -> Any:
+    """Compile a function for C, and keep it on disk where its law is of this package."""
+
     def compile_it(cache: bool) -> Any:
-        decorate: Callable[..., Any] = numba.cfunc(SIGNATURE, cache=cache, error_model="numpy")
-        return decorate(right_hand_side)
+        decorate: Callable[..., Any] = numba.cfunc(signature, cache=cache, error_model="numpy")
+        return decorate(function)
 
     try:
         return compile_it(cache=own)

@@ -5,6 +5,10 @@ Frames come from dense output, so the solver's steps do not depend on the frame 
 a segment. Each trajectory has its own step-size controller. A segment starts again from the
 last frame with the last step size: its result depends on nothing else. Times are counted from the
 start of the run, as no system depends on them: a run is the same whatever its t0.
+
+By default the error of a step is that of the worst particle (`particle_norm`), and steps are cut
+before encounters that they would miss (`encounters`); stages, step-size control and dense output
+are SciPy's.
 """
 
 from __future__ import annotations
@@ -17,6 +21,12 @@ from typing import Any, ClassVar, final
 import numpy as np
 from scipy import integrate
 
+from nbody_simulators.integrators.encounters import Encounters
+from nbody_simulators.integrators.particle_norm import (
+    ParticleDOP853,
+    ParticleNorm,
+    ParticleRK45,
+)
 from nbody_simulators.integrators.tolerances import ToleranceOptions, warn_of_loose_atol
 from nbody_surrogate.contracts import (
     CAPABILITIES,
@@ -42,6 +52,8 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
     Options = ToleranceOptions
     capabilities = frozenset(CAPABILITIES)
     solver: ClassVar[type[integrate.OdeSolver]]
+    """SciPy's own, for the norm over all components."""
+    per_particle: ClassVar[type[ParticleDOP853 | ParticleRK45]]
 
     @property
     def batch_invariant(self) -> bool:
@@ -72,11 +84,14 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         wanted = {"x": result.x, "v": result.v, **result.hidden}
         layout = {name: values.shape[2:] for name, values in wanted.items()}
         solver = self._solver(carry, b)
+        cut = self._cut(carry, b)
         done, step = 0, solver.h_abs
         # From a force that is NaN, SciPy would choose a first step of NaN, and never end it.
         failure = None if np.isfinite(solver.f).all() else "the force is not finite"
         while done < frames and failure is None:
             step = solver.h_abs  # as proposed: the step itself may be cut short by the boundary
+            if cut is not None:
+                cut(solver)
             failure = solver.step()
             result.counters["steps"] += 1
             reached = done
@@ -102,15 +117,49 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         # since the start: at a late t0 a step would have to be longer than the spacing of floats
         begin, end = (problem.elapsed(carry.frame + n) for n in (0, options.segment))
         state = {"x": carry.arrays["x"], "v": carry.arrays["v"], **carry.hidden}
-        return self.solver(
-            first_order(problem, b, {name: values.shape[1:] for name, values in state.items()}),
+        shapes = {name: values.shape[1:] for name, values in state.items()}
+        given = (
+            first_order(problem, b, shapes),
             begin,
             np.concatenate([values[b].ravel() for values in state.values()]),
             end,
-            first_step=min(first_step, end - begin) if first_step > 0 else None,  # NaN > 0 is False
-            rtol=options.rtol,
-            atol=options.atol,
         )
+        # NaN > 0 is False
+        step = min(first_step, end - begin) if first_step > 0 else None
+        rtol, atol, longest = options.rtol, options.atol, options.max_step or np.inf
+        if options.norm == "particle":
+            norm = ParticleNorm(shapes.values(), rtol, atol)
+            return self.per_particle(*given, norm, step, longest)
+        return self.solver(*given, first_step=step, rtol=rtol, atol=atol, max_step=longest)
+
+    def _cut(self, carry: Carry, b: int) -> _Cut | None:
+        """Return what bounds the next step by encounters, where there may be some."""
+        options, problem = self.options, carry.problem
+        shape = carry.arrays["x"].shape[1:]
+        laws = problem.system.force_laws()
+        alone = shape[0] < 2 or (laws is not None and laws.pair is None)
+        if options.norm != "particle" or alone:
+            return None
+        particles = problem.particles[b]
+        look = Encounters(problem.system, particles, shape[1], options.rtol, options.atol)
+        return _Cut(look, shape, options.max_step or np.inf)
+
+
+@final
+class _Cut:
+    """Sets the longest next step of a SciPy solver."""
+
+    def __init__(self, look: Encounters, shape: tuple[int, int], longest: float) -> None:
+        self.look, self.shape, self.longest = look, shape, longest
+        self.size = math.prod(shape)
+
+    def __call__(self, solver: Any) -> None:
+        x = solver.y[: self.size].reshape(self.shape)
+        v = solver.y[self.size : 2 * self.size].reshape(self.shape)
+        bound = self.look.bound(x, v, min(solver.h_abs, self.longest))
+        # SciPy fails below ten spacings of floats, where it may as well take the least step it can
+        least = 10 * np.spacing(solver.t)
+        solver.max_step = min(self.longest, max(bound, least))
 
 
 def _tick_share(tick: Tick, before: int, batch: int, done: float) -> None:
@@ -161,6 +210,7 @@ class Dop853(_SciPySolver):
 
     name = "dop853"
     solver = integrate.DOP853
+    per_particle = ParticleDOP853
 
 
 @final
@@ -175,3 +225,4 @@ class RK45(_SciPySolver):
 
     name = "rk45"
     solver = integrate.RK45
+    per_particle = ParticleRK45

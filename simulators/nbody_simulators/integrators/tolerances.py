@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -20,10 +24,25 @@ COARSE = 1e-6
 
 
 class ToleranceOptions(IntegratorOptions):
-    """Options of the adaptive solvers."""
+    """Options of the adaptive solvers.
+
+    With ``norm="particle"`` the error of a step is that of the particle with the largest one, and
+    steps are cut before encounters that they would miss: see `particle_norm` and `encounters`.
+    With ``norm="rms"`` both are as in SciPy: the root mean square over all components, so that
+    particles at rest make room for errors of the others, and no look ahead.
+    """
+
+    # what files of releases before these options mean
+    of_before: ClassVar[Mapping[str, Any]] = MappingProxyType({"norm": "rms"})
 
     rtol: float = Field(default=1e-9, ge=SMALLEST_RTOL, lt=1, allow_inf_nan=False)
     atol: float = Field(default=1e-9, gt=0, allow_inf_nan=False)
+    norm: Literal["particle", "rms"] = Field(
+        default="particle", description="error of a step: of the worst particle, or over all"
+    )
+    max_step: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="longest step; default: no bound"
+    )
 
 
 def warn_of_loose_atol(options: ToleranceOptions, problem: Problem, state: State) -> None:

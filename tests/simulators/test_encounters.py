@@ -1,0 +1,117 @@
+"""Fast encounters: solvers see them, and `verify` does not agree with itself on a missed one."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+from nbody_surrogate import NBodyWarning, Particles, State, make_integrator, make_system, simulate
+
+SOLVERS = ("dop853", "rk45", "dop853-compiled")
+SPEED, HEAVY, CHARGE = 3000.0, 1e6, 0.1
+CLOSE = 0.05
+
+
+def flyby(seed, closest=CLOSE):
+    """A light charge past a heavy one; their deflection in closed form (Rutherford's)."""
+    rng = np.random.default_rng(seed)
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    back = rng.uniform(200, 1400)
+    x = np.array([[-back, closest, 0.0], [0.0, 0.0, 0.0]]) @ turn.T
+    v = np.array([[SPEED, 0.0, 0.0], [0.0, 0.0, 0.0]]) @ turn.T
+    start = State(0.0, x[None], v[None]), Particles([[1.0, CHARGE]], [[1.0, HEAVY]])
+    return *start, 2 * CHARGE / (closest * SPEED)
+
+
+def deflection(run):
+    return np.linalg.norm(run.v[0, -1, 0] - run.v[0, 0, 0])
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+def test_no_flyby_is_stepped_over(method):
+    system = make_system("charged", softening=0.0)
+    seen = {"particle": 0, "rms": 0}
+    for seed in range(8):
+        state, particles, expected = flyby(seed)
+        for norm in seen:
+            run = simulate(system, state, particles, 10, make_integrator(method, norm=norm))
+            seen[norm] += abs(deflection(run) - expected) < 0.2 * expected
+    assert seen["particle"] == 8
+    assert seen["rms"] < 8  # the test is one that can fail
+
+
+def test_what_does_not_pull_costs_no_steps():
+    """Neutral particles, and forces that do not grow on the way, bound no step."""
+    state, _, _ = flyby(0)
+    neutral = Particles([[1.0, 0.0]], [[1.0, HEAVY]])
+    for method in SOLVERS:
+        counts = [
+            simulate(
+                make_system("charged", softening=0.0),
+                state,
+                neutral,
+                10,
+                make_integrator(method, norm=norm),
+            ).info.counters["steps"]
+            for norm in ("rms", "particle")
+        ]
+        assert counts[1] <= counts[0] + 1
+
+
+def test_all_solvers_look_alike():
+    """Compiled code asks the law, SciPy's solver the system's pair forces: the same steps."""
+    charged = make_system("charged", softening=0.0)
+    state, particles, _ = flyby(3)
+    counts = [
+        simulate(charged, state, particles, 10, make_integrator(method, segment=10)).info.counters
+        for method in ("dop853", "dop853-compiled")
+    ]
+    assert counts[0] == counts[1]
+
+
+def verified(method, seed, **options):
+    state, particles, expected = flyby(seed)
+    system = make_system("charged", softening=0.0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", NBodyWarning)
+        run = simulate(
+            system, state, particles, 10, make_integrator(method, **options), verify=True
+        )
+    said = [str(each.message) for each in told if "stepped over" in str(each.message)]
+    return run, said, abs(deflection(run) - expected) < 0.2 * expected
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("rk45", {"norm": "rms", "rtol": 1e-7, "atol": 1e-7}),
+        ("leapfrog", {"substeps": 4}),
+    ],
+)
+def test_a_missed_encounter_is_not_agreed_on(method, options):
+    run, said, _ = verified(method, 1, **options)
+    assert len(said) == 1
+    assert "the encounter of particles 0 and 1 at t = " in said[0]
+    assert "at distance 0.05" in said[0]
+    first = int(np.flatnonzero(np.isinf(run.label_error[0]))[0])
+    assert np.isinf(run.label_error[0, first:]).all()
+    assert np.isfinite(run.label_error[0, :first]).all()
+    passing = np.linalg.norm(run.x[0, 0, 0] - run.x[0, 0, 1]) / SPEED
+    assert run.t[first - 1] < passing < run.t[first]
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+def test_an_encounter_that_was_seen_has_a_label_error(method):
+    run, said, is_seen = verified(method, 1)
+    assert is_seen
+    assert said == []
+    assert np.isfinite(run.label_error).all()
+
+
+def test_runs_without_fast_encounters_are_not_doubted(charged):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NBodyWarning)
+        run = simulate(charged, *charged.sample(0, 5, 2), 20, "dop853", verify=True)
+    assert run.label_error.max() < 1e-6
