@@ -1,0 +1,136 @@
+"""Where the corrections of `SET` hold: what of a frame is held against the training data.
+
+The gate of a sample is 1 where each quantity below is within what the training data had, and falls
+to 0 towards half as much again. It multiplies the messages, and with them all that is learned, and
+it moves the shares of kicks and drifts from the learned ones to those of leapfrog. So outside its
+domain `SET` is leapfrog with as many sub-steps, and never worse than that.
+
+===========  ==========================================================  ============
+symbol       meaning                                                     field
+===========  ==========================================================  ============
+n_i          sum_j 1 / (1 + (s_ij / l)^4), with l = 5 softenings         ``crowding``
+(t w / s)^2  how far a pair drifts in a sub-step t, over its distance    ``drift``
+e_i          t^2 sum_j |k q_i q_j| (1 / m_i + 1 / m_j) / s_ij^3          ``kick``
+w            relative speed of a pair                                    ``speed``
+===========  ==========================================================  ============
+
+Here s is the softened distance at the closest approach within the frame, as if the pair moved on
+in straight lines: a fast pair may be far apart at both ends of a frame and meet within it. Each is
+the largest of a sample. They are invariants of relative motion and of permutations, and a remote
+particle at rest changes none of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, NamedTuple, Self
+
+import torch
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from torch import Tensor
+
+__all__ = ["Domain", "Extremes", "extremes", "gate"]
+
+REACH = 5.0  # l in softenings: messages fall from 0.3 to 0.6 on, with a softening of 0.1
+FADE = 0.5  # of a limit, over which the gate falls from 1 to 0
+
+
+def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= bounds[0] <= bounds[1] or bounds[1] == 0:
+        raise ValueError(f"must be (lo, hi) with 0 <= lo <= hi and 0 < hi, got {bounds}")
+    return bounds
+
+
+Limit = Annotated[float, Field(gt=0)]
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Domain(BaseModel):
+    """The largest values in the training data, as `benchmarks/set_domain.py` measures them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    crowding: Limit = Field(description="neighbours within reach of a particle")
+    drift: Limit = Field(description="(tau w / s)^2 of a pair")
+    kick: Limit = Field(description="tau^2 |c| (1 / m_i + 1 / m_j) / s^3 over a particle's pairs")
+    speed: Limit = Field(description="relative speed of a pair")
+    charges: Range = Field(default=(1.0, 1.0), description="|q_i q_j|")
+    inverse_masses: Range = Field(default=(2.0, 2.0), description="1 / m_i + 1 / m_j")
+
+
+class Extremes(NamedTuple):
+    """What a `Domain` limits, the largest of each sample, (S, 1); ranges as lowest and highest."""
+
+    crowding: Tensor
+    drift: Tensor
+    kick: Tensor
+    speed: Tensor
+    charges: tuple[Tensor, Tensor]
+    inverse_masses: tuple[Tensor, Tensor]
+
+
+@torch.no_grad()
+def extremes(
+    r: Tensor,
+    w: Tensor,
+    charges: Tensor,
+    inverse_mass: Tensor,
+    gather: Callable[[Tensor], Tensor],
+    softening: float,
+    frame_dt: float,
+    tau: float,
+    coupling: float,
+) -> Extremes:
+    """Return what a domain limits.
+
+    Parameters
+    ----------
+    r, w : Tensor, shape (P, S, D)
+        Relative positions and velocities of pairs.
+    charges, inverse_mass : Tensor, shape (P, S, 1)
+        q_i q_j and 1 / m_i + 1 / m_j.
+    gather : callable
+        Sums over each particle's pairs: (P, S, 1) to (N, S, 1).
+    softening, frame_dt, tau, coupling : float
+        Lengths and times in reduced units; tau is that of a sub-step.
+    """
+    speed2 = (w * w).sum(-1, keepdim=True)
+    approach = (r * w).sum(-1, keepdim=True)
+    tiny = torch.finfo(r.dtype).tiny  # of a pair at rest the time does not matter
+    time = (-approach / speed2.clamp(min=tiny)).clamp(0.0, frame_dt)
+    nearest = r + time * w
+    s2 = (nearest * nearest).sum(-1, keepdim=True) + softening**2
+    size = charges.abs()
+    kick = (abs(coupling) * tau**2) * gather(size * inverse_mass * s2**-1.5)
+    crowding = gather(1.0 / (1.0 + s2 * s2 / (REACH * softening) ** 4))
+    return Extremes(
+        crowding.amax(0),
+        (tau**2 * speed2 / s2).amax(0),
+        kick.amax(0),
+        speed2.amax(0).sqrt(),
+        (size.amin(0), size.amax(0)),
+        (inverse_mass.amin(0), inverse_mass.amax(0)),
+    )
+
+
+def gate(domain: Domain, found: Extremes) -> Tensor:
+    """Return 1 within a domain, 0 well outside it, and smoothly between, (S, 1)."""
+    excess = [
+        found.crowding / domain.crowding,
+        found.drift / domain.drift,
+        found.kick / domain.kick,
+        found.speed / domain.speed,
+        *_beyond(domain.charges, found.charges),
+        *_beyond(domain.inverse_masses, found.inverse_masses),
+    ]
+    inside = ((1.0 + FADE - torch.cat(excess, dim=-1)) / FADE).clamp(0.0, 1.0)
+    smooth = inside * inside * (3.0 - 2.0 * inside)
+    opened: Tensor = smooth.prod(-1, keepdim=True)
+    return opened
+
+
+def _beyond(bounds: tuple[float, float], found: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return values that are above 1 as far as a range is left on either side."""
+    (low, high), (least, most) = bounds, found
+    return 1.0 + (low - least) / high, most / high
