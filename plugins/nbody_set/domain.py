@@ -1,9 +1,9 @@
 """Where the corrections of `SET` hold: what of a frame is held against the training data.
 
 The gate of a sample is 1 where each quantity below is within what the training data had, and falls
-to 0 towards half as much again. It multiplies the messages, and with them all that is learned, and
-it moves the shares of kicks and drifts from the learned ones to those of leapfrog. So outside its
-domain `SET` is leapfrog with as many sub-steps, and never worse than that.
+to 0 towards half as much again. It multiplies the messages, and so fades out all that the network
+says. Where it is shut, kicks and drifts have leapfrog's shares in place of the learned ones: well
+outside its domain `SET` is leapfrog with as many sub-steps, to rounding.
 
 ===========  ==========================================================  ============
 symbol       meaning                                                     field

@@ -543,7 +543,7 @@ class SET(AbstractSurrogate[SETConfig]):
         return self._drift(k + 1, self._kicked(motion._replace(h=h), constants, a, tau), constants)
 
     def _last_kick(self, motion: Motion, constants: Constants, gate: Tensor) -> Motion:
-        """Half a kick of leapfrog, at the end of the frame, as far as the sample is outside.
+        """Half a kick of leapfrog, at the end of the frame, of samples whose gate is shut.
 
         Leapfrog begins and ends with one; the learned sub-steps begin and end with a drift.
         """
@@ -551,12 +551,10 @@ class SET(AbstractSurrogate[SETConfig]):
         s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.config.softening**2)
         force = self.config.coupling * constants.pair_charges * r / s**3
         a = pairs.gather_signed(force) / constants.masses
-        tau = (1.0 - gate) * (0.5 * self.pair_features.tau)
+        tau = (gate <= 0).to(self.dtype) * (0.5 * self.pair_features.tau)
         return self._kicked(motion, constants, a, tau)
 
-    def _kicked(
-        self, motion: Motion, constants: Constants, a: Tensor, tau: Tensor
-    ) -> Motion:
+    def _kicked(self, motion: Motion, constants: Constants, a: Tensor, tau: Tensor) -> Motion:
         """Change velocities by the accelerations of pairs (N, S, D) and by the field."""
         pairs = constants.pairs
         pair_a = pairs.difference(a)
@@ -583,12 +581,12 @@ class SET(AbstractSurrogate[SETConfig]):
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)
 
     def _time(self, weights: Tensor, k: int, leapfrog: float, gate: Tensor | None) -> Tensor:
-        """Return the k-th share of a frame, learned or leapfrog's as the gate has it."""
+        """Return the k-th share of a frame: where the gate is shut, leapfrog's."""
         learned = self.config.frame_dt * _share(weights, k)
         if gate is None:
             return learned
-        # in a form that is exact at both ends
-        return gate * learned + (1.0 - gate) * (self.config.frame_dt * leapfrog)
+        # One or the other: between them the steps would be no palindrome, and of order one.
+        return torch.where(gate > 0, learned, self.config.frame_dt * leapfrog)
 
 
 def _bounded(correction: Tensor, bound: float, features: Tensor, c: Tensor) -> Tensor:
