@@ -18,22 +18,26 @@ Here s is the softened distance at the closest approach within the frame, as if 
 in straight lines: a fast pair may be far apart at both ends of a frame and meet within it. Each is
 the largest of a sample. They are invariants of relative motion and of permutations, and a remote
 particle at rest changes none of them.
+
+A bound pair that nothing disturbs goes through the same orbit again and again. Where that is nearly
+radial, what is learned errs to the same side in each passage, and leapfrog, which is reversible,
+does not: such a sample takes leapfrog's steps, two for each sub-step.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
-__all__ = ["Domain", "Extremes", "extremes", "gate"]
+__all__ = ["Domain", "Extremes", "extremes", "gate", "lone_radial_pair"]
 
 REACH = 5.0  # l in softenings: messages fall from 0.3 to 0.6 on, with a softening of 0.1
 FADE = 0.5  # of a limit, over which the gate falls from 1 to 0
+ALONE = 1e-6  # of a pair's squared frequency, the most that tides are: a hundred times as far away
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -57,6 +61,9 @@ class Domain(BaseModel):
     speed: Limit = Field(description="relative speed of a pair")
     charges: Range = Field(default=(1.0, 1.0), description="|q_i q_j|")
     inverse_masses: Range = Field(default=(2.0, 2.0), description="1 / m_i + 1 / m_j")
+    circularity: float = Field(
+        default=0.0, ge=0, le=1, description="of lone bound pairs, below which leapfrog takes them"
+    )
 
 
 class Extremes(NamedTuple):
@@ -134,3 +141,44 @@ def _beyond(bounds: tuple[float, float], found: tuple[Tensor, Tensor]) -> tuple[
     """Return values that are above 1 as far as a range is left on either side."""
     (low, high), (least, most) = bounds, found
     return 1.0 + (low - least) / high, most / high
+
+
+@torch.no_grad()
+def lone_radial_pair(
+    r: Tensor,
+    w: Tensor,
+    pull: Tensor,
+    gather: Callable[[Tensor], Tensor],
+    both: Callable[[Tensor], Tensor],
+    softening: float,
+    circularity: float,
+) -> Tensor:
+    """Return whether a sample has a bound pair that is nearly radial and alone, (S, 1).
+
+    Of the relative orbit about the attraction g = -k q_i q_j (1 / m_i + 1 / m_j): the energy
+    e = w^2 / 2 - g / s, the circularity |r x w| (-2 e)^(1/2) / g, which is 1 in a circle and 0 in
+    a line, and the squared frequency (-2 e)^3 / g^2, as Kepler's orbits have them. Alone is a pair
+    of which the tides of all others, sums of |g| / s^3, are less than a millionth of that.
+
+    Parameters
+    ----------
+    r, w : Tensor, shape (P, S, D)
+    pull : Tensor, shape (P, S, 1)
+        g.
+    gather, both : callable
+        The sum over each particle's pairs, (P, S, 1) to (N, S, 1), and that over the particles of
+        each pair, (N, S, 1) to (P, S, 1).
+    softening : float
+    circularity : float
+        That of orbits which count as nearly radial.
+    """
+    r2, w2 = (r * r).sum(-1, keepdim=True), (w * w).sum(-1, keepdim=True)
+    rw = (r * w).sum(-1, keepdim=True)
+    s2 = r2 + softening**2
+    tides = pull.abs() * s2**-1.5
+    others = both(gather(tides)) - 2.0 * tides
+    binding = 2.0 * pull * s2.rsqrt() - w2  # -2 e
+    across = (r2 * w2 - rw * rw) * binding
+    nearly_radial = (binding > 0) & (across < (circularity * pull) ** 2) & (pull > 0)
+    alone = others * pull * pull < ALONE * binding**3
+    return (nearly_radial & alone).any(0)

@@ -42,7 +42,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from nbody_set.domain import Domain, extremes, gate
+from nbody_set.domain import Domain, extremes, gate, lone_radial_pair
 from nbody_surrogate.contracts import (
     AbstractSurrogate,
     Cache,
@@ -364,6 +364,7 @@ class Constants(NamedTuple):
     pair_inverse_mass: Tensor  # (P, S, 1) 1 / m_i + 1 / m_j
     field: FieldLaw | None
     gate: Tensor | None  # (S, 1) 1 within the domain of the training data, 0 outside
+    halved: Tensor | None  # (S, 1) whether leapfrog's steps are half as long; None: nowhere
 
 
 class Motion(NamedTuple):
@@ -475,31 +476,35 @@ class SET(AbstractSurrogate[SETConfig]):
         still = torch.zeros_like(x)
         motion = Motion(r, w, torch.zeros_like(r), still, still, h)
         inverse = pairs.sum(1.0 / masses)
-        gate = self._gate(r, w, pair_charges, inverse, pairs)
+        gate, halved = self._gate(r, w, pair_charges, inverse, pairs)
         constants = Constants(
-            pairs, x, v, pair_charges, charges, masses, inverse, particles.field, gate
+            pairs, x, v, pair_charges, charges, masses, inverse, particles.field, gate, halved
         )
         return self._drift(0, motion, constants), constants
 
     def _gate(
         self, r: Tensor, w: Tensor, charges: Tensor, inverse_mass: Tensor, pairs: Pairs
-    ) -> Tensor | None:
-        """Return how far each sample is trusted to what was learned, (S, 1)."""
-        config = self.config
-        if config.domain is None or len(r) == 0:
-            return None
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return how far each sample is trusted to what was learned, and where steps are halved."""
+        config, domain = self.config, self.config.domain
+        # While it trains all is trusted: the limits are those of the very data.
+        if domain is None or self.training or len(r) == 0:
+            return None, None
+        times = config.frame_dt, self.pair_features.tau
         found = extremes(
-            r,
-            w,
-            charges,
-            inverse_mass,
-            pairs.gather,
-            config.softening,
-            config.frame_dt,
-            self.pair_features.tau,
-            config.coupling,
+            r, w, charges, inverse_mass, pairs.gather, config.softening, *times, config.coupling
         )
-        return gate(config.domain, found)
+        opened = gate(domain, found)
+        if domain.circularity == 0.0:
+            return opened, None
+        pull = -config.coupling * charges * inverse_mass
+        halved = lone_radial_pair(
+            r, w, pull, pairs.gather, pairs.sum, config.softening, domain.circularity
+        )
+        opened = opened * (~halved).to(opened)
+        # A compiled step has no branches; elsewhere kicks of no length are left out.
+        skipped = not torch.compiler.is_compiling() and not bool(halved.any())
+        return opened, None if skipped else halved
 
     def _per_sample(self, y: Tensor, frames: int) -> Tensor:
         """Map properties of particles (B, N) to (N, S, 1)."""
@@ -512,7 +517,7 @@ class SET(AbstractSurrogate[SETConfig]):
         for k in range(1, self.config.substeps):
             motion = self._substep(k, motion, constants)
         if constants.gate is not None:
-            motion = self._last_kick(motion, constants, constants.gate)
+            motion = self._last_kick(motion, constants)
         n, _, dims = motion.dx.shape
         dx = motion.dx.reshape(n, *shape, dims).permute(1, 2, 0, 3)  # (B, T, N, D)
         dv = motion.dv.reshape(n, *shape, dims).permute(1, 2, 0, 3)
@@ -539,20 +544,36 @@ class SET(AbstractSurrogate[SETConfig]):
         force = (c + correction) * r / s**3  # along the separation, so the pair has no torque
         a = pairs.gather_signed(force) / constants.masses
         leapfrog = (0.5 if k == 0 else 1.0) / self.config.substeps
-        tau = self._time(self.kick, k, leapfrog, constants.gate)
-        return self._drift(k + 1, self._kicked(motion._replace(h=h), constants, a, tau), constants)
+        tau = self._time(self.kick, k, leapfrog, constants)
+        motion = self._kicked(motion._replace(h=h), constants, a, tau)
+        motion = self._drift(k + 1, motion, constants)
+        return motion if constants.halved is None else self._middle(motion, constants)
 
-    def _last_kick(self, motion: Motion, constants: Constants, gate: Tensor) -> Motion:
+    def _middle(self, motion: Motion, constants: Constants) -> Motion:
+        """Where leapfrog's steps are halved: the kick between, and the other half of the drift."""
+        assert constants.halved is not None
+        tau = constants.halved.to(self.dtype) * (0.5 * self.pair_features.tau)
+        motion = self._kicked(motion, constants, self._plain(motion, constants), tau)
+        return self._moved(motion, constants, tau)
+
+    def _last_kick(self, motion: Motion, constants: Constants) -> Motion:
         """Half a kick of leapfrog, at the end of the frame, of samples whose gate is shut.
 
         Leapfrog begins and ends with one; the learned sub-steps begin and end with a drift.
         """
+        assert constants.gate is not None
+        shut = (constants.gate <= 0).to(self.dtype)
+        tau = shut * (0.5 * self.pair_features.tau)
+        if constants.halved is not None:
+            tau = torch.where(constants.halved, 0.5 * tau, tau)
+        return self._kicked(motion, constants, self._plain(motion, constants), tau)
+
+    def _plain(self, motion: Motion, constants: Constants) -> Tensor:
+        """Accelerations by the law alone, (N, S, D)."""
         pairs, r = constants.pairs, motion.r
         s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.config.softening**2)
         force = self.config.coupling * constants.pair_charges * r / s**3
-        a = pairs.gather_signed(force) / constants.masses
-        tau = (gate <= 0).to(self.dtype) * (0.5 * self.pair_features.tau)
-        return self._kicked(motion, constants, a, tau)
+        return pairs.gather_signed(force) / constants.masses
 
     def _kicked(self, motion: Motion, constants: Constants, a: Tensor, tau: Tensor) -> Motion:
         """Change velocities by the accelerations of pairs (N, S, D) and by the field."""
@@ -575,18 +596,24 @@ class SET(AbstractSurrogate[SETConfig]):
 
     def _drift(self, k: int, motion: Motion, constants: Constants) -> Motion:
         leapfrog = 0.0 if k == 0 else 1.0 / self.config.substeps
-        tau = self._time(self.drift, k, leapfrog, constants.gate)
+        tau = self._time(self.drift, k, leapfrog, constants)
+        return self._moved(motion, constants, tau)
+
+    def _moved(self, motion: Motion, constants: Constants, tau: Tensor) -> Motion:
         # Shares sum to 1, and the momenta of kicks to 0: the centre of mass moves by exactly v dt.
         dx = motion.dx + tau * (constants.v + motion.dv)
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)
 
-    def _time(self, weights: Tensor, k: int, leapfrog: float, gate: Tensor | None) -> Tensor:
+    def _time(self, weights: Tensor, k: int, leapfrog: float, constants: Constants) -> Tensor:
         """Return the k-th share of a frame: where the gate is shut, leapfrog's."""
         learned = self.config.frame_dt * _share(weights, k)
-        if gate is None:
+        if constants.gate is None:
             return learned
+        plain = torch.full_like(constants.gate, self.config.frame_dt * leapfrog)
+        if constants.halved is not None:
+            plain = torch.where(constants.halved, 0.5 * plain, plain)
         # One or the other: between them the steps would be no palindrome, and of order one.
-        return torch.where(gate > 0, learned, self.config.frame_dt * leapfrog)
+        return torch.where(constants.gate > 0, learned, plain)
 
 
 def _bounded(correction: Tensor, bound: float, features: Tensor, c: Tensor) -> Tensor:

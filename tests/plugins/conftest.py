@@ -9,7 +9,6 @@ from nbody_set.model import SET, SETConfig
 from nbody_surrogate.surrogates.weights import load_weights
 from set_windows import perturbed_set
 
-
 GATED = Domain(  # so that it is open for some windows, half open and shut for others
     crowding=1.0, drift=0.1, kick=0.5, speed=4.0, charges=(0, 4), inverse_masses=(0, 7)
 )

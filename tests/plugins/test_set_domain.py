@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from nbody_set.domain import Domain, Extremes, gate
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate.contracts.state import Particles, State
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.evaluation.rollouts import Truth, one_step, one_step_of_model
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.testing.wild_starts import WILD_STARTS, wild_starts
-from set_windows import EPS, Window, make_window, perturbed_set, repeatable
+from set_windows import Window, make_window, perturbed_set, repeatable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ANY = {"charges": (0.0, 10.0), "inverse_masses": (0.0, 10.0)}
 NOTHING = Domain(crowding=1e-9, drift=1e-9, kick=1e-9, speed=1e-9, **ANY)
 EVERYTHING = Domain(crowding=1e9, drift=1e9, kick=1e9, speed=1e9, **ANY)
+FEW = 10.0
 SMALL = [kind for kind in WILD_STARTS if "30" not in kind and "100" not in kind]
 
 
@@ -57,7 +58,7 @@ def test_within_its_domain_the_gate_changes_no_bit(frames):
 def test_each_trajectory_is_held_against_the_domain_by_itself():
     window = make_window(23, batch=2)
     far = window._replace(x=torch.cat([window.x[:1], window.x[1:] * 1e-3]))
-    model = gated(EVERYTHING.model_copy(update={"crowding": 3.9}))
+    model = gated(EVERYTHING.model_copy(update={"crowding": 2.0}))
     assert all(map(torch.equal, (y[:1] for y in far.of(model)), (y[:1] for y in window.of(model))))
     shut = gated(NOTHING)
     assert all(map(torch.equal, (y[1:] for y in far.of(model)), (y[1:] for y in far.of(shut))))
@@ -144,3 +145,89 @@ def test_a_domain_needs_the_law(prior):
 def test_a_range_of_a_domain_must_be_one():
     with pytest.raises(ValueError, match="must be \\(lo, hi\\)"):
         Domain(crowding=1, drift=1, kick=1, speed=1, charges=(2, 1))
+
+
+# A lone pair that is nearly radial
+
+
+def lone_pair(share, third=None):
+    """Opposite charges 1 apart, with a share of the speed of a circle; a third particle far off."""
+    x = np.zeros((2 if third is None else 3, 3))
+    x[1, 0], v = 1.0, np.zeros_like(x)
+    v[0, 1] = share * np.sqrt(0.5 / 1.01**1.5)
+    v[1, 1] = -v[0, 1]
+    if third is not None:
+        x[2, 2] = third
+    return x, v, np.array([1.0, -1.0, 1.0])[: len(x)]
+
+
+@pytest.mark.parametrize(
+    ("share", "third", "substeps"),
+    [(0.0, None, 16), (0.5, None, 16), (0.0, 300.0, 16), (0.9, None, None), (0.0, 10.0, None)],
+)
+def test_a_lone_radial_pair_takes_leapfrogs_steps_two_for_one(share, third, substeps):
+    x, v, charges = lone_pair(share, third)
+    particles = Particles(charges[None], np.ones((1, len(x))))
+    window = Window(
+        torch.tensor(x)[None, None],
+        torch.tensor(v)[None, None],
+        ParticleTensors.from_particles(particles, "cpu", torch.float64),
+    )
+    model = gated(EVERYTHING.model_copy(update={"circularity": 0.8}))
+    if substeps is None:  # not lone, or not radial: what is learned holds
+        assert all(map(torch.equal, window.of(model), window.of(gated(EVERYTHING))))
+        return
+    leapfrog = make_integrator("leapfrog", substeps=substeps)
+    state = State(0.0, x[None], v[None])
+    run = simulate(make_system("charged"), state, particles, 1, leapfrog)
+    for increments, y in zip(window.of(model), (run.x, run.v), strict=True):
+        np.testing.assert_allclose(increments[:, 0], y[:, 1] - y[:, 0], atol=1e-13)
+
+
+def test_while_it_trains_the_gate_is_open():
+    model = gated(NOTHING).train()
+    window = make_window(25)
+    assert all(map(torch.equal, window.of(model), window.of(perturbed_set())))
+
+
+# What an error may be
+
+
+def rms_ratio(model, kind, seed, substeps, starts=3, frames=8):
+    """One frame from the reference's: rms error of positions over leapfrog's, over a kind."""
+    system = make_system("charged")
+    state, particles = wild_starts(kind, starts, seed)
+    solver = make_integrator("dop853-compiled", rtol=1e-12, atol=1e-12)
+    run = simulate(system, state, particles, frames, solver)
+    truth = Truth(system, run.x, run.v, particles)
+    leapfrog = one_step(make_integrator("leapfrog", substeps=substeps), truth, 0)
+    return float(np.sqrt(one_step_of_model(model, truth, 0)[0].mean() / leapfrog.mean()))
+
+
+@settings(repeatable, max_examples=12)
+@given(kind=st.sampled_from(SMALL), seed=st.integers(0, 10**6))
+def test_a_frame_of_the_shipped_weights_is_at_most_twice_as_wrong_as_leapfrog(kind, seed):
+    model = find_model("set").load()[0].double()
+    assert rms_ratio(model, kind, seed, model.config.substeps) <= 2.0
+
+
+def outrageous(config, seed):
+    """A model of large random weights, but for the shares of a leapfrog."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = SET(config).double().eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name not in {"kick", "drift"}:
+                    parameter.copy_(3.0 * torch.randn_like(parameter))
+    return model
+
+
+@settings(repeatable, max_examples=12)
+@given(kind=st.sampled_from(SMALL), seed=st.integers(0, 10**6))
+def test_whatever_the_weights_a_frame_is_a_few_times_as_wrong_as_leapfrog(kind, seed):
+    """The bound is of each correction: eight of them add up, where a network says the worst."""
+    config = find_model("set").load()[0].config
+    assert rms_ratio(outrageous(config, seed), kind, seed, config.substeps) <= FEW
+    free = outrageous(config.model_copy(update={"bound": None, "domain": None}), seed)
+    assert rms_ratio(free, kind, seed, config.substeps) > 10 * FEW
