@@ -37,7 +37,7 @@ __all__ = ["Domain", "Extremes", "extremes", "gate", "lone_radial_pair"]
 
 REACH = 5.0  # l in softenings: messages fall from 0.3 to 0.6 on, with a softening of 0.1
 FADE = 0.5  # of a limit, over which the gate falls from 1 to 0
-ALONE = 1e-6  # of a pair's squared frequency, the most that tides are: a hundred times as far away
+ALONE = 1e-9  # of a pair's squared frequency, the most that tides are: a thousand times as far away
 
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
@@ -158,7 +158,7 @@ def lone_radial_pair(
     Of the relative orbit about the attraction g = -k q_i q_j (1 / m_i + 1 / m_j): the energy
     e = w^2 / 2 - g / s, the circularity |r x w| (-2 e)^(1/2) / g, which is 1 in a circle and 0 in
     a line, and the squared frequency (-2 e)^3 / g^2, as Kepler's orbits have them. Alone is a pair
-    of which the tides of all others, sums of |g| / s^3, are less than a millionth of that.
+    of which the tides of all others, sums of |g| / s^3, are less than a billionth of that.
 
     Parameters
     ----------
