@@ -610,11 +610,12 @@ class SET(AbstractSurrogate[SETConfig]):
         learned = self.config.frame_dt * _share(weights, k)
         if constants.gate is None:
             return learned
-        plain = torch.full_like(constants.gate, self.config.frame_dt * leapfrog)
-        if constants.halved is not None:
-            plain = torch.where(constants.halved, 0.5 * plain, plain)
+        plain = self.config.frame_dt * leapfrog
         # One or the other: between them the steps would be no palindrome, and of order one.
-        return torch.where(constants.gate > 0, learned, plain)
+        if constants.halved is None:
+            return torch.where(constants.gate > 0, learned, plain)
+        steps = torch.where(constants.halved, 0.5 * plain, torch.full_like(constants.gate, plain))
+        return torch.where(constants.gate > 0, learned, steps)
 
 
 def _bounded(correction: Tensor, bound: float, features: Tensor, c: Tensor) -> Tensor:
@@ -625,7 +626,7 @@ def _bounded(correction: Tensor, bound: float, features: Tensor, c: Tensor) -> T
     """
     truncation = features[..., -3:].abs().sum(-1, keepdim=True)
     largest = (bound * truncation).clamp(max=LARGEST) * c.abs()
-    return torch.maximum(torch.minimum(correction, largest), -largest)
+    return torch.clamp(correction, -largest, largest)
 
 
 def _share(weights: Tensor, k: int) -> Tensor:
