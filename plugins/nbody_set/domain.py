@@ -21,7 +21,8 @@ particle at rest changes none of them.
 
 A bound pair that nothing disturbs goes through the same orbit again and again. Where that is nearly
 radial, what is learned errs to the same side in each passage, and leapfrog, which is reversible,
-does not: such a sample takes leapfrog's steps, two for each sub-step.
+does not: such a sample takes leapfrog's steps, two for each sub-step. So do like charges, alone,
+with an energy that brings them within twice the softening.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from torch import Tensor
 
-__all__ = ["Domain", "Extremes", "extremes", "gate", "lone_radial_pair"]
+__all__ = ["Domain", "Extremes", "extremes", "gate", "lone_pair"]
 
 REACH = 5.0  # l in softenings: messages fall from 0.3 to 0.6 on, with a softening of 0.1
 FADE = 0.5  # of a limit, over which the gate falls from 1 to 0
@@ -144,7 +145,7 @@ def _beyond(bounds: tuple[float, float], found: tuple[Tensor, Tensor]) -> tuple[
 
 
 @torch.no_grad()
-def lone_radial_pair(
+def lone_pair(
     r: Tensor,
     w: Tensor,
     pull: Tensor,
@@ -153,7 +154,10 @@ def lone_radial_pair(
     softening: float,
     circularity: float,
 ) -> Tensor:
-    """Return whether a sample has a bound pair that is nearly radial and alone, (S, 1).
+    """Return whether a sample has a pair, nearly radial or pressed together, alone, (S, 1).
+
+    That is a bound pair of opposite charges, or like charges with an energy that brings them within
+    twice the softening.
 
     Of the relative orbit about the attraction g = -k q_i q_j (1 / m_i + 1 / m_j): the energy
     e = w^2 / 2 - g / s, the circularity |r x w| (-2 e)^(1/2) / g, which is 1 in a circle and 0 in
@@ -180,5 +184,7 @@ def lone_radial_pair(
     binding = 2.0 * pull * s2.rsqrt() - w2  # -2 e
     across = (r2 * w2 - rw * rw) * binding
     nearly_radial = (binding > 0) & (across < (circularity * pull) ** 2) & (pull > 0)
-    alone = others * pull * pull < ALONE * binding**3
-    return (nearly_radial & alone).any(0)
+    # of an energy that brings like charges within two softenings, or that they have from there
+    pressed = (pull < 0) & (binding * softening < pull)
+    alone = others * pull * pull < ALONE * binding.abs() ** 3
+    return ((nearly_radial | pressed) & alone).any(0)

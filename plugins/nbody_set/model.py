@@ -42,7 +42,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from nbody_set.domain import Domain, extremes, gate, lone_radial_pair
+from nbody_set.domain import Domain, extremes, gate, lone_pair
 from nbody_surrogate.contracts import (
     AbstractSurrogate,
     Cache,
@@ -499,7 +499,7 @@ class SET(AbstractSurrogate[SETConfig]):
         if domain.circularity == 0.0:
             return opened, None
         pull = -config.coupling * charges * inverse_mass
-        halved = lone_radial_pair(
+        halved = lone_pair(
             r, w, pull, pairs.gather, pairs.sum, config.softening, domain.circularity
         )
         opened = opened * (~halved).to(opened)
