@@ -84,9 +84,16 @@ class ParticleTensors(NamedTuple):
 
 
 class SurrogateConfig(BaseModel):
-    """Base of every surrogate's configuration: unknown keys are refused."""
+    """Base of every surrogate's configuration: unknown keys are refused.
+
+    Attributes
+    ----------
+    free : frozenset of str
+        Keys that weights do not depend on: a training may start from weights that have others.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    free: ClassVar[frozenset[str]] = frozenset()
 
     history: int = Field(default=1, ge=1, description="frames the model may look back on")
 

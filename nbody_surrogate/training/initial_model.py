@@ -54,14 +54,19 @@ def _trained(
 ) -> InitialModel:
     folder = find_model(initial, "initial").folder
     model, card, _ = load_weights(folder, recipe.surrogate, cls)
-    if model.config != config:
-        theirs, mine = model.config.model_dump(), config.model_dump()
-        key = next(key for key in mine if theirs[key] != mine[key])
-        raise InputError(
-            f"`initial` {initial!r} has `{key}` {theirs[key]!r}, the recipe {mine[key]!r}; "
-            "give the same under [model]"
-        )
-    return InitialModel(model.train(), card.training_minutes)
+    if model.config == config:
+        return InitialModel(model.train(), card.training_minutes)
+    theirs, mine = model.config.model_dump(), config.model_dump()
+    for key in (key for key in mine if key not in config.free):
+        if theirs[key] != mine[key]:
+            raise InputError(
+                f"`initial` {initial!r} has `{key}` {theirs[key]!r}, the recipe {mine[key]!r}; "
+                "give the same under [model]"
+            )
+    with plugin_errors(origin_of(cls, "surrogate"), "__init__"):
+        changed = cls(config).to(model.dtype)
+        changed.load_state_dict(model.state_dict())
+    return InitialModel(changed.train(), card.training_minutes)
 
 
 @torch.no_grad()

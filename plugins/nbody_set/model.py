@@ -35,13 +35,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NamedTuple, Self, final
+from typing import ClassVar, Literal, NamedTuple, Self, final
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
+from nbody_set.domain import Domain, extremes, gate, lone_pair
 from nbody_surrogate.contracts import (
     AbstractSurrogate,
     Cache,
@@ -54,11 +55,15 @@ from nbody_surrogate.contracts import (
 __all__ = ["SET", "SETConfig"]
 
 WEIGHTS = Path(__file__).parent / "weights"
+LARGEST = 0.3
+"""Of a pair's force, the most that a bounded correction is. Trained ones are seldom above 0.1, but
+cut off there the closest encounters were five times as wrong."""
 
 
 class SETConfig(SurrogateConfig):
     """Architecture of `SET`; `coupling`, `softening` and `frame_dt` are those of the data."""
 
+    free: ClassVar[frozenset[str]] = frozenset({"bound", "domain"})
     history: int = Field(default=4, ge=1, description="frames attended to, L")
     width: int = Field(default=16, ge=1, description="features per particle and message, d")
     heads: int = Field(default=2, ge=1)
@@ -71,11 +76,26 @@ class SETConfig(SurrogateConfig):
     coupling: float = Field(default=1.0, description="k of the Coulomb prior")
     softening: float = Field(default=0.1, gt=0)
     frame_dt: float = Field(default=0.1, gt=0)
+    bound: float | None = Field(
+        default=None,
+        gt=0,
+        description="largest correction of a pair over its own truncation; none: not bounded",
+    )
+    domain: Domain | None = Field(
+        default=None,
+        description="of the training data; outside it a step is leapfrog's; none: no such fallback",
+    )
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"`width` {self.width} must be a multiple of `heads` {self.heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _leapfrog_needs_the_law(self) -> Self:
+        if self.domain is not None and self.prior != "coulomb":
+            raise ValueError(f"`domain` needs `prior` 'coulomb', got {self.prior!r}")
         return self
 
 
@@ -244,7 +264,13 @@ class Messages(nn.Module):
         nn.init.normal_(self.to_force.weight, std=1e-3)
 
     def forward(
-        self, h: Tensor, features: Tensor, s: Tensor, charges: Tensor, pairs: Pairs
+        self,
+        h: Tensor,
+        features: Tensor,
+        s: Tensor,
+        charges: Tensor,
+        pairs: Pairs,
+        gate: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Return the messages (P, S, d) and the correction phi_x (P, S, 1)."""
         # Charges come in as q_i q_j alone, and nodes as a sum: a message is the same for both ends
@@ -253,6 +279,8 @@ class Messages(nn.Module):
         hidden = silu(plain + charges * charged + pairs.sum(self.from_nodes(h)))
         # Falls as 1 / s^4 whatever is learned: a remote particle is felt through the prior alone.
         envelope = 1.0 / (1.0 + (s * torch.exp(-self.log_range)) ** 4)
+        if gate is not None:
+            envelope = gate * envelope  # no messages, no corrections: there is no bias behind them
         message = silu(affine(self.to_message, hidden)) * envelope
         return message, self.to_force(message)
 
@@ -336,6 +364,8 @@ class Constants(NamedTuple):
     masses: Tensor  # (N, S, 1)
     pair_inverse_mass: Tensor  # (P, S, 1) 1 / m_i + 1 / m_j
     field: FieldLaw | None
+    gate: Tensor | None  # (S, 1) 1 within the domain of the training data, 0 outside
+    halved: Tensor | None  # (S, 1) whether leapfrog's steps are half as long; None: nowhere
 
 
 class Motion(NamedTuple):
@@ -447,8 +477,35 @@ class SET(AbstractSurrogate[SETConfig]):
         still = torch.zeros_like(x)
         motion = Motion(r, w, torch.zeros_like(r), still, still, h)
         inverse = pairs.sum(1.0 / masses)
-        constants = Constants(pairs, x, v, pair_charges, charges, masses, inverse, particles.field)
+        gate, halved = self._gate(r, w, pair_charges, inverse, pairs)
+        constants = Constants(
+            pairs, x, v, pair_charges, charges, masses, inverse, particles.field, gate, halved
+        )
         return self._drift(0, motion, constants), constants
+
+    def _gate(
+        self, r: Tensor, w: Tensor, charges: Tensor, inverse_mass: Tensor, pairs: Pairs
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Return how far each sample is trusted to what was learned, and where steps are halved."""
+        config, domain = self.config, self.config.domain
+        # While it trains all is trusted: the limits are those of the very data.
+        if domain is None or self.training or len(r) == 0:
+            return None, None
+        times = config.frame_dt, self.pair_features.tau
+        found = extremes(
+            r, w, charges, inverse_mass, pairs.gather, config.softening, *times, config.coupling
+        )
+        opened = gate(domain, found)
+        if domain.circularity == 0.0:
+            return opened, None
+        pull = -config.coupling * charges * inverse_mass
+        halved = lone_pair(
+            r, w, pull, pairs.gather, pairs.sum, config.softening, domain.circularity
+        )
+        opened = opened * (~halved).to(opened)
+        # A compiled step has no branches; elsewhere kicks of no length are left out.
+        skipped = not torch.compiler.is_compiling() and not bool(halved.any())
+        return opened, None if skipped else halved
 
     def _per_sample(self, y: Tensor, frames: int) -> Tensor:
         """Map properties of particles (B, N) to (N, S, 1)."""
@@ -460,6 +517,8 @@ class SET(AbstractSurrogate[SETConfig]):
     ) -> tuple[Tensor, Tensor]:
         for k in range(1, self.config.substeps):
             motion = self._substep(k, motion, constants)
+        if constants.gate is not None:
+            motion = self._last_kick(motion, constants)
         n, _, dims = motion.dx.shape
         dx = motion.dx.reshape(n, *shape, dims).permute(1, 2, 0, 3)  # (B, T, N, D)
         dv = motion.dv.reshape(n, *shape, dims).permute(1, 2, 0, 3)
@@ -475,22 +534,59 @@ class SET(AbstractSurrogate[SETConfig]):
         features = self.pair_features(
             r, motion.w, motion.a, s, basis, c, constants.pair_inverse_mass
         )
-        message, correction = self.messages[k](motion.h, features, s, charges, pairs)
+        message, correction = self.messages[k](
+            motion.h, features, s, charges, pairs, constants.gate
+        )
+        if self.config.bound is not None:
+            correction = _bounded(correction, self.config.bound, features, c)
         h = motion.h
         if k < len(self.updates):  # after the last kick nobody reads features
             h = self.updates[k](h, pairs.gather(message))
         force = (c + correction) * r / s**3  # along the separation, so the pair has no torque
         a = pairs.gather_signed(force) / constants.masses
+        leapfrog = (0.5 if k == 0 else 1.0) / self.config.substeps
+        tau = self._time(self.kick, k, leapfrog, constants)
+        motion = self._kicked(motion._replace(h=h), constants, a, tau)
+        motion = self._drift(k + 1, motion, constants)
+        return motion if constants.halved is None else self._middle(motion, constants)
+
+    def _middle(self, motion: Motion, constants: Constants) -> Motion:
+        """Where leapfrog's steps are halved: the kick between, and the other half of the drift."""
+        assert constants.halved is not None
+        tau = constants.halved.to(self.dtype) * (0.5 * self.pair_features.tau)
+        motion = self._kicked(motion, constants, self._plain(motion, constants), tau)
+        return self._moved(motion, constants, tau)
+
+    def _last_kick(self, motion: Motion, constants: Constants) -> Motion:
+        """Half a kick of leapfrog, at the end of the frame, of samples whose gate is shut.
+
+        Leapfrog begins and ends with one; the learned sub-steps begin and end with a drift.
+        """
+        assert constants.gate is not None
+        shut = (constants.gate <= 0).to(self.dtype)
+        tau = shut * (0.5 * self.pair_features.tau)
+        if constants.halved is not None:
+            tau = torch.where(constants.halved, 0.5 * tau, tau)
+        return self._kicked(motion, constants, self._plain(motion, constants), tau)
+
+    def _plain(self, motion: Motion, constants: Constants) -> Tensor:
+        """Accelerations by the law alone, (N, S, D)."""
+        pairs, r = constants.pairs, motion.r
+        s = torch.sqrt((r * r).sum(-1, keepdim=True) + self.config.softening**2)
+        force = self.config.coupling * constants.pair_charges * r / s**3
+        return pairs.gather_signed(force) / constants.masses
+
+    def _kicked(self, motion: Motion, constants: Constants, a: Tensor, tau: Tensor) -> Motion:
+        """Change velocities by the accelerations of pairs (N, S, D) and by the field."""
+        pairs = constants.pairs
         pair_a = pairs.difference(a)
-        tau = self.config.frame_dt * _share(self.kick, k)
         # Relative motion is carried beside absolute motion: taken anew from positions in float32,
         # separations would lose digits.
         w, dv = motion.w + tau * pair_a, motion.dv + tau * a
         if constants.field is not None:
             kick = tau * self._field(motion, constants)
             w, dv = w + pairs.difference(kick), dv + kick
-        motion = motion._replace(w=w, dv=dv, a=pair_a, h=h)
-        return self._drift(k + 1, motion, constants)
+        return motion._replace(w=w, dv=dv, a=pair_a)
 
     def _field(self, motion: Motion, constants: Constants) -> Tensor:
         """Accelerations by the field at the present positions, (N, S, D)."""
@@ -500,10 +596,37 @@ class SET(AbstractSurrogate[SETConfig]):
         return field_acceleration(constants.field, x, v, charges, masses)
 
     def _drift(self, k: int, motion: Motion, constants: Constants) -> Motion:
-        tau = self.config.frame_dt * _share(self.drift, k)
+        leapfrog = 0.0 if k == 0 else 1.0 / self.config.substeps
+        tau = self._time(self.drift, k, leapfrog, constants)
+        return self._moved(motion, constants, tau)
+
+    def _moved(self, motion: Motion, constants: Constants, tau: Tensor) -> Motion:
         # Shares sum to 1, and the momenta of kicks to 0: the centre of mass moves by exactly v dt.
         dx = motion.dx + tau * (constants.v + motion.dv)
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)
+
+    def _time(self, weights: Tensor, k: int, leapfrog: float, constants: Constants) -> Tensor:
+        """Return the k-th share of a frame: where the gate is shut, leapfrog's."""
+        learned = self.config.frame_dt * _share(weights, k)
+        if constants.gate is None:
+            return learned
+        plain = self.config.frame_dt * leapfrog
+        # One or the other: between them the steps would be no palindrome, and of order one.
+        if constants.halved is None:
+            return torch.where(constants.gate > 0, learned, plain)
+        steps = torch.where(constants.halved, 0.5 * plain, torch.full_like(constants.gate, plain))
+        return torch.where(constants.gate > 0, learned, steps)
+
+
+def _bounded(correction: Tensor, bound: float, features: Tensor, c: Tensor) -> Tensor:
+    """Keep a correction within the size of what it corrects, all of shape (P, S, 1).
+
+    The last three features of a pair are the parts of its truncation in a sub-step, relative to
+    its force c.
+    """
+    truncation = features[..., -3:].abs().sum(-1, keepdim=True)
+    largest = (bound * truncation).clamp(max=LARGEST) * c.abs()
+    return torch.clamp(correction, -largest, largest)
 
 
 def _share(weights: Tensor, k: int) -> Tensor:

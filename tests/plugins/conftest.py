@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import pytest
 
+from nbody_set.domain import Domain
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate.surrogates.weights import load_weights
 from set_windows import perturbed_set
 
+GATED = Domain(  # so that it is open for some windows, half open and shut for others
+    crowding=1.0, drift=0.1, kick=0.5, speed=4.0, charges=(0, 4), inverse_masses=(0, 7)
+)
+OTHERS = {
+    **{prior: SETConfig(prior=prior) for prior in ("coulomb", "kernel", "none")},
+    "gated": SETConfig(domain=GATED, bound=0.5),
+}
 
-@pytest.fixture(scope="module", params=[*SET.shipped_weights, "coulomb", "kernel", "none"])
+
+@pytest.fixture(scope="module", params=[*SET.shipped_weights, *OTHERS])
 def model(request):
-    """In turn each set of shipped weights, and random ones with each prior."""
+    """In turn each set of shipped weights, and random ones of each kind."""
     if request.param in SET.shipped_weights:
         return load_weights(SET.shipped_weights[request.param], "set", SET)[0].double()
-    return perturbed_set(SETConfig(prior=request.param))
+    return perturbed_set(OTHERS[request.param])

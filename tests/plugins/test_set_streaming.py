@@ -26,7 +26,13 @@ def test_future_frames_change_nothing(model, window, frame):
 
 def test_frames_older_than_the_history_change_nothing_and_younger_ones_do(model):
     history = model.config.history
-    window = make_window(4, frames=history + 3)
+    window = make_window(4, frames=history + 3, spread=3.0)
+    # of a domain, outside of which nothing is remembered
+    particles = window.particles._replace(
+        charges=torch.where(window.particles.charges > 0, 1.0, -1.0).double(),
+        masses=torch.ones_like(window.particles.masses),
+    )
+    window = window._replace(v=0.5 * window.v, particles=particles)
     for age in range(1, history + 3):
         changed = window._replace(x=window.x.clone(), v=window.v.clone())
         frame = window.shape[1] - 1 - age

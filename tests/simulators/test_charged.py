@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbody_surrogate import InputError, Particles, make_system
+from nbody_surrogate import InputError, Particles, make_system, simulate
 
 ROUNDING = 1e-13  # of the largest term: sums of a few hundred float64 terms
 GRADIENT = 1e-7  # of the largest force: fourth-order differences with step 1e-3 at softening >= 0.3
@@ -235,6 +235,10 @@ def test_law_has_the_parameters_of_its_system():
         ("mass_range", (2.0, 1.0)),
         ("mass_range", (0.0, 1.0)),
         ("mass_range", (-2.0, -1.0)),
+        ("size_range", (0.0, 1.0)),
+        ("speed_range", (-1.0, 1.0)),
+        ("planar", 1.1),
+        ("pairs", -1),
         ("frame_dt", 0.0),
         ("frame_dt", -0.1),
         ("frame_dt", math.nan),
@@ -251,7 +255,10 @@ def test_wrong_parameters_are_one_line(parameter, value):
 
 
 def test_an_unknown_parameter_lists_the_known_ones():
-    known = "charge_range, coupling, frame_dt, mass_range, octant, signs, softening"
+    known = (
+        "charge_range, coupling, frame_dt, mass_range, octant, pair_distance, pair_speed, pairs, "
+        "planar, signs, size_range, softening, speed_range"
+    )
     with pytest.raises(InputError, match=known):
         make_system("charged", epsilon=0.1)
 
@@ -337,6 +344,72 @@ def test_a_range_that_is_a_point_draws_nothing():
     beside = make_system("charged", mass_range=wide, charge_range=point).sample(16, 5)[1]
     np.testing.assert_array_equal(alone.masses, beside.masses)
     np.testing.assert_array_equal(abs(beside.charges), 3.0)
+
+
+# Starts of other sizes and speeds, flat ones, and bound pairs
+
+
+def test_sizes_and_speeds_scale_the_start_that_a_seed_has(charged):
+    state, _ = charged.sample(17, 6, 400)
+    other, _ = make_system("charged", size_range=(0.1, 1.0), speed_range=(0, 2)).sample(17, 6, 400)
+    size, speed = ((a / b)[:, 0, 0] for a, b in ((other.x, state.x), (other.v, state.v)))
+    np.testing.assert_allclose(other.x, size[:, None, None] * state.x, rtol=ROUNDING)
+    np.testing.assert_allclose(other.v, speed[:, None, None] * state.v, rtol=ROUNDING)
+    # both uniform on (0, 1): the one in the logarithm
+    for drawn in (1 + np.log10(size), speed / 2):
+        assert 0 <= drawn.min() < 0.02
+        assert 0.98 < drawn.max() <= 1
+        assert abs(drawn.mean() - 0.5) < SIGMAS / math.sqrt(12 * drawn.size)
+
+
+def test_a_share_of_starts_is_flat(charged):
+    state, _ = charged.sample(18, 5, 400)
+    other, _ = make_system("charged", planar=0.25).sample(18, 5, 400)
+    flat = (other.x[..., 2] == 0).all(1)
+    np.testing.assert_array_equal(flat, (other.v[..., 2] == 0).all(1))
+    assert abs(flat.mean() - 0.25) < SIGMAS * math.sqrt(0.25 * 0.75 / 400)
+    np.testing.assert_array_equal(other.x[..., :2], state.x[..., :2])
+    np.testing.assert_array_equal(other.x[~flat], state.x[~flat])
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_pair_of_the_speed_of_a_circle_stays_at_its_distance(dimensions):
+    system = make_system(
+        "charged", pairs=1, pair_distance=(0.2, 2), pair_speed=(1, 1), **RANGES, coupling=1.7
+    )
+    state, particles = system.sample(19, 2, 8, dimensions)
+    run = simulate(system, state, particles, 30, "dop853")
+    r = np.linalg.norm(run.x[:, :, 0] - run.x[:, :, 1], axis=-1)
+    np.testing.assert_allclose(r, np.repeat(r[:, :1], 31, 1), rtol=1e-6)
+    assert r.min() < 0.4 < 1.0 < r.max()
+
+
+def test_pairs_are_bound_and_their_centres_are_where_the_preset_has_its_particles(charged):
+    state, _ = charged.sample(20, 7, 50)
+    system = make_system("charged", pairs=2, **RANGES, pair_speed=(0, 1))
+    other, particles = system.sample(20, 7, 50)
+    weights = particles.masses[:, :4].reshape(50, 2, 2)
+    weights = (weights / weights.sum(2, keepdims=True))[..., None]
+    for mine, theirs in ((other.x, state.x), (other.v, state.v)):
+        centres = (weights * mine[:, :4].reshape(50, 2, 2, 3)).sum(2)
+        np.testing.assert_allclose(centres, theirs[:, :4:2], atol=1e-12)
+        np.testing.assert_array_equal(mine[:, 4:], theirs[:, 4:])
+    # of the first pair: half the reduced mass times u^2, and its potential
+    q, m = particles.charges[:, :2].prod(1), particles.masses[:, :2]
+    r, u = ((y[:, 0] - y[:, 1]) for y in (other.x, other.v))
+    kinetic = 0.5 * m.prod(1) / m.sum(1) * (u**2).sum(1)
+    assert (kinetic + q / np.sqrt((r**2).sum(1) + 0.01) < 0).all()
+
+
+@pytest.mark.parametrize("parameters", [{"signs": "equal"}, {"coupling": -1.0}, {"coupling": 0.0}])
+def test_pairs_need_an_attraction(parameters):
+    with pytest.raises(InputError, match="`pairs` must be 0 where opposite charges do not attract"):
+        make_system("charged", pairs=1, **parameters)
+
+
+def test_more_pairs_than_particles_for_them(charged):
+    with pytest.raises(InputError, match="`pairs` must be at most 2 of 5 particles, got 3"):
+        make_system("charged", pairs=3).sample(0, 5)
 
 
 @pytest.mark.parametrize("dimensions", [2, 3])

@@ -12,6 +12,7 @@ __all__ = [
     "NonNegativeRange",
     "PositiveRange",
     "isotropic",
+    "log_uniform",
     "mirrored",
     "reflected",
     "spread_of",
@@ -71,6 +72,12 @@ def uniform(rng: np.random.Generator, bounds: Range, n: int) -> np.ndarray:
     """Draw from a range, shape (N,); nothing is drawn where the range is a point."""
     low, high = bounds
     return np.full(n, low) if low == high else rng.uniform(low, high, size=n)
+
+
+def log_uniform(rng: np.random.Generator, bounds: Range, n: int) -> np.ndarray:
+    """Draw from a positive range, uniform in the logarithm; nothing is drawn of a point."""
+    low, high = bounds
+    return np.full(n, low) if low == high else np.exp(rng.uniform(np.log(low), np.log(high), n))
 
 
 def reflected(x: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
