@@ -17,7 +17,6 @@ from pydantic import (
     Field,
     PositiveInt,
     StringConstraints,
-    ValidationInfo,
     model_validator,
 )
 
@@ -166,7 +165,7 @@ class DatasetSpec(_Section):
     __repr__ = brief
 
     @model_validator(mode="after")
-    def _complete(self, info: ValidationInfo) -> DatasetSpec:
+    def _complete(self, info: Any) -> DatasetSpec:
         """Fill in what follows from the rest, and check that it all agrees."""
         if info.context is not STORED and self.integrator is not None:
             self._fill("options", _dated(self.system, self.integrator, self.options))

@@ -147,4 +147,4 @@ def method_from(description: Mapping[str, Any]) -> AbstractIntegrator:
     if not isinstance(name, str):
         raise FileFormatError("the file does not name its `integrator`")
     method = find_method(name)
-    return method.build(**method.of_before | method.applying(description))
+    return method.build(**{**method.of_before, **method.applying(description)})

@@ -121,13 +121,13 @@ def _trusted(
 ) -> int:
     """Count the rows x, v (1, T, N, D) before an encounter that their solver has stepped over."""
     if maker.spec.window is not None:  # between its rows a pair may meet any number of times
-        return x.shape[1]
+        return int(x.shape[1])
     dt = maker.system.spec.frame_dt
     problem = Problem(maker.system, particles, float(maker.times[0]), dt)
     frames = Frames(problem, x, v, np.array([x.shape[1]]))
     # the mean step is not kept: a frame is the longest that it may be
     missed = missed_encounters(frames, tight, usual_step(tight, dt, dt, 1))
-    return missed[0].frame + 1 if missed else x.shape[1]
+    return missed[0].frame + 1 if missed else int(x.shape[1])
 
 
 def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:

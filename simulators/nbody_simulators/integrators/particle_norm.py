@@ -111,7 +111,7 @@ def first_step(
     return min(100 * h0, h1, longest)
 
 
-class _PerParticle(integrate.OdeSolver):
+class _PerParticle(integrate.OdeSolver):  # type: ignore[misc]  # SciPy has no types
     """What both share: a norm in the place of SciPy's; stages and steps are SciPy's.
 
     Parameters
@@ -162,7 +162,7 @@ class _PerParticle(integrate.OdeSolver):
 
 
 @final
-class ParticleRK45(_PerParticle, integrate.RK45):
+class ParticleRK45(_PerParticle, integrate.RK45):  # type: ignore[misc]
     """`scipy.integrate.RK45` with the error of the worst particle."""
 
     def _estimate_error_norm(self, K: np.ndarray, h: float, scale: np.ndarray) -> float:
@@ -171,7 +171,7 @@ class ParticleRK45(_PerParticle, integrate.RK45):
 
 
 @final
-class ParticleDOP853(_PerParticle, integrate.DOP853):
+class ParticleDOP853(_PerParticle, integrate.DOP853):  # type: ignore[misc]
     """`scipy.integrate.DOP853` with the error of the worst particle."""
 
     def _estimate_error_norm(self, K: np.ndarray, h: float, scale: np.ndarray) -> float:

@@ -83,7 +83,8 @@ def pair_address_of(problem: Problem) -> int:
         return 0
     coupled = problem.particles.couplings is not None
     after = 0 if field is None else len(field)
-    callback = _compiled_pair(type(pair), len(pair), after, coupled, is_own(pair))
+    kind: Any = type(pair)
+    callback = _compiled_pair(kind, len(pair), after, coupled, is_own(pair))
     return int(callback.address)
 
 
@@ -166,7 +167,8 @@ def _compiled_pair(
         qi, qj = given[charge + i], given[charge + j]
         mi, mj = given[charge + n + i], given[charge + n + j]
         force, _ = pair_force(pair, r2, qi, qj, mi, mj, bond)
-        return min(abs(force) * np.sqrt(r2), clip)
+        pull: float = min(abs(force) * np.sqrt(r2), clip)
+        return pull
 
     return _c_function(magnitude, PAIR_SIGNATURE, own)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numba
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic
 
 __all__ = ["call_pair_force", "call_right_hand_side"]

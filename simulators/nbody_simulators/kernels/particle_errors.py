@@ -56,7 +56,7 @@ def largest_error(
         joined = e5 + 0.01 * e3
         if joined == 0.0:
             continue
-        error = e5 / math.sqrt(joined)
+        error: float = e5 / math.sqrt(joined)
         if not error <= largest:  # so that NaN comes through, by which a step is refused
             if math.isnan(error):
                 return error
