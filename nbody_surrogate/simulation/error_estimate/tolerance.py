@@ -21,9 +21,9 @@ from nbody_surrogate.results.error_estimate import ToleranceReport
 from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
 from nbody_surrogate.simulation.error_estimate.frame_errors import frame_bounds, frame_errors
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace
-from nbody_surrogate.simulation.guard.replay import SegmentEdit
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.replay import SegmentEdit
 
 if TYPE_CHECKING:  # it needs torch
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator

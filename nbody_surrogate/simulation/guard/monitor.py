@@ -20,10 +20,10 @@ from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.simulation.guard.faults import first_events
 from nbody_surrogate.simulation.guard.final_account import FinalAccount, Replays
 from nbody_surrogate.simulation.guard.options import Guard
-from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
 from nbody_surrogate.simulation.guard.watch import Watch
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.replay import SegmentEdit, standstill
 
 if TYPE_CHECKING:
     from jaxtyping import Float64

@@ -22,9 +22,9 @@ from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.results.domain_report import DomainFinding, DomainReport
-from nbody_surrogate.simulation.guard.replay import SegmentEdit, standstill
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
+from nbody_surrogate.simulation.replay import SegmentEdit, standstill
 
 __all__ = ["OUTSIDE", "DomainWatch", "Outside", "watch_for"]
 
