@@ -36,7 +36,7 @@ def test_the_options_of_run_are_grouped():
     heads = [line for line in printed.splitlines() if line.startswith("\u256d\u2500 ")]
     named = [head.strip("\u256d\u256e\u2500 ") for head in heads]
     groups = ["System and start", "Method and reference", "Machine and model", "Guard"]
-    assert named[:5] == [*groups, "Files and output"]
+    assert named[:6] == [*groups, "Error of a surrogate", "Files and output"]
     parts = dict(zip(named, printed.split("\u256d\u2500 ")[1:], strict=True))
     assert "--reference-rtol" in parts["Method and reference"]
     assert "--quiet" in parts["Files and output"]
