@@ -6,9 +6,10 @@ import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
+from jaxtyping import Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem, Segment
@@ -16,8 +17,6 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.guard_report import GuardReport
 from nbody_surrogate.results.metrics import closest_pair
-from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
-from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.guard.companion import Companion, companion_of, spread_of
 from nbody_surrogate.simulation.guard.conserved_quantities import (
     ConservedQuantities,
@@ -29,10 +28,23 @@ from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.guard.spot_checks import spot_checks_of
 from nbody_surrogate.simulation.guard.start_scales import StartScales
 
-__all__ = ["Spent", "Watch"]
+__all__ = ["Bounding", "Spent", "Watch"]
 
 COMPANION = "companion."
 """Begins the names of the account's arrays that are the companion's."""
+
+
+class Bounding(Protocol):
+    """What bounds the error of frames that may yet be replaced: the error estimate of a run."""
+
+    def ahead(
+        self,
+        frame: int,
+        x: Float64[np.ndarray, "B T N D"],
+        v: Float64[np.ndarray, "B T N D"],
+    ) -> Float64[np.ndarray, "B F"]:
+        """Return bounds of the position RMSE of the frames after the first, F = T - 1."""
+        ...
 
 
 @dataclass
@@ -79,7 +91,7 @@ class Watch:
     budget : DriftBudget
     companion : Companion or None
         Of a surrogate, where positions are watched; what is a solver itself needs none.
-    estimator : ErrorEstimator or None
+    estimator : Bounding or None
         The run's own, of which bounds are asked in advance.
     spent : Spent
     """
@@ -101,13 +113,13 @@ class Watch:
         self.budget = DriftBudget(guard.drift_thresholds(system), now, scales)
         self.companion: Companion | None = None
         # of a surrogate alone: a solver's own tolerance may be tighter than that of the companion
-        if as_surrogate(method) is not None and self.thresholds.position < np.inf:
+        if method.fingerprint and self.thresholds.position < np.inf:
             self.companion = companion_of(problem, start, length)
         self.spots = None
         if self.thresholds.local < np.inf:
             self.spots = spot_checks_of(problem, start, guard.spot_checks, frames, length)
         self.estimated, self.spread = estimated, spread_of(start.x)
-        self.estimator: ErrorEstimator | None = None
+        self.estimator: Bounding | None = None
         self.spent = Spent()
 
     @property
