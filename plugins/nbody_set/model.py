@@ -495,17 +495,19 @@ class SET(AbstractSurrogate[SETConfig]):
         found = extremes(
             r, w, charges, inverse_mass, pairs.gather, config.softening, *times, config.coupling
         )
-        opened = gate(domain, found)
-        if domain.circularity == 0.0:
-            return opened, None
-        pull = -config.coupling * charges * inverse_mass
-        halved = lone_pair(
-            r, w, pull, pairs.gather, pairs.sum, config.softening, domain.circularity
-        )
-        opened = opened * (~halved).to(opened)
-        # A compiled step has no branches; elsewhere kicks of no length are left out.
-        skipped = not torch.compiler.is_compiling() and not bool(halved.any())
-        return opened, None if skipped else halved
+        opened, halved = gate(domain, found), None
+        if domain.circularity > 0.0:
+            pull = -config.coupling * charges * inverse_mass
+            halved = lone_pair(
+                r, w, pull, pairs.gather, pairs.sum, config.softening, domain.circularity
+            )
+            opened = opened * (~halved).to(opened)
+        if torch.compiler.is_compiling():  # which has no branches
+            return opened, halved
+        # Elsewhere what would change nothing is left out: the bits are the same.
+        if bool((opened == 1.0).all()):
+            return None, None
+        return opened, halved if halved is not None and bool(halved.any()) else None
 
     def _per_sample(self, y: Tensor, frames: int) -> Tensor:
         """Map properties of particles (B, N) to (N, S, 1)."""
@@ -554,8 +556,9 @@ class SET(AbstractSurrogate[SETConfig]):
         """Where leapfrog's steps are halved: the kick between, and the other half of the drift."""
         assert constants.halved is not None
         tau = constants.halved.to(self.dtype) * (0.5 * self.pair_features.tau)
-        motion = self._kicked(motion, constants, self._plain(motion, constants), tau)
-        return self._moved(motion, constants, tau)
+        kicked = self._kicked(motion, constants, self._plain(motion, constants), tau)
+        # of samples whose steps are not halved this was no sub-step: the next sees the one before
+        return self._moved(kicked._replace(a=motion.a), constants, tau)
 
     def _last_kick(self, motion: Motion, constants: Constants) -> Motion:
         """Half a kick of leapfrog, at the end of the frame, of samples whose gate is shut.

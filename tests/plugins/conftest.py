@@ -14,7 +14,7 @@ GATED = Domain(  # so that it is open for some windows, half open and shut for o
 )
 OTHERS = {
     **{prior: SETConfig(prior=prior) for prior in ("coulomb", "kernel", "none")},
-    "gated": SETConfig(domain=GATED, bound=0.5),
+    "gated": SETConfig(domain=GATED, bound=1e3),
 }
 
 

@@ -100,6 +100,17 @@ def test_training_starts_from_weights(toy, tiny, tmp_path):
     assert card.training["minutes_before"] == its_card.training_minutes
 
 
+def test_keys_that_weights_do_not_depend_on_may_be_others(tiny, tmp_path):
+    """Of `set`, its bound and its domain: the weights are those that ship."""
+    shipped = find_model("set").load()[0]
+    values = shipped.config.model_dump() | {"bound": 0.7, "domain": None}
+    model = trainer_of(tiny(initial="set", model=values), tmp_path).model
+    assert model.config.bound == 0.7
+    assert model.config.domain is None
+    after = model.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in shipped.state_dict().items())
+
+
 @pytest.mark.parametrize(
     ("training", "minutes"),
     [
