@@ -6,10 +6,9 @@ import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, final
+from typing import TYPE_CHECKING, Protocol, final
 
 import numpy as np
-from jaxtyping import Float64
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem, Segment
@@ -27,6 +26,9 @@ from nbody_surrogate.simulation.guard.faults import Failure, Fault
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.guard.spot_checks import spot_checks_of
 from nbody_surrogate.simulation.guard.start_scales import StartScales
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
 
 __all__ = ["Bounding", "Spent", "Watch"]
 
