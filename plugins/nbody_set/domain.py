@@ -52,7 +52,7 @@ Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
 class Domain(BaseModel):
-    """The largest values in the training data, as `benchmarks/set_domain.py` measures them."""
+    """The largest values that are trusted; `benchmarks/set_domain.py` measures those of data."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
