@@ -60,7 +60,7 @@ def test_run_prints_what_the_page_says(tmp_path, monkeypatch):
     guarded = documented(
         "run", good(*run, "--guard", "warn", "--threshold", "energy=inf", "--verify", "-o", "a.h5")
     )
-    assert set(guarded["guard"]["thresholds"]) == {"momentum", "angular_momentum"}
+    assert set(guarded["guard"]["thresholds"]) == {"momentum", "angular_momentum", "local"}
     assert guarded["label_error"]["horizons"] == [0.5]
     alone = documented("run", good(*run, "--no-reference", "-o", "b.h5"))
     assert alone["comparison"] is None

@@ -35,7 +35,8 @@ def assert_same_run(run, whole):
     for key in ("counters", "status", "message", "good", "seed", "system", "method"):
         assert getattr(run.info, key) == getattr(whole.info, key), key
     if whole.info.guard is not None:
-        times = {"check_time": 0.0, "replay_time": 0.0}
+        names = ("check_time", "replay_time", "run_time", "spot_check_time", "companion_time")
+        times = dict.fromkeys(names, 0.0)
         assert replace(run.info.guard, **times) == replace(whole.info.guard, **times)
 
 
