@@ -175,7 +175,7 @@ class Watch:
     def outside(self, carry: Carry, frames: int) -> bool:
         """Whether the run is known to be outside the limits before it goes there."""
         problem = carry.problem
-        end = problem.elapsed(carry.frame + frames)
+        end = problem.age(carry.frame + frames)
         return bool(problem.particles.n > self.limits.most or end > self._latest)
 
     @property
@@ -186,8 +186,8 @@ class Watch:
         """Say where the run is outside limits that do not depend on its frames."""
         problem, shape = carry.problem, (len(carry.arrays["x"]), frames)
         n, most, longest = problem.particles.n, self.limits.most, self.limits.longest
-        # since the start of the run: no system knows what a clock says
-        times = [problem.elapsed(carry.frame + 1 + f) for f in range(frames)]
+        # since the start of the run, but for systems whose forces depend on the time
+        times = [problem.age(carry.frame + 1 + f) for f in range(frames)]
         late = np.array([t > self._latest for t in times])
         return [
             Fault("particles", np.full(shape, n > most), lambda b, f: n, most),
