@@ -64,6 +64,7 @@ CALLS = {
         *("evaluate", "set", "-n", "3", "--trajectories", "2", "--horizon", "2"),
         *("--system", "charged", "--no-classical", "-o", "new.json"),
     ),
+    "calibrate": ("calibrate", "model"),
     "export": ("export", "run.h5", "new.npz"),
     "report": ("report", "run.h5", "-o", "new.html", "--no-floor"),
     "render": ("render", "run.h5", "-o", "new.png", "--size", "64", "48"),
@@ -72,6 +73,7 @@ CALLS = {
     "study": ("study", "study.toml", "-o", "new", "--workers", "1"),
     "models show": ("models", "show", "set"),
     "models list": ("models", "list"),
+    "models domain": ("models", "domain", "model", "recipe.toml", "--workers", "1"),
     "plugins list": ("plugins", "list"),
     "plugins show": ("plugins", "show", "leapfrog"),
     "plugins check": ("plugins", "check", "ballistic"),
@@ -188,7 +190,7 @@ def _values(option: click.Option) -> list[tuple[str, ...]]:
     if isinstance(option.type, click.Tuple):
         return [(value, value) for value in WHOLE]
     if isinstance(option.type, click.Path):
-        outputs = ("output", "checkpoint", "render", "report")
+        outputs = ("output", "checkpoint", "render", "report", "data")
         folders = "older" in (option.help or "")
         kind = READ if option.name not in outputs else FOLDER if folders else WRITTEN
         return [(value,) for value in kind]
@@ -226,6 +228,7 @@ def prepare(folder: Path) -> None:
         ("run", *SMALL, "--integrator", "leapfrog", "-o", "run.h5"),
         (*CALLS["dataset generate"][:-1], "set"),
         ("dataset", "export", "set", "--format", "nri", "-o", "nri"),
+        ("train", "recipe.toml", "-o", "model", "--workers", "1", "-q"),
     ]
     for call in made:
         outcome = tried(call)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.simulation.guard.outside_policy import check_policy
 
 if TYPE_CHECKING:
     from nbody_surrogate.cli.request import Request
@@ -35,9 +36,7 @@ def check_outside(policy: str, learned: bool, methods: str) -> None:
     ------
     InputError
     """
-    from nbody_surrogate.simulation.guard.outside import Outside
-
-    Outside(policy)
+    check_policy(policy)
     if policy != "warn" and not learned:
         raise InputError(
             f"`outside` {policy!r} does not apply to {methods}: solvers were not trained; leave it "

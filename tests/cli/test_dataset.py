@@ -70,7 +70,8 @@ def test_a_spec_and_options_that_change_it():
     spec = Dataset("data/mine-n3-seed5").spec
     assert (spec.system, spec.seed, spec.trajectories) == ("trap", 5, 10)
     assert spec.parameters == {"softening": 0.2, "coupling": 2.0}
-    assert spec.options == {"rtol": 1e-8}
+    # the norm, which releases before did not have, and what it settles stand beside what was given
+    assert spec.options == {"rtol": 1e-8, "atol": 1e-10, "norm": "particle"}
 
 
 def test_a_preset_with_a_window_takes_a_horizon():

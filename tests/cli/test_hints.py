@@ -41,9 +41,9 @@ TYPED = {
     "rnu": "did you mean 'run'?",
     "set": "did you mean `nbody-sim run --integrator set`?",
     "help": "did you mean `nbody-sim --help`?",
-    "walk": "No such command 'walk'; there are: bench, compare",
+    "walk": "No such command 'walk'; there are: bench, calibrate, compare",
     "dataset gen": "did you mean `nbody-sim dataset generate`?",
-    "models set": "No such command 'set'; there are: list, show",
+    "models set": "No such command 'set'; there are: domain, list, show",
 }
 
 

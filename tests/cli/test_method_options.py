@@ -23,7 +23,7 @@ from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import find_method
 
-ADAPTIVE, FIXED = {"rtol", "atol"}, {"substeps", "step"}
+ADAPTIVE, FIXED = {"rtol", "atol", "norm", "max_step"}, {"substeps", "step"}
 TAKES = {
     "dop853": ADAPTIVE,
     "rk45": ADAPTIVE,
@@ -38,6 +38,8 @@ TAKES = {
 VALUES = {
     "rtol": 1e-6,
     "atol": 1e-6,
+    "norm": "rms",
+    "max_step": 0.05,
     "substeps": 4,
     "step": 0.01,
     "dtype": "float64",
@@ -117,7 +119,7 @@ def test_of_several_methods_one_must_use_the_hardware(methods, device, threads, 
         ),
         (
             ["run", "--integrator", "set", "--reference-substeps", 4],
-            ["`reference_substeps`", "'dop853'", "takes `rtol`, `atol`"],
+            ["`reference_substeps`", "'dop853'", "takes `rtol`, `atol`, `norm`, `max_step`"],
         ),
         (["run", "--reference-rtol", 2], ["`reference_rtol`", "must be < 1", "2"]),
         (["run", "--reference-rtol", 1e-9, "--reference-atol", 1e-9], ["must differ from those"]),

@@ -23,7 +23,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_each_method_starts_once_in_a_run(folder, monkeypatch):
-    """The guard's reference starts once more, to be warmed up; nothing trips here."""
+    """What the guard computes with starts once more, to be warmed up; nothing trips here.
+
+    The compiled solver makes the spot checks of the only segment.
+    """
     starts, checks = Counter(), Counter()
     start, check = AbstractIntegrator.start, AbstractIntegrator.check
 
@@ -38,9 +41,9 @@ def test_each_method_starts_once_in_a_run(folder, monkeypatch):
     monkeypatch.setattr(AbstractIntegrator, "start", counted_start)
     monkeypatch.setattr(AbstractIntegrator, "check", counted_check)
     good(*RUN, "--threshold", "energy=1")  # a report would run the reference twice more
-    assert starts == {"leapfrog": 1, "dop853": 2}
-    # before the run: both methods, and the guard's; the rest is part of each start
-    assert checks == {"leapfrog": 2, "dop853": 4}
+    assert starts == {"leapfrog": 1, "dop853": 2, "dop853-compiled": 2}
+    # before the run: both methods, and the guard's two; the rest is part of each start
+    assert checks == {"leapfrog": 2, "dop853": 4, "dop853-compiled": 3}
 
 
 def test_each_path_is_checked_once(folder, monkeypatch):

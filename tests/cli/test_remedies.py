@@ -50,4 +50,4 @@ def test_frames_that_fell_back_are_counted():
     report = GuardReport(
         "fallback", reference={"integrator": "rk45"}, frames=25, fallen_back=(25, 0)
     )
-    assert ": 25 of 50 frames fell back on rk45;" in str(report)
+    assert ": 25 of 50 frames (50 %) fell back on rk45;" in str(report)

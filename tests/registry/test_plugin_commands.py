@@ -56,8 +56,8 @@ def test_what_a_plugin_is(acme):
     shown = good("plugins", "show", "charged")
     assert "system charged, of nbody-surrogate" in shown
     assert "coupling = 1.0  k, the force constant" in shown
-    assert "preset charged" in shown
-    assert "preset" not in good("plugins", "show", "charged", "--kind", "system")
+    assert "\npreset charged" in shown
+    assert "\npreset charged" not in good("plugins", "show", "charged", "--kind", "system")
     assert "weights that ship: set, set-kernel, set-small" in good("plugins", "show", "set")
     assert "lacks `_advance`" in bad(FAILURE, "plugins", "show", "lacking")
     assert "there are: " in bad(MISUSE, "plugins", "show", "nobody")

@@ -22,13 +22,12 @@ from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.results.domain_report import DomainFinding, DomainReport
+from nbody_surrogate.simulation.guard.outside_policy import check_policy
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
 from nbody_surrogate.simulation.replay import SegmentEdit, standstill
 
-__all__ = ["OUTSIDE", "DomainWatch", "Outside", "watch_for"]
-
-OUTSIDE = ("warn", "refuse", "fallback")
+__all__ = ["DomainWatch", "Outside", "watch_for"]
 
 EVERY = 5
 """Frames from one that is looked at to the next: a cloud is dense or flat for longer than that, and
@@ -59,8 +58,7 @@ class Outside:
     reference: str | AbstractIntegrator | None = None
 
     def __post_init__(self) -> None:
-        if self.policy not in OUTSIDE:
-            raise InputError(f"`outside` must be {', '.join(OUTSIDE)}, got {self.policy!r}")
+        check_policy(self.policy)
         if self.reference is None:
             return
         if self.policy != "fallback":
