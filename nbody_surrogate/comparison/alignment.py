@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -11,6 +12,7 @@ from nbody_surrogate.contracts.time_text import number_text, time_span_text
 from nbody_surrogate.contracts.times import same_times, time_tolerance
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.registry import installed_system
 from nbody_surrogate.results.trajectory import Ensemble
 
 __all__ = ["check_same", "frames_text", "interpolated", "own_frames", "round_trip"]
@@ -34,10 +36,10 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
             f"got {frames_text(candidate.t)}: "
             f"{_remedy(reference, candidate)}"
         )
-    if reference.info.system != candidate.info.system:
+    ours, theirs = _whole(reference.info.system), _whole(candidate.info.system)
+    if ours != theirs:
         raise InputError(
-            f"`candidate` must be of the system of `reference`, "
-            f"{_different(reference.info.system, candidate.info.system)}"
+            f"`candidate` must be of the system of `reference`, {_different(ours, theirs)}"
         )
     for key in ("charges", "masses", "couplings"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
@@ -46,6 +48,15 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
     for y in ("x", "v"):
         if not np.array_equal(getattr(reference, y)[:, 0], getattr(candidate, y)[:, 0]):
             raise InputError(f"`candidate` must have the start of `reference`, its {y} differs")
+
+
+def _whole(description: dict[str, Any]) -> dict[str, Any]:
+    """Return a description with the defaults of parameters that the release before it had not."""
+    try:
+        system = installed_system(description)
+    except InputError:  # of a release after this one, or of a file that somebody wrote
+        return description
+    return description if system is None else {**system.description, **description}
 
 
 def _check_shape(reference: Ensemble, candidate: Ensemble) -> None:

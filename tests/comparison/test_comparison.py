@@ -175,6 +175,17 @@ def test_later_frames_may_differ(run):
     assert compare(run, other).position_rmse[0] > 0
 
 
+def test_a_parameter_that_a_release_before_lacked_has_its_default(run):
+    description = dict(run.info.system)
+    del description["planar"]
+    before = changed(run, info=replace(run.info, system=description))
+    assert max(compare(run, before).position_rmse) == 0
+    assert max(compare(before, run).position_rmse) == 0
+    flat = changed(run, info=replace(run.info, system={**description, "planar": 0.5}))
+    with pytest.raises(InputError, match=r"with planar 0.0; got planar 0.5$"):
+        compare(before, flat)
+
+
 # Speed
 
 UNTIMED = "; dop853-compiled was not timed."

@@ -103,7 +103,8 @@ def test_a_trajectory_says_how_it_was_made(made):
     info, system = dataset[1].info, dataset.system()
     assert info.system == {"system": "springs", **system.spec.model_dump(mode="json")}
     assert info.system["frame_dt"] == 0.05
-    assert info.method == {"integrator": "dop853-compiled", "rtol": 1e-7}
+    method = {"integrator": "dop853-compiled", "rtol": 1e-7, "norm": "particle"}
+    assert info.method == method
     assert info.label == "dop853-compiled (rtol 1e-07)"
     assert info.versions == made_by()
     assert info.good == (dataset.spec.rows,)

@@ -171,7 +171,9 @@ def test_another_system_or_solver_drops_the_presets_parameters_or_options():
     spec = resolve({"preset": "gravity", "system": "charged", "parameters": {"softening": 0.2}})
     assert spec.parameters == {"softening": 0.2}
     spec = resolve({"preset": "nbody-small", "integrator": "dop853"})
-    assert spec.options == {}
+    # the defaults, written out beside the norm, which a release before had not
+    tolerance = spec.make_system().tolerance
+    assert spec.options == {"rtol": tolerance, "atol": tolerance, "norm": "particle"}
     assert spec.parameters["clip"] == 100.0
 
 

@@ -205,7 +205,6 @@ def test_a_resumed_run_is_checked_as_if_it_had_not_been_interrupted(tmp_path, mo
 @pytest.mark.parametrize(
     "kind", ["cloud of 5, 0.1 of its size", "like charges at rest, 0.001 apart"]
 )
-@pytest.mark.filterwarnings("ignore:set was trained")
 def test_wild_starts_that_end_badly_are_caught(kind):
     from nbody_surrogate.testing.wild_starts import wild_starts
 
@@ -213,7 +212,8 @@ def test_wild_starts_that_end_badly_are_caught(kind):
     state, particles = wild_starts(kind, 4, seed=11)
     method = make_integrator("set", device="cpu", segment=10)
     guard = Guard("warn", closest=0.0, fastest=math.inf, **KEPT)
-    run = simulate(system, state, particles, 20, method, guard=guard)
+    # the guard alone: the domain has a say at the start, and a test of its own
+    run = simulate(system, state, particles, 20, method, guard=guard, outside=None)
     truth = simulate(system, state, particles, 20, "dop853-compiled")
     error = np.sqrt(((run.x[:, -1] - truth.x[:, -1]) ** 2).mean((1, 2))) / spread_of(state.x)
     flagged = np.isin(np.arange(4), run.info.guard.gathered.trajectory)

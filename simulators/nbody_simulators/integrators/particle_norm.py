@@ -101,10 +101,13 @@ def first_step(
     Returns
     -------
     float
+        0 where rates are beyond what a float holds.
     """
     d0, d1 = norm.sizes(y, y), norm.sizes(f, y)
     telling = (d0 >= NOTHING) & (d1 >= NOTHING)
     h0 = min(float((0.01 * d0[telling] / d1[telling]).min()) if telling.any() else SHORT, longest)
+    if not h0 > 0:  # of rates beyond what a float holds, which the solver ends at its first step
+        return 0.0
     d2 = float(norm.sizes(probe(h0) - f, y).max()) / h0
     fastest = max(float(d1.max()), d2)
     h1 = max(SHORT, 1e-3 * h0) if fastest <= STILL else (0.01 / fastest) ** (1 / (order + 1))

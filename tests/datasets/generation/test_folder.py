@@ -41,7 +41,7 @@ from nbody_surrogate.registry.registry import register_integrator
         ({"seed": 1}, "seed", "0", "1"),
         ({"splits": {"b": 3, "a": 4}}, "splits", "{'a': 4, 'b': 3}", "{'b': 3, 'a': 4}"),
         ({"trajectories": 8, "splits": {"a": 8}}, "trajectories", "7", "8"),
-        ({"options": {"rtol": 1e-6}}, "options", "{}", "1e-06"),
+        ({"options": {"rtol": 1e-6}}, "options", "{'norm': 'particle'}", "1e-06"),
     ],
 )
 def test_a_folder_of_another_spec_is_refused_and_the_parameter_named(
