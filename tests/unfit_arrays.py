@@ -113,6 +113,7 @@ ELSEWHERE = {
     "Invariants": HANDED,
     "Neighbours": HANDED,
     "ParticleTensors": HANDED,
+    "Outside.solver": "called by the core, with the start of a run, which is checked",
     "Problem": HANDED,
     "Segment": HANDED,
     "AbstractSurrogate.forward": TORCH,
