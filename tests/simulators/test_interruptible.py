@@ -11,6 +11,7 @@ import pytest
 
 from commands import wait_until
 from nbody_simulators.integrators import compiled_dop853, cyrk, fixed_step
+from nbody_simulators.integrators.particle_dop853 import ParticleSolver
 from nbody_simulators.kernels import forces
 from nbody_surrogate import make_integrator, make_system, simulate
 
@@ -63,9 +64,10 @@ def test_forces_and_energies_in_parts_have_the_bits_of_those_in_one_go(monkeypat
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_ends_the_compiled_solver_within_its_call(monkeypatch, threads):
-    """Each of these two calls would take hours."""
-    outcomes, run = [], cyrk.Solver.run
+@pytest.mark.parametrize(("norm", "solver"), [("particle", ParticleSolver), ("rms", cyrk.Solver)])
+def test_ctrl_c_ends_the_compiled_solver_within_its_call(monkeypatch, norm, solver, threads):
+    """Each of these calls would take hours."""
+    outcomes, run = [], solver.run
 
     def watched(self, b):
         begun.wait()
@@ -77,10 +79,10 @@ def test_ctrl_c_ends_the_compiled_solver_within_its_call(monkeypatch, threads):
         os.kill(os.getpid(), signal.SIGINT)
 
     begun = threading.Barrier(threads + 1)
-    monkeypatch.setattr(cyrk.Solver, "run", watched)
+    monkeypatch.setattr(solver, "run", watched)
     monkeypatch.setattr(compiled_dop853, "MOMENTARY", 1)
     system = make_system("trap")  # where particles stay, and steps small
-    integrator = make_integrator("dop853-compiled", threads=threads, segment=5)
+    integrator = make_integrator("dop853-compiled", norm=norm, threads=threads, segment=5)
     carry = integrator.start(system, *system.sample(3, 20, threads), 1e6)
     presser = threading.Thread(target=press)
     presser.start()
