@@ -55,6 +55,8 @@ def objects(tmp_path_factory):
             carry,
         ),
         *(segment, carry.problem, model, model.card, nb.run_table(run), nb.WarmUp()),
+        *(model.card.domain, model.card.domain.measured[0], model.card.error_model),
+        *(nb.Outside("refuse"), nb.PairedTest.of([1.0, 2.0, 4.0], [2.0, 2.0, 5.0])),
         *(nb.Guard("warn", energy=0.5), nb.Output("a.h5"), nb.Checkpoint("a"), nb.Supplements()),
         *(system.invariants(x, x, particles), contracts.every_pair(x), contracts.Box((1.0, None))),
         *(contracts.paired(particles, x, x), contracts.Frames(x, x), contracts.Limits()),
