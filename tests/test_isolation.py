@@ -45,7 +45,8 @@ def test_the_others_are_bitwise_what_they_would_have_been(tmp_path, name):
     method = make_integrator(name, segment=SEGMENT, **METHODS[name])
     healthy = simulate(system, *start_of(system, False), FRAMES, method)
     start = start_of(system, True)
-    run = simulate(system, *start, FRAMES, method, output=tmp_path / "run.h5")
+    # the wild start is outside of all that SET was trained for, which is no matter here
+    run = simulate(system, *start, FRAMES, method, outside=None, output=tmp_path / "run.h5")
     assert healthy.info.success
     for b in (0, 2):
         np.testing.assert_array_equal(run.x[b], healthy.x[b])
