@@ -10,7 +10,14 @@ from nbody_surrogate.comparison.comparison import Comparison
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.results.paired import BOUND, LEVEL, PairedTest, check_bound, corrected
+from nbody_surrogate.results.paired import (
+    BOUND,
+    LEVEL,
+    PairedTest,
+    check_bound,
+    corrected,
+    too_few_starts,
+)
 
 __all__ = ["Pair", "paired_table", "pairs_of"]
 
@@ -107,7 +114,8 @@ def paired_table(
         (f"{first} against {second}", *(cells.get((first, second, key), "") for key in measures))
         for first, second in dict.fromkeys((each.first, each.second) for each in found)
     )
-    starts = counted(max(each.test.starts for each in found), "trajectory")
+    most = max(each.test.starts for each in found)
+    starts = counted(most, "trajectory")
     return TextTable(
         f"Paired on the same {starts}: errors of the first over those of the second",
         ("", *(MEASURES[key] for key in measures)),
@@ -116,6 +124,7 @@ def paired_table(
             "Geometric mean of the ratios (95 % interval), trajectories with the smaller error, p "
             f"of the signed ranks by Holm; better: p < {LEVEL:g}; equivalent: the interval is "
             f"within a factor of {found[0].test.bound:g}.",
+            *too_few_starts(most, len(found)),
         ),
     )
 

@@ -9,7 +9,7 @@ from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.wording import counted, figure_text, rate_text
 from nbody_surrogate.evaluation.scorecard import ONE_STEP
 from nbody_surrogate.results.bootstrap import Interval
-from nbody_surrogate.results.paired import PairedTest
+from nbody_surrogate.results.paired import PairedTest, too_few_starts
 
 __all__ = [
     "PAIRED",
@@ -124,7 +124,9 @@ def _pair_table(rows: list[Mapping[str, Any]]) -> TextTable:
     frames, first = frames_of(rows), rows[0]["method"]
     cells = tuple((row["method"], *pair_cells(row, frames, first)) for row in rows if row["pairs"])
     title = f"{_title(rows)}; {first} on the same trajectories: {PAIRED}"
-    return TextTable(title, ("", *pair_heads(frames)), cells).filled()
+    tests = [PairedTest.from_dict(each) for row in rows for each in row["pairs"].values()]
+    few = too_few_starts(max((each.starts for each in tests), default=0), len(tests))
+    return TextTable(title, ("", *pair_heads(frames)), cells, tuple(few)).filled()
 
 
 def _title(rows: list[Mapping[str, Any]]) -> str:

@@ -116,12 +116,14 @@ def task_pair_table(rows: Sequence[Mapping[str, Any]]) -> TextTable | None:
     """Lay out how the model stands against each other method; None where there is none."""
     from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.evaluation.score_table import PAIRED
+    from nbody_surrogate.results.paired import too_few_starts
 
     cells = task_pair_cells(rows)
     if not cells:
         return None
     title = f"{rows[0]['method']} on the same trajectories: {PAIRED}"
-    return TextTable(title, ("", "x-MSE"), tuple(cells))
+    starts = max(row["pair"]["starts"] for row in rows if row.get("pair") is not None)
+    return TextTable(title, ("", "x-MSE"), tuple(cells), tuple(too_few_starts(starts, len(cells))))
 
 
 def task_pair_cells(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

@@ -14,7 +14,9 @@ from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["covered", "estimate_as_dict", "estimate_notes", "final_estimates"]
+    from nbody_surrogate.results.run_info import RunInfo
+
+__all__ = ["covered", "estimate_as_dict", "estimate_label", "estimate_notes", "final_estimates"]
 
 
 def final_estimates(run: Ensemble) -> Float64[np.ndarray, " B"] | None:
@@ -79,7 +81,9 @@ def estimate_notes(
         sizes = f"{last[0]:.3g}"
         if len(last) > 1:
             sizes = f"{np.median(last):.3g} in the median, {last.max():.3g} at most"
-        line = f"Estimated error at the end: {sizes} ({report.label}, position RMSE), "
+        line = (
+            f"Estimated error at the end: {sizes} ({estimate_label(whole.info)}, position RMSE), "
+        )
         line += f"made in {duration_text(report.seconds)} beside the run"
         found = None if reference is None else covered(whole, as_ensemble(reference))
         if found is not None and found[1] > 1:
@@ -93,6 +97,30 @@ def estimate_notes(
             f"by {kept.solver['integrator']}, {kept.discarded} made by the surrogate in vain."
         )
     return lines
+
+
+def estimate_label(info: RunInfo) -> str:
+    """Say the coverage of a run's estimate, and where nobody has measured it.
+
+    Parameters
+    ----------
+    info : RunInfo
+
+    Returns
+    -------
+    str
+        Such as ``95 %``; of trajectories outside of the method's domain, which are unlike those that
+        it was calibrated on, with that; empty of a run without estimate.
+    """
+    report, domain = info.error_estimate, info.domain
+    if report is None:
+        return ""
+    if not report.calibrated or domain is None or not domain.outside:
+        return report.label
+    batch = len(domain.since)
+    if domain.outside == batch:
+        return f"{report.label}, calibrated on other starts"
+    return f"{report.label}, calibrated on starts unlike {domain.outside} of these {batch}"
 
 
 def estimate_as_dict(run: Ensemble) -> dict[str, Any] | None:

@@ -35,7 +35,16 @@ from nbody_surrogate.results.bootstrap import CONFIDENCE, Interval, mean_interva
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["BOUND", "LEVEL", "PairedTest", "check_bound", "corrected", "holm", "told_apart"]
+__all__ = [
+    "BOUND",
+    "LEVEL",
+    "PairedTest",
+    "check_bound",
+    "corrected",
+    "holm",
+    "told_apart",
+    "too_few_starts",
+]
 
 LEVEL = 0.05
 """Of p after the correction, below which two methods are told apart."""
@@ -225,6 +234,37 @@ def corrected(tests: Sequence[PairedTest]) -> list[PairedTest]:
     """Return the tests of a table, their p corrected by `holm`."""
     ps = holm([each.p for each in tests])
     return [replace(each, corrected_p=p) for each, p in zip(tests, ps, strict=True)]
+
+
+def too_few_starts(starts: int, tests: int) -> list[str]:
+    """Say where so few starts cannot tell any two methods apart, whatever their errors.
+
+    The smallest p of S starts is that of all signs alike, two of 2^S, and Holm multiplies the
+    smallest of a table by the number of its tests.
+
+    Parameters
+    ----------
+    starts : int
+        Of the test that has most of them.
+    tests : int
+        Of a table, which are corrected for each other.
+
+    Returns
+    -------
+    list of str
+        One line, with how many starts would do, or none.
+    """
+    if not tests or starts >= (enough := _enough_starts(tests)):
+        return []
+    return [
+        f"{counted(starts, 'start')} cannot tell methods apart in {counted(tests, 'test')}: p by "
+        f"Holm is {min(tests * 2.0 ** (1 - starts), 1.0):.2g} or more; take at least {enough}."
+    ]
+
+
+def _enough_starts(tests: int) -> int:
+    """Return the fewest starts of which the smallest p, times the tests, is below `LEVEL`."""
+    return math.floor(math.log2(2 * tests / LEVEL)) + 1
 
 
 def check_bound(bound: float) -> None:

@@ -81,6 +81,18 @@ def test_the_table_has_a_row_for_each_pair(found):
         assert words in text
     assert "factor of 1.25" in text
     assert "factor of 3" in str(paired_table(found, bound=3.0))
+    assert "take at least" not in text
+
+
+def test_the_table_says_where_trajectories_are_too_few(charged):
+    state, particles = charged.sample(1, 3, 5)
+    truth, *others = (
+        simulate(charged, state, particles, 3, make_integrator(name, **options))
+        for name, options in (("dop853", {}), ("leapfrog", {"substeps": 1}), ("leapfrog", {}))
+    )
+    table = paired_table([compare(truth, each) for each in others])
+    assert "5 starts cannot tell methods apart in 3 tests" in table.notes[-1]
+    assert table.notes[-1].endswith("take at least 7.")
 
 
 def test_what_cannot_be_paired_is_refused(found, charged):

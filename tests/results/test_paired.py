@@ -13,7 +13,7 @@ from scipy import stats
 from nbody_surrogate.cli.bound import DEFAULT
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Interval, mean_interval
-from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, holm
+from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, holm, too_few_starts
 from refusals import refused
 
 INF, NAN = math.inf, math.nan
@@ -166,6 +166,20 @@ def test_a_table_of_pairs_is_corrected():
     assert tests[0].outcome == "better"
     assert [each.corrected_p for each in corrected(tests)] == pytest.approx([6 / 64] * 3)
     assert corrected(tests)[0].outcome == "not told apart"
+
+
+@pytest.mark.parametrize(("tests", "least"), [(1, 6), (2, 7), (12, 9), (40, 11)])
+def test_too_few_starts_are_told_with_how_many_would_do(tests, least):
+    def best(size):  # the first is better on all starts, in all tests
+        return corrected([against([1.0] * size, [2.0] * size)] * tests)[0]
+
+    assert best(least).outcome == "better"
+    assert best(least - 1).outcome == "not told apart"
+    assert too_few_starts(least, tests) == []
+    (said,) = too_few_starts(least - 1, tests)
+    assert f"{best(least - 1).corrected_p:.2g} or more" in said
+    assert f"at least {least}" in said
+    assert too_few_starts(0, 0) == []
 
 
 def test_a_pair_goes_through_json():

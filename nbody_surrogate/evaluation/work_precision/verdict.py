@@ -17,7 +17,7 @@ from nbody_surrogate.contracts.wording import (
 from nbody_surrogate.evaluation.costs import time_ratio
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 from nbody_surrogate.results.bootstrap import Interval, plain
-from nbody_surrogate.results.paired import BOUND, PairedTest, corrected
+from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, too_few_starts
 
 __all__ = ["Duel", "at_once", "break_even", "busy", "duels", "fronts", "rival_of", "sentences"]
 
@@ -112,11 +112,11 @@ def break_even(point: Point, rival: Point) -> float | None:
 
 
 def sentences(found: WorkPrecision, bound: float = BOUND) -> list[str]:
-    """Say for each surrogate, horizon and batch who wins."""
-    return [
-        f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}"
-        for duel in duels(found, bound)
-    ]
+    """Say for each surrogate, horizon and batch who wins, and whether starts were too few for it."""
+    made = duels(found, bound)
+    tests = [duel.errors for duel in made if duel.errors is not None]
+    said = [f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}" for duel in made]
+    return [*said, *too_few_starts(max((each.starts for each in tests), default=0), len(tests))]
 
 
 def fronts(found: WorkPrecision) -> list[str]:

@@ -25,7 +25,12 @@ from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["FrameErrors", "frame_errors", "local_errors"]
+__all__ = ["FrameErrors", "bound_of", "frame_errors", "local_errors"]
+
+LEAST_DOUBT = 0.02
+"""About the size of an error, as a share. Where both estimates agree to all digits but the last ones,
+these would decide between covered and not; and in eccentric pairs both are off alike, by some percent.
+Nobody needs an error to better than that."""
 
 MOST_NUMBERS = 1 << 22
 """Numbers of states that are advanced side by side: some 30 MB an array."""
@@ -103,8 +108,15 @@ def local_errors(
 def frame_bounds(errors: FrameErrors, model: ErrorModel) -> Float64[np.ndarray, "B F"]:
     """Bound the error of each frame, as `local_errors` does."""
     with np.errstate(all="ignore"):
-        bounds = errors.size + model.frame_factor * errors.doubt
+        bounds = bound_of(errors.size, model.frame_factor * errors.doubt)
     return np.nan_to_num(bounds, nan=np.finfo(np.float64).max)
+
+
+def bound_of(
+    size: Float64[np.ndarray, "B F"], doubt: Float64[np.ndarray, "B F"]
+) -> Float64[np.ndarray, "B F"]:
+    """Add to the size of an error the doubt about it, or a least share of the size."""
+    return size + np.maximum(doubt, LEAST_DOUBT * size)
 
 
 def in_parts(frames: PhaseSpace) -> list[PhaseSpace]:

@@ -12,6 +12,7 @@ from nbody_surrogate.comparison.curves import Band, band
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, PluginError
+from nbody_surrogate.results.estimate_note import estimate_label
 from nbody_surrogate.results.metrics import Drift, defined_drifts, drift_curves
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.viz.html.charts import Series, line_chart
@@ -37,10 +38,10 @@ FLOOR = "noise floor"
 
 def estimate_of(run: Ensemble) -> tuple[np.ndarray, str] | None:
     """Return the error estimates of a run, (B, T), NaN where invalid, and what they are called."""
-    report, estimate = run.info.error_estimate, run.error_estimate
-    if report is None or estimate is None:
+    estimate = run.error_estimate
+    if run.info.error_estimate is None or estimate is None:
         return None
-    return np.where(run.valid, estimate, np.nan), f"estimated error ({report.label})"
+    return np.where(run.valid, estimate, np.nan), f"estimated error ({estimate_label(run.info)})"
 
 
 def comparison_charts(
