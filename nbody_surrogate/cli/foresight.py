@@ -22,6 +22,7 @@ from nbody_surrogate.cli.request import Request, not_none
 from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.parallel.limits import check_threads
+from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.model_card import Card
@@ -45,6 +46,8 @@ def foreseen(request: Request) -> Request:
     explicit = not_none(frame_dt=request.frame_dt, softening=request.softening)
     given = parameters_of(request.parameter, explicit)
     _check_names(request)
+    _check_estimated(request)
+    _check_guard(request)
     _check_options(request)
     _check_outside(request)
     check_method(request.integrator, request.weights, request.system, given)
@@ -72,11 +75,12 @@ def _check_together(request: Request) -> None:
         raise InputError(
             f"`reference` {request.reference!r} does not go with `no_reference`; leave one out"
         )
-    guard_of(request, None)
     for name, least in (("particles", 1), ("trajectories", 1), ("seed", 0)):
         value = getattr(request, name)
         if value is not None and value < least:
             raise InputError(f"`{name}` must be at least {least}, got {value}")
+    if request.tolerance is not None:
+        check_tolerance(request.tolerance)
     if not (math.isfinite(request.duration) and request.duration > 0):
         raise InputError(f"`duration` must be finite and > 0, got {request.duration}")
     if request.initial is not None and is_absent(request.initial):
@@ -111,6 +115,34 @@ def _check_options(request: Request) -> None:
 
         solver = None if request.no_reference else ("rtol", "atol")
         check_own(request, SurrogateOptions.model_fields, solver)
+
+
+def _check_estimated(request: Request) -> None:
+    """Refuse what only surrogates have, as their errors are estimated."""
+    from nbody_surrogate.registry.lookup import is_surrogate
+
+    learned = is_surrogate(request.integrator)
+    if request.tolerance is not None and not learned:
+        raise no_surrogate(request.integrator)
+    if request.no_error_estimate and not learned and not _is_learned(request.reference):
+        raise InputError(
+            "`no_error_estimate` does not apply to integrator "
+            f"{request.integrator!r}: no error of a solver is estimated; leave it out"
+        )
+
+
+def _is_learned(reference: str | None) -> bool:
+    from nbody_surrogate.registry.lookup import is_surrogate
+
+    return reference is not None and is_surrogate(reference)
+
+
+def _check_guard(request: Request) -> None:
+    from nbody_surrogate.registry.lookup import is_surrogate
+
+    if (guard := guard_of(request, None)) is not None:
+        learned = is_surrogate(request.integrator)
+        guard.check_method(learned, learned and not request.no_error_estimate)
 
 
 def _check_outside(request: Request) -> None:

@@ -171,7 +171,7 @@ class Request:
         multiple=True,
         metavar="KEY=VALUE",
         help="Of the guard, such as energy=0.005; others: momentum, angular_momentum, position, "
-        "local, closest, fastest, most, longest. May be repeated.",
+        "estimate, local, closest, fastest, most, longest. May be repeated.",
     )
     spot_checks: float | None = option(
         "--spot-checks",

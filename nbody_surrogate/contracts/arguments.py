@@ -10,6 +10,7 @@ from typing import Any
 from nbody_surrogate.errors import InputError
 
 __all__ = [
+    "demand_flag",
     "demand_kind",
     "demand_number",
     "demand_path",
@@ -29,6 +30,19 @@ def demand_kind(name: str, value: object, kinds: type | tuple[type, ...], wanted
     """
     if not isinstance(value, kinds):
         raise InputError(f"`{name}` must be {wanted}, got {shown(value)}")
+
+
+def demand_flag(name: str, value: Any) -> bool:
+    """Return a truth value of any library; text and numbers are none: "no" would mean yes.
+
+    Raises
+    ------
+    InputError
+    """
+    # NumPy's, which may not be imported, is no kind of Python's
+    if not isinstance(value, bool) and type(value).__name__ not in ("bool", "bool_"):
+        raise InputError(f"`{name}` must be True or False, got {shown(value)}")
+    return bool(value)
 
 
 def demand_whole(name: str, value: Any, least: int) -> int:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import final
 
-from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.arguments import demand_flag, demand_path
 from nbody_surrogate.files.output_path import CheckedPath
 from nbody_surrogate.formats.h5md import H5MDWriter
 from nbody_surrogate.simulation.checkpoint import Checkpoint
@@ -32,7 +32,7 @@ class Output:
     Raises
     ------
     InputError
-        If one is no path.
+        If one is no path, or `overwrite` no truth value.
     """
 
     path: str | os.PathLike[str]
@@ -41,6 +41,7 @@ class Output:
 
     def __post_init__(self) -> None:
         demand_path("output", self.path)
+        demand_flag("overwrite", self.overwrite)
         if self.checkpoint is not None and not isinstance(self.checkpoint, Checkpoint):
             demand_path("checkpoint", self.checkpoint)
 

@@ -13,7 +13,12 @@ from uuid import uuid4
 
 import numpy as np
 
-from nbody_surrogate.contracts.arguments import demand_kind, demand_number, demand_whole
+from nbody_surrogate.contracts.arguments import (
+    demand_flag,
+    demand_kind,
+    demand_number,
+    demand_whole,
+)
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
@@ -152,7 +157,9 @@ def simulate(
     demand_kind("particles", particles, Particles, "Particles, such as system.sample(...) returns")
     if particles.batch == 1 < len(state.x) and particles.n == state.x.shape[1]:
         particles = particles[np.zeros(len(state.x), dtype=int)]
-    frames = demand_whole("frames", frames, 1)
+    frames, verify = demand_whole("frames", frames, 1), demand_flag("verify", verify)
+    if error_estimate is not None:
+        error_estimate = demand_flag("error_estimate", error_estimate)
     demand_frames_memory(state, frames, 2 if verify else 1)
     own = as_observers(observers)
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
@@ -176,7 +183,7 @@ def simulate(
     if guard is not None:
         guard = guard if isinstance(guard, Guard) else Guard(guard)
         estimated = estimator is not None
-        guard.check(system, estimated)
+        guard.check(system, bool(method.fingerprint), estimated)
         monitor = GuardMonitor(guard, method, carry.problem, state, frames, estimated)
     with ExitStack() as held:
         writers: list[Observer] = []

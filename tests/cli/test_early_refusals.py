@@ -54,6 +54,7 @@ AT_ONCE = {
     SET_RUN + "--system gravity": "`integrator` set was trained on system 'charged' and 'trap'",
     "run --integrator set-small --weights set": "`weights` 'set' does not go with `integrator`",
     "run --integrator egnn": "`weights`: surrogate 'egnn' ships none; give a folder",
+    "calibrate set --threads 0": "`threads` must be at least 1, got 0",
     # names
     "run --integrator sett": "`integrator` 'sett' is unknown",
     "run --reference sett": "`reference` 'sett' is unknown",
@@ -75,6 +76,12 @@ AT_ONCE = {
     "train recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
     "study recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
     SET_RUN + "--duration nan": "`duration` must be finite",
+    **{
+        SET_RUN + f"--tolerance {value}": f"`tolerance` must be finite and > 0, got {value}"
+        for value in ("0", "nan", "-1", "inf")
+    },
+    "run --tolerance 1e-3": "`tolerance` holds the frames of a surrogate to it, 'dop853' is none",
+    "run --no-error-estimate": "`no_error_estimate` does not apply to integrator 'dop853'",
     SET_RUN + "-n 0": "`particles` must be at least 1",
     SET_RUN + "--frames 0": "No such option '--frames'; did you mean --duration",
     # files
@@ -103,6 +110,11 @@ REFUSED = {
     "bench --integrators set:3": "this method takes no number",
     SET_RUN + "--guard maybe": "`guard` must be warn, stop, fallback",
     SET_RUN + "--guard warn --threshold enrgy=1": "did you mean `energy`?",
+    "run --guard warn --threshold position=1e-12": "cannot be watched: a solver has no companion",
+    "run --guard warn --threshold estimate=1": "cannot be watched: the run has no error estimate",
+    SET_RUN + "--guard warn --no-error-estimate --threshold estimate=1": "no error estimate",
+    SET_RUN + "--guard warn --threshold local=1 --spot-checks 0": "`spot_checks` is 0; leave",
+    SET_RUN + "--guard warn --spot-checks nan": "must be a number from 0 to 1, got nan",
     "evaluate set --dataset nowhere": "'nowhere' is none",
     "export none.h5 a.npz": "'none.h5' cannot be read",
     "export none.h5 a.pdf": "`output` must name a file ending in one of",

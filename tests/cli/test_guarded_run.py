@@ -72,7 +72,7 @@ def test_a_stopped_run_is_a_failure():
         (["--guard", "pray"], ["`guard`", "warn, stop, fallback", "'pray'"]),
         (["--threshold", "energy=1"], ["`threshold`", "--guard"]),
         (["--spot-checks", 0.1], ["`spot_checks`", "--guard"]),
-        (["--guard", "warn", "--spot-checks", 1.5], ["`spot_checks`", "<= 1", "1.5"]),
+        (["--guard", "warn", "--spot-checks", 1.5], ["`spot_checks`", "from 0 to 1", "1.5"]),
         (["--guard", "warn", "--spot-checks", "nan"], ["`spot_checks`", "nan"]),
         (["--guard", "stop", "--threshold", "energy"], ["`threshold`", "KEY=VALUE"]),
         (["--guard", "stop", "--threshold", "energy=0"], ["`energy`", "> 0", "got 0"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 from commands import good
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
+from nbody_surrogate.simulation.guard.options import Thresholds
 
 
 def test_version():
@@ -40,6 +42,12 @@ def test_the_options_of_run_are_grouped():
     parts = dict(zip(named, printed.split("\u256d\u2500 ")[1:], strict=True))
     assert "--reference-rtol" in parts["Method and reference"]
     assert "--quiet" in parts["Files and output"]
+
+
+def test_the_help_of_a_guard_names_every_threshold():
+    part = good("run", "--help").split("--threshold", 1)[1].split("--spot-checks", 1)[0]
+    for name in Thresholds.model_fields:
+        assert name in re.split(r"[^a-z_]+", part), name
 
 
 def run_python(source, cwd):

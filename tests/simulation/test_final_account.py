@@ -8,6 +8,7 @@ import pytest
 from nbody_surrogate import Guard, Observer, make_integrator, make_system, resume, simulate
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.simulation.file_writer import Output
+from nbody_surrogate.testing.probes import Relaxing
 
 FRAMES = 20
 LOOSE = {"rtol": 0.1, "atol": 0.1}
@@ -118,3 +119,29 @@ def test_a_threshold_of_what_the_system_does_not_conserve_is_refused():
     # what is off, or was not asked for, may be
     assert simulate(system, *start, 2, "rk4", guard=Guard("stop", energy=np.inf)).info.success
     assert simulate(system, *start, 2, "rk4", guard="stop").info.success
+
+
+@pytest.mark.parametrize("key", ["position", "local", "estimate"])
+def test_a_threshold_that_needs_what_the_run_lacks_is_refused(key):
+    said = {
+        "position": "a solver has no companion",
+        "local": "`spot_checks` is 0",
+        "estimate": "the run has no error estimate",
+    }[key]
+    system = make_system("charged")
+    start = system.sample(0, 3)
+    match = f"`threshold` {key}=0.5 cannot be watched: {said}.*; leave it out"
+    with pytest.raises(InputError, match=match):
+        simulate(system, *start, 2, "rk4", guard=Guard("warn", spot_checks=0, **{key: 0.5}))
+    # what is off, or was not asked for, may be
+    off = Guard("warn", spot_checks=0, **{key: np.inf})
+    assert simulate(system, *start, 2, "rk4", guard=off).info.success
+
+
+def test_what_starts_from_frames_cannot_watch_hidden_variables():
+    system = Relaxing()
+    words = "cannot be watched: system 'relaxing' has hidden variables, "
+    with pytest.raises(InputError, match=f"`threshold` local=0.5 {words}"):
+        simulate(system, *system.sample(0, 3), 2, "dop853", guard=Guard("warn", local=0.5))
+    with pytest.raises(InputError, match=f"`threshold` position=0.5 {words}"):
+        Guard("warn", position=0.5).check(system, learned=True, estimated=False)

@@ -10,6 +10,7 @@ import pytest
 
 from nbody_surrogate import make_system, simulate
 from nbody_surrogate.contracts.arguments import (
+    demand_flag,
     demand_kind,
     demand_number,
     demand_path,
@@ -45,6 +46,12 @@ CALLS = [
     ("dt", "True", lambda: nb.simulate(*start, 2, dt=True)),
     ("guard", "5", lambda: nb.simulate(*start, 2, guard=5)),
     ("output", "5", lambda: nb.simulate(*start, 2, output=5)),
+    ("reference", "3", lambda: nb.simulate(*start, 2, guard=nb.Guard("fallback", reference=3))),
+    ("reference", "3", lambda: nb.Outside("fallback", 3)),
+    ("error_estimate", "'no'", lambda: nb.simulate(*start, 2, error_estimate="no")),
+    ("error_estimate", "0", lambda: nb.simulate(*start, 2, error_estimate=0)),
+    ("verify", "'no'", lambda: nb.simulate(*start, 2, verify="no")),
+    ("overwrite", "'no'", lambda: nb.Output("a.h5", "no")),
     ("checkpoint", "5", lambda: nb.Output("a.h5", checkpoint=5)),
     ("observers", "5", lambda: nb.simulate(*start, 2, observers=5)),
     ("observers", "7", lambda: nb.simulate(*start, 2, observers=[7])),
@@ -92,6 +99,7 @@ def test_every_call_says_what_is_wrong(tmp_path):
 def test_numbers_of_any_library_will_do():
     assert demand_whole("n", np.int32(3), 1) == 3
     assert demand_number("dt", np.float32(0.5)) == 0.5
+    assert demand_flag("verify", np.bool_(True)) is True
     assert demand_path("path", "a.h5").name == "a.h5"
     demand_kind("n", 3, int, "a number")
 

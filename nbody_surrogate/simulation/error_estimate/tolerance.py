@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.arguments import demand_number
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import FAILED, OK, Problem, Segment
@@ -21,6 +19,7 @@ from nbody_surrogate.results.error_estimate import ToleranceReport
 from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
 from nbody_surrogate.simulation.error_estimate.frame_errors import frame_bounds, frame_errors
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace
+from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
 from nbody_surrogate.simulation.replay import SegmentEdit
@@ -70,15 +69,10 @@ class ToleranceKeeper(Observer):
         start: State,
         report: ToleranceReport | None = None,
     ) -> None:
-        tolerance = demand_number("tolerance", tolerance)
-        if not (math.isfinite(tolerance) and tolerance > 0):
-            raise InputError(f"`tolerance` must be finite and > 0, got {tolerance:g}")
+        tolerance = check_tolerance(tolerance)
         surrogate = as_surrogate(method)
         if surrogate is None:
-            raise InputError(
-                f"`tolerance` holds the frames of a surrogate to it, {method.name!r} is none; "
-                "a solver takes `rtol` and `atol`, or `substeps`"
-            )
+            raise no_surrogate(method.name)
         self._method: SurrogateIntegrator = surrogate
         self._model = surrogate.card.error_model or ErrorModel()
         self._frame_solver = FrameSolver(problem.system, problem.dt)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from nbody_surrogate.contracts.arguments import demand_kind, demand_number
 from nbody_surrogate.contracts.hidden_variables import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.parameters import validated
@@ -61,15 +62,7 @@ class Thresholds(BaseModel):
     longest: Limit = Field(default=None, description="time since the start")
 
 
-Checks = Annotated[float, Field(ge=0, le=1)]
-
-
-class Shares(BaseModel):
-    """What a guard may compute beside the run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    spot_checks: Checks = Field(default=0.02, description="share of frames that are recomputed")
+SPOT_CHECKS = 0.02  # share of frames that are recomputed
 
 
 @final
@@ -111,7 +104,7 @@ class Guard:
         policy: str = "fallback",
         *,
         reference: str | AbstractIntegrator | None = None,
-        spot_checks: float = Shares.model_fields["spot_checks"].default,
+        spot_checks: float = SPOT_CHECKS,
         **thresholds: Any,
     ) -> None:
         if policy not in POLICIES:
@@ -121,20 +114,26 @@ class Guard:
                 f"`reference` of the guard goes with policy 'fallback' only: {policy!r} replays "
                 "nothing; leave it out"
             )
+        if reference is not None:
+            kinds = (str, AbstractIntegrator)
+            demand_kind("reference", reference, kinds, "a solver or its name")
         name = reference.name if isinstance(reference, AbstractIntegrator) else reference
         if name is not None and is_surrogate(name):
             raise InputError(f"`reference` of the guard must be a solver, got {name!r}")
         self.policy: Policy = policy
         self.reference = reference
-        shares = validated(Shares, {"spot_checks": spot_checks}, "the guard")
-        self.spot_checks: float = shares.spot_checks
+        self.spot_checks = demand_number("spot_checks", spot_checks)
+        if not 0 <= self.spot_checks <= 1:
+            raise InputError(
+                f"`spot_checks` of the guard must be a number from 0 to 1, got {spot_checks:g}"
+            )
         known = ("reference", "spot_checks")
         self.thresholds = validated(Thresholds, thresholds, "the guard", known)
 
     def __repr__(self) -> str:
         reference = "" if self.reference is None else f", reference={self.reference!r}"
         changed = self.thresholds.model_dump(exclude_defaults=True)
-        if self.spot_checks != Shares().spot_checks:
+        if self.spot_checks != SPOT_CHECKS:
             changed = {"spot_checks": self.spot_checks} | changed
         told = "".join(f", {key}={value:g}" for key, value in changed.items())
         return f"Guard({self.policy!r}{reference}{told})"
@@ -171,12 +170,36 @@ class Guard:
         drifts = self.thresholds.model_dump(include=set(system.conserved))
         return {key: drifts[key] for key in sorted(drifts)}
 
-    def check(self, system: AbstractSystem, estimated: bool = True) -> None:
+    def check(self, system: AbstractSystem, learned: bool, estimated: bool) -> None:
         """Refuse a threshold of what is not there, and would watch nothing.
 
         Parameters
         ----------
         system : AbstractSystem
+        learned, estimated : bool
+            See `check_method`.
+
+        Raises
+        ------
+        InputError
+            If one was given that is finite.
+        """
+        self.check_method(learned, estimated)
+        kept = ", ".join(sorted(system.conserved)) or "nothing"
+        for key in sorted(set(QUANTITIES) - system.conserved):
+            self._refuse(key, f"system {system.name!r} does not conserve it (it conserves {kept})")
+        if system.hidden_variables:  # frames, from which a check starts, do not hold them
+            hidden = listed([each.name for each in system.hidden_variables])
+            for key in ("position", "local"):
+                self._refuse(key, f"system {system.name!r} has hidden variables, {hidden}")
+
+    def check_method(self, learned: bool, estimated: bool) -> None:
+        """Refuse a threshold that a method leaves without anything to watch.
+
+        Parameters
+        ----------
+        learned : bool
+            Whether the method is a surrogate, which has a companion.
         estimated : bool
             Whether the run has an error estimate.
 
@@ -185,21 +208,18 @@ class Guard:
         InputError
             If one was given that is finite.
         """
-        if self.thresholds.estimate < math.inf and not estimated:
-            raise InputError(
-                f"`threshold` estimate={self.thresholds.estimate:g} cannot be watched: the run has "
-                "no error estimate; leave it out"
-            )
-        asked = self.thresholds.model_dump(
-            include=self.thresholds.model_fields_set & set(QUANTITIES)
-        )
-        for key, value in asked.items():
-            if key not in system.conserved and value < math.inf:
-                kept = ", ".join(sorted(system.conserved)) or "nothing"
-                raise InputError(
-                    f"`threshold` {key}={value:g} cannot be watched: system {system.name!r} does "
-                    f"not conserve it (it conserves {kept}); leave it out"
-                )
+        if not estimated:
+            self._refuse("estimate", "the run has no error estimate")
+        if not learned:
+            self._refuse("position", "a solver has no companion to be held against")
+        if not self.spot_checks:
+            self._refuse("local", "`spot_checks` is 0")
+
+    def _refuse(self, key: str, why: str) -> None:
+        """Refuse a threshold if it was given; infinity asks for nothing."""
+        value = getattr(self.thresholds, key)
+        if key in self.thresholds.model_fields_set and value < math.inf:
+            raise InputError(f"`threshold` {key}={value:g} cannot be watched: {why}; leave it out")
 
     def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
         """Build what replays segments.

@@ -9,6 +9,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.domain import Domain, Level
 from nbody_surrogate.contracts.domain_check import age_text, ages_beyond, beyond, fixed_faults
 from nbody_surrogate.contracts.domain_quantities import frame_quantities
@@ -66,6 +67,8 @@ class Outside:
                 f"`reference` goes with `outside` 'fallback' only, got {self.policy!r}; "
                 "leave it out"
             )
+        kinds = (str, AbstractIntegrator)
+        demand_kind("reference", self.reference, kinds, "a solver or its name")
         name = self.reference if isinstance(self.reference, str) else self.reference.name
         if is_surrogate(name):
             raise InputError(f"`reference` of `outside` must be a solver, got {name!r}")
