@@ -9,6 +9,7 @@ import rich_click as click
 from nbody_surrogate.cli.progress import progress_bar
 from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.parallel.limits import check_threads
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.error_model import ErrorModel
@@ -36,8 +37,9 @@ def calibrate(model: str, seed: int, threads: int, quiet: bool) -> None:
     from nbody_surrogate.surrogates.places import refuse_unknown_model
 
     refuse_unknown_model(model)
-    if seed < 0 or threads < 1:
-        raise InputError(f"`seed` must be at least 0, `threads` at least 1, got {seed}, {threads}")
+    if seed < 0:
+        raise InputError(f"`seed` must be at least 0, got {seed}")
+    check_threads(threads)
     from nbody_surrogate.evaluation.calibration import calibrate as fitted
     from nbody_surrogate.integrators.build import make_integrator
     from nbody_surrogate.surrogates.trained_models import find_model

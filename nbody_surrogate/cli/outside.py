@@ -46,8 +46,4 @@ def check_outside(policy: str, learned: bool, methods: str) -> None:
 
 def told_outside(runs: dict[str, Ensemble]) -> list[str]:
     """Say, a line each, which runs were outside of what their methods were trained for."""
-    return [
-        f"{name}: {report}"
-        for name, run in runs.items()
-        if (report := run.info.domain) is not None and report.outside
-    ]
+    return [f"{name}: {note}" for name, run in runs.items() if (note := run.info.outside_note)]

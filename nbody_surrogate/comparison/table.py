@@ -174,8 +174,8 @@ def _changed_parameters(system: AbstractSystem) -> list[str]:
 
 def _guard_notes(run: Ensemble) -> Row:
     """Say what was outside of the training, and what the guard found."""
-    report, domain = run.info.guard, run.info.domain
-    outside = () if domain is None or not domain.outside else (str(domain),)
+    report, note = run.info.guard, run.info.outside_note
+    outside = (note,) if note else ()
     if report is None:
         return outside
     system = run.system()

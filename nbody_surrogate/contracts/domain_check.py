@@ -23,6 +23,11 @@ some hundred starts know their own extremes no better."""
 
 LEAST_FACTOR = 1.1
 
+ALWAYS_FLAT = 3
+"""So many points always lie in a plane: that they do says nothing of a start."""
+
+OF_A_CLOUD = ("thickness", "dimensions")
+
 WORDS: Mapping[str, tuple[str, str]] = {
     "nearest": ("nearest neighbour", "length"),
     "third": ("third neighbour", "length"),
@@ -54,7 +59,8 @@ def beyond(
     n : int
         Number of particles.
     values : mapping of str to ndarray, shape (B, F)
-        As `frame_quantities` gives them; NaN is of nothing, and so not outside.
+        As `frame_quantities` gives them; NaN is of nothing, and so not outside. Of 3 particles or
+        fewer, which always lie in a plane, neither thickness nor dimensions are compared.
     level : {"start", "run"}
 
     Returns
@@ -62,7 +68,10 @@ def beyond(
     list of Beyond
     """
     found = []
-    for name, (low, high) in domain.spans(n, level).items():
+    spans = domain.spans(n, level)
+    if n <= ALWAYS_FLAT:
+        spans = {name: span for name, span in spans.items() if name not in OF_A_CLOUD}
+    for name, (low, high) in spans.items():
         for limit, above in ((low, False), (high, True)):
             if limit is not None:
                 found.append(Beyond(name, limit, above, values[name], domain.softened))

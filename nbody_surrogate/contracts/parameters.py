@@ -43,6 +43,8 @@ def validated(
         # pydantic tells every error in several lines; one line is for one error
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden" and len(first["loc"]) > 1:
+            raise InputError(f"`{key}` is not a parameter of {owner}") from None
         if first["type"] == "extra_forbidden":
             names = sorted({*model.model_fields, *also})
             known = ", ".join(names) or "none"

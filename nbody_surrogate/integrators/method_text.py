@@ -300,6 +300,12 @@ def _resolved(name: str, label: str) -> tuple[str, dict[str, Any]]:
 def _unknown(name: str, label: str) -> InputError:
     shipped = [place.name for place in shipped_places()]
     known = sorted({*names("integrators", "surrogates"), *shipped})
+    method, _, number = name.rpartition(":")
+    if method.rpartition(":")[2] in known:
+        return InputError(
+            f"`{label}` {name!r}: what follows {method!r} must be a number, of sub-steps or the "
+            f"tolerance, got {number!r}"
+        )
     close = nearest(name, known)
     hint = "" if close is None else f"; did you mean {close!r}?"
     return InputError(

@@ -95,6 +95,20 @@ class RunInfo:
         falls_back = self.domain is not None and self.domain.policy == "fallback"
         return f"{self._method}{guard}{', outside fallback' if falls_back else ''}"
 
+    @property
+    def outside_note(self) -> str:
+        """What was outside of the training, and who computed it; empty where nothing was."""
+        if self.domain is None or not self.domain.outside:
+            return ""
+        since, guard = self.domain.since, self.guard
+        if self.domain.reference is None or guard is None or guard.policy != "fallback":
+            return str(self.domain)
+        # the guard is around the domain's watch: what it replays, that one never sees or loses
+        replayed = sum(n for n, first in zip(guard.fallen_back, since, strict=False) if first >= 0)
+        if not replayed:
+            return str(self.domain)
+        return f"{self.domain} The guard had {counted(replayed, 'frame')} of the same replayed."
+
     def failures(self, name: str) -> list[str]:
         """Say, a line each, which trajectories of the run called `name` failed, and why."""
         return [

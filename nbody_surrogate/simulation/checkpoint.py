@@ -72,6 +72,7 @@ __all__ = [
 FORMAT = "nbody-surrogate restart"
 FORMAT_VERSION = 2
 KEY = "document"  # of the metadata; `sha256` is the other one
+HDF5 = b"\x89HDF\r\n\x1a\n"  # how the outputs begin, which lie beside restart files
 
 
 @dataclass(frozen=True)
@@ -295,6 +296,8 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
     file = demand_path("path", path)
     try:
         raw = read_bounded(file, RESTART.largest)
+        if raw.startswith(HDF5):
+            raise ValueError("it is an HDF5 file, such as a run's output, and no restart file")
         arrays = load_arrays(raw)
         metadata = _metadata(raw)
         del raw  # there are two of all arrays while it lives
@@ -310,6 +313,10 @@ def read_restart(path: str | os.PathLike[str]) -> Restart:
         raise MissingFileError(f"{str(file)!r} cannot be resumed: there is no such file") from None
     except FileFormatError as error:
         raise FileFormatError(f"no restart file: {error}") from None
+    except SafetensorError:  # whose words are about its own format
+        raise FileFormatError(
+            f"{str(file)!r} cannot be read as a restart file: it is none, or damaged"
+        ) from None
     except DAMAGE as error:
         raise FileFormatError(
             f"{str(file)!r} cannot be read as a restart file: {one_line(error)}"

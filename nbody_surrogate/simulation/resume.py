@@ -12,6 +12,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.threads import at_most_threads
@@ -242,7 +243,7 @@ class _Rest:
             return None
         dimensions = self.restart.arrays["carry.x"].shape[2]
         try:
-            model = ErrorModel(**document.error_estimate.model)
+            model = validated(ErrorModel, document.error_estimate.model, "the error estimate")
             made = ErrorEstimator(self.problem, dimensions, model)
             made.restore(self.restart.arrays_under("estimate."), document.error_estimate)
         except (ValueError, TypeError) as error:

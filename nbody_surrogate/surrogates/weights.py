@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -22,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from nbody_surrogate.contracts.device import DTYPES
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.model_card import Card
+from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.errors import FileFormatError, InputError, MissingFileError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_file
@@ -125,13 +125,14 @@ def load_weights(
             f"`weights` {str(folder)!r} are of surrogate {config['surrogate']!r}, not {name!r}"
         )
     try:
-        card = Card(**config["card"])
-        architecture, tensors = cls.Config(**config["config"]), load_tensors(raw_model)
+        card = validated(Card, config["card"], "the card")
+        architecture = validated(cls.Config, config["config"], "the model")
+        tensors = load_tensors(raw_model)
         with torch.device("meta"), _NoValues():  # compared before anything is allocated
             _check_shapes(cls(architecture), tensors)
         model = cls(architecture).to(DTYPES[card.dtype])
         model.load_state_dict(tensors, strict=True)
-    except (ValidationError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
+    except (InputError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise FileFormatError(f"`weights` {str(folder)!r} do not fit {name!r}: {reason}") from None
     if not all(bool(torch.isfinite(value).all()) for value in model.state_dict().values()):

@@ -157,3 +157,10 @@ def test_ranges_that_are_none_are_refused(spans, words):
 def test_a_number_of_particles_stands_once():
     with pytest.raises(ValidationError, match="once"):
         Domain(measured=(ranges(), ranges()))
+
+
+@pytest.mark.parametrize(("n", "told"), [(2, []), (3, []), (4, ["thickness", "dimensions"])])
+def test_points_that_always_lie_in_a_plane_are_not_too_flat(n, told):
+    domain = Domain(measured=(ranges(5, thickness=(0.2, None), dimensions=(3, None)),))
+    flat = {"thickness": np.zeros((1, 1)), "dimensions": np.full((1, 1), 2.0)}
+    assert [each.name for each in beyond(domain, n, flat, "start")] == told

@@ -63,7 +63,7 @@ def test_a_text_of_the_command_line_is_the_method_with_those_options(text, same)
     ("text", "words"),
     [
         ("leapfrog:0", "sub-steps must be a whole number"),
-        ("leapfrog:x", "is no method"),
+        ("leapfrog:x", "what follows 'leapfrog' must be a number"),
         ("copy-last:3", "takes no number"),
         ("leapfrogg", "did you mean 'leapfrog'"),
         ("dop853+numpy", "leave it out"),

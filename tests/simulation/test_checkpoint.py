@@ -244,3 +244,13 @@ def test_a_bit_that_flips_anywhere_is_noticed(folder):
             assert "\n" not in str(error)
         else:  # of the header, what means the same
             assert load(bytes(changed)).keys() == load(raw).keys()
+
+
+@pytest.mark.parametrize("content", [b"\x89HDF\r\n\x1a\n" + bytes(99), b"{}" * 50])
+def test_another_file_is_told_to_be_no_restart_file(tmp_path, content):
+    path = tmp_path / "a.h5"
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="cannot be read as a restart file: it is") as told:
+        read_restart(path)
+    assert "no restart file" in str(told.value) or "it is none" in str(told.value)
+    assert "header" not in str(told.value)

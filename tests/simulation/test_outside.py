@@ -152,3 +152,30 @@ def test_a_solver_is_outside_of_nothing(system):
         simulate(system, *start(), 2, "leapfrog", outside="refuse")
     with pytest.raises(InputError, match="`outside` must be warn, refuse, fallback"):
         simulate(system, *start(), 2, "leapfrog", outside="stop")
+
+
+@pytest.mark.parametrize("policy", ["warn", "refuse", "fallback"])
+def test_a_card_without_a_measured_domain_says_how_little_is_looked_at(system, policy):
+    card = make_card(card_system(coupling=0.0, softening=0.1), particles=(2, 9))
+    bare = SurrogateIntegrator("toy", model=Ballistic(), card=card, device="cpu", segment=SEGMENT)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        simulate(system, *start(), 5, bare, outside=policy, dt=DT)
+    said = [each for each in told(caught) if "no measured domain" in each]
+    assert len(said) == (policy != "warn")
+    assert all("`nbody-sim models domain WEIGHTS RECIPE`" in each for each in said)
+
+
+def test_what_the_guard_had_replayed_is_told_beside_the_domain(system):
+    # two particles for a model of one: the guard, which is around the domain's watch, knows as well
+    card = make_card(card_system(coupling=0.0, softening=0.1), particles=(1, 1))
+    made = SurrogateIntegrator("toy", model=Ballistic(), card=card, device="cpu", segment=SEGMENT)
+    state, particles = start()
+    run = simulate(
+        system, state[:1], particles[:1], 10, made, outside="fallback", guard="fallback", dt=DT
+    )
+    assert (run.info.domain.fallen_back, run.info.guard.fallen_back) == ((0,), (10,))
+    assert "The guard had 10 frames of the same replayed." in run.info.outside_note
+    plain = simulate(system, state[:1], particles[:1], 10, made, outside="fallback", dt=DT)
+    assert "10 of 10 frames fell back on dop853" in plain.info.outside_note
+    assert "The guard" not in plain.info.outside_note

@@ -77,6 +77,7 @@ def refused(folder, *words, error=FileFormatError):
     assert "`weights`" in message
     assert str(folder) in message
     assert all(word in message for word in words), message
+    return message
 
 
 def change_config(folder, change):
@@ -275,6 +276,20 @@ def test_a_configuration_that_is_no_object(folder, raw):
 def test_weights_of_other_shapes(folder, config):
     change_config(folder, lambda content: content["config"].update(config))
     refused(folder, "do not fit")
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        ({"domain": {"measured": 3}}, "`domain.measured` of the card"),
+        ({"domain": {"mesured": []}}, "`domain.mesured` is not a parameter of the card"),
+        ({"error_model": "none"}, "`error_model` of the card"),
+    ],
+)
+def test_a_card_that_is_wrong_is_told_in_words(folder, card, words):
+    change_config(folder, lambda content: content["card"].update(card))
+    told = refused(folder, "do not fit", words)
+    assert "pydantic" not in told and "input_value" not in told
 
 
 @pytest.mark.parametrize("change", ["missing", "surplus", "renamed"])

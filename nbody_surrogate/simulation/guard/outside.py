@@ -132,7 +132,17 @@ def watch_for(
             f"`outside` {policy.policy!r} cannot be kept: {method.name} has no domain to be "
             "outside of, as solvers and models without a card; leave it out"
         )
-    return None if domain is None else DomainWatch(policy, domain, method, problem, start, frames)
+    if domain is None:
+        return None
+    watch = DomainWatch(policy, domain, method, problem, start, frames)
+    # only where more was asked for than to be told: of most starts the rest would be silence
+    if policy.policy != "warn" and not domain.measured:
+        warn(
+            f"`outside` {policy.policy!r}: this card has no measured domain; only numbers, "
+            "charges, masses and ages are looked at; `nbody-sim models domain WEIGHTS RECIPE` "
+            "measures it"
+        )
+    return watch
 
 
 class _Seen(NamedTuple):

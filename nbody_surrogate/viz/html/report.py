@@ -184,8 +184,8 @@ def _failed(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
     """Say which part of the frames is data, and what else went wrong."""
     over = sum(status == OVER_BUDGET for status in candidate.info.status)
     said = [f"{over} of {len(candidate)} did not keep the budget of its guard."] if over else []
-    if (domain := candidate.info.domain) is not None and domain.outside:
-        said.append(str(domain))
+    if outside := candidate.info.outside_note:
+        said.append(outside)
     if stopped := int((candidate.valid_frames < len(candidate.t)).sum()):
         said.append(f"{stopped} of {len(candidate)} did not reach the end.")
     if comparison is not None:
