@@ -206,12 +206,19 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
 
 def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[list[str], str]:
     """Write the files; return the sentences, and the JSON."""
-    from nbody_surrogate.evaluation.work_precision.verdict import busy, duels, fronts, sentences
+    from nbody_surrogate.evaluation.work_precision.verdict import (
+        busy,
+        duels,
+        few_starts,
+        fronts,
+        sentences,
+    )
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
     said, front = sentences(found, options["bound"]), fronts(found)
     pairs = [each.to_dict() for each in duels(found, options["bound"])]
+    said += few_starts(found, options["bound"])
     said += [warning] if (warning := busy(found)) else []
     text = json_text("bench", _as_dict(found, said, front, pairs))
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])

@@ -109,8 +109,8 @@ def estimate_label(info: RunInfo) -> str:
     Returns
     -------
     str
-        Such as ``95 %``; of trajectories outside of the method's domain, which are unlike those that
-        it was calibrated on, with that; empty of a run without estimate.
+        Such as ``95 %``; of trajectories outside of the method's domain, with words that it was
+        calibrated on others; empty of a run without estimate.
     """
     report, domain = info.error_estimate, info.domain
     if report is None:

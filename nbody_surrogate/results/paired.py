@@ -256,9 +256,10 @@ def too_few_starts(starts: int, tests: int) -> list[str]:
     """
     if not tests or starts >= (enough := _enough_starts(tests)):
         return []
+    least = min(tests * 2.0 ** (1 - starts), 1.0)
     return [
-        f"{counted(starts, 'start')} cannot tell methods apart in {counted(tests, 'test')}: p by "
-        f"Holm is {min(tests * 2.0 ** (1 - starts), 1.0):.2g} or more; take at least {enough}."
+        f"{counted(starts, 'start')} cannot show that a method is better, in "
+        f"{counted(tests, 'test')}: p by Holm is {least:.2g} or more; take at least {enough}."
     ]
 
 

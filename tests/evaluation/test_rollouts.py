@@ -152,6 +152,7 @@ def test_scores_of_before_there_were_pairs_are_shown(truth, tmp_path):
     (table,), (pairs,) = score_tables(rows), pair_tables(rows)
     assert [row[0] for row in pairs.rows] == ["rk4"]
     assert "of 4, p = " in pairs.rows[0][1]
+    assert pairs.notes[0].startswith("4 starts cannot show that a method is better, in 2 tests")
     assert "one step, 95th %" in table.heads
     new = ("one_step_p95", "roll_outs_mean", "roll_outs_p95", "pairs", "time_ratio")
     old = [{key: value for key, value in row.items() if key not in new} for row in rows]

@@ -24,6 +24,7 @@ from nbody_surrogate.evaluation.work_precision.verdict import (
     break_even,
     busy,
     duels,
+    few_starts,
     fronts,
     sentences,
 )
@@ -195,6 +196,14 @@ def test_the_sentence_says_who_wins(net, words):
     (sentence,) = sentences(found(CHEAP, DEAR, net))
     assert sentence.startswith("t = 1, one by one: ")
     assert all(word in sentence for word in words), sentence
+
+
+def test_starts_that_are_too_few_for_an_answer_are_told():
+    """Five of them, in one duel."""
+    (said,) = few_starts(found(CHEAP, DEAR, point("net", 1.05e-2, 9.0, True, 1)))
+    assert said.startswith("5 starts cannot show that a method is better, in 1 test: ")
+    assert said.endswith("0.062 or more; take at least 6.")
+    assert few_starts(found(CHEAP)) == []
 
 
 def test_errors_are_told_apart_start_by_start_after_holm():

@@ -19,7 +19,17 @@ from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecisio
 from nbody_surrogate.results.bootstrap import Interval, plain
 from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, too_few_starts
 
-__all__ = ["Duel", "at_once", "break_even", "busy", "duels", "fronts", "rival_of", "sentences"]
+__all__ = [
+    "Duel",
+    "at_once",
+    "break_even",
+    "busy",
+    "duels",
+    "few_starts",
+    "fronts",
+    "rival_of",
+    "sentences",
+]
 
 SLACK = 0.5  # of the load, beyond the number of cores
 TIES = 10.0  # the reference's error within which errors are not told apart
@@ -112,11 +122,17 @@ def break_even(point: Point, rival: Point) -> float | None:
 
 
 def sentences(found: WorkPrecision, bound: float = BOUND) -> list[str]:
-    """Say for each surrogate, horizon and batch who wins, and whether starts were too few for it."""
-    made = duels(found, bound)
-    tests = [duel.errors for duel in made if duel.errors is not None]
-    said = [f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}" for duel in made]
-    return [*said, *too_few_starts(max((each.starts for each in tests), default=0), len(tests))]
+    """Say for each surrogate, horizon and batch who wins."""
+    return [
+        f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}"
+        for duel in duels(found, bound)
+    ]
+
+
+def few_starts(found: WorkPrecision, bound: float = BOUND) -> list[str]:
+    """Say where the starts are too few for any error to be the smaller one; a line, or none."""
+    tests = [duel.errors for duel in duels(found, bound) if duel.errors is not None]
+    return too_few_starts(max((each.starts for each in tests), default=0), len(tests))
 
 
 def fronts(found: WorkPrecision) -> list[str]:

@@ -10,8 +10,8 @@ with L the motion over a frame and r the error that the frame itself adds, both 
 stops to grow where a run has lost its start: at the size of the cloud.
 
 It is done twice, with K/2 and R_K and with K/4 and R_{K/2}. The finer one is the estimate, and the
-largest difference of the two by then, times a calibrated factor, the doubt about it: 2 % of the size
-at least.
+largest difference of the two by then, times a calibrated factor, the doubt about it: 2 % of the
+size at least.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["FrameErrors", "bound_of", "frame_errors", "local_errors"]
 
 LEAST_DOUBT = 0.02
-"""About the size of an error, as a share. Where both estimates agree to all digits but the last ones,
-these would decide between covered and not; and in eccentric pairs both are off alike, by some percent.
-Nobody needs an error to better than that."""
+"""About the size of an error, as a share. Where both estimates agree to all digits but the last,
+these would decide between covered and not; and of eccentric pairs both are off alike, by some
+percent. Nobody needs an error to better than that."""
 
 MOST_NUMBERS = 1 << 22
 """Numbers of states that are advanced side by side: some 30 MB an array."""
@@ -116,7 +116,7 @@ def bound_of(
     size: Float64[np.ndarray, "B F"], doubt: Float64[np.ndarray, "B F"]
 ) -> Float64[np.ndarray, "B F"]:
     """Add to the size of an error the doubt about it, or a least share of the size."""
-    return size + np.maximum(doubt, LEAST_DOUBT * size)
+    return np.asarray(size + np.maximum(doubt, LEAST_DOUBT * size))
 
 
 def in_parts(frames: PhaseSpace) -> list[PhaseSpace]:
