@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbody_surrogate.contracts.arguments import demand_path
+from nbody_surrogate.contracts.arguments import demand_flag, demand_path
 from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.files.limits import in_words
 from nbody_surrogate.files.name_lock import NameLock
@@ -186,11 +186,12 @@ def check_output_file(
     ------
     InputError
         If the suffix is another, the name that of a lock, the folder missing or not writable, or
-        `path` no file or there already.
+        `path` no file or there already, or `overwrite` no truth value.
     """
     if isinstance(path, CheckedPath):
         return path.path
     demand_path(parameter, path)
+    demand_flag("overwrite", overwrite)
     _refuse(path, parameter, suffixes, overwrite, otherwise)
     return Path(path)
 

@@ -10,6 +10,7 @@ from typing import final
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_flag
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.parameters import validated
@@ -101,6 +102,8 @@ def resume(
         If the output cannot be written, or another process writes to it.
     """
     own = as_observers(observers)
+    allow_inexact = demand_flag("allow_inexact", allow_inexact)
+    overwrite = demand_flag("overwrite", overwrite)
     restart = read_restart(path)
     document = restart.document
     method = method_from(document.method) if integrator is None else integrator
