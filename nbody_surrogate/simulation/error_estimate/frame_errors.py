@@ -109,7 +109,7 @@ def frame_bounds(errors: FrameErrors, model: ErrorModel) -> Float64[np.ndarray, 
     """Bound the error of each frame, as `local_errors` does."""
     with np.errstate(all="ignore"):
         bounds = bound_of(errors.size, model.frame_factor * errors.doubt)
-    return np.nan_to_num(bounds, nan=np.finfo(np.float64).max)
+    return np.asarray(np.nan_to_num(bounds, nan=np.finfo(np.float64).max))
 
 
 def bound_of(
