@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
 __all__ = ["AbstractSystem"]
-
 LARGE = 10**9  # bytes of starts with couplings: beyond, it is worth a look whether there are some
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)

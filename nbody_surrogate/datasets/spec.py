@@ -24,11 +24,11 @@ from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.errors import InputError, NBodyError
+from nbody_surrogate.datasets.dated_options import dated_options
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.toml import read_toml
-from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.registry.lookup import names
-from nbody_surrogate.registry.registry import make_system, preset, system_class
+from nbody_surrogate.registry.registry import make_system, preset
 
 __all__ = [
     "STORED",
@@ -168,7 +168,7 @@ class DatasetSpec(_Section):
     def _complete(self, info: Any) -> DatasetSpec:
         """Fill in what follows from the rest, and check that it all agrees."""
         if info.context is not STORED and self.integrator is not None:
-            self._fill("options", _dated(self.system, self.integrator, self.options))
+            self._fill("options", dated_options(self.system, self.integrator, self.options))
         self._check_rows()
         self._fill("splits", self.splits or _default_splits(self.trajectories))
         if sum(self.splits.values()) != self.trajectories:
@@ -289,20 +289,6 @@ class DatasetSpec(_Section):
             If it is unknown or a parameter is wrong.
         """
         return make_system(self.system, **self.parameters)
-
-
-def _dated(system: str, integrator: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Write out the options whose default changed since they came; as of before, leave them out."""
-    try:
-        method, tolerance = find_method(integrator), system_class(system).tolerance
-    except NBodyError:  # told when it is to be used, with all else that is wrong
-        return options
-    found, defaults = dict(options), method.defaults
-    for key, value in method.of_before.items():
-        now = found.pop(key, defaults[key])
-        if now != value:
-            found = method.settled(tolerance, found) | {key: now}
-    return found
 
 
 def _default_splits(trajectories: int) -> dict[str, int]:
