@@ -19,7 +19,12 @@ from nbody_surrogate import (
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.results.metrics import rmse, spread
-from nbody_surrogate.simulation.error_estimate.frame_errors import bound_of, local_errors
+from nbody_surrogate.simulation.error_estimate.frame_errors import (
+    bound_of,
+    frame_bounds,
+    frame_errors,
+)
+from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.testing.probes import Relaxing
 from toy_surrogates import DT, Ballistic
@@ -170,11 +175,16 @@ def test_of_any_forces_compiled_or_not(name, monkeypatch):
 
 
 def test_single_frames_are_bounded():
-    run = offset_run(1e-4, batch=2)
-    found = local_errors(CHARGED, run.particles, run.x, run.v, DT)
+    run, solver = offset_run(1e-4, batch=2), FrameSolver(CHARGED, DT)
+
+    def bounded(x, v):
+        errors = frame_errors(solver, run.particles, PhaseSpace(x, v), ErrorModel().substeps)
+        return frame_bounds(errors, ErrorModel())
+
+    found = bounded(run.x, run.v)
     assert found.shape == (2, 12)
     np.testing.assert_allclose(found, 1.02e-4, rtol=1e-6)
-    few = local_errors(CHARGED, run.particles, run.x[:, 3:6], run.v[:, 3:6], DT)
+    few = bounded(run.x[:, 3:6], run.v[:, 3:6])
     np.testing.assert_array_equal(few, found[:, 3:5])
 
 

@@ -19,8 +19,8 @@ from nbody_surrogate import (
     simulate,
 )
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.metrics import spread_at_start
 from nbody_surrogate.simulation.file_writer import Output
-from nbody_surrogate.simulation.guard.companion import spread_of
 from nbody_surrogate.simulation.guard.spot_checks import CheckPlan
 from toy_surrogates import Turning
 
@@ -61,7 +61,7 @@ def test_spot_checks_catch_it():
     # the velocities turn, and the positions follow a frame later
     error = 2 * math.sin(ANGLE / 2) / math.sqrt(3)
     left = DT * (FRAMES - first.frame)
-    spread = spread_of(start_of()[0].x)[0]
+    spread = spread_at_start(start_of()[0].x[:, None])[0]
     assert first.value == pytest.approx(left * error / spread, rel=1e-6)
     assert run.info.guard.spot_checked == 3 * 4
     assert "12 spot checks (20 % of frames)" in str(run.info.guard)
@@ -72,7 +72,7 @@ def test_the_companion_catches_it():
     assert reasons(run) == {"position"}
     first = run.info.guard.events[0]
     gap = run.x[0, first.frame] - free(run)[0, first.frame]
-    expected = np.sqrt((gap**2).mean()) / spread_of(start_of()[0].x)[0]
+    expected = np.sqrt((gap**2).mean()) / spread_at_start(start_of()[0].x[:, None])[0]
     assert first.value == pytest.approx(expected, rel=1e-6)
     assert "companion run: " in str(run.info.guard)
 
@@ -215,7 +215,9 @@ def test_wild_starts_that_end_badly_are_caught(kind):
     # the guard alone: the domain has a say at the start, and a test of its own
     run = simulate(system, state, particles, 20, method, guard=guard, outside=None)
     truth = simulate(system, state, particles, 20, "dop853-compiled")
-    error = np.sqrt(((run.x[:, -1] - truth.x[:, -1]) ** 2).mean((1, 2))) / spread_of(state.x)
+    error = np.sqrt(((run.x[:, -1] - truth.x[:, -1]) ** 2).mean((1, 2))) / spread_at_start(
+        state.x[:, None]
+    )
     flagged = np.isin(np.arange(4), run.info.guard.gathered.trajectory)
     np.testing.assert_array_equal(flagged, ~(error <= 0.1))
 

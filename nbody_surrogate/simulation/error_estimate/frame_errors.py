@@ -19,13 +19,12 @@ import numpy as np
 
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["FrameErrors", "bound_of", "frame_errors", "local_errors"]
+__all__ = ["FrameErrors", "bound_of", "frame_bounds", "frame_errors"]
 
 LEAST_DOUBT = 0.02
 """About the size of an error, as a share. Where both estimates agree to all digits but the last,
@@ -63,50 +62,8 @@ class FrameErrors(NamedTuple):
         return rms(self.fine.x - self.coarse.x)
 
 
-def local_errors(
-    system: AbstractSystem,
-    particles: Particles,
-    x: Float64[np.ndarray, "B T N D"],
-    v: Float64[np.ndarray, "B T N D"],
-    dt: float,
-    error_model: ErrorModel | None = None,
-) -> Float64[np.ndarray, "B F"]:
-    """Bound the error that each frame has added to the one before.
-
-    Parameters
-    ----------
-    system : AbstractSystem
-        Without hidden variables.
-    particles : Particles, shape (B, N)
-    x, v : ndarray, shape (B, T, N, D)
-        Frames in a row, the one before the first that is judged included.
-    dt : float
-        Time between them, in reduced units.
-    error_model : ErrorModel, optional
-        A card's, ``integrator.card.error_model``; by default a cautious one.
-
-    Returns
-    -------
-    ndarray, shape (B, F), F = T - 1
-        Of the position RMSE of frame n + 1 against the exact motion from frame n, at the model's
-        coverage; finite.
-
-    Raises
-    ------
-    InputError
-        If the system has hidden variables.
-    """
-    model = ErrorModel() if error_model is None else error_model
-    solver, frames = FrameSolver(system, dt), PhaseSpace(x, v)
-    parts = [
-        frame_bounds(frame_errors(solver, particles, part, model.substeps), model)
-        for part in in_parts(frames)
-    ]
-    return np.concatenate(parts, axis=1)
-
-
 def frame_bounds(errors: FrameErrors, model: ErrorModel) -> Float64[np.ndarray, "B F"]:
-    """Bound the error of each frame, as `local_errors` does."""
+    """Bound the position RMSE that each frame has added to the one before; finite."""
     with np.errstate(all="ignore"):
         bounds = bound_of(errors.size, model.frame_factor * errors.doubt)
     return np.asarray(np.nan_to_num(bounds, nan=np.finfo(np.float64).max))

@@ -34,7 +34,7 @@ __all__ = ["ToleranceKeeper"]
 class ToleranceKeeper(Observer):
     """Holds each frame of a surrogate to a tolerance.
 
-    A frame whose estimated error, `local_errors`, is above it is made by the reference from the
+    A frame whose estimated error, `frame_bounds`, is above it is made by the reference from the
     frame before. The surrogate goes on from there with its history refilled, first for one frame,
     then for twice as many each time, so that what it makes in vain stays few.
 

@@ -11,8 +11,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, Problem
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import NBodyError
-from nbody_surrogate.results.metrics import closest_pair
-from nbody_surrogate.simulation.guard.companion import spread_of
+from nbody_surrogate.results.metrics import closest_pair, spread_at_start
 from nbody_surrogate.simulation.guard.resting_frame import RestingFrame, checking_solver, started
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def spot_checks_of(
     except NBodyError:
         return None
     plan = CheckPlan(share, frames, length, start.seed or 0)
-    return SpotChecks(solver, problem, plan, spread_of(start.x))
+    return SpotChecks(solver, problem, plan, spread_at_start(start.x[:, None]))
 
 
 class CheckPlan(NamedTuple):

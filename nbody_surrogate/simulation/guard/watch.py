@@ -15,8 +15,8 @@ from nbody_surrogate.contracts.segment import Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.times import SAME_TIME
 from nbody_surrogate.results.guard_report import GuardReport
-from nbody_surrogate.results.metrics import closest_pair
-from nbody_surrogate.simulation.guard.companion import Companion, companion_of, spread_of
+from nbody_surrogate.results.metrics import closest_pair, spread_at_start
+from nbody_surrogate.simulation.guard.companion import Companion, companion_of
 from nbody_surrogate.simulation.guard.conserved_quantities import (
     ConservedQuantities,
     InternalMotion,
@@ -120,7 +120,7 @@ class Watch:
         self.spots = None
         if self.thresholds.local < np.inf:
             self.spots = spot_checks_of(problem, start, guard.spot_checks, frames, length)
-        self.estimated, self.spread = estimated, spread_of(start.x)
+        self.estimated, self.spread = estimated, spread_at_start(start.x[:, None])
         self.estimator: Bounding | None = None
         self.spent = Spent()
 
