@@ -9,7 +9,8 @@ to write                begin with
 ======================  ==========================================================================
 a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`
 an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
-a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`
+a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`,
+                        `AbstractFusedSteps`
 ======================  ==========================================================================
 """
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.domain import Domain, DomainRanges
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
     from nbody_surrogate.contracts.model_card import Card, CardSystem
@@ -89,6 +91,7 @@ else:
             ],
             "nbody_surrogate.contracts.domain": ["Domain", "DomainRanges"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
+            "nbody_surrogate.contracts.fused_steps": ["AbstractFusedSteps"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
             "nbody_surrogate.contracts.model_card": ["Card", "CardSystem"],
@@ -148,6 +151,7 @@ __all__ = [
     "HIDDEN_VARIABLES",
     "NEIGHBOURS",
     "PERIODIC_BOX",
+    "AbstractFusedSteps",
     "AbstractIntegrator",
     "AbstractSurrogate",
     "AbstractSystem",

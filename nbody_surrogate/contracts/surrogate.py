@@ -15,6 +15,7 @@ from typing_extensions import TypeVar  # the default of a parameter comes with P
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import FieldLaw
+from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -132,14 +133,15 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     6. optionally implement `start_cache` and `step_cache` together, so that a roll-out costs
        one frame's work per frame. They must agree with `forward` to rounding, and each tensor
        of the cache has one axis that counts the trajectories;
-    7. optionally set `shipped_weights`, names of sets of weights and their folders; the first
+    7. optionally implement `fused_steps`: the same steps by compiled code, where torch is slow;
+    8. optionally set `shipped_weights`, names of sets of weights and their folders; the first
        is what runs by default;
-    8. optionally implement `initialise`: what data give in closed form, before the first step
+    9. optionally implement `initialise`: what data give in closed form, before the first step
        of a training;
-    9. set `api_version` to the version of these duties that the class is written for;
-    10. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
+    10. set `api_version` to the version of these duties that the class is written for;
+    11. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
         class or on the instance: a system that needs more is refused;
-    11. where the model cannot keep a demand, as one that is made as it was published, name the
+    12. where the model cannot keep a demand, as one that is made as it was published, name the
         check in `known_failures`, with the reason: ``nbody-sim plugins check`` shows it as known,
         and fails if it passes after all.
 
@@ -258,6 +260,24 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
             dv[:, -1],
             AbstractSurrogate.start_cache(self, window_x, window_v, particles),
         )
+
+    def fused_steps(
+        self, particles: Particles, dimensions: int, field: FieldLaw | None
+    ) -> AbstractFusedSteps | None:
+        """Return the steps of the model as it is now, by compiled code; None where there are none.
+
+        Parameters
+        ----------
+        particles : Particles, shape (B, N)
+        dimensions : int
+        field : FieldLaw or None
+            The law of the external field, for a model that applies it.
+
+        Returns
+        -------
+        AbstractFusedSteps or None
+        """
+        return None
 
 
 def device_of(model: nn.Module) -> torch.device:
