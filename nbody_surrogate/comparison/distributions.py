@@ -2,7 +2,8 @@
 
 Each measure is taken over a window of late frames and stands beside its noise floor: the same
 measure between the reference and its far twin, a solution of the same equations from a start that
-is a little off (see `nbody_surrogate.comparison.lyapunov`).
+is a little off (see `nbody_surrogate.comparison.lyapunov`). Both are of the same starts, some of
+which are harder than others for any method, so they are held against each other start by start.
 
 ==================  ============================================================================
 measure             distance of a candidate from the reference, for each trajectory
@@ -39,6 +40,7 @@ from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import PairLaw
 from nbody_surrogate.contracts.memory import demand_pairs_memory
 from nbody_surrogate.results.bootstrap import Summary, finite_or_none
+from nbody_surrogate.results.paired import PairedTest
 from nbody_surrogate.results.quantiles import known
 from nbody_surrogate.results.trajectory import Ensemble
 
@@ -95,6 +97,8 @@ class Distribution:
     floor : Summary or None
         Of the reference's far twin from the reference, with what interpolation adds; None where
         there is no twin.
+    pair : PairedTest or None
+        The distances held against those of the twin, start by start; None where there is no twin.
     """
 
     name: str
@@ -102,16 +106,27 @@ class Distribution:
     candidate: float
     distance: Summary
     floor: Summary | None
+    pair: PairedTest | None = None
 
     __repr__ = brief
 
     @property
     def within_noise(self) -> bool | None:
-        """Whether the candidate is no farther off than the twin, as far as intervals can tell."""
-        # Intervals that overlap cannot be told apart: the benefit of the doubt is the candidate's.
-        if self.floor is None or np.isnan(self.floor.high) or np.isnan(self.distance.low):
+        """Whether the candidate is no farther off than the twin, as far as the starts can tell.
+
+        It is farther where the 95 % interval of the ratio of the two distances, start by start,
+        lies above 1, or where the signed-rank test says so, which ranks a distance of 0 and an
+        infinite one too. None where there is no twin, and where a single start that is farther off
+        cannot tell by how much two true solutions of it differ.
+        """
+        if self.pair is None or not self.pair.starts:
             return None
-        return self.distance.low <= self.floor.high
+        if np.isposinf(self.distance.low):  # most have stopped, which is no matter of chance
+            return bool(self.pair.failures[0] <= self.pair.failures[1])
+        if self.pair.starts == 1:
+            return True if self.pair.losses == 0 else None
+        farther = self.pair.effect < 0 and self.pair.ratio.low > 1
+        return not (farther or self.pair.outcome == "worse")
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain types, fit for JSON."""
@@ -121,6 +136,7 @@ class Distribution:
             "candidate": finite_or_none(self.candidate),
             "distance": self.distance.to_dict(),
             "floor": None if self.floor is None else self.floor.to_dict(),
+            "pair": None if self.pair is None else self.pair.to_dict(),
             "within_noise": self.within_noise,
         }
 
@@ -233,13 +249,15 @@ def _distribution(
     # by the triangle inequality their sum is what may come of the two at once
     others = [run for run in (twin, round_trip) if twin is not None and run is not None]
     floors = [_distances(measure, wanted, measure.take(run, window.frames)) for run in others]
+    floor = np.sum(floors, axis=0) if floors else None
     distance = _distances(measure, wanted, got, stopped=np.inf)
     return Distribution(
         measure.name,
         _known_mean(wanted),
         _known_mean(got),
         Summary.of(distance),
-        Summary.of(np.sum(floors, axis=0)) if floors else None,
+        None if floor is None else Summary.of(floor),
+        None if floor is None else PairedTest.of(distance, floor),
     )
 
 

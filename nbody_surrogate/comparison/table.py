@@ -355,7 +355,7 @@ def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
     if first.lyapunov_time is None:
         return [f"{window}; there is no noise floor: {no_floor or 'there are no twins'}."]
     lyapunov = number_text(first.lyapunov_time, 2)
-    said = [f"{window}; ! : the 95 % interval of the distance lies above that of the noise floor."]
+    said = [f"{window}; in brackets the noise floor; {_mark_note(first.trajectories)}"]
     if math.isinf(first.lyapunov_time):
         return [*said, "Small errors do not grow exponentially in this run: no Lyapunov time."]
     if first.window.chaotic:
@@ -366,6 +366,18 @@ def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
             "positions there; distributions say more in longer runs."
         )
     return said
+
+
+def _mark_note(trajectories: int) -> str:
+    """Say what is marked, and that a single trajectory has no interval to mark anything by."""
+    if trajectories == 1:
+        return (
+            "one trajectory cannot tell what is farther off than the noise floor, unless it stops."
+        )
+    return (
+        "! : farther off than that, by the 95 % interval of the ratio of the two, trajectory by "
+        "trajectory."
+    )
 
 
 def _units(duration: float) -> str:

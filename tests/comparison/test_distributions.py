@@ -11,6 +11,7 @@ import pytest
 from nbody_surrogate import Ensemble, Particles, compare, make_integrator, make_system, simulate
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.comparison.distributions import (
+    Distribution,
     compare_distributions,
     late_window,
     mean_squared_displacement,
@@ -28,6 +29,7 @@ from nbody_surrogate.comparison.table import comparison_rows, comparison_table
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.metrics import ade, fde, normalised_rmse, spread
+from nbody_surrogate.results.paired import PairedTest
 from nbody_surrogate.results.trajectory import RunInfo
 
 ROUNDING = 1e-12
@@ -239,6 +241,50 @@ def test_a_true_solution_is_within_the_noise_and_a_hotter_one_is_not(trap):
     found = {each.name: each for each in compare_distributions(trap, hot, twins.far, window)}
     assert found["speeds"].within_noise is False
     assert found["pair distances"].within_noise  # positions are the reference's own
+
+
+def judged(distances, floors):
+    """What is said of a candidate at such distances, start by start."""
+    sides = Summary.of(np.asarray(distances)), Summary.of(np.asarray(floors))
+    return Distribution("speeds", 1.0, 1.0, *sides, PairedTest.of(distances, floors))
+
+
+def test_what_is_farther_on_each_start_is_told_though_the_starts_are_unlike():
+    """Half as far off again on starts whose floors span powers of ten: the intervals overlap."""
+    rng = np.random.default_rng(3)
+    floors = np.exp(rng.normal(0, 2, 16))
+    found = judged(1.5 * floors * np.exp(rng.normal(0, 0.1, 16)), floors)
+    assert found.distance.low <= found.floor.high
+    assert found.within_noise is False
+    assert found.pair.ratio.low > 1.3
+    nearer = judged(floors, 1.5 * floors)
+    assert nearer.within_noise
+
+
+@pytest.mark.parametrize("starts", [2, 4, 8, 20])  # by Student's t, and by the bootstrap
+def test_a_second_twin_is_marked_no_more_often_than_the_interval_says(starts):
+    """Of two solutions that are alike, the one is farther off by chance: 2.5 %, and scatter."""
+    rng = np.random.default_rng(starts)
+    runs, unused = 200, Summary.of(np.zeros(1))
+    hard = rng.normal(0, 1.5, (runs, starts))
+    one, other = np.exp(hard + rng.normal(0, 0.5, (2, runs, starts)))
+    tests = [PairedTest.of(*pair) for pair in zip(one, other, strict=True)]
+    found = [Distribution("speeds", 1.0, 1.0, unused, unused, each) for each in tests]
+    assert sum(each.within_noise is False for each in found) <= 0.05 * runs
+
+
+def test_a_single_start_tells_only_what_is_nearer_and_what_stopped():
+    assert judged([2.0], [1.0]).within_noise is None
+    assert judged([0.5], [1.0]).within_noise is True
+    assert judged([np.inf], [1.0]).within_noise is False
+    assert judged([np.nan], [1.0]).within_noise is None
+
+
+def test_counts_that_differ_from_a_floor_of_nothing_are_ranked():
+    """A distance of 0 has no ratio: the twin had all bound pairs right, the candidate none."""
+    assert judged(np.ones(8), np.zeros(8)).within_noise is False
+    assert judged(np.zeros(8), np.zeros(8)).within_noise
+    assert judged(np.zeros(8), np.ones(8)).within_noise
 
 
 def test_a_comparison_with_twins_counts_lyapunov_times(trap):
