@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DomainFinding", "DomainReport"]
 
+UNMEASURED = (
+    "this card has no measured domain; only numbers, charges, masses and ages are looked at; "
+    "`nbody-sim models domain WEIGHTS RECIPE` measures it"
+)
+
 
 @dataclass(frozen=True)
 class DomainFinding:
@@ -65,6 +70,9 @@ class DomainReport:
         Name and options of the integrator that takes over; None where the policy needs none.
     check_time, replay_time : float
         Seconds that the checks and the reference took; both are part of the wall time.
+    measured : bool
+        Whether the method's card has a measured domain; else numbers, charges, masses and ages are
+        all that is looked at. True of releases that did not say.
     """
 
     policy: str
@@ -75,6 +83,7 @@ class DomainReport:
     reference: dict[str, Any] | None = None
     check_time: float = 0.0
     replay_time: float = 0.0
+    measured: bool = True
 
     __repr__ = brief
 
@@ -91,6 +100,8 @@ class DomainReport:
     def __str__(self) -> str:
         """Say in one line what was outside, and what became of it."""
         batch = len(self.since)
+        if not self.outside and self.unmeasured:
+            return f"`outside` {self.policy!r} found nothing: {self.unmeasured}."
         if not self.outside:
             return "All frames that were looked at are within what the method was trained for."
         said = "; ".join(each.text(batch) for each in self.findings)
@@ -103,7 +114,14 @@ class DomainReport:
             share = f"{sum(self.fallen_back)} of {counted(self.frames * batch, 'frame')}"
             line += f" {share} fell back on {self.reference['integrator']}"
             line += f", in {duration_text(self.replay_time)}."
+        if self.unmeasured:
+            line += f" More was not looked for: {self.unmeasured}."
         return line
+
+    @property
+    def unmeasured(self) -> str:
+        """That little is looked at, of a run that asked for more than to be told; else empty."""
+        return UNMEASURED if self.policy != "warn" and not self.measured else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as for JSON."""

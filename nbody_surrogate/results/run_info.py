@@ -97,8 +97,11 @@ class RunInfo:
 
     @property
     def outside_note(self) -> str:
-        """What was outside of the training, and who computed it; empty where nothing was."""
-        if self.domain is None or not self.domain.outside:
+        """What was outside of the training, and who computed it; empty where nothing was.
+
+        Of a policy that could hardly find anything, that it could not.
+        """
+        if self.domain is None or not (self.domain.outside or self.domain.unmeasured):
             return ""
         since, guard = self.domain.since, self.guard
         if self.domain.reference is None or guard is None or guard.policy != "fallback":

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.results.domain_report import DomainReport
 from nbody_surrogate.results.error_estimate import EstimateReport
 from nbody_surrogate.results.estimate_note import estimate_label
 from nbody_surrogate.results.run_info import RunInfo
+from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.viz.scene.tracks import Track
 
 
 @pytest.mark.parametrize(
@@ -31,3 +37,12 @@ def test_what_nobody_calibrated_says_so_alone():
     domain = DomainReport("warn", 10, (0,))
     assert estimate_label(RunInfo({}, {}, error_estimate=report, domain=domain)) == "not calibrated"
     assert estimate_label(RunInfo({}, {})) == ""
+
+
+def test_a_picture_promises_no_coverage_outside_of_the_domain():
+    report, domain = EstimateReport(0.95, True, "leapfrog", 32), DomainReport("warn", 10, (0,))
+    info = RunInfo({}, {"integrator": "set"}, error_estimate=report, domain=domain)
+    x = np.zeros((2, 2, 3))
+    drawn = Trajectory(np.arange(2.0), x, x, Particles(np.ones((1, 2)), np.ones((1, 2))), info)
+    assert Track.of(drawn, "run").coverage == estimate_label(info)
+    assert Track.of(replace(drawn, info=replace(info, domain=None)), "run").coverage == "95 %"

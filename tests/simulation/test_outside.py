@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import nbody_surrogate as nb
+from nbody_surrogate.cli.outside import told_outside
 from nbody_surrogate.contracts.domain import Domain, DomainRanges
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.formats.h5md.provenance import dump_info, load_info
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
@@ -160,10 +162,15 @@ def test_a_card_without_a_measured_domain_says_how_little_is_looked_at(system, p
     bare = SurrogateIntegrator("toy", model=Ballistic(), card=card, device="cpu", segment=SEGMENT)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        simulate(system, *start(), 5, bare, outside=policy, dt=DT)
+        run = simulate(system, *start(), 5, bare, outside=policy, dt=DT)
     said = [each for each in told(caught) if "no measured domain" in each]
     assert len(said) == (policy != "warn")
     assert all("`nbody-sim models domain WEIGHTS RECIPE`" in each for each in said)
+    # `compare`, which prints no warnings, and whoever reads the file, have it from the run
+    lines = told_outside({"toy": run})
+    assert len(lines) == (policy != "warn")
+    assert all(each.startswith(f"toy: `outside` {policy!r} found nothing") for each in lines)
+    assert load_info(dump_info(run.info, 3), 3).domain == run.info.domain
 
 
 def test_what_the_guard_had_replayed_is_told_beside_the_domain(system):

@@ -20,14 +20,18 @@ from nbody_surrogate.errors import InputError
 from refusals import refused
 
 SCRIPT = r"""
+from tempfile import mkdtemp
 import numpy as np
 import nbody_surrogate as nb
+from nbody_surrogate.datasets import DatasetSpec, export_npz, export_nri, generate_dataset
 from nbody_surrogate.formats.export import export
 
 system = nb.make_system("charged")
 state, particles = system.sample(0, 3)
 start = (system, state, particles)
 run = nb.simulate(*start, 2)
+tiny = DatasetSpec(particles=2, frames=2, trajectories=1, splits={"train": 1})
+tiny = generate_dataset(tiny, mkdtemp() + "/set")
 
 CALLS = [
     ("frames", "2.5", lambda: nb.simulate(*start, frames=2.5)),
@@ -54,6 +58,8 @@ CALLS = [
     ("overwrite", "'no'", lambda: nb.Output("a.h5", "no")),
     ("overwrite", "'no'", lambda: run.save("a.npz", overwrite="no")),
     ("overwrite", "'no'", lambda: nb.resume("a", overwrite="no")),
+    ("overwrite", "'no'", lambda: export_npz(tiny, "made", overwrite="no")),
+    ("overwrite", "'no'", lambda: export_nri(tiny, "made", overwrite="no")),
     ("allow_inexact", "'no'", lambda: nb.resume("a", allow_inexact="no")),
     ("checkpoint", "5", lambda: nb.Output("a.h5", checkpoint=5)),
     ("observers", "5", lambda: nb.simulate(*start, 2, observers=5)),

@@ -9,12 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_flag
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import SPLITS, check_suffix
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.npy import write_npy
+from nbody_surrogate.files.output_path import check_output_file
 
 __all__ = ["export_npz", "export_nri"]
 
@@ -39,7 +41,8 @@ def export_npz(dataset: Dataset, folder: str | Path, *, overwrite: bool = False)
     Raises
     ------
     InputError
-        If the folder cannot be made, or a file is there and `overwrite` is not given.
+        If the folder cannot be made, a file is there and `overwrite` is not given, or `overwrite`
+        is no truth value.
     FileFormatError
         If the data set is damaged.
     RunError
@@ -107,8 +110,8 @@ def export_nri(
     ------
     InputError
         If there are other splits, particles of unequal mass, or both charges and couplings, for
-        which the layout has no place; if no file can have the suffix; or a file is there and
-        `overwrite` is not given.
+        which the layout has no place; if no file can have the suffix; a file is there and
+        `overwrite` is not given, or `overwrite` is no truth value.
     FileFormatError
         If the data set is damaged.
     RunError
@@ -182,13 +185,15 @@ def _parts(
 
 
 def _check_targets(folder: Path, paths: list[Path], overwrite: bool) -> None:
+    demand_flag("overwrite", overwrite)  # before a folder is made
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
     for path in paths:
-        if path.exists() and not overwrite:
-            raise InputError(
-                f"`output` must not exist yet, but {str(path)!r} is there: choose another folder "
-                "or pass --overwrite"
-            )
+        check_output_file(
+            path,
+            "output",
+            overwrite=overwrite,
+            otherwise="choose another folder or pass --overwrite",
+        )

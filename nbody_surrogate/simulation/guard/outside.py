@@ -136,12 +136,8 @@ def watch_for(
         return None
     watch = DomainWatch(policy, domain, method, problem, start, frames)
     # only where more was asked for than to be told: of most starts the rest would be silence
-    if policy.policy != "warn" and not domain.measured:
-        warn(
-            f"`outside` {policy.policy!r}: this card has no measured domain; only numbers, "
-            "charges, masses and ages are looked at; `nbody-sim models domain WEIGHTS RECIPE` "
-            "measures it"
-        )
+    if said := watch.report.unmeasured:
+        warn(f"`outside` {policy.policy!r}: {said}")
     return watch
 
 
@@ -196,6 +192,7 @@ class DomainWatch(Observer):
             (-1,) * batch,
             (0,) * batch,
             reference=None if self.solver is None else self.solver.description,
+            measured=bool(domain.measured),
         )
         if report is None:
             self._look_at_start(start)

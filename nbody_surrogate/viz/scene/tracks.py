@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from nbody_surrogate.results.estimate_note import estimate_label
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.palette import DARK, Palette, mixed
 from nbody_surrogate.viz.scene.particle_colours import particle_colours
@@ -39,7 +40,7 @@ class Track:
     estimate : ndarray, shape (T,), or None
         What the position RMSE of each frame is estimated to be below, where it is.
     coverage : str
-        Of the estimate, in words.
+        Of the estimate, in words; outside of the method's domain that it is not promised.
     """
 
     t: Float64[np.ndarray, " T"]
@@ -59,7 +60,6 @@ class Track:
         """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
         pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
         masses = trajectory.particles.masses[0]
-        report = trajectory.info.error_estimate
         return cls(
             t=trajectory.t,
             x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
@@ -72,7 +72,7 @@ class Track:
             stopped=stopped,
             name=trajectory.info.label if "integrator" in trajectory.info.method else name,
             estimate=trajectory.error_estimate,
-            coverage="" if report is None else report.label,
+            coverage=estimate_label(trajectory.info),
         )
 
     def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
