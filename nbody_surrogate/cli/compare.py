@@ -241,10 +241,10 @@ def _from_files(
 
 def _named_system(files: tuple[Path, ...], options: dict[str, Any]) -> dict[str, Any] | None:
     """Describe the system that is named for files of other programs."""
-    from nbody_surrogate.formats.opening import is_foreign
+    from nbody_surrogate.formats.opening import tells_system
     from nbody_surrogate.registry.registry import make_system
 
-    foreign = all(is_foreign(path) for path in files)
+    foreign = not any(tells_system(path) for path in files)
     if options["system"] is None and not options["parameter"]:
         if foreign:
             raise InputError("`system` is needed: none of the files says what it is of; name it")

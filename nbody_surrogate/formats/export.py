@@ -6,6 +6,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from nbody_surrogate.files.limits import NPZ
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file, check_space, parameter_of
 from nbody_surrogate.formats.h5md.layout import SUFFIXES
+from nbody_surrogate.formats.h5md.provenance import dump_info
 from nbody_surrogate.formats.h5md.whole import whole_h5md
-from nbody_surrogate.formats.npz import OBSERVABLE
+from nbody_surrogate.formats.npz import INFO, OBSERVABLE
 from nbody_surrogate.registry.registry import installed_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
@@ -50,8 +52,9 @@ def export(
     - ``.h5``, ``.h5md`` or ``.hdf5``: H5MD, as the run itself, for programs that read the first of
       several trajectories, know three dimensions only, or want to be told species.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
-      ``couplings`` (N, N) where there are some, and what was reported as ``observable_NAME``
-      (T, ...); read it by `numpy.load`, no pickle is inside.
+      ``couplings`` (N, N) where there are some, what was reported as ``observable_NAME``
+      (T, ...), and as ``info`` the account of the run, JSON in bytes: system, method, what a guard
+      found, where it was outside; read it by `numpy.load`, no pickle is inside.
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
       and with a reference the error vector; couplings as field data.
 
@@ -176,7 +179,9 @@ def _write_npz(
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
     arrays |= {f"{OBSERVABLE}{name}": values for name, values in run.observables.items()}
-    NPZ.require(sum(each.nbytes for each in arrays.values()))
+    # a restart file knows its output by the identifier, and a copy is not that
+    account = np.array(dump_info(replace(run.info, identifier=""), 1))
+    NPZ.require(sum(each.nbytes for each in (*arrays.values(), account)))
     with (
         atomic_file(path, parameter, overwrite=overwrite) as file,
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive,
@@ -185,6 +190,8 @@ def _write_npz(
             # an entry may be above 2 GiB, which zip wants to know before it is written
             with archive.open(f"{key}.npy", "w", force_zip64=True) as stream:
                 write_npy(stream, values.shape, [values])
+        with archive.open(f"{INFO}.npy", "w") as stream:
+            np.lib.format.write_array(stream, account, allow_pickle=False)
 
 
 def _write_vtkhdf(

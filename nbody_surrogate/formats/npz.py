@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,17 @@ import numpy as np
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
-from nbody_surrogate.files.limits import NPZ
+from nbody_surrogate.files.limits import NPZ, PROVENANCE
 from nbody_surrogate.files.npy import DAMAGE, HEADERS
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
+from nbody_surrogate.formats.h5md.provenance import load_info
 from nbody_surrogate.results.observables import demand_observables
+from nbody_surrogate.results.run_info import RunInfo
 
-__all__ = ["Archive", "is_trajectory", "read_archive", "start_of", "trajectory_of"]
+__all__ = [
+    *("INFO", "OBSERVABLE", "Archive", "has_info", "is_trajectory", "read_archive", "start_of"),
+    "trajectory_of",
+]
 
 MAX_BYTES = NPZ.largest
 """Most bytes that the arrays that are read of an archive may take."""
@@ -30,6 +35,8 @@ REQUIRED = ("x", "v", "charges", "masses")
 OPTIONAL = ("t", "couplings")
 OBSERVABLE = "observable_"
 """Names that begin so are quantities that a run reported, of which a start has none."""
+INFO = "info"
+"""The account of a run, `RunInfo` as JSON in a single text of bytes; older files have none."""
 FRAMES = ("t", "x", "v")
 """Arrays of which a trajectory has a row for each frame."""
 
@@ -55,6 +62,15 @@ def is_trajectory(shapes: dict[str, tuple[int, ...]]) -> bool:
     """Whether arrays of such shapes are the frames of a trajectory, and not a start."""
     # only there does time have an axis, and x one more than the charges and their particles
     return len(shapes.get("t", ())) == 1 and len(shapes["x"]) == 3 and len(shapes["charges"]) == 1
+
+
+def has_info(file: Path) -> bool:
+    """Whether an archive holds the account of its run; false of what is none."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return f"{INFO}.npy" in archive.namelist()
+    except DAMAGE:
+        return False
 
 
 def read_archive(file: Path, frame: int | None) -> Archive:
@@ -113,7 +129,7 @@ def len_of(shapes: dict[str, tuple[int, ...]]) -> int:
 
 def _check_names(archive: zipfile.ZipFile) -> None:
     """Demand the required arrays and no others."""
-    expected = [f"{name}.npy" for name in (*REQUIRED, *OPTIONAL)]
+    expected = [f"{name}.npy" for name in (*REQUIRED, *OPTIONAL, INFO)]
     every = archive.namelist()
     members = [each for each in every if not each.startswith(OBSERVABLE)]
     known = f"it must hold {', '.join(REQUIRED)} and may hold {', '.join(OPTIONAL)}"
@@ -127,9 +143,9 @@ def _check_names(archive: zipfile.ZipFile) -> None:
         raise ValueError("an array is there twice")
 
 
-def _names(archive: zipfile.ZipFile, observables: bool) -> list[str]:
+def _names(archive: zipfile.ZipFile, whole: bool) -> list[str]:
     names = [member.removesuffix(".npy") for member in archive.namelist()]
-    return [name for name in names if observables or not name.startswith(OBSERVABLE)]
+    return [each for each in names if whole or not (each == INFO or each.startswith(OBSERVABLE))]
 
 
 def _header(archive: zipfile.ZipFile, name: str) -> _Member:
@@ -141,7 +157,10 @@ def _header(archive: zipfile.ZipFile, name: str) -> _Member:
             raise ValueError(f"arrays of version {version} are not read")
         shape, fortran, dtype = HEADERS[version](stream)
         found = _Member(shape, fortran, dtype, member.file_size - stream.tell())
-    if dtype.kind not in "iuf":
+    if name == INFO:
+        if dtype.kind != "S" or shape != () or found.stored > PROVENANCE.largest:
+            raise ValueError(f"{INFO} is no single text of bytes, of a length that is read")
+    elif dtype.kind not in "iuf":
         raise InputError(f"`{name}` must hold real numbers, got dtype {dtype.name}")
     # both numbers are the file's own words: only where they agree is either believed
     if min(shape, default=0) < 0 or found.needed != found.stored:
@@ -172,6 +191,8 @@ def _check_sizes(members: dict[str, _Member], rows: slice | None, size: int) -> 
 
 def _array(archive: zipfile.ZipFile, name: str, member: _Member, rows: slice | None) -> np.ndarray:
     with archive.open(f"{name}.npy") as stream:
+        if name == INFO:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
         if rows is None or member.fortran:
             values = np.lib.format.read_array(stream, allow_pickle=False)
             return np.asarray(values if rows is None else values[rows], dtype=np.float64)
@@ -196,6 +217,8 @@ def trajectory_of(arrays: Archive) -> Content:
     ------
     InputError
         If shapes disagree, or a quantity that a run reported has no name that it may have.
+    FileFormatError
+        If the account of the run is damaged.
     """
     observables = {
         name.removeprefix(OBSERVABLE): values
@@ -212,9 +235,21 @@ def trajectory_of(arrays: Archive) -> Content:
             masses=arrays["masses"],
             couplings=arrays.get("couplings"),
             observables=observables,
+            info=_info_of(arrays),
         )
     except ValueError as error:
         raise InputError(f"the arrays do not fit together: {error}") from None
+
+
+def _info_of(arrays: Archive) -> RunInfo | None:
+    """Read the account of the run, of which an archive holds the valid frames alone."""
+    if INFO not in arrays:
+        return None
+    try:
+        info = load_info(arrays[INFO].item(), 1)
+    except ValueError as error:
+        raise FileFormatError(f"the account of the run is damaged: {one_line(error)}") from None
+    return replace(info, good=(len(arrays["t"]),))
 
 
 def start_of(arrays: Archive) -> tuple[State, Particles]:

@@ -23,7 +23,7 @@ from nbody_surrogate.formats.foreign.table import read_csv
 from nbody_surrogate.formats.foreign.xyz import read_xyz
 from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
 from nbody_surrogate.formats.h5md.layout import SUFFIXES as H5MD
-from nbody_surrogate.formats.npz import is_trajectory, read_archive, trajectory_of
+from nbody_surrogate.formats.npz import has_info, is_trajectory, read_archive, trajectory_of
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "read_content",
     "read_run",
     "read_runs",
+    "tells_system",
 ]
 
 HDF5 = (*H5MD, ".part")
@@ -87,7 +88,8 @@ def read_run(
     Returns
     -------
     Ensemble
-        Of another program's file its `info` names no system, and as the method the file.
+        Of another program's file its `info` names no system, and as the method the file; so it
+        does of an ``.npz`` that an earlier release wrote.
 
     Raises
     ------
@@ -123,9 +125,9 @@ def read_runs(
 ) -> list[Ensemble]:
     """Read several runs of one motion, as `read_run` does, each of which is given what it lacks.
 
-    Files of other programs name no system. It is `system`, or that of the first run of ours. With
-    that run, or else with the first file, they share what agrees to the digits that they keep, as
-    `in_agreement` says.
+    Files of other programs name no system. It is `system`, or that of the first run whose file
+    names one. With that run, or else with the first file, they share what agrees to the digits that
+    they keep, as `in_agreement` says.
 
     Raises
     ------
@@ -148,13 +150,25 @@ def read_runs(
         )
         for path in paths
     ]
-    ours = next((run for path, run in zip(paths, runs, strict=True) if path not in foreign), None)
+    told = [path not in foreign or tells_system(path) for path in paths]
+    ours = next((run for own, run in zip(told, runs, strict=True) if own), None)
     described = system or (ours.info.system if ours is not None else {})
     first = runs[0] if ours is None else ours
     return [
-        in_agreement(run, described, first) if path in foreign else run
-        for path, run in zip(paths, runs, strict=True)
+        run if own else in_agreement(run, described, first)
+        for own, run in zip(told, runs, strict=True)
     ]
+
+
+def tells_system(path: Path) -> bool:
+    """Whether a file says what system it is of: a run of ours, or an ``.npz`` with its account.
+
+    Raises
+    ------
+    FileFormatError
+        If its name ends in nothing that is read.
+    """
+    return not is_foreign(path) or (path.suffix.lower() == ".npz" and has_info(path))
 
 
 def count_trajectories(path: Path) -> int:
@@ -344,10 +358,10 @@ def _as_ensemble(file: Path, content: Content) -> Ensemble:
             raise InputError(f"{str(file)!r}: `{name}` must be finite, got NaN or infinity")
     if not (np.diff(content.t) > 0).all():
         raise InputError(f"{str(file)!r}: its times must grow from frame to frame")
-    frames = len(content.t)
-    method = {"integrator": file.name}
-    # nobody knows how long it took
-    info = RunInfo({}, method, wall_time=math.nan, status=(0,), message=("",), good=(frames,))
+    frames, info = len(content.t), content.info
+    if info is None:  # nobody knows how long it took
+        method = {"integrator": file.name}
+        info = RunInfo({}, method, wall_time=math.nan, status=(0,), message=("",), good=(frames,))
     reported = {name: values[None] for name, values in content.observables.items()}
     return Ensemble(
         content.t, content.x[None], content.v[None], particles, info, observables=reported

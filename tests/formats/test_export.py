@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -219,6 +220,7 @@ def test_vtkhdf_holds_errors_and_flat_runs(flat, tmp_path):
 def test_numpy_reads_an_archive_without_pickle(flat, tmp_path):
     with np.load(export(flat, tmp_path / "run.npz"), allow_pickle=False) as archive:
         arrays = dict(archive)
+    assert json.loads(arrays.pop("info").item())["method"] == {"integrator": "none"}
     assert arrays.keys() == {"t", "x", "v", "charges", "masses", "couplings"}
     np.testing.assert_array_equal(arrays["x"], flat.x)
     np.testing.assert_array_equal(arrays["charges"], flat.particles.charges[0])

@@ -13,6 +13,10 @@ from nbody_surrogate import NBodyWarning, load, make_system, save, simulate
 from nbody_surrogate.errors import FileFormatError, InputError, RunError
 from nbody_surrogate.formats.export import export
 from nbody_surrogate.formats.initial import read_initial
+from nbody_surrogate.formats.opening import read_runs, tells_system
+from nbody_surrogate.results.domain_report import DomainFinding, DomainReport
+from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
+from nbody_surrogate.results.guard_report import GuardEvent, GuardReport
 from refusals import refused
 
 
@@ -77,6 +81,79 @@ def test_a_system_that_is_not_installed_can_be_exported(run, tmp_path):
     strange = replace(run[0], info=replace(run[0].info, system={"system": "strange", "a": -1}))
     export(strange, tmp_path / "a.npz")
     assert read_initial(strange.save(tmp_path / "a.h5"))[0].x.shape == (1, 3, 3)
+
+
+@pytest.fixture
+def watched(run):
+    """The second trajectory, which stopped, with all that a guard and others had to say."""
+    events = (GuardEvent.beyond((0, 0, 2), "energy", 0.5, 0.1), GuardEvent(0, 1, 4, "energy", "?"))
+    found = DomainFinding("nearest below", "0.01", 2, (0,))
+    info = replace(
+        run[1].info,
+        guard=GuardReport("fallback", {"energy": 0.1}, {"integrator": "rk4"}, 6, (3,), events),
+        domain=DomainReport("fallback", 6, (2,), (3,), (found,), {"integrator": "rk4"}),
+        error_estimate=EstimateReport(0.95, True, "leapfrog", 32),
+        tolerance=ToleranceReport(1e-3, {"integrator": "dop853"}, 6, 2, 1),
+        identifier="abc",
+    )
+    return replace(run[1], info=info)
+
+
+@pytest.mark.filterwarnings("ignore::nbody_surrogate.errors.NBodyWarning")
+@pytest.mark.parametrize("suffix", [".h5", ".npz"])
+def test_the_account_of_a_run_is_read_back(watched, suffix, tmp_path):
+    found = load(watched.valid_part().save(tmp_path / f"a{suffix}")).info
+    assert found == replace(watched.info, identifier="", good=(4,))
+    assert str(found.guard) == str(watched.info.guard)
+    assert found.outside_note == watched.info.outside_note
+    assert found.label == watched.info.label
+
+
+def without_account(path):
+    """Rewrite an archive as releases before the account wrote it."""
+    with np.load(path) as arrays:
+        kept = {name: values for name, values in arrays.items() if name != "info"}
+    np.savez(path, **kept)
+    return path
+
+
+def test_archives_of_before_open_as_before(run, tmp_path):
+    path = without_account(run[0].save(tmp_path / "a.npz"))
+    found = load(path)
+    np.testing.assert_array_equal(found.x[0], run.x[0])
+    assert (found.info.system, found.info.method) == ({}, {"integrator": "a.npz"})
+    assert not tells_system(path)
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        np.array(b"{"),
+        np.array(b"[]"),
+        np.array(1.0),
+        np.array([b"{}", b"{}"]),
+        np.array("{}"),
+        np.array(b'{"system": {}, "method": {"integrator": "a"}, "status": [0, 0]}'),
+    ],
+)
+def test_a_damaged_account_is_one_line(run, account, tmp_path):
+    path = run[0].save(tmp_path / "a.npz")
+    with np.load(path) as arrays:
+        kept = dict(arrays)
+    np.savez(path, **{**kept, "info": account})
+    with refused(FileFormatError):
+        load(path)
+    assert read_initial(path)[0].x.shape == (1, 3, 3)  # which needs no account
+
+
+def test_an_archive_with_its_account_needs_no_system_and_keeps_its_digits(run, tmp_path):
+    """Its start is off by less than files of other programs keep, and is not taken for the same."""
+    off = replace(run[0], x=run.x[0] * (1 + 1e-8))
+    files = [run[0].save(tmp_path / "a.h5"), off.save(tmp_path / "b.npz")]
+    assert tells_system(files[1])
+    one, other = read_runs(files)
+    assert other.info.system == one.info.system
+    np.testing.assert_array_equal(other.x[0], off.x)
 
 
 def test_a_copy_is_no_output_of_a_restart_file(run, tmp_path):

@@ -13,6 +13,7 @@ import numpy as np
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyError, one_line
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.untrusted import require_regular
+from nbody_surrogate.results.run_info import RunInfo
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -44,6 +45,8 @@ class Content:
         Whether the file has a periodic box, which is not read.
     observables : dict of str to ndarray, shape (T, ...)
         What was reported of a run of ours.
+    info : RunInfo
+        The account of a run of ours.
     """
 
     x: Float64[np.ndarray, "T N D"]
@@ -58,6 +61,7 @@ class Content:
     default_mass: float | None = None
     periodic: bool = False
     observables: dict[str, np.ndarray] = field(default_factory=dict)
+    info: RunInfo | None = None
 
     def __post_init__(self) -> None:
         frames, n, dimensions = self.x.shape
