@@ -203,6 +203,9 @@ class Segment:
         Such as ``nfev``, force evaluations summed over trajectories.
     hidden : mapping of str to ndarray, shapes (B, F, N, ...)
         The hidden variables, where the system has some and the method keeps them.
+    vouched : ndarray, shape (B, F), or None
+        Position RMSE that each frame adds at most to the one before, of frames that a solver with
+        tolerances made in place of the method; NaN of all others. None where it made none.
     """
 
     x: Float64[np.ndarray, "B F N D"]
@@ -213,6 +216,7 @@ class Segment:
     good: Int64[np.ndarray, " B"]
     counters: dict[str, int]
     hidden: Hidden = field(default_factory=dict)
+    vouched: Float64[np.ndarray, "B F"] | None = None
 
     __repr__ = brief
 

@@ -187,7 +187,7 @@ class Recorder:
         for key, count in segment.counters.items():
             self.counters[key] = self.counters.get(key, 0) + count
         self.carry = segment.carry
-        return self._done(new)
+        return self._done(new, segment.vouched)
 
     def valid(self, frames: slice) -> Bool[np.ndarray, "B F"]:
         """Tell which of some frames are data, and no repeats of a trajectory's last one."""
@@ -201,11 +201,11 @@ class Recorder:
         self.carry = None
         return self._done(new)
 
-    def _done(self, new: slice) -> slice:
+    def _done(self, new: slice, vouched: np.ndarray | None = None) -> slice:
         """Count new frames, and judge them by the truth where there is one."""
         self.done = new.stop - 1
         self._measure(new)
-        self._estimate(new)
+        self._estimate(new, vouched)
         if self._truth is not None and self.label_error is not None:
             error = rmse(self._truth.x[:, new], self.x[:, new])
             good = np.minimum(self.good, self._truth.good)[:, None]
@@ -233,7 +233,7 @@ class Recorder:
                 )
             kept[...] = values
 
-    def _estimate(self, new: slice) -> None:
+    def _estimate(self, new: slice, vouched: np.ndarray | None) -> None:
         """Estimate the error of new frames; of what is no data it is NaN."""
         if self.estimator is None:
             return
@@ -241,7 +241,7 @@ class Recorder:
         values = np.full(valid.shape, np.nan)
         if valid.any():
             frames = slice(before, new.stop)
-            values = self.estimator.extend(before, self.x[:, frames], self.v[:, frames])
+            values = self.estimator.extend(before, self.x[:, frames], self.v[:, frames], vouched)
         self.observables[ERROR_ESTIMATE][:, new] = np.where(valid, values, np.nan)
         self.info = replace(self.info, error_estimate=self.estimator.report)
 

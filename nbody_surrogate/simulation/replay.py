@@ -10,6 +10,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Segment
+from nbody_surrogate.simulation.error_estimate.solver_doubt import solver_doubt
 
 __all__ = ["SegmentEdit", "standstill"]
 
@@ -25,6 +26,9 @@ class SegmentEdit:
         self.status, self.good = segment.status.copy(), segment.good.copy()
         self.message = list(segment.message)
         self.counters = dict(segment.counters)
+        self.vouched = np.full(self.x.shape[:2], np.nan)
+        if segment.vouched is not None:
+            self.vouched[...] = segment.vouched
         self._replayed: list[int] = []
 
     def freeze(self, b: int, valid: int, why: str) -> None:
@@ -33,8 +37,9 @@ class SegmentEdit:
             values[b, valid:] = values[b, valid - 1] if valid else self.carry.arrays[key][b]
         self.status[b], self.good[b], self.message[b] = FAILED, valid, why
 
-    def replace(self, b: int, replayed: Segment) -> None:
-        """Take the only trajectory of another segment for trajectory `b`."""
+    def replace(self, b: int, replayed: Segment, solver: AbstractIntegrator) -> None:
+        """Take the only trajectory of another segment, which a solver made, for trajectory `b`."""
+        self.vouched[b] = solver_doubt(solver, replayed.x[0])
         self.x[b], self.v[b] = replayed.x[0], replayed.v[0]
         self.status[b], self.good[b] = replayed.status[0], replayed.good[0]
         self.message[b] = replayed.message[0]
@@ -62,6 +67,7 @@ class SegmentEdit:
             message=tuple(self.message),
             good=self.good,
             counters=self.counters,
+            vouched=None if np.isnan(self.vouched).all() else self.vouched,
         )
 
     def _carry(self, method: AbstractIntegrator, past: tuple[np.ndarray, np.ndarray]) -> Carry:

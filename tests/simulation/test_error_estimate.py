@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 import nbody_surrogate.simulation.error_estimate.frame_solver as frame_solver
 from nbody_surrogate import (
+    Guard,
     InputError,
     Particles,
     Reporter,
@@ -18,13 +21,18 @@ from nbody_surrogate import (
 )
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.model_card import Card
+from nbody_surrogate.contracts.segment import Problem
 from nbody_surrogate.results.metrics import rmse, spread
+from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.error_estimate.frame_errors import (
+    FrameErrors,
     bound_of,
     frame_bounds,
     frame_errors,
+    vouched_for,
 )
-from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace
+from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
+from nbody_surrogate.simulation.error_estimate.solver_doubt import solver_doubt
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.testing.probes import Relaxing
 from toy_surrogates import DT, Ballistic
@@ -73,6 +81,65 @@ def true_errors(run, state, particles):
     solver = make_integrator(name, rtol=1e-12, atol=1e-13)
     truth = simulate(run.system(), state, particles, len(run.t) - 1, solver)
     return rmse(truth.x, run.x)
+
+
+# Frames of solvers in place of the method
+
+
+def replayed(reference=None, frames=20):
+    """A run of which a guard had all frames replayed, near encounters where leapfrog is poor."""
+    state, particles = CHARGED.sample(11, 4, trajectories=8)
+    state = State(0.0, 0.5 * state.x, state.v)
+    guard = Guard("fallback", longest=1e-3, reference=reference)
+    method = surrogate_of(Ballistic(), ErrorModel())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = simulate(CHARGED, state, particles, frames, method, guard=guard)
+    assert run.info.guard.fallback_share == 1
+    held = ErrorEstimator(Problem(CHARGED, particles, 0.0, DT), 3).extend(0, run.x, run.v)
+    return run, held, true_errors(run, state, particles)[:, 1:]
+
+
+def test_frames_of_a_solver_are_as_good_as_its_tolerances():
+    """What the cheap solver finds of them is its own error."""
+    run, held, true = replayed()
+    estimate = run.error_estimate[:, 1:]
+    assert (estimate >= true).mean() >= 0.95
+    assert np.median(estimate[:, -1]) < 0.1 * np.median(held[:, -1])
+
+
+def test_a_solver_without_tolerances_vouches_for_nothing():
+    run, held, _ = replayed(make_integrator("leapfrog", substeps=64), frames=8)
+    np.testing.assert_array_equal(run.error_estimate[:, 1:], held)
+
+
+@pytest.mark.parametrize("rtol", [1e-9, 1e-6])
+def test_a_frame_of_a_solver_is_within_what_it_vouches_for(rtol):
+    state, particles = CHARGED.sample(2, 5, trajectories=32)
+    state = State(0.0, 0.5 * state.x, state.v)
+    solver = make_integrator("dop853-compiled", rtol=rtol)
+    made = simulate(CHARGED, state, particles, 1, solver)
+    doubt = solver_doubt(solver, made.x[:, 1])
+    assert (true_errors(made, state, particles)[:, 1] <= doubt).mean() >= 0.95
+    largest = np.abs(made.x[:, 1]).max((1, 2))
+    np.testing.assert_allclose(doubt, 2 * (solver.options.atol + rtol * largest), rtol=1e-12)
+    assert np.isnan(solver_doubt(make_integrator("leapfrog"), made.x)).all()
+
+
+def test_what_is_vouched_for_replaces_only_what_is_known_worse():
+    """In size, and not in direction: of three frames one is known better by itself."""
+    rng = np.random.default_rng(0)
+    fine, coarse = (PhaseSpace(*rng.normal(size=(2, 1, 3, 4, 3))) for _ in range(2))
+    errors = FrameErrors(fine, coarse, fine, coarse)
+    found = vouched_for(errors, BARE, np.array([[1e-3, 1e3, np.nan]]))
+    assert rms(found.fine.x)[0, 0] == pytest.approx(1e-3)
+    share = found.fine.x[0, 0] / fine.x[0, 0]
+    np.testing.assert_allclose(share, share[0, 0])
+    np.testing.assert_allclose(found.fine.v[0, 0] / fine.v[0, 0], share)
+    for one, other in zip(found.coarse, found.fine, strict=True):
+        np.testing.assert_array_equal(one[0, 0], other[0, 0])
+    for before, after in ((fine, found.fine), (coarse, found.coarse)):
+        np.testing.assert_array_equal(after.x[0, 1:], before.x[0, 1:])
 
 
 def test_of_a_known_error_the_estimate_is_the_closed_form():

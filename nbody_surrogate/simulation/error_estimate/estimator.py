@@ -12,6 +12,10 @@ stops to grow where a run has lost its start: at the size of the cloud.
 It is done twice, with K/2 and R_K and with K/4 and R_{K/2}. The finer one is the estimate, and the
 largest difference of the two by then, times a calibrated factor, the doubt about it: 2 % of the
 size at least.
+
+Of a frame that a solver with tolerances made, as after a fallback, r is known better by these
+tolerances than by the cheap solver: where what they vouch for is less than the bound of r, r is
+made as much smaller. What came before it is followed on all the same.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from nbody_surrogate.simulation.error_estimate.frame_errors import (
     bound_of,
     frame_errors,
     in_parts,
+    vouched_for,
 )
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
 
@@ -51,11 +56,12 @@ class _Ahead(NamedTuple):
     v: np.ndarray
     bounds: np.ndarray
     arrays: dict[str, np.ndarray]
+    vouched: np.ndarray
 
-    def is_of(self, frame: int, x: np.ndarray, v: np.ndarray) -> bool:
-        """Whether it is of these frames, to the bit."""
-        same = frame == self.frame and np.array_equal(x, self.x)
-        return same and np.array_equal(v, self.v)
+    def is_of(self, frame: int, x: np.ndarray, v: np.ndarray, vouched: np.ndarray) -> bool:
+        """Whether it is of these frames, to the bit, and by the same makers."""
+        same = frame == self.frame and np.array_equal(x, self.x) and np.array_equal(v, self.v)
+        return same and np.array_equal(vouched, self.vouched, equal_nan=True)
 
 
 @final
@@ -131,14 +137,16 @@ class ErrorEstimator:
         frame: int,
         x: Float64[np.ndarray, "B T N D"],
         v: Float64[np.ndarray, "B T N D"],
+        vouched: Float64[np.ndarray, "B F"] | None = None,
     ) -> Float64[np.ndarray, "B F"]:
         """Return what `extend` would, of frames that may yet be replaced.
 
         Where they stay, `extend` does not compute it again.
         """
         kept = self.arrays
-        bounds = self.extend(frame, x, v)
-        self._looked, self.arrays = _Ahead(frame, x, v, bounds, self.arrays), kept
+        bounds = self.extend(frame, x, v, vouched)
+        by = _by(vouched, x)
+        self._looked, self.arrays = _Ahead(frame, x, v, bounds, self.arrays, by), kept
         return bounds
 
     def extend(
@@ -146,6 +154,7 @@ class ErrorEstimator:
         frame: int,
         x: Float64[np.ndarray, "B T N D"],
         v: Float64[np.ndarray, "B T N D"],
+        vouched: Float64[np.ndarray, "B F"] | None = None,
     ) -> Float64[np.ndarray, "B F"]:
         """Estimate the error of new frames.
 
@@ -155,22 +164,27 @@ class ErrorEstimator:
             Number of the first of the frames, of which the error is known by now.
         x, v : ndarray, shape (B, T, N, D)
             That one and the F = T - 1 new ones.
+        vouched : ndarray, shape (B, F), optional
+            As a `Segment` has it: what solvers add at most to each frame that they made.
 
         Returns
         -------
         ndarray, shape (B, F)
             The bound of the position RMSE against the exact motion from the start; finite.
         """
-        looked, self._looked = self._looked, None
-        if looked is not None and looked.is_of(frame, x, v):
+        looked, self._looked, by = self._looked, None, _by(vouched, x)
+        if looked is not None and looked.is_of(frame, x, v, by):
             self.arrays = looked.arrays
             return looked.bounds
         began = time.perf_counter()
-        bounds = []
+        bounds: list[np.ndarray] = []
         for part in in_parts(PhaseSpace(x, v)):
             errors = frame_errors(self._solver, self._particles, part, self.model.substeps)
+            done = sum(each.shape[1] for each in bounds)
+            count = part.x.shape[1] - 1
+            errors = vouched_for(errors, self.model, by[:, done : done + count])
             bounds.append(self._follow(frame, part, errors))
-            frame += part.x.shape[1] - 1
+            frame += count
         self.seconds += time.perf_counter() - began
         return np.concatenate(bounds, axis=1)
 
@@ -218,3 +232,8 @@ class ErrorEstimator:
         there = self._solver.frame(self._particles, now.minus(error), substeps)
         found = mapped.at(frame).minus(there).plus(added.at(frame))
         return PhaseSpace(*(np.clip(np.nan_to_num(y), -LARGEST, LARGEST) for y in found))
+
+
+def _by(vouched: np.ndarray | None, x: np.ndarray) -> Float64[np.ndarray, "B F"]:
+    """Return what was vouched for: NaN of all frames where there is none."""
+    return np.full((len(x), x.shape[1] - 1), np.nan) if vouched is None else vouched

@@ -24,7 +24,7 @@ from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["FrameErrors", "bound_of", "frame_bounds", "frame_errors"]
+__all__ = ["FrameErrors", "bound_of", "frame_bounds", "frame_errors", "in_parts", "vouched_for"]
 
 LEAST_DOUBT = 0.02
 """About the size of an error, as a share. Where both estimates agree to all digits but the last,
@@ -74,6 +74,31 @@ def bound_of(
 ) -> Float64[np.ndarray, "B F"]:
     """Add to the size of an error the doubt about it, or a least share of the size."""
     return np.asarray(size + np.maximum(doubt, LEAST_DOUBT * size))
+
+
+def vouched_for(
+    errors: FrameErrors, model: ErrorModel, vouched: Float64[np.ndarray, "B F"]
+) -> FrameErrors:
+    """Return errors of frames, as small as their makers vouch for where that is less than is known.
+
+    The direction stays that of the finer estimate, which knows where errors grow; both estimates
+    become the same, as the cheap solver's doubt about itself is none about these frames.
+
+    Parameters
+    ----------
+    errors : FrameErrors
+    model : ErrorModel
+    vouched : ndarray, shape (B, F)
+        As a `Segment` has it; NaN where nobody vouches.
+    """
+    size = errors.size
+    with np.errstate(all="ignore"):
+        better = (vouched < frame_bounds(errors, model)) & (size > 0)
+        shares = np.where(better, vouched / size, 1.0)[..., None, None]
+        fine = PhaseSpace(*(shares * y for y in errors.fine))
+    chosen = better[..., None, None]
+    coarse = PhaseSpace(*(np.where(chosen, a, b) for a, b in zip(fine, errors.coarse, strict=True)))
+    return errors._replace(fine=fine, coarse=coarse)
 
 
 def in_parts(frames: PhaseSpace) -> list[PhaseSpace]:

@@ -19,6 +19,7 @@ from nbody_surrogate.results.error_estimate import ToleranceReport
 from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
 from nbody_surrogate.simulation.error_estimate.frame_errors import frame_bounds, frame_errors
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace
+from nbody_surrogate.simulation.error_estimate.solver_doubt import solver_doubt
 from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
@@ -157,7 +158,7 @@ class ToleranceKeeper(Observer):
         # such as of two particles at the same place, from where no solver starts
         except InputError as error:
             return f"the solver of the tolerance cannot go on: {error}"
-        row.put(f, made, 1)
+        row.put(f, made, 1, solver_doubt(self._solver, made.x[0, :1]))
         for key, count in made.counters.items():
             row.count(f"tolerance_{key}", count)
         self._note(by_solver=1)
@@ -211,8 +212,9 @@ class _Row:
         ]
         return PhaseSpace(*parts)
 
-    def put(self, f: int, made: Segment, count: int) -> None:
-        """Take the first frames of what was made for those from `f` on."""
+    def put(self, f: int, made: Segment, count: int, vouched: np.ndarray | float = np.nan) -> None:
+        """Take the first frames of what was made for those from `f` on, and what vouches for it."""
+        self._edit.vouched[self._b, f : f + count] = vouched
         self._edit.x[self._b, f : f + count] = made.x[0, :count]
         self._edit.v[self._b, f : f + count] = made.v[0, :count]
 

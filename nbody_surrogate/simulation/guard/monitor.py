@@ -267,7 +267,9 @@ class GuardMonitor(Observer):
         try:
             state = self.watch.replayed_from(carry, b)
             start = self.solver.start(problem.system, state, problem.particles[b], problem.dt)
-            edit.replace(b, self.solver.advance(start, edit.x.shape[1]))
+            edit.replace(b, self.solver.advance(start, edit.x.shape[1]), self.solver)
+            if self.watch.companion is not None:  # from its frame the path jumps, to be nearer
+                edit.vouched[b, 0] = np.nan
         # such as of two particles at the same place, from where no solver starts
         except InputError as error:
             edit.freeze(b, 0, f"the guard's reference cannot replay it: {error}")

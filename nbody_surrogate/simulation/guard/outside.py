@@ -320,7 +320,7 @@ class DomainWatch(Observer):
         try:
             state = State(problem.time(carry.frame), x, v)
             start = self.solver.start(problem.system, state, problem.particles[b], problem.dt)
-            edit.replace(b, self.solver.advance(start, edit.x.shape[1]))
+            edit.replace(b, self.solver.advance(start, edit.x.shape[1]), self.solver)
         # such as of two particles at the same place, from where no solver starts
         except InputError as error:
             edit.freeze(b, 0, f"the reference cannot replay it: {error}")

@@ -44,6 +44,7 @@ class Bounding(Protocol):
         frame: int,
         x: Float64[np.ndarray, "B T N D"],
         v: Float64[np.ndarray, "B T N D"],
+        vouched: Float64[np.ndarray, "B F"] | None,
     ) -> Float64[np.ndarray, "B F"]:
         """Return bounds of the position RMSE of the frames after the first, F = T - 1."""
         ...
@@ -265,7 +266,7 @@ class Watch:
         if self.estimator is None or self.thresholds.estimate == np.inf:
             return []
         x, v = self._with_boundary(carry, segment)
-        bounds = self.estimator.ahead(carry.frame, x, v) / self.spread[:, None]
+        bounds = self.estimator.ahead(carry.frame, x, v, segment.vouched) / self.spread[:, None]
         allowed = self.thresholds.estimate * (carry.frame + x.shape[1] - 1) / self.frames
         at = (bounds > allowed) & (bounds[:, -1:] > allowed)
         return [Fault("estimate", at, lambda b, f: bounds[b, f], allowed)]
