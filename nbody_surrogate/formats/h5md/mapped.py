@@ -57,7 +57,8 @@ class MappedRun:
                 self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:  # no such call, or an empty file
             raise RunError(
-                f"`keep` must be True: {str(path)!r} cannot be mapped, {one_line(error)}"
+                f"{str(path)!r} is on a disk that cannot show files as memory: use another one, or "
+                f"hold all frames, by `keep` True ({one_line(error)})"
             ) from None
         self.x = self._array([position for position, _ in offsets.values], shape)
         self.v = self._array([velocity for _, velocity in offsets.values], shape)
