@@ -89,6 +89,8 @@ class FileWriter(Observer):
         )
         if run.done == 0:
             self.on_segment(run, slice(0, 1))
+        if not run.keep:
+            run.read_from(self.writer.mapped())
 
     def on_segment(self, run: Recorder, new: slice) -> None:
         """Write new frames."""
@@ -99,12 +101,16 @@ class FileWriter(Observer):
                 run.info.guard.gathered, (new.start - 1) // length, -(-(new.stop - 1) // length)
             )
         label_error = None if run.label_error is None else run.label_error[:, new]
-        observables = {name: y[:, new] for name, y in run.observables.items()}
-        self.writer.write(run.x[:, new], run.v[:, new], label_error, run.valid(new), observables)
+        x, v = run.take(new)
+        self.writer.write(x, v, label_error, run.valid(new), run.reported(new))
 
     def on_end(self, run: Recorder) -> None:
         """Store how the run went and give the file its final name."""
+        if not run.keep:  # some systems rename no file that is shown as memory
+            run.read_from(None)
         self.writer.finish(run.info)
+        if not run.keep:
+            run.read_from(self.writer.mapped())
 
     def close(self) -> None:
         """Keep what was written, under the name of an unfinished run."""

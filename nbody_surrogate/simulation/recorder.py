@@ -17,10 +17,13 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
+from nbody_surrogate.simulation.frame_series import AbstractSeries, KeptSeries, LatestSeries
 from nbody_surrogate.simulation.reporters import Reporter
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
+
+    from nbody_surrogate.formats.h5md.mapped import MappedRun
 
     # it is handed over by who runs
     from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
@@ -80,11 +83,15 @@ class Recorder:
         What to take of each frame.
     estimator : ErrorEstimator, optional
         Estimates the run's error, an observable of its own.
+    keep : bool
+        Whether all frames stay in memory. Otherwise the latest do, and `read_from` says where the
+        others are.
 
     Attributes
     ----------
     x, v : ndarray, shape (B, frames + 1, N, D)
-        Filled up to and including frame `done`.
+        Filled up to and including frame `done`. Of a run that is not kept, what its file shows,
+        read-only; before there is a file, the start.
     done : int
     carry : Carry or None
         What the next segment starts from; None after the last.
@@ -120,35 +127,80 @@ class Recorder:
         truth: Recorder | None = None,
         reporters: Sequence[Reporter] = (),
         estimator: ErrorEstimator | None = None,
+        keep: bool = True,
     ) -> None:
-        batch, n, dimensions = start.x.shape
-        demand_frames_memory(start, frames)
+        batch = len(start.x)
+        self.keep = keep
+        demand_frames_memory(start, frames if keep else min(frames, integrator.options.segment))
         self.integrator, self.problem, self.info = integrator, carry.problem, info
         self._t = _frame_times(carry.problem, frames)
         self.carry: Carry | None = carry
         self.frames, self.done, self.wall_time = frames, 0, 0.0
-        # not filled: memory that is not touched costs nothing, and nobody reads beyond `done`
-        self.x = np.empty((batch, frames + 1, n, dimensions))
-        self.v = np.empty_like(self.x)
-        self.x[:, 0], self.v[:, 0] = start.x, start.v
+        self._x, self._v = self._series(start.x[:, None]), self._series(start.v[:, None])
         self._truth = truth
         # zero at the start, which both runs share
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
         self.trusted = np.full(batch, frames + 1)
         self.good = np.full(batch, frames + 1)
         self._reporters = reporters
-        self.observables: dict[str, np.ndarray] = {}
+        self._observables: dict[str, AbstractSeries] = {}
         self._measure(slice(0, 1))
         self.estimator = estimator
         if estimator is not None:
             # zero at the start, which is given
-            self.observables[ERROR_ESTIMATE] = np.zeros((batch, frames + 1))
+            self._observables[ERROR_ESTIMATE] = self._series(np.zeros((batch, 1)))
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
         if estimator is not None:
             self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
+
+    def _series(self, start: np.ndarray) -> AbstractSeries:
+        """Begin a series with its values at the start, shape (B, 1, ...)."""
+        if self.keep:
+            return KeptSeries(self.frames + 1, start)
+        # what a method goes on from, and the frame that a segment is measured from
+        return LatestSeries(max(self.integrator.history, 1), start)
+
+    @property
+    def x(self) -> Float64[np.ndarray, "B T N D"]:
+        """Positions of all frames."""
+        return self._x.whole
+
+    @property
+    def v(self) -> Float64[np.ndarray, "B T N D"]:
+        """Velocities of all frames."""
+        return self._v.whole
+
+    @property
+    def observables(self) -> dict[str, np.ndarray]:
+        """What was reported of all frames."""
+        return {name: each.whole for name, each in self._observables.items()}
+
+    def take(
+        self, frames: slice
+    ) -> tuple[Float64[np.ndarray, "B F N D"], Float64[np.ndarray, "B F N D"]]:
+        """Return positions and velocities of some frames that are done."""
+        return self._x.take(frames), self._v.take(frames)
+
+    def reported(self, frames: slice) -> dict[str, np.ndarray]:
+        """Return what was reported of some frames that are done, shape (B, F, ...) each."""
+        return {name: each.take(frames) for name, each in self._observables.items()}
+
+    @property
+    def past(self) -> tuple[Float64[np.ndarray, "B W N D"], Float64[np.ndarray, "B W N D"]]:
+        """The latest frames, as many as the method goes on from or there are by now."""
+        first = max(self.done + 1 - max(self.integrator.history, 1), 0)
+        return self.take(slice(first, self.done + 1))
+
+    def read_from(self, file: MappedRun | None) -> None:
+        """Say what shows the frames of a run that is not kept; None, that nothing does for now."""
+        known = {"x": self._x, "v": self._v, **self._observables}
+        shown = {} if file is None else {"x": file.x, "v": file.v, **file.observables}
+        for name, each in known.items():
+            if isinstance(each, LatestSeries):
+                each.read_from(file, shown.get(name))
 
     def restore(
         self,
@@ -159,10 +211,12 @@ class Recorder:
         message: Sequence[str],
         observables: Mapping[str, np.ndarray],
     ) -> None:
-        """Take over a run up to and including a frame, F = frame + 1."""
+        """Take over a run up to and including a frame, by the F latest frames that are kept."""
+        latest = slice(frame + 1 - x.shape[1], frame + 1)
         for name, values in observables.items():
-            self.observables[name][:, : frame + 1] = values[:, : frame + 1]
-        self.x[:, : frame + 1], self.v[:, : frame + 1] = x[:, : frame + 1], v[:, : frame + 1]
+            self._observables[name].put(latest, values[:, latest])
+        self._x.put(latest, x)
+        self._v.put(latest, v)
         self.done, self.good, self.message = frame, np.array(good), list(message)
         # a budget is judged at the end only, so that all that failed by now have stopped
         self.status = [FAILED if why else OK for why in message]
@@ -176,11 +230,12 @@ class Recorder:
         """Take over a segment's frames; trajectories that failed before stay frozen."""
         length = segment.x.shape[1]
         new = slice(self.done + 1, self.done + 1 + length)
-        self.x[:, new], self.v[:, new] = segment.x, segment.v
+        last_x, last_v = self.take(slice(self.done, self.done + 1))
+        x, v = self._x.put(new, segment.x), self._v.put(new, segment.v)
         for b, why in enumerate(segment.message):
             # the method computes it along with the batch, whatever became of it
             if self.message[b]:
-                self.x[b, new], self.v[b, new] = self.x[b, self.done], self.v[b, self.done]
+                x[b], v[b] = last_x[b], last_v[b]
             elif why:
                 self.message[b], self.status[b] = why, int(segment.status[b])
                 self.good[b] = self.done + 1 + segment.good[b]
@@ -194,10 +249,12 @@ class Recorder:
         return np.arange(frames.start, frames.stop) < self.good[:, None]
 
     def stand_still(self) -> slice:
-        """Repeat the last frame to the end of the run."""
-        new = slice(self.done + 1, self.frames + 1)
-        for y in (self.x, self.v):
-            y[:, new] = y[:, self.done, None]
+        """Repeat the last frame to the end of the run; by segments, where frames are not kept."""
+        length = self.frames - self.done if self.keep else self.next_frames
+        new = slice(self.done + 1, self.done + 1 + length)
+        for series in (self._x, self._v):
+            last = series.take(slice(self.done, self.done + 1))
+            series.put(new, np.broadcast_to(last, (len(last), length, *last.shape[2:])))
         self.carry = None
         return self._done(new)
 
@@ -207,7 +264,7 @@ class Recorder:
         self._measure(new)
         self._estimate(new, vouched)
         if self._truth is not None and self.label_error is not None:
-            error = rmse(self._truth.x[:, new], self.x[:, new])
+            error = rmse(self._truth.x[:, new], self._x.take(new))
             good = np.minimum(self.good, self._truth.good)[:, None]
             numbers = np.arange(new.start, new.stop)
             error = np.where(numbers < self._truth.trusted[:, None], error, np.inf)
@@ -219,19 +276,18 @@ class Recorder:
         """Take what is reported of new frames."""
         problem, valid = self.problem, self.valid(new)
         for each in self._reporters:
-            frames = self._t[new], self.x[:, new], self.v[:, new]
-            values = each.measure(*frames, problem.particles, valid)
+            values = each.measure(self._t[new], *self.take(new), problem.particles, valid)
             if new.start == 0:
-                self.observables[each.name] = np.empty(
-                    (len(values), self.frames + 1, *values.shape[2:])
-                )
-            kept = self.observables[each.name][:, new]
-            if values.shape != kept.shape:
+                self._observables[each.name] = self._series(values)
+                continue
+            series = self._observables[each.name]
+            wanted = (*values.shape[:2], *series.whole.shape[2:])
+            if values.shape != wanted:
                 raise InputError(
-                    f"`quantity` of reporter {each.name!r} must return shape {kept.shape}, as of "
+                    f"`quantity` of reporter {each.name!r} must return shape {wanted}, as of "
                     f"the frames before, got {values.shape}"
                 )
-            kept[...] = values
+            series.put(new, values)
 
     def _estimate(self, new: slice, vouched: np.ndarray | None) -> None:
         """Estimate the error of new frames; of what is no data it is NaN."""
@@ -240,9 +296,9 @@ class Recorder:
         valid, before = self.valid(new), new.start - 1
         values = np.full(valid.shape, np.nan)
         if valid.any():
-            frames = slice(before, new.stop)
-            values = self.estimator.extend(before, self.x[:, frames], self.v[:, frames], vouched)
-        self.observables[ERROR_ESTIMATE][:, new] = np.where(valid, values, np.nan)
+            frames = self.take(slice(before, new.stop))
+            values = self.estimator.extend(before, *frames, vouched)
+        self._observables[ERROR_ESTIMATE].put(new, np.where(valid, values, np.nan))
         self.info = replace(self.info, error_estimate=self.estimator.report)
 
     def complete(self) -> None:

@@ -21,7 +21,7 @@ from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files.name_lock import NameLock
 from nbody_surrogate.files.output_path import CheckedPath
-from nbody_surrogate.formats.h5md import check_output_path
+from nbody_surrogate.formats.h5md import MappedRun, check_output_path
 from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
@@ -61,6 +61,7 @@ def resume(
     allow_inexact: bool = False,
     output: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
+    keep: bool = True,
     observers: Observer | Progress | Iterable[Observer | Progress] = (),
 ) -> Ensemble:
     """Go on with a run that was interrupted, from its restart file.
@@ -81,6 +82,8 @@ def resume(
         says, which may only be in its own folder or below.
     overwrite : bool
         Replace an existing output; it is not enough that the interrupted run was allowed to.
+    keep : bool
+        As for `simulate`: without, frames stay in the output.
     observers : Observer or callable, or several of them
         As for `simulate`. Reporters, which no file can hold, are to be handed again, by the
         same names.
@@ -103,7 +106,7 @@ def resume(
     """
     own = as_observers(observers)
     allow_inexact = demand_flag("allow_inexact", allow_inexact)
-    overwrite = demand_flag("overwrite", overwrite)
+    overwrite, keep = demand_flag("overwrite", overwrite), demand_flag("keep", keep)
     restart = read_restart(path)
     document = restart.document
     method = method_from(document.method) if integrator is None else integrator
@@ -118,7 +121,7 @@ def resume(
     found = RunOutput(restart, place)
     # the last segment leaves no restart file: after it, the one before is still there
     if found.finished:
-        return found.result()
+        return found.result(keep)
     reporters = _reporters_of(document, own)
     with (
         NameLock(place) as lock,
@@ -128,9 +131,9 @@ def resume(
         # once more, now that nobody else writes there
         found = RunOutput(restart, place)
         if found.finished:
-            return found.result()
+            return found.result(keep)
         problem = _problem(restart, found.particles(), method)
-        rest = _Rest(restart, problem, method, found, reporters)
+        rest = _Rest(restart, problem, method, found, reporters, keep)
         extra = (rest.monitor, rest.watch, rest.keeper)
         watching: list[Observer] = [each for each in extra if each is not None]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
@@ -189,11 +192,14 @@ class _Rest:
         method: AbstractIntegrator,
         output: RunOutput,
         reporters: Sequence[Reporter],
+        keep: bool,
     ) -> None:
-        self.restart, self.problem, self.method = restart, problem, method
+        self.restart, self.problem, self.method, self._keep = restart, problem, method, keep
         self.output, document = output, restart.document
         x, v, self._events = self._frames()
-        start = State(document.t0, x[:, 0], v[:, 0], seed=document.seed)
+        whole = x.shape[1] == document.frame + 1
+        first = (x[:, 0], v[:, 0]) if whole else output.start()
+        start = State(document.t0, *first, seed=document.seed)
         self.monitor = self._monitor(start)
         self.watch = self._watch(start)
         self.keeper = None
@@ -212,25 +218,27 @@ class _Rest:
             tolerance=document.tolerance,
         )
         self.run = Recorder(
-            method, carry, start, document.frames, info, None, reporters, self.estimator
+            method, carry, start, document.frames, info, None, reporters, self.estimator, keep
         )
         good = restart.arrays["good"].tolist()
-        observables = self._observables()
+        shown = None if keep or document.frame == 0 else output.mapped()
+        observables = self._observables(shown)
+        self.run.read_from(shown)
         self.run.restore(document.frame, x, v, good, restart.message, observables)
         self.run.counters, self.run.wall_time = dict(document.counters), document.wall_time
 
     def _frames(self) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
-        """Read what there is of the run."""
+        """Read what there is of the run, or as much of it as is kept in memory."""
         if self.restart.document.frame == 0:  # all is made anew
             start = self.restart.arrays
             return start["carry.x"][:, None], start["carry.v"][:, None], ()
-        return self.output.frames()
+        return self.output.frames(None if self._keep else max(self.method.history, 1))
 
-    def _observables(self) -> dict[str, np.ndarray]:
-        """Read what was reported, which is to be of the shapes that the reporters give."""
+    def _observables(self, shown: MappedRun | None) -> dict[str, np.ndarray]:
+        """Find what was reported, which is to be of the shapes that the reporters give."""
         if self.restart.document.frame == 0 or not self.run.observables:
             return {}
-        found = self.output.observables()
+        found = self.output.observables() if shown is None else shown.observables
         for name, values in self.run.observables.items():
             if name not in found or found[name].shape[2:] != values.shape[2:]:
                 raise InputError(

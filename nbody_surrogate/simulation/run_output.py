@@ -16,7 +16,14 @@ import numpy as np
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.atomic import part_path
-from nbody_surrogate.formats.h5md import FileOrigin, H5MDReader, read_h5md, read_origin
+from nbody_surrogate.formats.h5md import (
+    FileOrigin,
+    H5MDReader,
+    MappedRun,
+    map_h5md,
+    read_h5md,
+    read_origin,
+)
 from nbody_surrogate.results.guard_events import GuardEvent
 from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.checkpoint import Restart
@@ -124,18 +131,19 @@ class RunOutput:
             if values.shape != state.shape or not np.array_equal(values[running], state[running]):
                 raise of_another_run(file)
 
-    def result(self) -> Ensemble:
-        """Read the finished run.
+    def result(self, keep: bool = True) -> Ensemble:
+        """Read the finished run, or show its file where it is not to be kept in memory.
 
         Raises
         ------
         FileFormatError
             If the file is damaged.
         """
-        run, document = read_h5md(self.path), self.restart.document
+        run = read_h5md(self.path) if keep else map_h5md(self.path)
+        document = self.restart.document
         if len(run.t) != document.frames + 1:
             raise of_another_run(self.path)
-        boundary = slice(document.frame + 1)
+        boundary = slice(document.frame, document.frame + 1)
         if self.part.exists() and self.part.samefile(self.path):
             self.part.unlink()  # its other name, of a process that was killed while renaming it
         self._check_state(self.path, run.x[:, boundary], run.v[:, boundary])
@@ -187,8 +195,33 @@ class RunOutput:
         with H5MDReader(self.unfinished()) as file:
             return file.observables()
 
-    def frames(self) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
+    def mapped(self) -> MappedRun:
+        """Show the frames of the unfinished run where they lie.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is not there, is damaged, or of another run.
+        """
+        batch, n, dimensions = self.restart.arrays["carry.x"].shape
+        shape = (batch, self.restart.document.frames + 1, n, dimensions)
+        return MappedRun.of(self.unfinished(), shape)
+
+    def start(self) -> tuple[np.ndarray, np.ndarray]:
+        """Read positions and velocities of the start, (B, N, D)."""
+        with H5MDReader(self.unfinished()) as file:
+            x, v = file.read(0, 1)
+        return x[:, 0], v[:, 0]
+
+    def frames(
+        self, latest: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
         """Read positions and velocities up to the boundary, and what the guard found by then.
+
+        Parameters
+        ----------
+        latest : int, optional
+            How many frames, those before the boundary and its own; by default all.
 
         Raises
         ------
@@ -197,14 +230,15 @@ class RunOutput:
         """
         document, part = self.restart.document, self.unfinished()
         # x and v in float64: no more is read, whatever the output claims to hold
-        limit = 16 * (document.frame + 1) * self.restart.arrays["carry.x"].size
+        first = 0 if latest is None else max(document.frame + 1 - latest, 0)
+        limit = 16 * (document.frame + 1 - first) * self.restart.arrays["carry.x"].size
         with H5MDReader(part, limit=limit) as file:
             if file.frames <= document.frame:
                 raise FileFormatError(
                     f"{str(part)!r} holds {file.frames} frames, "
                     f"the restart file is at {document.frame}"
                 )
-            x, v = file.read(0, document.frame + 1)
+            x, v = file.read(first, document.frame + 1)
             guard = file.info.guard
         self._check_state(part, x, v)
         if guard is None:

@@ -85,6 +85,7 @@ def simulate(
     error_estimate: bool | None = None,
     tolerance: float | None = None,
     output: str | os.PathLike[str] | Output | None = None,
+    keep: bool = True,
     observers: Observer | Progress | Iterable[Observer | Progress] = (),
 ) -> Ensemble:
     """Run a batch of trajectories, by a solver or by a surrogate.
@@ -130,6 +131,11 @@ def simulate(
         An ``.h5`` file, written segment by segment as ``.h5.part`` and renamed at the end. An
         `Output` also says whether an existing file may be replaced, and where a restart file is
         kept, which does not go with `verify`.
+    keep : bool
+        Whether all frames stay in memory. Without, which takes an `output`, a run holds one
+        segment, however long it is, and the result shows its file: `x`, `v` and observables are
+        read-only arrays that are read when they are looked at. It does not go with `verify`. The
+        file may be renamed or removed meanwhile, but not be changed.
     observers : Observer or callable, or several of them
         What hangs on the run: a `Reporter` of a quantity of your own, `WarmUp`, or an observer of
         your own. A callable is told the frames done so
@@ -158,9 +164,12 @@ def simulate(
     if particles.batch == 1 < len(state.x) and particles.n == state.x.shape[1]:
         particles = particles[np.zeros(len(state.x), dtype=int)]
     frames, verify = demand_whole("frames", frames, 1), demand_flag("verify", verify)
+    if not demand_flag("keep", keep):
+        _check_not_kept(output, verify)
     if error_estimate is not None:
         error_estimate = demand_flag("error_estimate", error_estimate)
-    demand_frames_memory(state, frames, 2 if verify else 1)
+    if keep:
+        demand_frames_memory(state, frames, 2 if verify else 1)
     own = as_observers(observers)
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
@@ -210,7 +219,7 @@ def simulate(
             roll_out(truth, [], ticks)
             doubt_missed(truth)
             ticks.before = frames
-        run = Recorder(method, carry, state, frames, info, truth, reporters, estimator)
+        run = Recorder(method, carry, state, frames, info, truth, reporters, estimator, keep)
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)
@@ -282,6 +291,17 @@ class _Ticks:
 
 def _listens(observer: Observer) -> bool:
     return type(observer).on_tick is not Observer.on_tick
+
+
+def _check_not_kept(output: object, verify: bool) -> None:
+    """Demand that the frames of a run are somewhere that are not in memory."""
+    if output is None:
+        raise InputError("`keep` False needs an `output`, the file that then holds the frames")
+    if verify:
+        raise InputError(
+            "`keep` False does not go with `verify`, which holds two runs against each other; "
+            "verify a shorter run"
+        )
 
 
 def _writers(

@@ -67,6 +67,7 @@ from nbody_surrogate.lazy import lazy_names
 if TYPE_CHECKING:
     from nbody_surrogate.files.atomic import part_path
     from nbody_surrogate.formats.h5md.layout import MAX_BYTES
+    from nbody_surrogate.formats.h5md.mapped import MappedRun, map_h5md
     from nbody_surrogate.formats.h5md.origin import FileOrigin, read_origin
     from nbody_surrogate.formats.h5md.reader import H5MDReader, read_h5md
     from nbody_surrogate.formats.h5md.run_path import (
@@ -83,6 +84,7 @@ else:  # whether a run can be written is asked before all that writes it is load
             "nbody_surrogate.files.atomic": ["part_path"],
             f"{HERE}.layout": ["MAX_BYTES"],
             f"{HERE}.origin": ["FileOrigin", "read_origin"],
+            f"{HERE}.mapped": ["MappedRun", "map_h5md"],
             f"{HERE}.reader": ["H5MDReader", "read_h5md"],
             f"{HERE}.run_path": ["check_disk_space", "check_output_path", "held_output"],
             f"{HERE}.writer": ["H5MDWriter"],
@@ -94,9 +96,11 @@ __all__ = [
     "FileOrigin",
     "H5MDReader",
     "H5MDWriter",
+    "MappedRun",
     "check_disk_space",
     "check_output_path",
     "held_output",
+    "map_h5md",
     "part_path",
     "read_h5md",
     "read_origin",

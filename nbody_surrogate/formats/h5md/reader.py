@@ -107,6 +107,8 @@ class H5MDReader:
     ----------
     batch : int
         Trajectories in the file, B.
+    shape : tuple of int
+        (B, T, N, D), T counting the frames that were announced.
     frames : int
         Frames that can be read; of an unfinished run, those written by now.
     complete : bool
@@ -151,8 +153,8 @@ class H5MDReader:
         # In this order: the frames of a file marked as complete are all counted.
         (self.frames,) = integers_at(self._file, FRAMES_WRITTEN)
         self.complete = complete == 1
-        self._shape = self._read_shape(ours)
-        self.batch, announced, _, _ = self._shape
+        self.shape = self._read_shape(ours)
+        self.batch, announced, _, _ = self.shape
         # without a frame there is nothing to read of an unfinished run
         least = announced if self.complete else 1
         if complete not in (0, 1) or not least <= self.frames <= announced:
@@ -180,12 +182,12 @@ class H5MDReader:
 
     def _find_stored(self, number: int) -> AbstractStored:
         if number == ENSEMBLE_FORMAT:
-            return StoredArrays(self._file, self._shape)
+            return StoredArrays(self._file, self.shape)
         exported = EXPORTED in self._file and integers_at(self._file, EXPORTED) == [1]
-        return StoredGroups(self._file, self._shape, exported)
+        return StoredGroups(self._file, self.shape, exported)
 
     def _read_info(self, ours: Any) -> RunInfo:
-        batch, announced, _, _ = self._shape
+        batch, announced, _, _ = self.shape
         if self.complete:
             return self._with_events(load_info(text_at(ours, "provenance"), batch), ours)
         info = RunInfo(system={}, method={"integrator": "unknown"})
@@ -201,14 +203,14 @@ class H5MDReader:
         """Add what a guard found, where the file holds it as arrays."""
         # of a finished run all: frames taken of a run keep what its guard found of the whole
         frames = None if self.complete else self.frames
-        events = None if info.guard is None else read_guard(ours, self._shape[0], frames)
+        events = None if info.guard is None else read_guard(ours, self.shape[0], frames)
         if events is None or info.guard is None:
             return info
         return replace(info, guard=replace(info.guard, events=events))
 
     def _with_valid_frames(self, info: RunInfo) -> RunInfo:
         """Take the frames that are marked as data; files of older versions have no marks."""
-        batch, announced, _, _ = self._shape
+        batch, announced, _, _ = self.shape
         if not has_groups(self._file, f"{OBSERVABLES}/{VALID}"):
             return info
         check_size(self._file, batch * announced)
@@ -263,11 +265,11 @@ class H5MDReader:
         """
         numbers, arrays = self._numbers(trajectory), isinstance(self._stored, StoredArrays)
         with reported(self.path):
-            places = find_observables(self._file, self._shape, arrays)
+            places = find_observables(self._file, self.shape, arrays)
             values = sum(math.prod(tail) for tail in places.tails.values())
             if (needed := 8 * len(numbers) * self.frames * values) > self._limit:
                 raise ValueError(f"its observables take {needed} bytes, the limit is {self._limit}")
-            found = read_observables(self._file, self._shape, arrays, numbers, self.frames)
+            found = read_observables(self._file, self.shape, arrays, numbers, self.frames)
             for name, each in found.items():
                 self._demand_finite(f"observable {name!r}", each, numbers)
             return found
@@ -305,7 +307,7 @@ class H5MDReader:
         with reported(self.path):
             if not 0 <= start < stop <= self.frames:
                 raise ValueError(f"it has frames 0 to {self.frames}, not {start} to {stop}")
-            _, _, n, dimensions = self._shape
+            _, _, n, dimensions = self.shape
             shape = (len(numbers), stop - start, n, dimensions)
             if (needed := 16 * math.prod(shape)) > self._limit:
                 raise ValueError(f"its frames take {needed} bytes, the limit is {self._limit}")

@@ -187,14 +187,18 @@ def run_bytes(
     return 16 * math.prod(shape) + said + guard_bytes(batch, segments) + texts + tables
 
 
-def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
-    """Find where the data of an unfinished file stand, which is not trusted.
+def find_offsets(
+    path: Path, shape: tuple[int, int, int, int], *, to_write: bool = True
+) -> DataOffsets:
+    """Find where the data of a file stand, which is not trusted.
 
     Parameters
     ----------
     path : Path
     shape : tuple of int
         (B, T, N, D).
+    to_write : bool
+        Whether it is to be written to, and so must not be a link.
 
     Raises
     ------
@@ -203,7 +207,7 @@ def find_offsets(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
     """
     with reported(path):
         # it is written to by plain file operations, wherever it leads
-        if path.is_symlink():
+        if to_write and path.is_symlink():
             raise ValueError("it is a symbolic link, which is not written to")
         return _find(path, shape)
 

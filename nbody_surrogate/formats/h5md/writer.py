@@ -29,6 +29,7 @@ from nbody_surrogate.files.atomic import (
 from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
 from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.formats.h5md.guard_arrays import segments_told_of
+from nbody_surrogate.formats.h5md.mapped import MappedRun
 from nbody_surrogate.formats.h5md.observables import Tails
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
 from nbody_surrogate.formats.h5md.run_path import check_disk_space, held_output
@@ -245,6 +246,17 @@ class H5MDWriter:
         while rest:
             # without a buffer, a write may take less than it was given
             rest = rest[self._file.write(rest) :]
+
+    def mapped(self) -> MappedRun:
+        """Show what the file holds by now, or once it is finished, as memory.
+
+        Raises
+        ------
+        RunError
+            If the disk cannot do so.
+        """
+        path = self.path if self._file.closed else self.part
+        return MappedRun(path, self._offsets, self._shape)
 
     def sync(self) -> None:
         """Wait until what was written is on the disk.

@@ -101,7 +101,7 @@ class ToleranceKeeper(Observer):
         assert carry is not None
         report = self.report
         self.report = replace(report, frames=report.frames + segment.x.shape[0] * frames)
-        past = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
+        past = run.past
         made = PhaseSpace(
             np.concatenate([past[0][:, -1:], segment.x], axis=1),
             np.concatenate([past[1][:, -1:], segment.v], axis=1),
@@ -204,11 +204,10 @@ class _Row:
 
     def before(self, f: int, most: int) -> PhaseSpace:
         """Return the latest frames before frame `f` of the segment, (1, W, N, D)."""
-        run, rows = self._run, slice(self._b, self._b + 1)
-        first = max(run.done + 1 - most, 0)
+        rows, (past_x, past_v) = slice(self._b, self._b + 1), self._run.past
         parts = [
-            np.concatenate([old[rows, first : run.done + 1], new[rows, :f]], axis=1)[:, -most:]
-            for old, new in ((run.x, self._edit.x), (run.v, self._edit.v))
+            np.concatenate([old[rows], new[rows, :f]], axis=1)[:, -most:]
+            for old, new in ((past_x, self._edit.x), (past_v, self._edit.v))
         ]
         return PhaseSpace(*parts)
 

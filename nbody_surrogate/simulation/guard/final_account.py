@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -53,8 +53,8 @@ class FinalAccount:
     ----------
     system : AbstractSystem
     particles : Particles, shape (R, N)
-    x, v : sequence of ndarray, each (B, F, N, D)
-        The parts of a run, one after the other.
+    parts : iterable of pairs of ndarray, each (B, F, N, D)
+        Positions and velocities of a run, one part after the other.
     rows : list of int
         Which R of the B trajectories it is about.
     scales : StartScales
@@ -65,14 +65,13 @@ class FinalAccount:
         self,
         system: AbstractSystem,
         particles: Particles,
-        x: list[np.ndarray],
-        v: list[np.ndarray],
+        parts: Iterable[tuple[np.ndarray, np.ndarray]],
         rows: list[int],
         scales: StartScales,
     ) -> None:
         read = [
             ConservedQuantities.of(system, *chunk, particles)
-            for part in zip(x, v, strict=True)
+            for part in parts
             for chunk in _chunks(*part, rows)
         ]
         keys = read[0].values

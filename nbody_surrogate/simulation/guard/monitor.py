@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
 __all__ = ["GuardMonitor"]
+
+AT_ONCE = 64  # frames that are read from the file of a run that is not kept in memory
 
 
 @final
@@ -130,9 +132,8 @@ class GuardMonitor(Observer):
         """Let the method advance, and do to the frames what the guard does."""
         assert run.carry is not None
         began = time.perf_counter()
-        past_x, past_v = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
         self.watch.estimator = run.estimator
-        segment = self._guarded(run.carry, frames, advance, past_x, past_v)
+        segment = self._guarded(run.carry, frames, advance, *run.past)
         if run.done + frames == run.frames:
             segment = self._judged(run, segment)
         self._note(0.0, [], time.perf_counter() - began)
@@ -144,10 +145,10 @@ class GuardMonitor(Observer):
         carry: Carry,
         frames: int,
         advance: Callable[[], Segment],
-        past_x: Float64[np.ndarray, "B T N D"],
-        past_v: Float64[np.ndarray, "B T N D"],
+        past_x: Float64[np.ndarray, "B W N D"],
+        past_v: Float64[np.ndarray, "B W N D"],
     ) -> Segment:
-        """Advance, look, and act; the past is the run up to the frame of the carry."""
+        """Advance, look, and act; the past are the latest frames up to that of the carry."""
         began, watch = time.perf_counter(), self.watch
         events = self._of_start(carry)
         refused = len(events) == len(self.stopped) and self.guard.policy != "warn"
@@ -187,8 +188,7 @@ class GuardMonitor(Observer):
         account = FinalAccount(
             problem.system,
             problem.particles[np.array(rows)],
-            [run.x[:, : run.done + 1], last.x],
-            [run.v[:, : run.done + 1], last.v],
+            _parts(run, last),
             rows,
             self.watch.budget.scales,
         )
@@ -279,6 +279,15 @@ class GuardMonitor(Observer):
         fallen[b] += int(edit.good[b])
         spent = report.replay_time + time.perf_counter() - began
         self.report = replace(report, fallen_back=tuple(fallen), replay_time=spent)
+
+
+def _parts(run: Recorder, last: Segment) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield positions and velocities of a run, a part at a time, and of its last segment."""
+    stop = run.done + 1
+    length = stop if run.keep else AT_ONCE
+    for first in range(0, stop, length):
+        yield run.take(slice(first, min(first + length, stop)))
+    yield last.x, last.v
 
 
 def _trajectory(event: GuardEvent) -> int:

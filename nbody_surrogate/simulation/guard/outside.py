@@ -261,8 +261,7 @@ class DomainWatch(Observer):
             self._note(seen, chosen.tolist(), began)
             known |= _anywhere(seen, len(alive))
         if known.any() and self.outside.policy != "warn":
-            past = run.x[:, : run.done + 1], run.v[:, : run.done + 1]
-            segment = self._changed(carry, segment, np.flatnonzero(known).tolist(), past)
+            segment = self._changed(carry, segment, np.flatnonzero(known).tolist(), run.past)
         run.info = replace(run.info, domain=self.report)
         return segment
 
