@@ -43,7 +43,7 @@ def test_outside_its_domain_a_frame_is_leapfrogs(name, substeps):
     window = make_window(21, batch=6, frames=1, field=system.force_laws().field)
     charges, masses, _ = window.particles
     state = State(0.0, window.x[:, 0].numpy(), window.v[:, 0].numpy())
-    leapfrog = make_integrator("leapfrog", substeps=substeps)
+    leapfrog = make_integrator("leapfrog", substeps=substeps, form="kdk")
     run = simulate(system, state, Particles(charges.numpy(), masses.numpy()), 1, leapfrog)
     for increments, y in zip(window.of(model), (run.x, run.v), strict=True):
         np.testing.assert_allclose(increments[:, 0], y[:, 1] - y[:, 0], atol=1e-13)

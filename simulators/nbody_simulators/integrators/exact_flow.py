@@ -91,7 +91,7 @@ def _flow_and_kick(
 class ExactFlowOptions(SubstepOptions):
     """Options of `ExactFlow`."""
 
-    order: Literal[2, 4, 6] = Field(default=2, description="of 1, 6 or 14 force evaluations a step")
+    order: Literal[2, 4, 6] = Field(default=2, description="of 1, 6 or 11 force evaluations a step")
 
 
 COMPOSITIONS = {2: compositions.DKD, 4: compositions.SRKN4, 6: compositions.SRKN6}

@@ -1,13 +1,11 @@
 """Motion in an external field alone, solved exactly where the field is linear.
 
-With a field A x + C v + g a particle obeys y' = L y for y = (x, v, 1), so that over a time h it goes
+With a field A x + C v + g a particle obeys y' = L y for y = (x, v, 1): over a time h it goes
 from y to exp(h L) y. A and C depend on its charge over its mass. Kicks of the other particles are
 not in it. Higham, "Functions of Matrices" (2008), 10.3, for exponentials by scaling and squaring.
 """
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 

@@ -203,9 +203,9 @@ class SRKN4(_Splitting):
 
 @final
 class SRKN6(_Splitting):
-    """The Runge-Kutta-Nystroem splitting SRKN_14^a of Blanes and Moan: order 6, time-reversible.
+    """The Runge-Kutta-Nystroem splitting SRKN_11^b of Blanes and Moan: order 6, time-reversible.
 
-    Fourteen evaluations a step. See `SRKN4`.
+    Eleven evaluations a step. See `SRKN4`.
 
     References
     ----------
