@@ -42,7 +42,8 @@ def kind(request, folder, monkeypatch):
 def whole(kind):
     system = make_system("springs" if kind == "bonds" else "charged")
     policy = GUARDS.get(kind)
-    reference = {"reference": "leapfrog"} if policy == "fallback" else {}
+    kdk = make_integrator("leapfrog", form="kdk")
+    reference = {"reference": kdk} if policy == "fallback" else {}
     guard = None if policy is None else Guard(policy, energy=1e-4, **reference)
     method = make_integrator("leapfrog", substeps=1, segment=5, form="kdk")
     return simulate(system, *system.sample(3, 2, 2), 12, method, guard=guard)

@@ -40,7 +40,7 @@ def fine(method):
     """
     if method in ADAPTIVE:
         return TIGHT, TIGHT_ERROR
-    error = {1: 1e-2, 2: 1e-5, 4: 1e-9}[ORDERS[method]]
+    error = {1: 1e-2, 2: 1e-5, 4: 1e-9, 6: 1e-10}[ORDERS[method]]
     return {"substeps": 200}, error
 
 
