@@ -11,8 +11,8 @@ from nbody_surrogate import (
 from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 
-SPLITTING = ["symplectic-euler", "leapfrog", "yoshida4"]
-METHODS = [*SPLITTING, "rk4", "boris"]
+SPLITTING = ["symplectic-euler", "leapfrog", "yoshida4", "srkn4", "srkn6"]
+METHODS = [*SPLITTING, "rk4", "boris", "exact-flow"]
 ROUNDING = 1e-12  # of coordinates of order 1 after some hundred additions
 E_FIELD, B_FIELD = (0.4, -0.3, 0.5), (0.7, -0.4, 1.1)
 
@@ -33,6 +33,12 @@ def verlet(a, x, v, h):
     v = v + h / 2 * a(x, v)
     x = x + h * v
     return x, v + h / 2 * a(x, v)
+
+
+def drift_kick_drift(a, x, v, h):
+    x = x + h / 2 * v
+    v = v + h * a(x, v)
+    return x + h / 2 * v, v
 
 
 def three_verlets(a, x, v, h):

@@ -8,7 +8,15 @@ from nbody_surrogate import (
 
 SCIPY = ["dop853", "rk45"]
 ADAPTIVE = [*SCIPY, "dop853-compiled"]
-ORDERS = {"symplectic-euler": 1, "leapfrog": 2, "yoshida4": 4, "rk4": 4}
+ORDERS = {
+    "symplectic-euler": 1,
+    "leapfrog": 2,
+    "exact-flow": 2,
+    "yoshida4": 4,
+    "srkn4": 4,
+    "srkn6": 6,
+    "rk4": 4,
+}
 FIXED = list(ORDERS)
 METHODS = [*ADAPTIVE, *FIXED]  # boris needs a magnetic field: test_fixed_step.py
 ROUNDING = 1e-12  # of coordinates of order 1 after some thousand additions

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from nbody_surrogate.integrators.build import Method
 
 __all__ = [
+    "OF_BOTH",
+    "as_before_options",
     "as_of_before",
-    "as_of_one_norm",
     "calling_reference",
     "check_applying",
     "check_own",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 REFERENCE = "reference_"
-OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step")
+OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step", "form", "order")
 """Options that the reference has too, under `REFERENCE`."""
 
 OF_METHOD = (*OF_BOTH, "dtype", "weights", "compile")
@@ -168,8 +169,12 @@ def as_of_before(request: Request, method: Method, reference: Method | None) -> 
     return replace(request, **changes)
 
 
-def as_of_one_norm(request: Request, method: Method, reference: Method | None) -> Request:
-    """Name the norm by which solvers of releases judged their steps that knew one only."""
+def as_before_options(
+    request: Request, method: Method, reference: Method | None, unknown: Collection[str]
+) -> Request:
+    """Give options that a release did not know the values that its methods had, `of_before`."""
     another = reference is not None and reference is not method
     truths = reference.of_before if reference is not None and another else {}
-    return replace(request, norm=method.of_before.get("norm"), reference_norm=truths.get("norm"))
+    changes = {key: value for key, value in method.of_before.items() if key in unknown}
+    changes |= {REFERENCE + key: value for key, value in truths.items() if key in unknown}
+    return replace(request, **changes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.method_options import (
+    as_before_options,
     as_of_before,
-    as_of_one_norm,
     calling_reference,
     check_applying,
     own_options,
@@ -27,7 +27,7 @@ def methods(
     problem: InitialValueProblem,
     *,
     of_before: bool = False,
-    before_norms: bool = False,
+    unknown: frozenset[str] = frozenset(),
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     """Build the method and its reference, each with its own options.
 
@@ -37,8 +37,9 @@ def methods(
     problem : InitialValueProblem
     of_before : bool
         Whether it was noted by a release that handed tolerances to both methods.
-    before_norms : bool
-        Whether it was noted by one whose solvers had no choice of norm, and one tolerance for all.
+    unknown : frozenset of str
+        Options of methods that the release which noted it did not have; without `norm` it had one
+        tolerance for all systems too.
 
     Raises
     ------
@@ -56,10 +57,9 @@ def methods(
         reference = found if name == found.name else find_method(name, "reference")
     if of_before:
         request = as_of_before(request, found, reference)
-    if before_norms:
-        request = as_of_one_norm(request, found, reference)
+    request = as_before_options(request, found, reference, unknown)
     check_applying(request, found, reference)
-    tolerance = None if before_norms else problem.system.tolerance
+    tolerance = None if "norm" in unknown else problem.system.tolerance
     method, truth = _build(request, found, reference, tolerance)
     if request.verify:
         _check_verifiable(method, truth, reference_options(request))

@@ -110,6 +110,10 @@ class Request:
         "--substeps", type=int, help="Of the integrator, a fixed-step one: steps per frame."
     )
     step: float | None = option("--step", type=float, help="Its step size, in place of --substeps.")
+    form: str | None = option(
+        "--form", help="Of leapfrog: dkd or kdk, of drifts and kicks.  [default: dkd]"
+    )
+    order: int | None = option("--order", type=int, help="Of exact-flow: 2, 4 or 6.  [default: 2]")
     norm: str | None = option(
         "--norm",
         help="Of an adaptive one: error of a step, of the worst particle or rms over all.  "
@@ -133,6 +137,10 @@ class Request:
     )
     reference_step: float | None = option(
         "--reference-step", type=float, help="Of the reference, as --step."
+    )
+    reference_form: str | None = option("--reference-form", help="Of the reference, as --form.")
+    reference_order: int | None = option(
+        "--reference-order", type=int, help="Of the reference, as --order."
     )
     device: str = option(
         "--device",

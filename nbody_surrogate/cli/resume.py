@@ -12,6 +12,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.foresight import check_hardware
+from nbody_surrogate.cli.method_options import OF_BOTH
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
@@ -109,7 +110,7 @@ def _go_on(
     """Finish the run that was interrupted, and then what was to come after it."""
     problem = _problem(restart, both.output(note.stage))
     method, reference = methods(
-        request, problem, of_before=note.of_before, before_norms=note.before_norms
+        request, problem, of_before=note.of_before, unknown=note.unknown_options
     )
     frames = problem.frames
     if note.stage == "reference" and reference is not None:
@@ -137,8 +138,8 @@ class _Note:
     """Identifier of the method's run, where that is done; releases before noted none."""
     of_before: bool = False
     """Whether a release made it whose tolerances were of both methods."""
-    before_norms: bool = False
-    """Whether a release made it whose solvers had no choice of norm."""
+    unknown_options: frozenset[str] = frozenset()
+    """Options of methods that the release which made it did not have."""
 
     @classmethod
     def of(cls, restart: Restart, file: Path) -> _Note:
@@ -154,7 +155,7 @@ class _Note:
         return replace(
             note,
             of_before="reference_rtol" not in options,
-            before_norms="norm" not in options,
+            unknown_options=frozenset(OF_BOTH).difference(options),
         )
 
 

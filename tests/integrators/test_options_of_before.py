@@ -16,6 +16,22 @@ def test_a_description_of_before_has_the_norm_of_before():
     assert make_integrator("dop853").options.norm == "particle"
 
 
+def test_a_leapfrog_of_before_kicks_first():
+    before = {"integrator": "leapfrog", "segment": 50, "substeps": 8}
+    assert method_from(before).options.form == "kdk"
+    assert method_from(before | {"form": "dkd"}).options.form == "dkd"
+    assert make_integrator("leapfrog").options.form == "dkd"
+
+
+def test_a_data_set_by_leapfrog_of_before_keeps_its_hash_and_its_form():
+    given = {"integrator": "leapfrog", "frames": 5}
+    stored = Manifest.model_validate({"spec": given}, context=STORED)
+    assert stored.spec.options == {}
+    assert TrajectoryMaker(stored.spec).integrator.options.form == "kdk"
+    assert spec_hash(DatasetSpec(**given, options={"form": "kdk"})) == spec_hash(stored.spec)
+    assert resolve(given).options == {"form": "dkd"}
+
+
 def test_a_data_set_of_before_keeps_its_hash_and_its_solver():
     stored = Manifest.model_validate({"spec": {"system": "gravity", "frames": 5}}, context=STORED)
     assert stored.spec.options == {}

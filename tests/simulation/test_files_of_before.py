@@ -42,9 +42,10 @@ def kind(request, folder, monkeypatch):
 def whole(kind):
     system = make_system("springs" if kind == "bonds" else "charged")
     policy = GUARDS.get(kind)
-    reference = {"reference": "leapfrog"} if policy == "fallback" else {}
+    kdk = make_integrator("leapfrog", form="kdk")
+    reference = {"reference": kdk} if policy == "fallback" else {}
     guard = None if policy is None else Guard(policy, energy=1e-4, **reference)
-    method = make_integrator("leapfrog", substeps=1, segment=5)
+    method = make_integrator("leapfrog", substeps=1, segment=5, form="kdk")
     return simulate(system, *system.sample(3, 2, 2), 12, method, guard=guard)
 
 
@@ -128,6 +129,8 @@ def test_a_command_of_before_goes_on(folder, monkeypatch):
     monkeypatch.chdir(folder / "command")
     good("resume", RESTART, "--allow-inexact", "--output", "run.h5")
     system = make_system("charged")
-    now = simulate(system, *system.sample(3, 2), 60, make_integrator("leapfrog", substeps=1))
+    now = simulate(
+        system, *system.sample(3, 2), 60, make_integrator("leapfrog", substeps=1, form="kdk")
+    )
     np.testing.assert_allclose(read_h5md("run.h5").x, now.x, rtol=ROUNDING, atol=ROUNDING)
     assert read_h5md("run.reference.h5").info.method["integrator"] == "leapfrog"

@@ -127,9 +127,19 @@ def test_every_force_evaluation_is_counted(method):
 
 
 @pytest.mark.parametrize(
-    ("method", "per_step"),
-    [("symplectic-euler", 1), ("leapfrog", 1), ("yoshida4", 3), ("rk4", 4)],
+    ("method", "options", "per_step", "opening"),
+    [
+        ("symplectic-euler", {}, 1, 0),
+        ("leapfrog", {}, 1, 0),
+        ("leapfrog", {"form": "kdk"}, 1, 1),
+        ("yoshida4", {}, 3, 1),
+        ("srkn4", {}, 6, 1),
+        ("srkn6", {}, 11, 1),
+        ("exact-flow", {}, 1, 0),
+        ("exact-flow", {"order": 4}, 6, 1),
+        ("rk4", {}, 4, 1),
+    ],
 )
-def test_fixed_steps_count_by_formula(charged, method, per_step):
-    segment = advanced(method, charged, charged.sample(21, 2, 3), 5, substeps=7)
-    assert segment.counters == {"nfev": 3 * (5 * 7 * per_step + 1)}
+def test_fixed_steps_count_by_formula(charged, method, options, per_step, opening):
+    segment = advanced(method, charged, charged.sample(21, 2, 3), 5, substeps=7, **options)
+    assert segment.counters == {"nfev": 3 * (5 * 7 * per_step + opening)}

@@ -46,7 +46,7 @@ def test_bits_do_not_depend_on_the_batch(charged, plasma, method, threads):
 @pytest.mark.parametrize("n", [1, 39, 40, 41, 60])
 def test_bits_do_not_depend_on_the_batch_where_particles_are_many(charged, n):
     state, particles = charged.sample(10, n, 9)
-    for method in ("leapfrog", "rk4"):
+    for method in ("leapfrog", "rk4", "exact-flow"):
         whole = advanced(method, charged, (state, particles), 2, substeps=2)
         for b in (0, 8):
             one = advanced(method, charged, (state[b], particles[b]), 2, substeps=2, threads=2)
@@ -68,7 +68,7 @@ def test_many_particles_move_as_few_do(charged, n):
 @pytest.mark.parametrize("backend", ["numba", "torch"])
 @pytest.mark.parametrize("frames", [1, 4, 5])
 def test_a_shorter_run_is_the_beginning_in_any_field(plasma, frames, backend):
-    for method in ("leapfrog", "boris"):
+    for method in ("leapfrog", "boris", "exact-flow"):
         system, start = crowded(plasma, method, 3)
         integrator = make_integrator(method, segment=4, backend=backend)
         longer = simulate(system, *start, 6, integrator)

@@ -115,8 +115,8 @@ def test_a_class_of_parameters_stands_for_one_law():
         assert_one_line(caught, "parameters")
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_every_evaluation_of_the_force_is_counted(method):
+@pytest.mark.parametrize("name", [*METHODS, "leapfrog kdk", "exact-flow 4"])
+def test_every_evaluation_of_the_force_is_counted(name):
     """By a law that counts its calls, one for a whole batch."""
     calls = []
 
@@ -131,10 +131,14 @@ def test_every_evaluation_of_the_force_is_counted(method):
             return (0.0, 0.0, 1.0)
 
     system = Counting()
-    run = advanced(method, system, system.sample(8, 2, 3), 4, substeps=5, backend="torch")
+    method, _, choice = name.partition(" ")
+    options = {"kdk": {"form": "kdk"}, "4": {"order": 4}}.get(choice, {})
+    start = system.sample(8, 2, 3)
+    run = advanced(method, system, start, 4, substeps=5, backend="torch", **options)
     assert run.counters == {"nfev": 3 * len(calls)}
-    per_step = {"yoshida4": 3, "rk4": 4}.get(method, 1)
-    assert len(calls) == 4 * 5 * per_step + (method != "boris")
+    per_step = {"yoshida4": 3, "rk4": 4, "srkn4": 6, "srkn6": 11, "exact-flow 4": 6}.get(name, 1)
+    opening = name in ("leapfrog kdk", "yoshida4", "rk4", "srkn4", "srkn6", "exact-flow 4")
+    assert len(calls) == 4 * 5 * per_step + opening
 
 
 # Laws that nobody compiled before

@@ -43,6 +43,8 @@ def circle(frames):
         ("symplectic-euler", 1, (16, 32, 64, 128)),
         ("leapfrog", 2, (8, 16, 32, 64)),
         ("yoshida4", 4, (8, 16, 32, 64)),
+        ("srkn4", 4, (4, 6, 8, 12)),
+        ("srkn6", 6, (1, 2, 3, 4)),
         ("rk4", 4, (32, 64, 128)),
     ],
 )
@@ -173,15 +175,16 @@ def there_and_back(method, system, turned_system, start):
 def test_time_can_be_reversed(charged):
     """To rounding, where the formula is the same read backwards, and to the error elsewhere."""
     start = charged.sample(3, 8)
-    for method in ("leapfrog", "yoshida4"):
+    for method in ("leapfrog", "yoshida4", "srkn4", "srkn6", "exact-flow"):
         assert there_and_back(method, charged, charged, start) < ROUNDING
     assert there_and_back("symplectic-euler", charged, charged, start) > 1e-4
     assert there_and_back("rk4", charged, charged, start) > 100 * ROUNDING
 
 
-def test_boris_returns_when_the_field_is_turned_too(plasma):
+@pytest.mark.parametrize("method", ["boris", "exact-flow"])
+def test_charges_return_when_the_magnetic_field_is_turned_too(plasma, method):
     there = plasma(electric=E_FIELD, magnetic=B_FIELD)
     back = plasma(electric=E_FIELD, magnetic=tuple(-part for part in B_FIELD))
     start = there.sample(3, 5)
-    assert there_and_back("boris", there, back, start) < ROUNDING
-    assert there_and_back("boris", there, there, start) > 0.1
+    assert there_and_back(method, there, back, start) < ROUNDING
+    assert there_and_back(method, there, there, start) > 0.1

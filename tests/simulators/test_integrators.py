@@ -53,7 +53,9 @@ def test_frames_are_where_the_times_say(charged, method):
     t0, dt = 1000.1, 0.1
     state, particles = State(t0, [[[0.0, 0.0]]], [[[1.0, -2.0]]]), Particles([[1.0]], [[1.0]])
     run = simulate(charged, state, particles, 120, method, dt=dt)
-    np.testing.assert_allclose(run.x[0, :, 0, 0], run.t - t0, rtol=0, atol=ROUNDING)
+    # methods of many stages take some twenty thousand drifts until then
+    rounding = 4 * ROUNDING if method in ("srkn4", "srkn6") else ROUNDING
+    np.testing.assert_allclose(run.x[0, :, 0, 0], run.t - t0, rtol=0, atol=rounding)
 
 
 def test_runs_do_not_depend_on_when_they_start(charged, method):
@@ -129,6 +131,7 @@ def test_progress_may_cancel(charged, method):
 def near_pair(x, v):
     """Squares of their distance underflow to 0, and the forces of the pair are infinite."""
     x[1, 0], x[1, 1] = (0.0, 1e-170, 0.0), (0.0, 0.0, 0.0)
+    v[1, 0] = v[1, 1]  # nor does a drift take them apart
 
 
 def too_fast(x, v):

@@ -21,6 +21,7 @@ METHODS = {
     "symplectic-euler": "charged",
     "rk4": "penning",
     "boris": "penning",
+    "exact-flow": "trap",
 }
 
 

@@ -40,7 +40,7 @@ def fine(method):
     """
     if method in ADAPTIVE:
         return TIGHT, TIGHT_ERROR
-    error = {1: 1e-2, 2: 1e-5, 4: 1e-9}[ORDERS[method]]
+    error = {1: 1e-2, 2: 1e-5, 4: 1e-9, 6: 1e-10}[ORDERS[method]]
     return {"substeps": 200}, error
 
 
@@ -104,6 +104,9 @@ def test_opposite_charges_circle_each_other(method, dimensions):
     error = {
         "symplectic-euler": 2 * angle,
         "leapfrog": angle**2 * phase / 4,
+        "exact-flow": angle**2 * phase / 4,
+        "srkn4": angle**4 * phase / 100,
+        "srkn6": ROUNDING,
         "yoshida4": angle**4 * phase,
         "rk4": angle**4 * phase / 20,
     }.get(method, SOLVER)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow  # narrow orbits take many steps
 
 CALENDAR = 1.7e9  # seconds since 1970, where float64 has steps of 2.4e-7
 ADAPTIVE = ("dop853", "rk45", "dop853-compiled")
-FIXED = ("leapfrog", "yoshida4", "symplectic-euler", "rk4")
+FIXED = ("leapfrog", "yoshida4", "symplectic-euler", "rk4", "srkn4", "srkn6", "exact-flow")
 
 
 def kepler(eccentricity: float, t0: float = 0.0) -> tuple[State, Particles]:

@@ -28,6 +28,9 @@ COMPILED = {"leapfrog": 2, "boris": 2, "rk4": 4}
 """Solvers in the order in which they are tried, and their orders. The first is the cheapest; the
 others do what it cannot, forces that depend on velocity."""
 
+OPTIONS = {"leapfrog": {"form": "kdk"}}
+"""What they are made with: errors are calibrated in runs against this form of leapfrog."""
+
 OF_ORDER_4 = 2
 """How many times longer the steps of a method of order 4 are, of which each takes four forces."""
 
@@ -137,7 +140,9 @@ class FrameSolver:
 
     def _method(self, steps: int) -> AbstractIntegrator:
         if steps not in self._methods:
-            self._methods[steps] = make_integrator(self.name, substeps=steps)
+            self._methods[steps] = make_integrator(
+                self.name, substeps=steps, **OPTIONS.get(self.name, {})
+            )
         return self._methods[steps]
 
     def _in_numpy(self, particles: Particles, now: PhaseSpace, steps: int) -> PhaseSpace:

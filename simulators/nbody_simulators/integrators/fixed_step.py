@@ -10,10 +10,11 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from threading import Event
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
+from typing_extensions import TypeVar
 
 from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
@@ -83,7 +84,10 @@ class SubstepOptions(IntegratorOptions):
         return self
 
 
-class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
+Options_co = TypeVar("Options_co", bound=SubstepOptions, default=SubstepOptions, covariant=True)
+
+
+class AbstractFixedStep(AbstractIntegrator[Options_co]):
     """A method of equal steps, several to a frame.
 
     To write one:
@@ -91,13 +95,22 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
     1. set `name`, and `evaluations`, the force evaluations of one step, and `opening`, those
        before the first step of a segment;
     2. implement `_march`: the frames of trajectories side by side, compiled;
-    3. implement `_torch_step`: one step of a batch in torch, by the same formula;
+    3. implement `_torch_step`: one step of a batch in torch, by the same formula; what it needs
+       again in each step comes from `_torch_problem`;
     4. optionally refuse systems in `_refuse`.
     """
 
-    Options = SubstepOptions
-    evaluations: ClassVar[int]
-    opening: ClassVar[int] = 1
+    Options: type[Options_co] = SubstepOptions  # type: ignore[assignment]  # its default too
+
+    @property
+    @abstractmethod
+    def evaluations(self) -> int:
+        """Force evaluations of one step."""
+
+    @property
+    @abstractmethod
+    def opening(self) -> int:
+        """Force evaluations before the first step of a segment: 0, or the one at the start."""
 
     @abstractmethod
     def _march(
@@ -123,6 +136,10 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
 
         Where there is an opening, a is the acceleration at x.
         """
+
+    def _torch_problem(self, problem: TorchProblem, carry: Carry, step: float) -> TorchProblem:
+        """Return the problem whose forces are asked for, with ``constants`` for all steps."""
+        return problem
 
     @property
     def batch_invariant(self) -> bool:
@@ -249,10 +266,10 @@ class AbstractFixedStep(AbstractIntegrator[SubstepOptions]):
         from nbody_surrogate.contracts import torch_threads
 
         device = double_precision_device(self.options.device)
-        problem = TorchProblem.of(carry.problem, device)
         now_x = torch.tensor(carry.arrays["x"], device=device)  # float64, as the state is
         now_v = torch.tensor(carry.arrays["v"], device=device)
         step = carry.problem.dt / substeps
+        problem = self._torch_problem(TorchProblem.of(carry.problem, device), carry, step)
         with torch_threads(self.threads_for(x.shape[0], x.shape[2])):
             a = problem.acceleration(now_x, now_v) if self.opening else None
             for frame in range(x.shape[1]):

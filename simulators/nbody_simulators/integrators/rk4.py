@@ -70,6 +70,7 @@ class RK4(AbstractFixedStep):
 
     name = "rk4"
     evaluations = 4
+    opening = 1  # k_1 of the first step
 
     def _march(
         self,

@@ -1,16 +1,23 @@
 """Splitting methods: symplectic compositions of kicks and drifts with fixed steps.
 
-Each stage s is a kick v += k_s h a(x) and a drift x += d_s h v. Hairer, Lubich and Wanner,
-"Geometric Numerical Integration" (2006), II.4 and II.5.
+Their coefficients, and what a stage is, stand in `compositions`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from abc import abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypeVar
 
-from nbody_simulators.integrators.fixed_step import AbstractFixedStep
+from nbody_simulators.integrators import compositions
+from nbody_simulators.integrators.compositions import Composition
+from nbody_simulators.integrators.fitting import fitting_methods
+from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOptions
 from nbody_simulators.kernels.compiled_laws import compiled
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import Problem
@@ -18,7 +25,7 @@ from nbody_surrogate.contracts import Problem
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
-__all__ = ["Leapfrog", "SymplecticEuler", "Yoshida4"]
+__all__ = ["SRKN4", "SRKN6", "Leapfrog", "LeapfrogOptions", "SymplecticEuler", "Yoshida4"]
 
 
 @compiled
@@ -33,39 +40,58 @@ def _split(
 ) -> None:
     x, v = lanes.x, lanes.v
     scratch, a = np.empty((3, x.shape[2])), np.empty_like(x)
-    lane_accelerations(lanes, x, v, scratch, a)
     flat_x, flat_v, flat_a = x.ravel(), v.ravel(), a.ravel()  # views: long loops for vectors
     size = frames_x.shape[1]  # in two dimensions without the third component
+    # No drift, no new force: a kick that ends a step and the one that begins the next share one
+    # evaluation. Two half drifts that meet are left apart: steps are cut into calls, by the size of
+    # the batch, and a trajectory has the same bits in any batch.
+    moved = True
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for s in range(kicks.size):
                 kick, drift = kicks[s] * step, drifts[s] * step
-                for k in range(size):
-                    flat_v[k] += kick * flat_a[k]
-                # No drift, no new force: a kick that ends a step and the one that begins the next
-                # share one evaluation.
+                if kick != 0.0:
+                    if moved:
+                        lane_accelerations(lanes, x, v, scratch, a)
+                    for k in range(size):
+                        flat_v[k] += kick * flat_a[k]
+                    moved = False
                 if drift != 0.0:
                     for k in range(size):
                         flat_x[k] += drift * flat_v[k]
-                    lane_accelerations(lanes, x, v, scratch, a)
+                    moved = True
         for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
 
-class _Splitting(AbstractFixedStep):
+Options_co = TypeVar("Options_co", bound=SubstepOptions, default=SubstepOptions, covariant=True)
+
+
+class _Splitting(AbstractFixedStep[Options_co]):
     """What the methods share: everything but the coefficients."""
 
-    kicks: ClassVar[tuple[float, ...]]
-    drifts: ClassVar[tuple[float, ...]]
+    @property
+    @abstractmethod
+    def composition(self) -> Composition:
+        """Its coefficients."""
+
+    @property
+    def evaluations(self) -> int:
+        """Force evaluations of a step."""
+        return self.composition.evaluations
+
+    @property
+    def opening(self) -> int:
+        """Force evaluations before the first step of a segment."""
+        return self.composition.opening
 
     def _refuse(self, problem: Problem) -> str | None:
         system = problem.system
         if not system.velocity_dependent:
             return None
-        fitting = "rk4 or dop853" if system.magnetic_field() is None else "boris, rk4 or dop853"
         return (
             f"needs forces that do not depend on velocity, system {system.name!r} has; "
-            f"use {fitting}"
+            f"use {fitting_methods(problem)}"
         )
 
     def _march(
@@ -77,16 +103,18 @@ class _Splitting(AbstractFixedStep):
         x: np.ndarray,
         v: np.ndarray,
     ) -> None:
-        kicks, drifts = np.array(self.kicks), np.array(self.drifts)
+        kicks, drifts = map(np.array, self.composition)
         kernel = _split(lanes.pair, lanes.field)
         kernel(lanes, step, steps, kicks, drifts, x, v)
 
     def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
-        for kick, drift in zip(self.kicks, self.drifts, strict=True):
-            v = v + (kick * step) * a
+        moved = not self.opening
+        for kick, drift in zip(*self.composition, strict=True):
+            if kick != 0.0:
+                a = problem.acceleration(x, v) if moved else a
+                v, moved = v + (kick * step) * a, False
             if drift != 0.0:
-                x = x + (drift * step) * v
-                a = problem.acceleration(x, v)
+                x, moved = x + (drift * step) * v, True
         return x, v, a
 
 
@@ -104,30 +132,42 @@ class SymplecticEuler(_Splitting):
     """
 
     name = "symplectic-euler"
-    kicks = (1.0,)
-    drifts = (1.0,)
-    evaluations = 1
+    composition = compositions.EULER
+
+
+class LeapfrogOptions(SubstepOptions):
+    """Options of `Leapfrog`."""
+
+    # what files of releases before this option mean
+    of_before: ClassVar[Mapping[str, Any]] = MappingProxyType({"form": "kdk"})
+
+    form: Literal["dkd", "kdk"] = Field(
+        default="dkd", description="drift, kick, drift, or kick, drift, kick"
+    )
 
 
 @final
-class Leapfrog(_Splitting):
-    """Half a kick, drift, half a kick (velocity Verlet): order 2, time-reversible.
+class Leapfrog(_Splitting[LeapfrogOptions]):
+    """Half a drift, a kick, half a drift: order 2, time-reversible.
+
+    With ``form="kdk"`` half a kick, a drift, half a kick, which is velocity Verlet. Both take one
+    force evaluation a step. After whole steps either is the other, begun half a step later in
+    velocities or in positions: they conserve alike and err alike in long runs, but the error of a
+    single step of ``kdk`` is about twice as large where forces change fast (see docs/solvers.md).
 
     References
     ----------
-    Verlet, Phys. Rev. 159 (1967) 98.
+    Verlet, Phys. Rev. 159 (1967) 98; Tuckerman, Berne and Martyna, J. Chem. Phys. 97 (1992) 1990,
+    for both forms.
     """
 
     name = "leapfrog"
-    kicks = (0.5, 0.5)
-    drifts = (1.0, 0.0)
-    evaluations = 1
+    Options = LeapfrogOptions
 
-
-# Leapfrogs of these lengths sum to one, 2 w_1 + w_0 = 1, and their errors of third order to none,
-# 2 w_1^3 + w_0^3 = 0; w_0 is negative, and has to be for that.
-_OUTER = 1 / (2 - 2 ** (1 / 3))
-_INNER = 1 - 2 * _OUTER
+    @property
+    def composition(self) -> Composition:
+        """Coefficients of the form."""
+        return compositions.DKD if self.options.form == "dkd" else compositions.KDK
 
 
 @final
@@ -142,7 +182,35 @@ class Yoshida4(_Splitting):
     """
 
     name = "yoshida4"
-    # Where two leapfrogs meet, their half kicks are one.
-    kicks = (_OUTER / 2, (_OUTER + _INNER) / 2, (_OUTER + _INNER) / 2, _OUTER / 2)
-    drifts = (_OUTER, _INNER, _OUTER, 0.0)
-    evaluations = 3
+    composition = compositions.YOSHIDA4
+
+
+@final
+class SRKN4(_Splitting):
+    """The Runge-Kutta-Nystroem splitting SRKN_6^b of Blanes and Moan: order 4, time-reversible.
+
+    Six evaluations a step. That the kinetic energy is quadratic makes some commutators vanish, so
+    that fewer conditions are left, and coefficients that are free for small errors.
+
+    References
+    ----------
+    Blanes and Moan, J. Comput. Appl. Math. 142 (2002) 313, table 3.
+    """
+
+    name = "srkn4"
+    composition = compositions.SRKN4
+
+
+@final
+class SRKN6(_Splitting):
+    """The Runge-Kutta-Nystroem splitting SRKN_11^b of Blanes and Moan: order 6, time-reversible.
+
+    Eleven evaluations a step. See `SRKN4`.
+
+    References
+    ----------
+    Blanes and Moan, J. Comput. Appl. Math. 142 (2002) 313, table 3.
+    """
+
+    name = "srkn6"
+    composition = compositions.SRKN6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -47,13 +47,17 @@ def torch_threads_for(device: str, batch: int, n: int) -> int:
 
 
 class TorchProblem(NamedTuple):
-    """A problem on a device; charges, masses (B, N), couplings (B, N, N) or None."""
+    """A problem on a device; charges, masses (B, N), couplings (B, N, N) or None.
+
+    Constants are what a method computes once for all steps.
+    """
 
     system: AbstractSystem
     laws: ForceLaws
     charges: Tensor
     masses: Tensor
     couplings: Tensor | None
+    constants: Any = None
 
     @classmethod
     def of(cls, problem: Problem, device: str) -> TorchProblem:

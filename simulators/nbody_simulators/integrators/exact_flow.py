@@ -1,0 +1,221 @@
+"""Splitting that solves motion in an external field exactly, and kicks by the pair forces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
+
+import numpy as np
+from pydantic import Field
+
+from nbody_simulators.integrators import compositions
+from nbody_simulators.integrators.compositions import Composition
+from nbody_simulators.integrators.fitting import field_is_linear, fitting_methods
+from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOptions
+from nbody_simulators.integrators.linear_flows import linear_flows
+from nbody_simulators.kernels.compiled_laws import compiled, laws_of
+from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
+from nbody_surrogate.contracts import Carry, Problem
+
+if TYPE_CHECKING:
+    from nbody_simulators.integrators.torch_steps import TorchProblem
+
+__all__ = ["ExactFlow", "ExactFlowOptions"]
+
+
+class Flows(NamedTuple):
+    """The flows of all stages, as the kernel takes them.
+
+    Attributes
+    ----------
+    of_stage : ndarray, shape (stages,)
+        Which flow a stage ends with, -1 for none.
+    rows, columns : ndarray, shape (E,)
+        Entries that are not zero in all flows, row by row: harmonic traps have 12 of 42.
+    entries : ndarray, shape (flows, E, N W)
+    """
+
+    of_stage: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    entries: np.ndarray
+
+
+@compiled
+def _flow_and_kick(
+    lanes: Lanes,
+    step: float,
+    substeps: int,
+    kicks: np.ndarray,
+    flows: Flows,
+    frames_x: np.ndarray,
+    frames_v: np.ndarray,
+) -> None:
+    shape, many = lanes.x.shape, lanes.x[0].size
+    size = frames_x.shape[1]  # in two dimensions without the third component
+    scratch, a = np.empty((3, shape[2])), np.empty_like(lanes.x)
+    flat_a = a.ravel()
+    # Rows of x, v and of ones, which are multiplied by what the field adds of itself. A flow goes
+    # from one of the two to the other.
+    y = np.ones((2, 7, many))
+    y[0, :3], y[0, 3:6] = lanes.x.reshape((3, many)), lanes.v.reshape((3, many))
+    now, moved = 0, True
+    for f in range(frames_x.shape[0]):
+        for _ in range(substeps):
+            for s in range(kicks.size):
+                kick, flow = kicks[s] * step, flows.of_stage[s]
+                if kick != 0.0:
+                    x, v = y[now, :3].reshape(shape), y[now, 3:6].ravel()
+                    if moved:  # see `splitting`
+                        lane_accelerations(lanes, x, x, scratch, a)
+                    for k in range(size):
+                        v[k] += kick * flat_a[k]
+                    moved = False
+                if flow >= 0:
+                    before, after = y[now], y[1 - now]
+                    for e in range(flows.rows.size):
+                        to, by = after[flows.rows[e]], before[flows.columns[e]]
+                        share = flows.entries[flow, e]
+                        if e == 0 or flows.rows[e] != flows.rows[e - 1]:
+                            for k in range(many):
+                                to[k] = share[k] * by[k]
+                        else:
+                            for k in range(many):
+                                to[k] += share[k] * by[k]
+                    now, moved = 1 - now, True
+        x, v = y[now, :3].ravel(), y[now, 3:6].ravel()
+        for k in range(size):
+            frames_x[f, k], frames_v[f, k] = x[k], v[k]
+    lanes.x[:], lanes.v[:] = y[now, :3].reshape(shape), y[now, 3:6].reshape(shape)
+
+
+class ExactFlowOptions(SubstepOptions):
+    """Options of `ExactFlow`."""
+
+    order: Literal[2, 4, 6] = Field(default=2, description="of 1, 6 or 11 force evaluations a step")
+
+
+COMPOSITIONS = {2: compositions.DKD, 4: compositions.SRKN4, 6: compositions.SRKN6}
+
+
+@final
+class ExactFlow(AbstractFixedStep[ExactFlowOptions]):
+    """Strang splitting of the motion in an external field and of the pair forces.
+
+    The field must be linear in positions and velocities, as that of a harmonic trap or of a Penning
+    trap, with an offset or without. A particle alone in it obeys y' = L y for y = (x, v, 1), which
+    is solved exactly:
+
+        (x, v) <- exp(h L / 2) (x, v),    v <- v + h a(x),    (x, v) <- exp(h L / 2) (x, v),
+
+    where a is that of the pairs alone. So steps need not resolve the field, but only how fast pair
+    forces change, magnetic fields are no matter, and a single particle is exact. Order 2,
+    time-reversible and, as both parts are flows of Hamiltonians, symplectic. Without a field it is
+    `leapfrog`.
+
+    With ``order=4`` and ``order=6`` the flows and kicks are in the rows of `SRKN4` and `SRKN6`:
+    what these ask for is that the part between the kicks be quadratic in (x, v), as free motion is.
+
+    References
+    ----------
+    Strang, SIAM J. Numer. Anal. 5 (1968) 506; Hairer, Lubich and Wanner, "Geometric Numerical
+    Integration" (2006), XIII.1; Spreiter and Walter, J. Comput. Phys. 152 (1999) 102, for magnetic
+    fields; Blanes and Moan, J. Comput. Appl. Math. 142 (2002) 313.
+    """
+
+    name = "exact-flow"
+    Options = ExactFlowOptions
+
+    @property
+    def composition(self) -> Composition:
+        """Coefficients of the order."""
+        return COMPOSITIONS[self.options.order]
+
+    @property
+    def evaluations(self) -> int:
+        """Evaluations of the pair forces in a step."""
+        return self.composition.evaluations
+
+    @property
+    def opening(self) -> int:
+        """Evaluations before the first step of a segment."""
+        return self.composition.opening
+
+    def _refuse(self, problem: Problem) -> str | None:
+        if problem.system.force_laws() is None or field_is_linear(problem):
+            return None
+        return (
+            "needs an external field that is linear in positions and velocities, that of system "
+            f"{problem.system.name!r} is not; use {fitting_methods(problem)}"
+        )
+
+    def _march(
+        self,
+        problem: Problem,
+        lanes: Lanes,
+        step: float,
+        steps: int,
+        x: np.ndarray,
+        v: np.ndarray,
+    ) -> None:
+        dimensions = x.shape[1] * 3 // lanes.x.size
+        matrices = self._matrices(problem, lanes.charges, lanes.masses, step, dimensions)
+        flows = self._flows(matrices.reshape(len(matrices), -1, 6, 7))
+        # the field is in the flows: the kernel is that of the pairs alone
+        kernel = _flow_and_kick(lanes.pair, None)
+        kicks = np.array(self.composition.kicks)
+        kernel(lanes._replace(field=None), step, steps, kicks, flows, x, v)
+
+    def _matrices(
+        self,
+        problem: Problem,
+        charges: np.ndarray,
+        masses: np.ndarray,
+        step: float,
+        dimensions: int,
+    ) -> np.ndarray:
+        """Return the different flows, shape (flows, *charges.shape, 6, 7)."""
+        times = tuple(share * step for share in self._shares)
+        return linear_flows(laws_of(problem).field, charges, masses, times, dimensions)
+
+    @property
+    def _shares(self) -> list[float]:
+        return sorted({drift for drift in self.composition.drifts if drift != 0.0})
+
+    @property
+    def _of_stage(self) -> list[int]:
+        shares = self._shares
+        return [shares.index(each) if each != 0.0 else -1 for each in self.composition.drifts]
+
+    def _flows(self, matrices: np.ndarray) -> Flows:
+        """Bring flows (flows, N W, 6, 7) into the order of the kernel."""
+        # each row has an entry at least, whatever underflows
+        taken = (matrices != 0).any((0, 1)) | np.eye(6, 7, dtype=bool)
+        rows, columns = np.nonzero(taken)
+        entries = np.ascontiguousarray(matrices[:, :, rows, columns].transpose(0, 2, 1))
+        return Flows(np.array(self._of_stage), rows, columns, entries)
+
+    def _torch_problem(self, problem: TorchProblem, carry: Carry, step: float) -> TorchProblem:
+        import torch
+
+        particles, dimensions = carry.problem.particles, carry.arrays["x"].shape[2]
+        charges, masses = particles.charges, particles.masses
+        matrices = self._matrices(carry.problem, charges, masses, step, dimensions)
+        kept = [*range(dimensions), *range(3, 3 + dimensions)]
+        matrices = matrices[..., kept, :][..., [*kept, 6]]
+        flows = torch.tensor(matrices, device=problem.charges.device)
+        return problem._replace(laws=problem.laws._replace(field=None), constants=flows)
+
+    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+        import torch
+
+        moved = not self.opening
+        for kick, flow in zip(self.composition.kicks, self._of_stage, strict=True):
+            if kick != 0.0:
+                a = problem.acceleration(x, v) if moved else a
+                v, moved = v + (kick * step) * a, False
+            if flow >= 0:
+                matrix = problem.constants[flow]  # (B, N, 2 D, 2 D + 1)
+                y = torch.cat([x, v], 2)[..., None]
+                x, v = ((matrix[..., :-1] @ y)[..., 0] + matrix[..., -1]).chunk(2, 2)
+                moved = True
+        return x, v, a
