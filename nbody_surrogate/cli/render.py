@@ -46,7 +46,9 @@ LOOKS = ("camera", "orbit", "seconds", "theme", "background", "axes", "scale_bar
 @click.option("--camera", help="iso, xy, xz, yz; azimuth,elevation; or x,y,z towards it.")
 @click.option("--orbit", type=float, help="Degrees that a movie turns.  [default: by its length]")
 @click.option("--seconds", type=float, help="How long a movie takes, of chosen frames.")
-@click.option("--theme", help="dark or light.  [default: as the background; dark]")
+@click.option(
+    "--theme", help="dark or light.  [default: as the background; else dark, of pages the reader's]"
+)
 @click.option("--background", help="A colour, by name or as #rrggbb.")
 @click.option("--axes", is_flag=True, help="Show where x, y and z point.")
 @click.option("--scale-bar", is_flag=True, help="Show a length, at the depth of the middle.")

@@ -25,6 +25,9 @@ __all__ = ["report"]
 @click.option("--no-against", is_flag=True, help="Without a reference, even where there is one.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="[default: RUN.html]")
 @click.option("--no-floor", is_flag=True, help="Skip the two more runs that give the noise floor.")
+@click.option("--camera", help="iso, xy, xz, yz; azimuth,elevation; or x,y,z towards it.")
+@click.option("--theme", help="dark or light.  [default: the reader's own]")
+@click.option("--background", help="Of the scene: a colour, by name or as #rrggbb.")
 @options_of(FileOptions)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -34,6 +37,9 @@ def report(
     no_against: bool,
     output: Path | None,
     no_floor: bool,
+    camera: str | None,
+    theme: str | None,
+    background: str | None,
     overwrite: bool,
     quiet: bool,
     **options: Any,
@@ -62,7 +68,15 @@ def report(
         reference = others[0] if others else None
         command = command_line(("quiet", "overwrite"))
         write_report(
-            candidate, reference, checked, floor=not no_floor, command=command, overwrite=overwrite
+            candidate,
+            reference,
+            checked,
+            floor=not no_floor,
+            command=command,
+            camera=camera,
+            theme=theme,
+            background=background,
+            overwrite=overwrite,
         )
     if not quiet:
         echo(f"Report: {output}")

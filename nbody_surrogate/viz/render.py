@@ -24,6 +24,7 @@ from nbody_surrogate.viz.drawable import (
     kept,
     refuse_for,
 )
+from nbody_surrogate.viz.html.look import PageLook
 from nbody_surrogate.viz.html.scene import write_scene_page
 from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
@@ -121,7 +122,7 @@ def render(
         From where: ``iso``, or the plane ``xy``, ``xz`` or ``yz``; an azimuth and an elevation in
         degrees; or a direction x, y, z from the particles towards the camera. How far it is follows
         from what must be in sight. By default flat trajectories are seen from above, others by
-        ``iso``.
+        ``iso``. A page opens so, and can be turned.
     orbit : float, optional
         Degrees that a movie, or a window as time passes, turns around the particles. By default 0.4
         for each frame and at most 90, and none for flat trajectories or where `camera` is given and
@@ -130,7 +131,8 @@ def render(
         How long a movie takes: it then shows frames at even distances, at `fps`; or all, more
         slowly, where there are fewer. By default it shows all.
     theme : str, optional
-        ``dark`` or ``light``; by default what suits the background, which is dark.
+        ``dark`` or ``light``; by default what suits the background, which is dark; of a page the
+        reader's own.
     background : str, optional
         A colour by name or as #rrggbb, in place of the theme's shaded one.
     axes, scale_bar : bool
@@ -181,8 +183,10 @@ def render(
     if path is not None and not movie:
         refuse_for(f"a {path.suffix} file", {"orbit": orbit, "seconds": seconds})
     if path is not None and (is_page(path) or is_data(path)):
+        refuse_for(f"a {path.suffix} file", {"axes": axes, "scale_bar": scale_bar})
+    if path is not None and is_data(path):
         looks = {"camera": camera, "theme": theme, "background": background}
-        refuse_for(f"a {path.suffix} file", looks | {"axes": axes, "scale_bar": scale_bar})
+        refuse_for(f"a {path.suffix} file", looks)
     if reference is not None:
         check_same(candidate, reference)
     if path is not None and is_data(path):
@@ -201,7 +205,12 @@ def render(
     if path is not None and is_page(path):
         checked = CheckedPath(path, parameter=called)
         return write_scene_page(
-            candidate, checked, reference=reference, title=words, overwrite=overwrite
+            candidate,
+            checked,
+            reference=reference,
+            title=words,
+            overwrite=overwrite,
+            look=PageLook.of(candidate.x.shape[2] == 2, camera, theme, background),
         )
     track = Track.of(runs[0], "candidate", stopped=is_stopped(candidate))
     truth = None

@@ -7,7 +7,10 @@ import warnings
 import numpy as np
 import pytest
 
+import nbody_surrogate.datasets.generation.measure_label_error as measure_label_error
 from nbody_surrogate import NBodyWarning, Particles, State, make_integrator, make_system, simulate
+from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
+from nbody_surrogate.datasets.spec import DatasetSpec
 
 SOLVERS = ("dop853", "rk45", "dop853-compiled")
 SPEED, HEAVY, CHARGE = 3000.0, 1e6, 0.1
@@ -115,3 +118,36 @@ def test_runs_without_fast_encounters_are_not_doubted(charged):
         warnings.simplefilter("error", NBodyWarning)
         run = simulate(charged, *charged.sample(0, 5, 2), 20, "dop853", verify=True)
     assert run.label_error.max() < 1e-6
+
+
+@pytest.mark.parametrize("at_once", [1000, 2])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"frames": 12},
+        {"frames": 12, "first": 2},
+        {"frames": 12, "first": 9},
+        {"window": {"inputs": 2, "every": 2, "horizon": 6}},
+        {"window": {"inputs": 2, "every": 2, "horizon": 6, "target": "zero"}},
+    ],
+)
+def test_label_errors_of_any_rows_know_of_encounters_between_them(kept, at_once, monkeypatch):
+    """Whatever rows a data set keeps: those from the encounter on have no label error."""
+    monkeypatch.setattr(measure_label_error, "AT_ONCE", at_once)
+    state, particles, _ = flyby(1)
+    made = {
+        "system": "charged",
+        "parameters": {"softening": 0.0},
+        "particles": 2,
+        "trajectories": 1,
+        "splits": {"train": 1},
+        "integrator": "rk45",
+        "options": {"norm": "rms", "rtol": 1e-7, "atol": 1e-7},
+    }
+    maker = TrajectoryMaker(DatasetSpec(**made, **kept))
+    block = maker.run(state, particles, 0, lambda _: None)
+    (errors,) = measure_label_error.label_errors(maker, block, state, particles, 0, [0])
+    passing = np.linalg.norm(state.x[0, 0] - state.x[0, 1]) / SPEED
+    times = maker.times[measure_label_error.label_error_rows(maker.spec)]
+    assert len(times) > 1
+    np.testing.assert_array_equal(np.isinf(errors), times > passing)

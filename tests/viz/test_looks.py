@@ -11,6 +11,8 @@ import pytest
 
 from commands import bad, good
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.viz.html import write_report
+from nbody_surrogate.viz.html.look import PageLook
 from nbody_surrogate.viz.render import render
 from nbody_surrogate.viz.scene.camera import VIEW_ANGLE, still_camera
 from nbody_surrogate.viz.scene.inset import Inset
@@ -20,6 +22,7 @@ from nbody_surrogate.viz.scene.pace import pace_of
 from nbody_surrogate.viz.scene.palette import DARK, LIGHT
 from nbody_surrogate.viz.scene.scene import Scene
 from nbody_surrogate.viz.scene.tracks import Track
+from nbody_surrogate.viz.scene.viewpoint import viewpoint_of
 from nbody_surrogate.viz.scene.window import Player, reserve
 from pictures import moved, picture, trajectory
 
@@ -73,10 +76,52 @@ def test_other_looks_are_refused_in_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("option", [{"theme": "light"}, {"axes": True}, {"camera": "xy"}])
+@pytest.mark.parametrize("option", [{"scale_bar": True}, {"axes": True}, {"orbit": 90.0}])
 def test_what_a_page_does_not_have_is_refused(tmp_path: Path, option: dict[str, Any]) -> None:
     with pytest.raises(InputError, match=r"means nothing for a \.html file"):
         render(trajectory(), tmp_path / "p.html", **option)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"camera": "above"}, "`camera`.*'above'"),
+        ({"theme": "blue"}, "`theme` must be one of dark, light"),
+        ({"background": "nothing"}, "`background` must be a colour"),
+    ],
+)
+def test_a_page_refuses_what_a_picture_refuses(
+    tmp_path: Path, option: dict[str, Any], said: str
+) -> None:
+    run = trajectory()
+    for write in (render, lambda run, path, **options: write_report(run, path=path, **options)):
+        with pytest.raises(InputError, match=said):
+            write(run, tmp_path / "p.html", **option)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("camera", [None, "iso", "xy", "xz", "yz", "-60,20", "1,2,3", "0,0,-1"])
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_page_is_seen_from_where_a_picture_is(camera: str | None, flat: bool) -> None:
+    """By the page's own formulas: its right, its up and the direction towards the camera."""
+    look = PageLook.of(flat, camera)
+    cy, sy, cp, sp = (f(a) for a in (look.yaw, look.pitch) for f in (np.cos, np.sin))
+    facing = [[-sy, cy, 0.0], [-sp * cy, -sp * sy, cp], [cp * cy, cp * sy, sp]]
+    np.testing.assert_allclose(facing, viewpoint_of(camera, 0.0, flat).facings(1)[0], atol=1e-9)
+    assert look.turns == (not flat or camera not in (None, "xy"))
+
+
+def test_a_page_takes_theme_and_background(tmp_path: Path) -> None:
+    plain, light, beige = (
+        render(trajectory(), tmp_path / f"{k}.html", **options).read_text()
+        for k, options in enumerate([{}, {"theme": "light"}, {"background": "#f5f5dc"}])
+    )
+    assert "prefers-color-scheme: dark) {" in plain
+    for page in (light, beige):
+        assert "@media not all {" in page
+        assert "color-scheme: light;" in page
+        assert '"theme": "light"' in page
+    assert 'style="--sky-top: 245 245 220; --sky-bottom: 245 245 220"' in beige
 
 
 # Movies of a length

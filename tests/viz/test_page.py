@@ -21,6 +21,7 @@ from nbody_surrogate import (
     compare,
     make_integrator,
     make_system,
+    render,
     simulate,
     twins_of,
 )
@@ -108,6 +109,29 @@ def test_the_report_works_in_a_browser(browser, report):
     browser.get(report.as_uri())
     width = browser.execute_script("return document.documentElement.scrollWidth")
     assert width <= 360
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("options", [{}, {"camera": "xz", "theme": "dark"}])
+def test_a_page_opens_as_asked_with_all_in_sight(browser, runs, tmp_path, options):
+    """Nearer than the sphere around all would let the camera stand, and no ball is cut off."""
+    path = render(runs[0][0], tmp_path / "page.html", **options)
+    scheme(browser, "light")
+    browser.get(path.as_uri())
+    assert wait_for(browser, "return document.documentElement.dataset.drawn")
+    seen = "const c = document.querySelector('canvas').dataset; return [c.zoom, c.far].map(Number)"
+    far = []
+    for frame in (0, 10, 20, 30):
+        set_slider(browser, frame)
+        shown = f"return document.querySelector('canvas').dataset.frame == '{frame}.00'"
+        assert wait_for(browser, shown)
+        zoom, most = browser.execute_script(seen)
+        far.append(most)
+    assert zoom > 1.05
+    assert max(far) <= 0.95
+    assert max(far) > 0.6
+    dark = background(browser) == "rgb(11, 14, 23)"
+    assert dark == (options.get("theme") == "dark")
     assert browser.get_log("browser") == []
 
 

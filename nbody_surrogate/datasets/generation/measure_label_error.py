@@ -25,6 +25,7 @@ from nbody_surrogate.integrators.missed_encounters import Frames, missed_encount
 from nbody_surrogate.integrators.refine import SMALLEST_RTOL, sharper
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.quantiles import median
+from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = [
     "label_error_rows",
@@ -39,6 +40,7 @@ ROWS = 12  # of a trajectory
 SAMPLE = 32  # trajectories of a large data set
 SAMPLED = 50  # one in so many, in a small one
 FEWEST = 4
+AT_ONCE = 1000  # frames between rows that are held in memory
 LEAST_GAIN = 10.0
 """In tolerance: closer to the smallest one that there is, a run is no sharper than the data, and
 their difference is rounding."""
@@ -108,26 +110,60 @@ def label_errors(
         b = number - first
         truth, v = maker.rows(tight, state[b], particles[b], number)
         errors[k] = rmse(truth, block.x[b][None])[0, rows]
-        errors[k, rows >= _trusted(maker, tight, truth, v, particles[b])] = np.inf
+        path = Frames(_problem(maker, particles[b], 0), truth, v, np.array([truth.shape[1]]))
+        errors[k, rows >= _trusted(maker, tight, path, state[b])] = np.inf
     return errors
 
 
-def _trusted(
+def _problem(maker: TrajectoryMaker, particles: Particles, frame: int) -> Problem:
+    """Return the problem of frames from a numbered one on."""
+    dt = maker.system.spec.frame_dt
+    return Problem(maker.system, particles, frame * dt, dt)
+
+
+def _trusted(maker: TrajectoryMaker, tight: AbstractIntegrator, path: Frames, start: State) -> int:
+    """Count the rows of one trajectory before an encounter that their solver has stepped over.
+
+    Parameters
+    ----------
+    path : Frames
+        Its rows, which are all frames unless there is a window, or a first row after the start.
+    start : State
+    """
+    rows, dt = maker.spec.numbers, maker.system.spec.frame_dt
+    if maker.spec.window is None and not maker.spec.first:
+        # the mean step is not kept: a frame is the longest that it may be
+        missed = missed_encounters(path, tight, usual_step(tight, dt, dt, 1))
+        return missed[0].frame + 1 if missed else len(rows)
+    last = int(rows[-1 - int(maker.spec.has_zero_target)])
+    frame = _missed_from(maker, tight, path.problem.particles, start, last)
+    return len(rows) if frame is None else int((rows <= frame).sum())
+
+
+def _missed_from(
     maker: TrajectoryMaker,
     tight: AbstractIntegrator,
-    x: np.ndarray,
-    v: np.ndarray,
     particles: Particles,
-) -> int:
-    """Count the rows x, v (1, T, N, D) before an encounter that their solver has stepped over."""
-    if maker.spec.window is not None:  # between its rows a pair may meet any number of times
-        return int(x.shape[1])
-    dt = maker.system.spec.frame_dt
-    problem = Problem(maker.system, particles, float(maker.times[0]), dt)
-    frames = Frames(problem, x, v, np.array([x.shape[1]]))
-    # the mean step is not kept: a frame is the longest that it may be
-    missed = missed_encounters(frames, tight, usual_step(tight, dt, dt, 1))
-    return missed[0].frame + 1 if missed else int(x.shape[1])
+    start: State,
+    last: int,
+) -> int | None:
+    """Return the last frame before an encounter that a solver steps over on its way to a frame.
+
+    Between the rows that are kept a pair may meet any number of times, so all frames are made
+    again, some at a time.
+    """
+    dt, done, state = maker.system.spec.frame_dt, 0, start
+    while done < last:
+        count = min(AT_ONCE, last - done)
+        made = simulate(maker.system, state, particles, count, tight, dt=dt)
+        step = usual_step(tight, dt, count * dt, made.info.counters.get("steps", 0))
+        frames = Frames(_problem(maker, particles, done), made.x, made.v, made.valid_frames)
+        if missed := missed_encounters(frames, tight, step):
+            return done + missed[0].frame
+        if int(made.valid_frames[0]) <= count:  # it goes no further, of which its rows tell
+            return None
+        state, done = made.state(count), done + count
+    return None
 
 
 def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:

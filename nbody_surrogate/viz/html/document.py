@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -21,8 +22,12 @@ def resource(name: str) -> str:
     return (files("nbody_surrogate.viz.html") / name).read_text(encoding="utf-8")
 
 
-def document(title: str, body: str, scripts: str = "") -> str:
-    """Make a page of its body, which is HTML, and its scripts."""
+def document(
+    title: str, body: str, scripts: str = "", themed: Callable[[str], str] | None = None
+) -> str:
+    """Make a page of its body, which is HTML, and its scripts; `themed` settles its style."""
+    style = resource("style.css")
+    style = style if themed is None else themed(style)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -31,7 +36,7 @@ def document(title: str, body: str, scripts: str = "") -> str:
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <link rel="icon" href="data:,">
 <title>{escape(title)}</title>
-<style>{resource("style.css")}</style>
+<style>{style}</style>
 </head>
 <body>
 {body}

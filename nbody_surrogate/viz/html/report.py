@@ -6,7 +6,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import own_drift_curves
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
+from nbody_surrogate.viz.drawable import check_types, checked_camera
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
+from nbody_surrogate.viz.html.look import PageLook
 from nbody_surrogate.viz.html.report_charts import comparison_charts, estimate_of, run_charts
 from nbody_surrogate.viz.html.scene import is_same_run, scene_html, scene_script
 from nbody_surrogate.viz.scene.rounded import rounded
@@ -51,6 +53,9 @@ def write_report(
     *,
     floor: bool = True,
     command: str | None = None,
+    camera: str | Sequence[float] | None = None,
+    theme: str | None = None,
+    background: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a page about a run that opens in a browser without a network.
@@ -72,6 +77,9 @@ def write_report(
         it is left out where that method is not installed.
     command : str, optional
         That makes the page again; shown on it.
+    camera, theme, background : optional
+        Of the scene as the page opens, as of `nbody_surrogate.render`; the theme is the whole
+        page's. By default the reader's own.
     overwrite : bool
         Whether to replace a file that is there already.
 
@@ -82,7 +90,8 @@ def write_report(
     Raises
     ------
     InputError
-        If the runs do not belong together, or the file cannot be written there.
+        If the runs do not belong together, the file cannot be written there, or an option of the
+        scene is unknown.
     RunError
         If it cannot be written to its end.
     """
@@ -95,17 +104,20 @@ def write_report(
     file = check_page_path(path, overwrite, called)
     candidate = as_ensemble(run)
     truth = None if reference is None else as_ensemble(reference, "reference")
+    texts = {"theme": theme, "background": background}
+    check_types(numbers={}, texts=texts, flags={}, progress=None)
+    look = PageLook.of(candidate.x.shape[3] == 2, checked_camera(camera), theme, background)
     for note in stop_notes(candidate, *([] if truth is None else [truth])):
         warn(f"{note}; the page is about the valid ones")
     if truth is None:
         drifts = own_drift_curves(candidate)  # once, for the table and the curves
-        page = _page(candidate, None, None, drift_rows(candidate, drifts), command, drifts)
+        page = _page(candidate, None, None, drift_rows(candidate, drifts), command, look, drifts)
         return write_page(file, page, overwrite, called)
     twins = twins_or_why(truth)[0] if floor else None
     comparison = compare(truth, candidate, twins)
     rows: Iterable[tuple[str, ...]] = comparison_rows([comparison])
     rows = rows if _has_floor(comparison) else _without_floor(rows)
-    page = _page(candidate, truth, comparison, rows, command)
+    page = _page(candidate, truth, comparison, rows, command, look)
     return write_page(file, page, overwrite, called)
 
 
@@ -115,6 +127,7 @@ def _page(
     comparison: Comparison | None,
     rows: Iterable[tuple[str, ...]],
     command: str | None,
+    look: PageLook,
     drifts: np.ndarray | None = None,
 ) -> str:
     title = _title(candidate)
@@ -131,7 +144,7 @@ def _page(
         f"<h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(said)}</p>',
         '<div class="top">',
-        f"<section>{scene_html(*shown, which)}</section>",
+        f"<section>{scene_html(*shown, which, look=look)}</section>",
         f"<section><h2>Numbers</h2>{_table(rows, _caption(comparison, len(candidate)))}</section>",
         "</div>",
         charts,
@@ -139,8 +152,8 @@ def _page(
         *([] if command is None else [f"<p>Repeat it:</p><pre>{escape(command)}</pre>"]),
         *(_provenance(run) for run in (candidate, reference) if run is not None),
     ]
-    script = f"{scene_script(*shown)}\n{resource('charts.js')}\nnbodyCharts(document);"
-    return document(title, "\n".join(parts), script)
+    script = f"{scene_script(*shown, look)}\n{resource('charts.js')}\nnbodyCharts(document);"
+    return document(title, "\n".join(parts), script, look.themed)
 
 
 def sentence(candidate: Ensemble, comparison: Comparison | None) -> str:

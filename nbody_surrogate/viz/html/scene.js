@@ -6,16 +6,17 @@ function nbodyScene(root, data) {
   const canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
   const slider = root.querySelector("input[type=range]"), button = root.querySelector("button");
   const clock = root.querySelector("output"), note = root.querySelector(".note");
-  const { n, t, radii, reaches, centres, sizes, flat, scenery } = data, frames = t.length;
+  const { n, t, radii, reaches, centres, sizes, turns, scenery } = data, frames = t.length;
   const speeds = floats(data.speeds), under = root.querySelector(".under");
   let colours = data.colours.light, seenNow = [], pointed = null;
   const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
   const lead = tracks[0], rival = tracks[1];
   const HUGE = 1e30, HALF = 7 * Math.PI / 180; // of the view's angle, as in the pictures
+  const EDGE = 0.9, SAMPLES = 24; // share of the canvas that balls keep within; times that are looked at
   const budget = 14000 / (n * tracks.length); // strokes of trails in one picture
   const trail = Math.max(2, Math.min(data.trail, Math.floor(budget)));
   const steps = budget > 4 * trail ? 4 : 1;
-  let at = frames - 1, yaw = flat ? 0 : -1.0357, pitch = flat ? Math.PI / 2 : 0.347, zoom = 1;
+  let at = frames - 1, [yaw, pitch] = data.view, zoom = 0; // 0 until the page has a size to fit into
   let playing = false, before = 0, queued = false, theme = {};
   const sprites = new Map(), fingers = new Map();
 
@@ -43,14 +44,50 @@ function nbodyScene(root, data) {
     return frames < 2 ? values[0] : values[f] + (values[f + 1] - values[f]) * s;
   }
 
+  function facing() {
+    const cy = Math.cos(yaw), sy = Math.sin(yaw), cp = Math.cos(pitch), sp = Math.sin(pitch);
+    return { right: [-sy, cy, 0], towards: [cp * cy, cp * sy, sp], up: [-sp * cy, -sp * sy, cp] };
+  }
+
+  // From where the sphere that holds all is in sight, whichever way it is turned.
+  const farthest = (time, aspect) => between(reaches, time) * Math.max(1, 1 / aspect) / Math.sin(HALF);
+
+  const size = (time) => between(radii, time) * 0.036 * Math.min(30 / n, 4) ** 0.25; // of a ball
+
+  // How much nearer the camera may stand as the page opens: seen from one side all balls, trails and
+  // lines need less room than that sphere. The same at all times, so that nothing swells while it plays.
+  function fitted(aspect) {
+    const { right, towards, up } = facing(), high = Math.tan(HALF) * EDGE, slopes = [high * aspect, high];
+    const p = [0, 0, 0], dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+    const fixed = [...scenery.lines.flat(), ...scenery.rods.map((rod) => rod.slice(1))];
+    let found = 4;
+    for (let k = 0; k < SAMPLES; k++) {
+      const time = (frames - 1) * k / (SAMPLES - 1), reach = between(reaches, time), ball = 1.4 * size(time);
+      const centre = [0, 1, 2].map((d) => between(centres[d], time));
+      let needed = 0;
+      const hold = (point, r) => {
+        const off = point.map((value, d) => value - centre[d]);
+        if (Math.hypot(...off) + r > 1.001 * reach) return; // it has run away
+        [dot(off, right), dot(off, up)].forEach((across, d) => {
+          const s = slopes[d];
+          needed = Math.max(needed, dot(off, towards) + (Math.abs(across) + r * Math.sqrt(1 + s * s)) / s);
+        });
+      };
+      for (const track of tracks) for (let i = 0; i < n; i++) for (const back of [0, 0.5, 1]) {
+        if (place(track, i, Math.max(0, time - back * trail), p)) hold(p, ball * sizes[i]);
+      }
+      for (const point of fixed) hold(point, 0);
+      if (needed > 0) found = Math.min(found, farthest(time, aspect) / needed);
+    }
+    return Math.max(1, found);
+  }
+
   // The camera: where it looks at the moment, and how it maps space to pixels.
   function camera() {
     const centre = [0, 1, 2].map((d) => between(centres[d], at)), radius = between(radii, at) / zoom;
-    const cy = Math.cos(yaw), sy = Math.sin(yaw), cp = Math.cos(pitch), sp = Math.sin(pitch);
-    const right = [-sy, cy, 0], towards = [cp * cy, cp * sy, sp], up = [-sp * cy, -sp * sy, cp];
-    if (flat && pitch > 1.57) { right.splice(0, 3, 1, 0, 0); up.splice(0, 3, 0, 1, 0); towards.splice(0, 3, 0, 0, 1); }
+    const { right, towards, up } = facing();
     const { width, height } = canvas;
-    const distance = between(reaches, at) / zoom * Math.max(1, height / width) / Math.sin(HALF);
+    const distance = farthest(at, width / height) / zoom;
     const focus = height / 2 / Math.tan(HALF);
     return (p, out) => {
       const x = p[0] - centre[0], y = p[1] - centre[1], z = p[2] - centre[2];
@@ -108,11 +145,12 @@ function nbodyScene(root, data) {
     const ratio = Math.min(2, window.devicePixelRatio || 1), box = canvas.getBoundingClientRect();
     const width = Math.max(1, Math.round(box.width * ratio)), height = Math.max(1, Math.round(box.height * ratio));
     if (canvas.width !== width || canvas.height !== height) { canvas.width = width; canvas.height = height; }
+    if (!zoom) zoom = fitted(width / height);
     const sky = pen.createLinearGradient(0, 0, 0, height);
     sky.addColorStop(0, css(theme.top)); sky.addColorStop(1, css(theme.bottom));
     pen.fillStyle = sky; pen.fillRect(0, 0, width, height);
     pen.lineCap = "round";
-    const project = camera(), ball = between(radii, at) * 0.036 * Math.min(30 / n, 4) ** 0.25;
+    const project = camera(), ball = size(at);
     const seen = [], p = [0, 0, 0];
     for (let i = 0; i < n; i++) {
       const item = { i };
@@ -182,7 +220,11 @@ function nbodyScene(root, data) {
     const error = rival ? "position RMSE " + data.rmse[frame] : "";
     note.textContent = [error, frame === frames - 1 ? data.stopped : ""].filter(Boolean).join(", ");
     const first = seen.find((item) => item.i === 0);
-    canvas.dataset.frame = at.toFixed(2);
+    canvas.dataset.frame = at.toFixed(2); canvas.dataset.zoom = zoom.toFixed(2);
+    canvas.dataset.far = Math.max(...seen.flatMap((item) => {
+      const r = size(at) * sizes[item.i] * item.scale;
+      return [(Math.abs(2 * item.x - canvas.width) + 2 * r) / canvas.width, (Math.abs(2 * item.y - canvas.height) + 2 * r) / canvas.height];
+    })).toFixed(3);
     canvas.dataset.first = first ? first.x.toFixed(2) + "," + first.y.toFixed(2) : "";
   }
 
@@ -205,7 +247,8 @@ function nbodyScene(root, data) {
   function paint() {
     const style = getComputedStyle(root), rgb = (name) => style.getPropertyValue(name).trim().split(" ").map(Number);
     theme = { top: rgb("--sky-top"), bottom: rgb("--sky-bottom"), ink: rgb("--sky-ink"), error: rgb("--error"), scenery: rgb("--scenery") };
-    colours = matchMedia("(prefers-color-scheme: dark)").matches ? data.colours.dark : data.colours.light;
+    const dark = data.theme ? data.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    colours = dark ? data.colours.dark : data.colours.light;
     theme.back = mixed(theme.top, theme.bottom, 0.5);
     sprites.clear(); redraw();
   }
@@ -222,7 +265,7 @@ function nbodyScene(root, data) {
     const turn = { ArrowLeft: [0.1, 0], ArrowRight: [-0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[e.key];
     const grow = { "+": 1.15, "=": 1.15, "-": 1 / 1.15 }[e.key];
     if (e.key === " ") button.click();
-    else if (turn && !flat) { yaw += turn[0]; pitch = Math.max(-1.5, Math.min(1.5, pitch + turn[1])); }
+    else if (turn && turns) { yaw += turn[0]; pitch = Math.max(-1.5, Math.min(1.5, pitch + turn[1])); }
     else if (grow) zoom = Math.max(0.1, Math.min(20, zoom * grow));
     else return;
     e.preventDefault(); redraw();
@@ -237,7 +280,7 @@ function nbodyScene(root, data) {
     if (others.length) {
       const gap = (xy) => Math.hypot(xy[0] - others[0][0], xy[1] - others[0][1]) || 1;
       zoom = Math.max(0.1, Math.min(20, zoom * gap([e.clientX, e.clientY]) / gap(was)));
-    } else if (!flat) {
+    } else if (turns) {
       yaw -= 0.008 * (e.clientX - was[0]);
       pitch = Math.max(-1.5, Math.min(1.5, pitch + 0.008 * (e.clientY - was[1])));
     }

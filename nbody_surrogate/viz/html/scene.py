@@ -16,6 +16,7 @@ from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
+from nbody_surrogate.viz.html.look import PageLook
 from nbody_surrogate.viz.html.scenery import colour_legend, colours_of, scenery_data
 from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
@@ -40,6 +41,7 @@ def write_scene_page(
     reference: Trajectory | None = None,
     title: str = "",
     overwrite: bool = False,
+    look: PageLook | None = None,
 ) -> Path:
     """Write a page with nothing but the scene.
 
@@ -52,9 +54,11 @@ def write_scene_page(
     """
     called = parameter_of(path, "render")
     file = check_page_path(path, overwrite, called)
-    body = scene_html(candidate, reference, title, heading="h1")
-    script = scene_script(candidate, reference)
-    return write_page(file, document(title or "Trajectory", body, script), overwrite, called)
+    look = look or PageLook.of(candidate.x.shape[2] == 2)
+    body = scene_html(candidate, reference, title, heading="h1", look=look)
+    script = scene_script(candidate, reference, look)
+    page = document(title or "Trajectory", body, script, look.themed)
+    return write_page(file, page, overwrite, called)
 
 
 def is_same_run(candidate: Trajectory | Ensemble, reference: Trajectory | Ensemble) -> bool:
@@ -75,7 +79,12 @@ def _other(candidate: Trajectory, reference: Trajectory | None) -> Trajectory | 
 
 
 def scene_html(
-    candidate: Trajectory, reference: Trajectory | None, title: str, *, heading: str = "b"
+    candidate: Trajectory,
+    reference: Trajectory | None,
+    title: str,
+    *,
+    heading: str = "b",
+    look: PageLook | None = None,
 ) -> str:
     """Write the elements of the scene; a run and its reference that are the same are drawn once.
 
@@ -97,7 +106,8 @@ def scene_html(
     name = title or scene_title(lead, alone=False)
     shown = f"<{heading}>{escape(title)}</{heading}>" if title else ""
     said = "".join(f"<span>{escape(words)}</span>" for words in legend)
-    return f"""<div class="scene" id="scene">
+    style = "" if look is None else look.style
+    return f"""<div class="scene" id="scene"{style}>
 <canvas tabindex="0" role="img" aria-label="{escape(name)}, in three dimensions: {KEYS}"></canvas>
 <div class="words">{shown}<span class="note"></span>
 <span class="note under"></span></div>
@@ -109,9 +119,14 @@ def scene_html(
 </p>"""
 
 
-def scene_script(candidate: Trajectory, reference: Trajectory | None) -> str:
+def scene_script(
+    candidate: Trajectory, reference: Trajectory | None, look: PageLook | None = None
+) -> str:
     """Write the script that draws the scene, with its data."""
-    data = json.dumps(_data(candidate, reference), allow_nan=False).replace("<", "\\u003c")
+    look = look or PageLook.of(candidate.x.shape[2] == 2)
+    seen = {"view": [look.yaw, look.pitch], "turns": look.turns, "theme": look.theme}
+    found = _data(candidate, reference) | seen
+    data = json.dumps(found, allow_nan=False).replace("<", "\\u003c")
     return f"{resource('scene.js')}\nnbodyScene(document.getElementById('scene'), {data});"
 
 
@@ -131,7 +146,6 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
         "t": clock.scaled(t).tolist(),
         "digits": clock.digits,
         "suffix": clock.suffix,
-        "flat": candidate.x.shape[2] == 2,
         "trail": TRAIL,
         "fps": max(FPS, len(frames) / SECONDS),
         "radii": around.radii.tolist(),
