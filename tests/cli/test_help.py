@@ -90,3 +90,25 @@ def test_nothing_heavy_is_imported_before_it_is_needed(folder, arguments, heavy)
     result = run_python(COMMAND.format(arguments=arguments, heavy=heavy), folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+
+
+def test_the_help_of_all_commands_is_theirs_and_loads_none():
+    script = "import sys\nfrom nbody_surrogate.cli import main\ntry:\n    main(['--help'])\nfinally:\n"
+    script += "    print('loaded', [name for name in sys.modules if name in HOMES])"
+    homes = [f"nbody_surrogate.cli.{name}" for name in main.commands]
+    done = subprocess.run(
+        [sys.executable, "-c", f"HOMES = {homes}\n{script}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "loaded []" in done.stdout
+    assert main.commands.summaries == {
+        name: inspect.cleandoc(command.help).split("\n\n")[0].replace("\n", " ")
+        for name, command in main.commands.items()
+    }
+
+
+def test_a_command_that_is_not_there_is_none():
+    assert "rum" not in main.commands
+    assert main.commands.get("rum") is None

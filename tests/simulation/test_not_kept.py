@@ -27,7 +27,7 @@ from nbody_surrogate.simulation import recorder
 from nbody_surrogate.simulation.recorder import Recorder
 from stopped_runs import Stopping
 
-LENIENT = Guard("warn", energy=1e9)
+LENIENT = Guard("warn", energy=1e9, position=np.inf, local=np.inf)
 RADIUS = Reporter("radius", lambda t, x, v, particles: np.linalg.norm(x, axis=3))
 
 
