@@ -7,7 +7,7 @@ import sys
 import warnings
 from types import FrameType
 
-from nbody_surrogate import interruption
+import nbody_surrogate.interruption as interruption
 
 __all__ = [
     "ArgumentError",

@@ -1,45 +1,39 @@
-"""All commands of `nbody-sim`. Nothing heavy is imported before one of them runs."""
+"""All commands of `nbody-sim`. Each is loaded when it is called, and what it needs when it runs."""
 
 from __future__ import annotations
 
 import rich_click as click
 
-from nbody_surrogate.cli.bench import bench
-from nbody_surrogate.cli.calibrate import calibrate
-from nbody_surrogate.cli.compare import compare
-from nbody_surrogate.cli.dataset import dataset
-from nbody_surrogate.cli.evaluate import evaluate
-from nbody_surrogate.cli.export import export
-from nbody_surrogate.cli.group import OneLineErrors
-from nbody_surrogate.cli.models import models
-from nbody_surrogate.cli.plugins import plugins
-from nbody_surrogate.cli.render import render
-from nbody_surrogate.cli.report import report
-from nbody_surrogate.cli.resume import resume
-from nbody_surrogate.cli.run import run
-from nbody_surrogate.cli.study import study
-from nbody_surrogate.cli.train import train
+from nbody_surrogate.cli.on_demand import CommandsOnDemand, GroupOnDemand
 
 __all__ = ["main"]
 
+SUMMARIES = {
+    "bench": "Measure work and precision: the error of each method over what it costs.",
+    "calibrate": "Calibrate the error estimate of MODEL, and put what was found on its card.",
+    "compare": "Compare runs with a reference: FILES are the reference's and then one or more "
+    "candidates'.",
+    "dataset": "Make data sets that reproduce, and find what is wrong with any.",
+    "evaluate": "Score MODEL: a name of `nbody-sim models list`, a folder of weights or a run "
+    "folder.",
+    "export": "Write one trajectory of RUN to OUTPUT, for other programs.",
+    "models": "List trained models, and show what they are for and how good they are.",
+    "plugins": "List, show and check systems, integrators and surrogates; write a new plugin.",
+    "render": "Draw RUN in 3D: an H5MD file, or a trajectory that another program wrote.",
+    "report": "Write a page about RUN: numbers, curves, and the scene in 3D.",
+    "resume": "Go on with a run from FILE, which `nbody-sim run --checkpoint FILE` has kept.",
+    "run": "Roll out a solver or a surrogate and compare it with the ground truth.",
+    "study": "Train and compare the models of the study CONFIG, a TOML file.",
+    "train": "Train a surrogate by the recipe CONFIG, a TOML file.",
+}
+"""The first paragraph of each command's help; a test holds it against the command's own."""
 
-@click.group(cls=OneLineErrors, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=GroupOnDemand, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="nbody-surrogate", prog_name="nbody-sim")
 def main() -> None:
     """Simulate charged particles by a solver or by a learned stepper."""
 
 
-main.add_command(bench)
-main.add_command(calibrate)
-main.add_command(compare)
-main.add_command(dataset)
-main.add_command(evaluate)
-main.add_command(export)
-main.add_command(models)
-main.add_command(plugins)
-main.add_command(resume)
-main.add_command(render)
-main.add_command(report)
-main.add_command(run)
-main.add_command(study)
-main.add_command(train)
+# after the group is made, which looks at all that it is given
+main.commands = CommandsOnDemand("nbody_surrogate.cli", SUMMARIES)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import rich_click as click
 
-from nbody_surrogate import interruption
+import nbody_surrogate.interruption as interruption
 from nbody_surrogate.cli.progress import hide_sign
 from nbody_surrogate.cli.terminal import OutputError, echo, watched_output
 from nbody_surrogate.contracts.origin import culprit

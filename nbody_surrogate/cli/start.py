@@ -12,7 +12,7 @@ __all__ = ["start"]
 def start() -> None:
     """Run the command line, and end the process with its exit code."""
     try:
-        from nbody_surrogate import interruption
+        import nbody_surrogate.interruption as interruption
 
         interruption.watch()
         code = _code_of_command()

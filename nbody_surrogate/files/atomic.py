@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -189,7 +188,7 @@ def _locked_part(path: Path, keep_suffix: bool) -> tuple[Path, FileIO]:
 
 def _new_part(path: Path, keep_suffix: bool) -> Path:
     """Return a name that nobody can have guessed, and so nothing can stand under."""
-    token = secrets.token_hex(TOKEN)
+    token = os.urandom(TOKEN).hex()
     if keep_suffix:
         # hidden, or it would be taken for a finished one
         return path.with_name(f".{shortened(path.stem)}.{token}{PART}{path.suffix}")
@@ -267,7 +266,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         block, nothing is left of it.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.parent / f".{shortened(folder.name)}-{secrets.token_hex(TOKEN)}"
+    part = folder.parent / f".{shortened(folder.name)}-{os.urandom(TOKEN).hex()}"
     part.mkdir()  # by the umask, as every folder that the user makes
     try:
         yield part

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from commands import good
+from nbody_surrogate.cli import main
 from nbody_surrogate.cli.run import run as run_command
 from nbody_surrogate.cli.train import train as train_command
 from nbody_surrogate.simulation.guard.options import Thresholds
@@ -90,3 +92,23 @@ def test_nothing_heavy_is_imported_before_it_is_needed(folder, arguments, heavy)
     result = run_python(COMMAND.format(arguments=arguments, heavy=heavy), folder)
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
+
+
+def test_the_help_of_all_commands_is_theirs_and_loads_none():
+    script = (
+        "import sys\nfrom nbody_surrogate.cli import main\ntry:\n    main(['--help'])\n"
+        "finally:\n    print('loaded', [name for name in HOMES if name in sys.modules])"
+    )
+    homes = [f"nbody_surrogate.cli.{name}" for name in main.commands]
+    program = [sys.executable, "-c", f"HOMES = {homes}\n{script}"]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded []\n")
+    assert main.commands.summaries == {
+        name: inspect.cleandoc(command.help).split("\n\n")[0].replace("\n", " ")
+        for name, command in main.commands.items()
+    }
+
+
+def test_a_command_that_is_not_there_is_none():
+    assert "rum" not in main.commands
+    assert main.commands.get("rum") is None

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nbody_surrogate import Ensemble, Particles, compare, make_integrator, make_system, simulate
 from nbody_surrogate.comparison.bound_pairs import bound_pairs, pair_law_of
 from nbody_surrogate.comparison.distributions import (
     Distribution,
+    _wasserstein,
     compare_distributions,
     late_window,
     mean_squared_displacement,
@@ -318,3 +320,12 @@ def test_a_summary_has_its_interval_about_the_median():
     whole = Summary.of(np.array([1.0, np.inf, np.inf]))
     assert whole.median == np.inf
     assert whole.to_dict()["median"] is None
+
+
+@pytest.mark.parametrize("sizes", [(1, 1), (5, 5), (40, 7), (300, 411)])
+def test_the_distance_of_samples_is_that_of_scipy(sizes):
+    rng = np.random.default_rng(sum(sizes))
+    one, other = (rng.normal(size=size).round(1) for size in sizes)  # with ties
+    expected = stats.wasserstein_distance(one, other)
+    assert _wasserstein(one, other) == pytest.approx(expected, rel=1e-13, abs=1e-15)
+    assert _wasserstein(one, one + 0.25) == pytest.approx(0.25)

@@ -27,7 +27,7 @@ from nbody_surrogate.simulation import recorder
 from nbody_surrogate.simulation.recorder import Recorder
 from stopped_runs import Stopping
 
-LENIENT = Guard("warn", energy=1e9)
+LENIENT = Guard("warn", energy=1e9, position=np.inf, local=np.inf)
 RADIUS = Reporter("radius", lambda t, x, v, particles: np.linalg.norm(x, axis=3))
 
 
@@ -138,7 +138,7 @@ def test_its_memory_does_not_grow_with_its_frames(charged, folder):
             peaks[keep, frames] = peak_of(charged, frames, output=output, keep=keep)
     grown = {keep: peaks[keep, 220] - peaks[keep, 20] for keep in (False, True)}
     frames = 200 * 16 * 32 * 7 * 8  # x, v and a number for each particle
-    assert grown[True] > 0.9 * frames
+    assert grown[True] > 0.7 * frames
     assert grown[False] < 0.05 * frames
 
 
