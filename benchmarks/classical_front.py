@@ -5,8 +5,9 @@
 Each method runs at many sub-steps or tolerances from the same starts, for two time units. Errors
 are medians over starts of the root-mean-square position error at the end, against
 `dop853-compiled` at 3e-14. Times are medians of rounds in which all runs take turns, on one thread,
-`--batch` trajectories side by side. What a method costs at an error between two of its runs is read
-off the line between them, log over log. Shown are, for each error, the cheapest method and how many
+`--batch` trajectories side by side, and times of the processor, of which other work on the machine
+takes less than of the clock's. What a method costs at an error between two of its runs is read off
+the line between them, log over log. Shown are, for each error, the cheapest method and how many
 times its cost the others have; `-` where a method does not reach the error in its runs.
 """
 
@@ -55,9 +56,9 @@ class Run:
 
     def take(self) -> np.ndarray:
         """Run it once, and return positions at the end (B, N, D)."""
-        start = time.perf_counter()
+        start = time.process_time()
         segment = self.method.advance(self.carry, FRAMES)
-        self.seconds.append(time.perf_counter() - start)
+        self.seconds.append(time.process_time() - start)
         self.evaluations = segment.counters["nfev"] / len(segment.x) / FRAMES
         return segment.x[:, -1]
 

@@ -6,7 +6,7 @@
 start, and its median over starts. The reference's own error is the difference to one at 1e-12.
 The order is the slope of log error over log sub-steps where the error lies between the floor of
 rounding and the range where sub-steps are too coarse. Starts with softening 0.3, so that the
-sub-steps resolve every encounter. `boris` and `exact-flow` run on `penning`, with the same softening.
+sub-steps resolve every encounter. `boris` and `exact-flow` run on `penning`, of that softening.
 """
 
 from __future__ import annotations
