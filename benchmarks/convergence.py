@@ -6,7 +6,7 @@
 start, and its median over starts. The reference's own error is the difference to one at 1e-12.
 The order is the slope of log error over log sub-steps where the error lies between the floor of
 rounding and the range where sub-steps are too coarse. Starts with softening 0.3, so that the
-sub-steps resolve every encounter. `boris` runs on `penning`, with the same softening.
+sub-steps resolve every encounter. `boris` and `exact-flow` run on `penning`, of that softening.
 """
 
 from __future__ import annotations
@@ -21,7 +21,17 @@ PARTICLES, STARTS, FRAMES, SOFTENING = 5, 20, 20, 0.3
 TOLERANCES = [10.0**-power for power in range(3, 13)]
 SUBSTEPS = [2**power for power in range(10)]
 ADAPTIVE = ("rk45", "dop853", "dop853-compiled")
-ORDERS = {"symplectic-euler": 1, "leapfrog": 2, "boris": 2, "yoshida4": 4, "rk4": 4}
+ORDERS = {
+    "symplectic-euler": 1,
+    "leapfrog": 2,
+    "boris": 2,
+    "exact-flow": 2,
+    "yoshida4": 4,
+    "rk4": 4,
+    "srkn4": 4,
+    "srkn6": 6,
+}
+ON_PENNING = ("boris", "exact-flow")
 COARSEST, FLOOR = 1e-3, 1e-10
 
 
@@ -62,7 +72,7 @@ def study() -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
         made = [charged.error(name, rtol=value, atol=value) for value in TOLERANCES]
         table[name] = np.array(TOLERANCES), np.array(made)
     for name in ORDERS:
-        runs = penning if name == "boris" else charged
+        runs = penning if name in ON_PENNING else charged
         table[name] = (
             np.array(SUBSTEPS),
             np.array([runs.error(name, substeps=value) for value in SUBSTEPS]),

@@ -19,6 +19,7 @@ from nbody_surrogate.cli.method_options import check_own, own_options
 from nbody_surrogate.cli.outside import check_outside
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.request import Request, not_none
+from nbody_surrogate.cli.solver_choices import check_choices
 from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.parallel.limits import check_threads
@@ -46,6 +47,7 @@ def foreseen(request: Request) -> Request:
     explicit = not_none(frame_dt=request.frame_dt, softening=request.softening)
     given = parameters_of(request.parameter, explicit)
     _check_names(request)
+    check_choices(request)
     _check_estimated(request)
     _check_guard(request)
     _check_options(request)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ import torch
 from commands import MISUSE, bad, good
 from nbody_set.model import SET
 from nbody_surrogate.cli.foresight import check_method
+from nbody_surrogate.cli.solver_choices import CHOICES
+from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.registry.registry import integrator_class
 from nbody_surrogate.surrogates.places import find_place, shipped_places, weights_folder
 from nbody_surrogate.surrogates.trained_models import shipped_models
 from nbody_surrogate.viz.scene import picture_path
@@ -84,6 +88,12 @@ AT_ONCE = {
     "run --no-error-estimate": "`no_error_estimate` does not apply to integrator 'dop853'",
     SET_RUN + "-n 0": "`particles` must be at least 1",
     SET_RUN + "--frames 0": "No such option '--frames'; did you mean --duration",
+    # of one solver
+    "run --integrator rk4 --form kdk": "`form` does not apply to integrator 'rk4': it is of leapf",
+    SET_RUN + "--order 4": "`order` does not apply to integrator 'set': it is of exact-flow",
+    "run --reference rk4 --reference-form kdk": "`reference_form` does not apply to reference",
+    "run --integrator leapfrog --form kkd": "`form` of leapfrog must be dkd or kdk, got 'kkd'",
+    "run --integrator exact-flow --order 3": "`order` of exact-flow must be 2, 4 or 6, got 3",
     # files
     SET_RUN + "-o taken.h5": "`output` must not exist yet",
     SET_RUN + "-o a.hdf": "`output` must name a file ending in one of .h5",
@@ -184,6 +194,17 @@ def answers(commands, absent):
 
 
 # What that rests on
+
+
+def test_choices_of_solvers_are_those_of_their_classes():
+    own = {name: integrator_class(name).Options.model_fields for name in names("integrators")}
+    for option, having in CHOICES.items():
+        found = {
+            name: get_args(fields[option].annotation)
+            for name, fields in own.items()
+            if option in fields
+        }
+        assert found == having
 
 
 def test_built_in_weights_lie_where_they_are_looked_for():
