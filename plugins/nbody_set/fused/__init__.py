@@ -1,0 +1,1 @@
+"""The steps of `SET` by compiled code, without torch."""
