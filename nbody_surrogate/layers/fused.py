@@ -1,11 +1,8 @@
-"""Blocks of compiled code for the steps of a surrogate, without torch.
+"""Code that was made for the processor, compiled: for the steps of a surrogate without torch.
 
-What `AbstractSurrogate.fused_steps` is written with: vectors (`lanes`), their functions
-(`lane_functions`), rows of features through linear layers, an external field by its address, and
-trajectories spread over threads. This module imports numba; `nbody_surrogate.layers` does not.
-
-Rows of features are arrays of one dimension. A row has a multiple of `padding` elements, of which
-those after the last feature are 0, and the number of rows is a multiple of `ROWS`.
+`AbstractSurrogate.fused_steps` may be written with it: `layers.code` says what there is to do,
+`layers.code_functions` has exponentials and layers, and what stands here compiles it, keeps it on
+disk as numba does, and calls it. This module imports numba; `nbody_surrogate.layers` does not.
 """
 
 from __future__ import annotations
@@ -22,51 +19,17 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic, register_jitable
 
 from nbody_surrogate.contracts.force_laws import FieldLaw
-from nbody_surrogate.layers.lane_functions import exp, log, log1p, silu
-from nbody_surrogate.layers.lanes import (
-    Lanes,
-    absolute,
-    lanes_of,
-    load,
-    maximum,
-    minimum,
-    spread,
-    sqrt,
-    store,
-    total,
-)
+from nbody_surrogate.layers.code import INTEGER, Code, Pointer, Value
 
-__all__ = [
-    "ROWS",
-    "Lanes",
-    "absolute",
-    "affine_rows",
-    "call_field",
-    "exp",
-    "field_address",
-    "lanes_of",
-    "load",
-    "log",
-    "log1p",
-    "maximum",
-    "minimum",
-    "over_trajectories",
-    "packed",
-    "padding",
-    "silu",
-    "spread",
-    "sqrt",
-    "store",
-    "total",
-]
+__all__ = ["emitted", "field_address", "over_trajectories", "packed", "padding"]
 
 types: Any = numba.types
-ROWS = 4
-"""Rows that are worked on together: with two vectors of each, sums stay in registers."""
+
+Emit = Callable[[Code, Pointer, Value, Value], None]
 
 
 def padding(dtype: Any) -> int:
-    """Return what the length of a row is a multiple of: two vectors.
+    """Return what the length of a row of features is a multiple of: two vectors.
 
     Parameters
     ----------
@@ -77,7 +40,7 @@ def padding(dtype: Any) -> int:
     -------
     int
     """
-    return 2 * lanes_of(dtype)
+    return 64 // int(np.dtype(dtype).itemsize)
 
 
 def packed(weight: np.ndarray, bias: np.ndarray | None, dtype: Any) -> np.ndarray:
@@ -104,73 +67,51 @@ def packed(weight: np.ndarray, bias: np.ndarray | None, dtype: Any) -> np.ndarra
     return made.ravel()
 
 
-@register_jitable(error_model="numpy")
-def affine_rows(
-    x: Any, inputs: int, row: int, weights: Any, at: int, padded: int, lanes: int, rows: int, out: Any
-) -> None:
-    """Map rows through a linear layer, in compiled code.
+def emitted(emit: Emit) -> Any:
+    """Return ``f(like, table, begin, end)`` for compiled code that calls what `emit` makes.
+
+    The code is made for the precision of `like`, an array; `table` is an array of int64 whose
+    place `emit` is handed, and with it `begin` and `end`.
 
     Parameters
     ----------
-    x : ndarray
-        Rows of `row` elements, of which the first `inputs` count.
-    weights : ndarray
-        As of `packed`, from the element `at` on.
-    padded, lanes : int
-        Length of a row of the result, and elements of a vector.
-    rows : int
-        A multiple of `ROWS`.
-    out : ndarray
-        Rows of `padded` elements, written.
+    emit : callable
+        Takes a `Code`, a `Pointer` and two `Value`.
+
+    Returns
+    -------
+    intrinsic
+        To be called in a function that ``numba.njit(cache=True, nogil=True)`` compiles.
     """
-    bias = at + inputs * padded
-    for r in range(0, rows, 4):
-        for f in range(0, padded, 2 * lanes):
-            a0, b0 = load(weights, bias + f), load(weights, bias + f + lanes)
-            a1, a2, a3, b1, b2, b3 = a0, a0, a0, b0, b0, b0
-            place, first = at + f, r * row
-            for i in range(first, first + inputs):
-                u, w = load(weights, place), load(weights, place + lanes)
-                y = spread(x, i)
-                a0, b0 = a0 + y * u, b0 + y * w
-                y = spread(x, i + row)
-                a1, b1 = a1 + y * u, b1 + y * w
-                y = spread(x, i + 2 * row)
-                a2, b2 = a2 + y * u, b2 + y * w
-                y = spread(x, i + 3 * row)
-                a3, b3 = a3 + y * u, b3 + y * w
-                place += padded
-            to = r * padded + f
-            store(out, to, a0)
-            store(out, to + lanes, b0)
-            store(out, to + padded, a1)
-            store(out, to + padded + lanes, b1)
-            store(out, to + 2 * padded, a2)
-            store(out, to + 2 * padded + lanes, b2)
-            store(out, to + 3 * padded, a3)
-            store(out, to + 3 * padded + lanes, b3)
+
+    def typed(typing_context: Any, like: Any, table: Any, begin: Any, end: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            function = _function(builder.module, emit, like.dtype == types.float64)
+            data = context.make_array(table)(context, builder, values[1]).data
+            builder.call(function, [data, *values[2:]])
+            return context.get_dummy_value()
+
+        return types.void(like, table, types.intp, types.intp), generate
+
+    return intrinsic(typed)
 
 
-# External fields
-
-
-def _call(typing_context: Any, address: Any, given: Any, made: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        double = ir.DoubleType().as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [double, double])
-        function = builder.inttoptr(values[0], kind.as_pointer())
-        builder.call(function, [builder.inttoptr(each, double) for each in values[1:]])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp), generate
-
-
-call_field: Any = intrinsic(_call)
-"""``call_field(address, given, made)`` in compiled code: a field that `field_address` made.
-
-`given` and `made` are addresses of float64: x, v, of three components each, the charge and the
-mass; and the three components of the acceleration.
-"""
+def _function(module: Any, emit: Emit, double: bool) -> Any:
+    kind = ir.FunctionType(ir.VoidType(), [INTEGER.as_pointer(), INTEGER, INTEGER])
+    function = ir.Function(module, kind, module.get_unique_name(f"{emit.__module__}.{double}"))
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    entry = function.append_basic_block("entry")
+    builder = ir.IRBuilder(entry)
+    begin = builder.append_basic_block("begin")
+    builder.position_at_end(begin)
+    code = Code(builder, double)
+    table, first, last = function.args
+    emit(code, Pointer(code, table, "i"), Value(code, first, "i"), Value(code, last, "i"))
+    builder.ret_void()
+    builder.position_at_end(entry)  # which by now has all places of variables
+    builder.branch(begin)
+    return function
 
 
 @lru_cache(maxsize=64)
@@ -194,7 +135,7 @@ def _where(condition: bool, yes: float, no: float) -> float:
 
 
 def field_address(law: FieldLaw | None) -> int:
-    """Compile the law of an external field, and return its address for `call_field`; 0 for none.
+    """Compile the law of an external field, and return its address for `Code.call`; 0 for none.
 
     Parameters
     ----------
@@ -203,15 +144,14 @@ def field_address(law: FieldLaw | None) -> int:
     Returns
     -------
     int
+        Of a function of two places of float64: x, v, of three components each, the charge and the
+        mass; and the three components of the acceleration, which it writes.
     """
     return 0 if law is None else int(_field_function(law).address)
 
 
-# Threads
-
-
 def over_trajectories(work: Callable[[int, int], None], batch: int, threads: int) -> None:
-    """Call compiled code that releases the interpreter's lock on ranges of a batch.
+    """Call code that releases the interpreter's lock on ranges of a batch.
 
     Parameters
     ----------

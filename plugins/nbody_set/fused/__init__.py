@@ -1,1 +1,1 @@
-"""The steps of `SET` by compiled code, without torch."""
+"""The steps of `SET` as code for the processor, without torch."""

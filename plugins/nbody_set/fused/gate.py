@@ -1,135 +1,109 @@
-"""Whether a frame is within the domain of a model, in compiled code: `nbody_set.domain`, anew."""
+"""Whether a frame is within the domain of a model, as code: `nbody_set.domain`, written anew."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numba.extending import register_jitable
-
 from nbody_set.domain import ALONE, FADE, REACH
-from nbody_surrogate.layers.fused import absolute, load, maximum, minimum, sqrt, store
+from nbody_set.fused.arguments import Arguments
+from nbody_set.fused.pairs import Trajectory
+from nbody_surrogate.layers.code import Code, Pointer, Value, Variable
 
 __all__ = ["gate"]
 
 
-@register_jitable(error_model="numpy")
-def _fade(excess: float) -> float:
-    inside = min(max((1.0 + FADE - excess) / FADE, 0.0), 1.0)
+def gate(
+    code: Code, given: Arguments, one: Trajectory, excess: Value
+) -> tuple[Variable, Variable]:
+    """Return how far a frame is trusted to what was learned, and 1 where its steps are halved.
+
+    `excess` is the gate of what does not change, of charges and masses.
+    """
+    opened, halved = Variable(code, excess), Variable(code, code.value(0, "i"))
+    at, real, n = given.at, given.real, given.i["n"]
+    fastest = Variable(code, code.value(0.0, "v"))
+    farthest = Variable(code, code.value(0.0, "v"))
+    with code.loop(one.pairs, step=code.count) as p:
+        _pairs(code, given, one, p, fastest, farthest)
+    row = n + 1
+    sums = (at["sums"], at["sums"] + row, at["sums"] + row * 2)
+    with code.loop(row * 3) as i:
+        at["sums"].store(i, 0.0)
+    with code.loop(one.pairs) as p:
+        for end in (one.first.load(p), one.second.load(p)):
+            for to, name in zip(sums, ("gate_kicks", "gate_crowds", "gate_tides"), strict=True):
+                to.store(end, to.load(end) + at[name].load(p))
+    zero = code.value(0.0, "r")
+    kick, crowd = Variable(code, zero), Variable(code, zero)
+    with code.loop(n) as i:
+        kick.set(code.maximum(kick.get(), sums[0].load(i)))
+        crowd.set(code.maximum(crowd.get(), sums[1].load(i)))
+    tau2 = real["tau"] * real["tau"]
+    for found in (
+        crowd.get() / real["crowding"],
+        tau2 * code.largest(farthest.get()) / real["drift_limit"],
+        kick.get() / real["kick_limit"],
+        code.sqrt(code.largest(fastest.get())) / real["speed"],
+    ):
+        opened.set(opened.get() * fade(code, found))
+    with code.when(real["circularity"] > 0.0), code.loop(one.pairs) as p:
+        i, j = one.first.load(p), one.second.load(p)
+        tides = sums[2].load(i) + sums[2].load(j) - 2.0 * at["gate_tides"].load(p)
+        with code.when(_lone(code, given, one, p, tides) & (i < n)):
+            opened.set(zero)
+            halved.set(code.value(1, "i"))
+    return opened, halved
+
+
+def fade(code: Code, excess: Value) -> Value:
+    """Return 1 to an excess of 1, 0 from half as much again on, and smoothly between."""
+    inside = code.minimum(code.maximum((1.0 + FADE - excess) / FADE, 0.0), 1.0)
     return inside * inside * (3.0 - 2.0 * inside)
 
 
-@register_jitable(error_model="numpy")
-def gate(
-    numbers: Any,
-    pairs: int,
-    first: Any,
-    second: Any,
-    motion: Any,
-    charges: Any,
-    inverse: Any,
-    bounds: Any,
-    kicks: Any,
-    crowds: Any,
-    tides: Any,
-    bindings: Any,
-    nodes: Any,
-) -> Any:
-    """Return how far a frame is trusted to what was learned, and whether its steps are halved.
-
-    `bounds` holds the lowest and highest |q_i q_j| and 1 / m_i + 1 / m_j; `kicks`, `crowds`,
-    `tides` and `bindings` are room for numbers of pairs, `nodes` (3 rows) of particles.
-    """
-    lanes = numbers.lanes
-    rx, ry, rz, wx, wy, wz, _, _, _ = motion
-    tau, soft2 = numbers.frame_dt / numbers.substeps, numbers.softening * numbers.softening
-    tiny = np.finfo(kicks.dtype).tiny
-    reach4 = (REACH * numbers.softening) ** 4
-    rate = abs(numbers.coupling) * tau * tau
-    zero = load(rx, 0) * 0.0
-    fastest, farthest = zero, zero
-    for p in range(0, pairs, lanes):
-        x, y, z = load(rx, p), load(ry, p), load(rz, p)
-        u, v, w = load(wx, p), load(wy, p), load(wz, p)
-        q, m = absolute(load(charges, p)), load(inverse, p)
-        speed2 = u * u + v * v + w * w
-        approach = x * u + y * v + z * w
-        ahead = (0.0 - approach) / maximum(speed2, zero + tiny)
-        ahead = minimum(maximum(ahead, zero), zero + numbers.frame_dt)
-        nx, ny, nz = x + ahead * u, y + ahead * v, z + ahead * w
-        s2 = nx * nx + ny * ny + nz * nz + soft2
-        store(kicks, p, q * m * rate / (s2 * sqrt(s2)))
-        store(crowds, p, 1.0 / (s2 * s2 * (1.0 / reach4) + 1.0))
-        fastest = maximum(fastest, speed2)
-        farthest = maximum(farthest, speed2 / s2)
-        if numbers.circularity > 0.0:
-            s2 = x * x + y * y + z * z + soft2
-            root = sqrt(s2)
-            pull = load(charges, p) * m * (0.0 - numbers.coupling)
-            store(tides, p, absolute(pull) / (s2 * root))
-            store(bindings, p, pull * 2.0 / root - speed2)
-    n = nodes.size // 3
-    nodes[:] = 0.0
-    for p in range(pairs):
-        i, j = first[p], second[p]
-        nodes[i] += kicks[p]
-        nodes[j] += kicks[p]
-        nodes[n + i] += crowds[p]
-        nodes[n + j] += crowds[p]
-    kick, crowd = 0.0, 0.0
-    for i in range(n - 1):  # the last row is nobody's
-        kick, crowd = max(kick, nodes[i]), max(crowd, nodes[n + i])
-    store(kicks, 0, fastest)
-    store(crowds, 0, farthest)
-    speed2, drift = 0.0, 0.0
-    for lane in range(lanes):
-        speed2, drift = max(speed2, kicks[lane]), max(drift, crowds[lane])
-    opened = _fade(crowd / numbers.crowding) * _fade(tau * tau * drift / numbers.drift)
-    opened *= _fade(kick / numbers.kick) * _fade(np.sqrt(speed2) / numbers.speed)
-    opened *= _fade(1.0 + (numbers.least_charges - bounds[0]) / numbers.most_charges)
-    opened *= _fade(bounds[1] / numbers.most_charges)
-    opened *= _fade(1.0 + (numbers.least_inverse - bounds[2]) / numbers.most_inverse)
-    opened *= _fade(bounds[3] / numbers.most_inverse)
-    if numbers.circularity > 0.0 and _lone_pair(
-        numbers, pairs, first, second, motion, charges, inverse, tides, bindings, nodes
-    ):
-        return 0.0, True
-    return opened, False
+def _pairs(
+    code: Code, given: Arguments, one: Trajectory, p: Value, fastest: Variable, farthest: Variable
+) -> None:
+    """Write what each pair adds to its particles' sums, and keep the largest of others."""
+    at, real = given.at, given.real
+    softening2, tau = real["softening"] * real["softening"], real["tau"]
+    x, y, z = at["r"].columns(p * 4)
+    u, v, w = at["w"].columns(p * 4)
+    charge, mass = one.pair_charges.load(p, "v"), one.pair_inverse.load(p, "v")
+    speed2 = u * u + v * v + w * w
+    tiny = 2.3e-308 if code.double else 1.2e-38  # of a pair at rest the time does not matter
+    ahead = -(x * u + y * v + z * w) / code.maximum(speed2, tiny)
+    ahead = code.minimum(code.maximum(ahead, 0.0), real["frame_dt"])
+    nx, ny, nz = x + ahead * u, y + ahead * v, z + ahead * w
+    s2 = nx * nx + ny * ny + nz * nz + softening2
+    size = code.absolute(charge) * mass * code.absolute(real["coupling"])
+    at["gate_kicks"].store(p, size * (tau * tau) / (s2 * code.sqrt(s2)))
+    reach = real["softening"] * REACH
+    reach = reach * reach
+    at["gate_crowds"].store(p, 1.0 / (s2 * s2 / (reach * reach) + 1.0))
+    fastest.set(code.maximum(speed2, fastest.get()))
+    farthest.set(code.maximum(speed2 / s2, farthest.get()))
+    s2 = x * x + y * y + z * z + softening2
+    root = code.sqrt(s2)
+    pull = -charge * mass * real["coupling"]
+    at["gate_tides"].store(p, size / (s2 * root))
+    at["gate_bindings"].store(p, pull * 2.0 / root - speed2)
 
 
-@register_jitable(error_model="numpy")
-def _lone_pair(
-    numbers: Any,
-    pairs: int,
-    first: Any,
-    second: Any,
-    motion: Any,
-    charges: Any,
-    inverse: Any,
-    tides: Any,
-    bindings: Any,
-    nodes: Any,
-) -> bool:
-    """Return whether a pair, nearly radial or pressed together, is alone, as of `lone_pair`."""
-    n = nodes.size // 3
-    at = 2 * n
-    for p in range(pairs):
-        nodes[at + first[p]] += tides[p]
-        nodes[at + second[p]] += tides[p]
-    rx, ry, rz, wx, wy, wz, _, _, _ = motion
-    for p in range(pairs):
-        i, j = first[p], second[p]
-        if i == n - 1:
-            continue
-        others = nodes[at + i] + nodes[at + j] - 2.0 * tides[p]
-        pull = -numbers.coupling * charges[p] * inverse[p]
-        binding = bindings[p]
-        if others * pull * pull < ALONE * abs(binding) ** 3:
-            r2 = rx[p] * rx[p] + ry[p] * ry[p] + rz[p] * rz[p]
-            w2 = wx[p] * wx[p] + wy[p] * wy[p] + wz[p] * wz[p]
-            rw = rx[p] * wx[p] + ry[p] * wy[p] + rz[p] * wz[p]
-            across = (r2 * w2 - rw * rw) * binding
-            radial = binding > 0.0 and pull > 0.0 and across < (numbers.circularity * pull) ** 2
-            if radial or (pull < 0.0 and binding * numbers.softening < pull):
-                return True
-    return False
+def _lone(code: Code, given: Arguments, one: Trajectory, p: Value, tides: Value) -> Value:
+    """Return whether a pair is nearly radial or pressed together, and alone, as `lone_pair`."""
+    at, real = given.at, given.real
+    pull = -one.pair_charges.load(p) * one.pair_inverse.load(p) * real["coupling"]
+    binding = at["gate_bindings"].load(p)
+    size = code.absolute(binding)
+    alone = tides * pull * pull < size * size * size * ALONE
+
+    def product(a: Pointer, b: Pointer) -> Value:
+        parts = [a.load(p * 4 + c) * b.load(p * 4 + c) for c in range(3)]
+        return parts[0] + parts[1] + parts[2]
+
+    r2, w2 = product(at["r"], at["r"]), product(at["w"], at["w"])
+    rw = product(at["r"], at["w"])
+    orbit = real["circularity"] * pull
+    across = (r2 * w2 - rw * rw) * binding
+    radial = (binding > 0.0) & (pull > 0.0) & (across < orbit * orbit)
+    pressed = (pull < 0.0) & (binding * real["softening"] < pull)
+    return alone & (radial | pressed)

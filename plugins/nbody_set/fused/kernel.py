@@ -1,475 +1,146 @@
-"""Frames of `SET` in compiled code: the sub-steps, the features of particles, attention.
+"""Frames of `SET` as code: one trajectory after the other, each as if it were alone.
 
-One trajectory after the other, each in the same order whatever the batch, so that its bits depend
-on nothing else. The order of operations is that of `nbody_set.model`; the state is summed in
-float64, relative motion is carried beside absolute motion as there.
+The order of operations is that of `nbody_set.model`: the state is summed in float64, relative
+motion is carried beside absolute motion, kicks and drifts alternate.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-import numba
-import numpy as np
-from numba.extending import register_jitable
-
+from nbody_set.fused.arguments import OF_TRAJECTORY, Arguments, arguments
 from nbody_set.fused.gate import gate
-from nbody_set.fused.pairs import (
-    RATES,
-    TILE,
-    arrange,
-    features,
-    forces,
-    messages,
-    plain_forces,
+from nbody_set.fused.pairs import Trajectory, corrected, given_law
+from nbody_set.fused.particles import (
+    accelerated,
+    attended,
+    drifted,
+    kicked,
+    relative,
+    updated,
 )
-from nbody_surrogate.layers.fused import affine_rows, call_field, load, silu, store
+from nbody_surrogate.layers.code import Code, Pointer, Value, Variable
+from nbody_surrogate.layers.code_functions import affine_rows
 
-__all__ = ["advance"]
-
-
-@register_jitable(error_model="numpy")
-def _first_layers(numbers: Any, weights: Any, groups: int, products: Any) -> Any:
-    """Return the first layer of each sub-step, for each group or with charges among its inputs."""
-    inputs, padded = numbers.basis + RATES, numbers.padded
-    size = (inputs + 1) * padded
-    if groups > 0:
-        made = np.empty(numbers.substeps * groups * size, weights.plain.dtype)
-        for k in range(numbers.substeps):
-            for g in range(groups):
-                at = (k * groups + g) * size
-                for m in range(size):
-                    made[at + m] = (
-                        weights.plain[k * size + m] + products[g] * weights.charged[k * size + m]
-                    )
-        return made
-    made = np.empty(numbers.substeps * 2 * size, weights.plain.dtype)
-    for k in range(numbers.substeps):
-        for m in range(size):
-            # inputs, inputs times q_i q_j, that itself; and the bias
-            to = 2 * k * size + m + (0 if m < size - padded else size)
-            made[to] = weights.plain[k * size + m]
-            made[2 * k * size + m + size - padded] = weights.charged[k * size + m]
-    return made
+__all__ = ["frames"]
 
 
-@register_jitable(error_model="numpy")
-def _update(numbers: Any, weights: Any, k: int, h: Any, received: Any, made: Any, other: Any) -> None:
-    """h + phi_h(h, sum_j m_ij), in place."""
-    lanes, padded, width = numbers.lanes, numbers.padded, numbers.width
-    rows, at = h.size // padded, k * (width + 1) * padded
-    affine_rows(h, width, padded, weights.from_features, at, padded, lanes, rows, made)
-    affine_rows(received, width, padded, weights.from_messages, at, padded, lanes, rows, other)
-    for m in range(0, h.size, lanes):
-        store(made, m, silu(load(made, m) + load(other, m)))
-    affine_rows(made, width, padded, weights.to_features, at, padded, lanes, rows, other)
-    for m in range(0, h.size, lanes):
-        store(h, m, load(h, m) + load(other, m))
+def frames(code: Code, table: Pointer, begin: Value, end: Value) -> None:
+    """Make the frames of the trajectories from `begin` to `end`."""
+    given = arguments(code, table)
+    with code.loop(end, start=begin) as b:
+        one = _trajectory(code, given, b)
+        filled = Variable(code, given.at["filled_of"].load(b))
+        _begin(code, given, b)
+        with code.loop(given.i["frames"]) as frame:
+            _frame(code, given, one, given.at["open_of"].load(b), filled.get())
+            most = given.i["history"] - 1
+            filled.set(code.minimum(filled.get() + 1, most))
+            _summed(code, given, b, frame)
+        given.at["filled_of"].store(b, filled.get())
+        _end(code, given, b)
 
 
-@register_jitable(error_model="numpy")
-def _attend(
-    numbers: Any, weights: Any, n: int, h: Any, past: Any, filled: int, rows: Any, scores: Any
-) -> None:
-    """Let each particle attend to its last frames, h in place, and put this one among them."""
-    lanes, padded, width, history = numbers.lanes, numbers.padded, numbers.width, numbers.history
-    size, count = (width + 1) * padded, h.size // padded
-    query, key, value, mixed = rows
-    affine_rows(h, width, padded, weights.attention, 0, padded, lanes, count, query)
-    affine_rows(h, width, padded, weights.attention, size, padded, lanes, count, key)
-    affine_rows(h, width, padded, weights.attention, 2 * size, padded, lanes, count, value)
-    deep = width // numbers.heads
-    scale = 1.0 / math.sqrt(float(deep))
-    for i in range(n):
-        for head in range(numbers.heads):
-            at = i * padded + head * deep
-            largest = -np.inf
-            for t in range(history):
-                lag = history - 1 - t
-                if lag > filled:
-                    continue
-                score = 0.0
-                for m in range(deep):
-                    known = key[at + m] if lag == 0 else past[i, t, head * deep + m]
-                    score += float(query[at + m]) * float(known)
-                score = score * scale + weights.lag_bias[head * history + lag]
-                scores[t] = score
-                largest = max(largest, score)
-            together = 0.0
-            for t in range(history - 1 - min(filled, history - 1), history):
-                scores[t] = math.exp(scores[t] - largest)
-                together += scores[t]
-            for m in range(deep):
-                found = 0.0
-                for t in range(history - 1 - min(filled, history - 1), history):
-                    lag = history - 1 - t
-                    known = value[at + m] if lag == 0 else past[i, t, width + head * deep + m]
-                    found += scores[t] * known
-                mixed[at + m] = found / together
-    affine_rows(mixed, width, padded, weights.attention, 3 * size, padded, lanes, count, query)
-    for m in range(0, n * padded, lanes):
-        store(h, m, load(h, m) + load(query, m))
-    for i in range(n):
-        for t in range(history - 2):
-            for m in range(2 * width):
-                past[i, t, m] = past[i, t + 1, m]
-        if history > 1:
-            for m in range(width):
-                past[i, history - 2, m] = key[i * padded + m]
-                past[i, history - 2, width + m] = value[i * padded + m]
-
-
-@register_jitable(error_model="numpy")
-def _drift(time: float, n: int, v: Any, dx: Any, dv: Any, pairs: int, lanes: int, motion: Any) -> None:
-    rx, ry, rz, wx, wy, wz, _, _, _ = motion
-    for c in range(3):
-        for i in range(n):
-            dx[c, i] += time * (v[c, i] + dv[c, i])
-    for p in range(0, pairs, lanes):
-        store(rx, p, load(rx, p) + load(wx, p) * time)
-        store(ry, p, load(ry, p) + load(wy, p) * time)
-        store(rz, p, load(rz, p) + load(wz, p) * time)
-
-
-@register_jitable(error_model="numpy")
-def _accelerate(
-    n: int, pairs: int, first: Any, second: Any, force: Any, masses: Any, a: Any
-) -> None:
-    """Sum forces of pairs on both of their ends, and divide by masses."""
-    a[:] = 0.0
-    fx, fy, fz = force
-    for p in range(pairs):
-        i, j = first[p], second[p]
-        a[0, i] += fx[p]
-        a[0, j] -= fx[p]
-        a[1, i] += fy[p]
-        a[1, j] -= fy[p]
-        a[2, i] += fz[p]
-        a[2, j] -= fz[p]
-    for i in range(n):
-        a[0, i], a[1, i], a[2, i] = a[0, i] / masses[i], a[1, i] / masses[i], a[2, i] / masses[i]
-    a[0, n], a[1, n], a[2, n] = 0.0, 0.0, 0.0
-
-
-@register_jitable(error_model="numpy")
-def _kick(
-    time: float,
-    n: int,
-    pairs: int,
-    lanes: int,
-    first: Any,
-    second: Any,
-    a: Any,
-    dv: Any,
-    motion: Any,
-    keep: bool,
-    field: int,
-    given: Any,
-    made: Any,
-    x: Any,
-    v: Any,
-    dx: Any,
-    charges: Any,
-    masses: Any,
-    kicks: Any,
-    pair_kick: Any,
-) -> None:
-    """Change velocities by accelerations and by the field."""
-    _, _, _, wx, wy, wz, ax, ay, az = motion
-    for c in range(3):
-        for i in range(n):
-            kicks[c, i] = time * a[c, i]
-    if field != 0:
-        for i in range(n):
-            for c in range(3):
-                given[c] = x[c, i] + dx[c, i]
-                given[3 + c] = v[c, i] + dv[c, i]
-            given[6], given[7] = charges[i], masses[i]
-            call_field(field, given.ctypes.data, made.ctypes.data)
-            for c in range(3):
-                kicks[c, i] += time * made[c]
-    for c in range(3):
-        for i in range(n):
-            dv[c, i] += kicks[c, i]
-    if keep:
-        for p in range(pairs):
-            i, j = first[p], second[p]
-            ax[p] = a[0, i] - a[0, j]
-            ay[p] = a[1, i] - a[1, j]
-            az[p] = a[2, i] - a[2, j]
-    if keep and field == 0:
-        for p in range(0, pairs, lanes):
-            store(wx, p, load(wx, p) + load(ax, p) * time)
-            store(wy, p, load(wy, p) + load(ay, p) * time)
-            store(wz, p, load(wz, p) + load(az, p) * time)
-    else:
-        for p in range(pairs):
-            i, j = first[p], second[p]
-            wx[p] += kicks[0, i] - kicks[0, j]
-            wy[p] += kicks[1, i] - kicks[1, j]
-            wz[p] += kicks[2, i] - kicks[2, j]
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def advance(
-    numbers: Any,
-    weights: Any,
-    charges_of: Any,
-    masses_of: Any,
-    field: int,
-    past_of: Any,
-    filled_of: Any,
-    x_of: Any,
-    v_of: Any,
-    frames_x: Any,
-    frames_v: Any,
-    begin: int,
-    end: int,
-) -> None:
-    """Write frames of the trajectories from `begin` to `end`, and the cache after them in place.
-
-    Parameters
-    ----------
-    numbers, weights : Numbers, Weights
-    charges_of, masses_of : ndarray, shape (B, N)
-    field : int
-        Address of the external field, or 0.
-    past_of : ndarray, shape (N, B, L - 1, 2 d)
-    filled_of : ndarray, shape (B,)
-    x_of, v_of : ndarray, float64, shape (B, N, D)
-    frames_x, frames_v : ndarray, float64, shape (B, F, N, D)
-    begin, end : int
-    """
-    batch, frames, n, dimensions = frames_x.shape
-    dtype = charges_of.dtype
-    lanes, padded, width, substeps = (
-        numbers.lanes,
-        numbers.padded,
-        numbers.width,
-        numbers.substeps,
+def _trajectory(code: Code, given: Arguments, b: Value) -> Trajectory:
+    at, n = given.at, given.i["n"]
+    row = at["trajectories"] + b * len(OF_TRAJECTORY)
+    loaded = {name: row.load(number) for number, name in enumerate(OF_TRAJECTORY)}
+    return Trajectory(
+        *(code.pointer(loaded[name], "i") for name in ("first", "second", "group")),
+        code.pointer(loaded["layer"], "r"),
+        *(loaded[name] for name in ("pairs", "inputs", "doubled", "layers_size")),
+        *(code.pointer(loaded[name], "r") for name in ("pair_charges", "pair_inverse")),
+        at["charges_of"] + b * n,
+        at["masses_of"] + b * n,
     )
-    inputs = numbers.basis + RATES
-    room = (n * (n - 1) // 2 + 4 * 8 + TILE) // TILE * TILE + TILE
-    rows = (n + 4) // 4 * 4
-    first, second = np.zeros(room, np.int64), np.zeros(room, np.int64)
-    group = np.zeros(room // 4, np.int64)
-    lines = np.zeros((18, room), dtype)
-    motion = (
-        lines[0],
-        lines[1],
-        lines[2],
-        lines[3],
-        lines[4],
-        lines[5],
-        lines[6],
-        lines[7],
-        lines[8],
-    )
-    force = (lines[9], lines[10], lines[11])
-    charges, inverse = lines[12], lines[13]
-    tile = np.zeros((2 * inputs + 4) * TILE, dtype)
-    pieces = np.zeros((4, TILE), dtype)
-    s_in, c_in, envelope, correction = pieces[0], pieces[1], pieces[2], pieces[3]
-    hidden = np.zeros(4 * padded, dtype)
-    features_of = np.zeros((8, rows * padded), dtype)
-    h, nodes, received, other = features_of[0], features_of[1], features_of[2], features_of[3]
-    attention = (features_of[4], features_of[5], features_of[6], features_of[7])
-    scores = np.zeros(numbers.history)
-    a, dx, dv, kicks = (
-        np.zeros((3, n + 1), dtype),
-        np.zeros((3, n + 1), dtype),
-        np.zeros((3, n + 1), dtype),
-        np.zeros((3, n + 1), dtype),
-    )
-    x, v = np.zeros((3, n + 1)), np.zeros((3, n + 1))
-    v_here = np.zeros((3, n + 1), dtype)
-    given, made = np.zeros(8), np.zeros(3)
-    sums = np.zeros(3 * (n + 1), dtype)
-    past = np.zeros((n, numbers.history - 1, 2 * width), dtype)
-    bounds = np.zeros(4)
-    tau = numbers.frame_dt / substeps
 
-    for b in range(begin, end):
-        q, m = charges_of[b], masses_of[b]
-        pairs, groups, products = arrange(q, inputs, width, first, second, group)
-        layer = _first_layers(numbers, weights, groups, products)
-        doubled = groups == 0
-        layer_inputs = 2 * inputs + 1 if doubled else inputs
-        layer_size = 0 if doubled else (inputs + 1) * padded
-        layers_size = (2 * (inputs + 1) if doubled else groups * (inputs + 1)) * padded
-        whole = pairs  # rounded up to vectors
-        while whole % 8 != 0:
-            first[whole], second[whole] = n, n
-            group[whole // 4] = group[max(whole // 4 - 1, 0)] if whole > 0 else 0
-            whole += 1
-        bounds[0], bounds[1], bounds[2], bounds[3] = np.inf, 0.0, np.inf, 0.0
-        charges[:], inverse[:] = 0.0, 0.0
-        for p in range(pairs):
-            i, j = first[p], second[p]
-            if i != n:
-                charges[p] = q[i] * q[j]
-                inverse[p] = dtype.type(1.0) / m[i] + dtype.type(1.0) / m[j]
-                bounds[0], bounds[1] = min(bounds[0], abs(charges[p])), max(bounds[1], abs(charges[p]))
-                bounds[2], bounds[3] = min(bounds[2], inverse[p]), max(bounds[3], inverse[p])
-        filled = filled_of[b]
-        for i in range(n):
-            for t in range(numbers.history - 1):
-                for f in range(2 * width):
-                    past[i, t, f] = past_of[i, b, t, f]
-            for c in range(dimensions):
-                x[c, i], v[c, i] = x_of[b, i, c], v_of[b, i, c]
 
-        for frame in range(frames):
-            for c in range(3):
-                for p in range(pairs):
-                    i, j = first[p], second[p]
-                    lines[c, p] = x[c, i] - x[c, j]
-                    lines[3 + c, p] = v[c, i] - v[c, j]
-                    lines[6 + c, p] = 0.0
-                for i in range(n):
-                    v_here[c, i] = v[c, i]
-            dx[:], dv[:] = 0.0, 0.0
-            for r in range(0, h.size, lanes):
-                store(h, r, load(weights.initial, r % padded))
-            opened, halved = 1.0, False
-            if numbers.gated and n > 1:
-                opened, halved = gate(
-                    numbers,
-                    whole,
-                    first,
-                    second,
-                    motion,
-                    charges,
-                    inverse,
-                    bounds,
-                    lines[14],
-                    lines[15],
-                    lines[16],
-                    lines[17],
-                    sums,
-                )
-            shut = opened <= 0.0
-            share = 0.5 if halved else 1.0
-            time = float(weights.drift[0]) if not shut else 0.5 * share * tau
-            _drift(time, n, v_here, dx, dv, whole, lanes, motion)
-            for k in range(substeps):
-                received[:] = 0.0
-                if shut:
-                    plain_forces(numbers, whole, motion, charges, force)
-                else:
-                    at = k * (width + 1) * padded
-                    affine_rows(h, width, padded, weights.nodes, at, padded, lanes, rows, nodes)
-                    for start in range(0, whole, TILE):
-                        count = min(TILE, whole - start)
-                        features(
-                            numbers,
-                            weights,
-                            k,
-                            start,
-                            count,
-                            motion,
-                            charges,
-                            inverse,
-                            opened,
-                            doubled,
-                            tile,
-                            s_in,
-                            c_in,
-                            envelope,
-                        )
-                        messages(
-                            numbers,
-                            weights,
-                            k,
-                            start,
-                            count,
-                            first,
-                            second,
-                            layer,
-                            k * layers_size,
-                            layer_size,
-                            group,
-                            layer_inputs,
-                            tile,
-                            nodes,
-                            hidden,
-                            envelope,
-                            received,
-                            correction,
-                        )
-                        forces(
-                            numbers, start, count, motion, tile, s_in, c_in, correction, force
-                        )
-                _accelerate(n, whole, first, second, force, m, a)
-                if k < substeps - 1:
-                    _update(numbers, weights, k, h, received, nodes, other)
-                if k == 0:
-                    _attend(numbers, weights, n, h, past, filled, attention, scores)
-                time = float(weights.kick[k]) if not shut else share * tau
-                _kick(
-                    time,
-                    n,
-                    whole,
-                    lanes,
-                    first,
-                    second,
-                    a,
-                    dv,
-                    motion,
-                    True,
-                    field,
-                    given,
-                    made,
-                    x,
-                    v,
-                    dx,
-                    q,
-                    m,
-                    kicks,
-                    force,
-                )
-                time = float(weights.drift[k + 1])
-                ends = 0.5 if k == substeps - 1 else 1.0
-                if shut:
-                    time = 0.5 * tau if halved else ends * tau
-                _drift(time, n, v_here, dx, dv, whole, lanes, motion)
-                if halved:
-                    plain_forces(numbers, whole, motion, charges, force)
-                    _accelerate(n, whole, first, second, force, m, a)
-                    _kick(
-                        0.5 * tau,
-                        n,
-                        whole,
-                        lanes,
-                        first,
-                        second,
-                        a,
-                        dv,
-                        motion,
-                        False,
-                        field,
-                        given,
-                        made,
-                        x,
-                        v,
-                        dx,
-                        q,
-                        m,
-                        kicks,
-                        force,
-                    )
-                    _drift(0.5 * ends * tau, n, v_here, dx, dv, whole, lanes, motion)
-            filled = min(filled + 1, numbers.history - 1)
-            for c in range(dimensions):
-                for i in range(n):
-                    x[c, i] += dx[c, i]
-                    v[c, i] += dv[c, i]
-                    frames_x[b, frame, i, c] = x[c, i]
-                    frames_v[b, frame, i, c] = v[c, i]
+def _begin(code: Code, given: Arguments, b: Value) -> None:
+    """Copy the state and the cache of a trajectory to where it is worked on."""
+    at, n, dimensions = given.at, given.i["n"], given.i["dimensions"]
+    with code.loop(n) as i, code.loop(dimensions) as c:
+        of = (b * n + i) * dimensions + c
+        at["x"].store(i * 4 + c, at["x_of"].load(of))
+        at["v"].store(i * 4 + c, at["v_of"].load(of))
+    size = (given.i["history"] - 1) * (given.i["width"] * 2)
+    with code.loop(n) as i, code.loop(size) as m:
+        at["past"].store(i * size + m, at["past_of"].load((i * given.i["batch"] + b) * size + m))
 
-        filled_of[b] = filled
-        for i in range(n):
-            for t in range(numbers.history - 1):
-                for f in range(2 * width):
-                    past_of[i, b, t, f] = past[i, t, f]
+
+def _end(code: Code, given: Arguments, b: Value) -> None:
+    """Copy the cache back."""
+    at, size = given.at, (given.i["history"] - 1) * (given.i["width"] * 2)
+    with code.loop(given.i["n"]) as i, code.loop(size) as m:
+        at["past_of"].store((i * given.i["batch"] + b) * size + m, at["past"].load(i * size + m))
+
+
+def _frame(code: Code, given: Arguments, one: Trajectory, trusted: Value, filled: Value) -> None:
+    """Make the increments of a frame, dx and dv."""
+    at, real, sizes = given.at, given.real, given.i
+    relative(code, given, one)
+    still = code.value(0.0, "q")
+    with code.loop(sizes["n"] * 4, step=4) as m:
+        at["v_here"].store(m, at["v"].load(m, "x").to("q"))
+        at["dx"].store(m, still)
+        at["dv"].store(m, still)
+    with code.loop(sizes["rows"]) as i, code.loop(sizes["padded"], step=code.count) as f:
+        at["h"].store(i * sizes["padded"] + f, at["initial"].load(f, "v"))
+    opened, halved = Variable(code, code.value(1.0, "r")), Variable(code, code.value(0, "i"))
+    with code.when(sizes["gated"].same(1) & (sizes["n"] > 1)):
+        found, lone = gate(code, given, one, trusted)
+        opened.set(found.get())
+        halved.set(lone.get())
+    shut, half, tau = opened.get() <= 0.0, halved.get().same(1), real["tau"]
+    first = code.select(half, tau * 0.25, tau * 0.5)
+    drifted(code, given, one, code.select(shut, first, at["drift"].load()))
+    with code.loop(sizes["substeps"]) as k:
+        last = k.same(sizes["substeps"] - 1)
+        _forces(code, given, one, k, shut, opened.get(), last)
+        accelerated(code, given, one)
+        with code.when(~last):
+            updated(code, given, k)
+        with code.when(k.same(0)):
+            attended(code, given, filled)
+        step = code.select(half, tau * 0.5, tau)
+        kicked(code, given, one, code.select(shut, step, at["kick"].load(k)), keep=True)
+        ends = code.select(last, tau * 0.5, tau)
+        step = code.select(half, tau * 0.5, ends)
+        drifted(code, given, one, code.select(shut, step, at["drift"].load(k + 1)))
+        with code.when(half):  # leapfrog's second step of the two
+            given_law(code, given, one)
+            accelerated(code, given, one)
+            kicked(code, given, one, tau * 0.5, keep=False)
+            drifted(code, given, one, ends * 0.5)
+
+
+def _forces(
+    code: Code,
+    given: Arguments,
+    one: Trajectory,
+    k: Value,
+    shut: Value,
+    opened: Value,
+    last: Value,
+) -> None:
+    """Write the strengths of all pairs; where the gate is shut nothing that is learned is asked."""
+    at, sizes = given.at, given.i
+    padded, width, rows = sizes["padded"], sizes["width"], sizes["rows"]
+    with code.loop(rows * padded, step=code.count) as m:
+        at["received"].store(m, code.value(0.0, "v"))
+    with code.either(shut) as (then, otherwise):
+        with then:
+            given_law(code, given, one)
+        with otherwise:
+            layer = at["nodes_layer"] + k * ((width + 1) * padded)
+            affine_rows(at["h"], width, padded, layer, padded, rows, at["nodes"])
+            corrected(code, given, one, k, opened, last)
+
+
+def _summed(code: Code, given: Arguments, b: Value, frame: Value) -> None:
+    """Add increments to the state in float64, and write the frame."""
+    at, n, dimensions = given.at, given.i["n"], given.i["dimensions"]
+    for wide, increment, out in (("x", "dx", "frames_x"), ("v", "dv", "frames_v")):
+        with code.loop(n) as i, code.loop(dimensions) as c:
+            m = i * 4 + c
+            y = at[wide].load(m) + at[increment].load(m).to("d")
+            at[wide].store(m, y)
+            to = ((b * given.i["frames"] + frame) * n + i) * dimensions + c
+            at[out].store(to, y)

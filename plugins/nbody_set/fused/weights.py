@@ -1,19 +1,22 @@
-"""What the compiled steps of `SET` are told: its weights in their layout, and its numbers."""
+"""The weights of `SET` as its compiled steps want them, and its numbers."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nbody_surrogate.layers.fused import lanes_of, packed, padding
+from nbody_surrogate.layers.fused import packed, padding
 
 if TYPE_CHECKING:
     from nbody_set.model import SET
 
-__all__ = ["COULOMB", "KERNEL", "NO_LAW", "Numbers", "Weights", "numbers_of", "weights_of"]
+__all__ = ["COULOMB", "KERNEL", "NO_LAW", "RATES", "Weights", "numbers_of", "weights_of"]
 
 COULOMB, KERNEL, NO_LAW = 0, 1, 2
+RATES = 6
+"""Features of a pair beside its Gaussians."""
 PRIORS = {"coulomb": COULOMB, "kernel": KERNEL, "none": NO_LAW}
 
 
@@ -22,7 +25,7 @@ class Weights(NamedTuple):
 
     plain: np.ndarray  # from_pair: what does not depend on charges
     charged: np.ndarray  # and what is multiplied by q_i q_j
-    nodes: np.ndarray  # from_nodes
+    nodes_layer: np.ndarray  # from_nodes
     message: np.ndarray  # to_message
     force: np.ndarray  # to_force, a row a sub-step
     from_features: np.ndarray  # of Update
@@ -35,36 +38,7 @@ class Weights(NamedTuple):
     inverse_range: np.ndarray  # (K,)
     kick: np.ndarray  # (K,) times
     drift: np.ndarray  # (K + 1,)
-
-
-class Numbers(NamedTuple):
-    """Numbers of a model's config, and what follows from them."""
-
-    lanes: int
-    padded: int  # length of a row of features
-    width: int
-    heads: int
-    history: int
-    substeps: int
-    basis: int
-    prior: int
-    coupling: float
-    far: float
-    softening: float
-    frame_dt: float
-    first_centre: float
-    sigma: float
-    bound: float  # negative: none
-    gated: bool
-    crowding: float
-    drift: float
-    kick: float
-    speed: float
-    least_charges: float
-    most_charges: float
-    least_inverse: float
-    most_inverse: float
-    circularity: float
+    centres: np.ndarray  # (G,) from the first, in spacings
 
 
 def _array(tensor: object) -> np.ndarray:
@@ -93,7 +67,7 @@ def weights_of(model: SET) -> Weights:
     return Weights(
         plain=layers(*((each.weight[:d], each.bias[:d]) for each in pair)),
         charged=layers(*((each.weight[d:], each.bias[d:]) for each in pair)),
-        nodes=layers(*((each.from_nodes.weight, None) for each in messages)),
+        nodes_layer=layers(*((each.from_nodes.weight, None) for each in messages)),
         message=layers(*((each.to_message.weight, each.to_message.bias) for each in messages)),
         force=np.concatenate([row(_array(each.to_force.weight)[0]) for each in messages]),
         from_features=layers(*((u.from_features.weight, u.from_features.bias) for u in updates)),
@@ -111,6 +85,10 @@ def weights_of(model: SET) -> Weights:
         inverse_range=np.exp([-float(each.log_range.detach()) for each in messages]).astype(dtype),
         kick=_times(kick, config.frame_dt, dtype),
         drift=_times(drift, config.frame_dt, dtype),
+        centres=(
+            (_array(model.pair_features.centres) - math.log(config.softening))
+            / model.pair_features.sigma
+        ).astype(dtype),
     )
 
 
@@ -120,36 +98,35 @@ def _times(shares: np.ndarray, frame_dt: float, dtype: np.dtype) -> np.ndarray:
     return made.astype(dtype)
 
 
-def numbers_of(model: SET) -> Numbers:
-    """Return the numbers of a model."""
+def numbers_of(model: SET) -> tuple[dict[str, int], dict[str, float]]:
+    """Return the sizes of a model, and its real numbers, by the names in `arguments`."""
     config, domain = model.config, model.config.domain
     dtype = np.dtype(str(model.dtype).removeprefix("torch."))
-    charges = (0.0, 1.0) if domain is None else domain.charges
-    inverse = (0.0, 1.0) if domain is None else domain.inverse_masses
-    return Numbers(
-        lanes=lanes_of(dtype),
-        padded=-(-config.width // padding(dtype)) * padding(dtype),
-        width=config.width,
-        heads=config.heads,
-        history=config.history,
-        substeps=config.substeps,
-        basis=config.basis,
-        prior=PRIORS[config.prior],
-        coupling=float(config.coupling),
-        far=float(model.prior.far.detach()) if config.prior == "kernel" else 0.0,
-        softening=float(config.softening),
-        frame_dt=float(config.frame_dt),
-        first_centre=float(np.log(config.softening)),
-        sigma=float(model.pair_features.sigma),
-        bound=-1.0 if config.bound is None else float(config.bound),
-        gated=domain is not None,
-        crowding=1.0 if domain is None else float(domain.crowding),
-        drift=1.0 if domain is None else float(domain.drift),
-        kick=1.0 if domain is None else float(domain.kick),
-        speed=1.0 if domain is None else float(domain.speed),
-        least_charges=float(charges[0]),
-        most_charges=float(charges[1]),
-        least_inverse=float(inverse[0]),
-        most_inverse=float(inverse[1]),
-        circularity=0.0 if domain is None else float(domain.circularity),
-    )
+    sizes = {
+        "padded": -(-config.width // padding(dtype)) * padding(dtype),
+        "width": config.width,
+        "heads": config.heads,
+        "history": config.history,
+        "substeps": config.substeps,
+        "basis": config.basis,
+        "prior": PRIORS[config.prior],
+        "bounded": int(config.bound is not None),
+        "gated": int(domain is not None),
+    }
+    tau = config.frame_dt / config.substeps
+    reals = {
+        "coupling": config.coupling,
+        "far": float(model.prior.far.detach()) if config.prior == "kernel" else 0.0,
+        "softening": config.softening,
+        "frame_dt": config.frame_dt,
+        "tau": tau,
+        "first_centre": math.log(config.softening),
+        "per_sigma": 1.0 / model.pair_features.sigma,
+        "bound": config.bound or 0.0,
+        "crowding": 1.0 if domain is None else domain.crowding,
+        "drift_limit": 1.0 if domain is None else domain.drift,
+        "kick_limit": 1.0 if domain is None else domain.kick,
+        "speed": 1.0 if domain is None else domain.speed,
+        "circularity": 0.0 if domain is None else domain.circularity,
+    }
+    return sizes, reals
