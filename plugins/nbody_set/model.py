@@ -44,9 +44,11 @@ from torch.nn.functional import linear, silu
 
 from nbody_set.domain import Domain, extremes, gate, lone_pair
 from nbody_surrogate.contracts import (
+    AbstractFusedSteps,
     AbstractSurrogate,
     Cache,
     FieldLaw,
+    Particles,
     ParticleTensors,
     SurrogateConfig,
     field_acceleration,
@@ -459,6 +461,17 @@ class SET(AbstractSurrogate[SETConfig]):
         dx, dv = self._finish(motion, constants, (batch, 1))
         filled = (cache["filled"] + 1).clamp(max=self.config.history - 1)
         return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
+
+    def fused_steps(
+        self, particles: Particles, dimensions: int, field: FieldLaw | None
+    ) -> AbstractFusedSteps | None:
+        """See `AbstractSurrogate.fused_steps`; in float32 and float64, to three dimensions."""
+        known = self.dtype in (torch.float32, torch.float64)
+        if not known or dimensions > 3 or self.kick.device.type != "cpu":
+            return None
+        from nbody_set.fused.steps import FusedSET  # numba, which nothing else here needs
+
+        return FusedSET(self, particles, field)
 
     def _begin(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
         """Take differences in the window's dtype, then cast; S = B T."""
