@@ -28,14 +28,13 @@ from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
-from nbody_surrogate.surrogates.compiled_step import compiled_step
+from nbody_surrogate.surrogates.engine import Engine
 from nbody_surrogate.surrogates.options import SurrogateOptions
 from nbody_surrogate.surrogates.places import weights_folder
 from nbody_surrogate.surrogates.streaming import (
     CACHE,
     HeldStreaming,
     HostFrames,
-    StepCache,
     packed,
     unpacked,
 )
@@ -116,9 +115,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self._width = max(
             (max(weights.shape, default=1) for weights in self.model.parameters()), default=1
         )
-        self._step: StepCache = self.model.step_cache
-        if self.options.compile:
-            self._step = compiled_step(self.model.step_cache, name, self.device)
+        self._engine = Engine(self.model, name, self.options, self.device, self._width)
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
 
@@ -135,14 +132,20 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     @property
     def description(self) -> dict[str, Any]:
-        """Name, options, device and the hash of the weights."""
+        """Name, options, device, the engine that computes, and the hash of the weights."""
         return {
             "integrator": self.name,
-            **self.options.model_dump(),
+            **self.options.model_dump(exclude={"compile"}),
+            "engine": self._engine.name,
             "device": str(self.device),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "weights_hash": self.digest,
         }
+
+    @property
+    def batch_invariant(self) -> bool:
+        """True of a model's own compiled steps; torch takes other paths for other shapes."""
+        return self._engine.name == "fused"
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of torch: its option, or as many as pay for all features of all pairs.
@@ -160,8 +163,8 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _warn_of_threads(self, batch: int, n: int) -> None:
         """Warn of more threads than have work: they wait for each other, at times for long."""
         given = self.options.threads
-        if given is None or self.device.type != "cpu":
-            return
+        if given is None or self.device.type != "cpu" or self._engine.name == "fused":
+            return  # compiled steps share out whole trajectories, and no thread waits for another
         if given > (pay := self._paying(batch, n, given)):
             warn(
                 f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
@@ -198,6 +201,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _check(self, problem: Problem, state: State) -> None:
         self._fit.check(problem)
         self._check_warm_up()
+        self._engine.check(problem, state.x.shape[-1])
         self._warn_of_threads(problem.particles.batch, problem.particles.n)
 
     def _check_warm_up(self) -> None:
@@ -257,10 +261,16 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         for n in range(1, x.shape[1]):  # of the warm-up
             made.add(x[:, n], v[:, n])
         newest_x, newest_v = x[:, -1], v[:, -1]
+        fused = self._engine.steps(problem, x.shape[-1])
+        if fused is not None and made.count < frames:
+            before = made.count
+            filled = self._engine.fill(fused, cache, (newest_x, newest_v), made, frames, tick)
+            cache = cache if filled is None else filled
+            counters["model_calls"] += batch * (made.count - before)
         check_inputs = True  # for one step of the segment: it costs copies
         while made.count < frames:
             inputs = self._inputs(newest_x, newest_v)
-            dx, dv, cache = self._held.step(self._step, cache, *inputs, particles, check_inputs)
+            dx, dv, cache = self._held.step(self._engine.step, cache, *inputs, particles, check_inputs)
             check_inputs = False
             # Increments are small beside the state: summed in the model's float32, each would lose
             # its last digits. `to` brings them to the state's float64.

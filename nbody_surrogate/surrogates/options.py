@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
 
 from nbody_surrogate.contracts.integrator import IntegratorOptions
 
-__all__ = ["SurrogateOptions"]
+__all__ = ["EngineName", "SurrogateOptions"]
+
+EngineName = Literal["auto", "fused", "torch", "inductor"]
 
 
 class SurrogateOptions(IntegratorOptions):
     """Options of every surrogate."""
+
+    of_before: ClassVar[Mapping[str, Any]] = MappingProxyType({"engine": "torch"})
 
     weights: str | None = Field(
         default=None, description="a folder, or the name of shipped weights; default: the first"
@@ -21,9 +29,19 @@ class SurrogateOptions(IntegratorOptions):
     threads: int | None = Field(
         default=None,
         ge=1,
-        description="of torch, on the CPU; default: as many as pay",
+        description="on the CPU; default: as many as pay",
+    )
+    engine: EngineName = Field(
+        default="auto",
+        description="what computes a step: the model's own compiled code (fused), torch as it is, "
+        "or torch.compile (inductor); auto: fused on the CPU where the model has it, else torch",
     )
     compile: bool = Field(
-        default=False,
-        description="by torch.compile, for each shape: a minute or less once, then faster frames",
+        default=False, description="the earlier name of `engine` inductor, still understood"
     )
+
+    @model_validator(mode="after")
+    def _one_engine(self) -> Self:
+        if self.compile and self.engine == "fused":
+            raise ValueError("`compile` is `engine` 'inductor', got 'fused' too; leave one out")
+        return self

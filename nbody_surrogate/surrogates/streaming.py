@@ -143,6 +143,12 @@ class HostFrames:
             out[self.count].copy_(y, non_blocking=True)
         self.count += 1
 
+    def extend(self, x: np.ndarray, v: np.ndarray) -> None:
+        """Take the frames that follow, x and v (B, F, N, D) on the host."""
+        for out, y in zip(self._made, (x, v), strict=True):
+            out[self.count : self.count + y.shape[1]] = torch.from_numpy(y).transpose(0, 1)
+        self.count += x.shape[1]
+
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """Return x and v, both (B, F, N, D)."""
         if self._device.type == "cuda":

@@ -44,9 +44,11 @@ from torch.nn.functional import linear, silu
 
 from nbody_set.domain import Domain, extremes, gate, lone_pair
 from nbody_surrogate.contracts import (
+    AbstractFusedSteps,
     AbstractSurrogate,
     Cache,
     FieldLaw,
+    Particles,
     ParticleTensors,
     SurrogateConfig,
     field_acceleration,
@@ -460,6 +462,17 @@ class SET(AbstractSurrogate[SETConfig]):
         filled = (cache["filled"] + 1).clamp(max=self.config.history - 1)
         return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
 
+    def fused_steps(
+        self, particles: Particles, dimensions: int, field: FieldLaw | None
+    ) -> AbstractFusedSteps | None:
+        """See `AbstractSurrogate.fused_steps`; in float32 and float64, to three dimensions."""
+        known = self.dtype in (torch.float32, torch.float64)
+        if not known or dimensions > 3 or self.kick.device.type != "cpu":
+            return None
+        from nbody_set.fused.steps import FusedSET  # numba, which nothing else here needs
+
+        return FusedSET(self, particles, field)
+
     def _begin(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
         """Take differences in the window's dtype, then cast; S = B T."""
         frames, n = x.shape[1:3]
@@ -519,8 +532,6 @@ class SET(AbstractSurrogate[SETConfig]):
     ) -> tuple[Tensor, Tensor]:
         for k in range(1, self.config.substeps):
             motion = self._substep(k, motion, constants)
-        if constants.gate is not None:
-            motion = self._last_kick(motion, constants)
         n, _, dims = motion.dx.shape
         dx = motion.dx.reshape(n, *shape, dims).permute(1, 2, 0, 3)  # (B, T, N, D)
         dv = motion.dv.reshape(n, *shape, dims).permute(1, 2, 0, 3)
@@ -546,31 +557,19 @@ class SET(AbstractSurrogate[SETConfig]):
             h = self.updates[k](h, pairs.gather(message))
         force = (c + correction) * r / s**3  # along the separation, so the pair has no torque
         a = pairs.gather_signed(force) / constants.masses
-        leapfrog = (0.5 if k == 0 else 1.0) / self.config.substeps
-        tau = self._time(self.kick, k, leapfrog, constants)
+        tau = self._time(self.kick, k, constants, 1.0, 0.5)
         motion = self._kicked(motion._replace(h=h), constants, a, tau)
         motion = self._drift(k + 1, motion, constants)
-        return motion if constants.halved is None else self._middle(motion, constants)
+        return motion if constants.halved is None else self._second_half(k, motion, constants)
 
-    def _middle(self, motion: Motion, constants: Constants) -> Motion:
-        """Where leapfrog's steps are halved: the kick between, and the other half of the drift."""
+    def _second_half(self, k: int, motion: Motion, constants: Constants) -> Motion:
+        """Where leapfrog takes two steps for a sub-step: the kick of the second, and its drift."""
         assert constants.halved is not None
         tau = constants.halved.to(self.dtype) * (0.5 * self.pair_features.tau)
         kicked = self._kicked(motion, constants, self._plain(motion, constants), tau)
         # of samples whose steps are not halved this was no sub-step: the next sees the one before
-        return self._moved(kicked._replace(a=motion.a), constants, tau)
-
-    def _last_kick(self, motion: Motion, constants: Constants) -> Motion:
-        """Half a kick of leapfrog, at the end of the frame, of samples whose gate is shut.
-
-        Leapfrog begins and ends with one; the learned sub-steps begin and end with a drift.
-        """
-        assert constants.gate is not None
-        shut = (constants.gate <= 0).to(self.dtype)
-        tau = shut * (0.5 * self.pair_features.tau)
-        if constants.halved is not None:
-            tau = torch.where(constants.halved, 0.5 * tau, tau)
-        return self._kicked(motion, constants, self._plain(motion, constants), tau)
+        last = 0.5 if k == self.config.substeps - 1 else 1.0  # a frame ends with half a drift
+        return self._moved(kicked._replace(a=motion.a), constants, last * tau)
 
     def _plain(self, motion: Motion, constants: Constants) -> Tensor:
         """Accelerations by the law alone, (N, S, D)."""
@@ -599,8 +598,10 @@ class SET(AbstractSurrogate[SETConfig]):
         return field_acceleration(constants.field, x, v, charges, masses)
 
     def _drift(self, k: int, motion: Motion, constants: Constants) -> Motion:
-        leapfrog = 0.0 if k == 0 else 1.0 / self.config.substeps
-        tau = self._time(self.drift, k, leapfrog, constants)
+        ends = k in (0, self.config.substeps)
+        # between two steps that are half as long lies half a sub-step; at the start, a half of that
+        halved = 0.25 if k == 0 else 0.5
+        tau = self._time(self.drift, k, constants, 0.5 if ends else 1.0, halved)
         return self._moved(motion, constants, tau)
 
     def _moved(self, motion: Motion, constants: Constants, tau: Tensor) -> Motion:
@@ -608,16 +609,19 @@ class SET(AbstractSurrogate[SETConfig]):
         dx = motion.dx + tau * (constants.v + motion.dv)
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)
 
-    def _time(self, weights: Tensor, k: int, leapfrog: float, constants: Constants) -> Tensor:
-        """Return the k-th share of a frame: where the gate is shut, leapfrog's."""
+    def _time(
+        self, weights: Tensor, k: int, constants: Constants, leapfrog: float, halved: float
+    ) -> Tensor:
+        """Return the k-th share of a frame: where the gate is shut, leapfrog's, in sub-steps."""
         learned = self.config.frame_dt * _share(weights, k)
         if constants.gate is None:
             return learned
-        plain = self.config.frame_dt * leapfrog
+        tau = self.pair_features.tau
         # One or the other: between them the steps would be no palindrome, and of order one.
         if constants.halved is None:
-            return torch.where(constants.gate > 0, learned, plain)
-        steps = torch.where(constants.halved, 0.5 * plain, torch.full_like(constants.gate, plain))
+            return torch.where(constants.gate > 0, learned, tau * leapfrog)
+        whole = torch.full_like(constants.gate, tau * leapfrog)
+        steps = torch.where(constants.halved, tau * halved, whole)
         return torch.where(constants.gate > 0, learned, steps)
 
 

@@ -148,12 +148,12 @@ def test_the_centre_of_mass_in_the_trap_moves_as_one_particle(model, window):
 
 
 def leapfrog_in_the_trap(x, v, steps):
-    """Increments of a frame in the trap of frequency 0.5, by half kicks, drifts and half kicks."""
+    """Increments of a frame in the trap of frequency 0.5, by half drifts, kicks and half drifts."""
     h, at, moving = DT / steps, x, v
     for _ in range(steps):
-        moving = moving - 0.5 * h * 0.25 * at
-        at = at + h * moving
-        moving = moving - 0.5 * h * 0.25 * at
+        at = at + 0.5 * h * moving
+        moving = moving - h * 0.25 * at
+        at = at + 0.5 * h * moving
     return at - x, moving - v
 
 

@@ -1,0 +1,1 @@
+"""The steps of `SET` as code for the processor, without torch."""
