@@ -106,9 +106,9 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", NBodyWarning)  # these starts are what a card warns of
     system = make_system("charged")
-    leapfrog = make_integrator("leapfrog", substeps=8, form="kdk")
+    leapfrog = make_integrator("leapfrog", substeps=8)
     if options.method == "leapfrog":
-        method = make_integrator("leapfrog", substeps=options.substeps, form="kdk")
+        method = make_integrator("leapfrog", substeps=options.substeps)
     else:
         method = make_integrator(options.method, weights=options.weights, device="cpu")
     print(

@@ -227,8 +227,7 @@ def rms_ratio(model, kind, seed, substeps, starts=3, frames=8):
     solver = make_integrator("dop853-compiled", rtol=1e-12, atol=1e-12)
     run = simulate(system, state, particles, frames, solver)
     truth = Truth(system, run.x, run.v, particles)
-    # the form that it falls back to
-    leapfrog = one_step(make_integrator("leapfrog", substeps=substeps, form="kdk"), truth, 0)
+    leapfrog = one_step(make_integrator("leapfrog", substeps=substeps), truth, 0)
     return float(np.sqrt(one_step_of_model(model, truth, 0)[0].mean() / leapfrog.mean()))
 
 
