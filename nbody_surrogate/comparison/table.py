@@ -371,9 +371,7 @@ def _floor_notes(first: Comparison, no_floor: str | None) -> list[str]:
 def _mark_note(trajectories: int) -> str:
     """Say what is marked, and that a single trajectory has no interval to mark anything by."""
     if trajectories == 1:
-        return (
-            "one trajectory cannot tell what is farther off than the noise floor, unless it stops."
-        )
+        return "one trajectory cannot tell what is farther off than that, unless it stops (!)."
     return (
         "! : farther off than that, by the 95 % interval of the ratio of the two, trajectory by "
         "trajectory."

@@ -10,7 +10,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Segment
-from nbody_surrogate.simulation.error_estimate.solver_doubt import solver_doubt
+from nbody_surrogate.integrators.solver_doubt import solver_doubt
 
 __all__ = ["SegmentEdit", "standstill"]
 

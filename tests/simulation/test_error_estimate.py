@@ -22,6 +22,7 @@ from nbody_surrogate import (
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.segment import Problem
+from nbody_surrogate.integrators.solver_doubt import solver_doubt
 from nbody_surrogate.results.metrics import rmse, spread
 from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.error_estimate.frame_errors import (
@@ -32,7 +33,6 @@ from nbody_surrogate.simulation.error_estimate.frame_errors import (
     vouched_for,
 )
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
-from nbody_surrogate.simulation.error_estimate.solver_doubt import solver_doubt
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 from nbody_surrogate.testing.probes import Relaxing
 from toy_surrogates import DT, Ballistic

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import nbody_surrogate.datasets.generation.measure_label_error as measure_label_error
+from nbody_simulators.integrators.outcome import PATIENCE
 from nbody_surrogate import NBodyWarning, Particles, State, make_integrator, make_system, simulate
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.spec import DatasetSpec
@@ -151,3 +152,29 @@ def test_label_errors_of_any_rows_know_of_encounters_between_them(kept, at_once,
     times = maker.times[measure_label_error.label_error_rows(maker.spec)]
     assert len(times) > 1
     np.testing.assert_array_equal(np.isinf(errors), times > passing)
+
+
+@pytest.mark.parametrize(
+    ("method", "norm"), [("rk45", "particle"), ("rk45", "rms"), ("dop853-compiled", "particle")]
+)
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_forces_beyond_all_steps_end_soon(method, norm):
+    """Near t = 0 steps of 1e-77 can be taken, and a frame is 1e76 of them: it is given up."""
+    system = make_system("charged", coupling=1e150)
+    run = simulate(system, *system.sample(0, 5), 4, make_integrator(method, norm=norm))
+    assert run.valid_frames[0] == 1
+    assert run.info.message[0].startswith(f"{method}: ")
+    assert run.info.counters["steps"] <= PATIENCE + 1
+
+
+@pytest.mark.parametrize("method", SOLVERS)
+def test_a_start_of_tiny_steps_is_no_reason_to_give_up(method):
+    """Two charges that all but touch fly apart, in steps that grow: the speed in closed form."""
+    apart = 1e-28
+    system = make_system("charged", softening=0.0)
+    x = np.zeros((1, 2, 3))
+    x[0, :, 0] = [-apart / 2, apart / 2]
+    start = State(0.0, x, np.zeros_like(x)), Particles([[1.0, 1.0]], [[1.0, 1.0]])
+    run = simulate(system, *start, 2, make_integrator(method, atol=1e-40))
+    assert run.info.message == ("",)
+    np.testing.assert_allclose(run.v[0, -1, :, 0], [-(apart**-0.5), apart**-0.5], rtol=1e-6)

@@ -15,11 +15,11 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
+from nbody_surrogate.integrators.solver_doubt import solver_doubt
 from nbody_surrogate.results.error_estimate import ToleranceReport
 from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
 from nbody_surrogate.simulation.error_estimate.frame_errors import frame_bounds, frame_errors
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace
-from nbody_surrogate.simulation.error_estimate.solver_doubt import solver_doubt
 from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder

@@ -7,14 +7,15 @@ from typing import Any, final
 import numpy as np
 
 from nbody_simulators.integrators.encounters import CLOSER, LOOKS, SHARE, STEEPER
-from nbody_simulators.integrators.outcome import Outcome
-from nbody_simulators.kernels.dormand_prince import NOT_FINITE, TOO_SMALL, solve
+from nbody_simulators.integrators.outcome import PATIENCE, SPECK, TOO_SHORT, Outcome
+from nbody_simulators.kernels.dormand_prince import ENDLESS, NOT_FINITE, TOO_SMALL, solve
 
 __all__ = ["ParticleSolver"]
 
 FAILURES = {
     TOO_SMALL: "required step size is less than spacing between numbers",
     NOT_FINITE: "the force is not finite",
+    ENDLESS: TOO_SHORT,
 }
 LOOK = (SHARE, STEEPER, CLOSER, LOOKS)
 
@@ -67,6 +68,7 @@ class ParticleSolver:
             self._times,
             self._tolerances,
             LOOK,
+            (SPECK, PATIENCE),
             self.frames[b],
         )
         self.frames[b, frames:] = np.nan

@@ -22,6 +22,7 @@ import numpy as np
 from scipy import integrate
 
 from nbody_simulators.integrators.encounters import Encounters
+from nbody_simulators.integrators.outcome import PATIENCE, SPECK, TOO_SHORT
 from nbody_simulators.integrators.particle_norm import (
     ParticleDOP853,
     ParticleNorm,
@@ -85,7 +86,7 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         layout = {name: values.shape[2:] for name, values in wanted.items()}
         solver = self._solver(carry, b)
         cut = self._cut(carry, b)
-        done, step = 0, solver.h_abs
+        done, step, short = 0, solver.h_abs, 0
         # From a force that is NaN, SciPy would choose a first step of NaN, and never end it.
         failure = None if np.isfinite(solver.f).all() else "the force is not finite"
         while done < frames and failure is None:
@@ -94,6 +95,10 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
                 cut(solver)
             failure = solver.step()
             result.counters["steps"] += 1
+            short = short + 1 if failure is None and solver.step_size < SPECK * problem.dt else 0
+            if short > PATIENCE:
+                failure = TOO_SHORT
+                break
             reached = done
             while reached < frames and problem.elapsed(carry.frame + reached + 1) <= solver.t:
                 reached += 1

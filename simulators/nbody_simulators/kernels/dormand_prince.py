@@ -17,9 +17,9 @@ from nbody_simulators.kernels.addresses import call_pair_force, call_right_hand_
 from nbody_simulators.kernels.approaches import passing
 from nbody_simulators.kernels.particle_errors import largest_error, mean_squares
 
-__all__ = ["NOT_FINITE", "SOLVED", "TOO_SMALL", "encounter_bound", "solve"]
+__all__ = ["ENDLESS", "NOT_FINITE", "SOLVED", "TOO_SMALL", "encounter_bound", "solve"]
 
-SOLVED, TOO_SMALL, NOT_FINITE = 0, 1, 2
+SOLVED, TOO_SMALL, NOT_FINITE, ENDLESS = 0, 1, 2, 3
 
 STAGES = 12
 A = np.vstack([np.pad(DOP853.A, ((0, 1), (0, 4))), DOP853.A_EXTRA])
@@ -172,6 +172,7 @@ def solve(
     times: np.ndarray,
     tolerances: tuple[float, float, float],
     look: tuple[float, float, float, int],
+    endless: tuple[float, int],
     out: np.ndarray,
 ) -> tuple[int, int, int]:
     """Solve one trajectory from `begin` to `end`.
@@ -193,6 +194,8 @@ def solve(
         rtol, atol and the longest step.
     look : tuple
         `SHARE`, `STEEPER`, `CLOSER` and `LOOKS` of `integrators.encounters`.
+    endless : tuple
+        `SPECK` and `PATIENCE` of `integrators.outcome`.
     out : ndarray, shape (F, M)
         Filled as far as it gets.
 
@@ -207,7 +210,9 @@ def solve(
     stages, interpolants = np.empty((16, size)), np.empty((POWERS, size))
     rows, row = stages.ctypes.data, 8 * size
     known = arguments.ctypes.data
-    t, frames, steps = begin, 0, 0
+    t, frames, steps, short = begin, 0, 0, 0
+    speck, patience = endless
+    speck *= times[0] - begin
 
     call_right_hand_side(force, rows, t, y.ctypes.data, known)
     if not np.isfinite(stages[0]).all():
@@ -251,6 +256,9 @@ def solve(
             size_h *= shrunk if shrunk > SHRINK else SHRINK  # which NaN is not
             rejected = True
         steps += 1
+        short = short + 1 if h < speck else 0
+        if short > patience:
+            return frames, ENDLESS, steps
         if frames < times.size and times[frames] <= t_new:
             for s in range(STAGES + 1, 16):
                 _stage(s, h, y, stages, work)
