@@ -10,6 +10,10 @@ test *ARGS:
 slow *ARGS:
     pytest -m slow --timeout 3600 {{ARGS}}
 
+# The tutorial's packages, from their wheels
+examples *ARGS:
+    pytest -m slow tests/documents/test_examples.py {{ARGS}}
+
 # Many more damaged and hostile files of each kind than the tests read
 fuzz COUNT="20000" *ARGS:
     NBODY_FUZZ={{COUNT}} pytest tests/files/test_untrusted_files.py --timeout 3600 -k damaged {{ARGS}}

@@ -64,7 +64,7 @@ class GroupOnDemand(OneLineErrors):
         whole = self.commands
         if isinstance(whole, CommandsOnDemand):
             self.commands = {
-                name: click.RichCommand(name, short_help=said)
+                name: click.RichCommand(name=name, short_help=said)
                 for name, said in whole.summaries.items()
             }
         try:

@@ -224,6 +224,11 @@ class Request:
         """Whether a terminal is to show no progress."""
         return self.quiet or self.as_json
 
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether frames stay in memory: of two runs that are compared all are looked at."""
+        return self.verify or not self.no_reference
+
 
 @dataclass(frozen=True)
 class InitialValueProblem:
@@ -250,9 +255,11 @@ class InitialValueProblem:
         system = _system(request)
         frames = frame_count(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
-        from nbody_surrogate.simulation.recorder import demand_frames_memory
+        if request.keeps_frames:
+            from nbody_surrogate.simulation.recorder import demand_frames_memory
 
-        demand_frames_memory(state, frames)  # before the first look at all forces
+            instead = "use a shorter `duration`, fewer of them at a time, or `--no-reference`"
+            demand_frames_memory(state, frames, 1, instead)  # before the first look at all forces
         return cls(system, state, particles, frames)
 
     @property

@@ -70,14 +70,9 @@ class TwoRuns:
                 error_estimate=False if self.request.no_error_estimate else None,
                 tolerance=self.request.tolerance if stage == "method" else None,
                 output=output,
-                keep=self._keep,
+                keep=self.request.keeps_frames,
                 observers=[WarmUp(), self._progress(stack, method, problem.frames, stage)],
             )
-
-    @property
-    def _keep(self) -> bool:
-        """Whether frames stay in memory: of two runs that are compared they are all looked at."""
-        return self.request.verify or not self.request.no_reference
 
     def resume(
         self, method: AbstractIntegrator, frames: int, stage: Stage, allow_inexact: bool
@@ -95,7 +90,7 @@ class TwoRuns:
                 allow_inexact=allow_inexact,
                 output=self._output(stage),
                 overwrite=self.request.overwrite,
-                keep=self._keep,
+                keep=self.request.keeps_frames,
                 observers=[WarmUp(), self._progress(stack, method, frames, stage)],
             )
 

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["Recorder", "demand_frames_memory"]
 
 
-def demand_frames_memory(start: State, frames: int, runs: int = 1) -> None:
-    """Demand the memory that all frames of some runs from a start take.
+SHORTER = "use a shorter `duration`, or fewer of them at a time"
+
+
+def demand_frames_memory(start: State, frames: int, runs: int = 1, instead: str = SHORTER) -> None:
+    """Demand the memory that all frames of some runs from a start take; else say what would do.
 
     Raises
     ------
@@ -42,7 +45,7 @@ def demand_frames_memory(start: State, frames: int, runs: int = 1) -> None:
     batch, n, dimensions = start.x.shape
     needed = runs * frame_bytes(batch, frames + 1, n, dimensions)
     what = f"{frames} `frames` of {batch} `trajectories` with {n} particles"
-    demand_memory(needed, what, "use a shorter `duration`, or fewer of them at a time")
+    demand_memory(needed, what, instead)
 
 
 def _frame_times(problem: Problem, frames: int) -> Float64[np.ndarray, " T"]:

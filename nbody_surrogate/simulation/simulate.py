@@ -52,6 +52,8 @@ if TYPE_CHECKING:  # it needs torch
 
 __all__ = ["roll_out", "simulate"]
 
+STREAMED = "use a shorter `duration`, fewer of them at a time, or `keep` False with an `output`"
+
 
 OTHER_WORDS = {
     **dict.fromkeys(["t_span", "t_end", "duration", "T", "t_eval"], "`frames`, `dt` time apart"),
@@ -169,7 +171,7 @@ def simulate(
     if error_estimate is not None:
         error_estimate = demand_flag("error_estimate", error_estimate)
     if keep:
-        demand_frames_memory(state, frames, 2 if verify else 1)
+        demand_frames_memory(state, frames, 2 if verify else 1, STREAMED)
     own = as_observers(observers)
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)

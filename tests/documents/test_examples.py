@@ -104,6 +104,7 @@ def fresh(tmp_path_factory):
     return python
 
 
+@pytest.mark.slow
 def test_installed_from_their_wheels_they_pass_their_tests(fresh, tmp_path):
     """Conformance, training and runs, by the packages' own tests, in an environment of theirs."""
     environment = {key: value for key, value in os.environ.items() if "NBODY" not in key}

@@ -179,16 +179,6 @@ def python(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_checking_a_path_loads_neither_pyvista_nor_torch(tmp_path: Path) -> None:
-    code = (
-        "import sys; from nbody_surrogate.viz.scene import check_picture_path\n"
-        "from nbody_surrogate.viz.render import render\n"
-        "check_picture_path(sys.argv[1])\n"
-        "print([name for name in ('pyvista', 'vtkmodules', 'torch') if name in sys.modules])"
-    )
-    assert python(code, tmp_path / "p.png").stdout.strip() == "[]"
-
-
 def test_drawing_prints_nothing(tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r})\n" + (
         "from pathlib import Path; from pictures import picture, trajectory\n"
