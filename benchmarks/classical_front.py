@@ -1,6 +1,6 @@
 """The classical front: which solver is the cheapest for an error, in evaluations and in time.
 
-    python benchmarks/classical_front.py [--batch 8] [--rounds 5] [--systems charged,gravity,trap,penning]
+    python benchmarks/classical_front.py [--systems charged,trap] [--batch 8] [--rounds 5]
 
 Each method runs at many sub-steps or tolerances from the same starts, for two time units. Errors
 are medians over starts of the root-mean-square position error at the end, against
