@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, final
 
 import numpy as np
@@ -14,7 +16,7 @@ from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOp
 from nbody_simulators.integrators.linear_flows import linear_flows
 from nbody_simulators.kernels.compiled_laws import compiled, laws_of
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
-from nbody_surrogate.contracts import Carry, Problem
+from nbody_surrogate.contracts import Carry, FieldLaw, Problem
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
@@ -88,6 +90,41 @@ def _flow_and_kick(
     lanes.x[:], lanes.v[:] = y[now, :3].reshape(shape), y[now, 3:6].reshape(shape)
 
 
+def _shares(composition: Composition) -> list[float]:
+    """Return the different drifts of a composition."""
+    return sorted({drift for drift in composition.drifts if drift != 0.0})
+
+
+def _of_stage(composition: Composition) -> list[int]:
+    """Return which of these each stage ends with, -1 for none."""
+    shares = _shares(composition)
+    return [shares.index(each) if each != 0.0 else -1 for each in composition.drifts]
+
+
+# A segment of few particles takes less than its flows, which are the same in the next one.
+@lru_cache(maxsize=8)
+def _flows_of(
+    law: FieldLaw | None,
+    kinds: tuple[tuple[int, ...], bytes, bytes, int],
+    step: float,
+    composition: Composition,
+) -> Flows:
+    """Return the flows of particles by their shape (N, W), charges, masses and dimensions."""
+    shape, charges, masses, dimensions = kinds
+    matrices = linear_flows(
+        law,
+        np.frombuffer(charges).reshape(shape),
+        np.frombuffer(masses).reshape(shape),
+        tuple(share * step for share in _shares(composition)),
+        dimensions,
+    ).reshape(-1, math.prod(shape), 6, 7)
+    # each row has an entry at least, whatever underflows
+    taken = (matrices != 0).any((0, 1)) | np.eye(6, 7, dtype=bool)
+    rows, columns = np.nonzero(taken)
+    entries = np.ascontiguousarray(matrices[:, :, rows, columns].transpose(0, 2, 1))
+    return Flows(np.array(_of_stage(composition)), rows, columns, entries)
+
+
 class ExactFlowOptions(SubstepOptions):
     """Options of `ExactFlow`."""
 
@@ -157,49 +194,22 @@ class ExactFlow(AbstractFixedStep[ExactFlowOptions]):
         x: np.ndarray,
         v: np.ndarray,
     ) -> None:
-        dimensions = x.shape[1] * 3 // lanes.x.size
-        matrices = self._matrices(problem, lanes.charges, lanes.masses, step, dimensions)
-        flows = self._flows(matrices.reshape(len(matrices), -1, 6, 7))
+        shape, dimensions = lanes.charges.shape, x.shape[1] * 3 // lanes.x.size
+        kinds = shape, lanes.charges.tobytes(), lanes.masses.tobytes(), dimensions
+        flows = _flows_of(laws_of(problem).field, kinds, step, self.composition)
         # the field is in the flows: the kernel is that of the pairs alone
         kernel = _flow_and_kick(lanes.pair, None)
         kicks = np.array(self.composition.kicks)
         kernel(lanes._replace(field=None), step, steps, kicks, flows, x, v)
 
-    def _matrices(
-        self,
-        problem: Problem,
-        charges: np.ndarray,
-        masses: np.ndarray,
-        step: float,
-        dimensions: int,
-    ) -> np.ndarray:
-        """Return the different flows, shape (flows, *charges.shape, 6, 7)."""
-        times = tuple(share * step for share in self._shares)
-        return linear_flows(laws_of(problem).field, charges, masses, times, dimensions)
-
-    @property
-    def _shares(self) -> list[float]:
-        return sorted({drift for drift in self.composition.drifts if drift != 0.0})
-
-    @property
-    def _of_stage(self) -> list[int]:
-        shares = self._shares
-        return [shares.index(each) if each != 0.0 else -1 for each in self.composition.drifts]
-
-    def _flows(self, matrices: np.ndarray) -> Flows:
-        """Bring flows (flows, N W, 6, 7) into the order of the kernel."""
-        # each row has an entry at least, whatever underflows
-        taken = (matrices != 0).any((0, 1)) | np.eye(6, 7, dtype=bool)
-        rows, columns = np.nonzero(taken)
-        entries = np.ascontiguousarray(matrices[:, :, rows, columns].transpose(0, 2, 1))
-        return Flows(np.array(self._of_stage), rows, columns, entries)
-
     def _torch_problem(self, problem: TorchProblem, carry: Carry, step: float) -> TorchProblem:
         import torch
 
         particles, dimensions = carry.problem.particles, carry.arrays["x"].shape[2]
-        charges, masses = particles.charges, particles.masses
-        matrices = self._matrices(carry.problem, charges, masses, step, dimensions)
+        times = tuple(share * step for share in _shares(self.composition))
+        matrices = linear_flows(
+            laws_of(carry.problem).field, particles.charges, particles.masses, times, dimensions
+        )
         kept = [*range(dimensions), *range(3, 3 + dimensions)]
         matrices = matrices[..., kept, :][..., [*kept, 6]]
         flows = torch.tensor(matrices, device=problem.charges.device)
@@ -209,7 +219,7 @@ class ExactFlow(AbstractFixedStep[ExactFlowOptions]):
         import torch
 
         moved = not self.opening
-        for kick, flow in zip(self.composition.kicks, self._of_stage, strict=True):
+        for kick, flow in zip(self.composition.kicks, _of_stage(self.composition), strict=True):
             if kick != 0.0:
                 a = problem.acceleration(x, v) if moved else a
                 v, moved = v + (kick * step) * a, False

@@ -43,18 +43,15 @@ def is_linear(law: FieldLaw, charges: np.ndarray, masses: np.ndarray) -> bool:
         knows.
     """
     charges, masses, _ = _distinct(charges, masses)
+    direction = np.array([0.6, -0.7, 0.5, -0.4, 0.9, 0.8])  # along no axis and no diagonal
+    sizes = np.stack(np.meshgrid(SCALES, SCALES), axis=2).reshape(-1, 2).repeat(3, axis=1)
+    points = np.concatenate([direction * sizes, -direction * sizes])  # (P, 6)
+    ones = np.ones((len(points), 1))
     with np.errstate(all="ignore"):
-        rates = _field(law, charges, masses)
-        direction = np.array([0.6, -0.7, 0.5, -0.4, 0.9, 0.8])  # along no axis and no diagonal
-        sizes = [
-            np.repeat(pair, 3) for pair in np.stack(np.meshgrid(SCALES, SCALES), 2).reshape(-1, 2)
-        ]
-        for y in (sign * direction * size for size in sizes for sign in (1.0, -1.0)):
-            terms = rates * np.append(y, 1.0)
-            wrong = np.abs(_accelerations(law, y, charges, masses) - terms.sum(2))
-            if not (wrong <= LINEAR * np.abs(terms).sum(2)).all():  # nor where it is no number
-                return False
-    return True
+        terms = _field(law, charges, masses) * np.hstack([points, ones])[:, None, None]
+        wrong = np.abs(_accelerations(law, points, charges, masses) - terms.sum(3))
+        # nor is what is no number
+        return bool((wrong <= LINEAR * np.abs(terms).sum(3)).all())
 
 
 def linear_flows(
@@ -87,7 +84,7 @@ def linear_flows(
     if dimensions == 2:
         rates[:, 2] = 0.0
         rates[:, :, [2, 5]] = 0.0
-    every = np.stack([_flow(rates, time) for time in times])
+    every = _flows(rates, np.array(times))
     return every[:, places].reshape(len(times), *shape, 6, 7)
 
 
@@ -99,41 +96,45 @@ def _distinct(charges: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _accelerations(
-    law: FieldLaw, y: np.ndarray, charges: np.ndarray, masses: np.ndarray
+    law: FieldLaw, points: np.ndarray, charges: np.ndarray, masses: np.ndarray
 ) -> np.ndarray:
-    """Accelerations (K, 3) of all kinds at one y = (x, v), shape (6,)."""
-    given = np.broadcast_to(y[:, None], (6, len(charges)))
+    """Accelerations (P, K, 3) of all kinds at points y = (x, v), shape (P, 6)."""
+    shape = len(points), len(charges)
+    y = np.broadcast_to(points.T[:, :, None], (6, *shape))
+    charges, masses = np.broadcast_to(charges, shape), np.broadcast_to(masses, shape)
     a, _ = law.factory(np.sqrt, np.where)(
-        law.parameters, tuple(given[:3]), tuple(given[3:]), charges, masses
+        law.parameters, tuple(y[:3]), tuple(y[3:]), charges, masses
     )
-    # a component may be a plain number, such as the 0 of a field along one axis
-    return np.stack([np.broadcast_to(part, charges.shape) for part in a], axis=1).astype(float)
+    out = np.empty((*shape, 3))
+    for axis, part in enumerate(a):  # which may be a plain number, such as 0
+        out[:, :, axis] = part
+    return out
 
 
 def _field(law: FieldLaw, charges: np.ndarray, masses: np.ndarray) -> np.ndarray:
     """Return A, C and g of all kinds, side by side, shape (K, 3, 7)."""
-    offset = _accelerations(law, np.zeros(6), charges, masses)
-    columns = [_accelerations(law, unit, charges, masses) - offset for unit in np.eye(6)]
-    return np.stack([*columns, offset], axis=2)
+    *columns, offset = _accelerations(law, np.eye(7, 6), charges, masses)
+    return np.stack([*(column - offset for column in columns), offset], axis=2)
 
 
-def _flow(rates: np.ndarray, time: float) -> np.ndarray:
-    """Return the flows (K, 6, 7) over a time."""
+def _flows(rates: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Return the flows (S, K, 6, 7) over S times."""
     # In (x, h v, 1) all is without units: a norm of numbers of which some are large by their unit
     # would ask for halvings, and each squaring doubles the rounding.
-    accelerations = rates * np.repeat([time * time, time, time * time], [3, 3, 1])
-    pull = np.abs(accelerations[:, :, 6]).max(1)[:, None]
+    h = times[:, None, None, None]
+    whole = np.zeros((len(times), len(rates), 7, 7))
+    whole[:, :, :3, 3:6] = np.eye(3)
+    whole[:, :, 3:6] = rates * h
+    whole[:, :, 3:6, [0, 1, 2, 6]] *= h
+    pull = np.abs(whole[:, :, 3:6, 6]).max(2)[:, :, None]
     pull = np.where(pull > 0, pull, 1.0)
-    whole = np.zeros((len(rates), 7, 7))
-    whole[:, :3, 3:6] = np.eye(3)
-    whole[:, 3:6] = accelerations
-    whole[:, 3:6, 6] /= pull
-    flow = _exponentials(whole)[:, :6]
-    flow[:, :3, 3:6] *= time
-    flow[:, 3:, :3] /= time
-    flow[:, :, 6] *= pull
-    flow[:, 3:, 6] /= time
-    return flow
+    whole[:, :, 3:6, 6] /= pull
+    flows = _exponentials(whole.reshape(-1, 7, 7)).reshape(whole.shape)[:, :, :6]
+    flows[:, :, :3, 3:6] *= h
+    flows[:, :, 3:, :3] /= h
+    flows[:, :, :, 6] *= pull
+    flows[:, :, 3:, 6] /= h[..., 0]
+    return flows
 
 
 def _exponentials(matrices: np.ndarray) -> np.ndarray:
@@ -146,4 +147,4 @@ def _exponentials(matrices: np.ndarray) -> np.ndarray:
         found = one + small @ found / term
     for squaring in range(int(halvings.max(initial=0.0))):
         found = np.where((squaring < halvings)[:, None, None], found @ found, found)
-    return np.asarray(found)
+    return np.array(found)
