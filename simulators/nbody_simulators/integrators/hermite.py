@@ -124,9 +124,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
         return halvings
 
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
-        from nbody_simulators.kernels.block_steps import UNKNOWN
-
-        return {"level": np.full(problem.particles.charges.shape, UNKNOWN)}
+        return {"h": np.zeros(problem.particles.charges.shape)}  # steps that are still unknown
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         batch, n, dimensions = carry.arrays["x"].shape
@@ -151,7 +149,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
             for b, each in outcomes.items()
             if each.failure is not None
         }
-        return Frames(run.x, run.v, {"level": run.level}, failures, counters)
+        return Frames(run.x, run.v, {"h": run.h}, failures, counters)
 
 
 class _Run:
@@ -163,8 +161,7 @@ class _Run:
         batch, n, dimensions = carry.arrays["x"].shape
         self.x = np.empty((batch, frames, n, dimensions))
         self.v = np.empty_like(self.x)
-        # of a file, which is not trusted
-        self.level = np.clip(carry.arrays["level"], -1, deepest)
+        self.h = np.zeros((batch, n))
         self._carry, self._deepest, self._eta = carry, deepest, eta
         self._laws = parameters_of(laws_of(carry.problem))
         self._stopped = False
@@ -189,7 +186,8 @@ class _Run:
                 break
         self.x[b], self.v[b] = found.swapaxes(2, 3)
         done, _, _, steps, evaluations = block.progress.tolist()
-        self.level[b] = block.level if done == frames else kernel.UNKNOWN
+        if done == frames:
+            self.h[b] = block.due * math.ldexp(self._carry.problem.dt, -self._deepest)
         failure = None if done == frames else FAILURES[status]
         return Outcome(done, failure, steps, evaluations / n)
 
@@ -205,8 +203,9 @@ class _Run:
         # All copies: that an array is read-only is part of its type to numba.
         return Block(
             *vectors,
-            np.zeros(n, np.int64),
-            self.level[b].copy(),
+            *np.zeros((2, n), np.int64),
+            *np.zeros((2, n)),
+            arrays["h"][b].copy(),
             particles.charges[b].copy(),
             particles.masses[b].copy(),
             None if bonds is None else bonds[b].copy(),
@@ -219,9 +218,7 @@ def _unfit(problem: Problem) -> str | None:
     """Say what the method needs and the system has not, or None."""
     system, laws = problem.system, problem.system.force_laws()
     if laws is None:
-        return (
-            f"forces that are written as laws, system {system.name!r} has none; use dop853"
-        )
+        return f"forces that are written as laws, system {system.name!r} has none; use dop853"
     if system.velocity_dependent:
         return (
             f"forces that do not depend on velocity, those of system {system.name!r} do; "

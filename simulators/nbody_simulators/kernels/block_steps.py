@@ -22,11 +22,11 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from nbody_simulators.kernels.compiled_laws import compiled
+from nbody_simulators.kernels.approaches import passing
+from nbody_simulators.kernels.compiled_laws import compiled, pair_force
 from nbody_simulators.kernels.dual_numbers import differentiable_law, dual, rate_of, value_of
 from nbody_simulators.kernels.forces import REASSOCIATE
 
@@ -40,23 +40,24 @@ __all__ = [
     "STEPS",
     "TICK",
     "TOO_SMALL",
-    "UNKNOWN",
     "Block",
     "march",
 ]
 
 DONE, PAUSED, TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 FRAME, TICK, STATUS, STEPS, EVALUATIONS = range(5)  # what `Block.progress` holds
-UNKNOWN = -1  # a level that is still to be chosen
 
-FASTEST, SLOWEST = 0.5, 1 / 64
-"""Of the first guess of a step, what the next one is at most and at least, until it stands."""
+QUICK, SLOW = 0.5, 1 / 64
+"""Of a trial step that is too long, what the next one is at most and at least."""
 
 NEAR = 0.5
-"""A pair that would pass its closest point within a step bounds it by this share of its distance
-over its relative speed, as in `integrators.encounters`."""
+"""A pair that would pass its closest point unseen bounds the steps of both by this share of its
+distance over its relative speed, as in `integrators.encounters`."""
 
-STEEPER, CLOSER, LOOKS = 2.0, 4.0, 10  # see `integrators.encounters`
+STEEPER, CLOSER, LOOKS = 2.0, 4.0, 10  # see there
+
+FELT = 1e-10
+"""Of its relative speed, the change by an encounter from where it matters."""
 
 
 class Block(NamedTuple):
@@ -68,8 +69,11 @@ class Block(NamedTuple):
         Of each particle at the time of its latest step, `last`.
     xp, vp, a1, j1 : ndarray, shape (3, N)
         At the time of the step that is taken.
-    last, level : ndarray of int64, shape (N,)
-        In ticks since the latest frame; a step is the frame divided by 2^level.
+    last, due : ndarray of int64, shape (N,)
+        When the latest step began and the next one ends, in ticks since the latest frame.
+    ahead, near, wanted : ndarray, shape (N,)
+        Time until a step ends; pairs that may meet within it; the length that the next one should
+        have. In reduced units.
     charges, masses : ndarray, shape (N,)
     couplings : ndarray, shape (N, N), or None
     pair, field : named tuple or None
@@ -87,7 +91,10 @@ class Block(NamedTuple):
     a1: np.ndarray
     j1: np.ndarray
     last: np.ndarray
-    level: np.ndarray
+    due: np.ndarray
+    ahead: np.ndarray
+    near: np.ndarray
+    wanted: np.ndarray
     charges: np.ndarray
     masses: np.ndarray
     couplings: Any
@@ -135,57 +142,97 @@ def _field_rates(parameters: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any
 
 
 @register_jitable(error_model="numpy", fastmath=REASSOCIATE)
-def _row(
-    i: int,
+def _rows(
+    active: Any,
     x: Any,
     v: Any,
     charges: np.ndarray,
     masses: np.ndarray,
     couplings: Any,
     pair: Any,
-) -> tuple[float, float, float, float, float, float]:
-    """Sum the forces on particle i and their rates; x, v are tuples of three components (N,)."""
-    xi, yi, zi, ui, vi, wi = x[0][i], x[1][i], x[2][i], v[0][i], v[1][i], v[2][i]
-    qi, mi = charges[i], masses[i]
-    fx, fy, fz, gx, gy, gz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for j in range(charges.size):
-        dx, dy, dz = xi - x[0][j], yi - x[1][j], zi - x[2][j]
-        du, dv, dw = ui - v[0][j], vi - v[1][j], wi - v[2][j]
-        r2 = dx * dx + dy * dy + dz * dz
-        slope = 2.0 * (dx * du + dy * dv + dz * dw)
-        bond = 1.0 if couplings is None else couplings[i, j]
-        force, rate = pair_rates(pair, r2, slope, qi, charges[j], mi, masses[j], bond)
-        # a choice of numbers, not a branch, which would keep this loop from using vectors
-        force = force if i != j else 0.0
-        rate = rate if i != j else 0.0
-        fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
-        gx += force * du + rate * dx
-        gy += force * dv + rate * dy
-        gz += force * dw + rate * dz
-    return fx / mi, fy / mi, fz / mi, gx / mi, gy / mi, gz / mi
+    wanted: np.ndarray,
+    ahead: np.ndarray,
+    near: np.ndarray,
+    a: np.ndarray,
+    jerk: np.ndarray,
+) -> None:
+    """Sum the forces on active particles and their rates, and count whom each may meet.
+
+    x, v are tuples of three components (N,). A pair may meet that passes its closest point before
+    the next step of either ends.
+    """
+    for i in active:
+        xi, yi, zi, ui, vi, wi = x[0][i], x[1][i], x[2][i], v[0][i], v[1][i], v[2][i]
+        qi, mi, own = charges[i], masses[i], wanted[i]
+        fx, fy, fz, gx, gy, gz, met = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for j in range(charges.size):
+            dx, dy, dz = xi - x[0][j], yi - x[1][j], zi - x[2][j]
+            du, dv, dw = ui - v[0][j], vi - v[1][j], wi - v[2][j]
+            r2 = dx * dx + dy * dy + dz * dz
+            closing = dx * du + dy * dv + dz * dw
+            u2 = du * du + dv * dv + dw * dw
+            bond = 1.0 if couplings is None else couplings[i, j]
+            force, rate = pair_rates(pair, r2, 2.0 * closing, qi, charges[j], mi, masses[j], bond)
+            # a choice of numbers, not a branch, which would keep this loop from using vectors
+            force = force if i != j else 0.0
+            rate = rate if i != j else 0.0
+            fx, fy, fz = fx + force * dx, fy + force * dy, fz + force * dz
+            gx += force * du + rate * dx
+            gy += force * dv + rate * dy
+            gz += force * dw + rate * dz
+            # as `passing` has it, without its branches
+            until = own if own > ahead[j] else ahead[j]
+            soon = (-closing < until * u2) & (NEAR * NEAR * r2 < until * until * u2)
+            met += 1.0 if (closing < 0.0) & soon else 0.0
+        a[0, i], a[1, i], a[2, i] = fx / mi, fy / mi, fz / mi
+        jerk[0, i], jerk[1, i], jerk[2, i] = gx / mi, gy / mi, gz / mi
+        near[i] = met
 
 
 @register_jitable(error_model="numpy")
-def _evaluate(
-    block: Block, pair: Any, couplings: Any, field: Any, active: Any, flat: bool
-) -> bool:
-    """Write a1 and j1 of the active particles, or of all; say whether all is finite."""
-    x, v = (block.xp[0], block.xp[1], block.xp[2]), (block.vp[0], block.vp[1], block.vp[2])
+def _add_field(block: Block, field: Any, active: Any) -> None:
+    """Add the accelerations of the field to a1, and their rates to j1."""
+    x, v, a, jerk = block.xp, block.vp, block.a1, block.j1
+    for i in active:
+        place, velocity = (x[0, i], x[1, i], x[2, i]), (v[0, i], v[1, i], v[2, i])
+        pull, change = field_rates(field, place, velocity, block.charges[i], block.masses[i])
+        a[0, i], a[1, i], a[2, i] = a[0, i] + pull[0], a[1, i] + pull[1], a[2, i] + pull[2]
+        jerk[0, i] += change[0]
+        jerk[1, i] += change[1]
+        jerk[2, i] += change[2]
+
+
+@register_jitable(error_model="numpy")
+def _evaluate(block: Block, pair: Any, couplings: Any, field: Any, active: Any, flat: bool) -> bool:
+    """Write a1 and j1 of active particles; say whether all is finite."""
+    a, jerk = block.a1, block.j1
+    if pair is not None:
+        x, v = (block.xp[0], block.xp[1], block.xp[2]), (block.vp[0], block.vp[1], block.vp[2])
+        _rows(
+            active,
+            x,
+            v,
+            block.charges,
+            block.masses,
+            couplings,
+            pair,
+            block.wanted,
+            block.ahead,
+            block.near,
+            a,
+            jerk,
+        )
+    else:
+        for i in active:
+            a[:, i], jerk[:, i] = 0.0, 0.0
+    if field is not None:
+        _add_field(block, field, active)
     total = 0.0
     for i in active:
-        ax, ay, az, jx, jy, jz = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        if pair is not None:
-            ax, ay, az, jx, jy, jz = _row(i, x, v, block.charges, block.masses, couplings, pair)
-        if field is not None:
-            place, velocity = (x[0][i], x[1][i], x[2][i]), (v[0][i], v[1][i], v[2][i])
-            pull, change = field_rates(field, place, velocity, block.charges[i], block.masses[i])
-            ax, ay, az = ax + pull[0], ay + pull[1], az + pull[2]
-            jx, jy, jz = jx + change[0], jy + change[1], jz + change[2]
         if flat:
-            az, jz = 0.0, 0.0
-        block.a1[0, i], block.a1[1, i], block.a1[2, i] = ax, ay, az
-        block.j1[0, i], block.j1[1, i], block.j1[2, i] = jx, jy, jz
-        total += abs(ax) + abs(ay) + abs(az) + abs(jx) + abs(jy) + abs(jz)
+            a[2, i], jerk[2, i] = 0.0, 0.0
+        for d in range(3):
+            total += abs(a[d, i]) + abs(jerk[d, i])
     block.progress[EVALUATIONS] += len(active)
     return math.isfinite(total)
 
@@ -199,13 +246,13 @@ def _forces(block: Block, active: Any, flat: bool) -> bool:
 @register_jitable(error_model="numpy")
 def _predict(block: Block, tick: int, unit: float) -> None:
     """Extrapolate all particles to a time."""
-    x, v, a, j, xp, vp = block.x, block.v, block.a, block.j, block.xp, block.vp
-    n = block.last.size
-    for i in range(n):
-        h = unit * (tick - block.last[i])
-        for d in range(3):
-            xp[d, i] = x[d, i] + h * (v[d, i] + h * (0.5 * a[d, i] + h * (j[d, i] / 6.0)))
-            vp[d, i] = v[d, i] + h * (a[d, i] + h * (0.5 * j[d, i]))
+    for d in range(3):
+        x, v, a, j = block.x[d], block.v[d], block.a[d], block.j[d]
+        xp, vp = block.xp[d], block.vp[d]
+        for i in range(block.last.size):
+            h = unit * (tick - block.last[i])
+            xp[i] = x[i] + h * (v[i] + h * (0.5 * a[i] + h * (j[i] * (1.0 / 6.0))))
+            vp[i] = v[i] + h * (a[i] + h * (0.5 * j[i]))
 
 
 @register_jitable(error_model="numpy")
@@ -217,82 +264,204 @@ def _wanted_step(a2: float, j2: float, s2: float, c2: float, h: float, eta: floa
 
 
 @register_jitable(error_model="numpy")
-def _correct(block: Block, i: int, h: float, eta: float) -> float:
-    """Correct particle i, which makes its step of h, and return the one that it wants next."""
-    a2, j2, s2, c2 = 0.0, 0.0, 0.0, 0.0
-    for d in range(3):
-        a0, a1 = block.a[d, i], block.a1[d, i]
-        j0, j1 = h * block.j[d, i], h * block.j1[d, i]
-        gained = a1 - a0
-        snap = 6.0 * gained - (4.0 * j0 + 2.0 * j1)
-        crackle = 6.0 * (j0 + j1) - 12.0 * gained
-        block.x[d, i] = block.xp[d, i] + h * h * (snap / 24.0 + crackle / 120.0)
-        block.v[d, i] = block.vp[d, i] + h * (snap / 6.0 + crackle / 24.0)
-        block.a[d, i], block.j[d, i] = a1, block.j1[d, i]
-        snap += crackle  # at the end of the step
-        a2, j2, s2, c2 = a2 + a1 * a1, j2 + j1 * j1, s2 + snap * snap, c2 + crackle * crackle
-    return _wanted_step(a2, j2, s2, c2, h, eta)
+def _correct(block: Block, active: Any, tick: int, unit: float, eta: float) -> None:
+    """Correct the particles whose steps end, and note the steps that they want next."""
+    x, v, a, j, last = block.x, block.v, block.a, block.j, block.last
+    xp, vp, a1, j1, wanted = block.xp, block.vp, block.a1, block.j1, block.wanted
+    for i in active:
+        h = unit * (tick - last[i])
+        a2, j2, s2, c2 = 0.0, 0.0, 0.0, 0.0
+        for d in range(3):
+            begun, ended = h * j[d, i], h * j1[d, i]
+            gained = a1[d, i] - a[d, i]
+            snap = 6.0 * gained - (4.0 * begun + 2.0 * ended)
+            crackle = 6.0 * (begun + ended) - 12.0 * gained
+            x[d, i] = xp[d, i] + h * h * (snap / 24.0 + crackle / 120.0)
+            v[d, i] = vp[d, i] + h * (snap / 6.0 + crackle / 24.0)
+            a[d, i], j[d, i] = a1[d, i], j1[d, i]
+            snap += crackle  # at the end of the step
+            a2, j2 = a2 + a[d, i] * a[d, i], j2 + ended * ended
+            s2, c2 = s2 + snap * snap, c2 + crackle * crackle
+        wanted[i] = min(_wanted_step(a2, j2, s2, c2, h, eta), 2.0 * h)
 
 
 @register_jitable(error_model="numpy")
-def _level(wanted: float, span: float, deepest: int) -> int:
-    """Return the level of the longest step that is not longer than wanted; deepest + 1 of none."""
-    level, h = 0, span
-    while level <= deepest and not h <= wanted:
-        level, h = level + 1, 0.5 * h
-    return level
+def _first_wanted(block: Block, h: float, eta: float) -> float:
+    """Note the steps that particles want at their present time, after a trial of h; the least."""
+    least = math.inf
+    for i in range(block.last.size):
+        a2, j2, s2, c2 = 0.0, 0.0, 0.0, 0.0
+        for d in range(3):
+            a, begun, ended = block.a[d, i], h * block.j[d, i], h * block.j1[d, i]
+            gained = block.a1[d, i] - a
+            snap = 6.0 * gained - (4.0 * begun + 2.0 * ended)
+            crackle = 6.0 * (begun + ended) - 12.0 * gained
+            a2, j2 = a2 + a * a, j2 + begun * begun
+            s2, c2 = s2 + snap * snap, c2 + crackle * crackle
+        block.wanted[i] = _wanted_step(a2, j2, s2, c2, h, eta)
+        least = min(least, block.wanted[i])
+    return least
 
 
 @register_jitable(error_model="numpy")
-def _first_wanted(block: Block, i: int, h: float, eta: float) -> float:
-    """Return the step that particle i wants at its present time, after a trial of h."""
-    a2, j2, s2, c2 = 0.0, 0.0, 0.0, 0.0
-    for d in range(3):
-        a0 = block.a[d, i]
-        j0, j1 = h * block.j[d, i], h * block.j1[d, i]
-        gained = block.a1[d, i] - a0
-        snap = 6.0 * gained - (4.0 * j0 + 2.0 * j1)
-        crackle = 6.0 * (j0 + j1) - 12.0 * gained
-        a2, j2, s2, c2 = a2 + a0 * a0, j2 + j0 * j0, s2 + snap * snap, c2 + crackle * crackle
-    return _wanted_step(a2, j2, s2, c2, h, eta)
-
-
-@register_jitable(error_model="numpy")
-def _choose_levels(block: Block, span: float, deepest: int, eta: float, flat: bool) -> int:
+def _choose_steps(block: Block, span: float, deepest: int, eta: float, flat: bool) -> bool:
     """Choose first steps, by Aarseth's criterion after a trial as short as the shortest of them.
 
     A trial, of all particles together, gives the higher derivatives, whatever the force is and
     where its rate is zero, as of particles at rest.
     """
-    n = block.last.size
-    everyone = np.arange(n)
-    h, least = span, span * 0.5**deepest
+    everyone = np.arange(block.last.size)
+    h, least = span, math.ldexp(span, -deepest)
     while True:
         _predict(block, 1, h)
         finite = _forces(block, everyone, flat)
-        shortest = math.inf
-        for i in range(n):
-            shortest = min(shortest, _first_wanted(block, i, h, eta))
-        # of a collision on the way, a shorter trial knows nothing
+        shortest = _first_wanted(block, h, eta)
+        # on the way there something may happen of which only a shorter trial knows
         if finite and shortest >= h:
-            break
+            return True
         if not h > least:
-            return TOO_SMALL
-        h = min(max(shortest, SLOWEST * h), FASTEST * h) if finite else SLOWEST * h
-    for i in range(n):
-        block.level[i] = min(_level(_first_wanted(block, i, h, eta), span, deepest), deepest)
+            return False
+        h = min(max(shortest, SLOW * h), QUICK * h) if finite else SLOW * h
+
+
+@register_jitable(error_model="numpy")
+def _steep(
+    block: Block, pair: Any, couplings: Any, i: int, j: int, d2: float, du: float, u2: float
+) -> bool:
+    """Say whether the force of a pair on the way to its closest point is one that steps miss."""
+    bond = 1.0 if couplings is None else couplings[i, j]
+    qi, qj, mi, mj = block.charges[i], block.charges[j], block.masses[i], block.masses[j]
+    force, _ = pair_force(pair, d2, qi, qj, mi, mj, bond)
+    now = STEEPER * abs(force) * math.sqrt(d2)
+    closest2, p2 = max(d2 - du * du / u2, 0.0), d2
+    for _ in range(LOOKS):
+        p2 = max(p2 / (CLOSER * CLOSER), closest2)
+        force, _ = pair_force(pair, p2, qi, qj, mi, mj, bond)
+        pull = abs(force) * math.sqrt(p2)
+        # what is not a number, of a collision, is steeper than anything
+        if not (pull * math.sqrt(p2) <= FELT * u2 * min(mi, mj) or pull <= now):
+            return True
+        if p2 == closest2:
+            break
+    return False
+
+
+@register_jitable(error_model="numpy")
+def _meet(block: Block, pair: Any, couplings: Any, i: int) -> None:
+    """Bound the next steps of particle i, and of those that it would meet unseen."""
+    if pair is None:
+        return
+    for j in range(block.last.size):
+        d2, du, u2 = 0.0, 0.0, 0.0
+        for d in range(3):
+            apart, relative = block.xp[d, i] - block.xp[d, j], block.vp[d, i] - block.vp[d, j]
+            d2, du, u2 = d2 + apart * apart, du + apart * relative, u2 + relative * relative
+        until = max(block.wanted[i], block.ahead[j])
+        if passing(d2, du, u2, until, NEAR) and _steep(block, pair, couplings, i, j, d2, du, u2):
+            bound = NEAR * math.sqrt(d2 / u2)
+            block.wanted[i] = min(block.wanted[i], bound)
+            if block.ahead[j] > 0.0:
+                block.ahead[j] = min(block.ahead[j], bound)
+            else:  # whose step ends now too
+                block.wanted[j] = min(block.wanted[j], bound)
+
+
+@register_jitable(error_model="numpy")
+def _meet_all(block: Block, active: Any) -> bool:
+    """Bound steps by encounters; say whether there were any to look at."""
+    some = False
+    for i in active:
+        if block.near[i] > 0.0:
+            _meet(block, block.pair, block.couplings, i)
+            some = True
+    return some
+
+
+@register_jitable(error_model="numpy")
+def _ticks(wanted: float, longest: int, unit: float) -> int:
+    """Return the longest step of 2^k ticks that is neither longer than wanted nor than longest."""
+    ticks = longest
+    while ticks > 0 and not ticks * unit <= wanted:
+        ticks >>= 1
+    return ticks
+
+
+@register_jitable(error_model="numpy")
+def _plan(block: Block, active: Any, tick: int, unit: float) -> bool:
+    """Set when the next steps end of particles that end one now; say whether all are long enough.
+
+    At most twice as long as the last one, and from multiples of its length only: so steps of one
+    length fall together.
+    """
+    aligned = tick & -tick
+    for i in active:
+        longest = aligned
+        while longest > 2 * (tick - block.last[i]):
+            longest >>= 1
+        ticks = _ticks(block.wanted[i], longest, unit)
+        if ticks == 0:
+            return False
+        block.last[i], block.due[i] = tick, tick + ticks
+    return True
+
+
+@register_jitable(error_model="numpy")
+def _wake(block: Block, tick: int, unit: float) -> None:
+    """End the steps earlier of particles that would not see whom they meet."""
+    for j in range(block.last.size):
+        if block.due[j] > tick and block.ahead[j] < unit * (block.due[j] - tick):
+            ticks = max(_ticks(block.ahead[j], tick & -tick, unit), 1)
+            block.due[j] = min(block.due[j], tick + ticks)
+
+
+@register_jitable(error_model="numpy")
+def _begin(block: Block, span: float, deepest: int, eta: float, flat: bool) -> int:
+    """Compute forces, and choose first steps where none are known; return a status."""
+    block.xp[:], block.vp[:] = block.x, block.v
+    if not _forces(block, np.arange(block.last.size), flat):
+        return NOT_FINITE
+    block.a[:], block.j[:] = block.a1, block.j1
+    if not block.wanted.min() > 0.0 and not _choose_steps(block, span, deepest, eta, flat):
+        return TOO_SMALL
+    for i in range(block.last.size):
+        block.due[i] = max(_ticks(block.wanted[i], 1 << deepest, math.ldexp(span, -deepest)), 1)
     return DONE
 
 
 @register_jitable(error_model="numpy")
-def _next_level(level: int, wanted: float, tick: int, span: float, deepest: int) -> int:
-    """Return the level that a particle goes on with: any deeper one, or one up where it fits."""
-    h = math.ldexp(span, -level)
-    if wanted >= 2.0 * h:
-        # a longer step begins at a multiple of its length only
-        fits = level > 0 and tick % (1 << (deepest - level + 1)) == 0
-        return level - 1 if fits else level
-    return level + _level(wanted, h, deepest - level)
+def _next(block: Block, some: np.ndarray, unit: float) -> int:
+    """Write whose steps end next, and return how many; note how far ahead those of others do."""
+    due, last, ahead, wanted = block.due, block.last, block.ahead, block.wanted
+    tick = due[0]
+    for i in range(due.size):
+        tick = min(tick, due[i])
+    count = 0
+    for i in range(due.size):
+        ahead[i] = unit * (due[i] - tick)
+        if due[i] == tick:
+            wanted[i] = 2.0 * unit * (tick - last[i])  # at most
+            some[count] = i
+            count += 1
+    block.progress[TICK] = tick
+    return count
+
+
+@register_jitable(error_model="numpy")
+def _step(block: Block, some: np.ndarray, unit: float, eta: float, flat: bool) -> int:
+    """Make the steps that end next; return a status."""
+    active = some[: _next(block, some, unit)]
+    tick = block.progress[TICK]
+    _predict(block, tick, unit)
+    if not _forces(block, active, flat):
+        return NOT_FINITE
+    _correct(block, active, tick, unit, eta)
+    met = _meet_all(block, active)
+    if not _plan(block, active, tick, unit):
+        return TOO_SMALL
+    if met:
+        _wake(block, tick, unit)
+    block.progress[STEPS] += 1
+    return DONE
 
 
 @compiled
@@ -311,51 +480,23 @@ def march(
     """
     progress = block.progress
     n, dimensions = block.last.size, frames_x.shape[1]
-    flat = dimensions == 2
-    unit = math.ldexp(span, -deepest)
-    everyone, some = np.arange(n), np.empty(n, np.int64)
-    if progress[STEPS] == 0 and progress[FRAME] == 0 and progress[TICK] == 0:
-        block.xp[:], block.vp[:] = block.x, block.v
-        if not _forces(block, everyone, flat):
-            progress[STATUS] = NOT_FINITE
+    flat, unit, some = dimensions == 2, math.ldexp(span, -deepest), np.empty(n, np.int64)
+    if progress[EVALUATIONS] == 0:
+        progress[STATUS] = _begin(block, span, deepest, eta, flat)
+        if progress[STATUS] != DONE:
             return
-        block.a[:], block.j[:] = block.a1, block.j1
-        if block.level[0] == UNKNOWN:
-            progress[STATUS] = _choose_levels(block, span, deepest, eta, flat)
-            if progress[STATUS] != DONE:
-                return
-    done = 0
+    until = progress[EVALUATIONS] + most
     while progress[FRAME] < frames_x.shape[0]:
-        if done > most:
+        if progress[EVALUATIONS] > until:
             progress[STATUS] = PAUSED
             return
-        tick = 1 << deepest
-        for i in range(n):
-            tick = min(tick, block.last[i] + (1 << (deepest - block.level[i])))
-        count = 0
-        for i in range(n):
-            if block.last[i] + (1 << (deepest - block.level[i])) == tick:
-                some[count] = i
-                count += 1
-        active = some[:count]
-        _predict(block, tick, unit)
-        if not _forces(block, active, flat):
-            progress[STATUS] = NOT_FINITE
+        progress[STATUS] = _step(block, some, unit, eta, flat)
+        if progress[STATUS] != DONE:
             return
-        for i in active:
-            wanted = _correct(block, i, math.ldexp(span, -block.level[i]), eta)
-            level = _next_level(block.level[i], wanted, tick, span, deepest)
-            if level > deepest:
-                progress[STATUS] = TOO_SMALL
-                return
-            block.level[i], block.last[i] = level, tick
-        progress[STEPS] += 1
-        done += count
-        progress[TICK] = tick
-        if tick == 1 << deepest:
+        if progress[TICK] == 1 << deepest:
             frame = progress[FRAME]
             for d in range(dimensions):
                 frames_x[frame, d], frames_v[frame, d] = block.x[d], block.v[d]
+            block.due[:] -= block.last  # where all steps ended
             block.last[:] = 0
             progress[FRAME], progress[TICK] = frame + 1, 0
-    progress[STATUS] = DONE

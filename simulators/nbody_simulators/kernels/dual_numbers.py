@@ -111,7 +111,7 @@ def _overload(
     first: Any = None,
     second: Any = None,
 ) -> None:
-    """Teach numba an operation, and the one in place: of two dual numbers, of a first one only, of a second one only.
+    """Teach numba an operation: of two dual numbers, or with only the first, or the second, dual.
 
     Three formulas, as a constant is not a dual number of rate 0: 0 times an infinite derivative
     would be no number.
