@@ -9,6 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from nbody_simulators.integrators.outcome import Outcome
+from nbody_simulators.integrators.right_hand_side import (
+    arguments_of,
+    pair_address_of,
+    rates_address_of,
+)
 from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
@@ -113,7 +118,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
             return DEEPEST
         if not smallest <= problem.dt:
             raise InputError(
-                f"`smallest_step` must be at most the frame spacing {problem.dt:g}, got {smallest:g}"
+                f"`smallest_step` must be at most a frame of {problem.dt:g}, got {smallest:g}"
             )
         halvings = math.floor(math.log2(problem.dt) - math.log2(smallest))
         if halvings > MOST_HALVINGS:
@@ -127,7 +132,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
         return {"h": np.zeros(problem.particles.charges.shape)}  # steps that are still unknown
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
-        batch, n, dimensions = carry.arrays["x"].shape
+        batch, n, _ = carry.arrays["x"].shape
         threads = self.threads_for(batch, n)
         run = _Run(carry, frames, self._deepest(carry.problem), self.options.eta)
         outcomes: dict[int, Outcome] = {}
@@ -156,19 +161,19 @@ class _Run:
     """A segment of a batch, to be filled in trajectory by trajectory, on any thread."""
 
     def __init__(self, carry: Carry, frames: int, deepest: int, eta: float) -> None:
-        from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
-
+        problem = carry.problem
         batch, n, dimensions = carry.arrays["x"].shape
         self.x = np.empty((batch, frames, n, dimensions))
         self.v = np.empty_like(self.x)
         self.h = np.zeros((batch, n))
         self._carry, self._deepest, self._eta = carry, deepest, eta
-        self._laws = parameters_of(laws_of(carry.problem))
-        self._stopped = False
+        self._stopped = np.zeros(1)
+        self._addresses = rates_address_of(problem, dimensions), pair_address_of(problem)
+        self._arguments = arguments_of(problem, self._stopped)
 
     def stop(self) -> None:
         """Make calls of `fill` that run return soon."""
-        self._stopped = True
+        self._stopped.fill(1.0)
 
     def fill(self, b: int) -> Outcome:
         """Fill in a trajectory, as far as it gets, and NaN beyond."""
@@ -177,12 +182,11 @@ class _Run:
         frames, n, dimensions = self.x.shape[1:]
         block = self._block(b)
         found = np.full((2, frames, dimensions, n), np.nan)
-        march = kernel.march(*self._laws)
         most = max(MOST_PAIRS // n, n)
         while True:
-            march(block, self._carry.problem.dt, self._deepest, self._eta, most, *found)
+            kernel.march(block, self._carry.problem.dt, self._deepest, self._eta, most, *found)
             status = int(block.progress[kernel.STATUS])
-            if status != kernel.PAUSED or self._stopped:
+            if status != kernel.PAUSED or self._stopped[0]:
                 break
         self.x[b], self.v[b] = found.swapaxes(2, 3)
         done, _, _, steps, evaluations = block.progress.tolist()
@@ -199,17 +203,15 @@ class _Run:
         vectors = np.zeros((8, 3, n))
         for values, key in zip(vectors, ("x", "v"), strict=False):
             values[:dimensions] = arrays[key][b].T
-        bonds = particles.couplings
-        # All copies: that an array is read-only is part of its type to numba.
+        lists = np.zeros((3, n))
+        lists[0] = arrays["h"][b]
         return Block(
             *vectors,
             *np.zeros((2, n), np.int64),
-            *np.zeros((2, n)),
-            arrays["h"][b].copy(),
-            particles.charges[b].copy(),
-            particles.masses[b].copy(),
-            None if bonds is None else bonds[b].copy(),
-            *self._laws,
+            *lists,
+            particles.masses[b].copy(),  # that an array is read-only is part of its type to numba
+            *self._addresses,
+            self._arguments[b],
             np.zeros(5, np.int64),
         )
 
