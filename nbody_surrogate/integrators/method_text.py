@@ -31,6 +31,7 @@ __all__ = [
     "classical_names",
     "contender",
     "learned_names",
+    "short_number",
     "split_methods",
     "sweep",
 ]
@@ -119,7 +120,8 @@ def contender(text: str, **shared: Any) -> Contender:
     text : str
         ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
         name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps, its
-        relative and absolute tolerance, or its eta; after a model's ``+compile`` for a compiled step.
+        relative and absolute tolerance, or its eta; after a model's ``+compile`` for a compiled
+        step.
     **shared
         Options such as ``threads`` and ``segment``: each method takes those that it has.
 
@@ -256,7 +258,7 @@ def sweep(text: str) -> list[str]:
         usual = ETAS
     else:  # such as a surrogate, which takes its one step
         return [text]
-    return [f"{name}:{_short(value)}" for value in SWEEPS.get(plain, usual)]
+    return [f"{name}:{short_number(value)}" for value in SWEEPS.get(plain, usual)]
 
 
 def classical_names() -> list[str]:
@@ -281,7 +283,7 @@ def _plain(name: str) -> str:
     return name.removesuffix(NUMPY_SUFFIX).removesuffix(COMPILED_SUFFIX)
 
 
-def _short(number: float) -> str:
+def short_number(number: float) -> str:
     """Write 16 and 1e-3, not 1e-03 and 0.001."""
     return f"{number:g}" if number >= 1 else f"{number:.0e}".replace("e-0", "e-")
 

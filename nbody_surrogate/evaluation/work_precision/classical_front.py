@@ -12,14 +12,15 @@ what one start costs all of them cancels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nbody_surrogate.contracts.wording import figure_text
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
+from nbody_surrogate.integrators.method_text import short_number
 from nbody_surrogate.results.bootstrap import Interval, plain
 from nbody_surrogate.results.quantiles import median, quantiles
 
@@ -68,7 +69,7 @@ class Standing(NamedTuple):
 
 
 class _Curve(NamedTuple):
-    """A method over its settings, from fast to slow; the first row is measured, others resampled.
+    """A method over its settings, from coarse to fine; the first row is measured, others resampled.
 
     Attributes
     ----------
@@ -140,7 +141,7 @@ def _curves(group: list[Point]) -> list[_Curve]:
     for point in group:
         if not point.learned and np.isfinite([point.error.value, point.milliseconds]).all():
             families.setdefault(point.family, []).append(point)
-    return [_curve(sorted(each, key=lambda p: p.milliseconds)) for each in families.values()]
+    return [_curve(sorted(each, key=lambda p: -p.error.value)) for each in families.values()]
 
 
 def _curve(points: list[Point]) -> _Curve:
@@ -174,44 +175,51 @@ def _resampled(value: float, sample: np.ndarray) -> np.ndarray:
 
 
 def _best(
-    curves: Sequence[_Curve], at: np.ndarray, along: Any
+    curves: Sequence[_Curve], at: np.ndarray, along: Callable[..., tuple[np.ndarray, list[Point]]]
 ) -> tuple[str | None, Float64[np.ndarray, " K"]]:
     """Return the curve that is lowest where it was measured, in words, and the least of all."""
     if not curves:
         return None, at
-    found = np.stack([along(curve, at) for curve in curves])
-    lowest = int(np.argmin(found[:, 0]))
-    if not np.isfinite(found[lowest, 0]):
+    found = [along(curve, at) for curve in curves]
+    values = np.stack([least for least, _ in found])
+    lowest = int(np.argmin(values[:, 0]))
+    if not np.isfinite(values[lowest, 0]):
         return None, at
-    return _settings(curves[lowest], float(found[lowest, 0]), along), found.min(0)
+    return _name(found[lowest][1]), values.min(0)
 
 
-def _time_at(curve: _Curve, error: np.ndarray) -> np.ndarray:
+def _time_at(curve: _Curve, error: np.ndarray) -> tuple[np.ndarray, list[Point]]:
     """Return the least time (K,) in which a method is as accurate; infinite of one that is not."""
     return _crossing(curve.points, curve.errors, curve.times, error)
 
 
-def _error_at(curve: _Curve, time: np.ndarray) -> np.ndarray:
+def _error_at(curve: _Curve, time: np.ndarray) -> tuple[np.ndarray, list[Point]]:
     """Return the least error (K,) of a method in a time; infinite of one that takes longer."""
-    points = curve.points[::-1]  # a slower setting than asked for is what is not allowed here
+    points = curve.points[::-1]  # from slow to fast, as heights are to fall
     return _crossing(points, curve.times[:, ::-1], curve.errors[:, ::-1], time)
 
 
 def _crossing(
     points: list[Point], height: np.ndarray, cost: np.ndarray, wanted: np.ndarray
-) -> np.ndarray:
-    """Return the least cost (K,) at which the height is not above the one wanted."""
+) -> tuple[np.ndarray, list[Point]]:
+    """Return the least cost (K,) at which the height is not above the one wanted, and where.
+
+    Where is of the first row: a setting, or two neighbours.
+    """
     limit = wanted[:, None]
-    least = np.where(height <= limit, cost, np.inf).min(1)
     with np.errstate(all="ignore"):  # infinite errors, and equal ones
         high, low = np.log(height[:, :-1]), np.log(height[:, 1:])
         share = (high - np.log(limit)) / (high - low)
         between = np.exp(np.log(cost[:, :-1]) * (1 - share) + np.log(cost[:, 1:]) * share)
     crossed = (height[:, :-1] > limit) & (height[:, 1:] <= limit) & np.isfinite(between)
-    for k in range(len(points) - 1):
-        if _has_between(points[k], points[k + 1]):
-            least = np.minimum(least, np.where(crossed[:, k], between[:, k], np.inf))
-    return np.asarray(least)
+    crossed &= [_has_between(*pair) for pair in itertools.pairwise(points)]
+    at, inside = np.where(height <= limit, cost, np.inf), np.where(crossed, between, np.inf)
+    k = int(np.argmin(at[0]))
+    where = points[k : k + 1]
+    if inside[0].min(initial=np.inf) < at[0, k]:
+        k = int(np.argmin(inside[0]))
+        where = points[k : k + 2]
+    return np.minimum(at.min(1), inside.min(1, initial=np.inf)), where
 
 
 def _has_between(first: Point, second: Point) -> bool:
@@ -221,20 +229,11 @@ def _has_between(first: Point, second: Point) -> bool:
     return not (first.parameter >= 1 and abs(first.parameter - second.parameter) == 1)
 
 
-def _settings(curve: _Curve, value: float, along: Any) -> str:
-    """Name a method with the one or two settings where its curve has a value."""
-    values = curve.times[0] if along is _time_at else curve.errors[0]
-    name = curve.points[0].family
-    below = [p for p, each in zip(curve.points, values, strict=True) if each <= value]
-    above = [p for p, each in zip(curve.points, values, strict=True) if each > value]
-    exact = [p for p, each in zip(curve.points, values, strict=True) if each == value]
-    near = exact[:1] or ([below[-1], above[0]] if along is _time_at else [above[-1], below[0]])
-    numbers = [_number(p.parameter) for p in near if p.parameter is not None]
-    return f"{name} at {' to '.join(numbers)}" if numbers else name
-
-
-def _number(parameter: float) -> str:
-    return figure_text(parameter) if parameter >= 1 else f"{parameter:.0e}".replace("e-0", "e-")
+def _name(where: list[Point]) -> str:
+    """Name a method with the settings that it is at or between, from coarse to fine."""
+    coarse = sorted(where, key=lambda point: -point.error.value)
+    numbers = [short_number(p.parameter) for p in coarse if p.parameter is not None]
+    return f"{where[0].family} at {' to '.join(numbers)}" if numbers else where[0].family
 
 
 def _ratio(first: np.ndarray, second: np.ndarray) -> Interval:

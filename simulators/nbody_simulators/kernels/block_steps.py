@@ -282,7 +282,8 @@ def _plan(block: Block, active: np.ndarray, tick: int, unit: float) -> bool:
 def _wake(block: Block, tick: int, unit: float) -> None:
     """End the steps earlier of particles that would not see whom they meet."""
     for j in range(block.last.size):
-        if block.due[j] > tick and block.ahead[j] < unit * (block.due[j] - tick):
+        waits = block.last[j] < tick
+        if waits and block.ahead[j] < unit * (block.due[j] - tick):
             ticks = max(_ticks(block.ahead[j], tick & -tick, unit), 1)
             block.due[j] = min(block.due[j], tick + ticks)
 
