@@ -39,6 +39,7 @@ BUILT_IN = {
         "boris",
         "dop853",
         "dop853-compiled",
+        "hermite4",
         "leapfrog",
         "rk4",
         "rk45",
