@@ -110,6 +110,9 @@ class Request:
         "--substeps", type=int, help="Of the integrator, a fixed-step one: steps per frame."
     )
     step: float | None = option("--step", type=float, help="Its step size, in place of --substeps.")
+    eta: float | None = option(
+        "--eta", type=float, help="Of one with block steps: errors go as its square."
+    )
     norm: str | None = option(
         "--norm",
         help="Of an adaptive one: error of a step, of the worst particle or rms over all.  "
@@ -133,6 +136,9 @@ class Request:
     )
     reference_step: float | None = option(
         "--reference-step", type=float, help="Of the reference, as --step."
+    )
+    reference_eta: float | None = option(
+        "--reference-eta", type=float, help="Of the reference, as --eta."
     )
     device: str = option(
         "--device",

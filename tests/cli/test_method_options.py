@@ -30,6 +30,7 @@ TAKES = {
     "dop853-compiled": ADAPTIVE | {"threads"},
     "leapfrog": FIXED | {"threads", "device"},
     "rk4": FIXED | {"threads", "device"},
+    "hermite4": {"eta", "threads"},
     "ballistic": set(),
     "set": {"weights", "dtype", "compile", "threads", "device"},
 }
@@ -42,6 +43,7 @@ VALUES = {
     "max_step": 0.05,
     "substeps": 4,
     "step": 0.01,
+    "eta": 0.01,
     "dtype": "float64",
     "weights": "set",
     "compile": True,

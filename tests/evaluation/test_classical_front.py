@@ -170,7 +170,7 @@ def test_all_registered_solvers_take_part_and_nothing_else():
 
 def test_a_solver_of_another_package_takes_part(install):
     source = """
-from nbody_surrogate import AbstractIntegrator, IntegratorOptions
+from nbody_surrogate.contracts import AbstractIntegrator, IntegratorOptions
 
 class Options(IntegratorOptions):
     substeps: int = 1

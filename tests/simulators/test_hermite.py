@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -13,7 +14,8 @@ from integrator_runs import advanced, assert_one_line
 from nbody_simulators.integrators import hermite
 from nbody_simulators.kernels import dual_numbers
 from nbody_surrogate import InputError, Particles, State, make_integrator, make_system, simulate
-from nbody_surrogate.contracts.force_laws import ForceLaws
+from nbody_surrogate.contracts.force_laws import ForceLaws, PairLaw
+from nbody_surrogate.integrators.refine import sharper
 
 METHOD = "hermite4"
 TIGHT = {"rtol": 1e-13, "atol": 1e-13}
@@ -197,6 +199,37 @@ def test_forces_without_laws_are_refused():
     with pytest.raises(InputError, match="laws") as caught:
         advanced(METHOD, system, system.sample(1, 3), 1)
     assert_one_line(caught, "integrator")
+
+
+class FloorParameters(NamedTuple):
+    """Of a law in steps, which have no rate of change."""
+
+    strength: float
+
+
+def floored(sqrt, where):
+    def law(p, r2, qi, qj, mi, mj, bond):
+        return p.strength * math.floor(r2), 0.0 * r2
+
+    return law
+
+
+class Floored(Given):
+    laws = ForceLaws(PairLaw(FloorParameters(0.1), floored))
+
+
+def test_a_law_that_it_cannot_differentiate_is_refused():
+    state, particles = Floored().sample(1, 3)
+    with pytest.raises(InputError, match="arithmetic") as caught:
+        advanced(METHOD, Floored(), (state, particles), 1)
+    assert_one_line(caught, "integrator")
+
+
+def test_a_sharper_one_has_a_tenth_of_eta_and_runs_say_so(charged):
+    assert sharper(make_integrator(METHOD, eta=0.01)).options.eta == pytest.approx(0.001)
+    run = simulate(charged, *charged.sample(1, 3), 2, METHOD + ":0.01", verify=True)
+    assert run.info.label == "hermite4 (eta 0.01)"
+    assert 0 < run.label_error[0, -1] < 1e-4
 
 
 def test_without_any_law_particles_move_straight():

@@ -212,7 +212,7 @@ def _crossing(
         share = (high - np.log(limit)) / (high - low)
         between = np.exp(np.log(cost[:, :-1]) * (1 - share) + np.log(cost[:, 1:]) * share)
     crossed = (height[:, :-1] > limit) & (height[:, 1:] <= limit) & np.isfinite(between)
-    crossed &= [_has_between(*pair) for pair in itertools.pairwise(points)]
+    crossed &= np.array([_has_between(*pair) for pair in itertools.pairwise(points)], dtype=bool)
     at, inside = np.where(height <= limit, cost, np.inf), np.where(crossed, between, np.inf)
     k = int(np.argmin(at[0]))
     where = points[k : k + 1]

@@ -15,6 +15,7 @@ from nbody_simulators.integrators.right_hand_side import (
     rates_address_of,
 )
 from nbody_simulators.integrators.threads import spread_over_threads
+from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
     Carry,
@@ -110,6 +111,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
         if (why := _unfit(problem)) is not None:
             raise InputError(f"`integrator` {self.name} needs {why}")
         self._deepest(problem)
+        _refuse_unknown_operations(problem, state.x.shape[2])
 
     def _deepest(self, problem: Problem) -> int:
         """Count the halvings of a frame that lead to the smallest step."""
@@ -214,6 +216,22 @@ class _Run:
             self._arguments[b],
             np.zeros(5, np.int64),
         )
+
+
+def _refuse_unknown_operations(problem: Problem, dimensions: int) -> None:
+    """Refuse a stranger's law that is written with what dual numbers do not know."""
+    if is_own(*parameters_of(laws_of(problem))):
+        return
+    from numba.core.errors import NumbaError
+
+    try:
+        rates_address_of(problem, dimensions)
+    except NumbaError as error:
+        raise InputError(
+            f"`integrator` {Hermite4.name} needs laws of arithmetic, powers, comparisons, sqrt and "
+            f"where alone, to differentiate them; one of system {problem.system.name!r} has more; "
+            "use dop853-compiled"
+        ) from error
 
 
 def _unfit(problem: Problem) -> str | None:
