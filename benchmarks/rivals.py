@@ -6,7 +6,8 @@
 `charged` against heyoka: its Taylor integrator in compact mode, each pair written once, charges and
 masses as run-time parameters, tolerance swept, no batch. No compilation is timed.
 `gravity` against REBOUND by its own C forces with the same softening: IAS15 and leapfrog of orders
-2 to 8, epsilon or steps swept; its embedded splittings (EOS) do not know softening.
+2 to 8, epsilon or steps swept; its embedded splittings (EOS) do not soften all
+pairs, see `findings/rebound-eos-softening.sh`.
 
 A run is from the start to the end, one start at a time, all in one process. Methods take turns,
 round by round. Errors are position RMSE per coordinate at the end, medians of starts, against

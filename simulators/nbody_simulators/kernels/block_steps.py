@@ -33,6 +33,7 @@ __all__ = [
     "DONE",
     "EVALUATIONS",
     "FRAME",
+    "NEAR",
     "NOT_FINITE",
     "PAUSED",
     "STATUS",

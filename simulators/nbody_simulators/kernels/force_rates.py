@@ -22,13 +22,11 @@ from typing import Any
 import numpy as np
 from numba.extending import overload, register_jitable
 
+from nbody_simulators.kernels.block_steps import NEAR
 from nbody_simulators.kernels.dual_numbers import differentiable_law, dual, rate_of, value_of
 from nbody_simulators.kernels.forces import REASSOCIATE
 
 __all__ = ["add_field_rates", "rate_rows"]
-
-NEAR = 0.5
-"""As in `block_steps`."""
 
 
 def pair_rates(
