@@ -8,6 +8,7 @@ from nbody_surrogate import (
 
 SCIPY = ["dop853", "rk45"]
 ADAPTIVE = [*SCIPY, "dop853-compiled"]
+BLOCK = ["hermite4"]  # steps of each particle's own
 ORDERS = {
     "symplectic-euler": 1,
     "leapfrog": 2,
@@ -18,7 +19,7 @@ ORDERS = {
     "rk4": 4,
 }
 FIXED = list(ORDERS)
-METHODS = [*ADAPTIVE, *FIXED]  # boris needs a magnetic field: test_fixed_step.py
+METHODS = [*ADAPTIVE, *BLOCK, *FIXED]  # boris needs a magnetic field: test_fixed_step.py
 ROUNDING = 1e-12  # of coordinates of order 1 after some thousand additions
 SOLVER = 1e-6  # default tolerances of 1e-9 times the growth of errors over a few periods
 

@@ -24,12 +24,13 @@ from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.text_table import TextTable
     from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
+    from nbody_surrogate.evaluation.work_precision.classical_front import Standing
     from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
     from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["bench"]
 
-SOLVERS = "dop853,dop853+numpy,rk45,rk45+numpy,dop853-compiled,leapfrog,yoshida4,rk4"
+AS_SCRIPTS = ("dop853+numpy", "rk45+numpy")  # how solvers are fed where nothing is compiled
 SILENT = ("output", "overwrite", "as_json", "quiet", "wide")
 FRONT = "* on the front: nothing is both faster and more accurate."
 SUFFIXES = (".csv", ".json", ".png", ".svg")
@@ -45,8 +46,8 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 @click.option("--batch", type=int, multiple=True, help="Starts at a time.  [default: 1 16]")
 @click.option(
     "--integrators",
-    help="Comma list; NAME alone is taken over its tolerances or sub-steps, NAME:NUMBER at one.  "
-    "[default: all solvers, and the models that ship]",
+    help="Comma list; NAME alone is taken over its tolerances, sub-steps or eta, NAME:NUMBER at "
+    "one.  [default: all solvers, as far as it pays, and the models that ship]",
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or auto.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Of every method.")
@@ -64,8 +65,10 @@ def bench(**options: Any) -> None:
     All methods run the same seeded starts; the truth is DOP853 at 1e-13. Times exclude set-up,
     compilation and warm-up, and are taken in turn on the same starts. `dop853+numpy` is SciPy's
     solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+compile` is
-    SET with its step compiled by torch. A table, sentences that say who wins
-    where, one by one and many at once, and a CSV, JSON, PNG and SVG file in `runs/`.
+    SET with its step compiled by torch. Without `--integrators` a solver's settings end where
+    another is as accurate in a thirtieth of the time, or where its errors are those of the truth.
+    A table, sentences that say who wins where, one by one and many at once, how far each model is
+    from the best classical method at its error, and a CSV, JSON, PNG and SVG file in `runs/`.
     """
     import warnings
 
@@ -85,6 +88,7 @@ def bench(**options: Any) -> None:
             seconds=options["seconds"],
             threads=options["threads"],
             clock=options["clock"],
+            all_settings=options["integrators"] is not None,
             progress=progress,
         )
     _refuse_without_truth(found)
@@ -171,6 +175,7 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.evaluation.work_precision.benchmark import segment_for
     from nbody_surrogate.integrators.method_text import (
+        classical_names,
         contender,
         learned_names,
         split_methods,
@@ -180,9 +185,10 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
     asked = options["integrators"] is not None
-    names = (
-        split_methods(options["integrators"]) if asked else [*SOLVERS.split(","), *learned_names()]
-    )
+    if asked:
+        names = split_methods(options["integrators"])
+    else:
+        names = [*classical_names(), *AS_SCRIPTS, *learned_names()]
     made = []
     # leapfrog and leapfrog:4 together name one of its points twice
     for text in dict.fromkeys(point for name in names for point in sweep(name)):
@@ -206,21 +212,25 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
 
 def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[list[str], str]:
     """Write the files; return the sentences, and the JSON."""
+    from nbody_surrogate.evaluation.work_precision.classical_front import standings
     from nbody_surrogate.evaluation.work_precision.verdict import (
         busy,
         duels,
         few_starts,
         fronts,
         sentences,
+        standing_sentences,
     )
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
     said, front = sentences(found, options["bound"]), fronts(found)
     pairs = [each.to_dict() for each in duels(found, options["bound"])]
+    stands = standings(found)
+    said += standing_sentences(stands)
     said += few_starts(found, options["bound"])
     said += [warning] if (warning := busy(found)) else []
-    text = json_text("bench", _as_dict(found, said, front, pairs))
+    text = json_text("bench", _as_dict(found, said, front, pairs, stands))
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
     write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
@@ -230,7 +240,11 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
 
 
 def _as_dict(
-    found: WorkPrecision, said: list[str], front: list[str], pairs: list[dict[str, Any]]
+    found: WorkPrecision,
+    said: list[str],
+    front: list[str],
+    pairs: list[dict[str, Any]],
+    stands: list[Standing],
 ) -> dict[str, Any]:
     return {
         "command": command_line(SILENT),
@@ -240,6 +254,7 @@ def _as_dict(
         "sentences": said,
         "fronts": front,
         "pairs": pairs,
+        "standings": [each.to_dict() for each in stands],
         "points": [point.to_dict() for point in found.points],
     }
 

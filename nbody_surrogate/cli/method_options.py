@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 REFERENCE = "reference_"
-OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step", "form", "order")
+OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step", "form", "order", "eta")
 """Options that the reference has too, under `REFERENCE`."""
 
 OF_METHOD = (*OF_BOTH, "dtype", "weights", "compile")

@@ -114,6 +114,9 @@ class Request:
         "--form", help="Of leapfrog: dkd or kdk, of drifts and kicks.  [default: dkd]"
     )
     order: int | None = option("--order", type=int, help="Of exact-flow: 2, 4 or 6.  [default: 2]")
+    eta: float | None = option(
+        "--eta", type=float, help="Of one with block steps: errors go as its square."
+    )
     norm: str | None = option(
         "--norm",
         help="Of an adaptive one: error of a step, of the worst particle or rms over all.  "
@@ -141,6 +144,9 @@ class Request:
     reference_form: str | None = option("--reference-form", help="Of the reference, as --form.")
     reference_order: int | None = option(
         "--reference-order", type=int, help="Of the reference, as --order."
+    )
+    reference_eta: float | None = option(
+        "--reference-eta", type=float, help="Of the reference, as --eta."
     )
     device: str = option(
         "--device",

@@ -20,8 +20,9 @@ class PairLaw(NamedTuple):
         ``factory(sqrt, where)`` returns
         ``law(parameters, r2, charge_i, charge_j, mass_i, mass_j, coupling)
         -> (force, energy)``: the force on i over the separation x_i - x_j, and the pair's
-        potential energy, as functions of the squared distance. The coupling is that of the
-        pair in ``Particles.couplings``, and 1 where there are none.
+        potential energy, as functions of the squared distance. Arithmetic, powers, comparisons,
+        ``sqrt`` and ``where`` are known to all that evaluate or differentiate it. The coupling is
+        that of the pair in ``Particles.couplings``, and 1 where there are none.
     """
 
     parameters: tuple[float, ...]

@@ -28,8 +28,10 @@ __all__ = [
     "as_integrator",
     "check_names",
     "check_text",
+    "classical_names",
     "contender",
     "learned_names",
+    "short_number",
     "split_methods",
     "sweep",
 ]
@@ -42,12 +44,16 @@ COMPILED_SUFFIX = "+compile"
 
 SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
 TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11)
+ETAS = (0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)  # whose squares are as errors
 SWEEPS: dict[str, tuple[float, ...]] = {
     "rk45": (1e-3, 1e-5, 1e-7, 1e-9),
     "rk4": (1, 2, 4, 8, 16, 32),
     "yoshida4": (1, 2, 4, 8, 16, 32),
 }
-"""Parameters that differ from `SUBSTEPS` and `TOLERANCES`: higher orders need fewer."""
+"""Parameters that differ from `SUBSTEPS`, `TOLERANCES` and `ETAS`: higher orders need fewer."""
+
+KNOBS = frozenset({"rtol", "substeps", "eta"})
+"""Options by which a solver is made more accurate; what has none is no solver."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,7 @@ class Contender:
     family : str
         What it shares with the same method at other parameters, such as ``leapfrog``.
     parameter : float or None
-        Its sub-steps or tolerance.
+        Its sub-steps, tolerance or eta.
     method : AbstractIntegrator
     numpy_force : bool
         Whether its system is to have the force in plain NumPy.
@@ -113,8 +119,9 @@ def contender(text: str, **shared: Any) -> Contender:
     ----------
     text : str
         ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
-        name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps or its
-        relative and absolute tolerance; after a model's ``+compile`` for a compiled step.
+        name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps, its
+        relative and absolute tolerance, or its eta; after a model's ``+compile`` for a compiled
+        step.
     **shared
         Options such as ``threads`` and ``segment``: each method takes those that it has.
 
@@ -247,16 +254,36 @@ def sweep(text: str) -> list[str]:
         usual: tuple[float, ...] = TOLERANCES
     elif "substeps" in known:
         usual = SUBSTEPS
+    elif "eta" in known:
+        usual = ETAS
     else:  # such as a surrogate, which takes its one step
         return [text]
-    return [f"{name}:{_short(value)}" for value in SWEEPS.get(plain, usual)]
+    return [f"{name}:{short_number(value)}" for value in SWEEPS.get(plain, usual)]
+
+
+def classical_names() -> list[str]:
+    """Name all registered solvers, by the rule that they have a knob of accuracy.
+
+    Those that run on threads, which are compiled, come first. What cannot be imported is left out.
+    """
+    from nbody_surrogate.integrators.build import find_method
+
+    found: list[tuple[bool, str]] = []
+    for name in names("integrators"):
+        try:
+            known = find_method(name).options
+        except NBodyError:
+            continue
+        if KNOBS & known:
+            found.append(("threads" not in known, name))
+    return [name for _, name in sorted(found)]
 
 
 def _plain(name: str) -> str:
     return name.removesuffix(NUMPY_SUFFIX).removesuffix(COMPILED_SUFFIX)
 
 
-def _short(number: float) -> str:
+def short_number(number: float) -> str:
     """Write 16 and 1e-3, not 1e-03 and 0.001."""
     return f"{number:g}" if number >= 1 else f"{number:.0e}".replace("e-0", "e-")
 
@@ -303,8 +330,8 @@ def _unknown(name: str, label: str) -> InputError:
     method, _, number = name.rpartition(":")
     if method.rpartition(":")[2] in known:
         return InputError(
-            f"`{label}` {name!r}: what follows {method!r} must be a number, of sub-steps or the "
-            f"tolerance, got {number!r}"
+            f"`{label}` {name!r}: what follows {method!r} must be a number, of sub-steps, the "
+            f"tolerance or eta, got {number!r}"
         )
     close = nearest(name, known)
     hint = "" if close is None else f"; did you mean {close!r}?"
@@ -324,6 +351,8 @@ def _parameter(called: str, known: frozenset[str], value: float | None) -> dict[
     if _adaptive(known):
         # both at once: a curve of work over precision has one parameter
         return {"rtol": value, "atol": value}
+    if "eta" in known:
+        return {"eta": value}
     if "substeps" not in known:
         raise InputError(f"{called}: this method takes no number, leave it out")
     # a number is read as a float, since it may be a tolerance

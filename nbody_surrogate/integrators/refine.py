@@ -11,17 +11,19 @@ __all__ = ["FINER", "SMALLEST_RTOL", "TIGHTER", "sharper"]
 
 TIGHTER = 100.0  # tolerances
 FINER = 4  # sub-steps
+SMALLER = 10.0  # eta, whose square errors are as
 SMALLEST_RTOL = 3e-14  # about 100 machine epsilons of float64, as SciPy has it
 ROUNDING = 1e-9  # so that the least that a message names is itself accepted
 
 
 def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIntegrator:
-    """Return the same integrator with 100 times tighter tolerances or 4 times the sub-steps.
+    """Return the same integrator with 100 times tighter tolerances, or 4 times the sub-steps.
 
     Parameters
     ----------
     integrator : AbstractIntegrator
-        With options ``rtol`` or ``atol``, or ``substeps`` or ``step``; all others are kept.
+        With options ``rtol`` or ``atol``, ``substeps`` or ``step``, or ``eta``, of which it takes a
+        tenth; all others are kept.
     clip : bool
         Take the smallest relative tolerance that float64 allows where 100 times tighter is below
         it, in place of an error.
@@ -29,7 +31,7 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
     Raises
     ------
     InputError
-        If there is neither a tolerance nor sub-steps, or the tolerance cannot be tightened.
+        If there is no tolerance, no sub-steps and no eta, or the tolerance cannot be tightened.
     """
     options = dict(integrator.options)
     given = {key: value for key, value in options.items() if value is not None}
@@ -43,6 +45,8 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
         changes["substeps"] = FINER * given["substeps"]
     elif not changes and "step" in given:
         changes["step"] = given["step"] / FINER
+    elif not changes and "eta" in given:
+        changes["eta"] = given["eta"] / SMALLER
     if not changes:
         raise InputError(
             "`verify` needs a solver with a tolerance or sub-steps, integrator "

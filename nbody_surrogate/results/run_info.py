@@ -172,4 +172,6 @@ class RunInfo:
             return f"{name} (step {self.method['step']:g})"
         if self.method.get("substeps") is not None:
             return f"{name} ({counted(self.method['substeps'], 'sub-step')})"
+        if self.method.get("eta") is not None:
+            return f"{name} (eta {self.method['eta']:g})"
         return name

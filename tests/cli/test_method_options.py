@@ -31,6 +31,7 @@ TAKES = {
     "leapfrog": FIXED | {"form", "threads", "device"},
     "exact-flow": FIXED | {"order", "threads", "device"},
     "rk4": FIXED | {"threads", "device"},
+    "hermite4": {"eta", "threads"},
     "ballistic": set(),
     "set": {"weights", "dtype", "compile", "threads", "device"},
 }
@@ -45,6 +46,7 @@ VALUES = {
     "step": 0.01,
     "form": "kdk",
     "order": 4,
+    "eta": 0.01,
     "dtype": "float64",
     "weights": "set",
     "compile": True,

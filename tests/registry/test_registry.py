@@ -40,6 +40,7 @@ BUILT_IN = {
         "dop853",
         "dop853-compiled",
         "exact-flow",
+        "hermite4",
         "leapfrog",
         "rk4",
         "rk45",

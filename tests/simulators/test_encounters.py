@@ -46,6 +46,33 @@ def test_no_flyby_is_stepped_over(method):
     assert seen["rms"] < 8  # the test is one that can fail
 
 
+def test_block_steps_see_flybys_too():
+    """Of a particle with long steps, past another with long steps: both feel it."""
+    system = make_system("charged", softening=0.0)
+    for seed in range(8):
+        state, particles, expected = flyby(seed)
+        run = simulate(system, state, particles, 10, "hermite4")
+        assert deflection(run) == pytest.approx(expected, rel=1e-3)
+    neutral = Particles([[1.0, 0.0]], [[1.0, HEAVY]])
+    run = simulate(system, state, neutral, 10, "hermite4")
+    assert run.info.counters["steps"] == 10  # what does not pull bounds no step
+
+
+def test_a_particle_with_long_steps_feels_who_passes_with_short_ones():
+    """A fast binary, whose steps are short anyway, past a heavy particle that waits."""
+    system = make_system("gravity", softening=0.0)
+    x = np.array([[-3.0, 0.02, 0.0], [-3.0, -0.02, 0.0], [0.0, 0.2, 0.0]])
+    v = np.array([[60.0, 0.0, 3.5], [60.0, 0.0, -3.5], [0.0, 0.0, 0.0]])
+    start = State(0.0, x[None], v[None]), Particles(np.zeros((1, 3)), [[1.0, 1.0, 1.0]])
+    run, truth = (
+        simulate(system, *start, 1, make_integrator(method, **options), dt=0.1)
+        for method, options in (("hermite4", {}), ("dop853", {"rtol": 1e-12, "atol": 1e-12}))
+    )
+    kick = np.linalg.norm(truth.v[0, -1, 2])
+    assert kick > 0.1
+    assert np.linalg.norm(run.v[0, -1, 2] - truth.v[0, -1, 2]) < 1e-3 * kick
+
+
 def test_what_does_not_pull_costs_no_steps():
     """Neutral particles, and forces that do not grow on the way, bound no step."""
     state, _, _ = flyby(0)

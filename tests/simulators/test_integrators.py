@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from integrator_runs import (
     ADAPTIVE,
+    BLOCK,
     FIXED,
     METHODS,
     ROUNDING,
@@ -171,7 +172,7 @@ def test_a_failing_trajectory_leaves_the_others_alone(method, spoil):
         np.testing.assert_array_equal(run.v[b], alone.v[0])
 
 
-@pytest.mark.parametrize("method", ADAPTIVE)
+@pytest.mark.parametrize("method", [*ADAPTIVE, *BLOCK])
 def test_a_collision_ends_a_run_where_it_happens(method):
     """Two unit charges at rest, 2 apart, meet after (pi / 2) sqrt(mu r0^3 / 2 k) = 2.22."""
     system = make_system("charged", softening=0.0)
@@ -249,11 +250,13 @@ def test_wrong_number_of_frames(charged, method, frames):
         *((name, "rtol", 1e-9) for name in FIXED),
         *((name, "substeps", value) for name in FIXED for value in (0, -1, 1.5, 10**400)),
         *((name, "step", value) for name in FIXED for value in (0.0, -0.1, math.nan, math.inf)),
-        *((name, "threads", 0) for name in (*FIXED, "dop853-compiled")),
+        *((name, "threads", 0) for name in (*FIXED, *BLOCK, "dop853-compiled")),
         *((name, "threads", 2) for name in SCIPY),
         ("leapfrog", "backend", "jax"),
         *((name, "substeps", 4) for name in ADAPTIVE),
         *((name, "rtol", value) for name in ADAPTIVE for value in (0.0, -1e-9, 1e-15, math.nan)),
+        *((name, "eta", value) for name in BLOCK for value in (0.0, -1.0, 2.0, math.nan)),
+        *((name, "smallest_step", value) for name in BLOCK for value in (0.0, -1.0, math.inf)),
         *((name, "atol", value) for name in ADAPTIVE for value in (0.0, -1e-9, math.inf)),
     ],
 )

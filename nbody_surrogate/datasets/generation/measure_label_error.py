@@ -183,7 +183,7 @@ def summarised(method: str, rows: np.ndarray, errors: np.ndarray) -> LabelError:
 
 def solver_text(description: Mapping[str, object]) -> str:
     """Name an integrator with the option that makes it sharper."""
-    for key in ("rtol", "step", "substeps"):
+    for key in ("rtol", "step", "substeps", "eta"):
         if description.get(key) is not None:
             return f"{description['integrator']}, {key} {description[key]:g}"
     return str(description["integrator"])

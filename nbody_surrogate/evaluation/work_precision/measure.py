@@ -29,6 +29,7 @@ from nbody_surrogate.evaluation.work_precision.benchmark import (
 )
 from nbody_surrogate.evaluation.work_precision.clocks import CLOCKS, check_clock
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
+from nbody_surrogate.evaluation.work_precision.settings import Settings
 from nbody_surrogate.evaluation.work_precision.timing import MOST, costs
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.method_text import Contender
@@ -37,6 +38,7 @@ from nbody_surrogate.results.bootstrap import Interval, bootstrap_median
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.quantiles import known, known_median, median
 from nbody_surrogate.results.trajectory import Ensemble
+from nbody_surrogate.simulation.observers import WarmUp
 from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = ["measure"]
@@ -54,6 +56,7 @@ def measure(
     seconds: float = 1.0,
     threads: int = 1,
     clock: str = "wall",
+    all_settings: bool = True,
     progress: Callable[[float, int], None] | None = None,
 ) -> WorkPrecision:
     """Measure errors and costs.
@@ -71,6 +74,9 @@ def measure(
     clock : str
         ``wall``; or ``processor``, the processor time of this process, which on a busy machine is
         nearer to the wall time of a quiet one, for one thread.
+    all_settings : bool
+        Whether settings are measured that do not pay, see `settings`. Without, those of a method
+        come one after the other, from coarse to fine.
     progress : callable, optional
         Takes the methods and repeats that are done, and their number.
 
@@ -83,7 +89,17 @@ def measure(
     check_clock(clock, threads)
     truth, reference, own = _truth(benchmark, threads)
     tick = _Ticks(progress, len(contenders) * (1 + MOST))
-    errors = [_errors(each, benchmark, truth, tick) for each in contenders]
+    settings = Settings(own, all_settings)
+    kept, errors = [], []
+    for each in contenders:
+        if not settings.pays(each):
+            tick(1 + MOST)
+            continue
+        made = _errors(each, benchmark, truth, tick)
+        settings.note(each, _medians(made.rmse), made.seconds)
+        kept.append(each)
+        errors.append(made)
+    contenders = kept
     taken = costs(contenders, benchmark, seconds, CLOCKS[clock], tick)
     points = [
         _point(each, benchmark, horizon, batch, errors[number], taken[number, batch])
@@ -97,11 +113,17 @@ def measure(
 
 
 class _Errors(NamedTuple):
-    """Position RMSE at each horizon (S, H), failures and evaluations of a run of all starts."""
+    """Position RMSE at each horizon (S, H), failures, evaluations and time of a run of all."""
 
     rmse: Float64[np.ndarray, "S H"]
     failures: int
     evaluations: float | None
+    seconds: float
+
+
+def _medians(rmse: np.ndarray) -> list[float]:
+    """Return the median error at each horizon."""
+    return [float(median(known(each))) for each in rmse.T]
 
 
 class _Ticks:
@@ -160,6 +182,7 @@ def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks
         outside=None,  # its error is measured there
         dt=benchmark.dt,
         error_estimate=False,
+        observers=[WarmUp()],
     )
     tick()
     nfev = run.info.counters.get("nfev")
@@ -169,7 +192,7 @@ def _errors(each: Contender, benchmark: Benchmark, truth: Ensemble, tick: _Ticks
     # infinite where the method stopped, unknown where the truth did
     judged = truth.valid[:, benchmark.at]
     error = np.where(judged, np.where(np.isnan(error), np.inf, error), np.nan)
-    return _Errors(error, failures, nfev / span if nfev and span else None)
+    return _Errors(error, failures, nfev / span if nfev and span else None, run.info.wall_time)
 
 
 def _point(

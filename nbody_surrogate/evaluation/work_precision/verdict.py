@@ -15,6 +15,7 @@ from nbody_surrogate.contracts.wording import (
     speed_text,
 )
 from nbody_surrogate.evaluation.costs import time_ratio
+from nbody_surrogate.evaluation.work_precision.classical_front import Standing, standing_text
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 from nbody_surrogate.results.bootstrap import Interval, plain
 from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, too_few_starts
@@ -29,6 +30,7 @@ __all__ = [
     "fronts",
     "rival_of",
     "sentences",
+    "standing_sentences",
 ]
 
 SLACK = 0.5  # of the load, beyond the number of cores
@@ -126,6 +128,13 @@ def sentences(found: WorkPrecision, bound: float = BOUND) -> list[str]:
     return [
         f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}"
         for duel in duels(found, bound)
+    ]
+
+
+def standing_sentences(found: list[Standing]) -> list[str]:
+    """Say of each surrogate, horizon and batch how far it is from the classical front."""
+    return [
+        f"{_where(each.point.horizon, each.point.batch)}: {standing_text(each)}" for each in found
     ]
 
 

@@ -115,7 +115,7 @@ def _demand_description(info: RunInfo) -> None:
             raise ValueError(f"provenance '{name}.integrator' is no name")
     if not isinstance(info.system.get("system", ""), str):
         raise ValueError("provenance 'system.system' is no name")
-    for key in ("rtol", "step", "substeps"):
+    for key in ("rtol", "step", "substeps", "eta"):
         value = info.method.get(key)
         missing = value is None and (key != "rtol" or key not in info.method)
         if not missing and (isinstance(value, bool) or not isinstance(value, int | float)):

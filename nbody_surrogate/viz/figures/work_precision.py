@@ -24,11 +24,17 @@ COLOURS = {
     "rk45": "#2ca02c",
     "rk45+numpy": "#93cf93",
     "dop853-compiled": "#08306b",
+    "hermite4": "#17becf",
     "leapfrog": "#9467bd",
     "yoshida4": "#8c564b",
     "rk4": "#7f7f7f",
+    "srkn4": "#1b9e77",
+    "srkn6": "#004d40",
+    "exact-flow": "#5254a3",
+    "symplectic-euler": "#c7c7c7",
+    "boris": "#6b6ecf",
 }
-LEARNED = ("#d62728", "#ff7f0e", "#e377c2", "#bcbd22", "#17becf")
+LEARNED = ("#d62728", "#ff7f0e", "#e377c2", "#bcbd22", "#f7b6d2")
 MARKERS = "osD^vP<>"
 LETTERS = 12  # of the headline, to an inch
 

@@ -32,13 +32,17 @@ from numba.extending import intrinsic
 from numba.np.unsafe import ndarray as unsafe
 
 from nbody_simulators.kernels.compiled_laws import is_own, laws_of, pair_force, parameters_of
+from nbody_simulators.kernels.force_rates import add_field_rates, rate_rows
 from nbody_simulators.kernels.forces import add_field, rows
 from nbody_surrogate.contracts import Problem
 
-__all__ = ["address_of", "arguments_of", "pair_address_of"]
+__all__ = ["address_of", "arguments_of", "pair_address_of", "rates_address_of"]
 
 CALLS, HEAD = 0, 4
 SIGNATURE = "void(CPointer(float64), float64, CPointer(float64), CPointer(float64))"
+RATES_SIGNATURE = (
+    "void(CPointer(float64), CPointer(float64), CPointer(int64), int64, CPointer(float64))"
+)
 PAIR_SIGNATURE = "float64(int64, int64, float64, CPointer(float64))"
 types: Any = numba.types
 carray: Any = numba.carray  # type: ignore[attr-defined]
@@ -85,6 +89,15 @@ def pair_address_of(problem: Problem) -> int:
     after = 0 if field is None else len(field)
     kind: Any = type(pair)
     callback = _compiled_pair(kind, len(pair), after, coupled, is_own(pair))
+    return int(callback.address)
+
+
+def rates_address_of(problem: Problem, dimensions: int) -> int:
+    """Compile forces and their rates of change, see `kernels.force_rates`, or find it done."""
+    pair, field = parameters_of(laws_of(problem))
+    coupled = problem.particles.couplings is not None
+    shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
+    callback = _compiled_rates(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
     return int(callback.address)
 
 
@@ -171,6 +184,50 @@ def _compiled_pair(
         return pull
 
     return _c_function(magnitude, PAIR_SIGNATURE, own)
+
+
+@cache
+def _compiled_rates(
+    pair_class: Any,
+    pair_size: int,
+    field_class: Any,
+    field_size: int,
+    coupled: bool,
+    dimensions: int,
+    own: bool,
+) -> Any:
+    """Compile forces and their rates of change for the classes of the laws' parameters."""
+    has_pair, has_field = pair_class is not None, field_class is not None
+    flat, matrices = dimensions == 2, int(coupled)
+    first = HEAD + pair_size
+    charge = first + field_size
+
+    def rates(vectors: Any, lists: Any, active: Any, count: int, arguments: Any) -> None:
+        n = int(carray(arguments, HEAD)[1])
+        given = carray(arguments, charge + 2 * n + matrices * (2 * n + n * n))
+        charges, masses = given[charge : charge + n], given[charge + n : charge + 2 * n]
+        now, some = carray(vectors, (4, 3, n)), carray(active, count)
+        step = carray(lists, (3, n))
+        wanted, ahead, near, a, jerk = step[0], step[1], step[2], now[2], now[3]
+        for i in some:
+            for d in range(3):
+                a[d, i], jerk[d, i] = 0.0, 0.0
+        if has_pair:
+            pair = pair_class(*to_fixed_tuple(given[HEAD:first], pair_size))
+            x, v = (now[0, 0], now[0, 1], now[0, 2]), (now[1, 0], now[1, 1], now[1, 2])
+            if coupled:  # two calls, as None and an array are different types to numba
+                bonds = given[charge + 4 * n :].reshape((n, n))
+                rate_rows(some, x, v, charges, masses, bonds, pair, wanted, ahead, near, a, jerk)
+            else:
+                rate_rows(some, x, v, charges, masses, None, pair, wanted, ahead, near, a, jerk)
+        if has_field:
+            field = field_class(*to_fixed_tuple(given[first:charge], field_size))
+            add_field_rates(some, now[0], now[1], charges, masses, field, a, jerk)
+        if flat:
+            for i in some:
+                a[2, i], jerk[2, i] = 0.0, 0.0
+
+    return _c_function(rates, RATES_SIGNATURE, own)
 
 
 def _c_function(function: Callable[..., Any], signature: str, own: bool) -> Any:

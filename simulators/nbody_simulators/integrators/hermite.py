@@ -1,0 +1,252 @@
+"""Hermite's scheme of order 4 with individual block time steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import numpy as np
+from pydantic import Field
+
+from nbody_simulators.integrators.outcome import Outcome
+from nbody_simulators.integrators.right_hand_side import (
+    arguments_of,
+    pair_address_of,
+    rates_address_of,
+)
+from nbody_simulators.integrators.threads import spread_over_threads
+from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
+from nbody_surrogate.contracts import (
+    AbstractIntegrator,
+    Carry,
+    Frames,
+    InputError,
+    IntegratorOptions,
+    Problem,
+    State,
+    Tick,
+    threads_that_pay,
+)
+
+__all__ = ["Hermite4", "HermiteOptions"]
+
+DEEPEST = 40
+"""Halvings of a frame, by default: 1e-12 of it, where steps begin to be lost in rounding."""
+
+MOST_HALVINGS = 60
+"""A frame is counted in whole ticks of 64 bits."""
+
+SHARES = 8  # parts of the batch per thread, so that a slow one does not leave the others idle
+
+OVERHEAD, SHARE = 30, 2000  # as of `compiled_dop853`
+
+MOST_PAIRS = 5 * 10**7
+"""Of a single call of compiled code, about a tenth of a second: Python hears of Ctrl-C between two
+calls only."""
+
+
+FAILURES = {
+    1: "stopped",
+    2: "the required step size is less than `smallest_step`",
+    3: "the force or its rate of change is not finite",
+}
+"""By the kernel's status, see `kernels.block_steps`."""
+
+
+class HermiteOptions(IntegratorOptions):
+    """Options of the Hermite scheme."""
+
+    eta: float = Field(
+        default=0.002,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="accuracy: steps go as its root, errors as its square",
+    )
+    smallest_step: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="a trajectory that wants a shorter one ends; default: 1e-12 of a frame",
+    )
+    threads: int | None = Field(
+        default=None, ge=1, description="trajectories that run at a time; default: as many as pay"
+    )
+
+
+@final
+class Hermite4(AbstractIntegrator[HermiteOptions]):
+    """Hermite's predictor and corrector of order 4, each particle with a step of its own.
+
+    The standard of collisional N-body codes. A step takes one force and its rate of change, which
+    comes of the law itself, by dual numbers. Steps are a frame divided by powers of two, so that
+    particles of one step move together; Aarseth's criterion chooses them,
+
+        h^2 = eta (|a| |a^(2)| + |j|^2) / (|j| |a^(3)| + |a^(2)|^2).
+
+    All particles meet at the frames. So a tight pair costs few evaluations of the others. Not
+    symplectic, nor reversible; momentum is kept to the error of the method. ``nfev`` counts the
+    evaluations of all particles over their number.
+
+    References
+    ----------
+    Makino and Aarseth, PASJ 44 (1992) 141; Aarseth, "Gravitational N-Body Simulations" (2003), 2.
+    """
+
+    name = "hermite4"
+    Options = HermiteOptions
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Each trajectory runs by itself."""
+        return True
+
+    def threads_for(self, batch: int, n: int) -> int:
+        """Threads of its option, or as many as have enough trajectories each."""
+        if self.options.threads is not None:
+            return self.options.threads
+        return min(threads_that_pay(batch * (n * n + OVERHEAD), SHARE), batch)
+
+    def _check(self, problem: Problem, state: State) -> None:
+        if (why := _unfit(problem)) is not None:
+            raise InputError(f"`integrator` {self.name} needs {why}")
+        self._deepest(problem)
+        _refuse_unknown_operations(problem, state.x.shape[2])
+
+    def _deepest(self, problem: Problem) -> int:
+        """Count the halvings of a frame that lead to the smallest step."""
+        smallest = self.options.smallest_step
+        if smallest is None:
+            return DEEPEST
+        if not smallest <= problem.dt:
+            raise InputError(
+                f"`smallest_step` must be at most a frame of {problem.dt:g}, got {smallest:g}"
+            )
+        halvings = math.floor(math.log2(problem.dt) - math.log2(smallest))
+        if halvings > MOST_HALVINGS:
+            raise InputError(
+                f"`smallest_step` must be at least {problem.dt * 0.5**MOST_HALVINGS:.2g}, a frame "
+                f"halved {MOST_HALVINGS} times, got {smallest:g}"
+            )
+        return halvings
+
+    def _start(self, problem: Problem, state: State) -> dict[str, Any]:
+        return {"h": np.zeros(problem.particles.charges.shape)}  # steps that are still unknown
+
+    def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
+        batch, n, _ = carry.arrays["x"].shape
+        threads = self.threads_for(batch, n)
+        run = _Run(carry, frames, self._deepest(carry.problem), self.options.eta)
+        outcomes: dict[int, Outcome] = {}
+
+        def fill(part: slice) -> None:
+            outcomes.update({b: run.fill(b) for b in range(batch)[part]})
+
+        size = max(math.ceil(batch / threads / SHARES), 1)
+        parts = [slice(first, first + size) for first in range(0, batch, size)]
+        spread_over_threads(
+            fill, parts, threads, lambda done: tick(frames * done / len(parts)), run.stop
+        )
+        counters = {
+            "nfev": sum(math.ceil(each.counter) for each in outcomes.values()),
+            "steps": sum(each.steps for each in outcomes.values()),
+        }
+        failures = {
+            b: (each.frames, f"{self.name}: {each.failure}")
+            for b, each in outcomes.items()
+            if each.failure is not None
+        }
+        return Frames(run.x, run.v, {"h": run.h}, failures, counters)
+
+
+class _Run:
+    """A segment of a batch, to be filled in trajectory by trajectory, on any thread."""
+
+    def __init__(self, carry: Carry, frames: int, deepest: int, eta: float) -> None:
+        problem = carry.problem
+        batch, n, dimensions = carry.arrays["x"].shape
+        self.x = np.empty((batch, frames, n, dimensions))
+        self.v = np.empty_like(self.x)
+        self.h = np.zeros((batch, n))
+        self._carry, self._deepest, self._eta = carry, deepest, eta
+        self._stopped = np.zeros(1)
+        self._addresses = rates_address_of(problem, dimensions), pair_address_of(problem)
+        self._arguments = arguments_of(problem, self._stopped)
+
+    def stop(self) -> None:
+        """Make calls of `fill` that run return soon."""
+        self._stopped.fill(1.0)
+
+    def fill(self, b: int) -> Outcome:
+        """Fill in a trajectory, as far as it gets, and NaN beyond."""
+        from nbody_simulators.kernels import block_steps as kernel
+
+        frames, n, dimensions = self.x.shape[1:]
+        block = self._block(b)
+        found = np.full((2, frames, dimensions, n), np.nan)
+        most = max(MOST_PAIRS // n, n)
+        while True:
+            kernel.march(block, self._carry.problem.dt, self._deepest, self._eta, most, *found)
+            status = int(block.progress[kernel.STATUS])
+            if status != kernel.PAUSED or self._stopped[0]:
+                break
+        self.x[b], self.v[b] = found.swapaxes(2, 3)
+        done, _, _, steps, evaluations = block.progress.tolist()
+        if done == frames:
+            self.h[b] = block.due * math.ldexp(self._carry.problem.dt, -self._deepest)
+        failure = None if done == frames else FAILURES[status]
+        return Outcome(done, failure, steps, evaluations / n)
+
+    def _block(self, b: int) -> Any:
+        from nbody_simulators.kernels.block_steps import Block
+
+        arrays, particles = self._carry.arrays, self._carry.problem.particles
+        _, n, dimensions = arrays["x"].shape
+        vectors = np.zeros((8, 3, n))
+        for values, key in zip(vectors, ("x", "v"), strict=False):
+            values[:dimensions] = arrays[key][b].T
+        lists = np.zeros((3, n))
+        lists[0] = arrays["h"][b]
+        return Block(
+            *vectors,
+            *np.zeros((2, n), np.int64),
+            *lists,
+            particles.masses[b].copy(),  # that an array is read-only is part of its type to numba
+            *self._addresses,
+            self._arguments[b],
+            np.zeros(5, np.int64),
+        )
+
+
+def _refuse_unknown_operations(problem: Problem, dimensions: int) -> None:
+    """Refuse a stranger's law that is written with what dual numbers do not know."""
+    if is_own(*parameters_of(laws_of(problem))):
+        return
+    from numba.core.errors import NumbaError
+
+    try:
+        rates_address_of(problem, dimensions)
+    except NumbaError as error:
+        raise InputError(
+            f"`integrator` {Hermite4.name} needs laws of arithmetic, powers, comparisons, sqrt and "
+            f"where alone, to differentiate them; one of system {problem.system.name!r} has more; "
+            "use dop853-compiled"
+        ) from error
+
+
+def _unfit(problem: Problem) -> str | None:
+    """Say what the method needs and the system has not, or None."""
+    system, laws = problem.system, problem.system.force_laws()
+    if laws is None:
+        return f"forces that are written as laws, system {system.name!r} has none; use dop853"
+    if system.velocity_dependent:
+        return (
+            f"forces that do not depend on velocity, those of system {system.name!r} do; "
+            "use rk4 or dop853-compiled"
+        )
+    if math.isfinite(laws.clip):
+        return (
+            f"forces that have a rate of change, those of system {system.name!r} are clipped; "
+            "use dop853-compiled"
+        )
+    return None
