@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_of_before",
+    "as_of_one_engine",
     "as_of_one_norm",
     "calling_reference",
     "check_applying",
@@ -28,7 +29,7 @@ REFERENCE = "reference_"
 OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step")
 """Options that the reference has too, under `REFERENCE`."""
 
-OF_METHOD = (*OF_BOTH, "dtype", "weights", "compile")
+OF_METHOD = (*OF_BOTH, "dtype", "weights", "engine", "compile")
 OF_HOST = ("auto", "cpu")
 """Devices that need no method to take them: all others compute there."""
 
@@ -173,3 +174,8 @@ def as_of_one_norm(request: Request, method: Method, reference: Method | None) -
     another = reference is not None and reference is not method
     truths = reference.of_before if reference is not None and another else {}
     return replace(request, norm=method.of_before.get("norm"), reference_norm=truths.get("norm"))
+
+
+def as_of_one_engine(request: Request, method: Method) -> Request:
+    """Name what computed a surrogate's steps in releases that had no other."""
+    return replace(request, engine=None if request.compiled else method.of_before.get("engine"))

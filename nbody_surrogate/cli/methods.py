@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.method_options import (
     as_of_before,
+    as_of_one_engine,
     as_of_one_norm,
     calling_reference,
     check_applying,
@@ -28,6 +29,7 @@ def methods(
     *,
     of_before: bool = False,
     before_norms: bool = False,
+    before_engines: bool = False,
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     """Build the method and its reference, each with its own options.
 
@@ -39,6 +41,8 @@ def methods(
         Whether it was noted by a release that handed tolerances to both methods.
     before_norms : bool
         Whether it was noted by one whose solvers had no choice of norm, and one tolerance for all.
+    before_engines : bool
+        Whether it was noted by one whose surrogates had no choice of engine.
 
     Raises
     ------
@@ -58,6 +62,8 @@ def methods(
         request = as_of_before(request, found, reference)
     if before_norms:
         request = as_of_one_norm(request, found, reference)
+    if before_engines:
+        request = as_of_one_engine(request, found)
     check_applying(request, found, reference)
     tolerance = None if before_norms else problem.system.tolerance
     method, truth = _build(request, found, reference, tolerance)

@@ -109,7 +109,11 @@ def _go_on(
     """Finish the run that was interrupted, and then what was to come after it."""
     problem = _problem(restart, both.output(note.stage))
     method, reference = methods(
-        request, problem, of_before=note.of_before, before_norms=note.before_norms
+        request,
+        problem,
+        of_before=note.of_before,
+        before_norms=note.before_norms,
+        before_engines=note.before_engines,
     )
     frames = problem.frames
     if note.stage == "reference" and reference is not None:
@@ -139,6 +143,8 @@ class _Note:
     """Whether a release made it whose tolerances were of both methods."""
     before_norms: bool = False
     """Whether a release made it whose solvers had no choice of norm."""
+    before_engines: bool = False
+    """Whether a release made it whose surrogates had no choice of engine."""
 
     @classmethod
     def of(cls, restart: Restart, file: Path) -> _Note:
@@ -155,6 +161,7 @@ class _Note:
             note,
             of_before="reference_rtol" not in options,
             before_norms="norm" not in options,
+            before_engines="engine" not in options,
         )
 
 

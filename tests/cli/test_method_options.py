@@ -31,7 +31,7 @@ TAKES = {
     "leapfrog": FIXED | {"threads", "device"},
     "rk4": FIXED | {"threads", "device"},
     "ballistic": set(),
-    "set": {"weights", "dtype", "compile", "threads", "device"},
+    "set": {"weights", "dtype", "engine", "compile", "threads", "device"},
 }
 """What each method can be told on the command line."""
 
@@ -44,6 +44,7 @@ VALUES = {
     "step": 0.01,
     "dtype": "float64",
     "weights": "set",
+    "engine": "torch",
     "compile": True,
     "threads": 2,
     "device": "cuda",
