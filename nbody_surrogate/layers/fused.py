@@ -7,10 +7,13 @@ disk as numba does, and calls it. This module imports numba; `nbody_surrogate.la
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numba
@@ -21,7 +24,14 @@ from numba.extending import intrinsic, register_jitable
 from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.layers.code import INTEGER, Code, Pointer, Value
 
-__all__ = ["emitted", "field_address", "over_trajectories", "packed", "padding"]
+__all__ = [
+    "emitted",
+    "field_address",
+    "over_trajectories",
+    "packed",
+    "padding",
+    "source_number",
+]
 
 types: Any = numba.types
 
@@ -94,6 +104,25 @@ def emitted(emit: Emit) -> Any:
         return types.void(like, table, types.intp, types.intp), generate
 
     return intrinsic(typed)
+
+
+def source_number(*modules: ModuleType) -> int:
+    """Return a number that another text of modules does not have.
+
+    Numba keeps what it compiled under the file and the free variables of a function, and does not
+    see when code that the function calls is another. A function that has this number among its free
+    variables is compiled anew then.
+
+    Parameters
+    ----------
+    *modules : module
+
+    Returns
+    -------
+    int
+    """
+    texts = (Path(str(module.__file__)).read_bytes() for module in modules)
+    return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "little")
 
 
 def _function(module: Any, emit: Emit, double: bool) -> Any:
