@@ -148,10 +148,12 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         return self._engine.name == "fused"
 
     def threads_for(self, batch: int, n: int) -> int:
-        """Threads of torch: its option, or as many as pay for all features of all pairs.
+        """Threads: its option, or as many as pay for all features of all pairs.
 
-        The latter are no more than torch is set to.
+        The latter are no more than torch is set to. Compiled steps share out trajectories.
         """
+        if self._engine.name == "fused":
+            return self._engine.threads(batch, n, self.options.segment)
         given = self.options.threads
         return self._paying(batch, n, torch.get_num_threads()) if given is None else given
 
