@@ -19,7 +19,11 @@ from nbody_surrogate.cli.method_options import check_own, own_options
 from nbody_surrogate.cli.outside import check_outside
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.request import Request, not_none
-from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name, check_engine_name
+from nbody_surrogate.contracts.hardware import (
+    check_device_name,
+    check_dtype_name,
+    check_engine_name,
+)
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.parallel.limits import check_threads
 from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate

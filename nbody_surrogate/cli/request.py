@@ -153,8 +153,9 @@ class Request:
     engine: str | None = option(
         "--engine",
         metavar="NAME",
-        help="Of a surrogate's steps: fused (its own compiled code, on the CPU), torch, or inductor "
-        "(torch.compile, a minute or less once).  [default: fused where it has it, else torch]",
+        help="Of a surrogate's steps: fused (its own compiled code, on the CPU), torch, or "
+        "inductor (torch.compile, a minute or less once).  [default: fused where there is, else "
+        "torch]",
     )
     compiled: bool = option(
         "--compile", is_flag=True, help="The earlier name of --engine inductor."

@@ -61,7 +61,7 @@ def _ln2(code: Code) -> tuple[float, float]:
 
 
 def exp(x: Value) -> Value:
-    """e^x = 2^n e^r with |r| <= log(2) / 2, where e^r is a sum of powers."""
+    """Return e^x = 2^n e^r with |r| <= log(2) / 2, where e^r is a sum of powers."""
     code = x.code
     low, high = (-708.0, 709.0) if code.double else (-87.0, 88.0)
     x = code.maximum(low, code.minimum(high, x))
@@ -80,7 +80,7 @@ def exp(x: Value) -> Value:
 
 
 def log(x: Value) -> Value:
-    """log x = e log 2 + 2 artanh((m - 1) / (m + 1)) with x = 2^e m, m from sqrt(1/2) to sqrt(2)."""
+    """Return log x = e log 2 + 2 artanh((m - 1) / (m + 1)), with x = 2^e m, m near 1."""
     code, builder = x.code, x.code.builder
     bits, kind, mantissa = _bits(code, x)
     half = _constant(kind, 0x3FE6A09E667F3BCD if code.double else 0x3F3504F3)  # sqrt(1/2)
@@ -99,14 +99,14 @@ def log(x: Value) -> Value:
 
 
 def log1p(y: Value) -> Value:
-    """log(1 + y) of what is not negative."""
+    """Return log(1 + y) of what is not negative."""
     u = y + 1.0
     # what rounding took from u, over u: the first order of what it took from the logarithm
     return log(u) + (y - (u - 1.0)) / u
 
 
 def silu(x: Value) -> Value:
-    """x / (1 + e^(-x))."""
+    """Return x / (1 + e^(-x))."""
     return x / (exp(-x) + 1.0)
 
 
@@ -144,7 +144,13 @@ def affine(
 
 
 def affine_rows(
-    x: Pointer, inputs: Value, row: Value, weights: Pointer, padded: Value, rows: Value, out: Pointer
+    x: Pointer,
+    inputs: Value,
+    row: Value,
+    weights: Pointer,
+    padded: Value,
+    rows: Value,
+    out: Pointer,
 ) -> None:
     """Map rows of features through a linear layer.
 

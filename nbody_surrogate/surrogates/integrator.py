@@ -272,7 +272,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         check_inputs = True  # for one step of the segment: it costs copies
         while made.count < frames:
             inputs = self._inputs(newest_x, newest_v)
-            dx, dv, cache = self._held.step(self._engine.step, cache, *inputs, particles, check_inputs)
+            dx, dv, cache = self._held.step(
+                self._engine.step, cache, *inputs, particles, check_inputs
+            )
             check_inputs = False
             # Increments are small beside the state: summed in the model's float32, each would lose
             # its last digits. `to` brings them to the state's float64.

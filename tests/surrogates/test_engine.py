@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from nbody_set.model import SET
+from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.integrators.build import find_method, make_integrator, method_from
-from nbody_surrogate.simulation.checkpoint import resume
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.simulation.resume import resume
 from nbody_surrogate.simulation.simulate import simulate
 from nbody_surrogate.surrogates.engine import Engine
 from nbody_surrogate.surrogates.options import SurrogateOptions
@@ -36,8 +38,8 @@ def test_a_models_own_steps_run_by_default_on_the_cpu(tiny_set):
 
 
 @pytest.mark.parametrize("name", ["charged", "trap"])
-def test_a_run_is_that_of_torch_to_rounding(tiny_set, name, request):
-    system = request.getfixturevalue(name) if name == "charged" else _trap()
+def test_a_run_is_that_of_torch_to_rounding(tiny_set, name):
+    system = make_system(name)
     start = system.sample(0, 4, 3)
     one, other = (
         simulate(system, *start, 25, set_of(tiny_set, engine=engine))
@@ -47,12 +49,6 @@ def test_a_run_is_that_of_torch_to_rounding(tiny_set, name, request):
     np.testing.assert_allclose(other.v, one.v, rtol=0, atol=GROWN)
     assert other.info.method["engine"] == "fused"
     assert other.info.counters["model_calls"] == one.info.counters["model_calls"] == 75
-
-
-def _trap():
-    from nbody_surrogate.registry.registry import make_system
-
-    return make_system("trap")
 
 
 def test_a_run_has_the_same_bits_in_other_segments_batches_threads_and_calls(
@@ -67,7 +63,8 @@ def test_a_run_has_the_same_bits_in_other_segments_batches_threads_and_calls(
     np.testing.assert_array_equal(alone.x[0], whole.x[1])
 
 
-def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(system, start, tmp_path):
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(system, tmp_path):
+    start = system.sample(0, 5, 2)
     method = make_integrator("set", weights="set-small", segment=5, device="cpu")
     whole = simulate(system, *start, 20, method)
     simulate(system, *start, 10, method, checkpoint=tmp_path / "run.ckpt")
@@ -91,7 +88,7 @@ def test_what_is_no_engine_or_two(tiny_set, options, words):
 
 
 def test_compiled_steps_that_there_are_not():
-    with pytest.raises(InputError, match="`engine` 'fused': .* has no compiled steps"):
+    with pytest.raises(InputError, match=r"`engine` 'fused': .* has no compiled steps"):
         integrator_of(Windowed(), engine="fused")
 
 
@@ -104,7 +101,7 @@ def test_compiled_steps_are_for_the_cpu(tiny_set):
 
 def test_a_problem_for_which_there_are_none(tiny_set, system, start, monkeypatch):
     monkeypatch.setattr(SET, "fused_steps", lambda *arguments: None)
-    with pytest.raises(InputError, match="`engine` 'fused'.*in float64 and 3 dimensions; take"):
+    with pytest.raises(InputError, match=r"`engine` 'fused'.*in float64 and 3 dimensions; take"):
         simulate(system, *start, 1, set_of(tiny_set, engine="fused"))
     run = simulate(system, *start, 1, set_of(tiny_set))
     assert run.info.method["engine"] == "torch"
@@ -113,7 +110,7 @@ def test_a_problem_for_which_there_are_none(tiny_set, system, start, monkeypatch
 # Not to be compiled
 
 
-class Broken:
+class Broken(AbstractFusedSteps):
     def advance(self, *arguments):
         raise RuntimeError("no compiler\nhere")
 
