@@ -4,7 +4,8 @@
     python benchmarks/set_speed.py --inductor
 
 Medians of repeats, the methods in turn within one round, and ratios of one run: a shared machine is
-now fast and now slow, for all of them alike. With `--inductor` torch.compile stands beside them,
+now fast and now slow, for all of them alike. Times are the processor's, so that what else runs on
+the machine counts less. With `--inductor` torch.compile stands beside them,
 which takes a minute and more for each shape. The last table is what a user waits for: from the
 start of a process to its first frame, after an empty and after a full cache of numba.
 """
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 
 import torch
@@ -31,17 +33,17 @@ WORK = 1500  # pairs of all frames of a call, in thousands: so many frames are t
 
 FIRST = """
 import time
-start = time.perf_counter()
+start = time.process_time()
 from nbody_surrogate import make_integrator, make_system, simulate
 system = make_system("charged")
 state, particles = system.sample(0, 30)
 method = make_integrator("set", engine="{engine}", device="cpu")
-loaded = time.perf_counter()
+loaded = time.process_time()
 if "{engine}" == "fused":
     import numba
-imported = time.perf_counter()
+imported = time.process_time()
 simulate(system, state, particles, 1, method, error_estimate=False, outside=None)
-done = time.perf_counter()
+done = time.process_time()
 print(loaded - start, imported - loaded, done - imported)
 """
 
@@ -56,20 +58,19 @@ def cost(
     times: dict[str, list[float]] = {label: [] for label in methods}
     for round_ in range(rounds + 1):
         for label, method in methods.items():
-            run = simulate(
-                system, state, particles, frames, method, error_estimate=False, outside=None
-            )
+            start = time.process_time()
+            simulate(system, state, particles, frames, method, error_estimate=False, outside=None)
             if round_:
-                times[label].append(1e3 * run.info.wall_time / frames / batch)
+                times[label].append(1e3 * (time.process_time() - start) / frames / batch)
     return {label: statistics.median(values) for label, values in times.items()}
 
 
-def engines(inductor: bool) -> dict[str, AbstractIntegrator]:
+def engines(models: list[str], inductor: bool) -> dict[str, AbstractIntegrator]:
     """Return the models by each engine, and what they are held against."""
     names = ("torch", "inductor", "fused") if inductor else ("torch", "fused")
     made = {
         f"{model} {engine}": make_integrator("set", weights=model, engine=engine, device="cpu")
-        for model in MODELS
+        for model in models
         for engine in names
     }
     solvers = {"dop853-compiled": make_integrator("dop853-compiled", rtol=1e-5, atol=1e-5)}
@@ -98,21 +99,22 @@ def show_first_frames() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inductor", action="store_true", help="beside torch.compile")
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cases", default=" ".join(f"{n},{batch}" for n, batch in CASES))
     options = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", NBodyWarning)
-    show_first_frames()
     for case in options.cases.split():
         n, batch = (int(each) for each in case.split(","))
         # the code of torch.compile is of one shape
-        found = cost(engines(options.inductor), n, batch, options.rounds)
+        found = cost(engines(options.models.split(","), options.inductor), n, batch, options.rounds)
         print(f"N = {n}, B = {batch}: ms per frame and trajectory (over the model's fused)")
         for label, value in found.items():
             fused = found.get(f"{label.split()[0]} fused")
             times = "" if fused is None else f" ({value / fused:.2f})"
-            print(f"  {label:>20}: {value:.4f}{times}")
+            print(f"  {label:>20}: {value:.4f}{times}", flush=True)
+    show_first_frames()
 
 
 if __name__ == "__main__":

@@ -63,9 +63,9 @@ def bench(**options: Any) -> None:
 
     All methods run the same seeded starts; the truth is DOP853 at 1e-13. Times exclude set-up,
     compilation and warm-up, and are taken in turn on the same starts. `dop853+numpy` is SciPy's
-    solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+compile` is
-    SET with its step compiled by torch. A table, sentences that say who wins
-    where, one by one and many at once, and a CSV, JSON, PNG and SVG file in `runs/`.
+    solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+inductor`
+    is SET with its step compiled by torch, `set+torch` as torch has it. A table, sentences that say
+    who wins where, one by one and many at once, and a CSV, JSON, PNG and SVG file in `runs/`.
     """
     import warnings
 

@@ -14,14 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic, register_jitable
 
-from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.layers.code import INTEGER, Code, Pointer, Value
 
 __all__ = [
@@ -36,6 +35,16 @@ __all__ = [
 types: Any = numba.types
 
 Emit = Callable[[Code, Pointer, Value, Value], None]
+
+
+class Law(Protocol):
+    """The law of a field, as `contracts.FieldLaw` is."""
+
+    @property
+    def parameters(self) -> tuple[float, ...]: ...  # noqa: D102
+
+    @property
+    def factory(self) -> Callable[..., Callable[..., Any]]: ...  # noqa: D102
 
 
 def padding(dtype: Any) -> int:
@@ -144,7 +153,7 @@ def _function(module: Any, emit: Emit, double: bool) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _field_function(law: FieldLaw) -> Any:
+def _field_function(law: Law) -> Any:
     formula, parameters = law.factory(math.sqrt, _where), law.parameters
     if not hasattr(formula, "py_func"):
         formula = register_jitable(formula)
@@ -163,12 +172,12 @@ def _where(condition: bool, yes: float, no: float) -> float:
     return yes if condition else no
 
 
-def field_address(law: FieldLaw | None) -> int:
+def field_address(law: Law | None) -> int:
     """Compile the law of an external field, and return its address for `Code.call`; 0 for none.
 
     Parameters
     ----------
-    law : FieldLaw or None
+    law : contracts.FieldLaw or None
 
     Returns
     -------
