@@ -30,6 +30,17 @@ __all__ = ["ROWS", "affine", "affine_rows", "exp", "log", "log1p", "polynomial",
 
 LN2 = math.log(2.0)
 LN2_REST = 2.3190468138462996e-17  # what float64 leaves of it
+SERIES = [1.0 / math.factorial(k) for k in range(13, -1, -1)]
+NEAREST = [
+    0.0013941108469347112,
+    0.008375126398416406,
+    0.041666352896198126,
+    0.16666415514649008,
+    0.5000000047117971,
+    1.0000000377162153,
+    1.0,
+]
+"""Of e^r to |r| = log(2) / 2, interpolated at the nodes of Chebyshev: off by 3e-9 at most."""
 ROWS = 4
 """Rows that are worked on together: with two vectors of each, sums stay in registers."""
 
@@ -72,8 +83,7 @@ def exp(x: Value) -> Value:
     n = shifted - magic
     for part in _ln2(code):
         x = x - n * part
-    order = 13 if code.double else 7
-    p = polynomial(x, [1.0 / math.factorial(k) for k in range(order, -1, -1)])
+    p = polynomial(x, SERIES if code.double else NEAREST)
     power = code.builder.shl(_bits(code, shifted)[0], _constant(kind, mantissa))
     made = code.builder.add(_bits(code, p)[0], power)
     return Value(code, code.builder.bitcast(made, code.kinds["v"]), "v")

@@ -41,10 +41,10 @@ class Law(Protocol):
     """The law of a field, as `contracts.FieldLaw` is."""
 
     @property
-    def parameters(self) -> tuple[float, ...]: ...  # noqa: D102
+    def parameters(self) -> tuple[float, ...]: ...
 
     @property
-    def factory(self) -> Callable[..., Callable[..., Any]]: ...  # noqa: D102
+    def factory(self) -> Callable[..., Callable[..., Any]]: ...
 
 
 def padding(dtype: Any) -> int:
