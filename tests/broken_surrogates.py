@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 
 from examples import Pairnet
+from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
 from nbody_surrogate.errors import InputError
 
 
@@ -108,6 +109,17 @@ class Counting(Pairnet):
         return dx, dv + 1e-6 * self.calls
 
 
+class FusedStill(Pairnet):
+    def fused_steps(self, particles, dimensions, field):
+        return Still()
+
+
+class Still(AbstractFusedSteps):
+    def advance(self, cache, x, v, frames_x, frames_v, threads):
+        frames_x[:], frames_v[:] = x[:, None], v[:, None] + 1.0
+        return cache
+
+
 class Exotic(Pairnet):
     symmetries = Pairnet.symmetries | {"gauge"}
 
@@ -146,6 +158,7 @@ SURROGATES = {
     "causality": (adding(lambda x, v, p: x[:, -1:]), "forward", "not look ahead"),
     "history": (adding(lambda x, v, p: x.cumsum(1)), "forward", "1 frames at most"),
     "streaming": (TwiceInStreams, "step_cache", "that `forward` gives"),
+    "fused-steps": (FusedStill, "fused_steps", "that `step_cache` gives"),
     "saving": (Unsaved, "__init__", "parameters, buffers and `Config`"),
     "known-symmetries": (Exotic, "symmetries", "got gauge"),
     "axial-symmetries": (

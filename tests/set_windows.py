@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from nbody_set.model import SET, SETConfig
+from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.registry.registry import make_system
 
@@ -107,3 +108,30 @@ def assert_close(got, wanted, tolerance):
     for name, one, other in zip(("dx", "dv"), got, wanted, strict=True):
         error = float((one.double() - other).abs().max())
         assert error <= tolerance * scale, f"{name} is off by {error:.1e} at a scale of {scale:.1e}"
+
+
+class FusedTwin:
+    """A model whose frames its compiled steps make, called as the model is."""
+
+    def __init__(self, model):
+        self.model, self.config, self.prior = model, model.config, model.prior
+
+    def __call__(self, x, v, particles, threads=1, started=0):
+        """Increments of all frames after those that torch's cache starts from."""
+        charges, masses, field = particles
+        constants = Particles(charges.double().numpy(), masses.double().numpy())
+        steps = self.model.fused_steps(constants, x.shape[-1], field)
+        with torch.no_grad():
+            cache = self.model.start_cache(x[:, :started], v[:, :started], particles)
+        cache = {key: value.numpy() for key, value in cache.items()}
+        made = np.empty((2, *x.shape))
+        for t in range(started, x.shape[1]):
+            here = x[:, t].numpy(), v[:, t].numpy()
+            out = np.empty((2, len(x), 1, *x.shape[2:]))
+            kept = {key: value.copy() for key, value in cache.items()}
+            following = steps.advance(cache, *here, *out, threads)
+            for key, value in kept.items():
+                np.testing.assert_array_equal(cache[key], value)  # never changed in place
+            cache = following
+            made[:, :, t] = out[:, :, 0] - np.stack(here)
+        return torch.from_numpy(made[0, :, started:]), torch.from_numpy(made[1, :, started:])

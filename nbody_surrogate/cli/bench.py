@@ -64,11 +64,12 @@ def bench(**options: Any) -> None:
 
     All methods run the same seeded starts; the truth is DOP853 at 1e-13. Times exclude set-up,
     compilation and warm-up, and are taken in turn on the same starts. `dop853+numpy` is SciPy's
-    solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+compile` is
-    SET with its step compiled by torch. Without `--integrators` a solver's settings end where
-    another is as accurate in a thirtieth of the time, or where its errors are those of the truth.
-    A table, sentences that say who wins where, one by one and many at once, how far each model is
-    from the best classical method at its error, and a CSV, JSON, PNG and SVG file in `runs/`.
+    solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+inductor`
+    is SET with its step compiled by torch, `set+torch` as torch has it. Without `--integrators` a
+    solver's settings end where another is as accurate in a thirtieth of the time, or where its
+    errors are those of the truth. A table, sentences that say who wins where, one by one and many
+    at once, how far each model is from the best classical method at its error, and a CSV, JSON,
+    PNG and SVG file in `runs/`.
     """
     import warnings
 

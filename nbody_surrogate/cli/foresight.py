@@ -20,7 +20,11 @@ from nbody_surrogate.cli.outside import check_outside
 from nbody_surrogate.cli.parameters import parameters_of
 from nbody_surrogate.cli.request import Request, not_none
 from nbody_surrogate.cli.solver_choices import check_choices
-from nbody_surrogate.contracts.hardware import check_device_name, check_dtype_name
+from nbody_surrogate.contracts.hardware import (
+    check_device_name,
+    check_dtype_name,
+    check_engine_name,
+)
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.parallel.limits import check_threads
 from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate
@@ -43,6 +47,8 @@ def foreseen(request: Request) -> Request:
     """
     _check_together(request)
     check_hardware(request.device, request.dtype, request.threads)
+    if request.engine is not None:
+        check_engine_name(request.engine)
     request = with_model(request)
     explicit = not_none(frame_dt=request.frame_dt, softening=request.softening)
     given = parameters_of(request.parameter, explicit)
@@ -76,6 +82,10 @@ def _check_together(request: Request) -> None:
     if request.no_reference and request.reference is not None:
         raise InputError(
             f"`reference` {request.reference!r} does not go with `no_reference`; leave one out"
+        )
+    if request.compiled and request.engine not in (None, "inductor"):
+        raise InputError(
+            f"`engine` {request.engine!r} does not go with `compile`, which is 'inductor'"
         )
     for name, least in (("particles", 1), ("trajectories", 1), ("seed", 0)):
         value = getattr(request, name)

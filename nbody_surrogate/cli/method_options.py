@@ -29,7 +29,7 @@ REFERENCE = "reference_"
 OF_BOTH = ("rtol", "atol", "norm", "max_step", "substeps", "step", "form", "order", "eta")
 """Options that the reference has too, under `REFERENCE`."""
 
-OF_METHOD = (*OF_BOTH, "dtype", "weights", "compile")
+OF_METHOD = (*OF_BOTH, "dtype", "weights", "engine", "compile")
 OF_HOST = ("auto", "cpu")
 """Devices that need no method to take them: all others compute there."""
 
@@ -176,5 +176,9 @@ def as_before_options(
     another = reference is not None and reference is not method
     truths = reference.of_before if reference is not None and another else {}
     changes = {key: value for key, value in method.of_before.items() if key in unknown}
-    changes |= {REFERENCE + key: value for key, value in truths.items() if key in unknown}
+    changes |= {
+        REFERENCE + key: value for key, value in truths.items() if key in unknown and key in OF_BOTH
+    }
+    if request.compiled:  # which says what computed a surrogate's steps
+        changes.pop("engine", None)
     return replace(request, **changes)

@@ -164,8 +164,15 @@ class Request:
     weights: str | None = option(
         "--weights", help="Shipped ones by name, or the folder of a trained model or its training."
     )
+    engine: str | None = option(
+        "--engine",
+        metavar="NAME",
+        help="Of a surrogate's steps: fused (its own compiled code, on the CPU), torch, or "
+        "inductor (torch.compile, a minute or less once).  [default: fused where there is, else "
+        "torch]",
+    )
     compiled: bool = option(
-        "--compile", is_flag=True, help="Compile a surrogate's step, for long runs."
+        "--compile", is_flag=True, help="The earlier name of --engine inductor."
     )
     outside: str = option(
         "--outside",

@@ -155,7 +155,7 @@ class _Note:
         return replace(
             note,
             of_before="reference_rtol" not in options,
-            unknown_options=frozenset(OF_BOTH).difference(options),
+            unknown_options=frozenset((*OF_BOTH, "engine")).difference(options),
         )
 
 

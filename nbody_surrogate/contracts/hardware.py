@@ -7,10 +7,19 @@ from pathlib import Path
 
 from nbody_surrogate.errors import InputError
 
-__all__ = ["DEVICES", "DTYPE_NAMES", "check_device_name", "check_dtype_name"]
+__all__ = [
+    "DEVICES",
+    "DTYPE_NAMES",
+    "ENGINES",
+    "check_device_name",
+    "check_dtype_name",
+    "check_engine_name",
+]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPE_NAMES = ("float32", "float64")
+ENGINES = ("auto", "fused", "torch", "inductor")
+"""What may compute the steps of a surrogate."""
 
 
 def check_device_name(name: str) -> None:
@@ -39,6 +48,17 @@ def check_dtype_name(name: str) -> None:
     """
     if name not in DTYPE_NAMES:
         raise InputError(f"`dtype` must be float32 or float64, got {name!r}")
+
+
+def check_engine_name(name: str) -> None:
+    """Refuse an engine of surrogates that there is not.
+
+    Raises
+    ------
+    InputError
+    """
+    if name not in ENGINES:
+        raise InputError(f"`engine` {name!r} is unknown; there are: {', '.join(ENGINES)}")
 
 
 def _lacks_cuda() -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.contracts.arguments import shown
+from nbody_surrogate.contracts.hardware import ENGINES
 from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.spelling import nearest
@@ -40,7 +41,10 @@ NUMPY_SUFFIX = "+numpy"
 """Ends the name of a solver that is to run with the force in plain NumPy."""
 
 COMPILED_SUFFIX = "+compile"
-"""Ends the name of a model whose step is to be compiled by torch."""
+"""Ends the name of a model whose step is to be compiled by torch: the earlier ``+inductor``."""
+
+ENGINE_SUFFIXES = {f"+{engine}": engine for engine in ENGINES[1:]} | {COMPILED_SUFFIX: "inductor"}
+"""End the name of a model whose steps one engine is to compute."""
 
 SUBSTEPS = (1, 2, 4, 8, 16, 32, 64)
 TOLERANCES = (1e-3, 1e-5, 1e-7, 1e-9, 1e-11)
@@ -120,8 +124,8 @@ def contender(text: str, **shared: Any) -> Contender:
     text : str
         ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
         name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps, its
-        relative and absolute tolerance, or its eta; after a model's ``+compile`` for a compiled
-        step.
+        relative and absolute tolerance, or its eta; after a model's ``+torch``, ``+inductor`` or
+        ``+fused`` for what computes its steps.
     **shared
         Options such as ``threads`` and ``segment``: each method takes those that it has.
 
@@ -219,7 +223,7 @@ def check_text(text: str) -> Method:
 def _settled(text: str, label: str = "integrators") -> tuple[Method, dict[str, Any]]:
     """Return a method, and the options that its text gives it; `label` is the parameter's name."""
     name, value = _apart(text)
-    numpy_force, compiled = name.endswith(NUMPY_SUFFIX), name.endswith(COMPILED_SUFFIX)
+    numpy_force, suffix = name.endswith(NUMPY_SUFFIX), _engine_suffix(name)
     surrogate, options = _resolved(_plain(name), label)
     from nbody_surrogate.integrators.build import find_method  # no unknown name needs a method
 
@@ -227,9 +231,9 @@ def _settled(text: str, label: str = "integrators") -> tuple[Method, dict[str, A
     known = method.options
     if numpy_force and not _adaptive(known):
         raise InputError(f"`{label}` {text!r}: only the adaptive solvers run with {NUMPY_SUFFIX}")
-    if compiled and "compile" not in known:
-        raise InputError(f"`{label}` {text!r}: only models run with {COMPILED_SUFFIX}")
-    options |= {"compile": True} if compiled else {}
+    if suffix and "engine" not in known:
+        raise InputError(f"`{label}` {text!r}: only models run with {suffix}")
+    options |= {"engine": ENGINE_SUFFIXES[suffix]} if suffix else {}
     options |= _parameter(f"`{label}` {text!r}", known, value)
     return method, options
 
@@ -280,7 +284,12 @@ def classical_names() -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return name.removesuffix(NUMPY_SUFFIX).removesuffix(COMPILED_SUFFIX)
+    return name.removesuffix(NUMPY_SUFFIX).removesuffix(_engine_suffix(name))
+
+
+def _engine_suffix(name: str) -> str:
+    """Return the end of a name that chooses an engine, or nothing."""
+    return next((each for each in ENGINE_SUFFIXES if name.endswith(each)), "")
 
 
 def short_number(number: float) -> str:

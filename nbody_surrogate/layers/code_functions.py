@@ -30,6 +30,17 @@ __all__ = ["ROWS", "affine", "affine_rows", "exp", "log", "log1p", "polynomial",
 
 LN2 = math.log(2.0)
 LN2_REST = 2.3190468138462996e-17  # what float64 leaves of it
+SERIES = [1.0 / math.factorial(k) for k in range(13, -1, -1)]
+NEAREST = [
+    0.0013941108469347112,
+    0.008375126398416406,
+    0.041666352896198126,
+    0.16666415514649008,
+    0.5000000047117971,
+    1.0000000377162153,
+    1.0,
+]
+"""Of e^r to |r| = log(2) / 2, interpolated at the nodes of Chebyshev: off by 3e-9 at most."""
 ROWS = 4
 """Rows that are worked on together: with two vectors of each, sums stay in registers."""
 
@@ -61,7 +72,7 @@ def _ln2(code: Code) -> tuple[float, float]:
 
 
 def exp(x: Value) -> Value:
-    """e^x = 2^n e^r with |r| <= log(2) / 2, where e^r is a sum of powers."""
+    """Return e^x = 2^n e^r with |r| <= log(2) / 2, where e^r is a sum of powers."""
     code = x.code
     low, high = (-708.0, 709.0) if code.double else (-87.0, 88.0)
     x = code.maximum(low, code.minimum(high, x))
@@ -72,15 +83,14 @@ def exp(x: Value) -> Value:
     n = shifted - magic
     for part in _ln2(code):
         x = x - n * part
-    order = 13 if code.double else 7
-    p = polynomial(x, [1.0 / math.factorial(k) for k in range(order, -1, -1)])
+    p = polynomial(x, SERIES if code.double else NEAREST)
     power = code.builder.shl(_bits(code, shifted)[0], _constant(kind, mantissa))
     made = code.builder.add(_bits(code, p)[0], power)
     return Value(code, code.builder.bitcast(made, code.kinds["v"]), "v")
 
 
 def log(x: Value) -> Value:
-    """log x = e log 2 + 2 artanh((m - 1) / (m + 1)) with x = 2^e m, m from sqrt(1/2) to sqrt(2)."""
+    """Return log x = e log 2 + 2 artanh((m - 1) / (m + 1)), with x = 2^e m, m near 1."""
     code, builder = x.code, x.code.builder
     bits, kind, mantissa = _bits(code, x)
     half = _constant(kind, 0x3FE6A09E667F3BCD if code.double else 0x3F3504F3)  # sqrt(1/2)
@@ -99,14 +109,14 @@ def log(x: Value) -> Value:
 
 
 def log1p(y: Value) -> Value:
-    """log(1 + y) of what is not negative."""
+    """Return log(1 + y) of what is not negative."""
     u = y + 1.0
     # what rounding took from u, over u: the first order of what it took from the logarithm
     return log(u) + (y - (u - 1.0)) / u
 
 
 def silu(x: Value) -> Value:
-    """x / (1 + e^(-x))."""
+    """Return x / (1 + e^(-x))."""
     return x / (exp(-x) + 1.0)
 
 
@@ -144,7 +154,13 @@ def affine(
 
 
 def affine_rows(
-    x: Pointer, inputs: Value, row: Value, weights: Pointer, padded: Value, rows: Value, out: Pointer
+    x: Pointer,
+    inputs: Value,
+    row: Value,
+    weights: Pointer,
+    padded: Value,
+    rows: Value,
+    out: Pointer,
 ) -> None:
     """Map rows of features through a linear layer.
 

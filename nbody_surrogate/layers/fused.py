@@ -7,25 +7,44 @@ disk as numba does, and calls it. This module imports numba; `nbody_surrogate.la
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
 
 import numba
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic, register_jitable
 
-from nbody_surrogate.contracts.force_laws import FieldLaw
 from nbody_surrogate.layers.code import INTEGER, Code, Pointer, Value
 
-__all__ = ["emitted", "field_address", "over_trajectories", "packed", "padding"]
+__all__ = [
+    "emitted",
+    "field_address",
+    "over_trajectories",
+    "packed",
+    "padding",
+    "source_number",
+]
 
 types: Any = numba.types
 
 Emit = Callable[[Code, Pointer, Value, Value], None]
+
+
+class Law(Protocol):
+    """The law of a field, as `contracts.FieldLaw` is."""
+
+    @property
+    def parameters(self) -> tuple[float, ...]: ...
+
+    @property
+    def factory(self) -> Callable[..., Callable[..., Any]]: ...
 
 
 def padding(dtype: Any) -> int:
@@ -96,6 +115,25 @@ def emitted(emit: Emit) -> Any:
     return intrinsic(typed)
 
 
+def source_number(*modules: ModuleType) -> int:
+    """Return a number that another text of modules does not have.
+
+    Numba keeps what it compiled under the file and the free variables of a function, and does not
+    see when code that the function calls is another. A function that has this number among its free
+    variables is compiled anew then.
+
+    Parameters
+    ----------
+    *modules : module
+
+    Returns
+    -------
+    int
+    """
+    texts = (Path(str(module.__file__)).read_bytes() for module in modules)
+    return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "little")
+
+
 def _function(module: Any, emit: Emit, double: bool) -> Any:
     kind = ir.FunctionType(ir.VoidType(), [INTEGER.as_pointer(), INTEGER, INTEGER])
     function = ir.Function(module, kind, module.get_unique_name(f"{emit.__module__}.{double}"))
@@ -115,7 +153,7 @@ def _function(module: Any, emit: Emit, double: bool) -> Any:
 
 
 @lru_cache(maxsize=64)
-def _field_function(law: FieldLaw) -> Any:
+def _field_function(law: Law) -> Any:
     formula, parameters = law.factory(math.sqrt, _where), law.parameters
     if not hasattr(formula, "py_func"):
         formula = register_jitable(formula)
@@ -134,12 +172,12 @@ def _where(condition: bool, yes: float, no: float) -> float:
     return yes if condition else no
 
 
-def field_address(law: FieldLaw | None) -> int:
+def field_address(law: Law | None) -> int:
     """Compile the law of an external field, and return its address for `Code.call`; 0 for none.
 
     Parameters
     ----------
-    law : FieldLaw or None
+    law : contracts.FieldLaw or None
 
     Returns
     -------

@@ -23,8 +23,8 @@ __all__ = ["Engine"]
 logger = logging.getLogger(__name__)
 
 CALL = 1 << 27
-"""Pairs times sub-steps times features of a call of compiled code, about a tenth of a second: Python
-hears of Ctrl-C between two calls only."""
+"""Pairs times sub-steps times features of a call of compiled code, about a tenth of a second:
+Python hears of Ctrl-C between two calls only."""
 
 SHARE = 1 << 22
 """The same of a call, from where a thread pays."""
@@ -120,9 +120,7 @@ class Engine:
             self._kept = [*self._kept[1 - KEPT :], (problem, made)]
         return made
 
-    def _tried(
-        self, make: Callable[[], AbstractFusedSteps | None]
-    ) -> AbstractFusedSteps | None:
+    def _tried(self, make: Callable[[], AbstractFusedSteps | None]) -> AbstractFusedSteps | None:
         """Compile; where that fails, torch takes over for good, and the log says so once."""
         try:
             return make()

@@ -148,10 +148,12 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         return self._engine.name == "fused"
 
     def threads_for(self, batch: int, n: int) -> int:
-        """Threads of torch: its option, or as many as pay for all features of all pairs.
+        """Threads: its option, or as many as pay for all features of all pairs.
 
-        The latter are no more than torch is set to.
+        The latter are no more than torch is set to. Compiled steps share out trajectories.
         """
+        if self._engine.name == "fused":
+            return self._engine.threads(batch, n, self.options.segment)
         given = self.options.threads
         return self._paying(batch, n, torch.get_num_threads()) if given is None else given
 
@@ -270,7 +272,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         check_inputs = True  # for one step of the segment: it costs copies
         while made.count < frames:
             inputs = self._inputs(newest_x, newest_v)
-            dx, dv, cache = self._held.step(self._engine.step, cache, *inputs, particles, check_inputs)
+            dx, dv, cache = self._held.step(
+                self._engine.step, cache, *inputs, particles, check_inputs
+            )
             check_inputs = False
             # Increments are small beside the state: summed in the model's float32, each would lose
             # its last digits. `to` brings them to the state's float64.

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from nbody_surrogate.contracts.hardware import ENGINES
 from nbody_surrogate.contracts.integrator import IntegratorOptions
 
-__all__ = ["EngineName", "SurrogateOptions"]
-
-EngineName = Literal["auto", "fused", "torch", "inductor"]
+__all__ = ["SurrogateOptions"]
 
 
 class SurrogateOptions(IntegratorOptions):
@@ -31,7 +30,7 @@ class SurrogateOptions(IntegratorOptions):
         ge=1,
         description="on the CPU; default: as many as pay",
     )
-    engine: EngineName = Field(
+    engine: str = Field(
         default="auto",
         description="what computes a step: the model's own compiled code (fused), torch as it is, "
         "or torch.compile (inductor); auto: fused on the CPU where the model has it, else torch",
@@ -39,6 +38,13 @@ class SurrogateOptions(IntegratorOptions):
     compile: bool = Field(
         default=False, description="the earlier name of `engine` inductor, still understood"
     )
+
+    @field_validator("engine")
+    @classmethod
+    def _known_engine(cls, engine: str) -> str:
+        if engine not in ENGINES:
+            raise ValueError(f"must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
+        return engine
 
     @model_validator(mode="after")
     def _one_engine(self) -> Self:

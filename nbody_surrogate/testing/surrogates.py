@@ -115,6 +115,20 @@ def check_streaming(case: SurrogateCase) -> None:
         case.demand(off <= EXACT, what, "step_cache")
 
 
+def check_fused_steps(case: SurrogateCase) -> None:
+    """Compiled steps give what `step_cache` gives, and the same bits in any batch."""
+    window = case.window(frames=1, batch=3)
+    made = _fused(case, window)
+    if made is None:
+        raise skip("the model has none")
+    off = apart(window.streamed(case.model, 0), made)
+    what = f"must give the increments that `step_cache` gives, they differ by {off:.1e}"
+    case.demand(off <= EXACT, what, "fused_steps")
+    alone = _fused(case, window.members(1))
+    same = alone is not None and all(map(np.array_equal, alone, (dy[1:2] for dy in made)))
+    case.demand(same, "must give a trajectory the same bits in a batch as alone", "fused_steps")
+
+
 def check_saving(case: SurrogateCase) -> None:
     """A model that is saved and loaded again is the same."""
     window, name = case.window(), short_name(case.origin.name)
@@ -197,6 +211,7 @@ SURROGATE_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (check_causality, ()),
     (check_history, ()),
     (check_streaming, ()),
+    (check_fused_steps, ()),
     (check_saving, ()),
     *SYMMETRY_CHECKS,
     (check_known_failures, ()),
@@ -204,6 +219,20 @@ SURROGATE_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (check_dtypes, ()),
     (check_devices, ()),
 )
+
+
+def _fused(case: SurrogateCase, window: Window) -> list[np.ndarray] | None:
+    """Return the increments of one frame by compiled steps, from the cache of a start."""
+    x, v, particles = window.tensors(case.model)
+    steps = case.model.fused_steps(window.particles, x.shape[-1], None)
+    if steps is None:
+        return None
+    with torch.no_grad():
+        cache = case.model.start_cache(x[:, :0], v[:, :0], particles)
+    out = [np.empty(window.x.shape) for _ in range(2)]
+    arrays = {key: value.numpy() for key, value in cache.items()}
+    steps.advance(arrays, window.x[:, 0], window.v[:, 0], *out, 1)
+    return [made - y for made, y in zip(out, (window.x, window.v), strict=True)]
 
 
 def _until(made: Any, frame: int) -> list[np.ndarray]:

@@ -33,7 +33,7 @@ TAKES = {
     "rk4": FIXED | {"threads", "device"},
     "hermite4": {"eta", "threads"},
     "ballistic": set(),
-    "set": {"weights", "dtype", "compile", "threads", "device"},
+    "set": {"weights", "dtype", "engine", "compile", "threads", "device"},
 }
 """What each method can be told on the command line."""
 
@@ -49,6 +49,7 @@ VALUES = {
     "eta": 0.01,
     "dtype": "float64",
     "weights": "set",
+    "engine": "torch",
     "compile": True,
     "threads": 2,
     "device": "cuda",

@@ -48,7 +48,8 @@ def folder(tmp_path, monkeypatch):
 def test_a_text_names_a_method_its_number_and_its_force():
     method = contender("leapfrog:4", threads=2, segment=7, dtype="float32").method
     assert (method.options.substeps, method.options.threads, method.options.segment) == (4, 2, 7)
-    assert contender("set-small+compile").method.options.compile
+    for suffix, engine in (("compile", "inductor"), ("torch", "torch"), ("fused", "fused")):
+        assert contender(f"set-small+{suffix}").method.options.engine == engine
     slow = contender("dop853+numpy:1e-6")
     assert (slow.numpy_force, slow.method.options.rtol, slow.method.options.atol) == (
         True,

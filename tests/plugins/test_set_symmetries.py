@@ -33,6 +33,12 @@ off by rounding, 1e-16, times the growth of a perturbation within one frame, whi
 and strong random weights make as large as 1e4; a broken symmetry is off by 1e-3 and more."""
 
 
+@pytest.fixture(scope="module")
+def model(any_model):
+    """Symmetries are those of the model and of its compiled steps."""
+    return any_model
+
+
 # Symmetries: one step from a transformed window is the transformed step.
 
 

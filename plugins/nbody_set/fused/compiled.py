@@ -1,19 +1,31 @@
-"""The compiled function; its text stays as it is, by which numba finds it on disk."""
+"""The compiled frames of `SET`, kept on disk by numba."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numba
 import numpy as np
 
-from nbody_set.fused.kernel import frames
-from nbody_surrogate.layers.fused import emitted
+from nbody_set.fused import arguments, gate, kernel, pairs, particles
+from nbody_surrogate.layers import code, code_functions, fused
 
 __all__ = ["advance"]
 
-_frames = emitted(frames)
+_frames = fused.emitted(kernel.frames)
 
 
-@numba.njit(cache=True, nogil=True)
-def advance(like: np.ndarray, table: np.ndarray, begin: int, end: int) -> None:
-    """Make the frames of some trajectories, in the precision of `like`; see `arguments`."""
-    _frames(like, table, begin, end)
+def _compiled(sources: int) -> Any:
+    @numba.njit(cache=True, nogil=True)
+    def advance(like: np.ndarray, table: np.ndarray, begin: int, end: int) -> int:
+        _frames(like, table, begin, end)
+        return sources  # a free variable, by which the compiled code is known
+
+    return advance
+
+
+advance = _compiled(
+    fused.source_number(arguments, gate, kernel, pairs, particles, code, code_functions, fused)
+)
+"""``advance(like, table, begin, end)`` makes the frames of some trajectories, in the precision of
+the array `like`; `table` is that of `arguments`."""

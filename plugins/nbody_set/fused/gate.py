@@ -10,9 +10,7 @@ from nbody_surrogate.layers.code import Code, Pointer, Value, Variable
 __all__ = ["gate"]
 
 
-def gate(
-    code: Code, given: Arguments, one: Trajectory, excess: Value
-) -> tuple[Variable, Variable]:
+def gate(code: Code, given: Arguments, one: Trajectory, excess: Value) -> tuple[Variable, Variable]:
     """Return how far a frame is trusted to what was learned, and 1 where its steps are halved.
 
     `excess` is the gate of what does not change, of charges and masses.

@@ -21,8 +21,9 @@ TILE = 64
 """Pairs that are worked on together."""
 LARGEST = 0.3
 """Of a pair's force, the most that a bounded correction is."""
-FAR = 14.0
-"""Spacings from a Gaussian's centre, from where on it and the next three are 0 to rounding."""
+NEAR, FAR = -10.0, 14.0
+"""Spacings below and above a Gaussian's centre, from where on it and the next three are taken as
+they are there: 0 to rounding, but no numbers so small that processors are slow with them."""
 STEPS = (math.exp(-0.5), math.exp(-2.0), math.exp(-4.5))
 
 
@@ -125,7 +126,7 @@ def _gaussians(code: Code, given: Arguments, place: Value, tile: Pointer) -> Non
         return
     with code.loop(basis, step=4) as g:
         # Four centres in turn by two exponentials. Rows beyond the basis are written over.
-        apart = code.minimum(place - g.to("r"), code.value(FAR, "v"))
+        apart = code.maximum(code.minimum(place - g.to("r"), FAR), NEAR)
         value, ratio = exp(apart * apart * -0.5), exp(apart)
         row = tile + g * TILE
         row.store(0, value)

@@ -85,7 +85,7 @@ def _pulled(code: Code, given: Arguments, one: Trajectory, i: Value, time: Value
 
 
 def updated(code: Code, given: Arguments, k: Value) -> None:
-    """h + phi_h(h, sum_j m_ij), in place."""
+    """Make h + phi_h(h, sum_j m_ij) of h, in place."""
     at, padded, width, rows = given.at, given.i["padded"], given.i["width"], given.i["rows"]
     layer, all_features = k * ((width + 1) * padded), rows * padded
     h, made, other = at["h"], at["nodes"], at["other"]
@@ -102,9 +102,7 @@ def updated(code: Code, given: Arguments, k: Value) -> None:
 def attended(code: Code, given: Arguments, filled: Value) -> None:
     """Let each particle attend to its last frames, h in place; put this one among the cached."""
     at, sizes = given.at, given.i
-    padded, width, rows, history = (
-        sizes[name] for name in ("padded", "width", "rows", "history")
-    )
+    padded, width, rows, history = (sizes[name] for name in ("padded", "width", "rows", "history"))
     size = (width + 1) * padded
     h, out = at["h"], at["query"]
     for number, name in enumerate(("query", "key", "value")):

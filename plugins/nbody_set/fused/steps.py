@@ -91,9 +91,7 @@ class FusedSET(AbstractFusedSteps):
 
         def work(begin: int, end: int) -> None:
             held = shared | self._room(sizes)
-            table = [
-                sizes[name] if name in sizes else held[name].ctypes.data for name in INTEGERS
-            ]
+            table = [sizes[name] if name in sizes else held[name].ctypes.data for name in INTEGERS]
             advance(self._numbers.astype(self._dtype), np.array(table, np.int64), begin, end)
 
         over_trajectories(work, batch, threads)
