@@ -68,6 +68,11 @@ if TYPE_CHECKING:
 __all__ = ["SETSymplectic", "SETSymplecticConfig", "palindrome"]
 
 WEIGHTS = Path(__file__).parent / "weights"
+HORIZON = 6
+"""Frames of the roll-outs that a model is fitted to, beside single ones: what a close encounter
+leaves behind shows after it."""
+MOST_PAIRS = 100_000
+"""Of all these roll-outs together, about, ordered: a second of each of some hundred repeats."""
 
 
 class SETSymplecticConfig(SurrogateConfig):
@@ -199,6 +204,73 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
             config.softening**2,
             tau**2,
         )
+
+    @torch.no_grad()
+    def initialise(
+        self, x: Tensor, v: Tensor, particles: ParticleTensors, dx: Tensor, dv: Tensor
+    ) -> None:
+        """Fit all numbers to roll-outs from some of the frames; see `symplectic_fit`."""
+        from nbody_set.symplectic_fit import draw_starts, least_squares
+
+        if self.dtype is not torch.float64 or x.shape[2] < 2:
+            return
+        x = torch.cat([x, (x[:, -1] + dx)[:, None]], dim=1)
+        v = torch.cat([v, (v[:, -1] + dv)[:, None]], dim=1)
+        horizons = sorted({1, min(HORIZON, x.shape[1] - 1)})
+        b, t = draw_starts(x.shape[0], x.shape[1], horizons[-1], MOST_PAIRS // x.shape[2] ** 2)
+        truth = [(x[b, t + h], v[b, t + h]) for h in (0, *horizons)]
+        some = ParticleTensors(particles.charges[b], particles.masses[b], particles.field)
+
+        def roll(numbers: np.ndarray) -> list[np.ndarray]:
+            self._put(numbers)
+            return self._errors(truth, horizons, some)
+
+        self._put(least_squares(roll, self._numbers()))
+
+    def _numbers(self) -> np.ndarray:
+        return np.concatenate([_array(each).ravel() for each in self.parameters()])
+
+    def _put(self, numbers: np.ndarray) -> None:
+        sizes = [each.numel() for each in self.parameters()]
+        parts = torch.from_numpy(numbers).split(sizes)
+        for each, part in zip(self.parameters(), parts, strict=True):
+            each.copy_(part.view_as(each))
+
+    def _errors(
+        self, truth: list[tuple[Tensor, Tensor]], horizons: list[int], particles: ParticleTensors
+    ) -> list[np.ndarray]:
+        """Return errors of roll-outs, (S, 2 N D), in units of dt^2 / 2 and dt, per coordinate."""
+        (x, v), *later = truth
+        frames = self._rolled_out(x, v, particles, horizons[-1])
+        units, size = (self.config.frame_dt**2 / 2, self.config.frame_dt), x[0].numel() ** 0.5
+        return [
+            np.concatenate(
+                [
+                    ((made[:, h - 1] - _array(true)) / (unit * size)).reshape(len(made), -1)
+                    for made, true, unit in zip(frames, wanted, units, strict=True)
+                ],
+                axis=1,
+            )
+            for h, wanted in zip(horizons, later, strict=True)
+        ]
+
+    def _rolled_out(
+        self, x: Tensor, v: Tensor, particles: ParticleTensors, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the frames that follow, (S, count, N, D): compiled where they can be."""
+        plain = Particles(_array(particles.charges), _array(particles.masses))
+        steps = self.fused_steps(plain, x.shape[-1], particles.field)
+        if steps is not None:
+            made_x, made_v = np.empty((2, len(x), count, *x.shape[1:]))
+            steps.advance({}, _array(x), _array(v), made_x, made_v, 1)
+            return made_x, made_v
+        made = []
+        for _ in range(count):
+            dx, dv, _ = self.step_cache({}, x, v, particles)
+            x, v = x + dx, v + dv
+            made.append((_array(x), _array(v)))
+        frames_x, frames_v = (np.stack(each, axis=1) for each in zip(*made, strict=True))
+        return frames_x, frames_v
 
     def weights(self) -> Weights:
         """Return the shares and polynomials, first kick to last."""
