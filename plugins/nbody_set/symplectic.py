@@ -318,7 +318,9 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
         tau = config.frame_dt / config.substeps
         y = (tau * tau) * sample.inverse_mass * plain
         u = (config.softening * config.softening) * inverse
-        force = (config.frame_dt * weights.kicks[k] + tau * self._modified(k, y, u, weights)) * plain
+        force = (
+            config.frame_dt * weights.kicks[k] + tau * self._modified(k, y, u, weights)
+        ) * plain
         momentum = _gather(force * r, sample)
         if config.force_gradient:
             gradient = self._gradient(r, plain, inverse, sample)
@@ -345,9 +347,9 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
         return total
 
     def _gradient(self, r: Tensor, plain: Tensor, inverse: Tensor, sample: Sample) -> Tensor:
-        """Return minus half the gradient of sum |F_i|^2 / m_i, (S, N, D), of forces of pairs.
+        """Return half the gradient of sum |F_i|^2 / m_i, (S, N, D), of forces of pairs.
 
-        The forces act on the accelerations by the second derivatives of the potential of a pair.
+        That is how forces change in the direction of the accelerations.
         """
         i, j = sample.ends
         a = _gather(plain * r, sample) / sample.masses[..., None]

@@ -1,17 +1,16 @@
 """The numbers of `SETSymplectic` from data, by least squares: Gauss and Newton's steps, damped.
 
-There are some thirty of them, they stand in each other's way (orders of a splitting are where terms
-of both signs cancel), and a frame costs microseconds. So all derivatives of a roll-out are taken, by
-one more roll-out for each number, and some twenty steps reach what a stochastic descent does not
-reach in hours.
+There are some thirty of them, which stand in each other's way: a splitting is good where terms of
+both signs cancel. And a frame costs microseconds. So all derivatives of a roll-out are taken, by
+one more roll-out for each number, and some twenty steps are enough.
 
 Levenberg, Quart. Appl. Math. 2 (1944) 164; Marquardt, J. Soc. Indust. Appl. Math. 11 (1963) 431.
 What is minimised is the mean over starts of
 
     sum_q w_q log(1 + e^2 / s_q^2),
 
-e^2 the mean squared error of the increments after some frames, in units of dt^2 / 2 and dt, and s_q^2
-the quantile q of e^2 over the starts: easy starts, ordinary ones and close encounters all count.
+e^2 the mean squared error after some frames, in units of dt^2 / 2 and dt, and s_q^2 the quantile q
+of e^2 over the starts: easy starts, ordinary ones and close encounters all count.
 Least squares with weights that follow (Holland and Welsch, Commun. Stat. A 6 (1977) 813).
 """
 
@@ -106,9 +105,8 @@ def _normal_equations(
     shifted = [roll(now + shift) for shift in SHIFT * np.eye(len(now))]
     matrix, gradient = np.zeros((len(now), len(now))), np.zeros(len(now))
     for h, (squared, of_horizon) in enumerate(zip(_squares(errors), scales, strict=True)):
-        weights = sum(
-            weight / (scale + squared) for scale, (_, weight) in zip(of_horizon, LEVELS, strict=True)
-        )
+        levels = zip(of_horizon, LEVELS, strict=True)
+        weights = sum(weight / (scale + squared) for scale, (_, weight) in levels)
         root = np.sqrt(weights / len(squared))[:, None]
         derivatives = [(root * (each[h] - errors[h]) / SHIFT).ravel() for each in shifted]
         jacobian = np.stack(derivatives, axis=1)

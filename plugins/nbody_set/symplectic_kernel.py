@@ -269,7 +269,7 @@ def _frames(
                         at[d, i + w] = (x[d, i + w] - x[d, w]) + dx[d, i + w]
             _spread(at, spread)
             _pair_momenta(block, splitting, k, spread, force, sums)
-            if many_body:
+            if many_body and splitting.gradient[k] != 0.0:
                 _plain_accelerations(block, splitting, spread, force, a)
                 _add_gradient(block, splitting, splitting.gradient[k], spread, a, force, sums)
             for d in range(3):
