@@ -181,7 +181,8 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
         from nbody_set.symplectic_kernel import SymplecticSteps, fits  # numba takes its time
 
         config = self.config
-        if not fits(config.powers, config.terms) or self.dtype is not torch.float64:
+        fitting = fits(config.powers, config.terms, field)
+        if not fitting or self.dtype is not torch.float64:
             return None
         return SymplecticSteps(self._splitting(), config.force_gradient, particles, field)
 

@@ -28,12 +28,18 @@ ELEMENTS = 128
 few that the block stays in the nearest cache."""
 
 
-def fits(powers: int, terms: int) -> bool:
-    """Say whether the kernel has so many powers of the charges, and terms of each polynomial.
+def fits(powers: int, terms: int, field: FieldLaw | None) -> bool:
+    """Say whether the kernel has so many powers of the charges, terms of each polynomial, a field.
 
-    They are written out in `_pair_momenta`: a loop over them would keep it from vectors.
+    Polynomials are written out in `_pair_momenta`: a loop over them would keep it from vectors. A
+    law is found inside compiled code by the class of its parameters, so that each needs its own.
     """
-    return powers <= 3 and terms <= 3
+    if powers > 3 or terms > 3:
+        return False
+    if field is None:
+        return True
+    kind = type(field.parameters)
+    return hasattr(kind, "_fields") and _FACTORIES.setdefault(kind, field.factory) is field.factory
 
 
 class Splitting(NamedTuple):
@@ -208,7 +214,15 @@ def _field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) ->
     raise NotImplementedError
 
 
+_FACTORIES: dict[type, Callable[..., Any]] = {}
 _LAWS: dict[type, Callable[..., Any]] = {}
+
+
+def _law_of(kind: type) -> Callable[..., Any] | None:
+    """Return the law that a class of parameters stands for, built once, or None."""
+    if kind not in _LAWS and kind in _FACTORIES:
+        _LAWS.setdefault(kind, _FACTORIES[kind](math.sqrt, _where))
+    return _LAWS.get(kind)
 
 
 @register_jitable
@@ -218,7 +232,7 @@ def _where(condition: bool, yes: float, no: float) -> float:
 
 @overload(_field_force, strict=False)  # a law may name its arguments freely
 def _field_law_of(parameters: Any, x: Any, v: Any, charge: Any, mass: Any) -> Any:
-    return _LAWS.get(getattr(parameters, "instance_class", type(None)))
+    return _law_of(getattr(parameters, "instance_class", type(None)))
 
 
 @register_jitable(error_model="numpy")
@@ -297,7 +311,7 @@ def _kernel(field: Any) -> Callable[..., None]:
     What is compiled for a stranger's law is not kept on disk: the cache would name a class that may
     be gone the next time, and then could not be read at all.
     """
-    if field is not None and not type(field).__module__.startswith("nbody_"):
+    if field is not None and not type(field).__module__.startswith("nbody_simulators."):
         return _strangers
     return _on_any_disk
 
@@ -322,6 +336,7 @@ class SymplecticSteps(AbstractFusedSteps):
         Whether it has the many-body term.
     particles : Particles, shape (B, N)
     field : FieldLaw or None
+        One that `fits`.
     """
 
     def __init__(
@@ -331,8 +346,6 @@ class SymplecticSteps(AbstractFusedSteps):
         self._charges = np.asarray(particles.charges, dtype=np.float64)
         self._masses = np.asarray(particles.masses, dtype=np.float64)
         self._field = None if field is None else field.parameters
-        if field is not None and type(field.parameters) not in _LAWS:
-            _LAWS[type(field.parameters)] = field.factory(math.sqrt, _where)
 
     def __repr__(self) -> str:
         batch, n = self._masses.shape
