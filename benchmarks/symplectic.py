@@ -38,8 +38,8 @@ class Method(NamedTuple):
     drifts: tuple[float, ...]
     gradient: tuple[float, ...] | None = None
 
-    def steps(self, number: int) -> tuple[Splitting, int]:
-        """Return a frame of `number` steps, and how many evaluations it takes."""
+    def steps(self, number: int) -> tuple[Splitting, np.ndarray | None, int]:
+        """Return a frame of `number` steps, its gradients, and how many evaluations it takes."""
         gradient = self.gradient or (0.0,) * len(self.kicks)
         kicks, gradients, drifts = [], [], [self.drifts[0]]
         for step in range(number):
@@ -63,12 +63,11 @@ class Method(NamedTuple):
             h * np.array(kicks),
             h * np.array(drifts),
             np.zeros((count, 2, 3)),
-            h**3 * np.array(gradients),
             1.0,
             0.1**2,
             h**2,
         )
-        return splitting, evaluations
+        return splitting, h**3 * np.array(gradients) if self.gradient else None, evaluations
 
 
 def palindromic(first: tuple[float, ...], count: int) -> tuple[float, ...]:
@@ -140,8 +139,8 @@ def prepared(
     }
     for name, method in METHODS.items():
         for number in STEPS[name]:
-            splitting, evaluations = method.steps(number)
-            steps = SymplecticSteps(splitting, method.gradient is not None, particles, laws.field)
+            splitting, gradient, evaluations = method.steps(number)
+            steps = SymplecticSteps(splitting, gradient, particles, laws.field)
             made[f"{name}, {number}"] = steps, evaluations
     return made
 

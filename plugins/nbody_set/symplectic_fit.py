@@ -10,7 +10,8 @@ What is minimised is the mean over starts of
     sum_q w_q log(1 + e^2 / s_q^2),
 
 e^2 the mean squared error after some frames, in units of dt^2 / 2 and dt, and s_q^2 the quantile q
-of e^2 over the starts: easy starts, ordinary ones and close encounters all count.
+of e^2 over the starts: easy starts, ordinary ones and close encounters all count. To that comes a
+small multiple of the numbers' own squares, where they are to be no larger than they must.
 Least squares with weights that follow (Holland and Welsch, Commun. Stat. A 6 (1977) 813).
 """
 
@@ -45,7 +46,7 @@ def draw_starts(
     return chosen // room, chosen % room
 
 
-def least_squares(roll: Roll, begin: np.ndarray) -> np.ndarray:
+def least_squares(roll: Roll, begin: np.ndarray, ridge: np.ndarray) -> np.ndarray:
     """Return numbers of smaller errors than those to begin with, or these where there are none.
 
     Parameters
@@ -53,17 +54,19 @@ def least_squares(roll: Roll, begin: np.ndarray) -> np.ndarray:
     roll : callable
         May return what is not finite.
     begin : ndarray, shape (M,)
+    ridge : ndarray, shape (M,)
+        What is added to the loss for the square of each number.
     """
     now, damping = begin, FIRST_DAMPING
     errors = roll(now)
     scales = _scales(errors)
     for step in range(STEPS):
         matrix, gradient = _normal_equations(roll, now, errors, scales)
-        loss = _loss(errors, scales)
+        loss = _loss(errors, scales) + ridge @ now**2
         for _ in range(TRIES):
-            tried = now + _solved(matrix, gradient, damping)
+            tried = now + _solved(matrix + np.diag(ridge), gradient + ridge * now, damping)
             its_errors = roll(tried)
-            gain = loss - _loss(its_errors, scales)
+            gain = loss - _loss(its_errors, scales) - ridge @ tried**2
             if gain > 0:  # and so a number
                 break
             damping *= HARDENED

@@ -51,15 +51,12 @@ class Splitting(NamedTuple):
         In units of time.
     radial : ndarray, shape (K, 2, 3)
         Of u^0, u^1, u^2 for the powers 2 and 3, with the factors of the force, in units of time.
-    gradient : ndarray, shape (K,)
-        Of the many-body term; all zero where there is none.
     coupling, softening2, tau2 : float
     """
 
     kicks: np.ndarray
     drifts: np.ndarray
     radial: np.ndarray
-    gradient: np.ndarray
     coupling: float
     softening2: float
     tau2: float
@@ -252,7 +249,7 @@ def _frames(
     block: Block,
     splitting: Splitting,
     field: Any,
-    many_body: bool,
+    gradient: Any,
     frames_x: np.ndarray,
     frames_v: np.ndarray,
 ) -> None:
@@ -283,9 +280,10 @@ def _frames(
                         at[d, i + w] = (x[d, i + w] - x[d, w]) + dx[d, i + w]
             _spread(at, spread)
             _pair_momenta(block, splitting, k, spread, force, sums)
-            if many_body and splitting.gradient[k] != 0.0:
+            # What is None must be an argument: only there numba leaves out what depends on it.
+            if gradient is not None:
                 _plain_accelerations(block, splitting, spread, force, a)
-                _add_gradient(block, splitting, splitting.gradient[k], spread, a, force, sums)
+                _add_gradient(block, splitting, gradient[k], spread, a, force, sums)
             for d in range(3):
                 for e in range(size):
                     dv[d, e] += sums[d, e] / masses[e]
@@ -332,17 +330,21 @@ class SymplecticSteps(AbstractFusedSteps):
     Parameters
     ----------
     splitting : Splitting
-    many_body : bool
-        Whether it has the many-body term.
+    gradient : ndarray, shape (K,), or None
+        Of the many-body term, in units of time cubed; None where there is none.
     particles : Particles, shape (B, N)
     field : FieldLaw or None
         One that `fits`.
     """
 
     def __init__(
-        self, splitting: Splitting, many_body: bool, particles: Particles, field: FieldLaw | None
+        self,
+        splitting: Splitting,
+        gradient: np.ndarray | None,
+        particles: Particles,
+        field: FieldLaw | None,
     ) -> None:
-        self._splitting, self._many_body = splitting, many_body
+        self._splitting, self._gradient = splitting, gradient
         self._charges = np.asarray(particles.charges, dtype=np.float64)
         self._masses = np.asarray(particles.masses, dtype=np.float64)
         self._field = None if field is None else field.parameters
@@ -389,7 +391,7 @@ class SymplecticSteps(AbstractFusedSteps):
         block = self._block(x, v, which)
         made_x, made_v = np.empty((2, frames, 3, n * width))
         kernel = _kernel(self._field)
-        kernel(block, self._splitting, self._field, self._many_body, made_x, made_v)
+        kernel(block, self._splitting, self._field, self._gradient, made_x, made_v)
         for made, out in ((made_x, frames_x), (made_v, frames_v)):
             out[:] = made.reshape(frames, 3, n, width)[:, :dims].transpose(3, 0, 2, 1)
 
