@@ -191,10 +191,10 @@ def substep_forward(
     consts: Any,
     out: Any,
     kept: Any,
-    begin: int,
-    end: int,
+    first_block: int,
+    last_block: int,
 ) -> None:
-    """Make one sub-step of samples begin to end.
+    """Make one sub-step of the samples of some blocks.
 
     `state` and `out` are r, w, a, dx, dv and h; `kept` gets accelerations and messages of
     particles.
@@ -205,7 +205,7 @@ def substep_forward(
     new_r, new_w, new_a, new_dx, new_dv, new_h = out
     acc, received = kept
     dims, d, tile, block = shape[DIMS], shape[WIDTH], shape[TILE], shape[BLOCK]
-    n, pairs = h.shape[0], r.shape[0]
+    n, pairs, samples = h.shape[0], r.shape[0], h.shape[2]
     weights = _edge_weights(flat, shape)
     from_nodes, from_features, features_bias, from_messages, to_features, to_bias = _node_weights(
         flat, shape
@@ -227,8 +227,9 @@ def substep_forward(
     forces, messages = np.empty((dims, n * block), like), np.empty((d, n * block), like)
     gates, change = np.empty((d, n * block), like), np.empty((d, n * block), like)
     tau, delta = shares[0], shares[1]
-    for start in range(begin, end, block):
-        lanes = min(block, end - start)
+    for number in range(first_block, last_block):
+        start = number * block
+        lanes = min(block, samples - start)
         of_nodes = n * lanes
         _gather(h, features, start, lanes)
         affine(from_nodes, nothing, features, nodes, of_nodes)
@@ -310,13 +311,14 @@ def substep_backward(
     to_v: Any,
     of_flat: Any,
     of_shares: Any,
-    begin: int,
-    end: int,
+    first_block: int,
+    last_block: int,
 ) -> None:
-    """Go back through a sub-step of samples begin to end.
+    """Go back through a sub-step of the samples of some blocks.
 
     `after` are w and dv after it, `given` the gradients of its results, `wanted` get those of
-    r, w, a and h (of dx it is the given one), `of_flat` and `of_shares` are added to.
+    r, w, a, dv and h (of dx it is the given one). Each block has a row of its own in `of_flat` and
+    `of_shares`, so that their sums do not depend on how blocks are shared out.
     """
     r, w, a, h = state
     i, j, charges, mass = of_pairs
@@ -326,13 +328,10 @@ def substep_backward(
     of_new_r, of_new_w, of_new_a, of_new_dx, of_new_dv, of_new_h = given
     of_r, of_w, of_a, of_dv, of_h = wanted
     dims, d, tile, block = shape[DIMS], shape[WIDTH], shape[TILE], shape[BLOCK]
-    n, pairs = h.shape[0], r.shape[0]
-    weights, gradients = _edge_weights(flat, shape), _edge_weights(of_flat, shape)
+    n, pairs, samples = h.shape[0], r.shape[0], h.shape[2]
+    weights = _edge_weights(flat, shape)
     from_nodes, from_features, features_bias, from_messages, to_features, to_bias = _node_weights(
         flat, shape
-    )
-    of_nodes_w, of_features_w, of_features_b, of_messages_w, of_to_w, of_to_b = _node_weights(
-        of_flat, shape
     )
     transposed = weights[0].T.copy(), weights[2].T.copy()
     back_nodes, back_features = from_nodes.T.copy(), from_features.T.copy()
@@ -361,9 +360,14 @@ def substep_backward(
         np.empty((d, n * block), like),
     )
     tau, delta = shares[0], shares[1]
-    of_tau, of_delta = 0.0, 0.0
-    for start in range(begin, end, block):
-        lanes = min(block, end - start)
+    for number in range(first_block, last_block):
+        start = number * block
+        lanes = min(block, samples - start)
+        gradients = _edge_weights(of_flat[number], shape)
+        of_nodes_w, of_features_w, of_features_b, of_messages_w, of_to_w, of_to_b = _node_weights(
+            of_flat[number], shape
+        )
+        of_tau, of_delta = 0.0, 0.0
         of_nodes, stop = n * lanes, start + lanes
         # Kick and drift of particles, then of pairs, whose parts particles get back.
         for b in range(n):
@@ -491,5 +495,5 @@ def substep_backward(
         add_outer(of_nodes_w, unused, change, features, of_nodes)
         add_product(back_nodes, change, to_h, of_nodes)
         _scatter(to_h, of_h, start, lanes)
-    of_shares[0] += of_tau
-    of_shares[1] += of_delta
+        of_shares[number, 0] = of_tau
+        of_shares[number, 1] = of_delta

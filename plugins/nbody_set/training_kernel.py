@@ -7,26 +7,57 @@ a vector lane is a sample.
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
 
 from nbody_set.training_blocks import substep_backward, substep_forward
 from nbody_set.training_edges import COULOMB, KERNEL, NONE
-from nbody_surrogate.contracts import ParticleTensors, field_acceleration
+from nbody_surrogate.contracts import ParticleTensors, field_acceleration, warn
 
 if TYPE_CHECKING:
     from nbody_set.model import SET
 
-__all__ = ["forward"]
+__all__ = ["fits", "forward"]
 
 PRIORS = {"coulomb": COULOMB, "kernel": KERNEL, "none": NONE}
 BLOCK = 32  # samples that are followed together, so that what their particles have stays in a cache
 TILE = 128  # pairs times samples whose messages are evaluated together: some 100 rows of 512 bytes
+
+
+def fits(x: Tensor, particles: ParticleTensors, dtype: torch.dtype) -> bool:
+    """Whether windows x (B, T, N, D) can be trained on by compiled code; else torch has to."""
+    learned = particles.charges.requires_grad or particles.masses.requires_grad
+    if learned or x.device.type != "cpu" or x.shape[2] < 2 or x.numel() == 0:
+        return False
+    return _compiled(dtype)
+
+
+@cache
+def _compiled(dtype: torch.dtype) -> bool:
+    """Compile the kernels by a step of the smallest model; say so, once, where it fails."""
+    from nbody_set.model import SET, SETConfig
+
+    ones = torch.ones((1, 2), dtype=dtype)
+    x = torch.arange(6, dtype=torch.float64).view(1, 1, 2, 3)
+    with torch.random.fork_rng(devices=[]):  # no draw of a training may depend on it
+        model = SET(SETConfig(width=2, heads=1, substeps=2, basis=2)).to(dtype)
+    try:
+        dx, dv = forward(model, x, x, ParticleTensors(ones, ones), 1.0)
+        (dx.sum() + dv.sum()).backward()  # type: ignore[no-untyped-call]
+    except Exception as error:  # numba's own, of the compiler, of the folder of its cache
+        reason = " ".join(str(error).split())[:200]
+        warn(f"`set` trains without its compiled code: {type(error).__name__}: {reason}")
+        return False
+    return True
 
 
 class Constants(NamedTuple):
@@ -73,11 +104,35 @@ def _shares(weights: Tensor) -> Tensor:
 
 
 def _attended(model: SET, h: Tensor, batch: int) -> Tensor:
-    """Add what each particle's earlier frames say to its features (N, d, S)."""
-    n, width, samples = h.shape
-    rows = h.view(n, width, batch, -1).permute(0, 2, 3, 1)
-    change = model.attention(rows)
-    return h + change.permute(0, 3, 1, 2).reshape(n, width, samples)
+    """Add what each particle's last L frames say to its features (N, d, S).
+
+    Lag by lag, as L is small: of the scores of all frames with all, most would be masked.
+    """
+    layer = model.attention
+    n, width, _ = h.shape
+    query = _mapped(layer.query, h)
+    key, value = _mapped(layer.key_value, h).chunk(2, dim=1)
+    query, key, value = (
+        y.view(n, layer.heads, width // layer.heads, batch, -1) for y in (query, key, value)
+    )
+    frames = query.shape[-1]
+    lags = range(min(layer.history, frames))
+    scores = []
+    for lag in lags:
+        score = (query[..., lag:] * key[..., : frames - lag]).sum(2)
+        score = score / math.sqrt(query.shape[2]) + layer.lag_bias[:, lag, None, None]
+        scores.append(pad(score, (lag, 0), value=-math.inf))  # nothing is before the first frame
+    weights = torch.stack(scores).softmax(0)
+    mixed = sum(
+        pad(weights[lag, :, :, None, :, lag:] * value[..., : frames - lag], (lag, 0))
+        for lag in lags
+    )
+    return h + _mapped(layer.out, mixed.reshape(h.shape))
+
+
+def _mapped(layer: torch.nn.Linear, h: Tensor) -> Tensor:
+    """Apply a linear layer to features (N, d, S)."""
+    return torch.matmul(layer.weight, h) + layer.bias[:, None]
 
 
 def _field_of(particles: ParticleTensors, frames: int) -> Any:
@@ -197,7 +252,7 @@ class _Substep(torch.autograd.Function):
             _arrays(*out),
             _arrays(acc, received),
         )
-        _in_parts(substep_forward, arguments, v.shape[-1], int(shape[6]))
+        _on_blocks(substep_forward, arguments, _blocks(v, shape))
         ctx.save_for_backward(r, w, a, h, v, field, flat, shares, out[1], out[4], acc, received)
         ctx.constants, ctx.shape, ctx.sizes = constants, shape, [y.shape for y in weights]
         return out
@@ -209,9 +264,7 @@ class _Substep(torch.autograd.Function):
         given = tuple(y.contiguous() for y in given)
         wanted = tuple(torch.empty_like(y) for y in (r, w, a, v, h))
         to_field, to_v = torch.empty_like(v), torch.empty_like(v)
-        block = int(ctx.shape[6])
-        samples = v.shape[-1]
-        blocks = -(-samples // block)
+        blocks = _blocks(v, ctx.shape)
         of_flat, of_shares = flat.new_zeros((blocks, len(flat))), shares.new_zeros((blocks, 2))
         arguments = (
             _arrays(r, w, a, h),
@@ -224,13 +277,9 @@ class _Substep(torch.autograd.Function):
             _arrays(acc, received),
             _arrays(*given),
             _arrays(*wanted),
-            *_arrays(to_field, to_v),
+            *_arrays(to_field, to_v, of_flat, of_shares),
         )
-        totals = _arrays(of_flat, of_shares)
-        for b in range(blocks):
-            substep_backward(
-                *arguments, totals[0][b], totals[1][b], b * block, min(b * block + block, samples)
-            )
+        _on_blocks(substep_backward, arguments, blocks)
         parts = of_flat.sum(0).split([size.numel() for size in ctx.sizes])
         of_weights = [part.view(size) for part, size in zip(parts, ctx.sizes, strict=True)]
         of_r, of_w, of_a, of_dv, of_h = wanted
@@ -253,5 +302,18 @@ def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
     return tuple(y.detach().numpy() for y in tensors)
 
 
-def _in_parts(kernel: Any, arguments: tuple[Any, ...], samples: int, block: int) -> None:
-    kernel(*arguments, 0, samples)
+def _blocks(v: Tensor, shape: np.ndarray) -> int:
+    return -(-v.shape[-1] // int(shape[6]))
+
+
+def _on_blocks(kernel: Any, arguments: tuple[Any, ...], blocks: int) -> None:
+    """Call a kernel on all blocks, shared out among as many threads as torch has."""
+    threads = min(torch.get_num_threads(), blocks)
+    if threads == 1:
+        kernel(*arguments, 0, blocks)
+        return
+    ends = [blocks * part // threads for part in range(threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [pool.submit(kernel, *arguments, *part) for part in pairwise(ends)]
+        for part in parts:
+            part.result()

@@ -34,7 +34,7 @@ FAST = {"contract", "reassoc", "nsz", "arcp"}
 
 def exp(x: float) -> float:
     """Return exp(x); of float32 by a polynomial, 0 below -87."""
-    raise NotImplementedError
+    return math.exp(x)
 
 
 @overload(exp, jit_options={"fastmath": {"contract"}})
@@ -64,7 +64,7 @@ def _exp(x: Any) -> Any:
 
 def log(x: float) -> float:
     """Return log(x) of a positive number; of float32 by a series."""
-    raise NotImplementedError
+    return math.log(x)
 
 
 @overload(log, jit_options={"fastmath": {"contract"}})
@@ -91,7 +91,7 @@ def _log(x: Any) -> Any:
 
 def log1p(x: float) -> float:
     """Return log(1 + x) of a number that is not negative."""
-    raise NotImplementedError
+    return math.log1p(x)
 
 
 @overload(log1p, jit_options={"fastmath": {"contract"}})
@@ -136,22 +136,22 @@ def add_product(weight: Any, x: Any, y: Any, size: int) -> None:
             x0, x1, x2, x3 = x[i], x[i + 1], x[i + 2], x[i + 3]
             x4, x5, x6, x7 = x[i + 4], x[i + 5], x[i + 6], x[i + 7]
             for t in range(size):
-                row[t] += (
-                    (k0 * x0[t] + k1 * x1[t])
-                    + (k2 * x2[t] + k3 * x3[t])
-                    + (k4 * x4[t] + k5 * x5[t])
-                    + (k6 * x6[t] + k7 * x7[t])
-                )
+                y0 = row[t] + k0 * x0[t] + k1 * x1[t] + k2 * x2[t] + k3 * x3[t]
+                row[t] = y0 + k4 * x4[t] + k5 * x5[t] + k6 * x6[t] + k7 * x7[t]
             i += 8
-        while i + 2 <= inputs:
-            k0, k1, x0, x1 = k[i], k[i + 1], x[i], x[i + 1]
+        if i + 6 <= inputs:
+            k0, k1, k2, k3 = k[i], k[i + 1], k[i + 2], k[i + 3]
+            k4, k5, x0, x1 = k[i + 4], k[i + 5], x[i], x[i + 1]
+            x2, x3, x4, x5 = x[i + 2], x[i + 3], x[i + 4], x[i + 5]
             for t in range(size):
-                row[t] += k0 * x0[t] + k1 * x1[t]
-            i += 2
-        if i < inputs:
+                y0 = row[t] + k0 * x0[t] + k1 * x1[t] + k2 * x2[t]
+                row[t] = y0 + k3 * x3[t] + k4 * x4[t] + k5 * x5[t]
+            i += 6
+        while i < inputs:
             k0, x0 = k[i], x[i]
             for t in range(size):
                 row[t] += k0 * x0[t]
+            i += 1
 
 
 @tile_loop
