@@ -22,7 +22,7 @@ TYPECHECKER = (
     "{beartype.typing.Self: beartype.typing.Any})))"
 )
 
-# Of nbody_simulators only what holds no compiled code: the hook wraps every function, nested ones
+# Of nbody_simulators and nbody_set only what holds no compiled code: the hook wraps every function, nested ones
 # too, and numba can compile neither a wrapped kernel (lanes, forces, splitting, rk4, boris) nor a
 # wrapped law (all systems). The core checks what goes into their public methods and what comes out.
 CHECKED = [
@@ -34,7 +34,10 @@ CHECKED = [
     "nbody_simulators.integrators.scipy_solvers",
     "nbody_simulators.integrators.threads",
     "nbody_simulators.integrators.torch_steps",
-    "nbody_set",
+    "nbody_set.domain",
+    "nbody_set.model",
+    "nbody_set.paper",
+    "nbody_set.training_kernel",
     "nbody_baselines",
 ]
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar, Generic, NamedTuple
+from typing import ClassVar, Generic, Literal, NamedTuple
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -134,14 +134,16 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
        one frame's work per frame. They must agree with `forward` to rounding, and each tensor
        of the cache has one axis that counts the trajectories;
     7. optionally implement `fused_steps`: the same steps by compiled code, where torch is slow;
-    8. optionally set `shipped_weights`, names of sets of weights and their folders; the first
+    8. optionally train by compiled code in `forward` while `training_engine` is "fused", with the
+       same gradients to rounding: a trainer sets it, nothing else of the model changes;
+    9. optionally set `shipped_weights`, names of sets of weights and their folders; the first
        is what runs by default;
-    9. optionally implement `initialise`: what data give in closed form, before the first step
+    10. optionally implement `initialise`: what data give in closed form, before the first step
        of a training;
-    10. set `api_version` to the version of these duties that the class is written for;
-    11. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
+    11. set `api_version` to the version of these duties that the class is written for;
+    12. name in `capabilities` what of `contracts.capabilities` the model is made for, on the
         class or on the instance: a system that needs more is refused;
-    12. where the model cannot keep a demand, as one that is made as it was published, name the
+    13. where the model cannot keep a demand, as one that is made as it was published, name the
         check in `known_failures`, with the reason: ``nbody-sim plugins check`` shows it as known,
         and fails if it passes after all.
 
@@ -162,6 +164,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
     known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    training_engine: Literal["torch", "fused"] = "torch"
 
     def __init__(self, config: Config_co) -> None:
         super().__init__()

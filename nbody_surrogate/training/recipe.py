@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -17,6 +17,10 @@ from nbody_surrogate.files.toml import read_toml
 __all__ = ["DataRecipe", "Recipe", "checked_recipe", "claim_folder", "read_recipe", "recipe_of_run"]
 
 NAME = "recipe.json"  # in a run folder
+LONG = 1000
+"""Steps from which on compiling kernels is worth the minute that it takes."""
+OF_BEFORE = "torch"
+"""The engine of trainings whose recipe does not know of engines."""
 
 Quantile = Annotated[float, Field(gt=0, lt=1)]
 Weight = Annotated[float, Field(gt=0)]
@@ -74,6 +78,10 @@ class Recipe(_Section):
     `pushforward` no gradient flows from one pass to the one before (Brandstetter, Worrall and
     Welling, ICLR 2022). The weights that are kept are those of the best validation, or, with a
     last stage, those of its end.
+
+    With the engine "fused" the model is trained by compiled code where it has some, and the
+    optimiser by torch's fused one; results differ from those of "torch" by rounding. "auto" is
+    "fused" from 1000 steps on.
     """
 
     surrogate: str
@@ -97,6 +105,10 @@ class Recipe(_Section):
     unroll: int = Field(default=1, ge=1, description="passes of the last stage")
     unroll_steps: int = Field(default=0, ge=0, description="steps of the last stage")
     pushforward: bool = True
+    engine: Literal["auto", "fused", "torch"] = Field(
+        default="auto",
+        description="compiled code for what has it, plain torch, or by the number of steps",
+    )
     seed: int = Field(default=0, ge=0, lt=2**32)
     checkpoint_every: int = Field(default=250, ge=1)
     validate_every: int = Field(default=1000, ge=1)
@@ -104,6 +116,13 @@ class Recipe(_Section):
     patience: int = Field(default=0, ge=0, description="validations without gain; 0 for no end")
 
     __repr__ = brief
+
+    @property
+    def engine_used(self) -> Literal["fused", "torch"]:
+        """The engine that "auto" stands for, or the one that is named."""
+        if self.engine != "auto":
+            return self.engine
+        return "fused" if self.steps >= LONG else "torch"
 
     @model_validator(mode="after")
     def _stages_fit(self) -> Recipe:
@@ -145,11 +164,17 @@ def recipe_of_run(folder: str | Path) -> Recipe:
     values = read_json(path)
     if not isinstance(values, dict):
         raise FileFormatError(f"{str(path)!r} is damaged: it is no recipe")
-    return checked_recipe(values, path)
+    return checked_recipe({"engine": OF_BEFORE, **values}, path)
 
 
-def claim_folder(folder: Path, recipe: Recipe) -> None:
+def claim_folder(folder: Path, recipe: Recipe) -> Recipe:
     """Make a folder that of a run of a recipe, or find that it is.
+
+    Returns
+    -------
+    Recipe
+        The recipe; in a folder of a version without engines, with the engine of that time, unless
+        it names another one.
 
     Raises
     ------
@@ -160,18 +185,25 @@ def claim_folder(folder: Path, recipe: Recipe) -> None:
     RunError
         If nothing can be written to it.
     """
-    path, mine = folder / NAME, recipe.model_dump(mode="json")
+    path = folder / NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"`output` {str(folder)!r}: {error.strerror}") from None
-    if path.is_file() and (there := read_json(path)) != mine:
+    there = read_json(path) if path.is_file() else None
+    if isinstance(there, dict) and "engine" not in there:
+        there["engine"] = OF_BEFORE
+        if "engine" not in recipe.model_fields_set:
+            recipe = recipe.model_copy(update={"engine": OF_BEFORE})
+    mine = recipe.model_dump(mode="json")
+    if path.is_file() and there != mine:
         raise InputError(
             f"`output` {str(folder)!r} holds a run of another recipe{_changed(there, mine)}; "
             "choose another folder"
         )
     if not path.is_file():
         write_json(path, mine)
+    return recipe
 
 
 def _changed(there: Any, mine: dict[str, Any]) -> str:

@@ -80,21 +80,26 @@ class Trainer:
         device: str = "cpu",
         command: str = "",
     ) -> None:
-        self.recipe, self.folder, self.report = recipe, Path(folder), report
+        self.folder, self.report = Path(folder), report
         self.command, self.device = command, torch.device(device)
         check_device(self.device)
         self.initial = initial_model(recipe)
         self.model = self.initial.model.to(self.device)
         check_model_size(self.model)
         check_data(recipe, self.model)
-        claim_folder(self.folder, recipe)
+        recipe = claim_folder(self.folder, recipe)
+        self.recipe = recipe
+        self.model.training_engine = recipe.engine_used
         history = self.model.config.history
         self.sources = open_sources(recipe, self.folder, workers, report, history)
         if recipe.initial is None:
             initialise(self.model, recipe, self.sources[0], self.device)
         self.averaged = AveragedWeights(self.model, recipe.ema)
         self.optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+            self.model.parameters(),
+            lr=recipe.learning_rate,
+            weight_decay=recipe.weight_decay,
+            fused=recipe.engine_used == "fused" or None,
         )
         self.loss = Loss(recipe, len(self.sources))
         self.step, self.seconds = 0, 0.0

@@ -426,6 +426,11 @@ class SET(AbstractSurrogate[SETConfig]):
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
+        if self.training and self.training_engine == "fused":
+            from nbody_set.training_kernel import fits, forward
+
+            if fits(x, particles, self.dtype):
+                return forward(self, x, v, particles, LARGEST)
         batch, frames, n, _ = x.shape
         motion, constants = self._begin(x, v, particles)
         motion = self._substep(0, motion, constants)

@@ -14,7 +14,7 @@ from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import register_surrogate, register_system
 from nbody_surrogate.training.checks import check_data
-from nbody_surrogate.training.recipe import Recipe, read_recipe, recipe_of_run
+from nbody_surrogate.training.recipe import Recipe, checked_recipe, read_recipe, recipe_of_run
 from nbody_surrogate.training.trainer import Trainer
 
 SPEC = {"particles": 2, "trajectories": 10, "frames": 14}
@@ -256,3 +256,17 @@ def test_a_damaged_run_folder_is_one_line(run_folder, tmp_path, name, damage):
 def test_where_there_is_no_run(tmp_path):
     with pytest.raises(InputError, match=r"`resume`.*holds no training run"):
         recipe_of_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("named", "steps", "used"),
+    [("auto", 999, "torch"), ("auto", 1000, "fused"), ("torch", 5000, "torch"), ("fused", 1, "fused")],
+)
+def test_long_trainings_are_by_compiled_code_unless_an_engine_is_named(tiny, named, steps, used):
+    assert tiny(steps=steps, engine=named).engine_used == used
+
+
+def test_an_engine_that_there_is_not(tiny):
+    values = tiny().model_dump() | {"engine": "jax"}
+    with pytest.raises(InputError, match="`engine`.*auto.*fused.*torch"):
+        checked_recipe(values, "mine.toml")

@@ -92,7 +92,35 @@ def test_a_run_that_is_over_stays_as_it_is(tiny, tmp_path):
     assert left(tmp_path) == kept
 
 
-@pytest.mark.parametrize("change", [{"steps": 21}, {"seed": 1}, {"ema": 0.9}])
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("engine", ["torch", "fused"])
+def test_either_engine_goes_on_to_the_same_bits(toy, tiny, tmp_path, engine):
+    recipe = tiny(**toy, engine=engine)
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    losses = train(recipe, whole)
+    train(recipe, stopped, 14)
+    assert train(recipe, stopped) == losses[10:]
+    assert left(stopped) == left(whole)
+
+
+def test_a_run_of_a_version_without_engines_goes_on_by_torch(tiny, tmp_path):
+    train(tiny(), tmp_path, 14)
+    path = tmp_path / "recipe.json"
+    before = json.loads(path.read_text())
+    del before["engine"]
+    before["steps"] = 2000  # so that a new one would be of the other engine
+    path.write_text(json.dumps(before))
+    assert recipe_of_run(tmp_path).engine_used == "torch"
+    for recipe in (tiny(steps=2000), tiny(steps=2000, engine="torch"), recipe_of_run(tmp_path)):
+        trainer = trainer_of(recipe, tmp_path)
+        assert trainer.step == 10
+        assert trainer.recipe.engine_used == trainer.model.training_engine == "torch"
+    with pytest.raises(InputError, match="another `engine`"):
+        trainer_of(tiny(steps=2000, engine="fused"), tmp_path)
+    assert json.loads(path.read_text()) == before
+
+
+@pytest.mark.parametrize("change", [{"steps": 21}, {"seed": 1}, {"engine": "fused"}])
 def test_another_recipe_in_the_same_folder_is_refused(tiny, tmp_path, change):
     trainer_of(tiny(), tmp_path)
     with pytest.raises(InputError, match=r"`output`.*another recipe"):
