@@ -166,15 +166,23 @@ def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = Non
     return Truth(system, block.x, block.v, block.particles)
 
 
+SPLITTINGS = ("leapfrog", "srkn4", "srkn6")
+"""They refuse forces that depend on velocity."""
+
+
 def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:
     """Return the solvers that models are shown beside, as far as they fit the system."""
     wanted: list[tuple[str, str, dict[str, Any]]] = [
         (f"leapfrog, {counted(k, 'sub-step')}", "leapfrog", {"substeps": k}) for k in (4, 8, 16, 32)
     ]
+    # of as many force evaluations as a learned frame has, or a few more: 11, 12 and 22
+    wanted.append(("srkn6, 1 step", "srkn6", {"substeps": 1}))
+    wanted.append(("srkn4, 2 steps", "srkn4", {"substeps": 2}))
+    wanted.append(("srkn6, 2 steps", "srkn6", {"substeps": 2}))
     wanted.append(("rk4, 8 steps", "rk4", {"substeps": 8}))
     wanted += [(f"{name}, 1e-9", name, {}) for name in ("dop853", default_reference(system, 2))]
     if system.velocity_dependent:
-        wanted = [each for each in wanted if each[1] != "leapfrog"]
+        wanted = [each for each in wanted if each[1] not in SPLITTINGS]
     return {label: make_integrator(name, **options) for label, name, options in wanted}
 
 
