@@ -27,7 +27,8 @@ class Observer:
 
     All methods but `on_tick` and `close` get the run, a `Recorder`: ``run.x[:, : run.done + 1]``
     are its positions by now, shape (B, T, N, D). They are the result itself, to be looked at only:
-    what is to become of a segment is said by `on_advance`.
+    what is to become of a segment is said by `on_advance`. Of a run with ``keep=False``
+    they are what its file shows; ``run.take(new)``, of the latest frames, reads no file.
     """
 
     def __repr__(self) -> str:

@@ -33,12 +33,9 @@ from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
-from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
-from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
 from nbody_surrogate.simulation.error_estimate.choice import estimator_for
 from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.error_estimate.tolerance import ToleranceKeeper
-from nbody_surrogate.simulation.file_writer import FileWriter, Output
 from nbody_surrogate.simulation.guard.monitor import GuardMonitor
 from nbody_surrogate.simulation.guard.options import Guard
 from nbody_surrogate.simulation.guard.outside import DomainWatch, Outside, watch_for
@@ -49,6 +46,7 @@ from nbody_surrogate.simulation.verification import doubt_missed
 
 if TYPE_CHECKING:  # it needs torch
     from nbody_surrogate.contracts.surrogate import AbstractSurrogate
+    from nbody_surrogate.simulation.file_writer import Output
 
 __all__ = ["roll_out", "simulate"]
 
@@ -319,6 +317,11 @@ def _writers(
     estimator: ErrorEstimator | None,
 ) -> list[Observer]:
     """Check where a run is to go, and hold it, before anything is computed."""
+    # here: HDF5, and the documents of restart files, are a sixth of what a run without them loads
+    from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
+    from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
+    from nbody_surrogate.simulation.file_writer import FileWriter, Output
+
     if not isinstance(output, Output):
         output = Output(output)
     checkpoint = output.checkpoint

@@ -372,17 +372,21 @@ def test_a_cell_of_a_notebook_can_be_run_again(registered):
 # What importing costs
 
 
+HEAVY = ["torch", "pyvista", "vtk", "numba", "scipy", "h5py", "pydantic"]
+LOOKED_AT = """
+import nbody_surrogate
+nbody_surrogate.__version__, dir(nbody_surrogate)
+from nbody_surrogate.registry.registry import names
+names('systems', 'integrators', 'surrogates')
+"""
+
+
 @pytest.mark.parametrize(
-    "statement",
-    [
-        "import nbody_surrogate",
-        "import nbody_surrogate; nbody_surrogate.__version__; dir(nbody_surrogate)",
-        "from nbody_surrogate.registry.registry import names; "
-        "names('systems', 'integrators', 'surrogates')",
-    ],
+    ("statement", "heavy"),
+    [(LOOKED_AT, HEAVY), ("from nbody_surrogate import simulate", HEAVY[:-1])],
+    ids=["package", "simulate"],
 )
-def test_importing_the_package_imports_nothing_heavy(statement):
-    heavy = ["torch", "pyvista", "vtk", "numba", "scipy", "h5py", "pydantic"]
+def test_importing_the_package_imports_nothing_heavy(statement, heavy):
     check = f"import sys; print(*[name for name in {heavy} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", f"{statement}\n{check}"], capture_output=True, text=True, check=True
