@@ -102,7 +102,7 @@ def _of_stage(composition: Composition) -> list[int]:
 
 
 # A segment of few particles takes less than its flows, which are the same in the next one.
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _flows_of(
     law: FieldLaw | None,
     kinds: tuple[tuple[int, ...], bytes, bytes, int],
