@@ -66,11 +66,11 @@ def _flow_and_kick(
             for s in range(kicks.size):
                 kick, flow = kicks[s] * step, flows.of_stage[s]
                 if kick != 0.0:
-                    x, v = y[now, :3].reshape(shape), y[now, 3:6].ravel()
+                    x, rates = y[now, :3].reshape(shape), y[now, 3:6].ravel()
                     if moved:  # see `splitting`
                         lane_accelerations(lanes, x, x, scratch, a)
                     for k in range(size):
-                        v[k] += kick * flat_a[k]
+                        rates[k] += kick * flat_a[k]
                     moved = False
                 if flow >= 0:
                     before, after = y[now], y[1 - now]
@@ -84,9 +84,9 @@ def _flow_and_kick(
                             for k in range(many):
                                 to[k] += share[k] * by[k]
                     now, moved = 1 - now, True
-        x, v = y[now, :3].ravel(), y[now, 3:6].ravel()
+        flat_x, flat_v = y[now, :3].ravel(), y[now, 3:6].ravel()
         for k in range(size):
-            frames_x[f, k], frames_v[f, k] = x[k], v[k]
+            frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
     lanes.x[:], lanes.v[:] = y[now, :3].reshape(shape), y[now, 3:6].reshape(shape)
 
 
@@ -102,7 +102,7 @@ def _of_stage(composition: Composition) -> list[int]:
 
 
 # A segment of few particles takes less than its flows, which are the same in the next one.
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=16)
 def _flows_of(
     law: FieldLaw | None,
     kinds: tuple[tuple[int, ...], bytes, bytes, int],
