@@ -81,6 +81,8 @@ class Block(NamedTuple):
         where there are no pairs.
     arguments : ndarray
         What these are handed.
+    flat : bool
+        Whether there are two dimensions only.
     progress : ndarray of int64, shape (5,)
         Frames filled in, ticks since the latest, status, block steps, particles evaluated.
     """
@@ -102,6 +104,7 @@ class Block(NamedTuple):
     rates: int
     pair: int
     arguments: np.ndarray
+    flat: bool
     progress: np.ndarray
 
 
@@ -119,6 +122,8 @@ def _forces(block: Block, active: np.ndarray) -> bool:
     block.progress[EVALUATIONS] += active.size
     total = 0.0
     for i in active:
+        if block.flat:  # whatever a field pulls out of the plane
+            block.a1[2, i], block.j1[2, i] = 0.0, 0.0
         for d in range(3):
             total += abs(block.a1[d, i]) + abs(block.j1[d, i])
     return math.isfinite(total)
