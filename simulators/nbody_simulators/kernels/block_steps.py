@@ -303,6 +303,12 @@ def _begin(block: Block, span: float, deepest: int, eta: float) -> int:
     block.a[:], block.j[:] = block.a1, block.j1
     if not block.wanted.min() > 0.0 and not _choose_steps(block, span, deepest, eta):
         return TOO_SMALL
+    block.xp[:], block.vp[:] = block.x, block.v  # which a trial moves on
+    for i in range(block.last.size):
+        block.wanted[i] = min(block.wanted[i], span)
+    if block.pair != 0:
+        for i in range(block.last.size):
+            _meet(block, i)
     for i in range(block.last.size):
         block.due[i] = max(_ticks(block.wanted[i], 1 << deepest, math.ldexp(span, -deepest)), 1)
     return DONE
