@@ -48,7 +48,7 @@ def test_errors_go_as_the_square_of_eta(name):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize(
-    ("name", "n"), [("charged", 6), ("gravity", 6), ("springs", 5), ("trap", 1), ("oscillator", 3)]
+    ("name", "n"), [("charged", 6), ("gravity", 6), ("springs", 5), ("trap", 1)]
 )
 def test_it_agrees_with_the_truth(name, n, dimensions):
     """Pairs, couplings, fields, and one particle alone."""

@@ -111,7 +111,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
         if (why := _unfit(problem)) is not None:
             raise InputError(f"`integrator` {self.name} needs {why}")
         self._deepest(problem)
-        _refuse_unknown_operations(problem, state.x.shape[2])
+        _refuse_unknown_operations(problem)
 
     def _deepest(self, problem: Problem) -> int:
         """Count the halvings of a frame that lead to the smallest step."""
@@ -170,7 +170,7 @@ class _Run:
         self.h = np.zeros((batch, n))
         self._carry, self._deepest, self._eta = carry, deepest, eta
         self._stopped = np.zeros(1)
-        self._addresses = rates_address_of(problem, dimensions), pair_address_of(problem)
+        self._addresses = rates_address_of(problem), pair_address_of(problem)
         self._arguments = arguments_of(problem, self._stopped)
 
     def stop(self) -> None:
@@ -214,18 +214,19 @@ class _Run:
             particles.masses[b].copy(),  # that an array is read-only is part of its type to numba
             *self._addresses,
             self._arguments[b],
+            dimensions == 2,
             np.zeros(5, np.int64),
         )
 
 
-def _refuse_unknown_operations(problem: Problem, dimensions: int) -> None:
+def _refuse_unknown_operations(problem: Problem) -> None:
     """Refuse a stranger's law that is written with what dual numbers do not know."""
     if is_own(*parameters_of(laws_of(problem))):
         return
     from numba.core.errors import NumbaError
 
     try:
-        rates_address_of(problem, dimensions)
+        rates_address_of(problem)
     except NumbaError as error:
         raise InputError(
             f"`integrator` {Hermite4.name} needs laws of arithmetic, powers, comparisons, sqrt and "

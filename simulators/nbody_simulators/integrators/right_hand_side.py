@@ -92,12 +92,12 @@ def pair_address_of(problem: Problem) -> int:
     return int(callback.address)
 
 
-def rates_address_of(problem: Problem, dimensions: int) -> int:
+def rates_address_of(problem: Problem) -> int:
     """Compile forces and their rates of change, see `kernels.force_rates`, or find it done."""
     pair, field = parameters_of(laws_of(problem))
     coupled = problem.particles.couplings is not None
     shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
-    callback = _compiled_rates(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
+    callback = _compiled_rates(*shapes[0], *shapes[1], coupled, is_own(pair, field))
     return int(callback.address)
 
 
@@ -193,12 +193,11 @@ def _compiled_rates(
     field_class: Any,
     field_size: int,
     coupled: bool,
-    dimensions: int,
     own: bool,
 ) -> Any:
     """Compile forces and their rates of change for the classes of the laws' parameters."""
     has_pair, has_field = pair_class is not None, field_class is not None
-    flat, matrices = dimensions == 2, int(coupled)
+    matrices = int(coupled)
     first = HEAD + pair_size
     charge = first + field_size
 
@@ -223,9 +222,6 @@ def _compiled_rates(
         if has_field:
             field = field_class(*to_fixed_tuple(given[first:charge], field_size))
             add_field_rates(some, now[0], now[1], charges, masses, field, a, jerk)
-        if flat:
-            for i in some:
-                a[2, i], jerk[2, i] = 0.0, 0.0
 
     return _c_function(rates, RATES_SIGNATURE, own)
 

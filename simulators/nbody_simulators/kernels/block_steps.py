@@ -81,6 +81,8 @@ class Block(NamedTuple):
         where there are no pairs.
     arguments : ndarray
         What these are handed.
+    flat : bool
+        Whether there are two dimensions only.
     progress : ndarray of int64, shape (5,)
         Frames filled in, ticks since the latest, status, block steps, particles evaluated.
     """
@@ -102,6 +104,7 @@ class Block(NamedTuple):
     rates: int
     pair: int
     arguments: np.ndarray
+    flat: bool
     progress: np.ndarray
 
 
@@ -119,6 +122,8 @@ def _forces(block: Block, active: np.ndarray) -> bool:
     block.progress[EVALUATIONS] += active.size
     total = 0.0
     for i in active:
+        if block.flat:  # whatever a field pulls out of the plane
+            block.a1[2, i], block.j1[2, i] = 0.0, 0.0
         for d in range(3):
             total += abs(block.a1[d, i]) + abs(block.j1[d, i])
     return math.isfinite(total)
@@ -298,6 +303,12 @@ def _begin(block: Block, span: float, deepest: int, eta: float) -> int:
     block.a[:], block.j[:] = block.a1, block.j1
     if not block.wanted.min() > 0.0 and not _choose_steps(block, span, deepest, eta):
         return TOO_SMALL
+    block.xp[:], block.vp[:] = block.x, block.v  # which a trial moves on
+    for i in range(block.last.size):
+        block.wanted[i] = min(block.wanted[i], span)
+    if block.pair != 0:
+        for i in range(block.last.size):
+            _meet(block, i)
     for i in range(block.last.size):
         block.due[i] = max(_ticks(block.wanted[i], 1 << deepest, math.ldexp(span, -deepest)), 1)
     return DONE
