@@ -178,4 +178,4 @@ def as_of_one_norm(request: Request, method: Method, reference: Method | None) -
 
 def as_of_one_engine(request: Request, method: Method) -> Request:
     """Name what computed a surrogate's steps in releases that had no other."""
-    return replace(request, engine=None if request.compiled else method.of_before.get("engine"))
+    return replace(request, engine=method.of_before.get("engine"))
