@@ -179,6 +179,4 @@ def as_before_options(
     changes |= {
         REFERENCE + key: value for key, value in truths.items() if key in unknown and key in OF_BOTH
     }
-    if request.compiled:  # which says what computed a surrogate's steps
-        changes.pop("engine", None)
     return replace(request, **changes)

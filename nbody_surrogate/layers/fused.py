@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 types: Any = numba.types
+carray: Any = numba.carray  # type: ignore[attr-defined]
 
 Emit = Callable[[Code, Pointer, Value, Value], None]
 
@@ -159,7 +160,7 @@ def _field_function(law: Law) -> Any:
         formula = register_jitable(formula)
 
     def field(given: Any, made: Any) -> None:
-        y, out = numba.carray(given, 8), numba.carray(made, 3)
+        y, out = carray(given, 8), carray(made, 3)
         a, _ = formula(parameters, (y[0], y[1], y[2]), (y[3], y[4], y[5]), y[6], y[7])
         out[0], out[1], out[2] = a[0], a[1], a[2]
 

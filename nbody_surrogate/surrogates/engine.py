@@ -86,6 +86,12 @@ class Engine:
         if self.name == "inductor":
             self.step = compiled_step(model.step_cache, name, device)
 
+    @property
+    def described(self) -> str:
+        """The name that a run keeps: of one of before, which says it by `compile`, as it was."""
+        before = self._options.compile and self._options.engine == "torch"
+        return self._options.engine if before else self.name
+
     def _demand(self, holds: bool, why: str) -> None:
         if not holds:
             raise InputError(f"`engine` 'fused': {why}")

@@ -135,8 +135,8 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         """Name, options, device, the engine that computes, and the hash of the weights."""
         return {
             "integrator": self.name,
-            **self.options.model_dump(exclude={"compile"}),
-            "engine": self._engine.name,
+            **self.options.model_dump(),
+            "engine": self._engine.described,
             "device": str(self.device),
             "dtype": str(self.model.dtype).removeprefix("torch."),
             "weights_hash": self.digest,

@@ -23,6 +23,8 @@ from nbody_surrogate.registry.registry import register_system
         (["--integrator", "leapfrog", "--substeps", "3"], 0, {"substeps": 3}),
         (["--integrator", "leapfrog", "--reference-rtol", "1e-7"], 1, {"rtol": 1e-7}),
         (["--integrator", "set", "-n", "5", "--dtype", "float64"], 0, {"dtype": "float64"}),
+        (["--integrator", "set", "-n", "5"], 0, {"engine": "fused"}),
+        (["--integrator", "set", "-n", "5", "--engine", "torch"], 0, {"engine": "torch"}),
         (["--integrator", "set", "-n", "5", "--device", "cpu"], 0, {"device": "cpu"}),
         (["--integrator", "leapfrog", "--reference", "rk45"], 1, {"integrator": "rk45"}),
     ],

@@ -141,10 +141,14 @@ def test_where_nothing_can_be_compiled_torch_takes_over(
 # Of before
 
 
-def test_methods_of_before_run_as_they_did():
+def test_methods_of_before_run_as_they_did(tiny_set):
     assert find_method("set").of_before == {"engine": "torch"}
     before = {"integrator": "set", "weights": "set-small", "device": "cpu"}
     assert engine_of(method_from(before)) == "torch"
-    assert engine_of(method_from(before | {"compile": True})) == "inductor"
+    compiled = method_from(before | {"compile": True})
+    assert compiled._engine.name == "inductor"
+    # a restart file holds these, and is refused where they are others
+    assert compiled.description.items() >= {"engine": "torch", "compile": True}.items()
+    assert engine_of(set_of(tiny_set, compile=True)) == "inductor"
     assert engine_of(method_from(before | {"compile": False})) == "torch"
     assert engine_of(method_from(before | {"engine": "fused"})) == "fused"

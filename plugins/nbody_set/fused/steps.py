@@ -12,7 +12,7 @@ from nbody_set.fused.compiled import advance
 from nbody_set.fused.layout import Layout, layout_of
 from nbody_set.fused.pairs import TILE
 from nbody_set.fused.weights import RATES, numbers_of, weights_of
-from nbody_surrogate.contracts import AbstractFusedSteps, FieldLaw, Particles
+from nbody_surrogate.contracts import AbstractFusedSteps, FieldLaw, InputError, Particles
 from nbody_surrogate.layers.fused import field_address, over_trajectories
 
 if TYPE_CHECKING:
@@ -62,6 +62,13 @@ class FusedSET(AbstractFusedSteps):
         threads: int,
     ) -> dict[str, np.ndarray]:
         """See `AbstractFusedSteps.advance`."""
+        # addresses are handed on, and nobody checks an index there
+        if x.shape[:2] != self._charges.shape or frames_x.shape[::3] != x.shape[::2]:
+            raise InputError(
+                f"`x` must be of {self._charges.shape} particles and `frames_x` likewise, got "
+                f"shapes {x.shape} and {frames_x.shape}"
+            )
+        made = [np.empty(frames_x.shape) for _ in range(2)]
         batch, frames, n, dimensions = frames_x.shape
         past = np.array(cache["past"], self._dtype, order="C")
         filled = np.array(cache["filled"], np.int64, order="C")
@@ -76,8 +83,8 @@ class FusedSET(AbstractFusedSteps):
             "filled_of": filled,
             "x_of": np.ascontiguousarray(x, np.float64),
             "v_of": np.ascontiguousarray(v, np.float64),
-            "frames_x": frames_x,
-            "frames_v": frames_v,
+            "frames_x": made[0],
+            "frames_v": made[1],
         }
         sizes = {
             **self._sizes,
@@ -95,6 +102,7 @@ class FusedSET(AbstractFusedSteps):
             advance(self._numbers.astype(self._dtype), np.array(table, np.int64), begin, end)
 
         over_trajectories(work, batch, threads)
+        frames_x[:], frames_v[:] = made
         return {"past": past, "filled": filled}
 
     def _room(self, sizes: dict[str, int]) -> dict[str, np.ndarray]:
