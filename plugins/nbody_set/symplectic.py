@@ -4,9 +4,13 @@ A frame is a palindrome of K + 1 drifts and K kicks. A kick of leapfrog is the e
 potential V. That of a modified potential, V and some terms of the truncation error that depend on
 positions alone, is as cheap, and still the exact flow of a Hamiltonian. So, whatever the weights,
 the map of a frame is symplectic and time-reversible, pair forces are central and opposite, and the
-error vanishes with the square of the frame. Which shares and which modified potentials are best
-for encounters that a sub-step hardly resolves, no expansion in powers of the step says: they are
-learned.
+error vanishes with the square of the frame. Which modified potential is best for encounters that a
+sub-step hardly resolves, no expansion in powers of the step says: it is learned.
+
+With ``kicks`` "equal" all kicks are alike, as in leapfrog: what ships. With "learned" each has its
+own potential and share, and one frame is far nearer to the truth. But then the forces that drive a
+tight pair off its energy repeat with the frame and no longer with the sub-step, K times as slowly,
+and resonate with its encounters; see docs/set.md.
 
 ===============  =====================================================  =================
 symbol           meaning                                                variable
@@ -44,7 +48,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, final
+from typing import TYPE_CHECKING, Literal, NamedTuple, final
 
 import numpy as np
 import torch
@@ -71,7 +75,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 HORIZON = 6
 """Frames of the roll-outs that a model is fitted to, beside single ones: what a close encounter
 leaves behind shows after it."""
-RIDGE = 1e-4
+RIDGE = 1e-3
 """Of the loss, for each learned coefficient's square: without it those of the kicks grow to tens,
 with opposite signs, and what cancels in the training data need not elsewhere."""
 MOST_PAIRS = 100_000
@@ -81,7 +85,11 @@ MOST_PAIRS = 100_000
 class SETSymplecticConfig(SurrogateConfig):
     """Form of `SETSymplectic`; `coupling`, `softening` and `frame_dt` are those of the data."""
 
-    substeps: int = Field(default=8, ge=2, le=64, description="kicks per frame, K")
+    substeps: int = Field(default=16, ge=2, le=64, description="kicks per frame, K")
+    kicks: Literal["equal", "learned"] = Field(
+        default="equal",
+        description="all alike, between equal drifts; or each, and each drift, of its own",
+    )
     powers: int = Field(default=3, ge=1, le=6, description="of the charges; 1: shares alone")
     terms: int = Field(default=3, ge=1, le=8, description="of each polynomial in (softening / s)^2")
     force_gradient: bool = Field(
@@ -137,14 +145,21 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
 
     def __init__(self, config: SETSymplecticConfig) -> None:
         super().__init__(config)
-        kicks = config.substeps
-        half = (kicks + 1) // 2
+        count = config.substeps
+        half = (count + 1) // 2 if config.kicks == "learned" else 1
         # In double precision: a run of 1e4 frames keeps energy to 1e-4 of it, and shares that were
         # rounded to float32 would no longer be those of an order that was learned.
-        begin = torch.full((kicks + 1,), 1.0 / kicks, dtype=torch.float64)
+        begin = torch.full((count + 1,), 1.0 / count, dtype=torch.float64)
+        drifts = torch.cat([0.5 * begin[:1], begin[1:]])
         # A palindrome's first half; the middle follows, as shares sum to 1. Begins as leapfrog.
-        self.kick = nn.Parameter(begin[: half - 1].clone())
-        self.drift = nn.Parameter(torch.cat([0.5 * begin[:1], begin])[: kicks // 2].clone())
+        kick, drift = begin[: (count - 1) // 2].clone(), drifts[: count // 2].clone()
+        self.kick: Tensor
+        self.drift: Tensor
+        if config.kicks == "learned":
+            self.kick, self.drift = nn.Parameter(kick), nn.Parameter(drift)
+        else:  # no weights: they follow from the config
+            self.register_buffer("kick", kick, persistent=False)
+            self.register_buffer("drift", drift, persistent=False)
         shape = (half, config.powers - 1, config.terms)
         self.radial = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
         if config.force_gradient:
@@ -284,7 +299,7 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
     def weights(self) -> Weights:
         """Return the shares and polynomials, first kick to last."""
         count = self.config.substeps
-        mirrored = [min(k, count - 1 - k) for k in range(count)]
+        mirrored = [min(k, count - 1 - k, len(self.radial) - 1) for k in range(count)]
         gradient = (
             self.gradient[mirrored] if self.config.force_gradient else self.radial.new_zeros(count)
         )
