@@ -7,7 +7,6 @@ a vector lane is a sample.
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -17,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import pad
 
+from nbody_set.training_attention import attention_backward, attention_forward, masks_of
 from nbody_set.training_blocks import substep_backward, substep_forward
 from nbody_set.training_edges import COULOMB, KERNEL, NONE
 from nbody_surrogate.contracts import ParticleTensors, field_acceleration, warn
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["fits", "forward"]
 
 PRIORS = {"coulomb": COULOMB, "kernel": KERNEL, "none": NONE}
-BLOCK = 32  # samples that are followed together, so that what their particles have stays in a cache
-TILE = 128  # pairs times samples whose messages are evaluated together: some 100 rows of 512 bytes
+BLOCK = 96  # samples that are followed together: what their particles have stays in a cache
+TILE = 192  # pairs times samples whose messages are made together: some 150 rows of 768 bytes
 
 
 def fits(x: Tensor, particles: ParticleTensors, dtype: torch.dtype) -> bool:
@@ -84,6 +83,7 @@ def forward(
     r, w = ((y.index_select(0, i) - y.index_select(0, j)).to(model.dtype) for y in (xs, vs))
     xs, vs = xs.to(model.dtype), vs.to(model.dtype)
     kick, drift = (_shares(y) * model.config.frame_dt for y in (model.kick, model.drift))
+    shares = torch.stack([kick, drift[1:]], dim=1).unbind()
     h = model.initial_features[:, None].expand(n, -1, xs.shape[-1]).contiguous()
     dv = torch.zeros_like(vs)
     state = (r + drift[0] * w, w, torch.zeros_like(r), drift[0] * vs, dv, h)
@@ -91,8 +91,7 @@ def forward(
     for k in range(model.config.substeps):
         kicks = torch.zeros_like(vs) if field is None else field(xs + state[3], vs + state[4])
         weights = [y for y in _weights(model, k) if y is not None]
-        shares = torch.stack([kick[k], drift[k + 1]])
-        state = _Substep.apply(constants, vs, kicks, shares, *state, *weights)  # type: ignore[no-untyped-call]
+        state = _Substep.apply(constants, vs, kicks, shares[k], *state, *weights)  # type: ignore[no-untyped-call]
         if k == 0:
             state = (*state[:5], _attended(model, state[5], batch))
     dx, dv = (y.view(n, dims, batch, frames).permute(2, 3, 0, 1) for y in state[3:5])
@@ -104,30 +103,13 @@ def _shares(weights: Tensor) -> Tensor:
 
 
 def _attended(model: SET, h: Tensor, batch: int) -> Tensor:
-    """Add what each particle's last L frames say to its features (N, d, S).
-
-    Lag by lag, as L is small: of the scores of all frames with all, most would be masked.
-    """
-    layer = model.attention
-    n, width, _ = h.shape
-    query = _mapped(layer.query, h)
-    key, value = _mapped(layer.key_value, h).chunk(2, dim=1)
-    query, key, value = (
-        y.view(n, layer.heads, width // layer.heads, batch, -1) for y in (query, key, value)
-    )
-    frames = query.shape[-1]
-    lags = range(min(layer.history, frames))
-    scores = []
-    for lag in lags:
-        score = (query[..., lag:] * key[..., : frames - lag]).sum(2)
-        score = score / math.sqrt(query.shape[2]) + layer.lag_bias[:, lag, None, None]
-        scores.append(pad(score, (lag, 0), value=-math.inf))  # nothing is before the first frame
-    weights = torch.stack(scores).softmax(0)
-    mixed = sum(
-        pad(weights[lag, :, :, None, :, lag:] * value[..., : frames - lag], (lag, 0))
-        for lag in lags
-    )
-    return h + _mapped(layer.out, mixed.reshape(h.shape))
+    """Add what each particle's last L frames say to its features (N, d, S)."""
+    layer, frames = model.attention, h.shape[2] // batch
+    query, key_value = _mapped(layer.query, h), _mapped(layer.key_value, h)
+    key, value = key_value.chunk(2, dim=1)
+    bias = layer.lag_bias[:, : min(layer.history, frames)]
+    mixed = _Attention.apply(query, key, value, bias, frames)  # type: ignore[no-untyped-call]
+    return h + _mapped(layer.out, mixed)
 
 
 def _mapped(layer: torch.nn.Linear, h: Tensor) -> Tensor:
@@ -298,8 +280,33 @@ class _Substep(torch.autograd.Function):
         )
 
 
+class _Attention(torch.autograd.Function):
+    """Values (N, d, S) mixed by a softmax over lags."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor, frames: int
+    ) -> Tensor:
+        query, key, value, bias = (y.contiguous() for y in (query, key, value, bias))
+        samples, (heads, lags) = query.shape[2], bias.shape
+        mask = masks_of(lags, samples // frames, frames, query.detach().numpy().dtype)
+        mixed, weights = torch.empty_like(query), query.new_empty(len(query), heads, lags, samples)
+        attention_forward(*_arrays(query, key, value, bias), mask, *_arrays(mixed, weights))
+        ctx.save_for_backward(query, key, value, bias, weights)
+        return mixed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, given: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, bias, weights = ctx.saved_tensors
+        wanted = tuple(torch.zeros_like(y) for y in (query, key, value, bias))
+        arrays = _arrays(query, key, value, weights, given.contiguous(), *wanted)
+        attention_backward(*arrays)
+        return (*wanted, None)
+
+
 def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    return tuple(y.detach().numpy() for y in tensors)
+    return tuple(y.data.numpy() for y in tensors)
 
 
 def _blocks(v: Tensor, shape: np.ndarray) -> int:

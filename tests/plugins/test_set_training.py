@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from nbody_set import training_blocks, training_edges, training_kernel, training_tiles
+from nbody_set import (
+    training_attention,
+    training_blocks,
+    training_edges,
+    training_kernel,
+    training_tiles,
+)
 from nbody_set.model import LARGEST, SETConfig
 from nbody_surrogate.errors import NBodyWarning
 from set_windows import TRAP, make_window, perturbed_set
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SMALL = {"width": 4, "heads": 2, "substeps": 2, "basis": 3, "history": 2}
+KERNELS = [training_attention, training_blocks, training_edges, training_kernel, training_tiles]
+SMALL = {"width": 4, "heads": 2, "substeps": 2, "basis": 3, "history": 3}
 KINDS = {
     "coulomb": {},
     "bounded": {"bound": 0.05},
@@ -31,7 +38,7 @@ signs, so that either way has an error of some 1e-4."""
 @pytest.fixture
 def interpreted(monkeypatch):
     """The kernels as plain Python: the same statements, without the time to compile them."""
-    for module in (training_tiles, training_edges, training_blocks, training_kernel):
+    for module in KERNELS:
         for name, value in vars(module).items():
             if hasattr(value, "py_func"):
                 monkeypatch.setattr(module, name, value.py_func)
