@@ -153,7 +153,7 @@ def _curve(points: list[Point]) -> _Curve:
 def _starts(point: Point) -> np.ndarray:
     """Errors of each start whose truth is known."""
     errors = np.array([point.error.value]) if point.errors is None else point.errors
-    return errors[~np.isnan(errors)]
+    return np.asarray(errors[~np.isnan(errors)])
 
 
 def _groups(point: Point) -> np.ndarray:

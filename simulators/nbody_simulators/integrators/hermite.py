@@ -207,7 +207,7 @@ class _Run:
             values[:dimensions] = arrays[key][b].T
         lists = np.zeros((3, n))
         lists[0] = arrays["h"][b]
-        return Block(
+        parts: list[Any] = [
             *vectors,
             *np.zeros((2, n), np.int64),
             *lists,
@@ -216,7 +216,8 @@ class _Run:
             self._arguments[b],
             dimensions == 2,
             np.zeros(5, np.int64),
-        )
+        ]
+        return Block(*parts)
 
 
 def _refuse_unknown_operations(problem: Problem) -> None:

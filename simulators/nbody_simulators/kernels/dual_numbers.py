@@ -36,7 +36,7 @@ from nbody_simulators.kernels.known_laws import factory_of
 __all__ = ["differentiable_law", "dual", "rate_of", "value_of"]
 
 
-class DualType(types.Type):  # type: ignore[misc]
+class DualType(types.Type):
     """Numba's type of a dual number, of two float64."""
 
     def __init__(self) -> None:
@@ -47,10 +47,10 @@ DUAL = DualType()
 
 
 @register_model(DualType)
-class _DualModel(models.StructModel):  # type: ignore[misc]
+class _DualModel(models.StructModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         members = [("value", types.float64), ("rate", types.float64)]
-        super().__init__(manager, kind, members)
+        super().__init__(manager, kind, members)  # type: ignore[no-untyped-call]
 
 
 make_attribute_wrapper(DualType, "value", "value")
@@ -59,7 +59,8 @@ make_attribute_wrapper(DualType, "rate", "rate")
 
 def _dual(typing_context: Any, value: Any, rate: Any) -> Any:
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        made = cgutils.create_struct_proxy(DUAL)(context, builder)
+        proxy: Any = cgutils.create_struct_proxy  # which has no types
+        made = proxy(DUAL)(context, builder)
         made.value, made.rate = arguments
         return made._getvalue()
 
