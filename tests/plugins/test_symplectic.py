@@ -254,21 +254,22 @@ def windows_of(name, n, batch, frames, seed):
     return Window(torch.from_numpy(run.x), torch.from_numpy(run.v), tensors)
 
 
-def squared_errors(model, truth):
-    dx, dv = truth.frames(slice(None, -1)).of(model)
-    off = dx - truth.x.diff(dim=1), DT * (dv - truth.v.diff(dim=1))
-    return sum(each.square().mean((2, 3)) for each in off).numpy()
+def squared_errors(model, truth, frames):
+    """Of positions after some frames, (B,)."""
+    x, _ = rolled_out(model, truth, frames)
+    return np.square(x[:, -1] - truth.x[:, frames].numpy()).mean((1, 2))
 
 
-@pytest.mark.parametrize(("kicks", "gain"), [("learned", 1e-2), ("equal", 0.9)])
-def test_a_fit_is_better_than_what_it_begins_with(kicks, gain):
+@pytest.mark.parametrize(("kicks", "frames"), [("learned", 1), ("equal", 20)])
+def test_a_fit_is_much_better_than_what_it_begins_with(kicks, frames):
+    """Learned kicks in one frame; equal ones after some: a frame is a change of coordinates off."""
     truth = windows_of("charged", 3, 8, 20, seed=1)
-    model = SETSymplectic(SETSymplecticConfig(kicks=kicks, substeps=4, powers=2, terms=2))
-    before = squared_errors(model, truth)
+    model = SETSymplectic(SETSymplecticConfig(kicks=kicks, powers=2, terms=2, substeps=4))
+    before = squared_errors(model, truth, frames)
     dx, dv = truth.x[:, -1] - truth.x[:, -2], truth.v[:, -1] - truth.v[:, -2]
     model.initialise(truth.x[:, :-1], truth.v[:, :-1], truth.particles, dx, dv)
-    after = squared_errors(model, truth)
-    assert np.exp(np.log(after / before).mean()) < gain
+    after = squared_errors(model, truth, frames)
+    assert np.exp(np.log(after / before).mean()) < 0.2
 
 
 def test_a_fit_to_one_particle_or_noise_leaves_numbers():
@@ -283,5 +284,10 @@ def test_a_fit_to_one_particle_or_noise_leaves_numbers():
 def test_shipped_numbers_beat_a_leapfrog_of_as_many_kicks(name, n):
     truth = windows_of(name, n, 12, 20, seed=501)
     leapfrog = SETSymplectic(SETSymplecticConfig())
-    quotients = squared_errors(shipped(), truth) / squared_errors(leapfrog, truth)
-    assert np.exp(np.log(quotients).mean()) < 0.02
+    quotients = squared_errors(shipped(), truth, 20) / squared_errors(leapfrog, truth, 20)
+    assert np.exp(np.log(quotients).mean()) < 0.1
+
+
+def test_shipped_numbers_begin_as_the_expansion_in_powers_of_the_step_does():
+    """Takahashi and Imada's potential, of two far particles: -1 / 24."""
+    assert float(shipped().radial[0, 0, 0]) == pytest.approx(-1 / 24, rel=0.05)
