@@ -22,9 +22,10 @@ TYPECHECKER = (
     "{beartype.typing.Self: beartype.typing.Any})))"
 )
 
-# Of nbody_simulators and nbody_set only what holds no compiled code: the hook wraps every function, nested ones
-# too, and numba can compile neither a wrapped kernel (lanes, forces, splitting, rk4, boris) nor a
-# wrapped law (all systems). The core checks what goes into their public methods and what comes out.
+# Of nbody_simulators and nbody_set only what holds no compiled code: the hook wraps every function,
+# nested ones too, and numba can compile neither a wrapped kernel (lanes, forces, splitting, rk4,
+# boris) nor a wrapped law (all systems). The core checks what goes into their public methods and
+# what comes out.
 CHECKED = [
     "nbody_surrogate",
     "nbody_simulators.integrators.compiled_dop853",

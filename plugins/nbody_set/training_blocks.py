@@ -1,8 +1,8 @@
 """A whole sub-step of `SET` on some of its samples, forwards and backwards, in compiled code.
 
 Samples do not know each other inside a sub-step. So a block of them is followed through it with all
-of their pairs, tile by tile, while what their particles have lies in the caches. Nothing on pairs is
-kept for the gradient but the motion that a sub-step begins with: the rest is made again.
+of their pairs, tile by tile, while what their particles have lies in the caches. Nothing on pairs
+is kept for the gradient but the motion that a sub-step begins with: the rest is made again.
 
 Arrays are (P, D, S) on pairs and (N, D, S) or (N, d, S) on particles, samples innermost.
 """
@@ -13,7 +13,25 @@ from typing import Any
 
 import numpy as np
 
-from nbody_set.training_edges import CHARGES, KAPPA, MASS, ROWS, edge_backward, edge_forward
+from nbody_set.training_edges import KAPPA, ROWS, edge_forward
+from nbody_set.training_edges_backward import edge_backward
+from nbody_set.training_lanes import (
+    BASIS,
+    BLOCK,
+    DIMS,
+    TILE,
+    UPDATES,
+    WIDTH,
+    add_both,
+    both,
+    copy,
+    edge_weights,
+    gather,
+    load,
+    node_weights,
+    scatter,
+    zero,
+)
 from nbody_set.training_tiles import (
     add_outer,
     add_product,
@@ -25,159 +43,6 @@ from nbody_set.training_tiles import (
 )
 
 __all__ = ["substep_backward", "substep_forward"]
-
-# What `shape` holds.
-DIMS, WIDTH, BASIS, UPDATES, RADIAL, FAR, BLOCK, TILE = range(8)
-
-
-@tile_loop
-def _take(flat: Any, at: int, rows: int, columns: int) -> Any:
-    """Return a matrix of the flat weights."""
-    return flat[at : at + rows * columns].reshape(rows, columns)
-
-
-@tile_loop
-def _edge_weights(flat: Any, shape: Any) -> Any:
-    """Return views of the weights of messages and prior, in the order of `SubstepWeights`."""
-    d, features = shape[WIDTH], shape[BASIS] + 6
-    at = 0
-    from_pair = _take(flat, at, 2 * d, features)
-    at += 2 * d * features
-    pair_bias = flat[at : at + 2 * d]
-    at += 2 * d
-    to_message = _take(flat, at, d, d)
-    at += d * d
-    message_bias = flat[at : at + d]
-    at += d
-    to_force = flat[at : at + d]
-    at += d
-    log_range = flat[at : at + 1]
-    at += 1
-    radial = _take(flat, at, 2, shape[RADIAL])
-    at += 2 * shape[RADIAL]
-    far = flat[at : at + shape[FAR]]
-    return (from_pair, pair_bias, to_message, message_bias, to_force, log_range, radial, far)
-
-
-@tile_loop
-def _node_weights(flat: Any, shape: Any) -> Any:
-    """Return views of the weights of particles: of messages, and of the update of features."""
-    d, features = shape[WIDTH], shape[BASIS] + 6
-    at = 2 * d * (features + 1) + d * (d + 2) + 1 + 2 * shape[RADIAL] + shape[FAR]
-    from_nodes = _take(flat, at, d, d)
-    at += d * d
-    u = d if shape[UPDATES] else 0
-    from_features = _take(flat, at, u, u)
-    at += u * u
-    features_bias = flat[at : at + u]
-    at += u
-    from_messages = _take(flat, at, u, u)
-    at += u * u
-    to_features = _take(flat, at, u, u)
-    at += u * u
-    to_bias = flat[at : at + u]
-    return (from_nodes, from_features, features_bias, from_messages, to_features, to_bias)
-
-
-@tile_loop
-def _gather(y: Any, out: Any, begin: int, lanes: int) -> None:
-    """Copy samples of (N, d, S) to (d, N lanes)."""
-    for n in range(y.shape[0]):
-        for o in range(y.shape[1]):
-            row, of = out[o, n * lanes : n * lanes + lanes], y[n, o, begin : begin + lanes]
-            for t in range(lanes):
-                row[t] = of[t]
-
-
-@tile_loop
-def _scatter(out: Any, y: Any, begin: int, lanes: int) -> None:
-    """Copy (d, N lanes) to samples of (N, d, S)."""
-    for n in range(y.shape[0]):
-        for o in range(y.shape[1]):
-            row, of = out[o, n * lanes : n * lanes + lanes], y[n, o, begin : begin + lanes]
-            for t in range(lanes):
-                of[t] = row[t]
-
-
-@tile_loop
-def _copy(out: Any, y: Any) -> None:
-    for t in range(len(out)):
-        out[t] = y[t]
-
-
-@tile_loop
-def _zero(y: Any, size: int) -> None:
-    for o in range(len(y)):
-        row = y[o]
-        for t in range(size):
-            row[t] = y.dtype.type(0)
-
-
-@tile_loop
-def _load(
-    r: Any,
-    w: Any,
-    a: Any,
-    charges: Any,
-    mass: Any,
-    nodes: Any,
-    i: Any,
-    j: Any,
-    first: int,
-    last: int,
-    begin: int,
-    lanes: int,
-    motion: Any,
-    k: Any,
-    z1: Any,
-) -> None:
-    """Copy pairs first to last of some samples into a tile, and what their particles give."""
-    dims, end = r.shape[1], begin + lanes
-    for p in range(first, last):
-        at = (p - first) * lanes
-        to = at + lanes
-        for d in range(dims):
-            _copy(motion[d, at:to], r[p, d, begin:end])
-            _copy(motion[dims + d, at:to], w[p, d, begin:end])
-            _copy(motion[2 * dims + d, at:to], a[p, d, begin:end])
-        _copy(k[CHARGES, at:to], charges[p, begin:end])
-        _copy(k[MASS, at:to], mass[p, begin:end])
-        at_i, at_j = i[p] * lanes, j[p] * lanes
-        for o in range(len(z1)):
-            row = z1[o, at:to]
-            of_i, of_j = nodes[o, at_i : at_i + lanes], nodes[o, at_j : at_j + lanes]
-            for t in range(lanes):
-                row[t] = of_i[t] + of_j[t]
-
-
-@tile_loop
-def _add_both(
-    rows: Any, nodes: Any, i: Any, j: Any, first: int, last: int, lanes: int, sign: Any
-) -> None:
-    """Add rows of pairs to their particles i, and times `sign` to their particles j."""
-    for p in range(first, last):
-        at, at_i, at_j = (p - first) * lanes, i[p] * lanes, j[p] * lanes
-        for o in range(len(rows)):
-            row = rows[o, at : at + lanes]
-            of_i, of_j = nodes[o, at_i : at_i + lanes], nodes[o, at_j : at_j + lanes]
-            for t in range(lanes):
-                of_i[t] += row[t]
-            for t in range(lanes):
-                of_j[t] += sign * row[t]
-
-
-@tile_loop
-def _both(
-    rows: Any, nodes: Any, i: Any, j: Any, first: int, last: int, lanes: int, sign: Any
-) -> None:
-    """Write y_i + sign y_j of the particles of pairs."""
-    for p in range(first, last):
-        at, at_i, at_j = (p - first) * lanes, i[p] * lanes, j[p] * lanes
-        for o in range(len(rows)):
-            row = rows[o, at : at + lanes]
-            of_i, of_j = nodes[o, at_i : at_i + lanes], nodes[o, at_j : at_j + lanes]
-            for t in range(lanes):
-                row[t] = of_i[t] + sign * of_j[t]
 
 
 @tile_loop
@@ -206,8 +71,8 @@ def substep_forward(
     acc, received = kept
     dims, d, tile, block = shape[DIMS], shape[WIDTH], shape[TILE], shape[BLOCK]
     n, pairs, samples = h.shape[0], r.shape[0], h.shape[2]
-    weights = _edge_weights(flat, shape)
-    from_nodes, from_features, features_bias, from_messages, to_features, to_bias = _node_weights(
+    weights = edge_weights(flat, shape)
+    from_nodes, from_features, features_bias, from_messages, to_features, to_bias = node_weights(
         flat, shape
     )
     like = r.dtype
@@ -231,17 +96,15 @@ def substep_forward(
         start = number * block
         lanes = min(block, samples - start)
         of_nodes = n * lanes
-        _gather(h, features, start, lanes)
+        gather(h, features, start, lanes)
         affine(from_nodes, nothing, features, nodes, of_nodes)
-        _zero(forces, of_nodes)
-        _zero(messages, of_nodes)
+        zero(forces, of_nodes)
+        zero(messages, of_nodes)
         many = max(tile // lanes, 1)
         for first in range(0, pairs, many):
             last = min(first + many, pairs)
             size = (last - first) * lanes
-            _load(
-                r, w, a, charges, mass, nodes, i, j, first, last, start, lanes, motion, k, z1
-            )
+            load(r, w, a, charges, mass, nodes, i, j, first, last, start, lanes, motion, k, z1)
             edge_forward(
                 motion, k, f, z, z1, g1, hidden, z2, g2, message, weights, dims, consts, size
             )
@@ -250,9 +113,9 @@ def substep_forward(
                 row, x = force[e], motion[e]
                 for t in range(size):
                     row[t] = kappa[t] * x[t]
-            _add_both(force, forces, i, j, first, last, lanes, -one)
+            add_both(force, forces, i, j, first, last, lanes, -one)
             if shape[UPDATES]:
-                _add_both(message, messages, i, j, first, last, lanes, one)
+                add_both(message, messages, i, j, first, last, lanes, one)
         stop = start + lanes
         for b in range(n):
             at, m = b * lanes, masses[b, start:stop]
@@ -281,7 +144,7 @@ def substep_forward(
                 for t in range(lanes):
                     z_[t] = old_r[t] + delta * y[t]
         if shape[UPDATES]:
-            _scatter(messages, received, start, lanes)
+            scatter(messages, received, start, lanes)
             affine(from_features, features_bias, features, nodes, of_nodes)
             add_product(from_messages, messages, nodes, of_nodes)
             sigmoid_rows(nodes, gates, of_nodes)
@@ -291,7 +154,7 @@ def substep_forward(
                 row, of = features[o], nodes[o]
                 for t in range(of_nodes):
                     row[t] += of[t]
-        _scatter(features, new_h, start, lanes)
+        scatter(features, new_h, start, lanes)
 
 
 @tile_loop
@@ -329,8 +192,8 @@ def substep_backward(
     of_r, of_w, of_a, of_dv, of_h = wanted
     dims, d, tile, block = shape[DIMS], shape[WIDTH], shape[TILE], shape[BLOCK]
     n, pairs, samples = h.shape[0], r.shape[0], h.shape[2]
-    weights = _edge_weights(flat, shape)
-    from_nodes, from_features, features_bias, from_messages, to_features, to_bias = _node_weights(
+    weights = edge_weights(flat, shape)
+    from_nodes, from_features, features_bias, from_messages, to_features, _ = node_weights(
         flat, shape
     )
     transposed = weights[0].T.copy(), weights[2].T.copy()
@@ -363,8 +226,8 @@ def substep_backward(
     for number in range(first_block, last_block):
         start = number * block
         lanes = min(block, samples - start)
-        gradients = _edge_weights(of_flat[number], shape)
-        of_nodes_w, of_features_w, of_features_b, of_messages_w, of_to_w, of_to_b = _node_weights(
+        gradients = edge_weights(of_flat[number], shape)
+        of_nodes_w, of_features_w, of_features_b, of_messages_w, of_to_w, of_to_b = node_weights(
             of_flat[number], shape
         )
         of_tau, of_delta = 0.0, 0.0
@@ -425,10 +288,10 @@ def substep_backward(
                 for t in range(lanes):
                     out[t] /= m[t]
         # The update of features.
-        _gather(h, features, start, lanes)
-        _gather(of_new_h, to_h, start, lanes)
+        gather(h, features, start, lanes)
+        gather(of_new_h, to_h, start, lanes)
         if shape[UPDATES]:
-            _gather(received, messages, start, lanes)
+            gather(received, messages, start, lanes)
             affine(from_features, features_bias, features, before, of_nodes)
             add_product(from_messages, messages, before, of_nodes)
             sigmoid_rows(before, gates, of_nodes)
@@ -441,22 +304,20 @@ def substep_backward(
             add_product(back_features, change, to_h, of_nodes)
             affine(back_messages, nothing, change, to_messages, of_nodes)
         affine(from_nodes, nothing, features, nodes, of_nodes)
-        _zero(change, of_nodes)  # from here on the gradients of what nodes give to pairs
+        zero(change, of_nodes)  # from here on the gradients of what nodes give to pairs
         many = max(tile // lanes, 1)
         for first in range(0, pairs, many):
             last = min(first + many, pairs)
             size = (last - first) * lanes
-            _load(
-                r, w, a, charges, mass, nodes, i, j, first, last, start, lanes, motion, k, z1
-            )
+            load(r, w, a, charges, mass, nodes, i, j, first, last, start, lanes, motion, k, z1)
             edge_forward(
                 motion, k, f, z, z1, g1, hidden, z2, g2, message, weights, dims, consts, size
             )
-            _both(to_force, to_forces, i, j, first, last, lanes, -one)
+            both(to_force, to_forces, i, j, first, last, lanes, -one)
             if shape[UPDATES]:
-                _both(to_message, to_messages, i, j, first, last, lanes, one)
+                both(to_message, to_messages, i, j, first, last, lanes, one)
             else:
-                _zero(to_message, size)
+                zero(to_message, size)
             edge_backward(
                 motion,
                 to_motion,
@@ -479,7 +340,7 @@ def substep_backward(
                 consts,
                 size,
             )
-            _add_both(z1, change, i, j, first, last, lanes, one)
+            add_both(z1, change, i, j, first, last, lanes, one)
             for p in range(first, last):
                 at = (p - first) * lanes
                 to = at + lanes
@@ -491,9 +352,9 @@ def substep_backward(
                         out_r[t] = given_r[t] + x[t]
                     for t in range(lanes):
                         out_w[t] += y[t]
-                    _copy(of_a[p, e, start:stop], to_motion[2 * dims + e, at:to])
+                    copy(of_a[p, e, start:stop], to_motion[2 * dims + e, at:to])
         add_outer(of_nodes_w, unused, change, features, of_nodes)
         add_product(back_nodes, change, to_h, of_nodes)
-        _scatter(to_h, of_h, start, lanes)
+        scatter(to_h, of_h, start, lanes)
         of_shares[number, 0] = of_tau
         of_shares[number, 1] = of_delta

@@ -115,8 +115,7 @@ def tile_loop(function: Any) -> Any:
 @tile_loop
 def affine(weight: Any, bias: Any, x: Any, y: Any, size: int) -> None:
     """Write y = weight x + bias, for columns 0 to size."""
-    outputs, inputs = weight.shape
-    for o in range(outputs):
+    for o in range(len(weight)):
         row, b = y[o], bias[o]
         for t in range(size):
             row[t] = b

@@ -12,7 +12,9 @@ from nbody_set import (
     training_attention,
     training_blocks,
     training_edges,
+    training_edges_backward,
     training_kernel,
+    training_lanes,
     training_tiles,
 )
 from nbody_set.model import LARGEST, SETConfig
@@ -20,7 +22,15 @@ from nbody_surrogate.errors import NBodyWarning
 from set_windows import TRAP, make_window, perturbed_set
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-KERNELS = [training_attention, training_blocks, training_edges, training_kernel, training_tiles]
+KERNELS = (
+    training_attention,
+    training_blocks,
+    training_edges,
+    training_edges_backward,
+    training_kernel,
+    training_lanes,
+    training_tiles,
+)
 SMALL = {"width": 4, "heads": 2, "substeps": 2, "basis": 3, "history": 3}
 KINDS = {
     "coulomb": {},
@@ -104,7 +114,9 @@ def test_gradients_go_through_frames_in_a_row_and_through_a_field():
 @pytest.mark.parametrize("kind", KINDS)
 def test_compiled_too(kind, dtype):
     window = make_window(2, batch=7, frames=6, n=6, field=TRAP)
-    assert_same_answers(KINDS[kind], window if dtype is torch.float64 else window.single(), 2, dtype)
+    assert_same_answers(
+        KINDS[kind], window if dtype is torch.float64 else window.single(), 2, dtype
+    )
 
 
 @pytest.mark.usefixtures("interpreted")

@@ -260,7 +260,12 @@ def test_where_there_is_no_run(tmp_path):
 
 @pytest.mark.parametrize(
     ("named", "steps", "used"),
-    [("auto", 999, "torch"), ("auto", 1000, "fused"), ("torch", 5000, "torch"), ("fused", 1, "fused")],
+    [
+        ("auto", 999, "torch"),
+        ("auto", 1000, "fused"),
+        ("torch", 5000, "torch"),
+        ("fused", 1, "fused"),
+    ],
 )
 def test_long_trainings_are_by_compiled_code_unless_an_engine_is_named(tiny, named, steps, used):
     assert tiny(steps=steps, engine=named).engine_used == used
@@ -268,5 +273,5 @@ def test_long_trainings_are_by_compiled_code_unless_an_engine_is_named(tiny, nam
 
 def test_an_engine_that_there_is_not(tiny):
     values = tiny().model_dump() | {"engine": "jax"}
-    with pytest.raises(InputError, match="`engine`.*auto.*fused.*torch"):
+    with pytest.raises(InputError, match=r"`engine`.*auto.*fused.*torch"):
         checked_recipe(values, "mine.toml")
