@@ -117,6 +117,8 @@ ELSEWHERE = {
     "Problem": HANDED,
     "Segment": HANDED,
     "AbstractSurrogate.forward": TORCH,
+    "AbstractSurrogate.fused_steps": HANDED,
+    "AbstractFusedSteps.advance": HANDED,
     "AbstractSurrogate.initialise": TORCH,
     "AbstractSurrogate.start_cache": TORCH,
     "AbstractSurrogate.step_cache": TORCH,

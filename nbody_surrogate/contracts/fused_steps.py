@@ -31,7 +31,7 @@ class AbstractFusedSteps(ABC):
         frames_v: np.ndarray,
         threads: int,
     ) -> dict[str, np.ndarray]:
-        """Fill in the frames that follow.
+        """Fill in the frames that follow, all in reduced units.
 
         Parameters
         ----------

@@ -88,7 +88,7 @@ def test_another_system_or_solver_takes_none_of_the_files_parameters_and_options
     )
     other = read_spec(path, system="springs", integrator="leapfrog", parameters={"stiffness": 2.0})
     assert other.parameters == {"stiffness": 2.0}
-    assert other.options == {}
+    assert other.options == {"form": "dkd"}  # the default of today, which had been another
 
 
 @pytest.mark.parametrize(

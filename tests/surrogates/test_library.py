@@ -104,7 +104,7 @@ def not_compiled(*args, **kwargs):
 def test_where_nothing_can_be_compiled_the_run_goes_on(
     tiny_set, system, start, monkeypatch, caplog, compiler
 ):
-    eager = simulate(system, *start, 25, set_of(tiny_set))
+    eager = simulate(system, *start, 25, set_of(tiny_set, engine="torch"))
     monkeypatch.setattr(torch, "compile", compiler)
     with caplog.at_level(logging.WARNING, logger="nbody_surrogate"):
         run = simulate(system, *start, 25, set_of(tiny_set, compile=True, segment=10))

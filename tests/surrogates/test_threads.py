@@ -90,7 +90,7 @@ def test_threads_are_given_back_whatever_happens(three, charged, start, monkeypa
 def test_the_work_is_pairs_times_width(monkeypatch):
     monkeypatch.setattr(threads, "usable_cores", lambda: 64)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
-    method = make_integrator("set", device="cpu")
+    method = make_integrator("set", device="cpu", engine="torch")
     share = surrogate_integrators.SHARE / 32  # its widest layer
     for n, batch in ((5, 1), (30, 1), (30, 64), (100, 512)):
         pairs = batch * n * (n - 1) / 2
