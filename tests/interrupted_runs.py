@@ -24,6 +24,7 @@ METHODS = {
     "dop853-compiled": ("dop853-compiled", {}, None),
     "leapfrog": ("leapfrog", {"substeps": 4}, None),
     "set": ("set", {"device": "cpu"}, None),
+    "set by torch": ("set", {"device": "cpu", "engine": "torch"}, None),
     "guarded set": ("set", {"device": "cpu"}, {"energy": 1e-4}),
     "set of a tolerance": ("set", {"device": "cpu"}, None),
 }

@@ -143,15 +143,15 @@ def test_a_run_goes_on_with_its_threads_whatever_torch_is_set_to(folder, monkeyp
         surrogate_integrators, "torch_threads", lambda count: nullcontext(asked.append(count))
     )
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    assert interrupted("set").document.made_by.threads == 3
+    assert interrupted("set by torch").document.made_by.threads == 3
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert resume(RESTART).info.threads == 3
     assert set(asked) == {3}
 
 
 def test_other_threads_of_a_model_are_refused(folder):
-    interrupted("set")
-    other = make_integrator("set", segment=SEGMENT, device="cpu", threads=2)
+    interrupted("set by torch")
+    other = make_integrator("set", segment=SEGMENT, device="cpu", engine="torch", threads=2)
     refused(InputError, "threads 1, now 2", integrator=other)
 
 
