@@ -170,14 +170,14 @@ class Engine:
         batch, n = x.shape[:2]
         arrays = {key: value.cpu().numpy() for key, value in cache.items()}
         at_once = max(CALL // self._work(batch, n), 1)
-        threads = self.threads(batch, n, min(at_once, frames))
+        threads, before = self.threads(batch, n, min(at_once, frames)), made.count
         while made.count < frames:
             count = min(at_once * threads, frames - made.count)
             out = [np.empty((batch, count, *x.shape[1:])) for _ in range(2)]
             try:
                 arrays = steps.advance(arrays, x, v, *out, threads)
             except Exception as error:  # of the first call, which compiles
-                if made.count:
+                if made.count > before:
                     raise
                 self._fall_back(error)
                 return None
