@@ -38,7 +38,8 @@ class AbstractFusedSteps(ABC):
         cache : dict of ndarray
             As after the frames before the newest, never changed in place.
         x, v : ndarray, float64, shape (B, N, D)
-            The newest frame, never changed in place; increments are added to it in float64.
+            The newest frame, in reduced units, never changed in place; increments are added to it
+            in float64.
         frames_x, frames_v : ndarray, float64, shape (B, F, N, D)
             Written.
         threads : int

@@ -41,6 +41,8 @@ Emit = Callable[[Code, Pointer, Value, Value], None]
 class Law(Protocol):
     """The law of a field, as `contracts.FieldLaw` is."""
 
+    def __hash__(self) -> int: ...
+
     @property
     def parameters(self) -> tuple[float, ...]: ...
 

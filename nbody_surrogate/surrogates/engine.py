@@ -170,18 +170,18 @@ class Engine:
         batch, n = x.shape[:2]
         arrays = {key: value.cpu().numpy() for key, value in cache.items()}
         at_once = max(CALL // self._work(batch, n), 1)
-        threads = self.threads(batch, n, min(at_once, frames))
+        threads, before = self.threads(batch, n, min(at_once, frames)), made.count
         while made.count < frames:
             count = min(at_once * threads, frames - made.count)
             out = [np.empty((batch, count, *x.shape[1:])) for _ in range(2)]
             try:
-                arrays = steps.advance(arrays, x, v, *out, threads)
+                arrays = steps.advance(arrays, x, v, out[0], out[1], threads)
             except Exception as error:  # of the first call, which compiles
-                if made.count:
+                if made.count > before:
                     raise
                 self._fall_back(error)
                 return None
             x, v = out[0][:, -1], out[1][:, -1]
-            made.extend(*out)
+            made.extend(out[0], out[1])
             tick(made.count)
         return {key: torch.from_numpy(value) for key, value in arrays.items()}

@@ -231,7 +231,7 @@ def _fused(case: SurrogateCase, window: Window) -> list[np.ndarray] | None:
         cache = case.model.start_cache(x[:, :0], v[:, :0], particles)
     out = [np.empty(window.x.shape) for _ in range(2)]
     arrays = {key: value.numpy() for key, value in cache.items()}
-    steps.advance(arrays, window.x[:, 0], window.v[:, 0], *out, 1)
+    steps.advance(arrays, window.x[:, 0], window.v[:, 0], out[0], out[1], 1)
     return [made - y for made, y in zip(out, (window.x, window.v), strict=True)]
 
 

@@ -150,8 +150,8 @@ def test_a_run_goes_on_with_its_threads_whatever_torch_is_set_to(folder, monkeyp
 
 
 def test_other_threads_of_a_model_are_refused(folder):
-    interrupted("set")
-    other = make_integrator("set", segment=SEGMENT, device="cpu", threads=2)
+    interrupted("set by torch")
+    other = make_integrator("set", segment=SEGMENT, device="cpu", engine="torch", threads=2)
     refused(InputError, "threads 1, now 2", integrator=other)
 
 

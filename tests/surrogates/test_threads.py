@@ -95,3 +95,11 @@ def test_the_work_is_pairs_times_width(monkeypatch):
     for n, batch in ((5, 1), (30, 1), (30, 64), (100, 512)):
         pairs = batch * n * (n - 1) / 2
         assert method.threads_for(batch, n) == max(1, min(int(pairs // share), 64))
+
+
+def test_compiled_steps_share_out_trajectories(monkeypatch):
+    monkeypatch.setattr(threads, "usable_cores", lambda: 64)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    method = make_integrator("set", device="cpu", engine="fused")
+    assert [method.threads_for(batch, 30) for batch in (1, 3, 64)] == [1, 3, 64]
+    assert method.threads_for(1000, 2) < 64

@@ -43,13 +43,23 @@ def _trajectory(code: Code, given: Arguments, b: Value) -> Trajectory:
     at, n = given.at, given.i["n"]
     row = at["trajectories"] + b * len(OF_TRAJECTORY)
     loaded = {name: row.load(number) for number, name in enumerate(OF_TRAJECTORY)}
+
+    def place(name: str, kind: str) -> Pointer:
+        return code.pointer(loaded[name], kind)
+
     return Trajectory(
-        *(code.pointer(loaded[name], "i") for name in ("first", "second", "group")),
-        code.pointer(loaded["layer"], "r"),
-        *(loaded[name] for name in ("pairs", "inputs", "doubled", "layers_size")),
-        *(code.pointer(loaded[name], "r") for name in ("pair_charges", "pair_inverse")),
-        at["charges_of"] + b * n,
-        at["masses_of"] + b * n,
+        first=place("first", "i"),
+        second=place("second", "i"),
+        group=place("group", "i"),
+        layer=place("layer", "r"),
+        pairs=loaded["pairs"],
+        inputs=loaded["inputs"],
+        doubled=loaded["doubled"],
+        layers_size=loaded["layers_size"],
+        pair_charges=place("pair_charges", "r"),
+        pair_inverse=place("pair_inverse", "r"),
+        charges=at["charges_of"] + b * n,
+        masses=at["masses_of"] + b * n,
     )
 
 

@@ -179,11 +179,12 @@ def _messages(
         with code.loop(padded, step=2 * lanes) as f:
             layer = first_layer + f
             bias = layer + one.inputs * padded
+            of_nodes = nodes + f
             sums = [
-                tuple(
-                    bias.load(part, "v")
-                    + ((nodes + f).load(i + part, "v") + (nodes + f).load(j + part, "v"))
-                    for part in (0, lanes)
+                (
+                    bias.load(0, "v") + (of_nodes.load(i, "v") + of_nodes.load(j, "v")),
+                    bias.load(lanes, "v")
+                    + (of_nodes.load(i + lanes, "v") + of_nodes.load(j + lanes, "v")),
                 )
                 for i, j in ends
             ]

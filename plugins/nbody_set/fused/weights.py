@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -57,7 +57,9 @@ def weights_of(model: SET) -> Weights:
     def row(y: np.ndarray) -> np.ndarray:
         return np.pad(y, (0, -len(y) % padding(dtype))).astype(dtype)
 
-    messages, updates, attention = model.messages, model.updates, model.attention
+    messages: list[Any] = list(model.messages)
+    updates: list[Any] = list(model.updates)
+    attention = model.attention
     pair = [each.from_pair for each in messages]
     key_value = attention.key_value
     radial = np.zeros(2 * config.basis)
@@ -94,8 +96,8 @@ def weights_of(model: SET) -> Weights:
 
 def _times(shares: np.ndarray, frame_dt: float, dtype: np.dtype) -> np.ndarray:
     """Return palindromic shares that sum to 1, as times of a frame."""
-    made = frame_dt * (shares + shares[::-1]) / (2.0 * shares.sum())
-    return made.astype(dtype)
+    made: np.ndarray = (frame_dt * (shares + shares[::-1]) / (2.0 * shares.sum())).astype(dtype)
+    return made
 
 
 def numbers_of(model: SET) -> tuple[dict[str, int], dict[str, float]]:
