@@ -64,7 +64,9 @@ def least_squares(roll: Roll, begin: np.ndarray, ridge: np.ndarray) -> np.ndarra
         matrix, gradient = _normal_equations(roll, now, errors, scales)
         loss = _loss(errors, scales) + ridge @ now**2
         for _ in range(TRIES):
-            tried = now + _solved(matrix + np.diag(ridge), gradient + ridge * now, damping)
+            tried: np.ndarray = now + _solved(
+                matrix + np.diag(ridge), gradient + ridge * now, damping
+            )
             its_errors = roll(tried)
             gain = loss - _loss(its_errors, scales) - ridge @ tried**2
             if gain > 0:  # and so a number
