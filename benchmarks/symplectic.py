@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from timing import ratio
 
-from nbody_set.symplectic_kernel import Splitting, SymplecticSteps
+from nbody_set.symplectic_kernel import Splitting
+from nbody_set.symplectic_steps import SymplecticSteps
 from nbody_surrogate import load_model, make_integrator, make_system, simulate
 from nbody_surrogate.contracts import AbstractFusedSteps, AbstractSystem, Particles, State
 from nbody_surrogate.results.metrics import mean_kinetic
