@@ -75,7 +75,7 @@ def roll_out_errors(
     return [
         np.concatenate(
             [
-                ((made[:, h - 1] - true.numpy()) / (unit * size)).reshape(len(made), -1)
+                ((made[:, h - 1] - true.cpu().numpy()) / (unit * size)).reshape(len(made), -1)
                 for made, true, unit in zip(frames, wanted, units, strict=True)
             ],
             axis=1,
@@ -88,16 +88,16 @@ def _rolled_out(
     model: AbstractSurrogate, x: Tensor, v: Tensor, particles: ParticleTensors, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the frames that follow, (S, count, N, D): compiled where they can be."""
-    plain = Particles(particles.charges.numpy(), particles.masses.numpy())
+    plain = Particles(particles.charges.cpu().numpy(), particles.masses.cpu().numpy())
     steps = model.fused_steps(plain, x.shape[-1], particles.field)
     made_x, made_v = np.empty((2, len(x), count, *x.shape[1:]))
     if steps is not None:
-        steps.advance({}, x.numpy(), v.numpy(), made_x, made_v, 1)
+        steps.advance({}, x.cpu().numpy(), v.cpu().numpy(), made_x, made_v, 1)
         return made_x, made_v
     for f in range(count):
         dx, dv, _ = model.step_cache({}, x, v, particles)
         x, v = x + dx, v + dv
-        made_x[:, f], made_v[:, f] = x.numpy(), v.numpy()
+        made_x[:, f], made_v[:, f] = x.cpu().numpy(), v.cpu().numpy()
     return made_x, made_v
 
 
