@@ -140,8 +140,6 @@ LONG = (
     "leapfrog, drift first, 16",
     "leapfrog, drift first, 24",
     "its part of two bodies, 16",
-    "srkn4, 3",
-    "force-gradient 4, 5",
 )
 
 
@@ -249,8 +247,8 @@ def cost(n: int, batch: int, frames: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--starts", type=int, default=200)
-    parser.add_argument("--long-starts", type=int, default=50)
+    parser.add_argument("--starts", type=int, default=100)
+    parser.add_argument("--long-starts", type=int, default=32)
     parser.add_argument("--frames", type=int, default=10_000)
     options = parser.parse_args()
     torch.set_num_threads(1)
