@@ -8,8 +8,8 @@ error vanishes with the square of the frame. Which modified potential is best fo
 sub-step hardly resolves, no expansion in powers of the step says: it is learned.
 
 With ``kicks`` "equal" all kicks are alike, as in leapfrog: what ships. With "learned" each has its
-own potential and share, and one frame is far nearer to the truth. But long runs of dense clouds then
-gain energy: docs/set.md.
+own potential and share, and one frame is far nearer to the truth. But long runs of dense clouds
+then gain energy: docs/set.md.
 
 ===============  =====================================================  =================
 symbol           meaning                                                variable
