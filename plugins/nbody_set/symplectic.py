@@ -256,9 +256,9 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
 
     def _put(self, numbers: np.ndarray) -> None:
         sizes = [each.numel() for each in self.parameters()]
-        parts = torch.from_numpy(numbers).split(sizes)
+        parts = np.split(numbers, np.cumsum(sizes)[:-1])
         for each, part in zip(self.parameters(), parts, strict=True):
-            each.copy_(part.view_as(each))
+            each.copy_(torch.from_numpy(part).view_as(each))
 
     def weights(self) -> Weights:
         """Return the shares and polynomials, first kick to last."""
