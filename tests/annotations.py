@@ -42,8 +42,8 @@ CHECKED = [
     "nbody_baselines",
 ]
 
-# These take whatever a stranger hands over, array_like or not, and check it themselves; the last one
-# is compiled, see above.
+# These take whatever a stranger hands over, array_like or not, and check it themselves; the last is
+# compiled, see above.
 UNCHECKED = {
     "nbody_surrogate.contracts.state",
     "nbody_surrogate.contracts.hidden_variables",

@@ -8,9 +8,8 @@ error vanishes with the square of the frame. Which modified potential is best fo
 sub-step hardly resolves, no expansion in powers of the step says: it is learned.
 
 With ``kicks`` "equal" all kicks are alike, as in leapfrog: what ships. With "learned" each has its
-own potential and share, and one frame is far nearer to the truth. But then the forces that drive a
-tight pair off its energy repeat with the frame and no longer with the sub-step, K times as slowly,
-and resonate with its encounters; see docs/set.md.
+own potential and share, and one frame is far nearer to the truth. But long runs of dense clouds
+then gain energy: docs/set.md.
 
 ===============  =====================================================  =================
 symbol           meaning                                                variable
@@ -196,7 +195,8 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
         self, particles: Particles, dimensions: int, field: FieldLaw | None
     ) -> AbstractFusedSteps | None:
         """See `AbstractSurrogate.fused_steps`; for double precision and forms as those shipped."""
-        from nbody_set.symplectic_kernel import SymplecticSteps, fits  # numba takes its time
+        from nbody_set.symplectic_kernel import fits  # numba takes its time
+        from nbody_set.symplectic_steps import SymplecticSteps
 
         config = self.config
         fitting = fits(config.powers, config.terms, field)
@@ -232,7 +232,7 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
         self, x: Tensor, v: Tensor, particles: ParticleTensors, dx: Tensor, dv: Tensor
     ) -> None:
         """Fit all numbers to roll-outs from some of the frames; see `symplectic_fit`."""
-        from nbody_set.symplectic_fit import draw_starts, least_squares
+        from nbody_set.symplectic_fit import draw_starts, least_squares, roll_out_errors
 
         if self.dtype is not torch.float64 or x.shape[2] < 2:
             return
@@ -245,7 +245,7 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
 
         def roll(numbers: np.ndarray) -> list[np.ndarray]:
             self._put(numbers)
-            return self._errors(truth, horizons, some)
+            return roll_out_errors(self, self.config.frame_dt, truth, horizons, some)
 
         ridge = [torch.full_like(each, RIDGE if each is self.radial else 0.0).flatten()
                  for each in self.parameters()]  # fmt: skip
@@ -256,45 +256,9 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
 
     def _put(self, numbers: np.ndarray) -> None:
         sizes = [each.numel() for each in self.parameters()]
-        parts = torch.from_numpy(numbers).split(sizes)
+        parts = np.split(numbers, np.cumsum(sizes)[:-1])
         for each, part in zip(self.parameters(), parts, strict=True):
-            each.copy_(part.view_as(each))
-
-    def _errors(
-        self, truth: list[tuple[Tensor, Tensor]], horizons: list[int], particles: ParticleTensors
-    ) -> list[np.ndarray]:
-        """Return errors of roll-outs, (S, 2 N D), in units of dt^2 / 2 and dt, per coordinate."""
-        (x, v), *later = truth
-        frames = self._rolled_out(x, v, particles, horizons[-1])
-        units, size = (self.config.frame_dt**2 / 2, self.config.frame_dt), x[0].numel() ** 0.5
-        return [
-            np.concatenate(
-                [
-                    ((made[:, h - 1] - _array(true)) / (unit * size)).reshape(len(made), -1)
-                    for made, true, unit in zip(frames, wanted, units, strict=True)
-                ],
-                axis=1,
-            )
-            for h, wanted in zip(horizons, later, strict=True)
-        ]
-
-    def _rolled_out(
-        self, x: Tensor, v: Tensor, particles: ParticleTensors, count: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the frames that follow, (S, count, N, D): compiled where they can be."""
-        plain = Particles(_array(particles.charges), _array(particles.masses))
-        steps = self.fused_steps(plain, x.shape[-1], particles.field)
-        if steps is not None:
-            made_x, made_v = np.empty((2, len(x), count, *x.shape[1:]))
-            steps.advance({}, _array(x), _array(v), made_x, made_v, 1)
-            return made_x, made_v
-        made = []
-        for _ in range(count):
-            dx, dv, _ = self.step_cache({}, x, v, particles)
-            x, v = x + dx, v + dv
-            made.append((_array(x), _array(v)))
-        frames_x, frames_v = (np.stack(each, axis=1) for each in zip(*made, strict=True))
-        return frames_x, frames_v
+            each.copy_(torch.from_numpy(part).view_as(each))
 
     def weights(self) -> Weights:
         """Return the shares and polynomials, first kick to last."""

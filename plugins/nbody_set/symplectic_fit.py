@@ -20,8 +20,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from torch import Tensor
 
-__all__ = ["Roll", "draw_starts", "least_squares"]
+from nbody_surrogate.contracts import AbstractSurrogate, Particles, ParticleTensors
+
+__all__ = ["Roll", "draw_starts", "least_squares", "roll_out_errors"]
 
 Roll = Callable[[np.ndarray], Sequence[np.ndarray]]
 """From the learned numbers (M,) to errors of starts, (S, E), after each of some horizons."""
@@ -46,6 +49,58 @@ def draw_starts(
     return chosen // room, chosen % room
 
 
+def roll_out_errors(
+    model: AbstractSurrogate,
+    dt: float,
+    truth: list[tuple[Tensor, Tensor]],
+    horizons: list[int],
+    particles: ParticleTensors,
+) -> list[np.ndarray]:
+    """Return errors of roll-outs, (S, 2 N D), in units of dt^2 / 2 and dt, per coordinate.
+
+    Parameters
+    ----------
+    model : AbstractSurrogate
+        Without a cache.
+    dt : float
+    truth : list of pairs of Tensor, float64, shape (S, N, D)
+        Positions and velocities of the starts, then after each horizon.
+    horizons : list of int
+        Frames, ascending.
+    particles : ParticleTensors, shape (S, N)
+    """
+    (x, v), *later = truth
+    frames = _rolled_out(model, x, v, particles, horizons[-1])
+    units, size = (dt * dt / 2, dt), x[0].numel() ** 0.5
+    return [
+        np.concatenate(
+            [
+                ((made[:, h - 1] - true.cpu().numpy()) / (unit * size)).reshape(len(made), -1)
+                for made, true, unit in zip(frames, wanted, units, strict=True)
+            ],
+            axis=1,
+        )
+        for h, wanted in zip(horizons, later, strict=True)
+    ]
+
+
+def _rolled_out(
+    model: AbstractSurrogate, x: Tensor, v: Tensor, particles: ParticleTensors, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the frames that follow, (S, count, N, D): compiled where they can be."""
+    plain = Particles(particles.charges.cpu().numpy(), particles.masses.cpu().numpy())
+    steps = model.fused_steps(plain, x.shape[-1], particles.field)
+    made_x, made_v = np.empty((2, len(x), count, *x.shape[1:]))
+    if steps is not None:
+        steps.advance({}, x.cpu().numpy(), v.cpu().numpy(), made_x, made_v, 1)
+        return made_x, made_v
+    for f in range(count):
+        dx, dv, _ = model.step_cache({}, x, v, particles)
+        x, v = x + dx, v + dv
+        made_x[:, f], made_v[:, f] = x.cpu().numpy(), v.cpu().numpy()
+    return made_x, made_v
+
+
 def least_squares(roll: Roll, begin: np.ndarray, ridge: np.ndarray) -> np.ndarray:
     """Return numbers of smaller errors than those to begin with, or these where there are none.
 
@@ -64,7 +119,9 @@ def least_squares(roll: Roll, begin: np.ndarray, ridge: np.ndarray) -> np.ndarra
         matrix, gradient = _normal_equations(roll, now, errors, scales)
         loss = _loss(errors, scales) + ridge @ now**2
         for _ in range(TRIES):
-            tried = now + _solved(matrix + np.diag(ridge), gradient + ridge * now, damping)
+            tried: np.ndarray = now + _solved(
+                matrix + np.diag(ridge), gradient + ridge * now, damping
+            )
             its_errors = roll(tried)
             gain = loss - _loss(its_errors, scales) - ridge @ tried**2
             if gain > 0:  # and so a number

@@ -12,20 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numba.extending import overload, register_jitable
 
-from nbody_surrogate.contracts import AbstractFusedSteps, FieldLaw, Particles
+from nbody_surrogate.contracts import FieldLaw
 
-__all__ = ["Splitting", "SymplecticSteps", "fits"]
-
-ELEMENTS = 128
-"""Particles of all trajectories of a block, about: so many that the cost of a loop is shared, so
-few that the block stays in the nearest cache."""
+__all__ = ["Block", "Splitting", "compiled_frames", "fits"]
 
 
 def fits(powers: int, terms: int, field: FieldLaw | None) -> bool:
@@ -303,7 +298,7 @@ _cached = numba.njit(cache=True, error_model="numpy", nogil=True)(_frames)
 _strangers = numba.njit(error_model="numpy", nogil=True)(_frames)
 
 
-def _kernel(field: Any) -> Callable[..., None]:
+def compiled_frames(field: Any) -> Callable[..., None]:
     """Return the kernel for the parameters of a field's law.
 
     What is compiled for a stranger's law is not kept on disk: the cache would name a class that may
@@ -321,98 +316,3 @@ def _on_any_disk(*arguments: Any) -> None:
         # what was compiled could not be kept, as on a full disk; it is compiled all the same, and
         # nothing was computed yet
         _cached(*arguments)
-
-
-@final
-class SymplecticSteps(AbstractFusedSteps):
-    """Frames of some particles by a splitting.
-
-    Parameters
-    ----------
-    splitting : Splitting
-    gradient : ndarray, shape (K,), or None
-        Of the many-body term, in units of time cubed; None where there is none.
-    particles : Particles, shape (B, N)
-    field : FieldLaw or None
-        One that `fits`.
-    """
-
-    def __init__(
-        self,
-        splitting: Splitting,
-        gradient: np.ndarray | None,
-        particles: Particles,
-        field: FieldLaw | None,
-    ) -> None:
-        self._splitting, self._gradient = splitting, gradient
-        self._charges = np.asarray(particles.charges, dtype=np.float64)
-        self._masses = np.asarray(particles.masses, dtype=np.float64)
-        self._field = None if field is None else field.parameters
-
-    def __repr__(self) -> str:
-        batch, n = self._masses.shape
-        return f"SymplecticSteps({self._splitting.kicks.size} kicks, {batch} x {n} particles)"
-
-    def advance(
-        self,
-        cache: dict[str, np.ndarray],
-        x: np.ndarray,
-        v: np.ndarray,
-        frames_x: np.ndarray,
-        frames_v: np.ndarray,
-        threads: int,
-    ) -> dict[str, np.ndarray]:
-        """See `AbstractFusedSteps.advance`."""
-        batch, n = self._masses.shape
-        width = max(1, min(batch, ELEMENTS // max(n, 1)))
-        blocks = [slice(first, first + width) for first in range(0, batch, width)]
-
-        def march(which: slice) -> None:
-            self._march(x[which], v[which], which, frames_x[which], frames_v[which])
-
-        if threads == 1 or len(blocks) == 1:
-            for each in blocks:
-                march(each)
-        else:
-            with ThreadPoolExecutor(min(threads, len(blocks))) as pool:
-                list(pool.map(march, blocks))
-        return {}
-
-    def _march(
-        self,
-        x: np.ndarray,
-        v: np.ndarray,
-        which: slice,
-        frames_x: np.ndarray,
-        frames_v: np.ndarray,
-    ) -> None:
-        """Fill in the frames (W, F, N, D) of one block."""
-        width, frames, n, dims = frames_x.shape
-        block = self._block(x, v, which)
-        made_x, made_v = np.empty((2, frames, 3, n * width))
-        kernel = _kernel(self._field)
-        kernel(block, self._splitting, self._field, self._gradient, made_x, made_v)
-        for made, out in ((made_x, frames_x), (made_v, frames_v)):
-            out[:] = made.reshape(frames, 3, n, width)[:, :dims].transpose(3, 0, 2, 1)
-
-    def _block(self, x: np.ndarray, v: np.ndarray, which: slice) -> Block:
-        charges, masses = (
-            np.ascontiguousarray(y[which].T) for y in (self._charges, self._masses)
-        )  # (N, W)
-        n, width = masses.shape
-        rings = n // 2
-        c, inverse_mass = np.zeros((2, rings, n * width))
-        for ring in range(1, rings + 1):
-            partner = np.roll(np.arange(n), -ring)
-            c[ring - 1] = (self._splitting.coupling * charges * charges[partner]).ravel()
-            inverse_mass[ring - 1] = (1.0 / masses + 1.0 / masses[partner]).ravel()
-        places = (_by_element(x), _by_element(v))
-        return Block(*places, charges.ravel(), masses.ravel(), c, inverse_mass, width)
-
-
-def _by_element(values: np.ndarray) -> np.ndarray:
-    """Bring vectors (W, N, D) to (3, N W); in two dimensions the third component is zero."""
-    width, n, dims = values.shape
-    out = np.zeros((3, n, width))
-    out[:dims] = values.transpose(2, 1, 0)
-    return out.reshape(3, n * width)
