@@ -183,7 +183,8 @@ def _constants(
 
 def _weights(model: SET, k: int) -> list[Tensor]:
     """Return the weights of a sub-step, in the order in which the kernels read them."""
-    messages, prior = model.messages[k], model.prior
+    messages: Any = model.messages[k]  # of a list of modules, which forgets of what kind
+    prior = model.prior
     learned = [] if prior.kind == "coulomb" else [prior.radial.weight]
     if prior.kind == "kernel":
         learned.append(prior.far)
@@ -199,7 +200,7 @@ def _weights(model: SET, k: int) -> list[Tensor]:
     ]
     if k == len(model.updates):
         return of_messages
-    update = model.updates[k]
+    update: Any = model.updates[k]
     return [
         *of_messages,
         update.from_features.weight,
