@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 from nbody_set.training_attention import attention_backward, attention_forward, masks_of
 from nbody_set.training_blocks import substep_backward, substep_forward
 from nbody_set.training_edges import COULOMB, KERNEL, NONE
+from nbody_set.training_lanes import BLOCK, FAR, RADIAL, UPDATES
 from nbody_surrogate.contracts import ParticleTensors, field_acceleration, warn
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["fits", "forward"]
 
 PRIORS = {"coulomb": COULOMB, "kernel": KERNEL, "none": NONE}
-BLOCK = 96  # samples that are followed together: what their particles have stays in a cache
+SAMPLES = 96  # samples that are followed together: what their particles have stays in a cache
 TILE = 192  # pairs times samples whose messages are made together: some 150 rows of 768 bytes
 
 
@@ -90,8 +91,7 @@ def forward(
     field = _field_of(particles, frames)
     for k in range(model.config.substeps):
         kicks = torch.zeros_like(vs) if field is None else field(xs + state[3], vs + state[4])
-        weights = [y for y in _weights(model, k) if y is not None]
-        state = _Substep.apply(constants, vs, kicks, shares[k], *state, *weights)  # type: ignore[no-untyped-call]
+        state = _Substep.apply(constants, vs, kicks, shares[k], *state, *_weights(model, k))  # type: ignore[no-untyped-call]
         if k == 0:
             state = (*state[:5], _attended(model, state[5], batch))
     dx, dv = (y.view(n, dims, batch, frames).permute(2, 3, 0, 1) for y in state[3:5])
@@ -151,17 +151,17 @@ def _constants(
     i, j = pairs
     of_pairs = charges[i] * charges[j], 1 / masses[i] + 1 / masses[j]
     samples = charges.shape[1]
-    blocks = -(-samples // BLOCK)
+    lanes = -(-samples // -(-samples // SAMPLES))  # blocks of about the same size
     learned = config.prior != "coulomb"
     shape = [
         dims,
         config.width,
         config.basis,
-        0,
+        0,  # of updates, which each sub-step sets
         config.basis if learned else 0,
         int(config.prior == "kernel"),
-        -(-samples // blocks),
-        max(TILE, -(-samples // blocks)),
+        lanes,
+        max(TILE, lanes),
     ]
     numbers = [
         config.softening**2,
@@ -181,32 +181,34 @@ def _constants(
     )
 
 
-def _weights(model: SET, k: int) -> tuple[Tensor | None, ...]:
+def _weights(model: SET, k: int) -> list[Tensor]:
     """Return the weights of a sub-step, in the order in which the kernels read them."""
-    messages, prior = model.messages[k], model.prior
-    update = model.updates[k] if k < len(model.updates) else None
-    return (
+    messages: Any = model.messages[k]  # of a list of modules, which forgets of what kind
+    prior = model.prior
+    learned = [] if prior.kind == "coulomb" else [prior.radial.weight]
+    if prior.kind == "kernel":
+        learned.append(prior.far)
+    of_messages = [
         messages.from_pair.weight,
         messages.from_pair.bias,
         messages.to_message.weight,
         messages.to_message.bias,
         messages.to_force.weight,
         messages.log_range,
-        None if prior.kind == "coulomb" else prior.radial.weight,
-        prior.far if prior.kind == "kernel" else None,
+        *learned,
         messages.from_nodes.weight,
-        *(
-            ()
-            if update is None
-            else (
-                update.from_features.weight,
-                update.from_features.bias,
-                update.from_messages.weight,
-                update.to_features.weight,
-                update.to_features.bias,
-            )
-        ),
-    )
+    ]
+    if k == len(model.updates):
+        return of_messages
+    update: Any = model.updates[k]
+    return [
+        *of_messages,
+        update.from_features.weight,
+        update.from_features.bias,
+        update.from_messages.weight,
+        update.to_features.weight,
+        update.to_features.bias,
+    ]
 
 
 class _Substep(torch.autograd.Function):
@@ -221,7 +223,8 @@ class _Substep(torch.autograd.Function):
         out = tuple(torch.empty_like(y, memory_format=torch.contiguous_format) for y in state)
         acc, received = torch.empty_like(v), torch.empty_like(state[5])
         shape = constants.shape.copy()
-        shape[3] = len(weights) > 9 + (shape[4] > 0) + shape[5] - 2  # UPDATES
+        of_messages = 7 + int(shape[RADIAL] > 0) + shape[FAR]
+        shape[UPDATES] = len(weights) > of_messages  # after the last kick nobody reads features
         r, w, a, dx, dv, h = (y.contiguous() for y in state)
         v, field = v.contiguous(), field.contiguous()
         arguments = (
@@ -310,7 +313,7 @@ def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
 
 
 def _blocks(v: Tensor, shape: np.ndarray) -> int:
-    return -(-v.shape[-1] // int(shape[6]))
+    return -(-v.shape[-1] // int(shape[BLOCK]))
 
 
 def _on_blocks(kernel: Any, arguments: tuple[Any, ...], blocks: int) -> None:

@@ -121,7 +121,7 @@ def test_compiled_too(kind, dtype):
 
 @pytest.mark.usefixtures("interpreted")
 def test_threads_do_not_change_a_bit(monkeypatch):
-    monkeypatch.setattr(training_kernel, "BLOCK", 2)
+    monkeypatch.setattr(training_kernel, "SAMPLES", 2)
     window, model = make_window(2, batch=7, frames=1, n=3), training_set(SMALL)
     alone = answers(by_kernel, model, window, 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # of the kernel's own; 4 blocks
