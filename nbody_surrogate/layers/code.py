@@ -4,7 +4,7 @@ Numba compiles what it is handed as Python, and leaves it to the compiler to fin
 does in simple loops only and takes long about. Here a Python function is run once and says, by
 operators on `Value`, which instructions there are: a vector is a value, so what stays in registers
 is written down, each lane is computed as it would be alone, and a step of hundreds of lines is
-compiled in about a second.
+compiled in one to three seconds.
 
 =====  ===========================================================
 kind   what a value is
