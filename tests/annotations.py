@@ -38,7 +38,7 @@ CHECKED = [
     "nbody_set.domain",
     "nbody_set.model",
     "nbody_set.paper",
-    "nbody_set.training_kernel",
+    "nbody_set.training.kernel",
     "nbody_baselines",
 ]
 

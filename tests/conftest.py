@@ -39,7 +39,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # pair law compiled into it: so that no test passes by an old law, each state of the sources has a
 # place of its own. It is read when numba is imported.
 ROOT = HERE.parent
-COMPILED = [*ROOT.glob("simulators/**/*.py"), *ROOT.glob("plugins/nbody_set/training_*.py")]
+COMPILED = [*ROOT.glob("simulators/**/*.py"), *ROOT.glob("plugins/nbody_set/training/*.py")]
 SOURCES = b"".join(file.read_bytes() for file in sorted(COMPILED))
 PLACE = ROOT / ".pytest_cache" / f"numba-{hashlib.sha256(SOURCES).hexdigest()[:12]}"
 os.environ["NUMBA_CACHE_DIR"] = str(PLACE)

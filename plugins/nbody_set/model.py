@@ -427,9 +427,9 @@ class SET(AbstractSurrogate[SETConfig]):
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         if self.training and self.training_engine == "fused":
-            from nbody_set.training_kernel import fits, forward
+            from nbody_set.training.kernel import fits, forward
 
-            if fits(x, particles, self.dtype):
+            if fits(self, x, particles):
                 return forward(self, x, v, particles, LARGEST)
         batch, frames, n, _ = x.shape
         motion, constants = self._begin(x, v, particles)

@@ -8,29 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from nbody_set import (
-    training_attention,
-    training_blocks,
-    training_edges,
-    training_edges_backward,
-    training_kernel,
-    training_lanes,
-    training_tiles,
-)
 from nbody_set.model import LARGEST, SETConfig
+from nbody_set.training import attention, blocks, edges, edges_backward, kernel, lanes, tiles
 from nbody_surrogate.errors import NBodyWarning
 from set_windows import TRAP, make_window, perturbed_set
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-KERNELS = (
-    training_attention,
-    training_blocks,
-    training_edges,
-    training_edges_backward,
-    training_kernel,
-    training_lanes,
-    training_tiles,
-)
+KERNELS = (attention, blocks, edges, edges_backward, kernel, lanes, tiles)
 SMALL = {"width": 4, "heads": 2, "substeps": 2, "basis": 3, "history": 3}
 KINDS = {
     "coulomb": {},
@@ -85,7 +69,7 @@ def by_torch(model, x, v, particles):
 
 
 def by_kernel(model, x, v, particles):
-    return training_kernel.forward(model, x, v, particles, LARGEST)
+    return kernel.forward(model, x, v, particles, LARGEST)
 
 
 def assert_same_answers(kind, window, frames, dtype=torch.float64):
@@ -121,7 +105,7 @@ def test_compiled_too(kind, dtype):
 
 @pytest.mark.usefixtures("interpreted")
 def test_threads_do_not_change_a_bit(monkeypatch):
-    monkeypatch.setattr(training_kernel, "SAMPLES", 2)
+    monkeypatch.setattr(kernel, "SAMPLES", 2)
     window, model = make_window(2, batch=7, frames=1, n=3), training_set(SMALL)
     alone = answers(by_kernel, model, window, 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)  # of the kernel's own; 4 blocks
@@ -132,9 +116,9 @@ def test_threads_do_not_change_a_bit(monkeypatch):
 @pytest.mark.usefixtures("interpreted")
 def test_which_code_a_model_trains_by(monkeypatch):
     """The compiled code while it trains and is told to, on two particles or more."""
-    calls, real = [], training_kernel.forward
-    monkeypatch.setattr(training_kernel, "forward", lambda *a: calls.append(a[1].shape) or real(*a))
-    training_kernel._compiled.cache_clear()
+    calls, real = [], kernel.forward
+    monkeypatch.setattr(kernel, "forward", lambda *a: calls.append(a[1].shape) or real(*a))
+    kernel._compiled.cache_clear()
     model, window = training_set(SMALL), make_window(2, batch=1, frames=2, n=2)
     lone = make_window(2, batch=1, frames=2, n=1)
     wanted = model(*window)
@@ -155,8 +139,8 @@ def test_code_that_cannot_be_compiled_is_one_line_and_torch(monkeypatch):
     def refuse(*arguments):
         raise RuntimeError("cannot cache function\nno locator available")
 
-    training_kernel._compiled.cache_clear()
-    monkeypatch.setattr(training_kernel, "substep_forward", refuse)
+    kernel._compiled.cache_clear()
+    monkeypatch.setattr(kernel, "substep_forward", refuse)
     model, window = training_set(SMALL), make_window(2, batch=1, frames=2, n=2)
     wanted = model(*window)
     model.training_engine = "fused"
@@ -168,4 +152,4 @@ def test_code_that_cannot_be_compiled_is_one_line_and_torch(monkeypatch):
     assert torch.equal(torch.random.get_rng_state(), state)
     assert all(torch.equal(one, other) for one, other in zip(got, wanted, strict=True))
     model(*window)  # said once
-    training_kernel._compiled.cache_clear()
+    kernel._compiled.cache_clear()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameErrors", "bound_of", "frame_bounds", "frame_errors", "in_parts", "vouched_for"]
 
-LEAST_DOUBT = 0.02
+LEAST_DOUBT = 0.05
 """About the size of an error, as a share. Where both estimates agree to all digits but the last,
 these would decide between covered and not; and of eccentric pairs both are off alike, by some
 percent. Nobody needs an error to better than that."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nbody_set.training_tiles import exp, tile_loop
+from nbody_set.training.tiles import exp, tile_loop
 
 __all__ = ["attention_backward", "attention_forward", "masks_of"]
 

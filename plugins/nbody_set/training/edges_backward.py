@@ -1,4 +1,4 @@
-"""The edge half of a sub-step of `SET` backwards, on one tile: names as in `training_edges.py`."""
+"""The edge half of a sub-step of `SET` backwards, on one tile: names as in `edges.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nbody_set.training_edges import (
+from nbody_set.training.edges import (
     BOUND,
     CHARGES,
     CORRECTION,
@@ -36,7 +36,7 @@ from nbody_set.training_edges import (
     S,
     sum_products,
 )
-from nbody_set.training_tiles import add_outer, add_product, dot, through_silu, tile_loop
+from nbody_set.training.tiles import add_outer, add_product, dot, through_silu, tile_loop
 
 __all__ = ["edge_backward"]
 

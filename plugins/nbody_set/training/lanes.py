@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbody_set.training_edges import CHARGES, MASS
-from nbody_set.training_tiles import tile_loop
+from nbody_set.training.edges import CHARGES, MASS
+from nbody_set.training.tiles import tile_loop
 
 __all__ = [
     "add_both",

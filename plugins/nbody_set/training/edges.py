@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from nbody_set.training_tiles import affine, exp, log, log1p, sigmoid_rows, silu_rows, tile_loop
+from nbody_set.training.tiles import affine, exp, log, log1p, sigmoid_rows, silu_rows, tile_loop
 
 __all__ = ["edge_forward", "sum_products"]
 

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nbody_set.training_attention import attention_backward, attention_forward, masks_of
-from nbody_set.training_blocks import substep_backward, substep_forward
-from nbody_set.training_edges import COULOMB, KERNEL, NONE
-from nbody_set.training_lanes import BLOCK, FAR, RADIAL, UPDATES
+from nbody_set.training.attention import attention_backward, attention_forward, masks_of
+from nbody_set.training.blocks import substep_backward, substep_forward
+from nbody_set.training.edges import COULOMB, KERNEL, NONE
+from nbody_set.training.lanes import BLOCK, FAR, RADIAL, UPDATES
 from nbody_surrogate.contracts import ParticleTensors, field_acceleration, warn
 
 if TYPE_CHECKING:
@@ -33,23 +33,21 @@ SAMPLES = 96  # samples that are followed together: what their particles have st
 TILE = 192  # pairs times samples whose messages are made together: some 150 rows of 768 bytes
 
 
-def fits(x: Tensor, particles: ParticleTensors, dtype: torch.dtype) -> bool:
+def fits(model: SET, x: Tensor, particles: ParticleTensors) -> bool:
     """Whether windows x (B, T, N, D) can be trained on by compiled code; else torch has to."""
     learned = particles.charges.requires_grad or particles.masses.requires_grad
     if learned or x.device.type != "cpu" or x.shape[2] < 2 or x.numel() == 0:
         return False
-    return _compiled(dtype)
+    return _compiled(type(model), model.dtype)
 
 
 @cache
-def _compiled(dtype: torch.dtype) -> bool:
+def _compiled(cls: type[SET], dtype: torch.dtype) -> bool:
     """Compile the kernels by a step of the smallest model; say so, once, where it fails."""
-    from nbody_set.model import SET, SETConfig
-
     ones = torch.ones((1, 2), dtype=dtype)
     x = torch.arange(6, dtype=torch.float64).view(1, 1, 2, 3)
     with torch.random.fork_rng(devices=[]):  # no draw of a training may depend on it
-        model = SET(SETConfig(width=2, heads=1, substeps=2, basis=2)).to(dtype)
+        model = cls(cls.Config(width=2, heads=1, substeps=2, basis=2)).to(dtype)
     try:
         dx, dv = forward(model, x, x, ParticleTensors(ones, ones), 1.0)
         (dx.sum() + dv.sum()).backward()  # type: ignore[no-untyped-call]

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from nbody_set.training_edges import KAPPA, ROWS, edge_forward
-from nbody_set.training_edges_backward import edge_backward
-from nbody_set.training_lanes import (
+from nbody_set.training.edges import KAPPA, ROWS, edge_forward
+from nbody_set.training.edges_backward import edge_backward
+from nbody_set.training.lanes import (
     BASIS,
     BLOCK,
     DIMS,
@@ -32,7 +32,7 @@ from nbody_set.training_lanes import (
     scatter,
     zero,
 )
-from nbody_set.training_tiles import (
+from nbody_set.training.tiles import (
     add_outer,
     add_product,
     affine,
