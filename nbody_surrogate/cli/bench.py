@@ -225,9 +225,9 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
-    said, front = sentences(found, options["bound"]), fronts(found)
-    pairs = [each.to_dict() for each in duels(found, options["bound"])]
     stands = standings(found)
+    said, front = sentences(found, options["bound"], stands), fronts(found)
+    pairs = [each.to_dict() for each in duels(found, options["bound"])]
     said += standing_sentences(stands)
     said += few_starts(found, options["bound"])
     said += [warning] if (warning := busy(found)) else []

@@ -8,7 +8,7 @@ import pytest
 from nbody_surrogate.evaluation.work_precision.classical_front import standing_text, standings
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
 from nbody_surrogate.evaluation.work_precision.settings import DEARER, FLOOR, Settings
-from nbody_surrogate.evaluation.work_precision.verdict import standing_sentences
+from nbody_surrogate.evaluation.work_precision.verdict import sentences, standing_sentences
 from nbody_surrogate.integrators.method_text import Contender, classical_names, contender, sweep
 from nbody_surrogate.results.bootstrap import Interval
 
@@ -123,6 +123,18 @@ def test_many_at_once_may_run_one_by_one():
     found = WorkPrecision(with_front([*alone, *side, *nets]), "truth", {1.0: 1e-9}, {})
     one, many = standings(found)
     assert one.time_ratio.value == pytest.approx(many.time_ratio.value)
+
+
+def test_a_win_over_the_settings_measured_is_none_where_one_between_is_faster():
+    """At its error the coarse setting is too coarse, and the fine one costs ten times as much."""
+    low = [point("low", 1e-3, 1e-2, 1.0), point("low", 1e-4, 1e-4, 10.0)]
+    net = point("net", None, 1e-3, 8.0, True)
+    found = WorkPrecision(with_front([*low, net]), "truth", {1.0: 1e-9}, {})
+    (alone,), (beside,) = sentences(found), sentences(found, stands=standings(found))
+    assert "net wins" in alone
+    assert "net is 1.2 times faster" in beside
+    assert "slower than one between" in beside
+    assert "never paid back" in beside
 
 
 # Which settings are measured

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -123,12 +124,30 @@ def break_even(point: Point, rival: Point) -> float | None:
     return (point.training_seconds or 0.0) / saved if saved > 0 else None
 
 
-def sentences(found: WorkPrecision, bound: float = BOUND) -> list[str]:
-    """Say for each surrogate, horizon and batch who wins."""
+def sentences(
+    found: WorkPrecision, bound: float = BOUND, stands: Sequence[Standing] = ()
+) -> list[str]:
+    """Say for each surrogate, horizon and batch who wins.
+
+    Parameters
+    ----------
+    found : WorkPrecision
+    bound : float
+        A factor of errors, either way, within which methods are equivalent.
+    stands : sequence of Standing
+        How far surrogates are from the classical front between its settings: a win over the
+        settings that were measured is none where one between them would be faster still.
+    """
+    between = {_key(each.point): each.time_ratio for each in stands}
     return [
-        f"{_where(duel.point.horizon, duel.point.batch)}: {_outcome(duel)}"
+        f"{_where(duel.point.horizon, duel.point.batch)}: "
+        f"{_outcome(duel, between.get(_key(duel.point)))}"
         for duel in duels(found, bound)
     ]
+
+
+def _key(point: Point) -> tuple[str, float, int]:
+    return point.label, point.horizon, point.batch
 
 
 def standing_sentences(found: list[Standing]) -> list[str]:
@@ -181,7 +200,7 @@ def at_once(batch: int) -> str:
     return "one by one" if batch == 1 else f"{batch} at once"
 
 
-def _outcome(duel: Duel) -> str:
+def _outcome(duel: Duel, between: Interval | None) -> str:
     point, rival = duel.point, duel.rival
     if rival is None:
         return f"no solver here is as accurate as {point.label} (RMSE {point.error.value:.1e})."
@@ -198,6 +217,12 @@ def _outcome(duel: Duel) -> str:
         return (
             f"{point.label} loses: {name} is {factor_text(1 / ratio)} faster{_times_text(duel)}, "
             f"and its error is no larger; {errors}; training is never paid back."
+        )
+    if between is not None and between.value > 1:  # a win over a coarse sweep is none
+        return (
+            f"{point.label} is {faster} {name}{_times_text(duel)}, the cheapest setting measured "
+            f"whose error is no larger, and slower than one between; {errors}; training is never "
+            "paid back."
         )
     return (
         f"{point.label} wins: it is {faster} {name}{_times_text(duel)}, the cheapest solver whose "
