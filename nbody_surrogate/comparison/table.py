@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, duration_text, figure_text, range_text
@@ -113,11 +114,15 @@ def comparison_table(
     Raises
     ------
     InputError
-        If there is none, or they are of several references.
+        If there is none, one is something else, or they are of several references.
     """
-    found = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
+    if isinstance(comparisons, Comparison) or not isinstance(comparisons, Iterable):
+        comparisons = [comparisons]
+    found = list(comparisons)
     if not found:
         raise InputError("`comparisons` must hold one comparison at least, got none")
+    for each in found:  # a run, which is a sequence of trajectories, is taken for several
+        demand_kind("comparisons", each, Comparison, "what `compare` returns, or a sequence of it")
     first = found[0]
     if any((each.reference, each.duration) != (first.reference, first.duration) for each in found):
         raise InputError("`comparisons` must have one reference, got several")

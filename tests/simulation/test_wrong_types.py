@@ -66,6 +66,8 @@ CALLS = [
     ("observers", "7", lambda: nb.simulate(*start, 2, observers=[7])),
     ("twins", "5", lambda: nb.compare(run, run, 5)),
     ("candidate", "int", lambda: nb.compare(run, 5)),
+    ("comparisons", "Trajectory", lambda: nb.comparison_table(run)),
+    ("comparisons", "5", lambda: nb.comparison_table(5)),
     ("path", "None", lambda: nb.read_run(None)),
     ("path", "None", lambda: nb.read_h5md(None)),
     ("initial", "None", lambda: nb.read_initial(None)),
