@@ -167,11 +167,14 @@ class RunInfo:
         name = str(self.method["integrator"])
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
+        told = [f"{self.method['form']}, "] if "form" in self.method else []
+        told += [f"order {self.method['order']}, "] if "order" in self.method else []
+        variant = "".join(told)  # of methods that are several; files of before say none
         # a step takes the place of the sub-steps, which have a default
         if self.method.get("step") is not None:
-            return f"{name} (step {self.method['step']:g})"
+            return f"{name} ({variant}step {self.method['step']:g})"
         if self.method.get("substeps") is not None:
-            return f"{name} ({counted(self.method['substeps'], 'sub-step')})"
+            return f"{name} ({variant}{counted(self.method['substeps'], 'sub-step')})"
         if self.method.get("eta") is not None:
             return f"{name} (eta {self.method['eta']:g})"
         return name

@@ -70,7 +70,7 @@ def test_a_comparison_gives_the_medians_of_the_metrics(charged, run):
         for key, value in expected._asdict().items():
             assert found.drifts[role][key] == np.median(value)
     assert found.reference == "dop853 (rtol 1e-09)"
-    assert found.candidate == "leapfrog (16 sub-steps)"
+    assert found.candidate == "leapfrog (dkd, 16 sub-steps)"
 
 
 def test_more_substeps_make_a_better_candidate(charged):

@@ -54,7 +54,7 @@ def test_a_run_alone_has_its_drifts_and_its_wall_time(runs):
     assert table.title == (
         "charged, 4 particles, 3 trajectories (medians), seed 1, 2 time units, frames 0..20"
     )
-    assert table.heads == ("", "leapfrog (2 sub-steps)")
+    assert table.heads == ("", "leapfrog (dkd, 2 sub-steps)")
     assert list(cells(table)) == [
         "energy drift / kinetic energy",
         "momentum drift",
@@ -77,7 +77,7 @@ def test_a_run_against_its_reference_has_the_numbers_of_the_comparison(runs):
     assert table == run_table(coarse, truth, comparison=found)
     assert table.heads == (
         "",
-        "leapfrog (2 sub-steps)",
+        "leapfrog (dkd, 2 sub-steps)",
         "dop853 (rtol 1e-09)\nthe reference",
     )
     shown = cells(table)
@@ -124,7 +124,7 @@ def test_a_table_of_comparisons_has_a_column_for_each(runs, twins):
     assert table.title == (
         "Against dop853 (rtol 1e-09): 3 trajectories of 2 time units, medians (95 % intervals)"
     )
-    assert table.heads == ("", "leapfrog (2 sub-steps)", "leapfrog (16 sub-steps)")
+    assert table.heads == ("", "leapfrog (dkd, 2 sub-steps)", "leapfrog (dkd, 16 sub-steps)")
     shown = cells(table)
     for number, each in enumerate(found):
         error = each.errors["mse 20"]

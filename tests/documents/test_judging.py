@@ -20,8 +20,8 @@ def test_the_example_prints_both_tables_and_writes_both_files(tmp_path, monkeypa
         "position RMSE at t = 2",
         "Against dop853 (rtol 1e-09): 4 trajectories of 2 time units, medians (95 % intervals)",
         "speeds, distance (noise floor)",
-        "leapfrog (4 sub-steps) against leapfrog (32 sub-steps)",
-        "leapfrog (32 sub-steps) is ",
+        "leapfrog (dkd, 4 sub-steps) against leapfrog (dkd, 32 sub-steps)",
+        "leapfrog (dkd, 32 sub-steps) is ",
     ):
         assert words in printed, words
     assert Path("errors.png").read_bytes().startswith(b"\x89PNG")

@@ -231,8 +231,10 @@ def test_a_run_can_rebuild_its_system(start):
     ("method", "options", "label"),
     [
         ("dop853", {}, "dop853 (rtol 1e-09)"),
-        ("leapfrog", {}, "leapfrog (16 sub-steps)"),
-        ("leapfrog", {"step": 0.05}, "leapfrog (step 0.05)"),
+        ("leapfrog", {}, "leapfrog (dkd, 16 sub-steps)"),
+        ("leapfrog", {"step": 0.05}, "leapfrog (dkd, step 0.05)"),
+        ("leapfrog", {"form": "kdk"}, "leapfrog (kdk, 16 sub-steps)"),
+        ("exact-flow", {"order": 4}, "exact-flow (order 4, 16 sub-steps)"),
     ],
 )
 def test_labels_tell_methods_apart(charged, start, method, options, label):

@@ -152,7 +152,7 @@ def demand_values_under_the_pointer(browser):
     ActionChains(browser).move_to_element(figure.find_element("tag name", "svg")).perform()
     said = browser.execute_script(readout)
     assert said.startswith("time 1.")
-    assert "leapfrog (2 sub-steps): " in said
+    assert "leapfrog (dkd, 2 sub-steps): " in said
     figure.send_keys(Keys.END)
     assert browser.execute_script(readout).startswith("time 3")
     figure.send_keys(Keys.ARROW_LEFT)

@@ -82,7 +82,7 @@ def test_two_of_one_method_have_two_names(three: Ensemble) -> None:
         "dop853 (rtol 1e-06)",
         "dop853 (rtol 1e-09)",
     ]
-    assert Track.of(three[0], "run").name == "leapfrog (2 sub-steps)"
+    assert Track.of(three[0], "run").name == "leapfrog (dkd, 2 sub-steps)"
 
 
 def test_a_report_explains_its_numbers(three: Ensemble, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ calls only."""
 
 FAILURES = {
     1: "stopped",
-    2: "the required step size is less than `smallest_step`",
+    2: "the required step size is less than `smallest_step`; take a larger `eta` or shorter frames",
     3: "the force or its rate of change is not finite",
 }
 """By the kernel's status, see `kernels.block_steps`."""
