@@ -54,7 +54,7 @@ def folder(tmp_path, made, monkeypatch):
 
 def test_files_are_compared_with_the_first():
     printed = good("compare", "in/truth.h5", "in/coarse.h5", "in/fine.h5", "-o", "out")
-    for words in ("Against dop853", "(2 sub-steps)", "(16 sub-steps)", "noise floor", "Lyapunov"):
+    for words in ("Against dop853", "2 sub-steps)", "16 sub-steps)", "noise floor", "Lyapunov"):
         assert words in printed
     found = json.loads(Path("out.json").read_text(), parse_constant=no_constant)
     coarse, fine = found["comparisons"]
