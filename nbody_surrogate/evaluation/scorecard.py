@@ -166,10 +166,6 @@ def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = Non
     return Truth(system, block.x, block.v, block.particles)
 
 
-SPLITTINGS = ("leapfrog", "srkn4", "srkn6")
-"""They refuse forces that depend on velocity."""
-
-
 def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:
     """Return the solvers that models are shown beside, as far as they fit the system."""
     wanted: list[tuple[str, str, dict[str, Any]]] = [
@@ -181,9 +177,17 @@ def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:
     wanted.append(("srkn6, 2 steps", "srkn6", {"substeps": 2}))
     wanted.append(("rk4, 8 steps", "rk4", {"substeps": 8}))
     wanted += [(f"{name}, 1e-9", name, {}) for name in ("dop853", default_reference(system, 2))]
-    if system.velocity_dependent:
-        wanted = [each for each in wanted if each[1] not in SPLITTINGS]
-    return {label: make_integrator(name, **options) for label, name, options in wanted}
+    made = {label: make_integrator(name, **options) for label, name, options in wanted}
+    return {label: method for label, method in made.items() if _fits(method, system)}
+
+
+def _fits(method: AbstractIntegrator, system: AbstractSystem) -> bool:
+    """Whether a method takes the system; any start will do."""
+    try:
+        method.check(system, *system.sample(0, 2), system.spec.frame_dt)
+    except InputError:
+        return False
+    return True
 
 
 def score_methods(
