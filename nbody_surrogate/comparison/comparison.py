@@ -188,7 +188,11 @@ class Comparison(Suggesting):
         if self.validity and self.covered["candidate"] < whole and "faster" in faster:
             return f"No speeds are compared: {self.candidate} stopped early."
         share = " per valid time unit" if self.validity else ""
-        untimed = f"; {self.untimed} was not timed" if self.untimed and "faster" in faster else ""
+        untimed = ""
+        if self.untimed and "faster" in faster:
+            untimed = (
+                f"; {self.untimed} was not timed and may well be faster, see `nbody-sim bench`"
+            )
         return f"{self.candidate} is {faster} {self.reference}{share}{untimed}."
 
     def to_dict(self) -> dict[str, Any]:

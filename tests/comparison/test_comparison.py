@@ -188,7 +188,7 @@ def test_a_parameter_that_a_release_before_lacked_has_its_default(run):
 
 # Speed
 
-UNTIMED = "; dop853-compiled was not timed."
+UNTIMED = "; dop853-compiled was not timed and may well be faster, see `nbody-sim bench`."
 
 
 @pytest.mark.parametrize(
