@@ -199,7 +199,7 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
         from nbody_set.symplectic_steps import SymplecticSteps
 
         config = self.config
-        fitting = fits(config.powers, config.terms, field)
+        fitting = dimensions <= 3 and fits(config.powers, config.terms, field)
         if not fitting or self.dtype is not torch.float64:
             return None
         gradient = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
 import numpy as np
 
 from nbody_set.symplectic_kernel import Block, Splitting, compiled_frames
 from nbody_surrogate.contracts import AbstractFusedSteps, FieldLaw, Particles
+from nbody_surrogate.layers.fused import over_trajectories
 
 __all__ = ["SymplecticSteps"]
 
@@ -61,13 +61,11 @@ class SymplecticSteps(AbstractFusedSteps):
         width = max(1, min(batch, ELEMENTS // max(n, 1)))
         blocks = [slice(first, first + width) for first in range(0, batch, width)]
 
-        parts = [(each, x[each], v[each], frames_x[each], frames_v[each]) for each in blocks]
-        if threads == 1 or len(blocks) == 1:
-            for part in parts:
-                self._march(*part)
-        else:
-            with ThreadPoolExecutor(min(threads, len(blocks))) as pool:
-                list(pool.map(self._march, *zip(*parts, strict=True)))
+        def work(begin: int, end: int) -> None:
+            for each in blocks[begin:end]:
+                self._march(each, x[each], v[each], frames_x[each], frames_v[each])
+
+        over_trajectories(work, len(blocks), threads)
         return {}
 
     def _march(

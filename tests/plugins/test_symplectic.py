@@ -231,6 +231,7 @@ def test_other_forms_and_single_precision_are_left_to_torch():
     particles = Particles(np.ones((1, 2)), np.ones((1, 2)))
     for other in (splitting(powers=4), splitting(terms=4), splitting().float()):
         assert other.fused_steps(particles, 3, None) is None
+    assert splitting().fused_steps(particles, 4, None) is None
 
 
 def test_single_precision_is_close_to_double(model):

@@ -7,7 +7,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from nbody_set.fused import arguments, gate, kernel, pairs, particles
+from nbody_set import domain
+from nbody_set.fused import arguments, gate, kernel, pairs, particles, weights
 from nbody_surrogate.layers import code, code_functions, fused
 
 __all__ = ["advance"]
@@ -25,7 +26,9 @@ def _compiled(sources: int) -> Any:
 
 
 advance = _compiled(
-    fused.source_number(arguments, gate, kernel, pairs, particles, code, code_functions, fused)
+    fused.source_number(
+        arguments, gate, kernel, pairs, particles, domain, weights, code, code_functions, fused
+    )
 )
 """``advance(like, table, begin, end)`` makes the frames of some trajectories, in the precision of
 the array `like`; `table` is that of `arguments`."""

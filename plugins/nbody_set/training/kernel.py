@@ -7,9 +7,7 @@ a vector lane is a sample.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +20,7 @@ from nbody_set.training.blocks import substep_backward, substep_forward
 from nbody_set.training.edges import COULOMB, KERNEL, NONE
 from nbody_set.training.lanes import BLOCK, FAR, RADIAL, UPDATES
 from nbody_surrogate.contracts import ParticleTensors, field_acceleration, warn
+from nbody_surrogate.layers.fused import over_trajectories
 
 if TYPE_CHECKING:
     from nbody_set.model import SET
@@ -316,12 +315,6 @@ def _blocks(v: Tensor, shape: np.ndarray) -> int:
 
 def _on_blocks(kernel: Any, arguments: tuple[Any, ...], blocks: int) -> None:
     """Call a kernel on all blocks, shared out among as many threads as torch has."""
-    threads = min(torch.get_num_threads(), blocks)
-    if threads == 1:
-        kernel(*arguments, 0, blocks)
-        return
-    ends = [blocks * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [pool.submit(kernel, *arguments, *part) for part in pairwise(ends)]
-        for part in parts:
-            part.result()
+    over_trajectories(
+        lambda first, last: kernel(*arguments, first, last), blocks, torch.get_num_threads()
+    )

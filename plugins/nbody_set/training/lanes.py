@@ -35,7 +35,7 @@ def _take(flat: Any, at: int, rows: int, columns: int) -> Any:
 
 @tile_loop
 def edge_weights(flat: Any, shape: Any) -> Any:
-    """Return views of the weights of messages and prior, in the order of `SubstepWeights`."""
+    """Return views of the weights of messages and prior, in the order of `kernel._weights`."""
     d, features = shape[WIDTH], shape[BASIS] + 6
     at = 0
     from_pair = _take(flat, at, 2 * d, features)
@@ -77,13 +77,18 @@ def node_weights(flat: Any, shape: Any) -> Any:
 
 
 @tile_loop
+def copy(out: Any, y: Any) -> None:
+    """Copy a row."""
+    for t in range(len(out)):
+        out[t] = y[t]
+
+
+@tile_loop
 def gather(y: Any, out: Any, begin: int, lanes: int) -> None:
     """Copy samples of (N, d, S) to (d, N lanes)."""
     for n in range(y.shape[0]):
         for o in range(y.shape[1]):
-            row, of = out[o, n * lanes : n * lanes + lanes], y[n, o, begin : begin + lanes]
-            for t in range(lanes):
-                row[t] = of[t]
+            copy(out[o, n * lanes : n * lanes + lanes], y[n, o, begin : begin + lanes])
 
 
 @tile_loop
@@ -91,16 +96,7 @@ def scatter(out: Any, y: Any, begin: int, lanes: int) -> None:
     """Copy (d, N lanes) to samples of (N, d, S)."""
     for n in range(y.shape[0]):
         for o in range(y.shape[1]):
-            row, of = out[o, n * lanes : n * lanes + lanes], y[n, o, begin : begin + lanes]
-            for t in range(lanes):
-                of[t] = row[t]
-
-
-@tile_loop
-def copy(out: Any, y: Any) -> None:
-    """Copy a row."""
-    for t in range(len(out)):
-        out[t] = y[t]
+            copy(y[n, o, begin : begin + lanes], out[o, n * lanes : n * lanes + lanes])
 
 
 @tile_loop
