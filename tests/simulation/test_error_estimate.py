@@ -255,7 +255,7 @@ def test_single_frames_are_bounded():
     np.testing.assert_array_equal(few, found[:, 3:5])
 
 
-def test_the_doubt_is_at_least_2_percent_so_that_no_last_digits_decide():
+def test_the_doubt_is_at_least_5_percent_so_that_no_last_digits_decide():
     size = np.array([[1.0, 1.0, 0.0]])
     found = bound_of(size, np.array([[1e-9, 0.5, 0.25]]))
     np.testing.assert_allclose(found, [[1.05, 1.5, 0.25]], rtol=1e-14)

@@ -10,7 +10,7 @@ with L the motion over a frame and r the error that the frame itself adds, both 
 stops to grow where a run has lost its start: at the size of the cloud.
 
 It is done twice, with K/2 and R_K and with K/4 and R_{K/2}. The finer one is the estimate, and the
-largest difference of the two by then, times a calibrated factor, the doubt about it: 2 % of the
+largest difference of the two by then, times a calibrated factor, the doubt about it: 5 % of the
 size at least.
 
 Of a frame that a solver with tolerances made, as after a fallback, r is known better by these

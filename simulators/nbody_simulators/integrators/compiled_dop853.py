@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, final
 
 import numpy as np
 from pydantic import Field
 
 from nbody_simulators.integrators import cyrk
+from nbody_simulators.integrators.one_by_one import run_one_by_one, threads_for_trajectories
 from nbody_simulators.integrators.outcome import Outcome
 from nbody_simulators.integrators.particle_dop853 import ParticleSolver
 from nbody_simulators.integrators.right_hand_side import (
@@ -16,7 +16,6 @@ from nbody_simulators.integrators.right_hand_side import (
     arguments_of,
     pair_address_of,
 )
-from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.integrators.tolerances import ToleranceOptions, warn_of_loose_atol
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
@@ -26,19 +25,9 @@ from nbody_surrogate.contracts import (
     Problem,
     State,
     Tick,
-    threads_that_pay,
 )
 
 __all__ = ["CompiledDop853", "CompiledOptions"]
-
-SHARES = 8  # parts of the batch per thread, so that a slow one does not leave the others idle
-
-OVERHEAD = 30
-"""What a step costs beside the forces, as many pairs."""
-
-SHARE = 2000
-"""Trajectories times N^2 and the overhead, from where a thread pays: a segment of them takes some
-20 ms, which is long beside the start of a thread, on a machine with other work too."""
 
 MOMENTARY = 60
 """Particles up to which a call of compiled code, a segment of a trajectory, takes a moment only."""
@@ -77,9 +66,7 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of its option, or as many as have enough trajectories each."""
-        if self.options.threads is not None:
-            return self.options.threads
-        return min(threads_that_pay(batch * (n * n + OVERHEAD), SHARE), batch)
+        return threads_for_trajectories(self.options.threads, batch, n)
 
     def _check(self, problem: Problem, state: State) -> None:
         if self.options.norm == "rms":
@@ -103,32 +90,23 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         v = np.empty_like(x)
         # A view of the solver's frames, in which y is (x, v) by component, see `right_hand_side`.
         halves = solver.frames.reshape(batch, frames, 2, dimensions, n).swapaxes(3, 4)
-        outcomes: dict[int, Outcome] = {}
 
-        def fill(part: slice) -> None:
-            outcomes.update({b: solver.run(b) for b in range(batch)[part]})
-            x[part], v[part] = halves[part, :, 0], halves[part, :, 1]
+        def run(b: int) -> Outcome:
+            outcome = solver.run(b)
+            x[b], v[b] = halves[b, :, 0], halves[b, :, 1]
+            return outcome
 
-        size = max(math.ceil(batch / threads / SHARES), 1)
-        parts = [slice(first, first + size) for first in range(0, batch, size)]
-        spread_over_threads(
-            fill,
-            parts,
+        account = run_one_by_one(
+            self.name,
+            run,
+            batch,
+            frames,
             threads,
-            lambda done: tick(frames * done / len(parts)),
+            tick,
             lambda: stopped.fill(1.0),
             apart=n > MOMENTARY,
         )
-        counters = {
-            "nfev": int(sum(each.counter for each in outcomes.values())),
-            "steps": sum(each.steps for each in outcomes.values()),
-        }
-        failures = {
-            b: (each.frames, f"{self.name}: {each.failure}")
-            for b, each in outcomes.items()
-            if each.failure is not None
-        }
-        return Frames(x, v, failures=failures, counters=counters)
+        return Frames(x, v, failures=account.failures, counters=account.counters)
 
     def _solver(
         self, carry: Carry, frames: int, stopped: np.ndarray

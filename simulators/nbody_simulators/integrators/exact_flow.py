@@ -12,8 +12,9 @@ from pydantic import Field
 from nbody_simulators.integrators import compositions
 from nbody_simulators.integrators.compositions import Composition
 from nbody_simulators.integrators.fitting import field_is_linear, fitting_methods
-from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOptions
+from nbody_simulators.integrators.fixed_step import SubstepOptions
 from nbody_simulators.integrators.linear_flows import linear_flows
+from nbody_simulators.integrators.splitting import AbstractSplitting
 from nbody_simulators.kernels.compiled_laws import compiled, laws_of
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import Carry, FieldLaw, Problem
@@ -135,7 +136,7 @@ COMPOSITIONS = {2: compositions.DKD, 4: compositions.SRKN4, 6: compositions.SRKN
 
 
 @final
-class ExactFlow(AbstractFixedStep[ExactFlowOptions]):
+class ExactFlow(AbstractSplitting[ExactFlowOptions]):
     """Strang splitting of the motion in an external field and of the pair forces.
 
     The field must be linear in positions and velocities, as that of a harmonic trap or of a Penning
@@ -166,16 +167,6 @@ class ExactFlow(AbstractFixedStep[ExactFlowOptions]):
     def composition(self) -> Composition:
         """Coefficients of the order."""
         return COMPOSITIONS[self.options.order]
-
-    @property
-    def evaluations(self) -> int:
-        """Evaluations of the pair forces in a step."""
-        return self.composition.evaluations
-
-    @property
-    def opening(self) -> int:
-        """Evaluations before the first step of a segment."""
-        return self.composition.opening
 
     def _refuse(self, problem: Problem) -> str | None:
         if problem.system.force_laws() is None or field_is_linear(problem):

@@ -8,13 +8,13 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
+from nbody_simulators.integrators.one_by_one import run_one_by_one, threads_for_trajectories
 from nbody_simulators.integrators.outcome import Outcome
 from nbody_simulators.integrators.right_hand_side import (
     arguments_of,
     pair_address_of,
     rates_address_of,
 )
-from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.kernels.compiled_laws import is_own, laws_of, parameters_of
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
@@ -25,7 +25,6 @@ from nbody_surrogate.contracts import (
     Problem,
     State,
     Tick,
-    threads_that_pay,
 )
 
 __all__ = ["Hermite4", "HermiteOptions"]
@@ -35,10 +34,6 @@ DEEPEST = 40
 
 MOST_HALVINGS = 60
 """A frame is counted in whole ticks of 64 bits."""
-
-SHARES = 8  # parts of the batch per thread, so that a slow one does not leave the others idle
-
-OVERHEAD, SHARE = 30, 2000  # as of `compiled_dop853`
 
 MOST_PAIRS = 5 * 10**7
 """Of a single call of compiled code, about a tenth of a second: Python hears of Ctrl-C between two
@@ -103,9 +98,7 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of its option, or as many as have enough trajectories each."""
-        if self.options.threads is not None:
-            return self.options.threads
-        return min(threads_that_pay(batch * (n * n + OVERHEAD), SHARE), batch)
+        return threads_for_trajectories(self.options.threads, batch, n)
 
     def _check(self, problem: Problem, state: State) -> None:
         if (why := _unfit(problem)) is not None:
@@ -137,26 +130,8 @@ class Hermite4(AbstractIntegrator[HermiteOptions]):
         batch, n, _ = carry.arrays["x"].shape
         threads = self.threads_for(batch, n)
         run = _Run(carry, frames, self._deepest(carry.problem), self.options.eta)
-        outcomes: dict[int, Outcome] = {}
-
-        def fill(part: slice) -> None:
-            outcomes.update({b: run.fill(b) for b in range(batch)[part]})
-
-        size = max(math.ceil(batch / threads / SHARES), 1)
-        parts = [slice(first, first + size) for first in range(0, batch, size)]
-        spread_over_threads(
-            fill, parts, threads, lambda done: tick(frames * done / len(parts)), run.stop
-        )
-        counters = {
-            "nfev": sum(math.ceil(each.counter) for each in outcomes.values()),
-            "steps": sum(each.steps for each in outcomes.values()),
-        }
-        failures = {
-            b: (each.frames, f"{self.name}: {each.failure}")
-            for b, each in outcomes.items()
-            if each.failure is not None
-        }
-        return Frames(run.x, run.v, {"h": run.h}, failures, counters)
+        account = run_one_by_one(self.name, run.fill, batch, frames, threads, tick, run.stop)
+        return Frames(run.x, run.v, {"h": run.h}, account.failures, account.counters)
 
 
 class _Run:

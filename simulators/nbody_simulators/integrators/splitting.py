@@ -25,7 +25,15 @@ from nbody_surrogate.contracts import Problem
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
-__all__ = ["SRKN4", "SRKN6", "Leapfrog", "LeapfrogOptions", "SymplecticEuler", "Yoshida4"]
+__all__ = [
+    "SRKN4",
+    "SRKN6",
+    "AbstractSplitting",
+    "Leapfrog",
+    "LeapfrogOptions",
+    "SymplecticEuler",
+    "Yoshida4",
+]
 
 
 @compiled
@@ -67,8 +75,8 @@ def _split(
 Options_co = TypeVar("Options_co", bound=SubstepOptions, default=SubstepOptions, covariant=True)
 
 
-class _Splitting(AbstractFixedStep[Options_co]):
-    """What the methods share: everything but the coefficients."""
+class AbstractSplitting(AbstractFixedStep[Options_co]):
+    """What the methods share: everything but the coefficients. Another drift has its own steps."""
 
     @property
     @abstractmethod
@@ -119,7 +127,7 @@ class _Splitting(AbstractFixedStep[Options_co]):
 
 
 @final
-class SymplecticEuler(_Splitting):
+class SymplecticEuler(AbstractSplitting):
     """Kick, then drift: order 1.
 
     With the system ``charged-clipped`` and a step of 0.001 it is the generator of the published
@@ -147,7 +155,7 @@ class LeapfrogOptions(SubstepOptions):
 
 
 @final
-class Leapfrog(_Splitting[LeapfrogOptions]):
+class Leapfrog(AbstractSplitting[LeapfrogOptions]):
     """Half a drift, a kick, half a drift: order 2, time-reversible.
 
     With ``form="kdk"`` half a kick, a drift, half a kick, which is velocity Verlet. Both take one
@@ -171,7 +179,7 @@ class Leapfrog(_Splitting[LeapfrogOptions]):
 
 
 @final
-class Yoshida4(_Splitting):
+class Yoshida4(AbstractSplitting):
     """Three leapfrogs of lengths w_1, w_0, w_1: order 4, time-reversible.
 
     w_1 = 1 / (2 - 2^(1/3)) and w_0 = 1 - 2 w_1 < 0.
@@ -186,7 +194,7 @@ class Yoshida4(_Splitting):
 
 
 @final
-class SRKN4(_Splitting):
+class SRKN4(AbstractSplitting):
     """The Runge-Kutta-Nystroem splitting SRKN_6^b of Blanes and Moan: order 4, time-reversible.
 
     Six evaluations a step. That the kinetic energy is quadratic makes some commutators vanish, so
@@ -202,7 +210,7 @@ class SRKN4(_Splitting):
 
 
 @final
-class SRKN6(_Splitting):
+class SRKN6(AbstractSplitting):
     """The Runge-Kutta-Nystroem splitting SRKN_11^b of Blanes and Moan: order 6, time-reversible.
 
     Eleven evaluations a step. See `SRKN4`.
