@@ -42,7 +42,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
-from nbody_set.domain import Domain, extremes, gate, lone_pair
+from nbody_set.domain import LARGEST, Domain, extremes, gate, lone_pair
 from nbody_surrogate.contracts import (
     AbstractFusedSteps,
     AbstractSurrogate,
@@ -57,9 +57,6 @@ from nbody_surrogate.contracts import (
 __all__ = ["SET", "SETConfig"]
 
 WEIGHTS = Path(__file__).parent / "weights"
-LARGEST = 0.3
-"""Of a pair's force, the most that a bounded correction is. Trained ones are seldom above 0.1, but
-cut off there the closest encounters were five times as wrong."""
 
 
 class SETConfig(SurrogateConfig):

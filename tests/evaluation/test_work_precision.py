@@ -325,7 +325,8 @@ def test_bench_writes_a_table_a_figure_and_who_wins():
     assert len(rows) == len(made["points"]) == 8
     for row, each in zip(rows, made["points"], strict=True):
         assert float(row["rmse"]) == each["error"]["value"]
-    assert any("set-small" in said for said in made["sentences"])
+    # who wins is a matter of time; that each horizon and batch has a verdict is not
+    assert [each["model"] for each in made["standings"]] == ["set-small"] * 2
     assert made["command"].startswith("nbody-sim bench --particles 3")
     assert Path("made.png").read_bytes().startswith(b"\x89PNG")
 

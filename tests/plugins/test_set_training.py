@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nbody_set.model import LARGEST, SETConfig
+from nbody_set.domain import LARGEST
+from nbody_set.model import SETConfig
 from nbody_set.training import attention, blocks, edges, edges_backward, kernel, lanes, tiles
 from nbody_surrogate.errors import NBodyWarning
 from set_windows import TRAP, make_window, perturbed_set

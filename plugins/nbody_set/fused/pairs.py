@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from nbody_set.domain import LARGEST
 from nbody_set.fused.arguments import Arguments
 from nbody_set.fused.weights import COULOMB, KERNEL, RATES
 from nbody_surrogate.layers.code import Code, Pointer, Value, Variable
 from nbody_surrogate.layers.code_functions import ROWS, affine, exp, log, log1p, silu
 
-__all__ = ["LARGEST", "TILE", "Trajectory", "corrected", "given_law"]
+__all__ = ["TILE", "Trajectory", "corrected", "given_law"]
 
 TILE = 64
 """Pairs that are worked on together."""
-LARGEST = 0.3
-"""Of a pair's force, the most that a bounded correction is."""
 NEAR, FAR = -10.0, 14.0
 """Spacings below and above a Gaussian's centre, from where on it and the next three are taken as
 they are there: 0 to rounding, but no numbers so small that processors are slow with them."""
