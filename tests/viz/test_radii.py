@@ -73,3 +73,13 @@ def test_a_notebook_shows_true_proportions() -> None:
     place, radius = np.array(sorted((float(x), float(r)) for x, r in circles)).T
     step = np.diff(place).mean()
     np.testing.assert_allclose(radius / step, np.array([0.5, 1.0, 1.5]) / 4.0, rtol=0.02)
+
+
+@pytest.mark.parametrize("dim", [2, 3])
+def test_a_figure_has_true_sizes(dim: int) -> None:
+    run = trajectory(n=3, dim=dim)
+    run = replace(run, particles=replace(run.particles, radii=[3.0, 2.0, 1.0]))
+    axes = run.plot().axes[0]
+    # all of the largest ball is within the axes
+    for (low, high), at in zip((axes.get_xlim(), axes.get_ylim()), run.x[-1, 0, :2], strict=True):
+        assert low < at - 3.0 < at + 3.0 < high
