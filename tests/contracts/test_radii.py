@@ -16,6 +16,8 @@ from nbody_surrogate import (
     make_system,
     register_system,
 )
+from nbody_surrogate.contracts.domain import Domain
+from nbody_surrogate.contracts.domain_check import fixed_faults
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system_spec import Draw
 from nbody_surrogate.contracts.system_versions import finer_text, finer_version
@@ -208,3 +210,11 @@ def test_the_conformance_kit_finds_what_is_wrong(registered, given, words):
         except ConformanceError as error:
             told.append(str(error))
     assert any(words in each for each in told)
+
+
+def test_radii_beyond_those_of_the_training_are_told():
+    domain, one = Domain(radii=(0.5, 1.0)), np.ones((1, 2))
+    assert fixed_faults(domain, one, one, np.array([[0.5, 1.0]])) == {}
+    assert fixed_faults(domain, one, one) == {}
+    told = fixed_faults(domain, one, one, np.array([[0.5, 1.5]]))
+    assert told == {"radii": "trained for radii of 0.5 to 1, got 0.5 to 1.5"}
