@@ -83,6 +83,7 @@ FITTING = {
     "Particles": {
         **{"charges": np.ones((B, N)), "masses": np.ones((B, N))},
         "couplings": np.ones((B, N, N)),
+        "radii": np.ones((B, N)),
     },
     **{
         name: {"state": state, "particles": particles}
@@ -101,6 +102,7 @@ ELSEWHERE = {
     "AbstractSystem.hidden_rate": "takes the hidden variables too: tests/contracts/test_hidden.py",
     "AbstractSystem.hidden_acceleration": DUTY,
     "AbstractSystem.neighbour_acceleration": DUTY,
+    "AbstractSystem.refuse_wrong_radii": "called by the core, with particles that are checked",
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
     "Comparison": "made by `compare`",
     "Configurations": HANDED,
@@ -173,6 +175,7 @@ FITS = {
     ("Particles", "charges"): "scalar|axis 0 shorter",
     ("Particles", "masses"): "scalar|axis 0 shorter",
     ("Particles", "couplings"): "none|axis 0 shorter",
+    ("Particles", "radii"): "none|scalar",
     ("Ensemble", "label_error"): "none",
     ("Trajectory", "label_error"): "none",
 }

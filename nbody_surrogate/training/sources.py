@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.domain import DomainRanges
@@ -24,7 +23,12 @@ from nbody_surrogate.datasets.generation.live_windows import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
-from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
+from nbody_surrogate.datasets.windows import (
+    AbstractWindows,
+    DatasetWindows,
+    SizedWindows,
+    Windows,
+)
 from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.evaluation.rollouts import Truth
 from nbody_surrogate.files.new_file import make_subfolder
@@ -53,6 +57,8 @@ class Source:
         SHA-256 that names the data, for the card.
     charges, masses : tuple of float
         From the smallest to the largest; of charges, the absolute values.
+    radii : tuple of float, or None
+        The same, of particles that have some.
     closest, fastest : float
         Smallest distance of a pair, largest speed of a particle.
     train, validation : Truth
@@ -81,9 +87,10 @@ class Source:
     ranges: Callable[[], DomainRanges]
     spacing: float
     horizon: float | None
-    _rest: Iterator[Windows] | None = None
+    radii: tuple[float, float] | None = None
+    _rest: Iterator[Windows | SizedWindows] | None = None
 
-    def next(self) -> Windows:
+    def next(self) -> Windows | SizedWindows:
         """Return the next batch; an epoch follows on the other."""
         while True:
             if self._rest is None:
@@ -100,10 +107,13 @@ class Source:
         return None if laws is None else laws.field
 
     def particle_tensors(
-        self, charges: Tensor, masses: Tensor, dtype: torch.dtype
+        self, windows: Windows | SizedWindows, device: torch.device | str, dtype: torch.dtype
     ) -> ParticleTensors:
-        """Bring the particles of a batch to a model's dtype."""
-        return ParticleTensors(charges.to(dtype), masses.to(dtype), self.field)
+        """Bring the particles of a batch to a model's device and dtype."""
+        # to the device first, which is the faster way for small tensors
+        charges, masses = windows.charges.to(device), windows.masses.to(device)
+        radii = windows.radii.to(device).to(dtype) if isinstance(windows, SizedWindows) else None
+        return ParticleTensors(charges.to(dtype), masses.to(dtype), self.field, radii)
 
     def go_to(self, state: dict[str, int]) -> None:
         """Go on at a place that a checkpoint holds."""
@@ -158,18 +168,27 @@ class _Extent(NamedTuple):
     masses: tuple[float, float]
     closest: float
     fastest: float
+    radii: tuple[float, float] | None
 
     @classmethod
     def of(cls, blocks: Iterable[TrajectoryBlock], box: Box | None) -> _Extent:
         """Look at all frames of some trajectories, block by block."""
-        charges, masses, near, fast = [], [], [], []
+        charges, masses, near, fast, radii = [], [], [], [], []
         for block in blocks:
             sizes = abs(block.particles.charges)
             charges += [float(sizes.min()), float(sizes.max())]
             masses += [float(block.particles.masses.min()), float(block.particles.masses.max())]
             near.append(float(closest_pair(block.x, box).min()))
             fast.append(float(fastest(block.v).max()))
-        return cls((min(charges), max(charges)), (min(masses), max(masses)), min(near), max(fast))
+            if block.particles.radii is not None:
+                radii += [float(block.particles.radii.min()), float(block.particles.radii.max())]
+        return cls(
+            (min(charges), max(charges)),
+            (min(masses), max(masses)),
+            min(near),
+            max(fast),
+            (min(radii), max(radii)) if radii else None,
+        )
 
 
 class _Rows(NamedTuple):
@@ -213,6 +232,7 @@ def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int, histo
         ranges=cache(partial(_measured, dataset, system)),
         spacing=spacing,
         horizon=horizon,
+        radii=extent.radii,
     )
 
 
@@ -248,6 +268,7 @@ def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int, history: in
         ranges=cache(partial(measure_ranges, truth.system, [block], count, block.x.shape[1])),
         spacing=spacing,
         horizon=horizon,
+        radii=extent.radii,
     )
 
 
