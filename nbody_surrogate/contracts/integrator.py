@@ -254,8 +254,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         ------
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
-            lacks what the system needs or does not fit, or particles are at the same place where
-            forces have no limit.
+            lacks what the system needs or does not fit, radii are missing or of no use, or
+            particles are at the same place where forces have no limit.
         PluginError
             If the integrator or the system breaks its contract.
         """
@@ -264,6 +264,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
         refuse_unfit(self.name, self.capabilities, system, state)
+        system.refuse_wrong_radii(particles)
         with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)
