@@ -85,6 +85,7 @@ def _of_system(cls: Any) -> list[str]:
         f"forces are written as laws: {'yes' if system.force_laws() is not None else 'no'}",
         f"potential energy: {'yes' if system.has_potential else 'no'}",
         f"needs: {_listed(system.needs)}",
+        f"approximations: {_listed(system.approximations)}",
         "parameters:",
         *_fields(cls.Spec),
     ]

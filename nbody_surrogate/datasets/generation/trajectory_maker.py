@@ -13,6 +13,7 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.integrators.approximate import with_options
 from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -173,4 +174,4 @@ def _over(integrator: AbstractIntegrator, spacing: int) -> AbstractIntegrator:
     options = dict(integrator.options)
     if spacing == 1 or options.get("substeps") is None:
         return integrator
-    return type(integrator)(**(options | {"substeps": spacing * options["substeps"]}))
+    return with_options(integrator, substeps=spacing * options["substeps"])
