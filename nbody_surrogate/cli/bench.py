@@ -67,9 +67,9 @@ def bench(**options: Any) -> None:
     solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+inductor`
     is SET with its step compiled by torch, `set+torch` as torch has it. Without `--integrators` a
     solver's settings end where another is as accurate in a thirtieth of the time, or where its
-    errors are those of the truth, or of the approximate forces that it moves by. A table, sentences that say who wins where, one by one and many
-    at once, how far each model is from the best classical method at its error, and a CSV, JSON,
-    PNG and SVG file in `runs/`.
+    errors are those of the truth, or of the approximate forces that it moves by. A table, sentences
+    that say who wins where, one by one and many at once, how far each model is from the best
+    classical method at its error, and a CSV, JSON, PNG and SVG file in `runs/`.
     """
     import warnings
 

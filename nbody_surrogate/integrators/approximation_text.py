@@ -6,6 +6,7 @@ Apart from what makes such a method, so that a wrong name is refused without Num
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from nbody_surrogate.errors import InputError
 
@@ -36,7 +37,7 @@ def split_approximation(text: str, label: str = "integrator") -> tuple[str, str 
         If nothing stands before or behind the sign.
     """
     method, sign, approximation = text.partition(SIGN)
-    if not sign or os.sep in text or os.path.isdir(text):
+    if not sign or os.sep in text or Path(text).is_dir():
         return text, None
     if not (method and approximation):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Methods by short texts, such as ``leapfrog:4``, ``set-small`` or ``leapfrog:4@p2``, made ready."""
+"""Methods by short texts, such as ``leapfrog:4``, ``set-small`` or ``leapfrog:4@p2``."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def contender(text: str, **shared: Any) -> Contender:
     ----------
     text : str
         ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
-        name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps, its
-        relative and absolute tolerance, or its eta; and at the end ``@APPROXIMATION`` for the forces
+        name ``+numpy`` for the force in plain NumPy, ``:NUMBER`` for its sub-steps, its relative
+        and absolute tolerance, or its eta, and ``@APPROXIMATION`` at the end for the forces
         of one of the system's `approximations`; after a model's ``+torch``, ``+inductor`` or
         ``+fused`` for what computes its steps.
     **shared
