@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.violations import plugin_errors
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.spelling import nearest
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
-__all__ = ["SystemVersions"]
+__all__ = ["SystemVersions", "finer_text", "finer_version"]
 
 
 class SystemVersions:
@@ -30,9 +30,10 @@ class SystemVersions:
     def finer(self) -> AbstractSystem | None:
         """Return a finer version of a model that is truncated, or None where nothing is.
 
-        Such as an expansion of a higher order. Starts, names and conserved quantities are the
-        same, so that a run of the finer system from the same start differs from one of this by the
-        error of the truncation. The label error of data sets and of ``verify`` is measured by it.
+        Such as an expansion of a higher order. It is the same class with other parameters, and it
+        takes the same starts, so that its run from a start differs from one of this system by the
+        error of the truncation. That is measured by it wherever the error of a solver is: by
+        ``verify``, for data sets and in audits.
 
         Returns
         -------
@@ -74,6 +75,47 @@ class SystemVersions:
             raise InputError(f"`approximation` {name!r} is none of {_told(self.name, name, known)}")
         changed = {**self.spec.model_dump(), **known[name]}
         return type(self)(**changed)  # type: ignore[call-arg,return-value]  # as of `ideal`
+
+
+def finer_version(system: AbstractSystem) -> AbstractSystem | None:
+    """Return the finer version of a system, looked at.
+
+    Parameters
+    ----------
+    system : AbstractSystem
+
+    Returns
+    -------
+    AbstractSystem or None
+
+    Raises
+    ------
+    PluginError
+        If the system gives no system of its own kind, or raises.
+    """
+    with plugin_errors(system.origin, "finer"):
+        found = system.finer()
+    if found is not None and type(found) is not type(system):
+        what = f"must return another {type(system).__name__} or None, got {described(found)}"
+        raise violation(system.origin, "finer", what)
+    return found
+
+
+def finer_text(system: AbstractSystem, finer: AbstractSystem) -> str:
+    """Say by which parameters a finer version differs, such as "order 8 in place of 6".
+
+    Parameters
+    ----------
+    system, finer : AbstractSystem
+
+    Returns
+    -------
+    str
+    """
+    ours, theirs = (each.spec.model_dump(mode="json") for each in (system, finer))
+    changed = [f"{key} {theirs[key]} in place of {ours[key]}" for key in ours if
+               ours[key] != theirs.get(key)]  # fmt: skip
+    return ", ".join(changed) or "of the same parameters"
 
 
 def _told(system: str, name: str, known: Mapping[str, Any]) -> str:
