@@ -125,7 +125,7 @@ def _scales(radii: np.ndarray, response: np.ndarray, out: np.ndarray) -> None:
             scale *= radii[i]
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "nsz", "contract"})
+@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "nsz"})
 def _dot(a: np.ndarray, b: np.ndarray) -> float:
     total = 0.0
     for k in range(a.size):
@@ -133,7 +133,7 @@ def _dot(a: np.ndarray, b: np.ndarray) -> float:
     return total
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _step(
     length: float, direction: np.ndarray, field: np.ndarray, y: np.ndarray, rest: np.ndarray
 ) -> None:
@@ -142,18 +142,62 @@ def _step(
         rest[k] -= length * field[k]
 
 
-@numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"contract"})
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _turned(share: float, rest: np.ndarray, direction: np.ndarray) -> None:
     for k in range(rest.size):
         direction[k] = rest[k] + share * direction[k]
 
 
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _put(
+    charges: np.ndarray, scale: np.ndarray, y: np.ndarray, share: float, q: np.ndarray
+) -> None:
+    """Write the moments that y stands for, with a share of the charges."""
+    q[:] = scale * y
+    for i in range(len(charges)):
+        q[0, i] = share * charges[i]
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _begin(
+    scale: np.ndarray, field: np.ndarray, rest: np.ndarray, direction: np.ndarray
+) -> None:
+    """Begin at nothing: the residual is the field of the charges, which do not change."""
+    rest[:] = -scale * field
+    rest[0] = 0.0
+    direction[:] = rest
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _weigh(scale: np.ndarray, direction: np.ndarray, field: np.ndarray) -> None:
+    """Turn a field into the product of the scaled matrix."""
+    field[:] = direction + scale * field
+    field[0] = 0.0
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _gather(
+    pushed: np.ndarray, rows: np.ndarray, starts: np.ndarray, forces: np.ndarray
+) -> None:
+    """Add up the forces of all pairs; each acts on both, against each other to the bit."""
+    n = len(forces)
+    forces[:] = 0.0
+    for i in range(n):
+        for block in range(starts[i], starts[i + 1]):
+            for w in range(LANES):
+                j = rows[block] + w
+                if i < j < n:
+                    for d in range(3):
+                        forces[j, d] += pushed[block, d, w]
+                        forces[i, d] -= pushed[block, d, w]
+
+
 @cache
 def solver(order: int) -> Any:
-    """Return ``solve(x, charges, radii, response, work..., forces)`` of an order, compiled.
+    """Return what solves configurations at an order, compiled.
 
-    It writes the forces (N, 3) and returns the energy and the iterations, at k = 1; NaN where
-    conjugate gradients come to no end.
+    It writes energies (B,), forces (B, N, 3) and iterations (B,), at k = 1; where conjugate
+    gradients come to no end, NaN and -1.
 
     Parameters
     ----------
@@ -174,6 +218,51 @@ def _compiled(order: int, tables: Any, fields: Any, pushes: Any, sources: int) -
     size = (order + 1) ** 2
 
     @numba.njit(cache=True, error_model="numpy", nogil=True)
+    def solve_one(
+        x: np.ndarray,
+        charges: np.ndarray,
+        radii: np.ndarray,
+        response: np.ndarray,
+        table: np.ndarray,
+        rows: np.ndarray,
+        starts: np.ndarray,
+        q: np.ndarray,
+        field: np.ndarray,
+        geometry: np.ndarray,
+        vectors: np.ndarray,
+    ) -> int:
+        """Leave the moments at rest in `q` and their field in `field`; return the iterations."""
+        n = len(charges)
+        scale, y, rest, direction = vectors[0], vectors[1], vectors[2], vectors[3]
+        _place(x, rows, starts, geometry)
+        tables(x, table, 0, len(rows))
+        _scales(radii, response, scale)
+        y[:] = 0.0
+        _put(charges, scale, y, 1.0, q)
+        field[:] = 0.0
+        fields(x, table, 0, n)
+        _begin(scale, field, rest, direction)
+        norm = _dot(rest.ravel(), rest.ravel())
+        least, iterations = RESIDUAL * RESIDUAL * norm, 0
+        while norm > least and iterations < MOST_ITERATIONS:
+            _put(charges, scale, direction, 0.0, q)
+            field[:] = 0.0
+            fields(x, table, 0, n)
+            _weigh(scale, direction, field)
+            curvature = _dot(direction.ravel(), field.ravel())
+            if not curvature > 0.0:  # spheres overlap, or something is no number
+                return -1
+            _step(norm / curvature, direction.ravel(), field.ravel(), y.ravel(), rest.ravel())
+            before, norm = norm, _dot(rest.ravel(), rest.ravel())
+            _turned(norm / before, rest.ravel(), direction.ravel())
+            iterations += 1
+        _put(charges, scale, y, 1.0, q)
+        field[:] = 0.0
+        fields(x, table, 0, n)
+        pushes(x, table, 0, n)
+        return iterations if norm <= least else -1
+
+    @numba.njit(cache=True, error_model="numpy", nogil=True)
     def solve(
         x: np.ndarray,
         charges: np.ndarray,
@@ -185,67 +274,22 @@ def _compiled(order: int, tables: Any, fields: Any, pushes: Any, sources: int) -
         q: np.ndarray,
         field: np.ndarray,
         geometry: np.ndarray,
-        pairs: np.ndarray,
+        pushed: np.ndarray,
         vectors: np.ndarray,
+        energies: np.ndarray,
         forces: np.ndarray,
-    ) -> tuple[float, int, int]:
-        n = len(charges)
-        _place(x, rows, starts, geometry)
-        tables(x, table, 0, len(rows))
-        scale, y, rest, direction = vectors[0], vectors[1], vectors[2], vectors[3]
-        _scales(radii, response, scale)
-        q[:] = 0.0
-        q[0, :n] = charges
-        field[:] = 0.0
-        fields(x, table, 0, n)
-        y[:], rest[:] = 0.0, 0.0
-        for k in range(1, size):
-            for i in range(n):
-                rest[k, i] = -scale[k, i] * field[k, i]
-        direction[:] = rest
-        norm = _dot(rest.ravel(), rest.ravel())
-        least, iterations = RESIDUAL * RESIDUAL * norm, 0
-        while norm > least and iterations < MOST_ITERATIONS:
-            for k in range(1, size):
-                for i in range(n):
-                    q[k, i] = scale[k, i] * direction[k, i]
-            q[0] = 0.0
-            field[:] = 0.0
-            fields(x, table, 0, n)
-            for k in range(1, size):
-                for i in range(n):
-                    field[k, i] = direction[k, i] + scale[k, i] * field[k, i]
-            field[0] = 0.0
-            curvature = _dot(direction.ravel(), field.ravel())
-            if not curvature > 0.0:  # overlapping spheres, or what is no number
-                iterations = MOST_ITERATIONS
-                break
-            _step(norm / curvature, direction.ravel(), field.ravel(), y.ravel(), rest.ravel())
-            before, norm = norm, _dot(rest.ravel(), rest.ravel())
-            _turned(norm / before, rest.ravel(), direction.ravel())
-            iterations += 1
-        if not norm <= least:
-            forces[:] = np.nan
-            return np.nan, iterations, sources
-        for k in range(1, size):
-            for i in range(n):
-                q[k, i] = scale[k, i] * y[k, i]
-        q[0, :n] = charges
-        field[:] = 0.0
-        fields(x, table, 0, n)
-        energy = 0.0
-        for i in range(n):
-            energy += 0.5 * charges[i] * field[0, i]
-        pushes(x, table, 0, n)
-        forces[:] = 0.0
-        for i in range(n):
-            for block in range(starts[i], starts[i + 1]):
-                for w in range(LANES):
-                    j = rows[block] + w
-                    if i < j < n:
-                        for d in range(3):
-                            forces[j, d] += pairs[block, d, w]
-                            forces[i, d] -= pairs[block, d, w]
-        return energy, iterations, sources
+        iterations: np.ndarray,
+    ) -> int:
+        for b in range(len(x)):
+            iterations[b] = solve_one(
+                x[b], charges[b], radii[b], response, table, rows, starts, q, field, geometry,
+                vectors
+            )  # fmt: skip
+            if iterations[b] < 0:
+                energies[b], forces[b] = np.nan, np.nan
+                continue
+            energies[b] = 0.5 * _dot(charges[b], field[0, : charges.shape[1]])
+            _gather(pushed, rows, starts, forces[b])
+        return sources  # a free variable, by which the compiled code is known
 
     return solve
