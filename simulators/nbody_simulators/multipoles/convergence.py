@@ -6,7 +6,8 @@ Two conductors have images within images, whose moments fall by exp(-beta) from 
 
 so the force of a pair by order p is off by about 4 exp(-beta p) / (3 beta^2), relative. The rate is
 that of the bispherical coordinates of the pair; the factor was fitted to the force between equal
-spheres of opposite charges, where it holds within 1.5 at p = 2 to 8 and gaps of 0.15 to 1 radius.
+spheres of opposite charges, where it is 1 to 1.5 times the error at p = 4 to 8 and gaps of 0.15 to
+1 radius. Dielectrics, and charges of one sign, converge faster.
 """
 
 from __future__ import annotations

@@ -136,7 +136,10 @@ def _block(re, im, order, norms, out):
 def _norms(order):
     return np.array(
         [
-            [math.sqrt(math.factorial(max(l - m, 0)) * math.factorial(l + m)) for m in range(order + 1)]
+            [
+                math.sqrt(math.factorial(max(l - m, 0)) * math.factorial(l + m))
+                for m in range(order + 1)
+            ]
             for l in range(order + 1)  # noqa: E741
         ]
     )
