@@ -28,6 +28,12 @@ def test_starts_that_make_no_sense_are_refused(gap, parameters, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("order", [0, 1, 3, 4])
+def test_starts_that_are_drawn_are_taken(order):
+    system = make_system("spheres", order=order, radius_range=(0.3, 1.0))
+    system.refuse_unfit_start(*system.sample(0, 8, 3))
+
+
 def test_the_order_that_a_refusal_names_is_taken():
     solver = make_integrator("dop853")
     with pytest.raises(InputError) as caught:
@@ -51,7 +57,7 @@ def test_an_order_that_is_the_model_is_not_refused(parameters):
         ({"least_gap": 0}, "least_gap"),
         ({"radius": 0.0}, "radius"),
         ({"radius": -1}, "radius"),
-        ({"radius": (2, 1)}, "radius"),
+        ({"radius_range": (2, 1)}, "radius_range"),
     ],
 )
 def test_parameters_out_of_range_are_refused(parameters, name):
@@ -62,7 +68,7 @@ def test_parameters_out_of_range_are_refused(parameters, name):
 @pytest.mark.parametrize("n", [1, 2, 5, 30])
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_starts_are_dense_and_apart(n, dimensions):
-    system = make_system("spheres", radius=(0.5, 1.0), neutral=0.3)
+    system = make_system("spheres", radius_range=(0.5, 1.0), neutral=0.3)
     state, particles = system.sample(0, n, 4, dimensions)
     system.refuse_unfit_start(state, particles)
     assert ((particles.radii >= 0.5) & (particles.radii <= 1.0)).all()
@@ -116,7 +122,7 @@ def test_every_approximation_is_a_system():
 
 
 def test_a_run_keeps_energy_momentum_and_angular_momentum():
-    system = make_system("spheres", order=3, truncation=None)
+    system = make_system("spheres", order=3)
     state, particles = system.sample(1, 5)
     run = simulate(system, state, particles, 5, make_integrator("dop853", rtol=1e-10, atol=1e-10))
     rows = [system.invariants(run.x[:, k], run.v[:, k], particles) for k in (0, 5)]

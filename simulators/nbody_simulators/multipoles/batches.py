@@ -93,8 +93,9 @@ def energy_and_forces(
     energy : float
     forces : ndarray, shape (N, 3)
     """
-    given = (np.asarray(each, dtype=np.float64)[None] for each in (x, charges, radii))
-    energies, forces = energies_and_forces(*given, order, permittivity, coupling)
+    places, all_charges, sizes = (np.asarray(each, float)[None] for each in (x, charges, radii))
+    given = (places, all_charges, sizes, order, permittivity, coupling)
+    energies, forces = energies_and_forces(*given)
     return float(energies[0]), forces[0]
 
 

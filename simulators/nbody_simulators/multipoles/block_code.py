@@ -34,8 +34,10 @@ __all__ = ["ARGUMENTS", "GEOMETRY", "emit_fields", "emit_forces", "emit_tables"]
 Emit = Callable[[Code, Pointer, Value, Value], None]
 Pair = tuple[Value, Value]
 
-ARGUMENTS = ("padded", "rows", "starts", "moments", "fields", "geometry", "tables", "room")
-ARGUMENTS += ("shifts", "terms", "places", "forces")
+ARGUMENTS = (
+    *("padded", "rows", "starts", "moments", "fields", "geometry", "tables", "room"),
+    *("shifts", "terms", "places", "forces"),
+)
 """What the code is handed: a number, and addresses of arrays.
 
 `rows` are the first places j of the blocks, and those of sphere i begin at `starts` of i.
@@ -215,12 +217,14 @@ def _turn(
                 cos, sin = _phase(place, order, m)
                 to.store(first * LANES, c * cos + s * sin)
                 to.store(second * LANES, s * cos - c * sin)
-    for degree, sine, size, first in matrices(order):
-        places = [LANES * moment(degree, m, sine) for m in range(int(sine), degree + 1)]
-        columns = tuple([of.load(k, "v") for k in places] for of in (room.field_a, room.field_b))
-        at = LANES * moment(degree, int(sine), sine)
-        to = (room.a + at, room.b + at)
-        _rows(code, place + LANES * first, size, (size, 1), columns, to)
+    for l, sine, size, start in matrices(order):  # noqa: E741
+        places = [LANES * moment(l, m, sine) for m in range(int(sine), l + 1)]
+        columns = (
+            [room.field_a.load(k, "v") for k in places],
+            [room.field_b.load(k, "v") for k in places],
+        )
+        at = LANES * moment(l, int(sine), sine)
+        _rows(code, place + LANES * start, size, (size, 1), columns, (room.a + at, room.b + at))
 
 
 def _translate(code: Code, given: Given, room: Room, order: int) -> None:
@@ -249,21 +253,24 @@ def _signed(value: Value, k: int) -> Value:
 
 def _turn_back(code: Code, given: Given, room: Room, order: int, j: Value, place: Pointer) -> None:
     """Turn the fields back, and add them to those of the spheres."""
-    for degree, sine, size, first in matrices(order):
+    for degree, sine, size, start in matrices(order):
         columns: tuple[list[Value], list[Value]] = ([], [])
-        for m in range(int(sine), degree + 1):
-            at = LANES * moment(degree, m, sine)
+        for order_m in range(int(sine), degree + 1):
+            at = LANES * moment(degree, order_m, sine)
             columns[0].append(room.field_a.load(at, "v"))
-            columns[1].append(_signed(room.field_b.load(at, "v"), degree + m))
+            columns[1].append(_signed(room.field_b.load(at, "v"), degree + order_m))
         at = LANES * moment(degree, int(sine), sine)
         # the inverse of a rotation is its transpose
-        _rows(code, place + LANES * first, size, (1, size), columns, (room.a + at, room.b + at))
-    for turned, to, step in ((room.a, room.sums, LANES), (room.b, given.fields + j, given.padded)):
-        with code.loop(order + 1) as degree:
-            row = degree * degree
+        _rows(code, place + LANES * start, size, (1, size), columns, (room.a + at, room.b + at))
+    for turned, to, step in (
+        (room.a, room.sums, code.value(LANES, "i")),
+        (room.b, given.fields + j, given.padded),
+    ):
+        with code.loop(order + 1) as l:  # noqa: E741
+            row = l * l
             _add(to + row * step, turned.load(row * LANES, "v"))
-            with code.loop(degree + 1, 1) as m:
-                first, second = row + m, row + degree + m
+            with code.loop(l + 1, 1) as m:
+                first, second = row + m, row + l + m
                 c, s = turned.load(first * LANES, "v"), turned.load(second * LANES, "v")
                 cos, sin = _phase(place, order, m)
                 _add(to + first * step, c * cos - s * sin)

@@ -16,7 +16,7 @@ import math
 
 import numpy as np
 
-__all__ = ["pair_error", "sufficient_order"]
+__all__ = ["pair_error", "sufficient_distance", "sufficient_order"]
 
 
 def _rate(distance: float, radii: tuple[float, float]) -> float:
@@ -59,3 +59,27 @@ def sufficient_order(distance: float, radii: tuple[float, float], error: float) 
     """
     rate = _rate(distance, radii)
     return max(math.ceil(math.log(4 / (3 * rate * rate * error)) / rate), 0)
+
+
+def sufficient_distance(radii: tuple[float, float], order: int, error: float) -> float:
+    """Return the least distance at which the `pair_error` of an order is at most an error.
+
+    Parameters
+    ----------
+    radii : pair of float
+    order : int
+    error : float
+
+    Returns
+    -------
+    float
+    """
+    low, high = 1e-9, 50.0  # of the rate, by which the error falls
+    for _ in range(100):
+        rate = 0.5 * (low + high)
+        if 4 * math.exp(-rate * order) / (3 * rate * rate) > error:
+            low = rate
+        else:
+            high = rate
+    a, b = radii
+    return math.sqrt(a * a + b * b + 2 * a * b * math.cosh(high))

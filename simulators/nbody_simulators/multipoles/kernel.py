@@ -84,7 +84,7 @@ def workspace(n: int, order: int) -> Workspace:
     blocks = [list(range((i + 1) // LANES * LANES, n, LANES)) for i in range(n)]
     rows = np.array([j for each in blocks for j in each], dtype=np.int64)
     starts = np.cumsum([0, *map(len, blocks)], dtype=np.int64)
-    moments, fields, *vectors = (np.zeros(size * padded) for _ in range(6))
+    moments, fields, scale, solution, rest, direction = np.zeros((6, size * padded))
     geometry = np.zeros((max(len(rows), 1), GEOMETRY, LANES))
     forces = np.zeros((max(len(rows), 1), 3, LANES))
     tables = np.zeros(max(len(rows), 1) * table_size(order) * LANES)
@@ -92,7 +92,11 @@ def workspace(n: int, order: int) -> Workspace:
     shared = constants(order)
     arrays = (rows, starts, moments, fields, geometry, tables, room, *shared, forces)
     table = np.array([padded, *(each.ctypes.data for each in arrays)], dtype=np.int64)
-    return Workspace(table, rows, starts, moments, fields, geometry, forces, *vectors, arrays)
+    return Workspace(
+        *(table, rows, starts, moments, fields, geometry, forces),
+        *(scale, solution, rest, direction),
+        kept=arrays,
+    )
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)

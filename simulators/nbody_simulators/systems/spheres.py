@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Self, final
+from typing import Any, final
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from nbody_simulators.multipoles.batches import energies_and_forces
+from nbody_simulators.multipoles.convergence import sufficient_distance
 from nbody_simulators.multipoles.pair_table import pair_corrections
 from nbody_simulators.multipoles.repulsion import add_repulsion
 from nbody_simulators.systems.sampling import (
@@ -59,18 +60,21 @@ class SpheresSpec(SystemSpec):
         default=0.15,
         gt=0,
         allow_inf_nan=False,
-        description="largest error of a pair's force by the order that a start may have, relative; "
-        "none takes the order as the model",
+        description="sampler: largest relative error that the order may make in the force of the "
+        "closest pair of a start; none takes the order as the model",
     )
-    radius: PositiveRange | float = Field(
-        default=1.0, description="sampler: radii of the spheres, one or uniform"
+    radius: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="sampler: radius of the spheres"
+    )
+    radius_range: PositiveRange = Field(
+        default=(1.0, 1.0), description="sampler: radii over that radius, uniform"
     )
     charge_range: NonNegativeRange = Field(
         default=(1.0, 1.0), description="sampler: magnitudes of the charges, uniform"
     )
     neutral: float = Field(default=0.0, ge=0, le=1, description="sampler: share without a charge")
     filling: float = Field(
-        default=0.25, gt=0, le=0.3, description="sampler: share of the cloud that is filled"
+        default=0.25, gt=0, le=0.35, description="sampler: share of the cloud that is filled"
     )
     closest: float = Field(
         default=1.0, ge=1, le=10, description="sampler: least gap of a start over the least gap"
@@ -78,12 +82,6 @@ class SpheresSpec(SystemSpec):
     speed: float = Field(
         default=1.0, ge=0, allow_inf_nan=False, description="sampler: speeds over the preset's"
     )
-
-    @model_validator(mode="after")
-    def _radius_is_positive(self) -> Self:
-        if isinstance(self.radius, float) and not 0 < self.radius < np.inf:
-            raise ValueError(f"`radius` must be > 0 and finite, got {self.radius:g}")
-        return self
 
 
 @final
@@ -107,8 +105,8 @@ class Spheres(AbstractSystem[SpheresSpec]):
 
     The preset has conductors of radius 1 and mass 1, Q = +1 or -1 with equal probability, |v| = 0.5
     in any direction, and centres drawn one after the other, uniform in a ball that spheres of the
-    distance 2 + least_gap fill to a quarter: most have neighbours at gaps of 0.15 to 0.5. An order
-    is refused where the closest pair of a start needs a higher one.
+    distance 2 + least_gap fill to a quarter: most have neighbours at gaps of 0.15 to 0.5. A start
+    whose closest pair needs a higher order is refused, and none such is drawn.
 
     References
     ----------
@@ -184,10 +182,13 @@ class Spheres(AbstractSystem[SpheresSpec]):
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
         signs = rng.choice([-1.0, 1.0], size=n)
-        low, high = (spec.radius,) * 2 if isinstance(spec.radius, float) else spec.radius
-        radii = uniform(rng, (low, high), n)
+        radii = spec.radius * uniform(rng, spec.radius_range, n)
         # as if all were of the largest size, so that each place will do for each of them
-        distance = (2 + spec.closest * spec.least_gap) * high
+        largest = spec.radius * spec.radius_range[1]
+        distance = (2 + spec.closest * spec.least_gap) * largest
+        if spec.truncation is not None and not spec.pairs:
+            far = sufficient_distance((largest, largest), spec.order, spec.truncation)
+            distance = max(distance, far)
         x = packed(rng, n, dimensions, distance, spec.filling)
         v = spec.speed * isotropic(rng, n, dimensions)
         charges = signs * uniform(rng, spec.charge_range, n)
