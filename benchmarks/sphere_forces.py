@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python benchmarks/sphere_forces.py times
     python benchmarks/sphere_forces.py convergence
     python benchmarks/sphere_forces.py bodies
+    python benchmarks/sphere_forces.py gaps
 
 `times` is of one call for one cloud of the preset: the least and the median of some, with the
 iterations of conjugate gradients.
@@ -20,7 +21,7 @@ from nbody_simulators.multipoles.batches import iterations
 from nbody_simulators.multipoles.convergence import pair_error
 from nbody_simulators.multipoles.dense import energy_and_forces
 from nbody_simulators.multipoles.pair_table import pair_corrections
-from nbody_surrogate import make_system
+from nbody_surrogate import make_integrator, make_system, simulate
 
 
 def times(sizes: list[int], orders: list[int], seconds: float) -> None:
@@ -68,18 +69,36 @@ def bodies(sizes: list[int], clouds: int) -> None:
         print(f"| {n} | {scale * 3**0.5:.3f} |", *(f"{100 * each:.2g} % |" for each in off))
 
 
+def gaps(closest: float, speed: float) -> None:
+    """Print the median gap to the nearest sphere, before and after 2 time units."""
+    print("| N | clouds | at the start | after 2 time units | least |\n|---|---|---|---|---|")
+    for n, clouds in ((5, 16), (10, 8), (30, 2)):
+        system = make_system("spheres", order=4, closest=closest, speed=speed)
+        start = system.sample(0, n, clouds)
+        method = make_integrator("leapfrog", substeps=8)
+        x = simulate(system, *start, 20, method, error_estimate=False).x
+        r = np.linalg.norm(x[:, :, :, None] - x[:, :, None], axis=-1)
+        nearest = (r + 1e9 * np.eye(n)).min(-1) - 2.0
+        first, last = (float(np.median(nearest[:, k])) for k in (0, -1))
+        print(f"| {n} | {clouds} | {first:.2f} | {last:.2f} | {nearest.min():.3f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["times", "convergence", "bodies"])
+    parser.add_argument("what", choices=["times", "convergence", "bodies", "gaps"])
     parser.add_argument("--particles", type=int, nargs="+", default=[5, 10, 20, 30, 60])
     parser.add_argument("--orders", type=int, nargs="+", default=[0, 1, 2, 4, 6, 8, 10])
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--clouds", type=int, default=20)
+    parser.add_argument("--closest", type=float, default=1.0)
+    parser.add_argument("--speed", type=float, default=1.0)
     given = parser.parse_args()
     if given.what == "times":
         times(given.particles, given.orders, given.seconds)
     elif given.what == "convergence":
         convergence()
+    elif given.what == "gaps":
+        gaps(given.closest, given.speed)
     else:
         bodies([n for n in given.particles if n <= 30], given.clouds)
 

@@ -9,10 +9,7 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.multipoles.batches import energies_and_forces
 from nbody_simulators.multipoles.convergence import sufficient_distance
-from nbody_simulators.multipoles.pair_table import pair_corrections
-from nbody_simulators.multipoles.repulsion import add_repulsion
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
     PositiveRange,
@@ -21,7 +18,15 @@ from nbody_simulators.systems.sampling import (
 )
 from nbody_simulators.systems.sphere_clouds import packed, refuse_gaps, refuse_truncation
 from nbody_simulators.systems.symmetries import FREE
-from nbody_surrogate.contracts import AbstractSystem, Draw, Particles, State, SystemSpec
+from nbody_surrogate.contracts import (
+    AbstractSystem,
+    Draw,
+    Particles,
+    State,
+    SystemSpec,
+    fits,
+    paired,
+)
 
 __all__ = ["Spheres", "SpheresSpec"]
 
@@ -123,14 +128,16 @@ class Spheres(AbstractSystem[SpheresSpec]):
     needs_radii = True
 
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Accelerations by the other spheres, shape (B, N, D)."""
-        _, forces = self._solved(x, particles)
-        made: np.ndarray = forces[:, :, : x.shape[2]] / particles.masses[..., None]
-        return made
+        """Accelerations by the other spheres, shape (..., N, D)."""
+        if fits(particles, x, x):
+            return self._accelerations(x, particles)
+        return paired(particles, x, x).evaluate(lambda x, _, few: self._accelerations(x, few))
 
     def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Potential energies without that of each sphere alone, shape (B,)."""
-        return self._solved(x, particles)[0]
+        """Potential energies without that of each sphere alone, shape (...)."""
+        if fits(particles, x, x):
+            return self._solved(x, particles)[0]
+        return paired(particles, x, x).evaluate(lambda x, _, few: self._solved(x, few)[0])
 
     def finer(self) -> Spheres | None:
         """Return the system with two more orders, or None where there are no more."""
@@ -158,25 +165,29 @@ class Spheres(AbstractSystem[SpheresSpec]):
     def _with(self, **changes: Any) -> Spheres:
         return Spheres(**{**self.spec.model_dump(), **changes})
 
+    def _accelerations(self, x: np.ndarray, particles: Particles) -> np.ndarray:
+        forces = self._solved(x, particles)[1]
+        made: np.ndarray = forces[:, :, : x.shape[2]] / particles.masses[..., None]
+        return made
+
     def _solved(self, x: np.ndarray, particles: Particles) -> tuple[np.ndarray, np.ndarray]:
-        assert particles.radii is not None
-        spec = self.spec
+        """Return energies (B,) and forces (B, N, 3)."""
+        # numba, without which parameters are checked and starts are drawn
+        from nbody_simulators.multipoles.batches import energies_and_forces
+        from nbody_simulators.multipoles.pair_table import pair_corrections
+        from nbody_simulators.multipoles.repulsion import add_repulsion
+
+        self.refuse_wrong_radii(particles)
+        spec, radii = self.spec, particles.radii
+        assert radii is not None
         place = np.zeros((*x.shape[:2], 3))  # spheres in a plane are spheres all the same
         place[:, :, : x.shape[2]] = x
-        energies, forces = energies_and_forces(
-            place, particles.charges, particles.radii, spec.order, spec.permittivity, spec.coupling
-        )
+        given = (place, particles.charges, radii, spec.order, spec.permittivity, spec.coupling)
+        energies, forces = energies_and_forces(*given)
         if spec.pairs:
-            added = pair_corrections(
-                place,
-                particles.charges,
-                particles.radii,
-                spec.order,
-                spec.permittivity,
-                spec.coupling,
-            )
+            added = pair_corrections(*given)
             energies, forces = energies + added[0], forces + added[1]
-        add_repulsion(place, particles.radii, spec.least_gap, spec.repulsion, energies, forces)
+        add_repulsion(place, radii, spec.least_gap, spec.repulsion, energies, forces)
         return energies, forces
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
