@@ -121,6 +121,10 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         """Whether a trajectory is the same bits in whatever batch it runs."""
         return False
 
+    def batch_invariant_for(self, system: AbstractSystem) -> bool:
+        """Whether trajectories of a system are; by default those of all or of none."""
+        return self.batch_invariant
+
     @property
     def history(self) -> int:
         """Frames that `restart` can make use of, at least 1."""
@@ -261,6 +265,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         problem = Problem(system, particles, state.t, float(dt))
         refuse_unfit(self.name, self.capabilities, system, state)
         system.refuse_wrong_radii(particles)
+        with plugin_errors(system.origin, "refuse_unfit_start"):
+            system.refuse_unfit_start(state, particles)
         with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)

@@ -1,10 +1,14 @@
-"""Other versions of a system: the physics that it stands for, and a finer model of the same."""
+"""Other versions of a system: the physics that it stands for, finer and coarser models of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
+from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.violations import described, plugin_errors, violation
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.spelling import nearest
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
@@ -14,6 +18,9 @@ __all__ = ["SystemVersions", "finer_text", "finer_version"]
 
 class SystemVersions:
     """The duties of a system that alters or truncates what it stands for; by default none does."""
+
+    name: ClassVar[str]
+    origin: Origin
 
     def ideal(self) -> AbstractSystem:
         """Return the physics this system stands for: itself, unless forces are altered."""
@@ -32,6 +39,41 @@ class SystemVersions:
         AbstractSystem or None
         """
         return None
+
+    @property
+    def approximations(self) -> Mapping[str, Mapping[str, Any]]:
+        """Cheaper forces for the same particles, by name: parameters that replace the system's own.
+
+        A solver moves by them where it is named with their name behind an ``@``, such as
+        ``leapfrog@p2``; the run stays one of the system itself. By default there are none.
+        """
+        return {}
+
+    @final
+    def approximated(self, name: str) -> AbstractSystem:
+        """Return the system with the forces of one of its `approximations`.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        AbstractSystem
+
+        Raises
+        ------
+        InputError
+            If there is none of this name.
+        PluginError
+            If what the system says of it is wrong.
+        """
+        with plugin_errors(self.origin, "approximations"):
+            known = {key: dict(changes) for key, changes in self.approximations.items()}
+        if name not in known:
+            raise InputError(f"`approximation` {name!r} is none of {_told(self.name, name, known)}")
+        own: AbstractSystem = self  # type: ignore[assignment]  # as in `ideal`
+        return type(own)(**{**own.spec.model_dump(), **known[name]})
 
 
 def finer_version(system: AbstractSystem) -> AbstractSystem | None:
@@ -73,3 +115,11 @@ def finer_text(system: AbstractSystem, finer: AbstractSystem) -> str:
     changed = [f"{key} {theirs[key]} in place of {ours[key]}" for key in ours if
                ours[key] != theirs.get(key)]  # fmt: skip
     return ", ".join(changed) or "of the same parameters"
+
+
+def _told(system: str, name: str, known: Mapping[str, Any]) -> str:
+    if not known:
+        return f"system {system!r}, which has no approximations; leave it out"
+    close = nearest(name, known)
+    hint = "" if close is None else f"; did you mean {close!r}?"
+    return f"system {system!r}; there are: {', '.join(known)}{hint}"

@@ -88,6 +88,7 @@ def _of_system(cls: Any) -> list[str]:
         f"potential energy: {'yes' if system.has_potential else 'no'}",
         f"needs: {_listed(system.needs | ({'radii'} if system.needs_radii else set()))}",
         *([] if finer is None else [f"finer version: {finer_text(system, finer)}"]),
+        *([f"approximations: {', '.join(known)}"] if (known := system.approximations) else []),
         "parameters:",
         *_fields(cls.Spec),
     ]

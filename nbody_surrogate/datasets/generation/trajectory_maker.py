@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.integrators.approximate import with_options
 from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -127,7 +128,7 @@ class TrajectoryMaker:
         A trajectory must be the same bits in a data set of any size, so batches are for methods
         whose bits do not depend on them.
         """
-        if not self.integrator.batch_invariant:
+        if not self.integrator.batch_invariant_for(self.system):
             return 1
         return max(min(BATCH * self.threads, BATCH_BYTES // (2 * bytes_each)), 1)
 
@@ -182,4 +183,4 @@ def _over(integrator: AbstractIntegrator, spacing: int) -> AbstractIntegrator:
     options = dict(integrator.options)
     if spacing == 1 or options.get("substeps") is None:
         return integrator
-    return type(integrator)(**(options | {"substeps": spacing * options["substeps"]}))
+    return with_options(integrator, substeps=spacing * options["substeps"])

@@ -14,6 +14,7 @@ from nbody_simulators.integrators.compositions import Composition
 from nbody_simulators.integrators.fitting import field_is_linear, fitting_methods
 from nbody_simulators.integrators.fixed_step import SubstepOptions
 from nbody_simulators.integrators.linear_flows import linear_flows
+from nbody_simulators.integrators.plain_steps import PlainProblem
 from nbody_simulators.integrators.splitting import AbstractSplitting
 from nbody_simulators.kernels.compiled_laws import compiled, laws_of
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
@@ -161,6 +162,7 @@ class ExactFlow(AbstractSplitting[ExactFlowOptions]):
     """
 
     name = "exact-flow"
+    needs_laws = True
     Options = ExactFlowOptions
 
     @property
@@ -206,9 +208,12 @@ class ExactFlow(AbstractSplitting[ExactFlowOptions]):
         flows = torch.tensor(matrices, device=problem.charges.device)
         return problem._replace(laws=problem.laws._replace(field=None), constants=flows)
 
-    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+    def _array_step(
+        self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float
+    ) -> Any:
         import torch
 
+        assert not isinstance(problem, PlainProblem)  # as forces are laws
         moved = not self.opening
         for kick, flow in zip(self.composition.kicks, _of_stage(self.composition), strict=True):
             if kick != 0.0:
