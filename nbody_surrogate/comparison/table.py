@@ -18,6 +18,7 @@ from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.estimate_note import estimate_notes
 from nbody_surrogate.results.label_error import label_errors
 from nbody_surrogate.results.metrics import defined_drifts, median_drifts
+from nbody_surrogate.results.parareal_report import parareal_notes
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -74,7 +75,12 @@ def run_table(
         title = _headline(run, start)
         valid = validity_note(run)
         said = [] if valid is None else [f"{run.info.label}: {valid}."]
-        notes = (*said, *estimate_notes(run), *_guard_notes(run))
+        notes = (
+            *said,
+            *parareal_notes(run.info.parareal),
+            *estimate_notes(run),
+            *_guard_notes(run),
+        )
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
@@ -85,6 +91,7 @@ def run_table(
         (
             *comparison.validity,
             comparison.verdict,
+            *parareal_notes(run.info.parareal),
             *estimate_notes(run, reference),
             *_guard_notes(run),
         ),

@@ -23,9 +23,9 @@ class Convergence:
     iterations : int
         Times that slices were made by the fine method, side by side; with all of them one after
         the other, which takes as long as the fine method alone, as many as there are slices.
-    defects : tuple of tuple of float
+    defects : tuple of tuple of float or None
         For each iteration, by how much it changed the start of each slice but the first: relative,
-        0 where a start was settled before, and infinite where there was none.
+        0 where a start was settled before, and None where there was none.
     fine_calls : int
         Force evaluations of the fine method, in all iterations.
     coarse_calls : int
@@ -48,7 +48,7 @@ class Convergence:
     frame: int
     slices: int
     iterations: int
-    defects: tuple[tuple[float, ...], ...]
+    defects: tuple[tuple[float | None, ...], ...]
     fine_calls: int
     coarse_calls: int
     serial_calls: int

@@ -40,6 +40,9 @@ from nbody_surrogate.parallel.processes import worker_pool
 
 __all__ = ["Parareal"]
 
+LONGEST_REASON = 200
+"""Characters; a plugin's message may be long."""
+
 OF_FINE = "fine."
 """Begins the names of a carry's arrays that the fine method hands on."""
 
@@ -305,15 +308,19 @@ def _account(pair: Pair, work: SliceIteration, b: int) -> Convergence:
         frame=work.first.frame,
         slices=work.slices,
         iterations=work.iterations,
-        defects=tuple(tuple(float(f"{change:.3g}") for change in row) for row in work.changes),
+        defects=tuple(tuple(map(_rounded, row)) for row in work.changes),
         fine_calls=calls,
         coarse_calls=sum(each.calls for each in coarse),
         serial_calls=sum(each.calls for each in work.kept),
         critical_calls=work.critical_calls(_coarse_cost(pair, work, calls)),
         workers=work.slices,
         serial_from=work.serial_from,
-        reason=work.reason,
+        reason=work.reason[:LONGEST_REASON],
     )
+
+
+def _rounded(change: float) -> float | None:
+    return float(f"{change:.3g}") if math.isfinite(change) else None
 
 
 def _coarse_cost(pair: Pair, work: SliceIteration, calls: int) -> float:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, final
 
@@ -279,7 +280,8 @@ class SliceIteration:
 
     def _coarse_end(self, n: int, start: SliceStart) -> SlicedFrames | None:
         """Make a slice by the coarse method, whose end corrects the next start."""
-        made = self._coarse(start, self.length)
+        # what was handed on is the fine method's
+        made = self._coarse(replace(start, carry=None), self.length)
         self.coarse_made.append(made)
         self.path.coarse()
         self._ends[n] = None if made.message else made

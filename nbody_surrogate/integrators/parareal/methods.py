@@ -78,13 +78,10 @@ def made_method(
         if not isinstance(given, str):
             return method_from(given)
         method = as_integrator(given, system)
-        if (
-            label == "coarse"
-            and _is_learned(method)
-            and method.options.model_dump()["dtype"] is None
-        ):
+        options = {**described(method), "segment": length}
+        if label == "coarse" and _is_learned(method):
             options["dtype"] = "float64"  # whose differences have digits enough
-        return method_from({**described(method), "segment": length, **options})
+        return method_from(options)
 
 
 def check_pair(pair: Pair, problem: Problem, state: State) -> None:

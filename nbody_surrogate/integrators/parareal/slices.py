@@ -67,6 +67,7 @@ class SlicedFrames:
         Why there are no more, empty where all are.
     counters : dict of str to int
     seconds : float
+        Of the processor, by this thread alone: others may keep the machine busy meanwhile.
     """
 
     x: np.ndarray
@@ -104,7 +105,7 @@ def make_slice(
     -------
     SlicedFrames
     """
-    began = time.perf_counter()
+    began = time.thread_time()
     carry: Carry | None = start.carry_of(method, problem)
     made: list[tuple[np.ndarray, np.ndarray]] = []
     counters: dict[str, int] = {}
@@ -119,7 +120,7 @@ def make_slice(
         done, good = done + segment.x.shape[1], good + int(segment.good[0])
     x, v = (np.concatenate(parts, axis=1) for parts in zip(*made, strict=True))
     handed_on = None if carry is None or message else method.stored(carry)
-    return SlicedFrames(x, v, handed_on, good, message, counters, time.perf_counter() - began)
+    return SlicedFrames(x, v, handed_on, good, message, counters, time.thread_time() - began)
 
 
 @dataclass(frozen=True)
