@@ -75,12 +75,8 @@ def run_table(
         title = _headline(run, start)
         valid = validity_note(run)
         said = [] if valid is None else [f"{run.info.label}: {valid}."]
-        notes = (
-            *said,
-            *parareal_notes(run.info.parareal),
-            *estimate_notes(run),
-            *_guard_notes(run),
-        )
+        made = parareal_notes(run.info.parareal)
+        notes = (*said, *made, *estimate_notes(run), *_guard_notes(run))
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison

@@ -64,6 +64,11 @@ class PararealReport:
     __repr__ = brief
 
     @property
+    def methods(self) -> str:
+        """The names of both, such as ``dop853 over set``."""
+        return f"{self.fine['integrator']} over {self.coarse['integrator']}"
+
+    @property
     def speed_up(self) -> float | None:
         """How many times faster than the fine method alone, on a worker for each slice.
 
@@ -130,10 +135,10 @@ def parareal_notes(report: PararealReport | None) -> list[str]:
     """
     if report is None or not report.made:
         return []
-    fine, coarse = (str(each["integrator"]) for each in (report.fine, report.coarse))
+    fine = str(report.fine["integrator"])
     each = "" if report.made == 1 else f" of each of {report.made} windows at most"
     line = (
-        f"Parareal: {counted(report.slices, 'slice')} by {fine} over {coarse}, "
+        f"Parareal: {counted(report.slices, 'slice')} by {report.methods}, "
         f"{counted(report.iterations, 'iteration')}{each}, "
         f"changes up to {report.tolerance:g} left"
     )

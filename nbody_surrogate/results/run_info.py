@@ -170,10 +170,7 @@ class RunInfo:
     def _method(self) -> str:
         name = str(self.method["integrator"])
         if self.parareal is not None:
-            fine, coarse = (
-                each["integrator"] for each in (self.parareal.fine, self.parareal.coarse)
-            )
-            return f"{name} ({fine} over {coarse})"
+            return f"{name} ({self.parareal.methods})"
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
         told = [f"{self.method['form']}, "] if "form" in self.method else []

@@ -13,7 +13,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.integrators.build import method_from
+from nbody_surrogate.integrators.parareal.options import described
 from nbody_surrogate.registry.registry import system_from
 
 __all__ = ["SentWork", "SliceStart", "SlicedFrames", "make_sent_slice", "make_slice"]
@@ -143,10 +143,10 @@ class SentWork:
     dt: float
 
     @classmethod
-    def of(cls, method: Mapping[str, Any], problem: Problem) -> SentWork:
-        """Describe a method, by its description, and a problem."""
+    def of(cls, method: AbstractIntegrator, problem: Problem) -> SentWork:
+        """Describe a method and a problem."""
         system = json.dumps(problem.system.description, sort_keys=True)
-        method_text = json.dumps(dict(method), sort_keys=True)
+        method_text = json.dumps(described(method), sort_keys=True)
         return cls(method_text, system, problem.particles, problem.t0, problem.dt)
 
 
