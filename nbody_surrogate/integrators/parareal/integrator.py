@@ -22,9 +22,9 @@ from nbody_surrogate.integrators.parareal.iteration import SliceIteration
 from nbody_surrogate.integrators.parareal.methods import (
     Pair,
     check_costs,
-    check_method,
     check_pair,
     demand_sendable,
+    find,
     made_method,
 )
 from nbody_surrogate.integrators.parareal.options import PararealOptions
@@ -82,8 +82,6 @@ class Parareal(AbstractIntegrator[PararealOptions]):
 
     name = "parareal"
     Options = PararealOptions
-    # the differences of positions are those of open space: positions are never wrapped
-    capabilities = frozenset({PERIODIC_BOX, NEIGHBOURS})
 
     def __init__(self, *, executor: Executor | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -92,8 +90,10 @@ class Parareal(AbstractIntegrator[PararealOptions]):
             for label in ("coarse", "fine")
             if isinstance(options.get(label), AbstractIntegrator)
         }
+        # the differences of positions are those of open space: positions are never wrapped
+        self.capabilities = frozenset({PERIODIC_BOX, NEIGHBOURS})
         for label in ("coarse", "fine"):
-            check_method(label, getattr(self.options, label))
+            self.capabilities &= find(label, getattr(self.options, label)).capabilities
         if executor is not None and not isinstance(executor, Executor):
             raise InputError(
                 "`executor` must be a concurrent.futures.Executor, such as ThreadPoolExecutor(8), "

@@ -13,13 +13,13 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.wording import duration_text
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.integrators.build import find_method, method_from
+from nbody_surrogate.integrators.build import Method, find_method, method_from
 from nbody_surrogate.integrators.method_text import as_integrator, check_text
 from nbody_surrogate.integrators.parareal.options import described
 from nbody_surrogate.integrators.parareal.slices import SlicedFrames, SliceStart, make_slice
 from nbody_surrogate.registry.registry import system_from
 
-__all__ = ["Pair", "check_costs", "check_method", "check_pair", "demand_sendable", "made_method"]
+__all__ = ["Pair", "check_costs", "check_pair", "demand_sendable", "find", "made_method"]
 
 Given = str | dict[str, Any]
 
@@ -51,8 +51,8 @@ class Pair:
         return not (_is_learned(self.coarse) or _is_learned(self.fine))
 
 
-def check_method(label: str, given: Given) -> None:
-    """Refuse a method that there is not, before one is made.
+def find(label: str, given: Given) -> Method:
+    """Find a method, before one is made.
 
     Raises
     ------
@@ -60,9 +60,8 @@ def check_method(label: str, given: Given) -> None:
     """
     with _calling(label):
         if isinstance(given, str):
-            check_text(given)
-        else:
-            find_method(str(given.get("integrator")), label)
+            return check_text(given)
+        return find_method(str(given.get("integrator")), label)
 
 
 def made_method(
