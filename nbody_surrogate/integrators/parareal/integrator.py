@@ -93,7 +93,8 @@ class Parareal(AbstractIntegrator[PararealOptions]):
         # the differences of positions are those of open space: positions are never wrapped
         self.capabilities = frozenset({PERIODIC_BOX, NEIGHBOURS})
         for label in ("coarse", "fine"):
-            self.capabilities &= find(label, getattr(self.options, label)).capabilities
+            of_one = self._given.get(label) or find(label, getattr(self.options, label))
+            self.capabilities &= of_one.capabilities
         if executor is not None and not isinstance(executor, Executor):
             raise InputError(
                 "`executor` must be a concurrent.futures.Executor, such as ThreadPoolExecutor(8), "

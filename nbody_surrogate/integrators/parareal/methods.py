@@ -143,6 +143,13 @@ def demand_sendable(fine: AbstractIntegrator, system: AbstractSystem) -> None:
             "to other processes; use threads, or its weights in a folder"
         )
     try:
+        find_method(fine.name)
+    except InputError:
+        raise InputError(
+            f"`fine` {fine.name} of integrator 'parareal' is not registered, and what is sent to "
+            "other processes is its name; use threads, or register it in a plugin"
+        ) from None
+    try:
         same = type(system_from(system.description)) is type(system)
     except InputError:
         same = False

@@ -52,7 +52,11 @@ class PararealOptions(IntegratorOptions):
     @field_validator("coarse", "fine", mode="before")
     @classmethod
     def _described(cls, method: Any) -> Any:
-        return described(method) if isinstance(method, AbstractIntegrator) else method
+        if isinstance(method, AbstractIntegrator):
+            return described(method)
+        if not (isinstance(method, str) or (isinstance(method, dict) and "integrator" in method)):
+            raise ValueError("must be a text such as leapfrog:4, or an integrator")
+        return method
 
 
 def described(method: AbstractIntegrator) -> dict[str, Any]:
