@@ -41,7 +41,7 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
         raise InputError(
             f"`candidate` must be of the system of `reference`, {_different(ours, theirs)}"
         )
-    for key in ("charges", "masses", "couplings"):
+    for key in ("charges", "masses", "couplings", "radii"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
     # To the bit: chaos makes of any difference at the start one of the order of the cloud.
@@ -171,7 +171,9 @@ def _at(run: Ensemble, t: Float64[np.ndarray, " T"]) -> Ensemble:
     if at[0] == run.t[0]:  # the start is demanded to the bit, and the spline may round it
         x[:, 0] = run.x[:, 0]
         v[:, 0] = run.v[:, 0]
-    return replace(run, t=t, x=x, v=v, info=replace(run.info, good=good), label_error=None)
+    # what was measured of the frames is not interpolated
+    info = replace(run.info, good=good)
+    return replace(run, t=t, x=x, v=v, info=info, label_error=None, observables={})
 
 
 def _slack(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " F"]) -> float:

@@ -69,7 +69,7 @@ def check_forces(case: SystemCase) -> None:
     what = "must be the same bits each time"
     case.demand(np.array_equal(first, again), what, "pair_acceleration")
     x, v = state.x.copy(), state.v.copy()
-    opened = Particles(particles.charges, particles.masses, particles.couplings)
+    opened = replace(particles)
     case.system.acceleration(x, v, opened, state.hidden)
     case.system.invariants(x, v, opened)
     same = np.array_equal(x, state.x) and np.array_equal(v, state.v)
@@ -192,14 +192,21 @@ def _violation(case: SystemCase, symmetry: str, axis: int = 2) -> float:
     rng = np.random.default_rng(8)
     charges = rng.choice([-1.0, 0.5, 2.0], size=particles.charges.shape)
     masses = rng.uniform(0.5, 2.0, size=particles.masses.shape)
-    particles = Particles(charges, masses, particles.couplings)
-    worst, box, places = 0.0, case.system.box, [state.x, CLOSE * state.x]
+    particles = replace(particles, charges=charges, masses=masses)
+    if particles.radii is not None:
+        radii = particles.radii * rng.uniform(0.7, 1.0, size=particles.radii.shape)
+        particles = replace(particles, radii=radii)
+    small = particles  # with their distances, particles become smaller
+    if particles.radii is not None:
+        small = replace(particles, radii=CLOSE * particles.radii)
+    worst, box = 0.0, case.system.box
+    places = [(state.x, particles), (CLOSE * state.x, small)]
     if box is not None:  # near each other across a face, where no rotation holds
-        places.append(moved_by_periods(box, CLOSE * state.x))
-    for x in places:
-        plain = case.system.acceleration(x, state.v, particles)
+        places.append((moved_by_periods(box, CLOSE * state.x), small))
+    for x, sized in places:
+        plain = case.system.acceleration(x, state.v, sized)
         for each in maps(symmetry, rng, x.shape[2], 4, axis):
-            mapped = case.system.acceleration(*each.states(x, state.v, particles))
+            mapped = case.system.acceleration(*each.states(x, state.v, sized))
             worst = max(worst, relative_difference(each.vectors(plain), mapped))
     return worst
 

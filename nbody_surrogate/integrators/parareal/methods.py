@@ -13,6 +13,7 @@ from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.wording import duration_text
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.approximate import Approximated
 from nbody_surrogate.integrators.build import Method, find_method, method_from
 from nbody_surrogate.integrators.method_text import as_integrator, check_text
 from nbody_surrogate.integrators.parareal.options import described
@@ -48,7 +49,8 @@ class Pair:
 
         Counts can be compared then, and times must be else.
         """
-        return not (_is_learned(self.coarse) or _is_learned(self.fine))
+        both = (self.coarse, self.fine)
+        return not any(_is_learned(each) or isinstance(each, Approximated) for each in both)
 
 
 def find(label: str, given: Given) -> Method:

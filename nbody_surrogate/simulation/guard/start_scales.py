@@ -144,7 +144,8 @@ def _few(particles: Particles, some: np.ndarray, groups: np.ndarray) -> Particle
     charges, masses = (
         y[some, groups].reshape(shape) for y in (particles.charges, particles.masses)
     )
-    return Particles(charges, masses, couplings)
+    radii = None if particles.radii is None else particles.radii[some, groups].reshape(shape)
+    return Particles(charges, masses, couplings, radii)
 
 
 def _pairs(n: int) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"], float]:
