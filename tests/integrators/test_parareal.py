@@ -124,9 +124,9 @@ class Sent(Executor):
 @pytest.mark.parametrize("fine", [FINE, "dop853:1e-7"])
 def test_any_executor_makes_the_same_bits(start, executor, fine):
     options = OPTIONS | {"fine": fine, "tolerance": 1e-8}
-    here = nb.parareal(*start, FRAMES, **options)
+    here = nb.parareal(*start, 6, **options)
     with executor() as workers:
-        there = nb.parareal(*start, FRAMES, **options, executor=workers)
+        there = nb.parareal(*start, 6, **options, executor=workers)
     assert same(here, there)
     assert here.info.parareal == there.info.parareal
 

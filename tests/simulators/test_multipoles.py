@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from nbody_simulators.multipoles import energy_and_forces
 
 ROUNDING = 1e-12  # of sums of some thousand terms
