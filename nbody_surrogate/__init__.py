@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.formats.opening import read_run
     from nbody_surrogate.formats.saving import load, save
     from nbody_surrogate.integrators.build import make_integrator
+    from nbody_surrogate.integrators.parareal.integrator import Parareal
     from nbody_surrogate.registry.registry import (
         list_integrators,
         list_systems,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.guard.options import Guard
     from nbody_surrogate.simulation.guard.outside import Outside
     from nbody_surrogate.simulation.observers import Observer, WarmUp
+    from nbody_surrogate.simulation.parareal import parareal
     from nbody_surrogate.simulation.reporters import Reporter
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
@@ -111,6 +113,8 @@ else:
             "nbody_surrogate.simulation.guard.options": ["Guard"],
             "nbody_surrogate.simulation.guard.outside": ["Outside"],
             "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
+            "nbody_surrogate.simulation.parareal": ["parareal"],
+            "nbody_surrogate.integrators.parareal.integrator": ["Parareal"],
             "nbody_surrogate.simulation.reporters": ["Reporter"],
             "nbody_surrogate.simulation.resume": ["resume"],
             "nbody_surrogate.simulation.simulate": ["simulate"],
@@ -176,6 +180,7 @@ __all__ = [
     "Output",
     "Outside",
     "PairedTest",
+    "Parareal",
     "Particles",
     "PluginError",
     "Reporter",
@@ -204,6 +209,7 @@ __all__ = [
     "make_system",
     "paired_table",
     "pairs_of",
+    "parareal",
     "plot",
     "read_h5md",
     "read_initial",

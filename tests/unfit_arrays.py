@@ -63,6 +63,7 @@ CALLS = {
     "every_pair": contracts.every_pair,
     "neighbour_pairs": lambda **k: contracts.neighbour_pairs(request=near.request, **k),
     "paired": contracts.paired,
+    "parareal": lambda **k: nb.parareal(system, frames=2, slices=1, coarse="leapfrog:1", **k),
     "simulate": lambda **k: nb.simulate(system, frames=1, **k),
 }
 """How each is called; what it takes beside arrays is given here."""
@@ -87,7 +88,7 @@ FITTING = {
     },
     **{
         name: {"state": state, "particles": particles}
-        for name in ("AbstractIntegrator.check", "AbstractIntegrator.start", "simulate")
+        for name in ("AbstractIntegrator.check", "AbstractIntegrator.start", "parareal", "simulate")
     },
 }
 DEFAULT = {"x": x, "v": v, "particles": particles}

@@ -129,6 +129,13 @@ class Request:
     max_step: float | None = option(
         "--max-step", type=float, help="Of an adaptive one: longest step.  [default: no bound]"
     )
+    integrator_option: tuple[str, ...] = option(
+        "--integrator-option",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any other option of the integrator, such as slices=8 and coarse=set of parareal; may "
+        "be repeated.",
+    )
     reference_rtol: float | None = option(
         "--reference-rtol", type=float, help="Of the reference, as --rtol."
     )

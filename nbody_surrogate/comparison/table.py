@@ -19,6 +19,7 @@ from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.estimate_note import estimate_notes
 from nbody_surrogate.results.label_error import LabelErrors, label_errors, system_errors
 from nbody_surrogate.results.metrics import defined_drifts, median_drifts
+from nbody_surrogate.results.parareal_report import parareal_notes
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -75,7 +76,8 @@ def run_table(
         title = _headline(run, start)
         valid = validity_note(run)
         said = [] if valid is None else [f"{run.info.label}: {valid}."]
-        notes = (*said, *_system_notes(run), *estimate_notes(run), *_guard_notes(run))
+        made = [*parareal_notes(run.info.parareal), *_system_notes(run)]
+        notes = (*said, *made, *estimate_notes(run), *_guard_notes(run))
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
@@ -86,6 +88,7 @@ def run_table(
         (
             *comparison.validity,
             comparison.verdict,
+            *parareal_notes(run.info.parareal),
             *_system_notes(reference),
             *estimate_notes(run, reference),
             *_guard_notes(run),

@@ -361,6 +361,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
             good=good,
             counters=result.counters,
             hidden=result.hidden,
+            convergence=result.convergence,
         )
 
     def _frames(self, carry: Carry, frames: int, tick: HeldTick) -> Frames:

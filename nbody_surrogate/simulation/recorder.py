@@ -250,6 +250,8 @@ class Recorder:
                 self.good[b] = self.done + 1 + segment.good[b]
         for key, count in segment.counters.items():
             self.counters[key] = self.counters.get(key, 0) + count
+        if segment.convergence and (report := self.info.parareal) is not None:
+            self.info = replace(self.info, parareal=report.after(segment.convergence))
         self.carry = segment.carry
         return self._done(new, segment.vouched)
 

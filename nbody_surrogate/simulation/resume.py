@@ -216,6 +216,7 @@ class _Rest:
             identifier=document.identifier,
             error_estimate=document.error_estimate,
             tolerance=document.tolerance,
+            parareal=document.parareal,
         )
         self.run = Recorder(
             method, carry, start, document.frames, info, None, reporters, self.estimator, keep

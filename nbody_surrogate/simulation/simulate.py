@@ -30,6 +30,7 @@ from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.method_text import as_integrator
+from nbody_surrogate.integrators.parareal.report import report_of
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
@@ -220,6 +221,7 @@ def simulate(
             identifier="" if output is None else uuid4().hex,
             error_estimate=None if estimator is None else estimator.report,
             tolerance=None if keeper is None else keeper.report,
+            parareal=report_of(method, system),
         )
         ticks, truths = _Ticks(own, frames), []
         # before the run itself, whose label errors are written segment by segment
