@@ -231,7 +231,9 @@ class AbstractIntegrator(Described, Generic[Options_co]):
     def check(
         self, system: AbstractSystem, state: State, particles: Particles, dt: float
     ) -> Problem:
-        """Refuse what the integrator cannot do; nothing is computed unless two particles coincide.
+        """Refuse what the integrator cannot do.
+
+        Nothing is computed unless two particles coincide, or the system checks its forces.
 
         Parameters
         ----------
@@ -251,7 +253,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
             lacks what the system needs or does not fit, radii are missing or of no use, or
-            particles are at the same place where forces have no limit.
+            particles are at the same place where forces have no limit. Of a system that looks at
+            its forces before a run, if they cannot be right.
         PluginError
             If the integrator or the system breaks its contract.
         """
@@ -264,6 +267,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)
+        if self.origin.kind != "surrogate":  # which does without forces
+            system.check_start(state, particles)
         return problem
 
     @final

@@ -155,6 +155,7 @@ class Recorder:
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
+        self._calls = dict(carry.problem.system.calls)
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
         if estimator is not None:
             self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
@@ -245,7 +246,17 @@ class Recorder:
         for key, count in segment.counters.items():
             self.counters[key] = self.counters.get(key, 0) + count
         self.carry = segment.carry
-        return self._done(new, segment.vouched)
+        new = self._done(new, segment.vouched)
+        self._count()
+        return new
+
+    def _count(self) -> None:
+        """Add what the system has really computed since, whoever asked it."""
+        now = dict(self.problem.system.calls)
+        for key, count in now.items():
+            new = count - self._calls.get(key, 0)
+            self.counters[key] = self.counters.get(key, 0) + new
+        self._calls = now
 
     def valid(self, frames: slice) -> Bool[np.ndarray, "B F"]:
         """Tell which of some frames are data, and no repeats of a trajectory's last one."""
@@ -306,6 +317,7 @@ class Recorder:
 
     def complete(self) -> None:
         """Say in `info` how the run went."""
+        self._count()
         self.info = replace(
             self.info,
             wall_time=self.wall_time,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -174,6 +175,7 @@ def simulate(
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
     tight = sharper(method) if verify else None
+    before = Counter(system.calls)
     # from here on whatever may be refused is, before a file is made or a frame computed
     carry = method.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
@@ -210,6 +212,8 @@ def simulate(
             error_estimate=None if estimator is None else estimator.report,
             tolerance=None if keeper is None else keeper.report,
         )
+        # by what was looked at before the run
+        spent = Counter(system.calls) - before
         truth, ticks = None, _Ticks(own, frames)
         if tight is not None and tight_carry is not None:
             ticks.total = 2 * frames
@@ -220,6 +224,7 @@ def simulate(
             doubt_missed(truth)
             ticks.before = frames
         run = Recorder(method, carry, state, frames, info, truth, reporters, estimator, keep)
+        run.counters.update(spent)
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)

@@ -92,7 +92,8 @@ def _potential(
     """Size of the potential energy; without one, of the work that the forces could do."""
     if system.hidden_variables:  # which forces and energies may depend on, and are not at hand
         return np.zeros(len(x))
-    if not system.has_potential:
+    # a dear energy is of all particles alone, and may count from anywhere, as that of electrons
+    if system.dear or not system.has_potential:
         force = particles.masses[..., None] * system.acceleration(x, v, particles)
         return np.asarray((np.linalg.norm(force, axis=2) * np.linalg.norm(x, axis=2)).sum(1))
     try:
