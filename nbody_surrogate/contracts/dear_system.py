@@ -102,14 +102,14 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
     def pair_acceleration(
         self, x: Float64[np.ndarray, "B N D"], particles: Particles
     ) -> Float64[np.ndarray, "B N D"]:
-        """Forces over masses, of all particles together; see `AbstractSystem`."""
+        """Divide forces, of all particles together, by masses; see `AbstractSystem`."""
         return self.forces(x, particles) / particles.masses[..., None]
 
     @final
     def forces(
         self, x: Float64[np.ndarray, "B N D"], particles: Particles
     ) -> Float64[np.ndarray, "B N D"]:
-        """Forces, of which only those are computed that are not known from just before.
+        """Return forces, of which only those are computed that are not known from just before.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
     def potential_energy(
         self, x: Float64[np.ndarray, "B N D"], particles: Particles
     ) -> Float64[np.ndarray, " B"]:
-        """Potential energies, of which only those are computed that are not known; see `forces`."""
+        """Return potential energies, of which only what is not known is computed; see `forces`."""
         if not self.has_potential:
             return np.full(len(x), np.nan)
         store = self.evaluations
