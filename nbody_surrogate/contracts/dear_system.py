@@ -123,18 +123,22 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
         store = self.evaluations
         # each trajectory of a batch has its forces at the end of a step, and one more place
         store.forces.most = max(FORCES, store.forces.most, 2 * len(x))
-        return np.stack(store.look_up(store.forces, x, particles, self._new_forces))
+        found, some = np.full(x.shape, np.nan), _known_places(x)
+        if some.any():
+            wanted = x[some], particles[some]
+            found[some] = store.look_up(store.forces, *wanted, self._new_forces)
+        return found
 
     @final
     def potential_energy(
         self, x: Float64[np.ndarray, "B N D"], particles: Particles
     ) -> Float64[np.ndarray, " B"]:
         """Return potential energies, of which only what is not known is computed; see `forces`."""
-        if not self.has_potential:
-            return np.full(len(x), np.nan)
-        store = self.evaluations
-        found = store.look_up(store.energies, x, particles, self._new_energies)
-        return np.array(found, dtype=np.float64)
+        found, some = np.full(len(x), np.nan), _known_places(x)
+        if self.has_potential and some.any():
+            store, wanted = self.evaluations, (x[some], particles[some])
+            found[some] = store.look_up(store.energies, *wanted, self._new_energies)
+        return found
 
     def _new_forces(
         self, x: np.ndarray, particles: Particles, keys: list[bytes]
@@ -175,3 +179,8 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
         # of one trajectory: what is wrong with a program is wrong for all
         check_forces(self, state.x[:1], particles[0])
         self.evaluations.checked.add(shape)
+
+
+def _known_places(x: np.ndarray) -> np.ndarray:
+    """Tell which configurations are numbers: of a trajectory that has failed nobody is asked."""
+    return np.isfinite(x).all((1, 2))

@@ -250,6 +250,10 @@ class Recorder:
         self._count()
         return new
 
+    def count_from(self, calls: Mapping[str, int]) -> None:
+        """Count what the system has computed since it had computed so much, as of `calls`."""
+        self._calls = dict(calls)
+
     def _count(self) -> None:
         """Add what the system has really computed since, whoever asked it."""
         now = dict(self.problem.system.calls)

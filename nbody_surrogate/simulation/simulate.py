@@ -224,7 +224,7 @@ def simulate(
             doubt_missed(truth)
             ticks.before = frames
         run = Recorder(method, carry, state, frames, info, truth, reporters, estimator, keep)
-        run.counters.update(spent)
+        run.count_from(Counter(system.calls) - spent)
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)

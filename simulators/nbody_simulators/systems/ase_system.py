@@ -33,6 +33,8 @@ UNITS = "angstrom, eV, amu; time 10.1805 fs"
 
 BOLTZMANN = 8.617333262e-5  # eV / K, exact since 2019 but for rounding
 
+OFF_LATTICE = 0.1  # angstrom: no start is a crystal at rest, whose forces vanish
+
 
 class AtomsSpec(SystemSpec):
     """Parameters of `Atoms`. Units are ASE's, as `units` says; a frame is 1.018 fs by default."""
@@ -56,8 +58,11 @@ class AtomsSpec(SystemSpec):
     spacing: float = Field(
         default=3.8, gt=0, allow_inf_nan=False, description="sampler: of a lattice of one element"
     )
-    displacement: float = Field(
-        default=0.0, ge=0, allow_inf_nan=False, description="sampler: standard deviation of places"
+    displacement: float | None = Field(
+        default=None,
+        ge=0,
+        allow_inf_nan=False,
+        description="sampler: standard deviation of places; none is 0.1 on a lattice, else 0",
     )
     temperature: float | None = Field(
         default=300.0,
@@ -174,7 +179,7 @@ class Atoms(AbstractDearSystem[AtomsSpec]):
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         self._calculator.demand_installed()
         symbols, spec = self._symbols(n), self.spec
-        charges, v = np.zeros(n), None
+        charges, v, usual = np.zeros(n), None, 0.0
         if spec.structure is None:
             if self.fixed_particles is not None:
                 raise InputError(
@@ -182,6 +187,7 @@ class Atoms(AbstractDearSystem[AtomsSpec]):
                     "start from one by `initial`"
                 )
             x, masses = lattice(n, dimensions, spec.spacing), _masses(symbols)
+            usual = OFF_LATTICE
         else:
             atoms = structure(spec.structure)
             if dimensions != 3 or atoms.get_chemical_symbols() != symbols:
@@ -193,7 +199,8 @@ class Atoms(AbstractDearSystem[AtomsSpec]):
             # of isotopes too, which a file may have
             x, masses = atoms.get_positions(), atoms.get_masses()
             charges, v = atoms.get_initial_charges(), atoms.get_velocities()
-        x = x + spec.displacement * rng.normal(size=x.shape)
+        off = usual if spec.displacement is None else spec.displacement
+        x = x + off * rng.normal(size=x.shape)
         if spec.temperature is not None:
             v = thermal(rng, masses, dimensions, BOLTZMANN * spec.temperature)
         return Draw(x, np.zeros_like(x) if v is None else v, charges, masses)
