@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.configurations import paired
 from nbody_surrogate.contracts.evaluations import FORCES, Evaluations, evaluations_of
 from nbody_surrogate.contracts.start_check import check_forces
 from nbody_surrogate.contracts.state import Particles, State
@@ -102,24 +103,21 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
     def pair_acceleration(
         self, x: Float64[np.ndarray, "B N D"], particles: Particles
     ) -> Float64[np.ndarray, "B N D"]:
-        """Divide forces, of all particles together, by masses; see `AbstractSystem`."""
-        return self.forces(x, particles) / particles.masses[..., None]
+        """Divide forces, of all particles together, by masses; see `AbstractSystem`.
+
+        Of forces, only those are computed that are not known from just before.
+        """
+        every = paired(particles, x, x)
+        return every.evaluate(lambda x, _, few: self._known_forces(x, few) / few.masses[..., None])
 
     @final
-    def forces(
+    def potential_energy(
         self, x: Float64[np.ndarray, "B N D"], particles: Particles
-    ) -> Float64[np.ndarray, "B N D"]:
-        """Return forces, of which only those are computed that are not known from just before.
+    ) -> Float64[np.ndarray, " B"]:
+        """Return potential energies, of which only those are computed that are not known."""
+        return paired(particles, x, x).evaluate(lambda x, _, few: self._known_energies(x, few))
 
-        Parameters
-        ----------
-        x : ndarray, shape (B, N, D)
-        particles : Particles, shape (B, N)
-
-        Returns
-        -------
-        ndarray, shape (B, N, D)
-        """
+    def _known_forces(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         store = self.evaluations
         # each trajectory of a batch has its forces at the end of a step, and one more place
         store.forces.most = max(FORCES, store.forces.most, 2 * len(x))
@@ -129,11 +127,7 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
             found[some] = store.look_up(store.forces, *wanted, self._new_forces)
         return found
 
-    @final
-    def potential_energy(
-        self, x: Float64[np.ndarray, "B N D"], particles: Particles
-    ) -> Float64[np.ndarray, " B"]:
-        """Return potential energies, of which only what is not known is computed; see `forces`."""
+    def _known_energies(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         found, some = np.full(len(x), np.nan), _known_places(x)
         if self.has_potential and some.any():
             store, wanted = self.evaluations, (x[some], particles[some])
