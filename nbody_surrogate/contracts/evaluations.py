@@ -108,8 +108,10 @@ class Evaluations:
         missing = {key: b for b, key in enumerate(keys) if key not in found}
         if missing:
             rows = np.array(list(missing.values()))
-            few = x[rows], particles[rows], list(missing)
-            found.update(zip(missing, compute(*few), strict=True))
+            few = x[rows]
+            few.flags.writeable = False  # nor may a copy be written to: it would show nothing
+            computed = compute(few, particles[rows], list(missing))
+            found.update(zip(missing, computed, strict=True))
         return [found[key] for key in keys]
 
 
@@ -118,8 +120,9 @@ def _keys(x: np.ndarray, particles: Particles) -> list[bytes]:
     of_particles = [particles.charges, particles.masses, particles.couplings, particles.radii]
     known = [values for values in of_particles if values is not None]
     return [
-        # shorter than the bytes themselves, and as good: 2^64 of them would have to be computed
-        blake2b(b"".join([each[b].tobytes() for each in (x, *known)]), digest_size=16).digest()
+        # shorter than the bytes themselves, and as good: 2^64 of them would have to be computed;
+        # 0 is added to make one of -0 and 0
+        blake2b(b"".join([(y[b] + 0.0).tobytes() for y in (x, *known)]), digest_size=16).digest()
         for b in range(len(x))
     ]
 

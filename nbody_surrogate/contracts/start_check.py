@@ -145,7 +145,7 @@ def _ratio(told: list[float], done: list[float]) -> str:
         return ""
     factor = (e @ w) / (w @ w)
     alike = np.abs(e - factor * w).max() < TOLERANCE * np.abs(e).max() * 10
-    return f", {factor:.6g} times as much being right" if alike else ""
+    return f", {factor:.4g} times as much being right" if alike else ""
 
 
 # What is declared

@@ -16,8 +16,8 @@ from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.system_spec import Draw, SystemSpec
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.callable_forces import CallableForces, name_of
-from nbody_surrogate.registry.lookup import register, registered
 from nbody_surrogate.spelling import nearest
 
 __all__ = ["system_from_callable"]
@@ -176,12 +176,15 @@ def system_from_callable(
         raise InputError(f"`energy` must be a callable, True or None, got {energy!r}")
     if start is not None and sample is not None:
         raise InputError("`start` and `sample` are given, one of them is enough; leave out one")
+    frame_dt = demand_number("frame_dt", frame_dt)
+    if not 0 < frame_dt < float("inf"):
+        raise InputError(f"`frame_dt` must be finite and > 0, got {frame_dt}")
     source = CallableForces(forces, energy or None, demand_flag("batched", batched))
     kept = _among("symmetries", symmetries, SYMMETRIES) | ALWAYS
     constant = _following(kept, energy) if conserved is None else conserved
     body = {
         "name": _name(name, forces),
-        "Spec": _spec(name_of(forces) or "lambda", demand_number("frame_dt", frame_dt)),
+        "Spec": _spec(name_of(forces) or "lambda", frame_dt),
         "source": source,
         "sampler": None if sample is None else staticmethod(sample),
         "start": None if start is None else _one(start),
@@ -200,7 +203,7 @@ def system_from_callable(
 
 def _registered(cls: Any) -> Any:
     """Register a class, also in place of one that was made of the same callables."""
-    before = registered.get(("systems", cls.name))
+    before = lookup.registered.get(("systems", cls.name))
     if before is not None and issubclass(before, _CallableSystem):
         same = before.source.forces == cls.source.forces
         # lambdas have one name for all of them
@@ -210,8 +213,8 @@ def _registered(cls: Any) -> Any:
                 f"`name` {cls.name!r} is that of another callable of this session, whose runs "
                 "could not be told from these; give another name"
             )
-        del registered["systems", cls.name]
-    return register("systems", cls.name)(cls)
+        del lookup.registered["systems", cls.name]
+    return lookup.register("systems", cls.name)(cls)
 
 
 def _name(name: str | None, forces: Callable[..., Any]) -> str:
