@@ -329,7 +329,14 @@ def sampled(rng, n):
 
 def test_data_sets_are_made_of_it_in_this_process(tmp_path):
     system_from_callable(thrown, name="falling", sample=sampled)
-    spec = DatasetSpec(system="falling", particles=2, frames=3, trajectories=4, splits={"train": 4})
+    spec = DatasetSpec(
+        system="falling",
+        integrator="dop853",
+        particles=2,
+        frames=3,
+        trajectories=4,
+        splits={"train": 4},
+    )
     dataset = generate_dataset(spec, tmp_path / "set")
     assert len(dataset) == 4
     other = DatasetSpec(**{**spec.model_dump(), "seed": 1})
