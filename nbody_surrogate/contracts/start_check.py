@@ -33,9 +33,10 @@ TOLERANCE = 1e-3
 """Of the largest force. What is wrong is wrong by percents at least; programs that iterate to
 self-consistency agree with themselves to 1e-4 or better, single precision to 1e-5."""
 
-STEP = 5e-3
-"""Of the least distance between particles, the longest way of one: even r^-12 is then followed to
-1e-5, and the energy changes by far more than its last digits."""
+STEP = 2e-3
+"""Of the least distance between particles, the longest way of one. At a minimum of r^-12, where the
+force at the start vanishes, what the parabola leaves out is then a quarter of the tolerance; and
+the energy still changes by far more than its last digits."""
 
 LINES = 3
 """Along the forces, and two more: a wrong component shows on a line that is not chosen by it."""
