@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
@@ -64,6 +65,11 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
     one, and the energy of a frame comes from the call that made the force there. `calls` counts
     what was really computed. Before the first run by a solver, forces at its start are checked:
     see `nbody_surrogate.contracts.start_check`.
+
+    Parameters
+    ----------
+    **parameters
+        Those of `Spec`.
     """
 
     dear = True
@@ -170,9 +176,18 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
         shape = state.x.shape[1:]
         if shape in self.evaluations.checked or not self.checks_start:
             return
+        before = Counter(self.evaluations.calls)
         # of one trajectory: what is wrong with a program is wrong for all
         check_forces(self, state.x[:1], particles[0])
         self.evaluations.checked.add(shape)
+        self.evaluations.looks.update(self.evaluations.calls - before)
+
+    @final
+    def claim_looks(self) -> Mapping[str, int]:
+        """Return the calls of looks at starts that no run has counted yet, and forget them."""
+        found = dict(self.evaluations.looks)
+        self.evaluations.looks.clear()
+        return found
 
 
 def _known_places(x: np.ndarray) -> np.ndarray:

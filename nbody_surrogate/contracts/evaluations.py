@@ -72,6 +72,8 @@ class Evaluations:
         Configurations computed, by the counter's name.
     checked : set of tuple
         Shapes (N, D) of the starts that were looked at.
+    looks : Counter
+        What that took, as far as no run has counted it.
     """
 
     def __init__(self) -> None:
@@ -79,6 +81,7 @@ class Evaluations:
         self.energies: Latest[float] = Latest(ENERGIES)
         self.calls: Counter[str] = Counter()
         self.checked: set[tuple[int, ...]] = set()
+        self.looks: Counter[str] = Counter()
 
     def look_up(
         self,

@@ -30,6 +30,13 @@ class SystemCosts:
         """
         return {}
 
+    def claim_looks(self) -> Mapping[str, int]:
+        """Return those of `calls` that `check_start` took and no run has counted yet.
+
+        Whoever asks counts them: a command looks at a start before its run begins.
+        """
+        return {}
+
     @property
     def fixed_particles(self) -> int | None:
         """How many particles it is of, or None where it is of any number."""

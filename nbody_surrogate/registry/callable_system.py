@@ -127,7 +127,8 @@ def system_from_callable(
     forces : callable
         From positions (N, D) to forces (N, D), not accelerations. Where its second parameter has
         no default, or is called ``particles``, it gets the `Particles`, charges of shape (1, N).
-        Forces must depend on these alone, and on no call before. Units are those of its choice.
+        Forces must depend on these alone, and on no call before. What the reduced units are is its
+        choice: of length, energy and mass; that of time is length times root of mass over energy.
     name : str, optional
         Of the system; by default the callable's.
     energy : callable or True, optional

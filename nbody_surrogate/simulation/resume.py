@@ -139,6 +139,7 @@ def resume(
         rest = _Rest(restart, problem, method, found, reporters, keep)
         # what the look at the boundary took is part of what the run has cost
         rest.run.count_from(before)
+        system.claim_looks()
         extra = (rest.monitor, rest.watch, rest.keeper)
         watching: list[Observer] = [each for each in extra if each is not None]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])

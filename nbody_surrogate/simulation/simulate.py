@@ -175,7 +175,7 @@ def simulate(
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
     tight = sharper(method) if verify else None
-    before = Counter(system.calls)
+    before = Counter(system.calls) - Counter(system.claim_looks())
     # from here on whatever may be refused is, before a file is made or a frame computed
     carry = method.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
@@ -214,6 +214,7 @@ def simulate(
         )
         # by what was looked at before the run
         spent = Counter(system.calls) - before
+        system.claim_looks()
         truth, ticks = None, _Ticks(own, frames)
         if tight is not None and tight_carry is not None:
             ticks.total = 2 * frames

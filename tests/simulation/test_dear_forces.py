@@ -11,6 +11,7 @@ from dear_forces import FREE, Cluster, cluster_start
 from nbody_surrogate import (
     Guard,
     Output,
+    WarmUp,
     compare,
     load,
     make_integrator,
@@ -135,6 +136,20 @@ def test_alike_trajectories_are_computed_once():
     run = simulate(system, state[both], particles[both], 3, method("leapfrog"))
     assert cluster.repeated == 0
     np.testing.assert_array_equal(run.x[0], run.x[1])
+
+
+def test_what_was_looked_at_before_a_run_is_counted_by_it_once(cluster, system):
+    start = cluster_start()
+    make_integrator("rk4").check(system, *start, 0.1)  # as commands do before all else
+    assert cluster.calls == LOOKED_AT + 1
+    runs = [simulate(system, *start, 2, method("leapfrog-kdk")) for _ in range(2)]
+    counts = [run.info.counters["force_calls"] for run in runs]
+    assert sum(counts) == cluster.calls and counts[0] == LOOKED_AT + 1 + 4
+
+
+def test_nothing_is_warmed_up_for_it(cluster, system):
+    run = simulate(system, *cluster_start(), 2, method("leapfrog-kdk"), observers=WarmUp())
+    assert run.info.counters["force_calls"] == cluster.calls == LOOKED_AT + 1 + 4
 
 
 def test_energies_of_their_own_are_counted_apart():
