@@ -28,6 +28,7 @@ def names():
         for source in blocks("python"):
             if "import Atoms" not in source or find_spec("ase") is not None:
                 exec(compile(source, "dear_forces.md", "exec"), names)
+        names["energy"] = names["run"].energy  # while its callable is known
     plt.close("all")
     return names
 
@@ -36,7 +37,7 @@ def test_the_examples_run(names):
     (shown,) = re.findall(r"run.info.counters  # (.*)", PAGE)
     assert str(names["run"].info.counters) == shown
     assert "0.5 times as much being right" in names["said"]
-    assert np.ptp(names["run"].energy) < 1e-2
+    assert np.ptp(names["energy"]) < 1e-2
 
 
 def test_a_calculator_in_python_gives_the_same_run(names):
