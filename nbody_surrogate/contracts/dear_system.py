@@ -192,4 +192,4 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
 
 def _known_places(x: np.ndarray) -> np.ndarray:
     """Tell which configurations are numbers: of a trajectory that has failed nobody is asked."""
-    return np.isfinite(x).all((1, 2))
+    return np.asarray(np.isfinite(x).all((1, 2)))

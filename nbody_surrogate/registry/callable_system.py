@@ -183,7 +183,7 @@ def system_from_callable(
     source = CallableForces(forces, energy or None, demand_flag("batched", batched))
     kept = _among("symmetries", symmetries, SYMMETRIES) | ALWAYS
     constant = _following(kept, energy) if conserved is None else conserved
-    body = {
+    body: dict[str, Any] = {
         "name": _name(name, forces),
         "Spec": _spec(name_of(forces) or "lambda", frame_dt),
         "source": source,
@@ -199,7 +199,8 @@ def system_from_callable(
     }
     if "energy" in body["conserved"] and energy is None:
         raise InputError("`conserved` holds 'energy', but there is no `energy`; give one")
-    return _registered(type(body["name"], (_CallableSystem,), body))()
+    made: AbstractSystem = _registered(type(body["name"], (_CallableSystem,), body))()
+    return made
 
 
 def _registered(cls: Any) -> Any:

@@ -37,7 +37,7 @@ def test_the_examples_run(names):
     (shown,) = re.findall(r"run.info.counters  # (.*)", PAGE)
     assert str(names["run"].info.counters) == shown
     assert "0.5 times as much being right" in names["said"]
-    assert np.ptp(names["energy"]) < 1e-2
+    assert np.ptp(names["energy"]) < 0.05  # of -14.4, by a leapfrog's steps of 0.025
 
 
 def test_a_calculator_in_python_gives_the_same_run(names):

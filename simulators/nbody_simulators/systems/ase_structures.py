@@ -108,13 +108,14 @@ def structure(source: str) -> Any:
 
 
 def _built(kind: str, name: str, source: str) -> Any:
-    from ase.build import bulk, molecule
+    from ase import build
 
+    known: Any = build  # of which ASE gives no types
     try:
         if kind == "molecule":
-            return molecule(name)
+            return known.molecule(name)
         formula, _, edge = name.partition(":")
-        atoms = bulk(formula, "rocksalt", a=float(edge), cubic=True)
+        atoms = known.bulk(formula, "rocksalt", a=float(edge), cubic=True)
     except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
         why = " ".join(str(error).split())[:200]
         raise InputError(f"`structure` {source!r} cannot be built: {why}") from None

@@ -28,7 +28,7 @@ from nbody_surrogate.contracts import (
 
 __all__ = ["UNITS", "Atoms", "AtomsSpec"]
 
-UNITS = "angstrom, eV, amu; time 10.1805 fs"
+UNITS: Literal["angstrom, eV, amu; time 10.1805 fs"] = "angstrom, eV, amu; time 10.1805 fs"
 """ASE's, in which time is angstrom sqrt(amu / eV)."""
 
 BOLTZMANN = 8.617333262e-5  # eV / K, exact since 2019 but for rounding
@@ -170,7 +170,7 @@ class Atoms(AbstractDearSystem[AtomsSpec]):
         for b, each in enumerate(place):
             lasting = self._calculator.lasting
             calculator = self._lasting if lasting else self._calculator.build(self.spec.options)
-            atoms = AtomsOfASE(symbols, positions=each, calculator=calculator)
+            atoms: Any = AtomsOfASE(symbols, positions=each, calculator=calculator)
             # forces first: with them comes the energy, which alone would be a call of its own
             forces[b] = atoms.get_forces()
             energies[b] = atoms.get_potential_energy()
