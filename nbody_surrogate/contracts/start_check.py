@@ -83,7 +83,7 @@ def check_forces(system: AbstractSystem, x: np.ndarray, particles: Particles) ->
 
 
 def _forces(system: AbstractSystem, x: np.ndarray, particles: Particles) -> np.ndarray:
-    return system.pair_acceleration(x, particles) * particles.masses[..., None]
+    return np.asarray(system.pair_acceleration(x, particles) * particles.masses[..., None])
 
 
 def _length(x: np.ndarray) -> float:
