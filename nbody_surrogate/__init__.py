@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.formats.saving import load, save
     from nbody_surrogate.integrators.build import make_integrator
     from nbody_surrogate.integrators.parareal.integrator import Parareal
+    from nbody_surrogate.registry.callable_system import system_from_callable
     from nbody_surrogate.registry.registry import (
         list_integrators,
         list_systems,
@@ -98,6 +99,7 @@ else:
             "nbody_surrogate.formats.initial": ["read_initial"],
             "nbody_surrogate.formats.opening": ["read_run"],
             "nbody_surrogate.integrators.build": ["make_integrator"],
+            "nbody_surrogate.registry.callable_system": ["system_from_callable"],
             "nbody_surrogate.registry.registry": [
                 "list_integrators",
                 "list_systems",
@@ -139,6 +141,7 @@ else:
             **dict.fromkeys(["generate", "make_dataset"], "`generate_dataset(spec, folder)`"),
             **dict.fromkeys(["load_dataset", "open_dataset"], "`Dataset(folder)`"),
             **dict.fromkeys(["from_ase", "from_file"], "`read_initial(path)`, or State(t, x, v)"),
+            **dict.fromkeys(["from_callable", "from_forces"], "`system_from_callable(forces)`"),
             **dict.fromkeys(["models", "list_surrogates"], "`list_models()`"),
             **dict.fromkeys(["plugins", "systems"], "`list_systems()`"),
             **dict.fromkeys(["integrators", "solvers", "methods"], "`list_integrators()`"),
@@ -222,6 +225,7 @@ __all__ = [
     "run_table",
     "save",
     "simulate",
+    "system_from_callable",
     "thumbnail",
     "train",
     "twins_of",

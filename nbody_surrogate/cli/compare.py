@@ -268,7 +268,8 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
 
     system = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
     seed, batch = options["seed"] or 0, options["seeds"] or DEFAULT_SEEDS
-    state, particles = system.sample(seed, options["particles"] or DEFAULT_PARTICLES, batch)
+    n = options["particles"] or system.fixed_particles or DEFAULT_PARTICLES
+    state, particles = system.sample(seed, n, batch)
     dt = system.spec.frame_dt
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
     frames = frame_count(duration, dt)

@@ -7,7 +7,8 @@ used, so that a system without torch stays one.
 ======================  ==========================================================================
 to write                begin with
 ======================  ==========================================================================
-a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`
+a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`;
+                        by forces of another program `AbstractDearSystem`
 an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
 a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`,
                         `AbstractFusedSteps`
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         PERIODIC_BOX,
     )
     from nbody_surrogate.contracts.configurations import Configurations, fits, paired
+    from nbody_surrogate.contracts.dear_system import AbstractDearSystem, Evaluated
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.domain import Domain, DomainRanges
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
@@ -84,6 +86,7 @@ else:
                 "PERIODIC_BOX",
             ],
             "nbody_surrogate.contracts.configurations": ["Configurations", "fits", "paired"],
+            "nbody_surrogate.contracts.dear_system": ["AbstractDearSystem", "Evaluated"],
             "nbody_surrogate.contracts.device": [
                 "resolve_device",
                 "resolve_dtype",
@@ -151,6 +154,7 @@ __all__ = [
     "HIDDEN_VARIABLES",
     "NEIGHBOURS",
     "PERIODIC_BOX",
+    "AbstractDearSystem",
     "AbstractFusedSteps",
     "AbstractIntegrator",
     "AbstractSurrogate",
@@ -168,6 +172,7 @@ __all__ = [
     "DomainRanges",
     "Draw",
     "Ellipsoid",
+    "Evaluated",
     "FieldLaw",
     "ForceLaws",
     "Frames",

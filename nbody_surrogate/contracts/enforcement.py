@@ -16,7 +16,7 @@ from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text, time_text
-from nbody_surrogate.contracts.violations import described, violation
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 from nbody_surrogate.errors import InputError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "refuse_coincidence",
     "refuse_mismatch",
     "refuse_unfit_frames",
+    "refuse_wrong_forces",
 ]
 
 
@@ -163,6 +164,18 @@ def refuse_coincidence(problem: Problem, state: State) -> None:
             f"the forces of system {problem.system.name!r} are not finite; "
             f"move them apart{hint}"
         )
+
+
+def refuse_wrong_forces(method: Origin, problem: Problem, state: State) -> None:
+    """Let a system look at its forces before a run; a surrogate, which does without, asks for none.
+
+    Raises
+    ------
+    InputError
+    """
+    if method.kind != "surrogate":
+        with plugin_errors(problem.system.origin, "check_start"):
+            problem.system.check_start(state, problem.particles)
 
 
 def freeze_failures(

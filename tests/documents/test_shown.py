@@ -61,6 +61,7 @@ def objects(tmp_path_factory):
         *(system.invariants(x, x, particles), contracts.every_pair(x), contracts.Box((1.0, None))),
         *(contracts.paired(particles, x, x), contracts.Frames(x, x), contracts.Limits()),
         contracts.Draw(x[0], x[0], particles.charges[0], particles.masses[0]),
+        contracts.Evaluated(x, np.zeros(len(x))),
         contracts.ParticleTensors.from_particles(particles, "cpu", torch.float32),
         *(NeighbourRequest(1.0, 0.1), system.spec, method.options, Summary.of(x[:, 0, 0])),
         *(system.force_laws(), system.force_laws().pair, contracts.HiddenVariable("a")),

@@ -99,7 +99,7 @@ class FrameSolver:
 
     def _fits(self, name: str) -> bool:
         try:
-            state, particles = self.system.sample(0, 2)
+            state, particles = self.system.sample(0, self.system.fixed_particles or 2)
             make_integrator(name).check(self.system, state, particles, self.dt)
         except (InputError, PluginError):
             return False
