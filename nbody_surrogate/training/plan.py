@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from nbody_surrogate.evaluation.plan.result import Asked, Effort, Plan, Surrogat
 from nbody_surrogate.evaluation.plan.truth import known_starts
 from nbody_surrogate.evaluation.plan.untrained import first_frame, untrained, untrained_model
 from nbody_surrogate.evaluation.work_precision.benchmark import segment_for
+from nbody_surrogate.evaluation.work_precision.clocks import CLOCKS, check_clock
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.registry.registry import make_system, surrogate_class
 from nbody_surrogate.training.plan_cost import data_of, training_cost
@@ -62,6 +64,7 @@ def plan(
     frames: int = 100,
     recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | None = None,
     seconds: float = 20.0,
+    clock: str = "wall",
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Plan:
@@ -93,6 +96,8 @@ def plan(
         if they were of `system`.
     seconds : float
         That forces may take, about. Where 200 of them take longer, it is the time of those.
+    clock : {"wall", "processor"}
+        The latter is nearer to the wall time of a quiet machine where this one is busy.
     seed : int
         Of the starts.
     progress : callable, optional
@@ -125,7 +130,9 @@ def plan(
     )
     demand_kind("system", request.system, AbstractSystem, "a name, or a system")
     demand_kind("surrogate", surrogate, str, "the name of a surrogate")
-    return planned(request, time.perf_counter, progress)
+    check_clock(clock, 1)
+    made = planned(request, CLOCKS[clock], progress)
+    return replace(made, conditions={**made.conditions, "clock": clock})
 
 
 class _Request(NamedTuple):

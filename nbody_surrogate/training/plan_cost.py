@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.dataset import Dataset
@@ -31,7 +33,7 @@ __all__ = ["Data", "data_of", "label_cost", "step_cost", "training_cost"]
 LABEL_FRAMES = 10  # of a start, that the making of data is timed on
 LABEL_SECONDS = 1.0  # that those may take; else it is a frame, or the calls of one times a force
 STEPS = 3  # of each source and stage, that are timed
-LONG = 2.0  # seconds of a step, from which on one will do
+LONG = 1.0  # seconds of them, after which fewer will do
 
 
 class Data(NamedTuple):
@@ -204,18 +206,20 @@ def step_cost(
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=1e-9, fused=recipe.engine_used == "fused" or None
     )
-    loss = Loss(recipe, len(sources))
+    loss = Loss(recipe, 1)
     last = recipe.unroll_steps / recipe.steps  # share of the last stage
     first = mean = 0.0
-    for which, data in enumerate(sources):
+    # sources of one size and batch take the same
+    for (n, batch), alike in Counter((each.particles, each.batch) for each in sources).items():
         for share, step in ((1 - last, 0), (last, recipe.steps - 1)):
             if share == 0:
                 continue
-            descend = _Step(loss, which, model, optimizer, passes(recipe, step), recipe.clip)
-            times = _timed_steps(descend, data, recipe.chunk, system, meter, seed)
-            each = float(np.median(times[1:])) if len(times) > 1 else times[0]
+            descend = _Step(loss, model, optimizer, passes(recipe, step), recipe.clip)
+            start = system.sample(seed, n, batch)
+            times = _timed_steps(descend, *start, recipe.chunk, system, meter)
+            each = float(np.median(times[1:]))
             first += max(times[0] - each, 0.0)
-            mean += share * each / len(sources)
+            mean += share * each * alike / len(sources)
     return first, mean
 
 
@@ -223,7 +227,6 @@ class _Step(NamedTuple):
     """A step of a training, as `Trainer` takes it."""
 
     loss: Loss
-    which: int
     model: AbstractSurrogate
     optimizer: torch.optim.Optimizer
     passes: Passes
@@ -232,7 +235,7 @@ class _Step(NamedTuple):
     def __call__(
         self, dt: float, window: tuple[torch.Tensor, torch.Tensor], particles: ParticleTensors
     ) -> None:
-        value = self.loss(self.model, self.which, dt, window, particles, self.passes)
+        value = self.loss(self.model, 0, dt, window, particles, self.passes)
         self.optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self.model.parameters(), self.clip)
@@ -240,10 +243,14 @@ class _Step(NamedTuple):
 
 
 def _timed_steps(
-    descend: _Step, data: Data, chunk: int, system: AbstractSystem, meter: Meter, seed: int
+    descend: _Step,
+    state: State,
+    particles: Particles,
+    chunk: int,
+    system: AbstractSystem,
+    meter: Meter,
 ) -> list[float]:
     """Return the seconds of a few steps."""
-    state, particles = system.sample(seed, data.particles, data.batch)
     dt = system.spec.frame_dt
     times = dt * np.arange(chunk + 1)[:, None, None]
     x = torch.tensor(state.x[:, None] + state.v[:, None] * times)
@@ -257,6 +264,6 @@ def _timed_steps(
         began = meter.clock()
         descend(dt, (x, v), of)
         spent.append(meter.clock() - began)
-        if len(spent) > 1 and spent[-1] > LONG:
+        if len(spent) > 1 and sum(spent[1:]) > LONG:
             break
     return spent

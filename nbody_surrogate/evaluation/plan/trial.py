@@ -18,7 +18,7 @@ from nbody_surrogate.results.quantiles import known, median
 __all__ = ["Run", "Starts", "Trial", "rolled", "tried"]
 
 
-REPEATS, SHORT = 2, 0.02  # of runs of so few seconds
+REPEATS, SHORT = 3, 0.02  # of runs of so few seconds, which are not given up either
 
 
 class Starts(NamedTuple):
@@ -105,14 +105,10 @@ def tried(
     OutOfTimeError
         If it takes longer.
     """
-    runs = []
-    for b in range(len(starts.state.x)):
-        deadline = meter.deadline(most)
-        state, particles = starts.state[b], starts.particles[b]
-        if warm and b == 0:
-            rolled(contender.method, starts.system, state, particles, 1, meter, None)
-            deadline = meter.deadline(most)
-        runs.append(_fastest(contender.method, starts, state, particles, meter, deadline))
+    if warm:
+        some = starts.state[0], starts.particles[0]
+        rolled(contender.method, starts.system, *some, 1, meter, meter.deadline())
+    runs = [_fastest(contender.method, starts, b, meter, most) for b in range(len(starts.state.x))]
     apart = np.array([each.x for each in runs]) - starts.truth
     errors = np.sqrt((apart**2).mean((1, 2)))
     # unknown where the truth is, infinite where the method stopped
@@ -128,19 +124,17 @@ def tried(
 
 
 def _fastest(
-    method: AbstractIntegrator,
-    starts: Starts,
-    state: State,
-    particles: Particles,
-    meter: Meter,
-    deadline: Callable[[float], None],
+    method: AbstractIntegrator, starts: Starts, b: int, meter: Meter, most: float
 ) -> Run:
     """Run a start, a short run several times: any other process only adds to its time."""
-    run = rolled(method, starts.system, state, particles, starts.frames, meter, deadline)
-    for _ in range(REPEATS if run.seconds < SHORT else 0):
-        again = rolled(method, starts.system, state, particles, starts.frames, meter, deadline)
-        run = min(run, again, key=lambda each: each.seconds)
-    return run
+    runs: list[Run] = []
+    for _ in range(REPEATS):
+        deadline = meter.deadline(max(most, SHORT))
+        some = starts.state[b], starts.particles[b]
+        runs.append(rolled(method, starts.system, *some, starts.frames, meter, deadline))
+        if runs[0].seconds > SHORT:
+            break
+    return min(runs, key=lambda each: each.seconds)
 
 
 def rolled(
