@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         RunError,
     )
     from nbody_surrogate.evaluation.evaluate import Scorecard, evaluate
+    from nbody_surrogate.evaluation.plan.result import Plan
     from nbody_surrogate.formats.foreign.supplements import Supplements
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.formats.initial import read_initial
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
     from nbody_surrogate.surrogates.trained_models import list_models, load_model
+    from nbody_surrogate.training.plan import plan
     from nbody_surrogate.training.train import TrainedModel, train
     from nbody_surrogate.viz.figures.plot import plot
     from nbody_surrogate.viz.html.report import write_report
@@ -119,8 +121,10 @@ else:
             "nbody_surrogate.datasets.dataset": ["Dataset"],
             "nbody_surrogate.datasets.generation.generate": ["generate_dataset"],
             "nbody_surrogate.evaluation.evaluate": ["Scorecard", "evaluate"],
+            "nbody_surrogate.evaluation.plan.result": ["Plan"],
             "nbody_surrogate.formats.saving": ["load", "save"],
             "nbody_surrogate.surrogates.trained_models": ["list_models", "load_model"],
+            "nbody_surrogate.training.plan": ["plan"],
             "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
             "nbody_surrogate.viz.html.report": ["write_report"],
@@ -177,6 +181,7 @@ __all__ = [
     "Outside",
     "PairedTest",
     "Particles",
+    "Plan",
     "PluginError",
     "Reporter",
     "RunError",
@@ -204,6 +209,7 @@ __all__ = [
     "make_system",
     "paired_table",
     "pairs_of",
+    "plan",
     "plot",
     "read_h5md",
     "read_initial",

@@ -154,8 +154,10 @@ class _Request(NamedTuple):
     def horizon_frames(self) -> int:
         """Frames up to the horizon; the default one is no whole number of some."""
         dt = self.system.spec.frame_dt
-        return max(round(self.horizon / dt), 1) if self.rounded else frame_count(
-            self.horizon, dt, "horizon"
+        return (
+            max(round(self.horizon / dt), 1)
+            if self.rounded
+            else frame_count(self.horizon, dt, "horizon")
         )
 
 
@@ -180,7 +182,10 @@ def planned(
         ticks.total = len(among) + sizes + 3
         ticks()
         warm = forces[0].seconds.value < DEAR
-        rivals = Search(starts, accuracy, meter, warm).run(among, ticks)
+        search = Search(starts, accuracy, meter, warm)
+        rivals = search.run(among, ticks)
+        if search.least_force is not None:
+            forces = [forces[0], search.least_force, *forces[1:]]
         compiled = first_frame(learned, system, state, particles, meter)
         contender = Contender(request.surrogate, request.surrogate, None, learned, learned=True)
         outcome = raced(rivals, contender, starts, forces[0], meter)

@@ -149,9 +149,7 @@ def _first_of_size(sources: list[Data]) -> dict[int, Data]:
     return {n: next(some) for n, some in groupby(ordered, key=lambda each: each.particles)}
 
 
-def label_cost(
-    data: Data, system: AbstractSystem, meter: Meter, seed: int
-) -> tuple[str, Labels]:
+def label_cost(data: Data, system: AbstractSystem, meter: Meter, seed: int) -> tuple[str, Labels]:
     """Measure what a frame of the data takes, on one start; return the solver's name too.
 
     Where frames are dear a single one is made, and not twice.

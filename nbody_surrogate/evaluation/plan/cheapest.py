@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple, final
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.plan.forces import approximating
+from nbody_surrogate.evaluation.plan.forces import COMPILED, approximating
 from nbody_surrogate.evaluation.plan.meter import Meter, OutOfTimeError
 from nbody_surrogate.evaluation.plan.result import ForceCost
 from nbody_surrogate.evaluation.plan.trial import Starts, Trial, tried
@@ -26,6 +26,7 @@ from nbody_surrogate.integrators.method_text import (
     short_number,
     sweep,
 )
+from nbody_surrogate.results.bootstrap import Interval
 
 __all__ = ["Search", "families"]
 
@@ -33,6 +34,7 @@ SLACK = 1.5  # times the time of the best, that another may take before it is gi
 RIVAL = 2.0  # times the time of the best, up to which a method is worth a finer look
 SAME = 1e-2  # relative, within which two settings err alike: the rest is of the forces
 HALVINGS = 4  # of the gap between two settings
+FEW = 10  # evaluations of a run, of which a method's own arithmetic would be much
 CLOSE = 0.1  # relative, to which a whole number of sub-steps is looked for
 
 
@@ -95,6 +97,8 @@ class Search:
         Of each method that is as accurate, the cheapest setting known.
     nearest : Trial or None
         The most accurate of all that was tried.
+    least_force : ForceCost or None
+        The least time that a method took for an evaluation, where forces are laws.
     """
 
     def __init__(self, starts: Starts, accuracy: float, meter: Meter, warm: bool) -> None:
@@ -103,6 +107,7 @@ class Search:
         self._hopeless: set[str] = set()  # approximations whose forces are too wrong
         self.reached: dict[str, Trial] = {}
         self.nearest: Trial | None = None
+        self.least_force: ForceCost | None = None
 
     def run(self, among: list[Family], tick: Callable[[], None]) -> list[Trial]:
         """Search, and return a setting of each method that may be the cheapest, in that order.
@@ -159,10 +164,19 @@ class Search:
             found = tried(made, self._starts, self._meter, SLACK * self._best, self._warm)
             if self.nearest is None or not self.nearest.error <= found.error:
                 self.nearest = found
+            self._note_force(found)
             return found
         if self._meter.left == 0:
             self._meter.note("the search for a classical method ended when its time was over")
         return None
+
+    def _note_force(self, found: Trial) -> None:
+        calls = round(found.evaluations * self._starts.frames)
+        if self._starts.system.force_laws() is None or calls < FEW:
+            return
+        each = found.time / calls
+        if self.least_force is None or each < self.least_force.seconds.value:
+            self.least_force = ForceCost(COMPILED, Interval(each, each, each), calls)
 
     def _is_accurate(self, found: Trial) -> bool:
         return found.error <= self._accuracy

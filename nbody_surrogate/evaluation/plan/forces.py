@@ -10,9 +10,9 @@ from nbody_surrogate.evaluation.plan.meter import Meter
 from nbody_surrogate.evaluation.plan.result import ForceCost
 from nbody_surrogate.results.bootstrap import Interval
 
-__all__ = ["PLAIN", "approximating", "force_cost", "force_costs"]
+__all__ = ["COMPILED", "PLAIN", "approximating", "force_cost", "force_costs"]
 
-PLAIN = "plain"
+PLAIN, COMPILED = "plain", "compiled laws"
 MOST = 50  # calls that are timed
 MANY = 8  # calls, from which on the scatter is told by quartiles
 SHORT = 0.1  # seconds, after which no more are

@@ -123,9 +123,7 @@ def tried(
     )
 
 
-def _fastest(
-    method: AbstractIntegrator, starts: Starts, b: int, meter: Meter, most: float
-) -> Run:
+def _fastest(method: AbstractIntegrator, starts: Starts, b: int, meter: Meter, most: float) -> Run:
     """Run a start, a short run several times: any other process only adds to its time."""
     runs: list[Run] = []
     for _ in range(REPEATS):

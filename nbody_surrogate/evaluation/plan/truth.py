@@ -22,10 +22,14 @@ from nbody_surrogate.results.quantiles import known_median
 __all__ = ["known_starts"]
 
 TIGHTEST = 1e-13  # about what float64 allows
-FINER = 1e-4  # of the accuracy asked: errors grow along a run, by a hundred in clouds that are dense
+FINER = (
+    1e-4  # of the accuracy asked: errors grow along a run, by a hundred in clouds that are dense
+)
 LOOSER = 10.0  # times the tolerance of the truth, for the run that bounds its error
 SHARE = 1 / 3  # of the accuracy asked, that the error of the truth may be
-CHECKED = 0.25  # of the time that is left, up to which the truth is run once more to bound its error
+CHECKED = (
+    0.25  # of the time that is left, up to which the truth is run once more to bound its error
+)
 SEARCH = 40  # force evaluations of a frame that the search for a method takes of each start, about
 
 
@@ -66,7 +70,9 @@ def known_starts(
     """
     method = _reference(system, accuracy, frames)
     first = rolled(method, system, state[0], particles[0], 1, meter, None)  # also to compile it
-    pilot = rolled(method, system, state[0], particles[0], 1, meter, None) if _cheap(first) else first
+    pilot = (
+        rolled(method, system, state[0], particles[0], 1, meter, None) if _cheap(first) else first
+    )
     count, length = _affordable(pilot, len(state.x), frames, meter)
     if length < frames:
         meter.note(
