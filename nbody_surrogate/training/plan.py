@@ -10,13 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
 from nbody_surrogate.contracts.arguments import demand_kind, demand_number, demand_whole
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.device import torch_threads
 from nbody_surrogate.contracts.segment import frame_count
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.environment.machine import load, processor
 from nbody_surrogate.environment.versions import versions

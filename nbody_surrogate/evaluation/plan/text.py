@@ -28,7 +28,9 @@ def plan_table(plan: Plan) -> TextTable:
     TextTable
     """
     rows = [*_force_rows(plan), *_frame_rows(plan), *_training_rows(plan)]
-    return TextTable(_title(plan), ("", "", ""), tuple(rows), tuple(sentences(plan)), words=True)
+    return TextTable(
+        _title(plan), ("", "measured", ""), tuple(rows), tuple(sentences(plan)), words=True
+    )
 
 
 def _title(plan: Plan) -> str:

@@ -30,6 +30,7 @@ SHARE = 1 / 3  # of the accuracy asked, that the error of the truth may be
 CHECKED = (
     0.25  # of the time that is left, up to which the truth is run once more to bound its error
 )
+LONG = 1.0  # seconds of a first frame, from which on it is not made again to be timed
 SEARCH = 40  # force evaluations of a frame that the search for a method takes of each start, about
 
 
@@ -69,10 +70,9 @@ def known_starts(
         If the truth is not accurate enough to judge by.
     """
     method = _reference(system, accuracy, frames)
-    first = rolled(method, system, state[0], particles[0], 1, meter, None)  # also to compile it
-    pilot = (
-        rolled(method, system, state[0], particles[0], 1, meter, None) if _cheap(first) else first
-    )
+    pilot = rolled(method, system, state[0], particles[0], 1, meter, None)
+    if pilot.seconds < LONG:  # of which most may be compilation
+        pilot = rolled(method, system, state[0], particles[0], 1, meter, None)
     count, length = _affordable(pilot, len(state.x), frames, meter)
     if length < frames:
         meter.note(
@@ -101,10 +101,6 @@ def _reference(system: AbstractSystem, accuracy: float, frames: int) -> Abstract
     options: dict[str, Any] = {"rtol": tolerance, "atol": tolerance}
     options |= method.applying({"segment": segment_for(frames), "threads": 1})
     return method.build(**options)
-
-
-def _cheap(run: Run) -> bool:
-    return run.seconds < 1.0
 
 
 def _affordable(pilot: Run, starts: int, frames: int, meter: Meter) -> tuple[int, int]:
