@@ -26,6 +26,9 @@ class FileOptions:
         help=f"Where another program's file has none: {PER_PARTICLE}.",
     )
     masses: str | None = option("--masses", metavar="VALUES", help="As --charges.")
+    radii: str | None = option(
+        "--radii", metavar="VALUES", help="As --charges; or none, to leave out those of the file."
+    )
     velocities: str | None = option(
         "--velocities", metavar="HOW", help="Where it has none: zero, differences, or a file."
     )
@@ -58,7 +61,11 @@ class FileOptions:
         from nbody_surrogate.formats.opening import read_runs
 
         added = Supplements(
-            charges=self.charges, masses=self.masses, velocities=self.velocities, group=self.group
+            charges=self.charges,
+            masses=self.masses,
+            velocities=self.velocities,
+            group=self.group,
+            radii=self.radii,
         )
         return read_runs(
             files,

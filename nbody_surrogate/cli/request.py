@@ -26,7 +26,7 @@ __all__ = [
 
 DEFAULT_PARTICLES = 30
 
-SUPPLEMENTS = ("charges", "masses", "velocities", "couplings", "group")
+SUPPLEMENTS = ("charges", "masses", "velocities", "couplings", "radii", "group")
 """What the file of a start may lack, and an option gives."""
 
 
@@ -74,6 +74,9 @@ class Request:
     )
     couplings: str | None = option(
         "--couplings", metavar="VALUE", help="Where it has none: of all pairs, or a file."
+    )
+    radii: str | None = option(
+        "--radii", metavar="VALUES", help="As --charges; or none, to leave out those of the file."
     )
     group: str | None = option("--group", help="Of an H5MD file with several: the particles group.")
     duration: float = option(
@@ -320,7 +323,22 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
             f"`couplings` is needed: {str(request.initial)!r} holds none, and {system.name} has "
             "one for each pair; give a number for all pairs, or a file that has them"
         )
+    _refuse_wrong_radii(request, system, found[1])
     return found
+
+
+def _refuse_wrong_radii(request: Request, system: AbstractSystem, particles: Particles) -> None:
+    """Refuse a file that lacks the radii that a system needs, or has some of no use to it."""
+    if system.needs_radii and particles.radii is None:
+        raise InputError(
+            f"`radii` is needed: {str(request.initial)!r} holds none, and {system.name} has one "
+            f"for each particle; give {PER_PARTICLE}"
+        )
+    if not system.needs_radii and particles.radii is not None:
+        raise InputError(
+            f"`radii` are in {str(request.initial)!r}, and forces of system {system.name} do not "
+            "depend on any; leave them out by `--radii none`"
+        )
 
 
 def _draws_couplings(system: AbstractSystem) -> bool:

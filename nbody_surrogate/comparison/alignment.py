@@ -41,7 +41,7 @@ def check_same(reference: Ensemble, candidate: Ensemble) -> None:
         raise InputError(
             f"`candidate` must be of the system of `reference`, {_different(ours, theirs)}"
         )
-    for key in ("charges", "masses", "couplings"):
+    for key in ("charges", "masses", "couplings", "radii"):
         if not np.array_equal(getattr(reference.particles, key), getattr(candidate.particles, key)):
             raise InputError(f"`candidate` must have the {key} of `reference`, they differ")
     # To the bit: chaos makes of any difference at the start one of the order of the cloud.

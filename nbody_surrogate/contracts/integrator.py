@@ -121,6 +121,10 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         """Whether a trajectory is the same bits in whatever batch it runs."""
         return False
 
+    def batch_invariant_for(self, system: AbstractSystem) -> bool:
+        """Whether trajectories of a system are; by default those of all or of none."""
+        return self.batch_invariant
+
     @property
     def history(self) -> int:
         """Frames that `restart` can make use of, at least 1."""
@@ -250,8 +254,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         ------
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
-            lacks what the system needs or does not fit, or particles are at the same place where
-            forces have no limit.
+            lacks what the system needs or does not fit, radii are missing or of no use, or
+            particles are at the same place where forces have no limit.
         PluginError
             If the integrator or the system breaks its contract.
         """
@@ -260,6 +264,9 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
         refuse_unfit(self.name, self.capabilities, system, state)
+        system.refuse_wrong_radii(particles)
+        with plugin_errors(system.origin, "refuse_unfit_start"):
+            system.refuse_unfit_start(state, particles)
         with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)

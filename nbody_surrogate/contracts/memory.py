@@ -9,11 +9,16 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nbody_surrogate.contracts.wording import counted
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, NBodyError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.contracts.system_spec import Draw
 
 if sys.platform != "win32":
     import resource
@@ -22,6 +27,7 @@ __all__ = [
     "available_memory",
     "demand_memory",
     "demand_pairs_memory",
+    "demand_starts_memory",
     "frame_bytes",
     "pair_bytes",
     "start_bytes",
@@ -30,6 +36,9 @@ __all__ = [
 NUMBER = 8  # bytes of a float64
 DRAW = 1000
 """Bytes of Python's objects for one start: five arrays and their generator, measured as 900."""
+
+LARGE = 10**9
+"""Bytes of starts with couplings beyond which it is worth a look whether there are some."""
 
 COPIES = 3  # of a start: as drawn, stacked, and frozen
 PAIR_ARRAYS = 10
@@ -46,10 +55,34 @@ LIMITS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.us
 def start_bytes(batch: int, n: int, dimensions: int, *, coupled: bool = False) -> int:
     """Return about what the starts of B trajectories of N particles take, in bytes.
 
-    With couplings there are N times N for each.
+    With couplings there are N times N for each. Radii, a seventh at most, are not counted.
     """
     numbers = 2 * n * dimensions + 2 * n + (n * n if coupled else 0)
     return batch * (DRAW + COPIES * NUMBER * numbers)
+
+
+def demand_starts_memory(batch: int, n: int, dimensions: int, draw_few: Callable[[], Draw]) -> None:
+    """Demand the memory for the starts of B trajectories of N particles; nobody waits to be told.
+
+    Parameters
+    ----------
+    batch, n, dimensions : int
+    draw_few : callable
+        Draws a small start, which shows whether the system has couplings.
+
+    Raises
+    ------
+    InputError
+        If there is not so much.
+    """
+    what = f"the starts of {batch} `trajectories` with {n} `particles`"
+    demand_memory(start_bytes(batch, n, dimensions), what, "use fewer")
+    if start_bytes(batch, n, dimensions, coupled=True) > LARGE:
+        coupled = False
+        with suppress(NBodyError):
+            coupled = draw_few().couplings is not None
+        needed = start_bytes(batch, n, dimensions, coupled=coupled)
+        demand_memory(needed, what + ", coupled in pairs,", "use fewer")
 
 
 def frame_bytes(batch: int, frames: int, n: int, dimensions: int) -> int:

@@ -19,7 +19,7 @@ from nbody_surrogate.contracts.hidden_variables import (
 )
 from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import array_or_none, plugin_errors
 from nbody_surrogate.errors import InputError
 
@@ -30,7 +30,7 @@ __all__ = ["SystemNeeds"]
 
 
 class SystemNeeds:
-    """The duties of a system with a box, a cut-off or hidden variables; it has none by default.
+    """The duties of a system with a box, a cut-off, hidden variables or radii; none by default.
 
     Lengths, accelerations and rates are in reduced units.
 
@@ -44,7 +44,9 @@ class SystemNeeds:
        `every_pair`. An energy may take its list from `neighbours`;
     3. where the state holds more than positions and velocities, declare `hidden_variables`, draw
        them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they do to
-       the motion.
+       the motion;
+    4. where forces depend on the size of particles, set `needs_radii`, and draw them in `_sample`;
+    5. where not all starts make sense, raise in `refuse_unfit_start`.
 
     All of it may depend on the parameters.
     """
@@ -66,6 +68,43 @@ class SystemNeeds:
     def hidden_variables(self) -> tuple[HiddenVariable, ...]:
         """What the state holds beyond positions and velocities, by unlike names."""
         return ()
+
+    @property
+    def needs_radii(self) -> bool:
+        """Whether forces depend on `Particles.radii`: then they must be there, else must not."""
+        return False
+
+    @final
+    def refuse_wrong_radii(self, particles: Particles) -> None:
+        """Raise where particles lack radii that the system needs, or have some that it does not.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.needs_radii and particles.radii is None:
+            raise InputError(
+                f"`particles` must have `radii`, which system {self.name!r} needs, got none; "
+                "give Particles(..., radii=...), or draw a start"
+            )
+        # they would be drawn and stored as if they meant something
+        if not self.needs_radii and particles.radii is not None:
+            raise InputError(
+                f"`particles` must have no `radii`: the forces of system {self.name!r} do not "
+                "depend on any; leave them out"
+            )
+
+    def refuse_unfit_start(self, state: State, particles: Particles) -> None:
+        """Raise `InputError` where a start is none of this physics, such as bodies that overlap.
+
+        It is asked before a run, not within one: a solver may try states that no start may have.
+
+        Parameters
+        ----------
+        state : State
+        particles : Particles
+        """
+        return
 
     @property
     @final

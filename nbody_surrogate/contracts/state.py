@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -54,6 +55,7 @@ def frozen_array(name: str, values: ArrayLike, axes: str, *, single: bool = True
     mass="`masses`",
     n="`charges` and `masses`, one number for each; or `system.sample(rng=0, n=30)`",
     charges="`charges` and `masses` of shape (B, N)",
+    radius="`radii`",
 )
 @dataclass(frozen=True, eq=False)
 class Particles(Suggesting):
@@ -66,19 +68,28 @@ class Particles(Suggesting):
         (N,), that all share.
     couplings : array_like, shape (B, N, N), optional
         Symmetric strengths of pair bonds (springs); (N, N) where all trajectories share them.
+    radii : array_like, shape (B, N), optional
+        Positive radii of particles that have a size (spheres); a number, or (N,), that all share.
 
     Raises
     ------
     InputError
-        If shapes disagree, a value is not finite or a mass is not positive.
+        If shapes disagree, a value is not finite, or a mass or a radius is not positive.
     """
 
     charges: Float64[np.ndarray, "B N"]
     masses: Float64[np.ndarray, "B N"]
     couplings: Float64[np.ndarray, "B N N"] | None = None
+    radii: Float64[np.ndarray, "B N"] | None = None
 
     other_words = MappingProxyType(
-        {"q": "`charges`", "m": "`masses`", "mass": "`masses`", "charge": "`charges`"}
+        {
+            "q": "`charges`",
+            "m": "`masses`",
+            "mass": "`masses`",
+            "charge": "`charges`",
+            "radius": "`radii`",
+        }
     )
     __repr__ = brief
 
@@ -111,6 +122,8 @@ class Particles(Suggesting):
             if not np.array_equal(couplings, couplings.swapaxes(1, 2)):
                 raise InputError("`couplings` must be symmetric in the two particles, they are not")
             object.__setattr__(self, "couplings", couplings)
+        if self.radii is not None:
+            object.__setattr__(self, "radii", _frozen_radii(self.radii, charges.shape))
 
     @property
     def batch(self) -> int:
@@ -132,9 +145,9 @@ class Particles(Suggesting):
         """
         some = selected(index, self.batch)
         couplings = None if self.couplings is None else self.couplings[some]
-        return replace(
-            self, charges=self.charges[some], masses=self.masses[some], couplings=couplings
-        )
+        radii = None if self.radii is None else self.radii[some]
+        charges, masses = self.charges[some], self.masses[some]
+        return replace(self, charges=charges, masses=masses, couplings=couplings, radii=radii)
 
     def __iter__(self) -> Iterator[Particles]:
         return (self[b] for b in range(self.batch))
@@ -251,6 +264,20 @@ def _alike(charges: ArrayLike, masses: ArrayLike) -> tuple[ArrayLike, ArrayLike]
         return np.broadcast_to(charges, common), np.broadcast_to(masses, common)
     except (TypeError, ValueError, RuntimeError):
         return charges, masses
+
+
+def _frozen_radii(values: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """Freeze radii of particles (B, N); of a number, or of (N,), each trajectory has them."""
+    # a number or a row may be shared; what is no array of numbers is left to its own check
+    with suppress(TypeError, ValueError, RuntimeError):
+        if np.ndim(values) < 2 and np.shape(values) in ((), shape[1:]):
+            values = np.broadcast_to(np.asarray(values), shape)
+    radii = frozen_array("radii", values, "B N")
+    if radii.shape != shape:
+        raise InputError(f"`radii` must have the shape of `charges` {shape}, got {radii.shape}")
+    if not (radii > 0).all():
+        raise InputError(f"`radii` must be > 0, got {radii.min():g}")
+    return radii
 
 
 def selected(index: Selection, batch: int) -> slice | np.ndarray:

@@ -46,11 +46,14 @@ class ParticleTensors(NamedTuple):
     field : FieldLaw or None
         The law of the external field of a system that has one: handed to surrogates that apply
         it, see `nbody_surrogate.contracts.torch_force_laws.field_acceleration`.
+    radii : Tensor, shape (B, N), or None
+        Where the particles have a size.
     """
 
     charges: Tensor
     masses: Tensor
     field: FieldLaw | None = None
+    radii: Tensor | None = None
 
     def __repr__(self) -> str:
         return brief(self)
@@ -81,6 +84,9 @@ class ParticleTensors(NamedTuple):
             torch.tensor(particles.charges, device=device, dtype=dtype),
             torch.tensor(particles.masses, device=device, dtype=dtype),
             field,
+            None
+            if particles.radii is None
+            else torch.tensor(particles.radii, device=device, dtype=dtype),
         )
 
 

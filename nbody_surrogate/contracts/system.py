@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, final
 
 import numpy as np
@@ -17,7 +17,7 @@ from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.configurations import fits, paired
 from nbody_surrogate.contracts.force_laws import ForceLaws
 from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden, demand_hidden
-from nbody_surrogate.contracts.memory import demand_memory, start_bytes
+from nbody_surrogate.contracts.memory import demand_starts_memory
 from nbody_surrogate.contracts.needs import SystemNeeds
 from nbody_surrogate.contracts.neighbours import Neighbours
 from nbody_surrogate.contracts.origin import origin_of
@@ -34,23 +34,25 @@ from nbody_surrogate.contracts.system_spec import (
     motion_of,
     stacked,
 )
+from nbody_surrogate.contracts.system_versions import SystemVersions
 from nbody_surrogate.contracts.violations import (
     array_of,
     array_or_none,
     plugin_errors,
 )
-from nbody_surrogate.errors import InputError, NBodyError
+from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
 __all__ = ["AbstractSystem"]
-LARGE = 10**9  # bytes of starts with couplings: beyond, it is worth a look whether there are some
 
 Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=True)
 
 
-class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[Spec_co]):
+class AbstractSystem(
+    SystemNeeds, SystemVersions, SystemScenery, Described, Suggesting, Generic[Spec_co]
+):
     """A system of particles. All units are reduced (dimensionless).
 
     To write one:
@@ -69,13 +71,14 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
        integrators need them, the SciPy solvers do not;
     7. return the field from `magnetic_field` where it is uniform: `boris` needs it;
     8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
-       alters the physics it stands for, return that from `ideal`;
+       alters the physics it stands for, return that from `ideal`, and where it truncates it, a
+       finer version from `finer`;
     9. set `api_version` to the version of these duties that the class is written for;
     10. where errors grow so fast that a solver at its default tolerance is wrong after a few time
        units, set `tolerance`.
 
-    A system with a box, a cut-off or hidden variables has the duties of `SystemNeeds` too; one
-    that pictures show more of than particles, that of `SystemScenery`.
+    A system with a box, a cut-off, hidden variables or radii has the duties of `SystemNeeds` too;
+    one that pictures show more of than particles, that of `SystemScenery`.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
@@ -213,10 +216,6 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         """
         return None
 
-    def ideal(self) -> AbstractSystem:
-        """Return the physics this system stands for: itself, unless forces are altered."""
-        return self
-
     @property
     def description(self) -> dict[str, Any]:
         """Name and parameters as JSON has them, as they are stored with a run."""
@@ -276,6 +275,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
         known: Neighbours | None,
     ) -> Float64[np.ndarray, "B N D"]:
         """Total acceleration of configurations that fit their particles."""
+        self.refuse_wrong_radii(particles)
         x, v = read_only(x), read_only(v)  # they may be a solver's own
         origin, shape, near = self.origin, x.shape, self._near(x, known)
         if near is None:
@@ -314,6 +314,7 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
             If the system's energies are no float64 array of shape (B,), or it raises.
         """
         every = paired(particles, x, v)
+        self.refuse_wrong_radii(particles)
         potential = every.evaluate(
             lambda x, v, few: array_of(self.origin, self.potential_energy, x.shape[:1], x, few)
         )
@@ -369,32 +370,21 @@ class AbstractSystem(SystemNeeds, SystemScenery, Described, Suggesting, Generic[
             rng = demand_whole("rng", rng, 0)
         if first < 0 or (first and isinstance(rng, np.random.Generator)):
             raise InputError(f"`first` must be at least 0, and goes with a seed only, got {first}")
-        self._demand_memory(n, trajectories, dimensions)
+        # a small start shows whether there are couplings, where a system has so small ones
+        few = partial(self._draw, np.random.default_rng(0), min(n, 8), dimensions)
+        demand_starts_memory(trajectories, n, dimensions, few)
         generators = (generator_of(rng, first + b) for b in range(trajectories))
         # a seed stands for trajectories 0, 1, ...; others could not be drawn again by it alone
         seed = None if first or isinstance(rng, np.random.Generator) else int(rng)
         with SignalWatch():  # of all draws: to watch each of thousands anew takes longer than it
             return stacked([self._draw(each, n, dimensions) for each in generators], seed)
 
-    def _demand_memory(self, n: int, trajectories: int, dimensions: int) -> None:
-        """Raise `InputError` where starts do not fit into memory; nobody waits to be told so."""
-        what = f"the starts of {trajectories} `trajectories` with {n} `particles`"
-        demand_memory(start_bytes(trajectories, n, dimensions), what, "use fewer")
-        if start_bytes(trajectories, n, dimensions, coupled=True) > LARGE:
-            # a small start shows whether there are couplings, where a system has so small ones
-            coupled = False
-            with suppress(NBodyError):
-                few = self._draw(np.random.default_rng(0), min(n, 8), dimensions)
-                coupled = few.couplings is not None
-            needed = start_bytes(trajectories, n, dimensions, coupled=coupled)
-            demand_memory(needed, what + ", coupled in pairs,", "use fewer")
-
     def _draw(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         """Draw one start, and check it."""
         with plugin_errors(self.origin, "_sample"):
             # a plain tuple will do as well
             draw = Draw(*self._sample(rng, n, dimensions))
-        demand_draw(self.origin, draw, n, dimensions)
+        demand_draw(self.origin, draw, n, dimensions, self.needs_radii)
         variables = self.hidden_variables
         demand_hidden(self.origin, "_sample", variables, draw.hidden, (), (n, dimensions))
         return draw

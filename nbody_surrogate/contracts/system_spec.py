@@ -116,6 +116,8 @@ class Draw(NamedTuple):
     couplings : ndarray, shape (N, N), or None
     hidden : mapping of str to ndarray, shapes (N, ...)
         Hidden variables by their names, where the system has some.
+    radii : ndarray, shape (N,), or None
+        Positive, where the particles have a size.
     """
 
     x: np.ndarray
@@ -124,6 +126,7 @@ class Draw(NamedTuple):
     masses: np.ndarray
     couplings: np.ndarray | None = None
     hidden: Mapping[str, np.ndarray] = NOTHING_HIDDEN
+    radii: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return brief(self)
@@ -150,8 +153,11 @@ def stacked(draws: list[Draw], seed: int | None = None) -> tuple[State, Particle
     masses = np.stack([draw.masses for draw in draws])
     bonds = [draw.couplings for draw in draws if draw.couplings is not None]
     hidden = {name: np.stack([draw.hidden[name] for draw in draws]) for name in draws[0].hidden}
+    sizes = [draw.radii for draw in draws if draw.radii is not None]
     couplings = np.stack(bonds) if bonds else None
-    return State(0.0, x, v, hidden=hidden, seed=seed), Particles(charges, masses, couplings)
+    radii = np.stack(sizes) if sizes else None
+    particles = Particles(charges, masses, couplings, radii)
+    return State(0.0, x, v, hidden=hidden, seed=seed), particles
 
 
 def generator_of(rng: int | np.random.Generator, i: int) -> np.random.Generator:
@@ -161,12 +167,21 @@ def generator_of(rng: int | np.random.Generator, i: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(rng, spawn_key=(i,)))
 
 
-def demand_draw(origin: Origin, draw: Draw, n: int, dimensions: int) -> None:
+def demand_draw(origin: Origin, draw: Draw, n: int, dimensions: int, with_radii: bool) -> None:
     """Demand that a system has drawn what a start needs."""
-    shapes = ((n, dimensions), (n, dimensions), (n,), (n,), (n, n))
-    # hidden variables, the last field, have shapes of their own, looked at below
-    for name, values, shape in zip(Draw._fields[:-1], draw[:-1], shapes, strict=True):
-        if values is None and name == "couplings":
+    if with_radii != (draw.radii is not None):
+        what = "must draw `radii`, which it needs" if with_radii else "must draw no `radii`"
+        given = "got none" if with_radii else "or say so by `needs_radii`"
+        raise violation(origin, "_sample", f"{what}, {given}")
+    shapes = {
+        **dict.fromkeys(["x", "v"], (n, dimensions)),
+        **dict.fromkeys(["charges", "masses", "radii"], (n,)),
+        "couplings": (n, n),
+    }
+    # hidden variables have shapes of their own, which their own check knows
+    for name, shape in shapes.items():
+        values = getattr(draw, name)
+        if values is None and name in ("couplings", "radii"):
             continue
         if not (isinstance(values, np.ndarray) and values.shape == shape):
             what = f"must draw `{name}` of shape {shape}, got {described(values)}"

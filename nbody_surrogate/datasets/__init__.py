@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.datasets.generation.live_windows import LiveWindows
     from nbody_surrogate.datasets.spec import DatasetSpec, read_spec
     from nbody_surrogate.datasets.verify import verify_dataset
-    from nbody_surrogate.datasets.windows import DatasetWindows, Windows
+    from nbody_surrogate.datasets.windows import DatasetWindows, SizedWindows, Windows
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -41,7 +41,7 @@ else:
             "nbody_surrogate.datasets.generation.live_windows": ["LiveWindows"],
             "nbody_surrogate.datasets.spec": ["DatasetSpec", "read_spec"],
             "nbody_surrogate.datasets.verify": ["verify_dataset"],
-            "nbody_surrogate.datasets.windows": ["DatasetWindows", "Windows"],
+            "nbody_surrogate.datasets.windows": ["DatasetWindows", "SizedWindows", "Windows"],
         },
     )
 
@@ -52,6 +52,7 @@ __all__ = [
     "DatasetWindows",
     "Finding",
     "LiveWindows",
+    "SizedWindows",
     "TrajectoryBlock",
     "Windows",
     "audit_dataset",

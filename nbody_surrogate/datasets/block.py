@@ -39,10 +39,13 @@ class TrajectoryBlock(NamedTuple):
         masses = np.concatenate([block.particles.masses for block in blocks])
         bonds = [block.particles.couplings for block in blocks]
         there = [each for each in bonds if each is not None]
+        sizes = [block.particles.radii for block in blocks if block.particles.radii is not None]
+        couplings = np.concatenate(there) if there else None
+        radii = np.concatenate(sizes) if sizes else None
         return cls(
             np.concatenate([block.x for block in blocks]),
             np.concatenate([block.v for block in blocks]),
-            Particles(charges, masses, np.concatenate(there) if there else None),
+            Particles(charges, masses, couplings, radii),
         )
 
     def subset(self, index: Selection) -> TrajectoryBlock:

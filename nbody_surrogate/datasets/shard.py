@@ -10,6 +10,7 @@ t                     (T,)             times of the rows
 x, v                  (S, T, N, D)     positions and velocities
 charges, masses       (S, N)
 couplings             (S, N, N)        where the particles have them
+radii                 (S, N)           where the particles have them
 verified              (2,)             shape (K, F) of the errors
 sample, label_error   (K,), (K, F)     verified trajectories; their position RMSE at some rows
 stream                (627,)           state of the legacy stream after the last draw
@@ -131,6 +132,8 @@ def _arrays(data: ShardData) -> dict[str, np.ndarray]:
     }
     if particles.couplings is not None:
         arrays["couplings"] = particles.couplings
+    if particles.radii is not None:
+        arrays["radii"] = particles.radii
     if data.stream is not None:
         arrays["stream"] = data.stream
     return {key: array for key, array in arrays.items() if array.size}
@@ -223,10 +226,12 @@ class ShardReader:
             v = self._values("v", self.shape)[rows]
             charges = self._values("charges", (size, n))[rows]
             masses = self._values("masses", (size, n))[rows]
-            couplings = None
+            couplings = radii = None
             if "couplings" in self._file:
                 couplings = self._values("couplings", (size, n, n))[rows]
-            return TrajectoryBlock(x, v, Particles(charges, masses, couplings))
+            if "radii" in self._file:
+                radii = self._values("radii", (size, n))[rows]
+            return TrajectoryBlock(x, v, Particles(charges, masses, couplings, radii))
 
     def _values(self, key: str, shape: tuple[int, ...]) -> Any:
         return open_floats(self._file, key, shape)

@@ -147,7 +147,7 @@ class _Stream:
 def _difference(stored: TrajectoryBlock, made: TrajectoryBlock) -> str | None:
     """Say how two trajectories differ, or return None where all bits are the same."""
     pairs = {"x": (stored.x, made.x), "v": (stored.v, made.v)}
-    for key in ("charges", "masses", "couplings"):
+    for key in ("charges", "masses", "couplings", "radii"):
         ours, theirs = getattr(stored.particles, key), getattr(made.particles, key)
         if ours is not None or theirs is not None:
             pairs[key] = (ours, theirs)

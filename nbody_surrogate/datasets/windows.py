@@ -16,7 +16,7 @@ from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import AbstractTrajectories
 from nbody_surrogate.errors import InputError
 
-__all__ = ["AbstractWindows", "DatasetWindows", "Windows"]
+__all__ = ["AbstractWindows", "DatasetWindows", "SizedWindows", "Windows"]
 
 MIXED = 4
 """Blocks that are shuffled together: more mix better and take more memory. Of one block alone, a
@@ -36,6 +36,25 @@ class Windows(NamedTuple):
     v: Tensor
     charges: Tensor
     masses: Tensor
+
+    def __repr__(self) -> str:
+        return brief(self)
+
+
+class SizedWindows(NamedTuple):
+    """Windows of particles that have radii: as `Windows`, with a column more.
+
+    Attributes
+    ----------
+    x, v : Tensor, shape (T, N, D) or (B, T, N, D)
+    charges, masses, radii : Tensor, shape (N,) or (B, N)
+    """
+
+    x: Tensor
+    v: Tensor
+    charges: Tensor
+    masses: Tensor
+    radii: Tensor
 
     def __repr__(self) -> str:
         return brief(self)
@@ -80,11 +99,11 @@ class AbstractWindows(IterableDataset, ABC):
         self.epoch, self.position = 0, 0
 
     @abstractmethod
-    def _rest(self, share: int, workers: int) -> Iterator[Windows]:
+    def _rest(self, share: int, workers: int) -> Iterator[Windows | SizedWindows]:
         """Yield the windows from `position` on, of the groups of one worker out of several."""
 
     @final
-    def __iter__(self) -> Iterator[Windows]:
+    def __iter__(self) -> Iterator[Windows | SizedWindows]:
         info = get_worker_info()
         return self._rest(0, 1) if info is None else self._rest(info.id, info.num_workers)
 
@@ -113,7 +132,7 @@ class AbstractWindows(IterableDataset, ABC):
     @final
     def _of_group(
         self, block: TrajectoryBlock, key: tuple[int, ...] | None, skip: int
-    ) -> Iterator[Windows]:
+    ) -> Iterator[Windows | SizedWindows]:
         """Cut a group's windows, in an order drawn by the key, and leave out the first ones."""
         order = np.arange(len(block.x) * len(self.firsts))
         if key is not None:
@@ -123,20 +142,24 @@ class AbstractWindows(IterableDataset, ABC):
             picked = order[begin : begin + size]
             windows = self._windows(block, picked)
             self.position += len(picked)
-            yield windows if self.batch else Windows(*(column[0] for column in windows))
+            yield windows if self.batch else type(windows)(*(column[0] for column in windows))
 
-    def _windows(self, block: TrajectoryBlock, picked: np.ndarray) -> Windows:
+    def _windows(self, block: TrajectoryBlock, picked: np.ndarray) -> Windows | SizedWindows:
         b, k = np.divmod(picked, len(self.firsts))
         rows = self.firsts[k][:, None] + self.offsets
         charges, masses = block.particles.charges[b], block.particles.masses[b]
         columns = (block.x[b[:, None], rows], block.v[b[:, None], rows], charges, masses)
-        return Windows(*(torch.from_numpy(column) for column in columns))
+        windows = Windows(*(torch.from_numpy(column) for column in columns))
+        if block.particles.radii is None:
+            return windows
+        return SizedWindows(*windows, torch.from_numpy(block.particles.radii[b]))
 
 
 @final
 class DatasetWindows(AbstractWindows):
     """Windows of a data set's split, read block by block. Memory does not grow with its size.
 
+    They are `Windows`, or `SizedWindows` where the particles have radii.
     Each pass over it is one epoch, in another order. A few blocks of a few megabytes are mixed
     at a time. In a `torch.utils.data.DataLoader` with workers, each worker reads blocks of its
     own; without ``batch`` it is the loader that makes batches, else pass ``batch_size=None``.
@@ -192,7 +215,7 @@ class DatasetWindows(AbstractWindows):
         sizes = [sum(map(len, parts)) * len(self.firsts) for parts in self._groups(self.epoch)]
         return sum(-(-size // (self.batch or 1)) for size in sizes)
 
-    def _rest(self, share: int, workers: int) -> Iterator[Windows]:
+    def _rest(self, share: int, workers: int) -> Iterator[Windows | SizedWindows]:
         groups = list(enumerate(self._groups(self.epoch)))[share::workers]
         skip = self.position
         for number, parts in groups:

@@ -21,7 +21,8 @@ def in_agreement(foreign: Ensemble, system: dict[str, Any], ours: Ensemble) -> E
     """Return another program's run with a system, and with what it shares with ours to all digits.
 
     Times, charges, masses and the first frame become ours where they agree to `AGREES`, and are
-    left as they are where they do not. Couplings become ours where the file has none.
+    left as they are where they do not. Couplings become ours where the file has none. So do radii,
+    and those that ours has none of are left out: other programs keep some to draw by.
 
     Parameters
     ----------
@@ -56,4 +57,8 @@ def _particles(theirs: Particles, ours: Particles) -> Particles:
     bonds = theirs.couplings
     if ours.couplings is not None:
         bonds = ours.couplings if bonds is None else _ours(bonds, ours.couplings)
-    return Particles(_ours(theirs.charges, ours.charges), _ours(theirs.masses, ours.masses), bonds)
+    radii = ours.radii
+    if radii is not None and theirs.radii is not None:
+        radii = _ours(theirs.radii, radii)
+    charges, masses = _ours(theirs.charges, ours.charges), _ours(theirs.masses, ours.masses)
+    return Particles(charges, masses, bonds, radii)

@@ -48,15 +48,16 @@ def export(
     - ``.extxyz``: extended XYZ, which ASE and OVITO read: positions, velocities, momenta, charges,
       masses, the time of each frame, and a periodic box where the run's system has one. Charges
       and masses are there twice, under the names that each of the two programs looks for.
-      Couplings are columns too.
+      Radii, by which OVITO draws, and couplings are columns too.
     - ``.h5``, ``.h5md`` or ``.hdf5``: H5MD, as the run itself, for programs that read the first of
       several trajectories, know three dimensions only, or want to be told species.
     - ``.npz``: arrays ``t`` (T,), ``x``, ``v`` (T, N, D), ``charges``, ``masses`` (N,), and
-      ``couplings`` (N, N) where there are some, what was reported as ``observable_NAME``
-      (T, ...), and as ``info`` the account of the run, JSON in bytes: system, method, what a guard
-      found, where it was outside; read it by `numpy.load`, no pickle is inside.
+      ``couplings`` (N, N) and ``radii`` (N,) where there are some, what was reported as
+      ``observable_NAME`` (T, ...), and as ``info`` the account of the run, JSON in bytes: system,
+      method, what a guard found, where it was outside; read it by `numpy.load`, no pickle is
+      inside.
     - ``.vtkhdf``: points over time for ParaView 5.12 and later: velocity, speed, charge, mass,
-      and with a reference the error vector; couplings as field data.
+      radius where there are radii, and with a reference the error vector; couplings as field data.
 
     Valid frames alone are written; a warning says so where there are others. Where the reference
     has stopped before, there is no error vector: it is NaN.
@@ -123,6 +124,9 @@ def _write_extxyz(
     if run.particles.couplings is not None:
         columns += f":couplings:R:{n}"
         constant.append(run.particles.couplings[0])
+    if run.particles.radii is not None:
+        columns += ":radius:R:1"  # OVITO's name of it; ASE keeps it as an array
+        constant.append(run.particles.radii[0])
     # ASE's positions have three components
     pad, cell = ((0, 0), (0, 3 - dimensions)), _cell(run)
     if dimensions == 2:
@@ -178,6 +182,8 @@ def _write_npz(
     }
     if run.particles.couplings is not None:
         arrays["couplings"] = run.particles.couplings[0]
+    if run.particles.radii is not None:
+        arrays["radii"] = run.particles.radii[0]
     arrays |= {f"{OBSERVABLE}{name}": values for name, values in run.observables.items()}
     # a restart file knows its output by the identifier, and a copy is not that
     account = np.array(dump_info(replace(run.info, identifier=""), 1))
@@ -207,7 +213,7 @@ def _write_vtkhdf(
 def _vtkhdf_bytes(run: Trajectory, error: bool) -> int:
     """Bytes that the file of a run takes at most, all numbers being of 8 bytes."""
     frames, n, _ = run.x.shape
-    points = frames * n * (13 if error else 9)
+    points = frames * n * (14 if error else 10)
     cells = 3 * n + 8
     steps = frames * 50  # some two dozen arrays, of which a few have several columns
     couplings = 0 if run.particles.couplings is None else run.particles.couplings[0].size
@@ -276,6 +282,8 @@ def _point_data(
         "charge": np.tile(run.particles.charges[0], frames),
         "mass": np.tile(run.particles.masses[0], frames),
     }
+    if run.particles.radii is not None:
+        found["radius"] = np.tile(run.particles.radii[0], frames)
     if reference is not None:
         error = np.pad(run.x - reference.x, pad).reshape(-1, 3)
         found |= {"error": error, "error_size": np.linalg.norm(error, axis=1)}

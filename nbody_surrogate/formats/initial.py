@@ -13,7 +13,13 @@ from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
-from nbody_surrogate.formats.foreign.supplements import DIFFERENCES, NUMBER, Supplements
+from nbody_surrogate.formats.foreign.supplements import (
+    DIFFERENCES,
+    NONE,
+    NUMBER,
+    Supplements,
+    radii_of,
+)
 from nbody_surrogate.formats.h5md import H5MDReader
 from nbody_surrogate.formats.npz import is_trajectory, read_archive, start_of, trajectory_of
 from nbody_surrogate.formats.opening import (
@@ -40,8 +46,8 @@ def read_initial(
         One of:
 
         - an ``.npz`` with the arrays ``x`` and ``v`` (N, D), ``charges`` and ``masses`` (N,),
-          optionally ``couplings`` (N, N), or all of them with a leading axis B, and optionally
-          the scalar ``t``, 0 if it is not there;
+          optionally ``couplings`` (N, N) and ``radii`` (N,), or all of them with a leading axis
+          B, and optionally the scalar ``t``, 0 if it is not there;
         - an H5MD file of ours, ``.h5`` or the ``.part`` of an unfinished run, of which all
           trajectories are taken;
         - what `export` writes (``.npz`` with ``t`` (T,), ``.extxyz``, ``.vtkhdf``);
@@ -56,7 +62,7 @@ def read_initial(
     state : State
         `x` and `v` (B, N, D), at the frame's time.
     particles : Particles
-        `charges` and `masses` (B, N), and the couplings where the file has some.
+        `charges` and `masses` (B, N), and the couplings and radii where the file has some.
 
     Raises
     ------
@@ -144,16 +150,29 @@ def _start(
 
 
 def _coupled(start: tuple[State, Particles], added: Supplements) -> tuple[State, Particles]:
-    """Add couplings to a start that has all else."""
-    state, particles = start
+    """Add couplings and radii to a start that has all else."""
+    state, particles = _sized(start, added)
     for name in ("charges", "masses", "velocities", "group"):
         if getattr(added, name) is not None:
             raise InputError(f"`{name}` is not needed: the file holds all but couplings")
     if added.couplings is None:
-        return start
+        return state, particles
     if particles.couplings is not None:
         raise InputError("`couplings` are not needed: the file holds them; leave it out")
     if not re.fullmatch(NUMBER, added.couplings.strip()):
         raise InputError(f"`couplings` must be a number here, got {added.couplings[:40]!r}")
     bonds = float(added.couplings) * (1.0 - np.eye(particles.n))
     return state, replace(particles, couplings=np.tile(bonds, (particles.batch, 1, 1)))
+
+
+def _sized(start: tuple[State, Particles], added: Supplements) -> tuple[State, Particles]:
+    """Add radii to a start, or leave out those that it has."""
+    state, particles = start
+    if added.radii is None:
+        return start
+    if added.radii.strip() == NONE:
+        return state, replace(particles, radii=None)
+    if particles.radii is not None:
+        raise InputError("`radii` are not needed: the file holds them; leave it out")
+    radii = radii_of(added.radii, Content(state.x), other_files(0))
+    return state, replace(particles, radii=radii)

@@ -32,7 +32,7 @@ SMALL_BYTES, MAX_RATIO = 64 * 2**20, 100
 """Arrays of more bytes than that take at most so many times the size of their archive."""
 
 REQUIRED = ("x", "v", "charges", "masses")
-OPTIONAL = ("t", "couplings")
+OPTIONAL = ("t", "couplings", "radii")
 OBSERVABLE = "observable_"
 """Names that begin so are quantities that a run reported, of which a start has none."""
 INFO = "info"
@@ -234,6 +234,7 @@ def trajectory_of(arrays: Archive) -> Content:
             charges=arrays["charges"],
             masses=arrays["masses"],
             couplings=arrays.get("couplings"),
+            radii=arrays.get("radii"),
             observables=observables,
             info=_info_of(arrays),
         )
@@ -271,6 +272,7 @@ def start_of(arrays: Archive) -> tuple[State, Particles]:
         "charges": x.shape[:-1],
         "masses": x.shape[:-1],
         "couplings": (*x.shape[:-1], x.shape[-2]),
+        "radii": x.shape[:-1],
     }
     given = {name: arrays[name] for name in shapes if name in arrays}
     for name, array in given.items():

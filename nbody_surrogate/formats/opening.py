@@ -18,7 +18,7 @@ from nbody_surrogate.formats.agreement import in_agreement
 from nbody_surrogate.formats.foreign.content import Content, checked_frame
 from nbody_surrogate.formats.foreign.gsd import read_gsd
 from nbody_surrogate.formats.foreign.lammps import read_lammps_data
-from nbody_surrogate.formats.foreign.supplements import Supplements
+from nbody_surrogate.formats.foreign.supplements import NONE, Supplements
 from nbody_surrogate.formats.foreign.table import read_csv
 from nbody_surrogate.formats.foreign.xyz import read_xyz
 from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
@@ -110,6 +110,8 @@ def read_run(
     if not strict:
         frame_dt = frame_dt if content.t is None else None
         held = {"charges": content.charges, "masses": content.masses, "velocities": content.v}
+        if added.radii != NONE:
+            held["radii"] = content.radii
         added = replace(added, **{name: None for name, got in held.items() if got is not None})
     content = added.completed(_timed(file, content, frame_dt), other_files(None))
     return _as_ensemble(file, content)
@@ -312,7 +314,7 @@ def other_files(frame: int | None) -> Callable[[str], Content | None]:
         else:
             number = checked_frame(frame, len(run.t))
             rows = slice(number, number + 1)
-        bonds = run.particles.couplings
+        bonds, radii = run.particles.couplings, run.particles.radii
         return Content(
             x=run.x[rows],
             t=run.t[rows],
@@ -320,6 +322,7 @@ def other_files(frame: int | None) -> Callable[[str], Content | None]:
             charges=run.particles.charges[0],
             masses=run.particles.masses[0],
             couplings=None if bonds is None else bonds[0],
+            radii=None if radii is None else radii[0],
         )
 
     return read
@@ -345,7 +348,8 @@ def particles_of(file: Path, content: Content) -> Particles:
     if content.masses is None:
         raise missing("masses", file)
     bonds = None if content.couplings is None else content.couplings[None]
-    return Particles(content.charges[None], content.masses[None], bonds)
+    radii = None if content.radii is None else content.radii[None]
+    return Particles(content.charges[None], content.masses[None], bonds, radii)
 
 
 def _as_ensemble(file: Path, content: Content) -> Ensemble:

@@ -216,7 +216,8 @@ def _kicks(
     bonds = None
     if known.couplings is not None:
         bonds = known.couplings[0][both[:, :, None], both[:, None, :]]
-    few = Particles(known.charges[0][both], known.masses[0][both], bonds)
+    radii = None if known.radii is None else known.radii[0][both]
+    few = Particles(known.charges[0][both], known.masses[0][both], bonds, radii)
     x = np.zeros((len(both), 2, closest.shape[1]))
     x[:, 0] = closest
     with np.errstate(all="ignore"):

@@ -16,7 +16,7 @@ fallen_back, guard...  of a guarded run: its report but for the events, and its 
 estimate...            of a run whose error is estimated: the errors followed by now
 charges, masses        (B, N), at frame 0 only, as there is no output yet; later the
                        document has their SHA-256
-couplings              (B, N, N), beside them, where the particles have them
+couplings, radii       (B, N, N) and (B, N), beside them, where the particles have them
 =====================  ====================================================================
 
 Format version 2. In version 1, of releases before, there was no identifier, the document held what
@@ -163,7 +163,7 @@ class Document(_Section):
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
     identifier: str = Field(max_length=64, description="of the run; empty in those of version 1")
-    particles: str = Field(description="SHA-256 of charges, masses and couplings")
+    particles: str = Field(description="SHA-256 of charges, masses, couplings and radii")
     system: dict[str, Any]
     method: dict[str, Any]
     made_by: RuntimeEnvironment
@@ -197,7 +197,10 @@ class Restart(NamedTuple):
         if "charges" not in self.arrays:
             return None
         return Particles(
-            self.arrays["charges"], self.arrays["masses"], self.arrays.get("couplings")
+            self.arrays["charges"],
+            self.arrays["masses"],
+            self.arrays.get("couplings"),
+            self.arrays.get("radii"),
         )
 
     @property

@@ -12,7 +12,7 @@ from nbody_surrogate.contracts.state import Particles
 
 __all__ = ["array_bytes", "as_texts", "digest", "particle_arrays", "particles_hash", "texts_in"]
 
-PARTICLES = ("charges", "masses", "couplings")
+PARTICLES = ("charges", "masses", "couplings", "radii")
 
 
 def digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
@@ -27,13 +27,13 @@ def digest(text: str, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def particle_arrays(particles: Particles) -> dict[str, np.ndarray]:
-    """Return charges, masses and, where there are some, couplings by their names."""
+    """Return charges, masses and, where there are some, couplings and radii by their names."""
     named = {key: getattr(particles, key) for key in PARTICLES}
     return {key: value for key, value in named.items() if value is not None}
 
 
 def particles_hash(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of charges, masses and couplings among arrays."""
+    """SHA-256 of charges, masses, couplings and radii among arrays."""
     return digest("", {key: arrays[key] for key in PARTICLES if key in arrays})
 
 

@@ -124,7 +124,9 @@ class _Kept(NamedTuple):
 
 def _named(cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors) -> Mapping[str, Tensor]:
     inside = {f"cache.{key}": value for key, value in cache.items()}
-    return {"x": x, "v": v, "charges": particles.charges, "masses": particles.masses} | inside
+    named = {"x": x, "v": v, "charges": particles.charges, "masses": particles.masses}
+    sizes = {} if particles.radii is None else {"radii": particles.radii}
+    return named | sizes | inside
 
 
 @final

@@ -49,7 +49,7 @@ class Map:
     ) -> tuple[np.ndarray, np.ndarray, Particles]:
         """Map x, v (..., N, D) and their particles."""
         order = np.arange(x.shape[-2]) if self.order is None else self.order
-        bonds = particles.couplings
+        bonds, radii = particles.couplings, particles.radii
         return (
             self.vectors(x) + self.shift,
             self.time * self.vectors(v) + self.boost,
@@ -57,6 +57,7 @@ class Map:
                 self.charge * particles.charges[:, order],
                 particles.masses[:, order],
                 None if bonds is None else bonds[:, order][:, :, order],
+                None if radii is None else radii[:, order],
             ),
         )
 

@@ -69,7 +69,7 @@ def check_forces(case: SystemCase) -> None:
     what = "must be the same bits each time"
     case.demand(np.array_equal(first, again), what, "pair_acceleration")
     x, v = state.x.copy(), state.v.copy()
-    opened = Particles(particles.charges, particles.masses, particles.couplings)
+    opened = replace(particles)
     case.system.acceleration(x, v, opened, state.hidden)
     case.system.invariants(x, v, opened)
     same = np.array_equal(x, state.x) and np.array_equal(v, state.v)
@@ -192,7 +192,10 @@ def _violation(case: SystemCase, symmetry: str, axis: int = 2) -> float:
     rng = np.random.default_rng(8)
     charges = rng.choice([-1.0, 0.5, 2.0], size=particles.charges.shape)
     masses = rng.uniform(0.5, 2.0, size=particles.masses.shape)
-    particles = Particles(charges, masses, particles.couplings)
+    particles = replace(particles, charges=charges, masses=masses)
+    if particles.radii is not None:
+        radii = particles.radii * rng.uniform(0.7, 1.0, size=particles.radii.shape)
+        particles = replace(particles, radii=radii)
     worst, box, places = 0.0, case.system.box, [state.x, CLOSE * state.x]
     if box is not None:  # near each other across a face, where no rotation holds
         places.append(moved_by_periods(box, CLOSE * state.x))

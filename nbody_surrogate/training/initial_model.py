@@ -8,7 +8,11 @@ import torch
 
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, SurrogateConfig
+from nbody_surrogate.contracts.surrogate import (
+    AbstractSurrogate,
+    ParticleTensors,
+    SurrogateConfig,
+)
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import surrogate_class
@@ -78,9 +82,7 @@ def initialise(
     rows = slice(None) if recipe.task else slice(recipe.chunk + 1)
     x = torch.tensor(truth.x[:, rows], device=device)
     v = torch.tensor(truth.v[:, rows], device=device)
-    charges = torch.tensor(truth.particles.charges, device=device)
-    masses = torch.tensor(truth.particles.masses, device=device)
-    particles = source.particle_tensors(charges, masses, model.dtype)
+    particles = ParticleTensors.from_particles(truth.particles, device, model.dtype, source.field)
     dx = x[:, -1] - x[:, -2]
     dv = v[:, -1] - v[:, -2]
     model.initialise(x[:, :-1], v[:, :-1], particles, dx, dv)

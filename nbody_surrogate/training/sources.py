@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 
 from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.contracts.domain import DomainRanges
@@ -24,7 +23,12 @@ from nbody_surrogate.datasets.generation.live_windows import LiveWindows
 from nbody_surrogate.datasets.manifest import spec_hash
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.datasets.task_rows import task_rows
-from nbody_surrogate.datasets.windows import AbstractWindows, DatasetWindows, Windows
+from nbody_surrogate.datasets.windows import (
+    AbstractWindows,
+    DatasetWindows,
+    SizedWindows,
+    Windows,
+)
 from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.evaluation.rollouts import Truth
 from nbody_surrogate.files.new_file import make_subfolder
@@ -81,9 +85,9 @@ class Source:
     ranges: Callable[[], DomainRanges]
     spacing: float
     horizon: float | None
-    _rest: Iterator[Windows] | None = None
+    _rest: Iterator[Windows | SizedWindows] | None = None
 
-    def next(self) -> Windows:
+    def next(self) -> Windows | SizedWindows:
         """Return the next batch; an epoch follows on the other."""
         while True:
             if self._rest is None:
@@ -100,10 +104,13 @@ class Source:
         return None if laws is None else laws.field
 
     def particle_tensors(
-        self, charges: Tensor, masses: Tensor, dtype: torch.dtype
+        self, windows: Windows | SizedWindows, device: torch.device | str, dtype: torch.dtype
     ) -> ParticleTensors:
-        """Bring the particles of a batch to a model's dtype."""
-        return ParticleTensors(charges.to(dtype), masses.to(dtype), self.field)
+        """Bring the particles of a batch to a model's device and dtype."""
+        # to the device first, which is the faster way for small tensors
+        charges, masses = windows.charges.to(device), windows.masses.to(device)
+        radii = windows.radii.to(device).to(dtype) if isinstance(windows, SizedWindows) else None
+        return ParticleTensors(charges.to(dtype), masses.to(dtype), self.field, radii)
 
     def go_to(self, state: dict[str, int]) -> None:
         """Go on at a place that a checkpoint holds."""

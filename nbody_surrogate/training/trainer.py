@@ -166,9 +166,7 @@ class Trainer:
         source = self.sources[which]
         windows = source.next()
         window = windows.x.to(self.device), windows.v.to(self.device)
-        particles = source.particle_tensors(
-            windows.charges.to(self.device), windows.masses.to(self.device), self.model.dtype
-        )
+        particles = source.particle_tensors(windows, self.device, self.model.dtype)
         dt = source.system.spec.frame_dt
         loss = self.loss(self.model, which, dt, window, particles, passes(self.recipe, self.step))
         value = loss.item()

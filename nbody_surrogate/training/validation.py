@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from nbody_surrogate.contracts.surrogate import AbstractSurrogate, device_of
+from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTensors, device_of
 from nbody_surrogate.evaluation.rollouts import FIRST, Truth, one_step_of_model
 from nbody_surrogate.results.bootstrap import bootstrap_mean
 from nbody_surrogate.training.sources import Source
@@ -68,9 +68,8 @@ def symmetry_error(model: AbstractSurrogate, source: Source) -> float | None:
     matrix, _ = np.linalg.qr(rng.normal(size=(x.shape[-1],) * 2))
     matrix[:, 0] *= np.linalg.det(matrix)  # a rotation, no reflection
     turn = torch.tensor(matrix, device=device)
-    charges = torch.tensor(truth.particles.charges[:SAMPLE], device=device)
-    masses = torch.tensor(truth.particles.masses[:SAMPLE], device=device)
-    particles = source.particle_tensors(charges, masses, model.dtype)
+    some = truth.particles[:SAMPLE]
+    particles = ParticleTensors.from_particles(some, device, model.dtype, source.field)
     dx, _ = model(x, v, particles)
     turned, _ = model(x @ turn, v @ turn, particles)
     change = (turned.double() - dx.double() @ turn).abs().max()

@@ -32,7 +32,7 @@ def export_npz(dataset: Dataset, folder: str | Path, *, overwrite: bool = False)
     """Write each split to ``SPLIT.npz``, piece by piece.
 
     The arrays are ``x``, ``v`` (S, T, N, D), ``charges``, ``masses`` (S, N), ``t`` (T,), and
-    ``couplings`` (S, N, N) where the particles have them, all float64.
+    ``couplings`` (S, N, N) and ``radii`` (S, N) where the particles have them, all float64.
 
     Returns
     -------
@@ -70,6 +70,8 @@ def _npz_columns(dataset: Dataset) -> dict[str, _Column]:
     }
     if _has_couplings(dataset):
         columns["couplings"] = _Column((n, n), _couplings)
+    if _has_radii(dataset):
+        columns["radii"] = _Column((n,), _radii)
     return columns
 
 
@@ -109,8 +111,8 @@ def export_nri(
     Raises
     ------
     InputError
-        If there are other splits, particles of unequal mass, or both charges and couplings, for
-        which the layout has no place; if no file can have the suffix; a file is there and
+        If there are other splits, particles of unequal mass, radii, or both charges and couplings,
+        for which the layout has no place; if no file can have the suffix; a file is there and
         `overwrite` is not given, or `overwrite` is no truth value.
     FileFormatError
         If the data set is damaged.
@@ -164,12 +166,23 @@ def _couplings(block: TrajectoryBlock) -> np.ndarray:
     return block.particles.couplings
 
 
+def _radii(block: TrajectoryBlock) -> np.ndarray:
+    assert block.particles.radii is not None
+    return block.particles.radii
+
+
+def _has_radii(dataset: Dataset) -> bool:
+    return dataset.read(0, 1).particles.radii is not None
+
+
 def _has_couplings(dataset: Dataset) -> bool:
     return dataset.read(0, 1).particles.couplings is not None
 
 
 def _check_fitting(dataset: Dataset) -> None:
     """Demand that nothing is lost."""
+    if _has_radii(dataset):
+        raise InputError("`format` nri has no place for radii; use npz")
     coupled = _has_couplings(dataset)
     for block in dataset.blocks():
         if (block.particles.masses != 1).any():

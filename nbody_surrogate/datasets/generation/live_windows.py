@@ -11,7 +11,7 @@ from typing import final
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.spec import DatasetSpec
-from nbody_surrogate.datasets.windows import AbstractWindows, Windows
+from nbody_surrogate.datasets.windows import AbstractWindows, SizedWindows, Windows
 from nbody_surrogate.errors import InputError
 
 __all__ = ["LiveWindows"]
@@ -80,7 +80,7 @@ class LiveWindows(AbstractWindows):
         self._maker.check()
         self._block, self._threads, self._first = block, threads, first
 
-    def _rest(self, share: int, workers: int) -> Iterator[Windows]:
+    def _rest(self, share: int, workers: int) -> Iterator[Windows | SizedWindows]:
         before, skip = divmod(self.position, self._block * len(self.firsts))
         numbers = count(share + before * workers, workers)
         pool = ThreadPoolExecutor(self._threads, "live-windows")

@@ -126,7 +126,7 @@ class TrajectoryMaker:
         A trajectory must be the same bits in a data set of any size, so batches are for methods
         whose bits do not depend on them.
         """
-        if not self.integrator.batch_invariant:
+        if not self.integrator.batch_invariant_for(self.system):
             return 1
         return max(min(BATCH * self.threads, BATCH_BYTES // (2 * bytes_each)), 1)
 

@@ -19,12 +19,13 @@ NAMES: dict[str, tuple[str, ...]] = {
     "charges": ("charge", "charges", "initial_charges", "q"),
     "masses": ("mass", "masses", "m"),
     "couplings": ("couplings",),
+    "radii": ("radius", "radii"),
     "species": ("species", "element", "type", "typeid"),
     "id": ("id",),
 }
 """Quantities to the names of their columns, in lower case: of ASE, OVITO, LAMMPS and ourselves."""
 
-CONSTANT = ("charges", "masses", "couplings", "species", "id")
+CONSTANT = ("charges", "masses", "couplings", "radii", "species", "id")
 
 
 def content_of(
@@ -96,7 +97,7 @@ def _shaped(quantity: str, values: np.ndarray) -> np.ndarray:
         raise ValueError(f"its column {quantity} must hold 2 or 3 numbers for each particle")
     if quantity == "couplings":
         return numbers.reshape(n, n)
-    if quantity in ("charges", "masses") and numbers.ndim != 1:
+    if quantity in ("charges", "masses", "radii") and numbers.ndim != 1:
         raise ValueError(f"its column {quantity} must hold one number for each particle")
     return numbers
 

@@ -35,6 +35,7 @@ class Content:
     v, momenta : ndarray, shape (T, N, D)
     charges, masses : ndarray, shape (N,)
     couplings : ndarray, shape (N, N)
+    radii : ndarray, shape (N,)
     species : tuple of str
         One for each particle, as the file names it.
     units : dict
@@ -56,6 +57,7 @@ class Content:
     charges: Float64[np.ndarray, " N"] | None = None
     masses: Float64[np.ndarray, " N"] | None = None
     couplings: Float64[np.ndarray, "N N"] | None = None
+    radii: Float64[np.ndarray, " N"] | None = None
     species: tuple[str, ...] | None = None
     units: dict[str, str] = field(default_factory=dict)
     default_mass: float | None = None
@@ -72,6 +74,7 @@ class Content:
             "charges": (n,),
             "masses": (n,),
             "couplings": (n, n),
+            "radii": (n,),
         }
         for name, shape in shapes.items():
             values = getattr(self, name)

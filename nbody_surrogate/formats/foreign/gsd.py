@@ -25,7 +25,8 @@ def read_gsd(path: Path, frame: int | None = None) -> Content:
     The format says what holds where a file leaves something out, and its writers leave out what
     is so: masses are 1, unless the user says otherwise. It says charge 0 and velocity 0 too, but a
     simulation that has velocities stores none unless it is told to, and one without charges is
-    none of charges: where they are not stored, they count as missing. There are steps and no times.
+    none of charges: where they are not stored, they count as missing. So do diameters, which are
+    twice the radii. There are steps and no times.
 
     Parameters
     ----------
@@ -66,12 +67,14 @@ def _content(file: Any, frames: range) -> Content:
     if _dimensions(file, frames[0]) == 2:
         x, v = flat(x), flat(v)
     masses = _constant(file, "particles/mass", frames)
+    diameters = _constant(file, "particles/diameter", frames)
     box = _chunk(file, "configuration/box", frames[0])
     return Content(
         x=np.asarray(x),
         v=v,
         charges=_constant(file, "particles/charge", frames),
         masses=masses,
+        radii=None if diameters is None else 0.5 * diameters,
         default_mass=1.0,
         species=_species(file, frames),
         periodic=box is not None and bool(np.any(box[:3])),

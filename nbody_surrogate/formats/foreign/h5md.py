@@ -135,6 +135,7 @@ class _Group:
             momenta=self._series("momenta", names[0], rows, frames),
             charges=self._constant("charges", rows, frames),
             masses=self._constant("masses", rows, frames),
+            radii=self._constant("radii", rows, frames),
             species=self._species(rows, frames),
             units=self._units,
             periodic=self._periodic(),

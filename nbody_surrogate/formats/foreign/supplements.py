@@ -1,4 +1,4 @@
-"""What a file lacks and the user adds: charges, masses, velocities, couplings."""
+"""What a file lacks and the user adds: charges, masses, velocities, couplings, radii."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.formats.foreign.content import Content
 
-__all__ = ["DIFFERENCES", "NUMBER", "Supplements"]
+__all__ = ["DIFFERENCES", "NONE", "NUMBER", "Supplements", "radii_of"]
 
-ZERO, DIFFERENCES = "zero", "differences"
+ZERO, DIFFERENCES, NONE = "zero", "differences", "none"
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 
 ReadOther = Callable[[str], Content | None]
@@ -38,6 +38,8 @@ class Supplements:
         A number for all pairs, or another file that has them.
     group : str, optional
         The particles group of an H5MD file with several.
+    radii : str, optional
+        As charges; or ``none``, to leave out those that the file holds.
     """
 
     charges: str | None = None
@@ -45,6 +47,7 @@ class Supplements:
     velocities: str | None = None
     couplings: str | None = None
     group: str | None = None
+    radii: str | None = None
 
     def completed(self, content: Content, read_other: ReadOther) -> Content:
         """Add what is missing.
@@ -72,6 +75,7 @@ class Supplements:
             _refuse_twice("couplings", self.couplings, content.couplings)
             bonds = _couplings(self.couplings, content, read_other)
             content = replace(content, couplings=bonds)
+        content = self._sized(content, read_other)
         if content.v is None and content.momenta is not None and content.masses is not None:
             if self.velocities is None and not own_masses:
                 _tell_momenta(content.masses)
@@ -80,6 +84,29 @@ class Supplements:
             _refuse_twice("velocities", self.velocities, content.v)
             content = replace(content, v=_velocities(self.velocities, content, read_other))
         return content
+
+    def _sized(self, content: Content, read_other: ReadOther) -> Content:
+        """Add radii, or leave those of the file out."""
+        if self.radii is None:
+            return content
+        if self.radii.strip() == NONE:
+            return replace(content, radii=None)
+        _refuse_twice("radii", self.radii, content.radii)
+        return replace(content, radii=radii_of(self.radii, content, read_other))
+
+
+def radii_of(text: str, content: Content, read_other: ReadOther) -> np.ndarray:
+    """Read radii, one for each particle, as charges are.
+
+    Raises
+    ------
+    InputError
+        If they do not fit, or one is not positive.
+    """
+    radii = _values("radii", text, content, read_other)
+    if not (radii > 0).all():
+        raise InputError(f"`radii` must be > 0, got {radii.min():g}")
+    return radii
 
 
 def _tell_momenta(masses: np.ndarray) -> None:

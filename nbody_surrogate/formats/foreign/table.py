@@ -19,15 +19,15 @@ VECTORS = {"pos": ("x", "y", "z"), "velo": ("vx", "vy", "vz"), "momenta": ("px",
 CLOCKS = ("t", "time", "frame", "step")
 """Columns that tell frames apart; the first two are times."""
 
-SINGLE = {name for key in ("charges", "masses", "species", "id") for name in NAMES[key]}
+SINGLE = {name for key in ("charges", "masses", "radii", "species", "id") for name in NAMES[key]}
 
 
 def read_csv(path: Path, frame: int | None = None) -> Content:
     """Read all frames of a table, or one.
 
     Columns are ``x``, ``y`` and with three dimensions ``z``, and where they are known ``vx``,
-    ``vy``, ``vz``, ``charge`` (or ``q``), ``mass`` (or ``m``), ``species``, ``id``; with several
-    frames, one after the other, ``t`` (or ``time``) or ``frame``.
+    ``vy``, ``vz``, ``charge`` (or ``q``), ``mass`` (or ``m``), ``radius``, ``species``, ``id``;
+    with several frames, one after the other, ``t`` (or ``time``) or ``frame``.
 
     Parameters
     ----------

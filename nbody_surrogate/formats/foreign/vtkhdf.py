@@ -1,4 +1,4 @@
-"""VTKHDF as `export` writes it: points over time, with velocities, charges and masses."""
+"""VTKHDF as `export` writes it: points over time, with velocities, charges, masses and radii."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def _content(root: Any, t: np.ndarray, points: Any, n: int, rows: range) -> Cont
         charges=_constant(values("charge")),
         masses=_constant(values("mass")),
         couplings=bonds,
+        radii=_constant(values("radius")),
     )
 
 
@@ -95,5 +96,7 @@ def _constant(values: np.ndarray | None) -> np.ndarray | None:
     if values is None:
         return None
     if np.any(values != values[0]):
-        raise ValueError("its charges or masses change with time, which those of a run do not")
+        raise ValueError(
+            "its charges, masses or radii change with time, which those of a run do not"
+        )
     return np.asarray(values[0])

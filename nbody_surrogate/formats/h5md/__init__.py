@@ -14,6 +14,7 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
          +- position, velocity      step (T,), time (T,), value (T, N, D)
          +- charge, mass            (N,)
          +- couplings               (N, N), where the particles have them
+         +- radius                  (N,), where the particles have radii
     observables
      +- valid                       step, time and value (T, B): 1 where a frame is data
      +- trajectory_0000             one group for each of the B trajectories
@@ -32,6 +33,7 @@ Parameters
              +- position, velocity  (B, T, N, D)
              +- charge, mass        (B, N)
              +- couplings           (B, N, N), where the particles have them
+             +- radius              (B, N), where the particles have radii
              +- label_error         (B, T), of a verified run
              +- observables/NAME    (B, T, ...), of each `Reporter`
              +- box                 which all trajectories share
@@ -42,8 +44,9 @@ output by it. Files of releases before have none.
 
 ``step`` and ``time`` are one data set each, shared by hard links. Floating-point data are
 little-endian float64. All quantities are in reduced units, as ``modules/units`` says; charges
-and masses have the ``unit`` "1". Time, positions and velocities have none: MDAnalysis refuses
-units that it does not know, and reads what has none.
+and masses have the ``unit`` "1". Time, positions, velocities and radii have none: MDAnalysis
+refuses units that it does not know, and reads what has none. H5MD 1.1 names no element for radii;
+``radius`` is what VMD calls them.
 
 An ensemble, B > 1, lies in arrays, which are what `read_h5md` reads: to open a data set takes HDF5
 much longer than to read it, where there are thousands of small ones. For other programs each

@@ -27,6 +27,7 @@ from nbody_surrogate.formats.h5md.layout import (
     ENSEMBLE,
     LABEL_ERROR,
     OBSERVABLES,
+    RADIUS,
     VECTORS,
     trajectory_name,
 )
@@ -47,6 +48,8 @@ def create_arrays(
         allocate(group, name, values, FLOAT).attrs["unit"] = UNIT
     if particles.couplings is not None:
         allocate(group, "couplings", particles.couplings, FLOAT)
+    if particles.radii is not None:
+        allocate(group, RADIUS, particles.radii, FLOAT)
     shapes = dict.fromkeys(VECTORS, shape)
     if verified:
         shapes[LABEL_ERROR] = shape[:2]
@@ -69,7 +72,9 @@ def create_views(root: Any, clock: dict[str, Any], box: Any, verified: bool) -> 
     group, particles = root[ENSEMBLE], root.require_group("particles").id
     batch = len(group["charge"])
     views = {name: _View(group[name]) for name in (*VECTORS, "couplings") if name in group}
-    constants = {name: _Constants(group[name]) for name in ("charge", "mass")}
+    constants = {
+        name: _Constants(group[name]) for name in ("charge", "mass", RADIUS) if name in group
+    }
     for b in range(batch):
         each = _create_group(particles, trajectory_name(b))
         h5py.h5o.link(box.id, each, b"box")
@@ -142,6 +147,7 @@ class _Constants:
         self._kind = h5py.h5t.py_create(array.dtype, logical=True)
         self._space, self._plan = h5py.h5s.create_simple(array.shape[1:]), contiguous_plan()
         self._unit = h5py.h5t.py_create(UNIT.dtype), h5py.h5s.create(h5py.h5s.SCALAR)
+        self._units = "unit" in array.attrs
 
     def link(self, group: Any, name: str, b: int) -> None:
         """Put row `b` into a group."""
@@ -153,5 +159,6 @@ class _Constants:
     def _create(self, group: Any, row: np.ndarray) -> Any:
         made = h5py.h5d.create(group, None, self._kind, self._space, self._plan)
         made.write(h5py.h5s.ALL, h5py.h5s.ALL, row)
-        h5py.h5a.create(made, b"unit", *self._unit).write(np.array(UNIT))
+        if self._units:
+            h5py.h5a.create(made, b"unit", *self._unit).write(np.array(UNIT))
         return made

@@ -21,6 +21,7 @@ several trajectories have, guarded or not, the frames are in arrays too.
 """
 
 VECTORS = ("position", "velocity")
+RADIUS = "radius"
 
 OURS = "parameters/nbody_surrogate"
 ENSEMBLE = f"{OURS}/ensemble"
@@ -32,7 +33,7 @@ VALID = "valid"
 the last one of a trajectory that stopped, and where it is not written yet."""
 EXPORTED = f"{OURS}/exported"
 """There, and 1, in an exported trajectory. For the sake of other programs its vectors have three
-components, of which the third is 0 in a flat run, charges and masses have a time axis, and
+components, of which the third is 0 in a flat run, charges, masses and radii have a time axis, and
 couplings stand below `OURS`."""
 
 

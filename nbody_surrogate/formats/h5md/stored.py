@@ -15,6 +15,7 @@ from nbody_surrogate.formats.h5md.layout import (
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
+    RADIUS,
     trajectory_name,
 )
 
@@ -88,16 +89,19 @@ class StoredGroups(AbstractStored):
         return values
 
     def particles(self, numbers: range) -> Particles:
-        """Read charges and masses of each trajectory, and couplings where the first has some."""
+        """Read charges and masses of each, and couplings and radii where the first has some."""
         n, groups = self.shape[2], [self._group(b) for b in numbers]
         charges = np.stack([self._constant(group, "charge") for group in groups])
         masses = np.stack([self._constant(group, "mass") for group in groups])
+        radii = None
+        if RADIUS in groups[0]:
+            radii = np.stack([self._constant(group, RADIUS) for group in groups])
         places = [group_at(self.file, OURS)] if self.exported else groups
         if "couplings" not in places[0]:
-            return Particles(charges, masses)
+            return Particles(charges, masses, radii=radii)
         check_size(self.file, 8 * len(groups) * n * n)
         couplings = [floats_at(place, "couplings", (n, n)) for place in places]
-        return Particles(charges, masses, np.stack(couplings))
+        return Particles(charges, masses, np.stack(couplings), radii)
 
     def _constant(self, group: Any, name: str) -> np.ndarray:
         _, announced, n, _ = self.shape
@@ -132,13 +136,17 @@ class StoredArrays(AbstractStored):
         return np.asarray(dataset[_rows(numbers), start:stop])
 
     def particles(self, numbers: range) -> Particles:
-        """Read rows of charges and masses, and couplings where there are some."""
+        """Read rows of charges and masses, and of couplings and radii where there are some."""
         batch, _, n, _ = self.shape
+        group = group_at(self.file, ENSEMBLE)
         charges, masses = (self._constant(name, numbers, (n,)) for name in ("charge", "mass"))
-        if "couplings" not in group_at(self.file, ENSEMBLE):
-            return Particles(charges, masses)
-        check_size(self.file, 8 * batch * n * n)
-        return Particles(charges, masses, self._constant("couplings", numbers, (n, n)))
+        couplings = radii = None
+        if "couplings" in group:
+            check_size(self.file, 8 * batch * n * n)
+            couplings = self._constant("couplings", numbers, (n, n))
+        if RADIUS in group:
+            radii = self._constant(RADIUS, numbers, (n,))
+        return Particles(charges, masses, couplings, radii)
 
     def _constant(self, name: str, numbers: range, shape: tuple[int, ...]) -> np.ndarray:
         dataset = open_floats(self.file, f"{ENSEMBLE}/{name}", (self.shape[0], *shape))

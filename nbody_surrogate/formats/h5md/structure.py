@@ -45,6 +45,7 @@ from nbody_surrogate.formats.h5md.layout import (
     LABEL_ERROR,
     OBSERVABLES,
     OURS,
+    RADIUS,
     VALID,
     VECTORS,
     trajectory_name,
@@ -125,6 +126,8 @@ def create_structure(
     size = run_bytes(shape, label_error, segments, room + len(start), tails)
     if particles.couplings is not None:
         size += particles.couplings.nbytes
+    if particles.radii is not None:  # as an array, and as what the groups link to
+        size += 2 * particles.radii.nbytes
     several = particles.batch > 1
     with create_hdf5(path, size, made=True, virtual=several) as root:
         _write_metadata(root)
@@ -162,7 +165,7 @@ def run_bytes(
     texts: int,
     observables: Tails | None = None,
 ) -> int:
-    """Bytes that the file of a run takes at most, couplings apart.
+    """Bytes that the file of a run takes at most, couplings and radii apart.
 
     Parameters
     ----------
@@ -361,3 +364,5 @@ def _write_particles(group: Any, particles: Particles, b: int) -> None:
     allocate(group, "mass", particles.masses[b], FLOAT).attrs["unit"] = UNIT
     if particles.couplings is not None:
         allocate(group, "couplings", particles.couplings[b], FLOAT)
+    if particles.radii is not None:
+        allocate(group, RADIUS, particles.radii[b], FLOAT)

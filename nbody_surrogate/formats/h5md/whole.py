@@ -16,7 +16,7 @@ from nbody_surrogate.contracts.box import Box
 from nbody_surrogate.errors import RunError, one_line
 from nbody_surrogate.files.hdf5 import FLOAT, INTEGER, STRUCTURE, allocate, require_room
 from nbody_surrogate.files.output_path import check_space
-from nbody_surrogate.formats.h5md.layout import EXPORTED, OURS, trajectory_name
+from nbody_surrogate.formats.h5md.layout import EXPORTED, OURS, RADIUS, trajectory_name
 from nbody_surrogate.formats.h5md.provenance import provenance_bytes
 from nbody_surrogate.formats.h5md.structure import run_bytes
 from nbody_surrogate.formats.h5md.writer import H5MDWriter
@@ -33,9 +33,9 @@ def whole_h5md(path: Path, run: Trajectory, box: Box | None = None) -> Iterator[
     """Give a file that holds a trajectory, to be moved to `path`; it is gone after the block.
 
     It is laid out for other programs. ZnH5MD asks for a species and for edges of the box, and takes
-    no element that is constant: species, charges and masses are there for each frame. MDAnalysis
-    asks for three dimensions: flat vectors have a third component, which is 0. Our own reader
-    knows both.
+    no element that is constant: species, charges, masses and radii are there for each frame.
+    MDAnalysis asks for three dimensions: flat vectors have a third component, which is 0. Our own
+    reader knows both.
 
     Parameters
     ----------
@@ -97,7 +97,8 @@ def _tails(run: Trajectory) -> dict[str, tuple[int, ...]]:
 def _added_bytes(run: Trajectory) -> int:
     """Bytes that `_complete` adds at most, all numbers being of 8 bytes."""
     frames, n, _ = run.x.shape
-    return STRUCTURE + 8 * int(frames) * (3 * int(n) + 3)
+    columns = 3 if run.particles.radii is None else 4
+    return STRUCTURE + 8 * int(frames) * (columns * int(n) + 3)
 
 
 def _complete(root: Any, run: Trajectory, box: Box | None) -> None:
@@ -113,7 +114,10 @@ def _complete(root: Any, run: Trajectory, box: Box | None) -> None:
     group["box"].attrs.create("boundary", words, dtype=h5py.string_dtype())
     if "edges" not in group["box"]:
         _add(group, "box/edges", np.zeros((frames, 3)), FLOAT)
-    for name, values in (("charge", run.particles.charges), ("mass", run.particles.masses)):
+    constant = {"charge": run.particles.charges, "mass": run.particles.masses}
+    if run.particles.radii is not None:
+        constant[RADIUS] = run.particles.radii
+    for name, values in constant.items():
         del group[name]
         _add(group, name, np.tile(values, (frames, 1)), FLOAT)
     if "couplings" in group:

@@ -141,10 +141,11 @@ def _few(particles: Particles, some: np.ndarray, groups: np.ndarray) -> Particle
     if particles.couplings is not None:
         places = (some[..., None], groups[:, :, None], groups[:, None, :])
         couplings = particles.couplings[places].reshape(*shape, size)
-    charges, masses = (
-        y[some, groups].reshape(shape) for y in (particles.charges, particles.masses)
+    charges, masses, radii = (
+        None if y is None else y[some, groups].reshape(shape)
+        for y in (particles.charges, particles.masses, particles.radii)
     )
-    return Particles(charges, masses, couplings)
+    return Particles(charges, masses, couplings, radii)
 
 
 def _pairs(n: int) -> tuple[Int64[np.ndarray, " P"], Int64[np.ndarray, " P"], float]:

@@ -124,7 +124,8 @@ class Encounters:
         known, bonds = self._particles, None
         if known.couplings is not None:
             bonds = known.couplings[0][both[:, :, None], both[:, None, :]]
-        few = Particles(known.charges[0][both], known.masses[0][both], bonds)
+        radii = None if known.radii is None else known.radii[0][both]
+        few = Particles(known.charges[0][both], known.masses[0][both], bonds, radii)
         x = np.zeros((pairs * distances, 2, dimensions))
         x[:, 0] = place.reshape(-1, dimensions)
         with np.errstate(all="ignore"):
