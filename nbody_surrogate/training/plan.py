@@ -174,13 +174,13 @@ def planned(
         forces = force_costs(system, state, particles, meter)
         ticks()
         starts, accuracy = known_starts(system, state, particles, count, request.accuracy, meter)
-        among = families(starts, forces)
+        among = families(starts)
         sizes = 0 if recipe is None else len({each.particles for each in data_of(recipe)})
-        ticks.total = len(among) + sizes + 3
+        ticks.total = len(among) + len(forces) - 1 + sizes + 3
         ticks()
         warm = forces[0].seconds.value < DEAR
         search = Search(starts, accuracy, meter, warm)
-        rivals = search.run(among, ticks)
+        rivals = search.run(among, forces, ticks)
         if search.least_force is not None:
             forces = [forces[0], search.least_force, *forces[1:]]
         compiled = first_frame(learned, system, state, particles, meter)

@@ -48,8 +48,9 @@ class Data(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """Force calls and seconds of a frame."""
+    """The solver that makes the data, and its force calls and seconds for a frame."""
 
+    method: str
     calls: float
     seconds: float
 
@@ -123,18 +124,18 @@ def training_cost(
     if type(model).initialise is not AbstractSurrogate.initialise:
         meter.note("what a training finds in closed form before its first step is not counted")
     calls = seconds = 0.0
-    labels = ""
+    known: Labels | None = None
     for number, each in sorted(_first_of_size(sources).items()):
-        labels, of_frame = label_cost(each, system, meter, seed)
+        known = label_cost(each, system, meter, seed, known)
         frames = sum(other.frames for other in sources if other.particles == number)
-        calls, seconds = calls + frames * of_frame.calls, seconds + frames * of_frame.seconds
+        calls, seconds = calls + frames * known.calls, seconds + frames * known.seconds
         tick()
     first, step = step_cost(recipe, sources, model, system, meter, seed)
     return TrainingCost(
         recipe=name,
         trajectories=sum(each.trajectories for each in sources),
         frames=sum(each.frames for each in sources),
-        labels=labels,
+        labels="" if known is None else known.method,
         force_calls=calls,
         label_seconds=seconds,
         steps=recipe.steps,
@@ -149,21 +150,40 @@ def _first_of_size(sources: list[Data]) -> dict[int, Data]:
     return {n: next(some) for n, some in groupby(ordered, key=lambda each: each.particles)}
 
 
-def label_cost(data: Data, system: AbstractSystem, meter: Meter, seed: int) -> tuple[str, Labels]:
-    """Measure what a frame of the data takes, on one start; return the solver's name too.
+def label_cost(
+    data: Data, system: AbstractSystem, meter: Meter, seed: int, fewer: Labels | None = None
+) -> Labels:
+    """Measure what a frame of the data takes, on one start.
 
-    Where frames are dear a single one is made, and not twice.
+    Where a frame of fewer particles was dear, none is made: as many calls are taken of a force that
+    is timed.
+
+    Parameters
+    ----------
+    data : Data
+    system : AbstractSystem
+    meter : Meter
+    seed : int
+    fewer : Labels, optional
+        Of fewer particles.
+
+    Returns
+    -------
+    Labels
     """
     state, particles = system.sample(seed, data.particles)
+    if fewer is not None and fewer.seconds > LABEL_SECONDS / LABEL_FRAMES:
+        force = force_cost(PLAIN, system, state, particles, meter).seconds.value
+        return Labels(fewer.method, fewer.calls, fewer.calls * force)
     method = _labeller(data, system)
     pilot = rolled(method, system, state, particles, 1, meter, None)
     calls = max(pilot.evaluations, 1)
     if pilot.seconds > LABEL_SECONDS:  # of which a part may be compilation
         force = force_cost(PLAIN, system, state, particles, meter).seconds.value
-        if calls * force > LABEL_SECONDS:
-            return method.name, Labels(calls, calls * force)
+        if calls * force > LABEL_SECONDS / LABEL_FRAMES:
+            return Labels(method.name, calls, calls * force)
     run = rolled(method, system, state, particles, LABEL_FRAMES, meter, None)
-    return method.name, Labels(run.evaluations / LABEL_FRAMES, run.seconds / LABEL_FRAMES)
+    return Labels(method.name, run.evaluations / LABEL_FRAMES, run.seconds / LABEL_FRAMES)
 
 
 def _labeller(data: Data, system: AbstractSystem) -> AbstractIntegrator:

@@ -1,31 +1,29 @@
 """The cheapest classical method at an accuracy: all that fit, each from coarse to fine settings.
 
-A method's settings end where one is accurate enough, or would take longer than the best so far. The
-setting is then looked for between the last two, whole sub-steps one by one, as those of
+A method's settings end where one is accurate enough, or would take longer than the best so far. Of a
+system with approximations, the best method by its own forces is run by each of them, the cheapest
+first: where that is accurate, or nearly, the best solvers move by them too. The setting is then looked for between the last two, whole sub-steps one by one, as those of
 `nbody_surrogate.evaluation.work_precision` are powers of two, or of ten.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, final
 
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.evaluation.plan.forces import COMPILED, approximating
+from nbody_surrogate.evaluation.plan.forces import COMPILED
 from nbody_surrogate.evaluation.plan.meter import Meter, OutOfTimeError
 from nbody_surrogate.evaluation.plan.result import ForceCost
 from nbody_surrogate.evaluation.plan.trial import Starts, Trial, tried
 from nbody_surrogate.evaluation.work_precision.benchmark import segment_for
+from nbody_surrogate.integrators.approximation_text import SIGN
 from nbody_surrogate.integrators.build import find_method
-from nbody_surrogate.integrators.method_text import (
-    Contender,
-    classical_names,
-    contender,
-    short_number,
-    sweep,
-)
+from nbody_surrogate.integrators.known_methods import FRONT, classical_names
+from nbody_surrogate.integrators.method_text import Contender, contender, short_number, sweep
+from nbody_surrogate.registry.lookup import names
 from nbody_surrogate.results.bootstrap import Interval
 
 __all__ = ["Search", "families"]
@@ -33,31 +31,23 @@ __all__ = ["Search", "families"]
 SLACK = 1.5  # times the time of the best, that another may take before it is given up
 RIVAL = 2.0  # times the time of the best, up to which a method is worth a finer look
 SAME = 1e-2  # relative, within which two settings err alike: the rest is of the forces
+NEARLY = 2.0  # times the accuracy asked, up to which an approximation is worth a finer look
 HALVINGS = 4  # of the gap between two settings
 FEW = 10  # evaluations of a run, of which a method's own arithmetic would be much
 CLOSE = 0.1  # relative, to which a whole number of sub-steps is looked for
 
 
 class Family(NamedTuple):
-    """A method with all its settings, from coarse to fine, and the forces that it moves by."""
+    """A method with all its settings, from coarse to fine."""
 
     name: str
     texts: list[str]
-    approximation: str | None
 
 
-def families(starts: Starts, forces: list[ForceCost]) -> list[Family]:
-    """Return the methods that fit a system; those of cheap forces, and with sub-steps, first."""
-    approximations: list[str | None] = [None, *approximating(starts.system)]
-    costs = {each.name: each.seconds.value for each in forces}
-    found = []
-    for name in sorted(classical_names(), key=_is_adaptive):
-        for each in approximations:
-            whole = name if each is None else f"{name}@{each}"
-            if _fits(sweep(whole)[0], starts):
-                found.append(Family(whole, sweep(whole), each))
-    own = forces[0].seconds.value
-    return sorted(found, key=lambda family: costs.get(family.approximation or "", own))
+def families(starts: Starts) -> list[Family]:
+    """Return the methods that fit a system, those that take sub-steps first."""
+    fitting = [name for name in classical_names() if _fits(sweep(name)[0], starts)]
+    return [Family(name, sweep(name)) for name in sorted(fitting, key=_is_adaptive)]
 
 
 def _is_adaptive(name: str) -> bool:
@@ -104,31 +94,58 @@ class Search:
     def __init__(self, starts: Starts, accuracy: float, meter: Meter, warm: bool) -> None:
         self._starts, self._accuracy, self._meter = starts, accuracy, meter
         self._warm = warm
-        self._hopeless: set[str] = set()  # approximations whose forces are too wrong
+        self._coarser: dict[str, Trial] = {}  # the setting before one that is accurate
         self.reached: dict[str, Trial] = {}
         self.nearest: Trial | None = None
         self.least_force: ForceCost | None = None
 
-    def run(self, among: list[Family], tick: Callable[[], None]) -> list[Trial]:
+    def run(
+        self, among: list[Family], forces: Sequence[ForceCost], tick: Callable[[], None]
+    ) -> list[Trial]:
         """Search, and return a setting of each method that may be the cheapest, in that order.
+
+        Parameters
+        ----------
+        among : list of Family
+            By the system's own forces; the best of them are tried by its approximations too.
+        forces : sequence of ForceCost
+            The system's own, then those of its approximations.
+        tick : callable
+            Called for each family and approximation.
 
         Raises
         ------
         InputError
             If no method is as accurate.
         """
-        last: dict[str, Trial] = {}
         for family in among:
-            if family.approximation not in self._hopeless:
-                self._coarse_to_fine(family, last)
+            self._coarse_to_fine(family)
             tick()
         if not self.reached:
             raise self._nobody()
-        for family in among:
-            if family.name in self.reached and self._is_rival(self.reached[family.name]):
-                self._between(family, last.get(family.name))
+        own, *others = forces
+        for each in sorted(others, key=lambda force: force.seconds.value):
+            if each.seconds.value < own.seconds.value:
+                self._approximate(each.name)
+            tick()
+        for name, found in list(self.reached.items()):
+            if self._is_rival(found):
+                self._between(name)
         rivals = [each for each in self.reached.values() if self._is_rival(each)]
         return sorted(rivals, key=lambda each: each.time)
+
+    def _approximate(self, approximation: str) -> None:
+        """Try solvers by an approximation, if its forces are nearly good enough.
+
+        That is told by a method and setting that is good enough by the system's own forces.
+        """
+        own = [each for name, each in self.reached.items() if SIGN not in name]
+        best = min(own, key=lambda each: each.time).contender.label
+        found = self._tried(_made(f"{best}{SIGN}{approximation}", self._starts))
+        if found is None or not found.error <= NEARLY * self._accuracy:
+            return
+        for name in (each for each in FRONT if each in names("integrators")):
+            self._coarse_to_fine(Family(name, sweep(f"{name}{SIGN}{approximation}")))
 
     @property
     def _best(self) -> float:
@@ -138,7 +155,7 @@ class Search:
     def _is_rival(self, each: Trial) -> bool:
         return each.time <= RIVAL * self._best
 
-    def _coarse_to_fine(self, family: Family, last: dict[str, Trial]) -> None:
+    def _coarse_to_fine(self, family: Family) -> None:
         """Try settings until one is accurate, too slow, or no better than a coarser one."""
         before: Trial | None = None
         for text in family.texts:
@@ -146,15 +163,12 @@ class Search:
             if before is not None and _foreseen(made, before) > SLACK * self._best:
                 return
             found = self._tried(made)
-            if found is None:
+            if found is None or (before is not None and _alike(found, before)):
                 return
             if self._is_accurate(found):
-                self.reached[family.name] = found
+                self.reached[made.family] = found
                 if before is not None:
-                    last[family.name] = before
-                return
-            if family.approximation is not None and before is not None and _alike(found, before):
-                self._hopeless.add(family.approximation)
+                    self._coarser[made.family] = before
                 return
             before = found
 
@@ -181,20 +195,21 @@ class Search:
     def _is_accurate(self, found: Trial) -> bool:
         return found.error <= self._accuracy
 
-    def _between(self, family: Family, coarse: Trial | None) -> None:
+    def _between(self, name: str) -> None:
         """Look for a cheaper setting between one that is accurate and the one before."""
-        if coarse is None:
+        if name not in self._coarser:
             return
-        low, high = coarse.contender.parameter, self.reached[family.name].contender.parameter
+        low = self._coarser[name].contender.parameter
+        high = self.reached[name].contender.parameter
         for _ in range(HALVINGS):
             middle = _middle(low, high)
             if middle is None:
                 return
-            found = self._tried(_made(_with_number(family.name, middle), self._starts))
+            found = self._tried(_made(_with_number(name, middle), self._starts))
             if found is not None and self._is_accurate(found):
                 high = middle
-                if found.time < self.reached[family.name].time:
-                    self.reached[family.name] = found
+                if found.time < self.reached[name].time:
+                    self.reached[name] = found
             else:
                 low = middle
 
@@ -238,5 +253,5 @@ def _middle(low: float | None, high: float | None) -> float | None:
 
 def _with_number(name: str, number: float) -> str:
     """Write a method with a setting, before the approximation that it moves by."""
-    method, at, approximation = name.partition("@")
+    method, at, approximation = name.partition(SIGN)
     return f"{method}:{short_number(number)}{at}{approximation}"

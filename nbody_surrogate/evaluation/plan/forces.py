@@ -10,17 +10,12 @@ from nbody_surrogate.evaluation.plan.meter import Meter
 from nbody_surrogate.evaluation.plan.result import ForceCost
 from nbody_surrogate.results.bootstrap import Interval
 
-__all__ = ["COMPILED", "PLAIN", "approximating", "force_cost", "force_costs"]
+__all__ = ["COMPILED", "PLAIN", "force_cost", "force_costs"]
 
 PLAIN, COMPILED = "plain", "compiled laws"
 MOST = 50  # calls that are timed
 MANY = 8  # calls, from which on the scatter is told by quartiles
 SHORT = 0.1  # seconds, after which no more are
-
-
-def approximating(system: AbstractSystem) -> dict[str, AbstractSystem]:
-    """Return the systems that approximate one, by the names that it has for them."""
-    return {}
 
 
 def force_costs(
@@ -42,8 +37,8 @@ def force_costs(
     """
     found = [force_cost(PLAIN, system, state, particles, meter)]
     meter.allow_calls_of(found[0].seconds.value)
-    for name, each in approximating(system).items():
-        found.append(force_cost(name, each, state, particles, meter))
+    for name in system.approximations:
+        found.append(force_cost(name, system.approximated(name), state, particles, meter))
     return found
 
 

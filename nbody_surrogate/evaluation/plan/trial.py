@@ -12,6 +12,7 @@ from nbody_surrogate.contracts.segment import OK, Carry
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.evaluation.plan.meter import Meter
+from nbody_surrogate.integrators.approximation_text import split_approximation
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.results.quantiles import known, median
 
@@ -108,7 +109,7 @@ def tried(
     if warm:
         some = starts.state[0], starts.particles[0]
         rolled(contender.method, starts.system, *some, 1, meter, meter.deadline())
-    runs = [_fastest(contender.method, starts, b, meter, most) for b in range(len(starts.state.x))]
+    runs = [_fastest(contender, starts, b, meter, most) for b in range(len(starts.state.x))]
     apart = np.array([each.x for each in runs]) - starts.truth
     errors = np.sqrt((apart**2).mean((1, 2)))
     # unknown where the truth is, infinite where the method stopped
@@ -126,10 +127,12 @@ def tried(
 def _fastest(method: AbstractIntegrator, starts: Starts, b: int, meter: Meter, most: float) -> Run:
     """Run a start, a short run several times: any other process only adds to its time."""
     runs: list[Run] = []
+    approximate = split_approximation(contender.label)[1] is not None
     for _ in range(REPEATS):
         deadline = meter.deadline(max(most, SHORT))
         some = starts.state[b], starts.particles[b]
-        runs.append(rolled(method, starts.system, *some, starts.frames, meter, deadline))
+        by = contender.method, starts.system
+        runs.append(rolled(*by, *some, starts.frames, meter, deadline, approximate))
         if runs[0].seconds > SHORT:
             break
     return min(runs, key=lambda each: each.seconds)
