@@ -1,8 +1,9 @@
 """The cheapest classical method at an accuracy: all that fit, each from coarse to fine settings.
 
-A method's settings end where one is accurate enough, or would take longer than the best so far. Of a
-system with approximations, the best method by its own forces is run by each of them, the cheapest
-first: where that is accurate, or nearly, the best solvers move by them too. The setting is then looked for between the last two, whole sub-steps one by one, as those of
+A method's settings end where one is accurate enough, or would take longer than the best so far. Of
+a system with approximations, the best method by its own forces is run by each of them, the cheapest
+first: where that is accurate, or nearly, the best solvers move by them too. The setting is then
+looked for between the last two, whole sub-steps one by one, as those of
 `nbody_surrogate.evaluation.work_precision` are powers of two, or of ten.
 """
 

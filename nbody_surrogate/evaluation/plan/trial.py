@@ -124,14 +124,14 @@ def tried(
     )
 
 
-def _fastest(method: AbstractIntegrator, starts: Starts, b: int, meter: Meter, most: float) -> Run:
+def _fastest(contender: Contender, starts: Starts, b: int, meter: Meter, most: float) -> Run:
     """Run a start, a short run several times: any other process only adds to its time."""
     runs: list[Run] = []
+    by = contender.method, starts.system
+    some = starts.state[b], starts.particles[b]
     approximate = split_approximation(contender.label)[1] is not None
     for _ in range(REPEATS):
         deadline = meter.deadline(max(most, SHORT))
-        some = starts.state[b], starts.particles[b]
-        by = contender.method, starts.system
         runs.append(rolled(*by, *some, starts.frames, meter, deadline, approximate))
         if runs[0].seconds > SHORT:
             break
