@@ -185,7 +185,8 @@ class DomainWatch(Observer):
         self.outside, self.domain, self.method, self.problem = outside, domain, method, problem
         self.solver = outside.solver(problem, start, method.options.segment)
         batch = len(start.x)
-        self._fixed = fixed_faults(domain, problem.particles.charges, problem.particles.masses)
+        known = problem.particles
+        self._fixed = fixed_faults(domain, known.charges, known.masses, known.radii)
         self.report = report or DomainReport(
             outside.policy,
             frames,
