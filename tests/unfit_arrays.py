@@ -102,6 +102,7 @@ ELSEWHERE = {
     "AbstractSystem.hidden_rate": "takes the hidden variables too: tests/contracts/test_hidden.py",
     "AbstractSystem.hidden_acceleration": DUTY,
     "AbstractSystem.neighbour_acceleration": DUTY,
+    "AbstractSystem.refuse_wrong_radii": "called by the core, with particles that are checked",
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
     "Comparison": "made by `compare`",
     "Configurations": HANDED,

@@ -36,6 +36,7 @@ KEYS = {
     "error_estimate",
     "tolerance",
     "label_error",
+    "system_error",
     "wall_time",
     "files",
 }
