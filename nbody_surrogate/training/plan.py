@@ -173,12 +173,15 @@ def planned(
     with torch_threads(1):
         forces = force_costs(system, state, particles, meter)
         ticks()
-        starts, accuracy = known_starts(system, state, particles, count, request.accuracy, meter)
+        force = forces[0].seconds.value
+        starts, accuracy = known_starts(
+            system, state, particles, count, request.accuracy, force, meter
+        )
         among = families(starts)
         sizes = 0 if recipe is None else len({each.particles for each in data_of(recipe)})
         ticks.total = len(among) + len(forces) - 1 + sizes + 3
         ticks()
-        warm = forces[0].seconds.value < DEAR
+        warm = force < DEAR
         search = Search(starts, accuracy, meter, warm)
         rivals = search.run(among, forces, ticks)
         if search.least_force is not None:
@@ -209,6 +212,7 @@ def planned(
             meter.approximate_calls,
             len(starts.state.x),
             meter.spent,
+            meter.compiling,
             tuple(meter.notes),
         ),
         conditions=_conditions(),

@@ -177,6 +177,7 @@ def label_cost(
         return Labels(fewer.method, fewer.calls, fewer.calls * force)
     method = _labeller(data, system)
     pilot = rolled(method, system, state, particles, 1, meter, None)
+    meter.forgive(pilot.seconds)
     calls = max(pilot.evaluations, 1)
     if pilot.seconds > LABEL_SECONDS:  # of which a part may be compilation
         force = force_cost(PLAIN, system, state, particles, meter).seconds.value
@@ -237,6 +238,7 @@ def step_cost(
             times = _timed_steps(descend, *start, recipe.chunk, system, meter)
             each = float(np.median(times[1:]))
             first += max(times[0] - each, 0.0)
+            meter.forgive(times[0] - each)
             mean += share * each * alike / len(sources)
     return first, mean
 

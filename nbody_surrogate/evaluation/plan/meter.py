@@ -32,6 +32,7 @@ class Meter:
         self.clock, self.seconds = clock, seconds
         self.began = clock()
         self.own_calls, self.approximate_calls = 0, 0
+        self.compiling = 0.0
         self.notes: list[str] = []
 
     def count(self, calls: int, approximate: bool = False) -> None:
@@ -48,8 +49,12 @@ class Meter:
 
     @property
     def spent(self) -> float:
-        """Seconds since the plan began."""
-        return self.clock() - self.began
+        """Seconds since the plan began, without those of compiling."""
+        return self.clock() - self.began - self.compiling
+
+    def forgive(self, seconds: float) -> None:
+        """Leave out the time of a first call, in which code is compiled or read from a cache."""
+        self.compiling += max(seconds, 0.0)
 
     def allow_calls_of(self, seconds: float) -> None:
         """Let the time be that of `LEAST_CALLS` forces at least."""

@@ -182,6 +182,9 @@ class Effort:
     starts : int
         That errors are medians of.
     seconds : float
+        Without those of compiling.
+    compile_seconds : float
+        Of first calls, in which code is compiled or read from a cache.
     notes : tuple of str
         What makes the plan less sure.
     """
@@ -190,6 +193,7 @@ class Effort:
     approximate_calls: int
     starts: int
     seconds: float
+    compile_seconds: float
     notes: tuple[str, ...] = ()
 
 

@@ -168,7 +168,10 @@ def _sureness(plan: Plan) -> str:
         calls += f", {_many(effort.approximate_calls)} of approximations"
     starts = counted(effort.starts, "start")
     notes = "".join(f"; {each}" for each in effort.notes)
-    return f"Measured on {starts} by {calls} in {duration_text(effort.seconds)}{notes}."
+    took = (
+        f"{duration_text(effort.seconds)}, and {duration_text(effort.compile_seconds)} to compile"
+    )
+    return f"Measured on {starts} by {calls} in {took}{notes}."
 
 
 def _busy(plan: Plan) -> list[str]:

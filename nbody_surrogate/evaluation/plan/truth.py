@@ -30,7 +30,7 @@ SHARE = 1 / 3  # of the accuracy asked, that the error of the truth may be
 CHECKED = (
     0.25  # of the time that is left, up to which the truth is run once more to bound its error
 )
-LONG = 1.0  # seconds of a first frame, from which on it is not made again to be timed
+LONG = 1.0  # seconds of forces in a first frame, from which on it is not made again
 SEARCH = 40  # force evaluations of a frame that the search for a method takes of each start, about
 
 
@@ -40,6 +40,7 @@ def known_starts(
     particles: Particles,
     frames: int,
     accuracy: float,
+    force: float,
     meter: Meter,
 ) -> tuple[Starts, float]:
     """Solve as many starts, over as many frames, as there is time for.
@@ -56,6 +57,8 @@ def known_starts(
         Up to the horizon.
     accuracy : float
         Position RMSE asked there.
+    force : float
+        Seconds of one evaluation by the system itself, which a compiled solver's may be less than.
     meter : Meter
 
     Returns
@@ -71,7 +74,8 @@ def known_starts(
     """
     method = _reference(system, accuracy, frames)
     pilot = rolled(method, system, state[0], particles[0], 1, meter, None)
-    if pilot.seconds < LONG:  # of which most may be compilation
+    if pilot.evaluations * force < LONG:  # else most of it was no compilation
+        meter.forgive(pilot.seconds)
         pilot = rolled(method, system, state[0], particles[0], 1, meter, None)
     count, length = _affordable(pilot, len(state.x), frames, meter)
     if length < frames:
