@@ -51,7 +51,7 @@ __all__ = ["plan"]
 @click.option(
     "--seconds",
     type=float,
-    default=20.0,
+    default=30.0,
     show_default=True,
     help="That forces may take, or 200 of them where those take longer.",
 )

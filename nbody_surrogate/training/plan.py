@@ -32,7 +32,7 @@ from nbody_surrogate.registry.registry import make_system, surrogate_class
 from nbody_surrogate.training.plan_cost import data_of, training_cost
 from nbody_surrogate.training.recipe import Recipe, checked_recipe, read_recipe
 
-__all__ = ["plan", "planned"]
+__all__ = ["plan", "planned", "request_of"]
 
 ACCURACY = 1e-3
 HORIZON = 2.0  # time units, by default, or the next whole number of frames
@@ -60,7 +60,7 @@ def plan(
     horizon: float | None = None,
     frames: int = 100,
     recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | None = None,
-    seconds: float = 20.0,
+    seconds: float = 30.0,
     clock: str = "wall",
     seed: int = 0,
     progress: Progress | None = None,
@@ -112,21 +112,18 @@ def plan(
     PluginError
         If a plugin breaks its contract.
     """
-    request = _Request(
-        make_system(system) if isinstance(system, str) else system,
-        demand_whole("particles", particles, 1),
+    request = request_of(
+        system,
+        particles,
         surrogate,
-        dict(model or {}),
-        _positive("accuracy", accuracy),
-        HORIZON if horizon is None else _positive("horizon", horizon),
-        horizon is None,
-        demand_whole("frames", frames, 1),
-        recipe,
-        _positive("seconds", seconds),
-        demand_whole("seed", seed, 0),
+        model=model,
+        accuracy=accuracy,
+        horizon=horizon,
+        frames=frames,
+        recipe=recipe,
+        seconds=seconds,
+        seed=seed,
     )
-    demand_kind("system", request.system, AbstractSystem, "a name, or a system")
-    demand_kind("surrogate", surrogate, str, "the name of a surrogate")
     check_clock(clock, 1)
     made = planned(request, CLOCKS[clock], progress)
     return replace(made, conditions={**made.conditions, "clock": clock})
@@ -158,6 +155,40 @@ class _Request(NamedTuple):
         )
 
 
+def request_of(
+    system: str | AbstractSystem,
+    particles: int = 30,
+    surrogate: str = "set",
+    *,
+    model: Mapping[str, Any] | None = None,
+    accuracy: float = ACCURACY,
+    horizon: float | None = None,
+    frames: int = 100,
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | None = None,
+    seconds: float = 30.0,
+    seed: int = 0,
+) -> _Request:
+    """Check the arguments of `plan`, those that need nothing measured."""
+    of = make_system(system) if isinstance(system, str) else system
+    demand_kind("system", of, AbstractSystem, "a name, or a system")
+    demand_kind("surrogate", surrogate, str, "the name of a surrogate")
+    if model is not None:
+        demand_kind("model", model, Mapping, "a mapping such as {'width': 16}")
+    return _Request(
+        of,
+        demand_whole("particles", particles, 1),
+        surrogate,
+        dict(model or {}),
+        _positive("accuracy", accuracy),
+        HORIZON if horizon is None else _positive("horizon", horizon),
+        horizon is None,
+        demand_whole("frames", frames, 1),
+        recipe,
+        _positive("seconds", seconds),
+        demand_whole("seed", seed, 0),
+    )
+
+
 def planned(
     request: _Request, clock: Callable[[], float], progress: Progress | None = None
 ) -> Plan:
@@ -177,7 +208,7 @@ def planned(
         starts, accuracy = known_starts(
             system, state, particles, count, request.accuracy, force, meter
         )
-        among = families(starts)
+        among = families(starts, force)
         sizes = 0 if recipe is None else len({each.particles for each in data_of(recipe)})
         ticks.total = len(among) + len(forces) - 1 + sizes + 3
         ticks()

@@ -32,6 +32,7 @@ __all__ = ["Search", "families"]
 SLACK = 1.5  # times the time of the best, that another may take before it is given up
 RIVAL = 2.0  # times the time of the best, up to which a method is worth a finer look
 SAME = 1e-2  # relative, within which two settings err alike: the rest is of the forces
+DEAR = 5e-4  # seconds of a force, from which on few methods are worth their time
 NEARLY = 2.0  # times the accuracy asked, up to which an approximation is worth a finer look
 HALVINGS = 4  # of the gap between two settings
 FEW = 10  # evaluations of a run, of which a method's own arithmetic would be much
@@ -45,9 +46,15 @@ class Family(NamedTuple):
     texts: list[str]
 
 
-def families(starts: Starts) -> list[Family]:
-    """Return the methods that fit a system, those that take sub-steps first."""
-    fitting = [name for name in classical_names() if _fits(sweep(name)[0], starts)]
+def families(starts: Starts, force: float) -> list[Family]:
+    """Return the methods that fit a system, those that take sub-steps first.
+
+    Where a force takes long, as one without laws may, those are left out that are never the best
+    then: of each order there is one with the least error for its evaluations.
+    """
+    there = classical_names()
+    known = [name for name in FRONT if name in there] if force > DEAR else there
+    fitting = [name for name in known if _fits(sweep(name)[0], starts)]
     return [Family(name, sweep(name)) for name in sorted(fitting, key=_is_adaptive)]
 
 

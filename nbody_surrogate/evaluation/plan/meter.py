@@ -32,7 +32,7 @@ class Meter:
         self.clock, self.seconds = clock, seconds
         self.began = clock()
         self.own_calls, self.approximate_calls = 0, 0
-        self.compiling = 0.0
+        self.compiling, self.force = 0.0, math.inf
         self.notes: list[str] = []
 
     def count(self, calls: int, approximate: bool = False) -> None:
@@ -41,6 +41,11 @@ class Meter:
             self.approximate_calls += calls
         else:
             self.own_calls += calls
+
+    def count_cancelled(self, seconds: float) -> None:
+        """Count the calls of a run that was cancelled, which says not how many they were."""
+        if self.force > 0:
+            self.own_calls += round(seconds / self.force)
 
     def note(self, line: str) -> None:
         """Keep what makes the plan less sure, once."""
@@ -57,7 +62,8 @@ class Meter:
         self.compiling += max(seconds, 0.0)
 
     def allow_calls_of(self, seconds: float) -> None:
-        """Let the time be that of `LEAST_CALLS` forces at least."""
+        """Let the time be that of `LEAST_CALLS` forces at least, which take so many seconds."""
+        self.force = seconds
         self.seconds = max(self.seconds, LEAST_CALLS * seconds)
 
     @property

@@ -168,9 +168,8 @@ def _sureness(plan: Plan) -> str:
         calls += f", {_many(effort.approximate_calls)} of approximations"
     starts = counted(effort.starts, "start")
     notes = "".join(f"; {each}" for each in effort.notes)
-    took = (
-        f"{duration_text(effort.seconds)}, and {duration_text(effort.compile_seconds)} to compile"
-    )
+    seconds, compiling = map(duration_text, (effort.seconds, effort.compile_seconds))
+    took = f"{seconds}, and {compiling} to compile"
     return f"Measured on {starts} by {calls} in {took}{notes}."
 
 

@@ -11,7 +11,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, Carry
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.evaluation.plan.meter import Meter
+from nbody_surrogate.evaluation.plan.meter import Meter, OutOfTimeError
 from nbody_surrogate.integrators.approximation_text import split_approximation
 from nbody_surrogate.integrators.method_text import Contender
 from nbody_surrogate.results.quantiles import known, median
@@ -175,7 +175,12 @@ def rolled(
     while carry is not None and left > 0:
         wanted = min(method.options.segment, left)
         began = meter.clock()
-        segment = method.advance(carry, wanted, tick)
+        try:
+            segment = method.advance(carry, wanted, tick)
+        except OutOfTimeError:
+            if not approximate:
+                meter.count_cancelled(meter.clock() - began)
+            raise
         seconds += meter.clock() - began
         made = segment.counters.get("nfev", 0)
         meter.count(made, approximate)

@@ -31,7 +31,7 @@ CHECKED = (
     0.25  # of the time that is left, up to which the truth is run once more to bound its error
 )
 LONG = 1.0  # seconds of forces in a first frame, from which on it is not made again
-SEARCH = 40  # force evaluations of a frame that the search for a method takes of each start, about
+SEARCH = 80  # force evaluations of a frame that the search for a method takes of a start, about
 
 
 def known_starts(
@@ -72,7 +72,8 @@ def known_starts(
     InputError
         If the truth is not accurate enough to judge by.
     """
-    method = _reference(system, accuracy, frames)
+    tolerance = _tolerance(accuracy)
+    method = _reference(system, tolerance, frames)
     pilot = rolled(method, system, state[0], particles[0], 1, meter, None)
     if pilot.evaluations * force < LONG:  # else most of it was no compilation
         meter.forgive(pilot.seconds)
@@ -93,22 +94,25 @@ def known_starts(
     if meter.clock() - began > CHECKED * meter.left:
         meter.note("the error of the truth was not bounded")
         return Starts(system, *some, length, truth), accuracy
-    looser = _reference(system, LOOSER * accuracy, length)
+    looser = _reference(system, LOOSER * tolerance, length)
     error = _error(truth, _solved(looser, system, *some, length, meter))
     if not error <= SHARE * accuracy:  # errors grow fast here: it is cheap enough to try harder
-        looser, truth = (
-            method,
-            _solved(_reference(system, FINER * accuracy, length), system, *some, length, meter),
-        )
+        tolerance = _tolerance(FINER * accuracy)
+        looser = _reference(system, LOOSER * tolerance, length)
+        truth = _solved(_reference(system, tolerance, length), system, *some, length, meter)
         error = _error(truth, _solved(looser, system, *some, length, meter))
     _demand_truth(error, accuracy, method)
     return Starts(system, *some, length, truth), accuracy
 
 
-def _reference(system: AbstractSystem, accuracy: float, frames: int) -> AbstractIntegrator:
+def _tolerance(accuracy: float) -> float:
+    """Return the tolerance of a truth for an accuracy, within what solvers can do."""
+    return min(max(FINER * accuracy, TIGHTEST), 1e-3)
+
+
+def _reference(system: AbstractSystem, tolerance: float, frames: int) -> AbstractIntegrator:
     """Make the solver that serves as truth."""
     method = find_method(default_reference(system, 2))  # the compiled one, where there is one
-    tolerance = min(max(FINER * accuracy, TIGHTEST), 1e-3)
     options: dict[str, Any] = {"rtol": tolerance, "atol": tolerance}
     options |= method.applying({"segment": segment_for(frames), "threads": 1})
     return method.build(**options)
@@ -153,7 +157,7 @@ def _demand_truth(error: float, accuracy: float, method: AbstractIntegrator) -> 
         )
     if error > SHARE * accuracy:
         raise InputError(
-            f"`accuracy` {number_text(accuracy)}: nothing here is known to reach it, as the truth, "
+            f"`accuracy` {accuracy:.1e}: nothing here is known to reach it, as the truth, "
             f"{method.name}, differs from a looser one by {error:.1e}; ask for "
-            f"{number_text(float(f'{error / SHARE:.0e}'))} or more, or a shorter `horizon`"
+            f"{error / SHARE:.0e} or more, or a shorter `horizon`"
         )
