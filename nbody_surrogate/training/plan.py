@@ -279,7 +279,7 @@ def _recipe_of(request: _Request) -> tuple[Recipe | None, str]:
     elif isinstance(given, Mapping):
         recipe, called = checked_recipe(dict(given), "given"), "the recipe given"
     elif isinstance(given, str | os.PathLike):
-        recipe, called = read_recipe(given), os.fspath(given)
+        recipe, called = read_recipe(os.fspath(given)), os.fspath(given)
     else:
         raise InputError(
             f"`recipe` must be the path of a TOML file or a mapping, got {type(given).__name__}"
