@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         RunError,
     )
     from nbody_surrogate.evaluation.evaluate import Scorecard, evaluate
+    from nbody_surrogate.evaluation.plan.result import Plan
     from nbody_surrogate.formats.foreign.supplements import Supplements
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.formats.initial import read_initial
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
     from nbody_surrogate.surrogates.trained_models import list_models, load_model
+    from nbody_surrogate.training.plan import plan
     from nbody_surrogate.training.train import TrainedModel, train
     from nbody_surrogate.viz.figures.plot import plot
     from nbody_surrogate.viz.html.report import write_report
@@ -125,8 +127,10 @@ else:
             "nbody_surrogate.datasets.dataset": ["Dataset"],
             "nbody_surrogate.datasets.generation.generate": ["generate_dataset"],
             "nbody_surrogate.evaluation.evaluate": ["Scorecard", "evaluate"],
+            "nbody_surrogate.evaluation.plan.result": ["Plan"],
             "nbody_surrogate.formats.saving": ["load", "save"],
             "nbody_surrogate.surrogates.trained_models": ["list_models", "load_model"],
+            "nbody_surrogate.training.plan": ["plan"],
             "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
             "nbody_surrogate.viz.html.report": ["write_report"],
@@ -185,6 +189,7 @@ __all__ = [
     "PairedTest",
     "Parareal",
     "Particles",
+    "Plan",
     "PluginError",
     "Reporter",
     "RunError",
@@ -213,6 +218,7 @@ __all__ = [
     "paired_table",
     "pairs_of",
     "parareal",
+    "plan",
     "plot",
     "read_h5md",
     "read_initial",
