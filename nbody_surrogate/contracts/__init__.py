@@ -8,7 +8,8 @@ used, so that a system without torch stays one.
 to write                begin with
 ======================  ==========================================================================
 a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`
-an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
+an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`,
+                        `AbstractErrorFollower`
 a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`,
                         `AbstractFusedSteps`
 ======================  ==========================================================================
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.configurations import Configurations, fits, paired
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.domain import Domain, DomainRanges
+    from nbody_surrogate.contracts.error_follower import AbstractErrorFollower
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
@@ -90,6 +92,7 @@ else:
                 "torch_threads",
             ],
             "nbody_surrogate.contracts.domain": ["Domain", "DomainRanges"],
+            "nbody_surrogate.contracts.error_follower": ["AbstractErrorFollower"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.fused_steps": ["AbstractFusedSteps"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
@@ -151,6 +154,7 @@ __all__ = [
     "HIDDEN_VARIABLES",
     "NEIGHBOURS",
     "PERIODIC_BOX",
+    "AbstractErrorFollower",
     "AbstractFusedSteps",
     "AbstractIntegrator",
     "AbstractSurrogate",
