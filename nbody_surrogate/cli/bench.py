@@ -17,7 +17,7 @@ from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar, sign
+from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
@@ -82,7 +82,8 @@ def bench(**options: Any) -> None:
 
         benchmark = _benchmark(options)
         contenders = _contenders(benchmark, options)
-    with progress_bar("bench", len(contenders), hidden=hidden) as progress:
+    bar = progress_bar("bench", len(contenders), hidden=hidden)
+    with compiling_shown(hidden=hidden), bar as progress:
         found = measure(
             contenders,
             benchmark,
