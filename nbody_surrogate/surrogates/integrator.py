@@ -173,8 +173,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
                 f"on this machine; leave it out, or take {pay}",
             )
 
-    def _on_threads(self, problem: Problem) -> AbstractContextManager[None]:
+    def _on_threads(self, problem: Problem, dimensions: int) -> AbstractContextManager[None]:
         """Let torch have the threads for a problem, and afterwards what it had."""
+        self._engine.steps(problem, dimensions)  # by which the engine is that of this problem
         return torch_threads(self.threads_for(problem.particles.batch, problem.particles.n))
 
     @property
@@ -220,7 +221,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
-        with self._on_threads(problem):
+        with self._on_threads(problem, state.x.shape[-1]):
             return packed(self._held.start(nothing, nothing, self._particles(problem)))
 
     @property
@@ -232,7 +233,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
         """Fill the cache anew, from the frames before the newest."""
         before = self._inputs(self._tensor(x[:, :-1]), self._tensor(v[:, :-1]))
-        with self._on_threads(problem):
+        with self._on_threads(problem, x.shape[-1]):
             return packed(self.model.start_cache(*before, self._particles(problem)))
 
     def limits(self, system: AbstractSystem) -> Limits:
@@ -245,7 +246,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
-        with self._on_threads(carry.problem):
+        with self._on_threads(carry.problem, carry.arrays["x"].shape[-1]):
             return self._rolled_out(carry, frames, tick)
 
     def _rolled_out(self, carry: Carry, frames: int, tick: Tick) -> Frames:
