@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Timer
 from typing import Any, final
 
@@ -39,7 +40,7 @@ def compiling_noted(name: str) -> Iterator[None]:
     from numba.core import event
 
     watch = _Watch(name)
-    listener = _listener(event.Listener, watch)
+    listener = _listener_class()(watch)
     event.register(KIND, listener)
     try:
         yield
@@ -82,16 +83,21 @@ class _Watch:
             logger.info("compiling %s%s", self._name, kept)
 
 
-def _listener(base: Any, watch: _Watch) -> Any:
-    """Return a listener of numba's, whose class is there only where numba was imported."""
+@cache
+def _listener_class() -> Any:
+    """Return a class of listeners of numba's: what it is made of is there once numba is."""
+    from numba.core import event
     from numba.core.caching import NullCache
 
-    class Listener(base):  # type: ignore[misc]  # numba has no types
+    class Listener(event.Listener):  # type: ignore[misc]  # numba has no types
+        def __init__(self, watch: _Watch) -> None:
+            self._watch = watch
+
         def on_start(self, event: Any) -> None:
-            cache = getattr(event.data["dispatcher"], "_cache", None)
-            watch.begin(cache is not None and not isinstance(cache, NullCache))
+            of = getattr(event.data["dispatcher"], "_cache", None)
+            self._watch.begin(of is not None and not isinstance(of, NullCache))
 
         def on_end(self, event: Any) -> None:
-            watch.end()
+            self._watch.end()
 
-    return Listener()
+    return Listener
