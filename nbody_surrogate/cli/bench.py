@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
     from nbody_surrogate.evaluation.work_precision.classical_front import Standing
     from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
+    from nbody_surrogate.evaluation.work_precision.verdict import Duel
     from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["bench"]
@@ -226,13 +227,12 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
-    stands = standings(found)
-    said, front = sentences(found, options["bound"], stands), fronts(found)
-    pairs = [each.to_dict() for each in duels(found, options["bound"])]
+    stands, held = standings(found), duels(found, options["bound"])
+    said, front = sentences(held, stands), fronts(found)
     said += standing_sentences(stands)
-    said += few_starts(found, options["bound"])
+    said += few_starts(held)
     said += [warning] if (warning := busy(found)) else []
-    text = json_text("bench", _as_dict(found, said, front, pairs, stands))
+    text = json_text("bench", _as_dict(found, said, front, held, stands))
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
     write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
@@ -245,7 +245,7 @@ def _as_dict(
     found: WorkPrecision,
     said: list[str],
     front: list[str],
-    pairs: list[dict[str, Any]],
+    held: list[Duel],
     stands: list[Standing],
 ) -> dict[str, Any]:
     return {
@@ -255,7 +255,7 @@ def _as_dict(
         "reference_errors": {f"{k:g}": v for k, v in found.reference_errors.items()},
         "sentences": said,
         "fronts": front,
-        "pairs": pairs,
+        "pairs": [each.to_dict() for each in held],
         "standings": [each.to_dict() for each in stands],
         "points": [point.to_dict() for point in found.points],
     }

@@ -104,6 +104,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if model is None:
             model, card, self.digest = self._load(self.options.weights)
         card = Card.of(model) if card is None else card
+        self.label = self._label()
         dtype = model.dtype if self.options.dtype is None else resolve_dtype(self.options.dtype)
         if self.device.type == "mps" and dtype is torch.float64:
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
@@ -111,13 +112,19 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self.card, self.capabilities = card, self.model.capabilities
         self._held = HeldStreaming(self.model, name)
         self.origin, self.stepper = self._held.origin, self._held.method
-        self._fit = Applicability(self.model, card, name)
+        self._fit = Applicability(self.model, card, self.label)
         self._width = max(
             (max(weights.shape, default=1) for weights in self.model.parameters()), default=1
         )
-        self._engine = Engine(self.model, name, self.options, self.device, self._width)
+        self._engine = Engine(self.model, self.label, self.options, self.device, self._width)
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
+
+    def _label(self) -> str:
+        """Return what messages call it: the name of shipped weights, which says more than `set`."""
+        weights = self.options.weights
+        named = weights is not None and weights in surrogate_class(self.name).shipped_weights
+        return weights if weights is not None and named else self.name
 
     def _load(self, folder: str | None) -> tuple[AbstractSurrogate, Card, str]:
         cls = surrogate_class(self.name)
@@ -169,7 +176,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
             return  # compiled steps share out whole trajectories, and no thread waits for another
         if given > (pay := self._paying(batch, n, given)):
             warn(
-                f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
+                f"`threads` {given} is more than pays for {batch} x {n} particles by {self.label} "
                 f"on this machine; leave it out, or take {pay}",
             )
 

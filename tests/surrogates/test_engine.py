@@ -91,6 +91,13 @@ def test_what_is_no_engine_or_two(tiny_set, options, words):
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_messages_name_weights_that_ship():
+    method = find_method("set").build(weights="set-small", device="cpu", engine="torch")
+    assert (method.label, method.name) == ("set-small", "set")
+    folder = str(SET.shipped_weights["set-small"])
+    assert find_method("set").build(weights=folder, device="cpu").label == "set"
+
+
 def test_compiled_steps_that_there_are_not():
     with pytest.raises(InputError, match=r"`engine` 'fused': .* has no compiled steps"):
         integrator_of(Windowed(), engine="fused")
