@@ -7,7 +7,8 @@ foreign code runs: what a handler raised is the user's, all else is the plugin's
 
 from __future__ import annotations
 
-import _signal  # what `signal` wraps, which makes numbers enumerations: ten times as slow
+# what `signal` wraps, which makes numbers enumerations: ten times as slow
+import _signal  # type: ignore[import-not-found]
 import signal
 import threading
 from collections.abc import Callable

@@ -37,8 +37,9 @@ def compiling_noted(name: str) -> Iterator[None]:
     if "numba" not in sys.modules:  # nothing of it is compiled by numba, which is slow to import
         yield
         return
-    from numba.core import event
+    from numba.core import event as numba_event
 
+    event: Any = numba_event  # which has no types
     watch = _Watch(name)
     listener = _listener_class()(watch)
     event.register(KIND, listener)
@@ -89,7 +90,7 @@ def _listener_class() -> Any:
     from numba.core import event
     from numba.core.caching import NullCache
 
-    class Listener(event.Listener):  # type: ignore[misc]  # numba has no types
+    class Listener(event.Listener):
         def __init__(self, watch: _Watch) -> None:
             self._watch = watch
 

@@ -41,8 +41,13 @@ class Course(NamedTuple):
 
     def of(self, part: slice) -> Course:
         """Return it for part of the batch."""
-        arrays = (self.frames, self.error, self.mapped, self.added)
-        return Course(*(each[:, part] for each in arrays), self.largest)
+        return Course(
+            self.frames[:, part],
+            self.error[:, part],
+            self.mapped[:, part],
+            self.added[:, part],
+            self.largest,
+        )
 
     def between(self, first: int, count: int) -> Course:
         """Return it along some of the frames; `error` must be that of the first of them."""
@@ -87,7 +92,8 @@ def _in_lanes(
     problem: Problem, course: Course, part: slice, composition: Composition, substeps: int
 ) -> np.ndarray:
     """Carry errors of part of the batch along, shape (2, B, F, N, D)."""
-    lanes = lanes_of(problem, *(course.frames[:, :, 0] - course.error), part)
+    x, v = course.frames[:, :, 0] - course.error
+    lanes = lanes_of(problem, x, v, part)
     frames, mapped, added = map(_by_frame, (course.frames[:, :, 1:], course.mapped, course.added))
     errors, (kicks, drifts) = np.empty_like(mapped), map(np.array, composition)
     step, largest = problem.dt / substeps, course.largest
