@@ -132,6 +132,7 @@ ELSEWHERE = {
     "AbstractSurrogate.forward": TORCH,
     "AbstractSurrogate.fused_steps": HANDED,
     "AbstractFusedSteps.advance": HANDED,
+    "AbstractErrorFollower.followed": "called by the core, with the frames of a run",
     "AbstractSurrogate.initialise": TORCH,
     "AbstractSurrogate.start_cache": TORCH,
     "AbstractSurrogate.step_cache": TORCH,

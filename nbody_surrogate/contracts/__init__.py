@@ -9,7 +9,8 @@ to write                begin with
 ======================  ==========================================================================
 a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`;
                         by forces of another program `AbstractDearSystem`
-an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
+an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`,
+                        `AbstractErrorFollower`
 a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`,
                         `AbstractFusedSteps`
 ======================  ==========================================================================
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.dear_system import AbstractDearSystem, Evaluated
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.domain import Domain, DomainRanges
+    from nbody_surrogate.contracts.error_follower import AbstractErrorFollower
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
@@ -93,6 +95,7 @@ else:
                 "torch_threads",
             ],
             "nbody_surrogate.contracts.domain": ["Domain", "DomainRanges"],
+            "nbody_surrogate.contracts.error_follower": ["AbstractErrorFollower"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.fused_steps": ["AbstractFusedSteps"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
@@ -155,6 +158,7 @@ __all__ = [
     "NEIGHBOURS",
     "PERIODIC_BOX",
     "AbstractDearSystem",
+    "AbstractErrorFollower",
     "AbstractFusedSteps",
     "AbstractIntegrator",
     "AbstractSurrogate",

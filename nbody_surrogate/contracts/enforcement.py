@@ -144,6 +144,9 @@ def refuse_coincidence(problem: Problem, state: State) -> None:
     Forces are looked at only where two are: they may take a library of seconds, which a surrogate
     does without.
     """
+    # of nearly all states no two particles have a coordinate in common
+    if not (np.diff(np.sort(state.x[..., 0], axis=1), axis=1) == 0).any():
+        return
     # equal positions are neighbours once sorted, so that not all pairs need comparing
     order = np.lexsort(state.x.transpose(2, 0, 1), axis=-1)
     sorted_x = np.take_along_axis(state.x, order[..., None], axis=1)
@@ -185,6 +188,9 @@ def freeze_failures(
     batch, frames = result.x.shape[:2]
     good = np.full(batch, frames, dtype=np.int64)
     message = [""] * batch
+    made = (result.x, result.v, *result.hidden.values())
+    if not result.failures and all(np.isfinite(values).all() for values in made):
+        return np.full(batch, OK), tuple(message), good
     parts = [(result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])]
     parts += [(values, carry.hidden[name]) for name, values in result.hidden.items()]
     finite = np.ones((batch, frames), dtype=bool)

@@ -284,7 +284,10 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         -------
         Carry
         """
-        problem = self.check(system, state, particles, dt)
+        with SignalWatch():  # of all of it: to begin two watches takes twice as long
+            return self._started(self.check(system, state, particles, dt), state)
+
+    def _started(self, problem: Problem, state: State) -> Carry:
         with plugin_errors(self.origin, "_start"):
             hidden = {HIDDEN_PREFIX + name: values for name, values in state.hidden.items()}
             arrays = {"x": state.x, "v": state.v, **hidden, **self._start(problem, state)}

@@ -36,6 +36,7 @@ from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
+from nbody_surrogate.simulation.compiling import compiling_noted
 from nbody_surrogate.simulation.error_estimate.choice import estimator_for
 from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.error_estimate.tolerance import ToleranceKeeper
@@ -271,6 +272,8 @@ def roll_out(run: Recorder, observers: Sequence[Observer], ticks: _Ticks | None 
     ticks = _Ticks(observers, run.frames) if ticks is None else ticks
     nested = list(reversed(observers))
     with ExitStack() as stack:
+        # before observers, of which one warms up
+        stack.enter_context(compiling_noted(run.integrator.name))
         for each in observers:
             # before `on_start`, which may fail half-way
             stack.callback(each.close)

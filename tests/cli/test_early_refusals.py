@@ -71,7 +71,7 @@ AT_ONCE = {
     "evaluate taken.h5": "`model` 'taken.h5' is neither a model nor a folder",
     # options and hardware
     SET_RUN + "--dtype float16": "`dtype` must be float32 or float64",
-    SET_RUN + "--engine fast": "`engine` 'fast' is unknown; there are: auto, fused, torch, induct",
+    SET_RUN + "--engine fast": "`engine` must be auto, fused, torch or inductor, got 'fast'",
     SET_RUN + "--engine torch --compile": "`engine` 'torch' does not go with `compile`",
     SET_RUN + "--device tpu": "`device` 'tpu' is unknown",
     "evaluate set --device tpu": "`device` 'tpu' is unknown",
