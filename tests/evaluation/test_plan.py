@@ -199,7 +199,7 @@ def test_calls_are_counted_and_a_dear_force_is_not_called_for_hours(clock, timed
 
 
 def test_an_accuracy_that_nobody_reaches_is_refused(clock, timed):
-    with pytest.raises(InputError, match="`accuracy` 1.0e-20: nothing here is known to reach it"):
+    with pytest.raises(InputError, match=r"`accuracy` 1.0e-20: nothing here is known to reach it"):
         planned_for(clock, timed, Costly(), accuracy=1e-20)
 
 
