@@ -62,10 +62,10 @@ def conserved(system, state, particles, duration):
     ]
     for method in methods:
         run = nb.simulate(system, state, particles, round(duration / 0.1), method)
-        before = dict(system.calls)["force_calls"]
+        before = dict(system.computed)["force_calls"]
         kinetic = run.kinetic_energy.mean()
         off = np.ptp(run.energy) / kinetic
-        more = dict(system.calls)["force_calls"] - before
+        more = dict(system.computed)["force_calls"] - before
         print(
             f"{run.info.label:28} energy within {off:.1e} of the kinetic one, "
             f"{run.info.counters['force_calls']} forces, {more} more for energies at frames"

@@ -214,7 +214,11 @@ def public():
                     again = value is AbstractDearSystem and key not in vars(value)
                     if not key.startswith("_") and ours and not again:
                         found[f"{name}.{key}"] = method
-    same = ("SurrogateIntegrator.", "SystemNeeds.")  # as of the class that they are a part of
+    same = (
+        "SurrogateIntegrator.",
+        "Parareal.",
+        "SystemNeeds.",
+    )  # as of the class that they are a part of
     return {name: value for name, value in found.items() if not name.startswith(same)}
 
 

@@ -98,7 +98,7 @@ class AbstractDearSystem(AbstractSystem[Spec_co]):
 
     @property
     @final
-    def calls(self) -> Mapping[str, int]:
+    def computed(self) -> Mapping[str, int]:
         """Configurations computed so far: ``force_calls``, and ``energy_calls`` of energies alone.
 
         All systems of the same parameters count together.

@@ -23,7 +23,7 @@ class SystemCosts:
     those of a part of the particles, as looks ahead for close encounters do of pairs."""
 
     @property
-    def calls(self) -> Mapping[str, int]:
+    def computed(self) -> Mapping[str, int]:
         """Configurations computed so far by what is called, such as ``force_calls``.
 
         {} unless they are counted. Those that were known from before are not among them.
@@ -31,7 +31,7 @@ class SystemCosts:
         return {}
 
     def claim_looks(self) -> Mapping[str, int]:
-        """Return those of `calls` that `check_start` took and no run has counted yet.
+        """Return those of `computed` that `check_start` took and no run has counted yet.
 
         Whoever asks counts them: a command looks at a start before its run begins.
         """

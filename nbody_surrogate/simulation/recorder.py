@@ -161,7 +161,7 @@ class Recorder:
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
-        self._calls = dict(carry.problem.system.calls)
+        self._calls = dict(carry.problem.system.computed)
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
         if estimator is not None:
             self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
@@ -264,7 +264,7 @@ class Recorder:
 
     def _count(self) -> None:
         """Add what the system has really computed since, whoever asked it."""
-        now = dict(self.problem.system.calls)
+        now = dict(self.problem.system.computed)
         for key, count in now.items():
             new = count - self._calls.get(key, 0)
             self.counters[key] = self.counters.get(key, 0) + new

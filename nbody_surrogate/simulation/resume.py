@@ -134,7 +134,7 @@ def resume(
         if found.finished:
             return found.result(keep)
         system = system_from(document.system)
-        before = dict(system.calls)
+        before = dict(system.computed)
         problem = _problem(restart, system, found.particles(), method)
         rest = _Rest(restart, problem, method, found, reporters, keep)
         # what the look at the boundary took is part of what the run has cost

@@ -182,7 +182,7 @@ def simulate(
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
     tight = sharper(method) if verify else None
-    before = Counter(system.calls) - Counter(system.claim_looks())
+    before = Counter(system.computed) - Counter(system.claim_looks())
     # from here on whatever may be refused is, before a file is made or a frame computed
     carry = method.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
@@ -227,7 +227,7 @@ def simulate(
             parareal=report_of(method, system),
         )
         # by what was looked at before the run
-        spent = Counter(system.calls) - before
+        spent = Counter(system.computed) - before
         system.claim_looks()
         ticks, truths = _Ticks(own, frames), []
         # before the run itself, whose label errors are written segment by segment
@@ -238,7 +238,7 @@ def simulate(
         run = Recorder(
             method, carry, state, frames, info, truth, reporters, estimator, keep, finer_truth
         )
-        run.count_from(Counter(system.calls) - spent)
+        run.count_from(Counter(system.computed) - spent)
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)

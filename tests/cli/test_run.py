@@ -19,6 +19,7 @@ from nbody_surrogate.registry.registry import make_system
 
 KEYS = {
     "schema",
+    "parareal",
     "threads",
     "system",
     "particles",

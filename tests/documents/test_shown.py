@@ -61,6 +61,7 @@ def objects(tmp_path_factory):
     segment = method.advance(carry, 3)
     x = np.array(state.x)
     model = nb.SurrogateIntegrator("set")
+    parallel = nb.Parareal(coarse="leapfrog")
     folder = tmp_path_factory.mktemp("set")
     spec = {"preset": "charged", "trajectories": 8, "frames": 4}
     recipe = Recipe(surrogate="set", steps=1, data=[{"batch": 1, "spec": spec}])
@@ -73,6 +74,7 @@ def objects(tmp_path_factory):
             found.window,
             found.curves.bands["position_rmse"]["twin"],
             method,
+            parallel,
             carry,
         ),
         *(segment, carry.problem, model, model.card, nb.run_table(run), nb.WarmUp()),

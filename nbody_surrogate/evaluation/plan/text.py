@@ -76,7 +76,7 @@ def _training_rows(plan: Plan) -> list[tuple[str, str, str]]:
     cost = plan.training
     if cost is None:
         return [("training", "not known", "there is no recipe; give one")]
-    of = f"{counted(cost.trajectories, 'trajectory')}, {_many(cost.frames)} frames"
+    of = f"{counted(cost.trajectories, 'trajectory')}, {_counted(cost.frames, 'frame')}"
     each = duration_text(cost.step_seconds)
     return [
         (
@@ -186,6 +186,10 @@ def _durations(seconds: Interval) -> str:
     ends = f"{duration_text(seconds.low)}..{duration_text(seconds.high)}"
     told = duration_text(seconds.value)
     return told if seconds.low == seconds.high else f"{told} ({ends})"
+
+
+def _counted(count: float, noun: str) -> str:
+    return counted(round(count), noun) if count < MANY else f"{_many(count)} {noun}s"
 
 
 def _many(count: float) -> str:

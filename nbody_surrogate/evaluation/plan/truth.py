@@ -11,6 +11,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.plan.meter import Meter
 from nbody_surrogate.evaluation.plan.trial import Run, Starts, rolled
@@ -81,7 +82,7 @@ def known_starts(
     count, length = _affordable(pilot, len(state.x), frames, meter)
     if length < frames:
         meter.note(
-            f"forces are dear: errors are taken after {number_text(length)} of {frames} frames, "
+            f"forces are dear: errors are taken after {number_text(length)} of {counted(frames, 'frame')}, "
             "and the accuracy with them as the square of the time"
         )
     accuracy *= (length / frames) ** 2
