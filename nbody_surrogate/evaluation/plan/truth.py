@@ -82,8 +82,8 @@ def known_starts(
     count, length = _affordable(pilot, len(state.x), frames, meter)
     if length < frames:
         meter.note(
-            f"forces are dear: errors are taken after {number_text(length)} of {counted(frames, 'frame')}, "
-            "and the accuracy with them as the square of the time"
+            f"forces are dear: errors are taken after {number_text(length)} of "
+            f"{counted(frames, 'frame')}, and the accuracy with them as the square of the time"
         )
     accuracy *= (length / frames) ** 2
     some = state[slice(0, count)], particles[slice(0, count)]
