@@ -90,6 +90,8 @@ class Search:
     starts : Starts
     accuracy : float
         Position RMSE at the last frame, the median over starts.
+    asked : float
+        That at the horizon, which may be later: refusals tell it.
     meter : Meter
     warm : bool
         Whether methods run a frame first that is not timed: code may have to be compiled.
@@ -104,8 +106,11 @@ class Search:
         The least time that a method took for an evaluation, where forces are laws.
     """
 
-    def __init__(self, starts: Starts, accuracy: float, meter: Meter, warm: bool) -> None:
-        self._starts, self._accuracy, self._meter = starts, accuracy, meter
+    def __init__(
+        self, starts: Starts, accuracy: float, asked: float, meter: Meter, warm: bool
+    ) -> None:
+        self._starts, self._accuracy, self._asked = starts, accuracy, asked
+        self._meter = meter
         self._warm = warm
         self._known: dict[str, Trial] = {}
         self._coarser: dict[str, Trial] = {}  # the setting before one that is accurate
@@ -241,15 +246,15 @@ class Search:
                 low = middle
 
     def _nobody(self) -> InputError:
-        wanted = f"`accuracy` {self._accuracy:.1e}"
         if self.nearest is None:
             return InputError(
-                f"{wanted}: no classical method was done in the time given; allow more `seconds`, "
-                "or ask for a shorter `horizon`"
+                "`seconds`: no classical method was done in that time; allow more, or ask for a "
+                "shorter `horizon`"
             )
         return InputError(
-            f"{wanted}: no classical method that was tried reaches it; the most accurate, "
-            f"{self.nearest.contender.label}, has {self.nearest.error:.1e}; ask for that or more"
+            f"`accuracy` {self._asked:.1e}: no classical method that was tried reaches it; the "
+            f"most accurate, {self.nearest.contender.label}, has "
+            f"{self.nearest.error * self._asked / self._accuracy:.1e}; ask for that or more"
         )
 
 
