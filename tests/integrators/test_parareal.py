@@ -15,6 +15,7 @@ from nbody_surrogate.integrators.parareal.change import relative_change
 from nbody_surrogate.integrators.parareal.critical_path import CriticalPath
 from nbody_surrogate.integrators.parareal.integrator import Parareal
 from nbody_surrogate.integrators.parareal.slices import SliceStart
+from nbody_surrogate.results.parareal_report import parareal_notes
 from refusals import refused
 from toy_surrogates import Ballistic, ThreeFrames, integrator_of
 
@@ -219,6 +220,14 @@ def test_calls_are_counted(start):
     assert report.speed_up == report.serial_calls / report.critical_calls
     assert report.efficiency == report.speed_up / SLICES
     assert 1 < report.speed_up <= SLICES / report.iterations
+
+
+def test_a_fine_method_that_counts_no_calls_has_no_speed_up(start):
+    fine, coarse = integrator_of(Ballistic(), segment=4), nb.make_integrator("leapfrog", substeps=1)
+    report = nb.parareal(*start, 8, coarse=coarse, fine=fine, slices=2).info.parareal
+    assert report.coarse_calls > report.serial_calls == 0
+    assert (report.speed_up, report.efficiency) == (None, None)
+    assert "force evaluations" not in "".join(parareal_notes(report))
 
 
 def test_a_surrogate_counts_by_its_time(start, monkeypatch):
