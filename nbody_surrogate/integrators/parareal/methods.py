@@ -187,8 +187,9 @@ def _frames_before(method: AbstractIntegrator) -> tuple[int, int]:
     # it is loaded by now, and needs torch, which solvers do without
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 
-    known = isinstance(method, SurrogateIntegrator)
-    return (method.model.min_history, method.history) if known else (1, 1)
+    if not isinstance(method, SurrogateIntegrator):
+        return 1, 1
+    return method.model.min_history, method.history
 
 
 def _is_learned(method: AbstractIntegrator) -> bool:
