@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Self, final
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nbody_simulators.multipoles.convergence import LEAST_GAP, sufficient_distance
 from nbody_simulators.systems.sampling import (
@@ -87,6 +87,12 @@ class SpheresSpec(SystemSpec):
     speed: float = Field(
         default=1.0, ge=0, allow_inf_nan=False, description="sampler: speeds over the preset's"
     )
+
+    @field_validator("permittivity", "truncation", mode="before")
+    @classmethod
+    def _none_is_written_out(cls, value: object) -> object:
+        # TOML, in which a data set is described, has no null
+        return None if isinstance(value, str) and value.lower() == "none" else value
 
     @model_validator(mode="after")
     def _pairs_are_tabulated(self) -> Self:
