@@ -25,6 +25,7 @@ from nbody_surrogate.layers.code import INTEGER, Code, Pointer, Value
 
 __all__ = [
     "emitted",
+    "emitted_of",
     "field_address",
     "over_trajectories",
     "packed",
@@ -108,12 +109,50 @@ def emitted(emit: Emit) -> Any:
 
     def typed(typing_context: Any, like: Any, table: Any, begin: Any, end: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            function = _function(builder.module, emit, like.dtype == types.float64)
+            double = like.dtype == types.float64
+            function = _function(builder.module, f"{emit.__module__}.{double}", emit, double)
             data = context.make_array(table)(context, builder, values[1]).data
             builder.call(function, [data, *values[2:]])
             return context.get_dummy_value()
 
         return types.void(like, table, types.intp, types.intp), generate
+
+    return intrinsic(typed)
+
+
+def emitted_of(emit_of: Callable[[int], Emit]) -> Any:
+    """Return ``f(number, like, table, begin, end)``, `emitted` for each number.
+
+    The number is one that the compiler knows: written down, or a free variable of the function that
+    calls it. What `emitted` returns is no free variable of a function that is kept on disk: numba
+    gives it another name in each process, by which what is kept would never be found again. A
+    number is, and a module may hold this function. However often it is called in a function, the
+    code is compiled once.
+
+    Parameters
+    ----------
+    emit_of : callable
+        Takes the number, and returns what `emitted` takes.
+
+    Returns
+    -------
+    intrinsic
+    """
+
+    def typed(typing_context: Any, number: Any, like: Any, table: Any, begin: Any, end: Any) -> Any:
+        if not isinstance(number, types.IntegerLiteral):
+            return None  # numba asks again, with the number
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            double, module = like.dtype == types.float64, builder.module
+            of = number.literal_value
+            name = f"{emit_of.__module__}.{emit_of.__qualname__}.{of}.{double}"
+            function = module.globals.get(name) or _function(module, name, emit_of(of), double)
+            data = context.make_array(table)(context, builder, values[2]).data
+            builder.call(function, [data, *values[3:]])
+            return context.get_dummy_value()
+
+        return types.void(number, like, table, types.intp, types.intp), generate
 
     return intrinsic(typed)
 
@@ -137,9 +176,9 @@ def source_number(*modules: ModuleType) -> int:
     return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "little")
 
 
-def _function(module: Any, emit: Emit, double: bool) -> Any:
+def _function(module: Any, name: str, emit: Emit, double: bool) -> Any:
     kind = ir.FunctionType(ir.VoidType(), [INTEGER.as_pointer(), INTEGER, INTEGER])
-    function = ir.Function(module, kind, module.get_unique_name(f"{emit.__module__}.{double}"))
+    function = ir.Function(module, kind, module.get_unique_name(name))
     function.linkage = "internal"
     function.attributes.add("noinline")
     entry = function.append_basic_block("entry")

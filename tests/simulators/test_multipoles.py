@@ -4,9 +4,10 @@ import threading
 
 import numpy as np
 import pytest
+from numba.core.serialize import dumps
 from scipy.spatial.transform import Rotation
 
-from nbody_simulators.multipoles import dense, energies_and_forces, energy_and_forces
+from nbody_simulators.multipoles import dense, energies_and_forces, energy_and_forces, kernel
 from nbody_simulators.multipoles.convergence import pair_error, sufficient_order
 
 ROUNDING = 1e-13  # of sums of some thousand terms of about 1, and the residual of the solver
@@ -154,6 +155,17 @@ def test_spheres_at_one_place_have_no_forces_rather_than_wrong_ones():
     energies, forces = energies_and_forces(x, np.ones((1, 2)), np.ones((1, 2)), 3)
     assert not np.isfinite(energies).any()
     assert not np.isfinite(forces).any()
+
+
+def test_compiled_code_is_found_again_by_another_process():
+    """Numba keeps it under the free variables of the function: made anew, they are the same."""
+    solver = kernel.solver.__wrapped__
+    one, again, other = (
+        dumps([cell.cell_contents for cell in solver(order).py_func.__closure__])
+        for order in (3, 3, 4)
+    )
+    assert one == again
+    assert one != other
 
 
 def test_threads_and_batches_have_the_same_bits(cloud):

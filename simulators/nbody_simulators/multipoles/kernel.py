@@ -222,20 +222,16 @@ def solver(order: int) -> Any:
     -------
     callable
     """
-    tables = fused.emitted(block_code.emit_tables(order))
-    fields = fused.emitted(block_code.emit_fields(order))
-    pushes = fused.emitted(block_code.emit_forces(order))
-    sources = fused.source_number(block_code, layout, rotations, code, fused)
-    return _compiled(tables, fields, pushes, sources)
+    return _compiled(order, fused.source_number(block_code, layout, rotations, code, fused))
 
 
-def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
-    # part of `solve`, so that the code of all fields is compiled once, and not twice
-    @numba.njit(error_model="numpy", inline="always")
-    def product(x: np.ndarray, table: np.ndarray, field: np.ndarray, n: int) -> None:
-        _clear(field)
-        fields(x, table, 0, n)
+_tables = fused.emitted_of(block_code.emit_tables)
+_fields = fused.emitted_of(block_code.emit_fields)
+_pushes = fused.emitted_of(block_code.emit_forces)
 
+
+def _compiled(order: int, sources: int) -> Any:
+    # free variables are numbers alone, by which the compiled code is known in any process
     @numba.njit(cache=True, error_model="numpy", nogil=True)
     def solve(
         x: np.ndarray,
@@ -260,18 +256,20 @@ def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
         n, padded, size = charges.shape[1], table[0], q.size
         for b in range(len(x)):
             _place(x[b], rows, starts, geometry)
-            tables(x, table, 0, len(rows))
+            _tables(order, x, table, 0, len(rows))
             _scales(radii[b], response, scale, padded)
             _clear(y)
             # the first product is of the charges alone
             _put(charges[b], scale, y, 1.0, q)
-            product(x, table, field, n)
+            _clear(field)
+            _fields(order, x, table, 0, n)
             _begin(scale, field, rest, direction, padded)
             norm = _dot(rest, rest, size)
             least, count, fails = RESIDUAL * RESIDUAL * norm, 0, False
             while norm > least and count < MOST_ITERATIONS and not fails:
                 _put(charges[b], scale, direction, 0.0, q)
-                product(x, table, field, n)
+                _clear(field)
+                _fields(order, x, table, 0, n)
                 _weigh(scale, direction, field, padded)
                 curvature = _dot(direction, field, size)
                 fails = not curvature > 0.0  # spheres overlap, or something is no number
@@ -280,14 +278,15 @@ def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
                 _turned(norm / before, rest, direction)
                 count += 1
             _put(charges[b], scale, y, 1.0, q)
-            product(x, table, field, n)
-            pushes(x, table, 0, n)
+            _clear(field)
+            _fields(order, x, table, 0, n)
+            _pushes(order, x, table, 0, n)
             fails = fails or not norm <= least
             energies[b] = np.nan if fails else 0.5 * _dot(charges[b], field, n)
             iterations[b] = -1 if fails else count
             _gather(pushed, rows, starts, forces[b])
             if fails:
                 forces[b] = np.nan
-        return sources  # a free variable, by which the compiled code is known
+        return sources  # to be a free variable
 
     return solve
