@@ -38,19 +38,23 @@ def packed(
     # the ball of the centres; the spheres stand out of it by half a distance
     size = 0.5 * distance * max(n ** (1 / dimensions) / filling ** (1 / 3) - 1.0, 1e-9)
     placed, count, tries = np.empty((n, dimensions)), 0, 0
+    innermost = math.inf  # how far from the middle the nearest one is that has its place
     while count < n:
         if tries == TRIES:
             size, tries = 1.02 * size, 0
         direction = rng.normal(size=dimensions)
         length = size * rng.random() ** (1 / dimensions)
-        centre = length * direction / math.sqrt(direction.dot(direction))
         tries += 1
-        # thousands of tries: what stands here takes as long as all the rest of a start
+        # Thousands of tries take longer than all the rest of a start. In most of those for few
+        # spheres even the opposite side is too near, by more than any rounding.
+        if length + innermost < 0.999 * distance:
+            continue
+        centre = length * direction / math.sqrt(direction.dot(direction))
         apart = placed[:count] - centre
         apart *= apart
         if not count or np.add.reduce(apart, 1).min() >= distance**2:
             placed[count] = centre
-            count += 1
+            count, innermost = count + 1, min(innermost, length)
     return placed
 
 
