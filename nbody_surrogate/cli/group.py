@@ -88,7 +88,9 @@ def _explain(error: BaseException) -> NoReturn:
     if debug or not isinstance(error, Exception):
         raise error
     if is_out_of_memory(error):
-        _stop("out of memory; use fewer `particles`, `trajectories` or frames", 1)
+        _stop(
+            "out of memory; use fewer `particles`, `trajectories` or frames, or a smaller model", 1
+        )
     # of a name that no file can have, or a folder that may not be looked into
     if isinstance(error, OSError) and error.filename is not None:
         _stop(f"{_shortened(error.filename)!r} cannot be used: {error.strerror}", 1)

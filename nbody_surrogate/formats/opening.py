@@ -23,7 +23,13 @@ from nbody_surrogate.formats.foreign.table import read_csv
 from nbody_surrogate.formats.foreign.xyz import read_xyz
 from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
 from nbody_surrogate.formats.h5md.layout import SUFFIXES as H5MD
-from nbody_surrogate.formats.npz import has_info, is_trajectory, read_archive, trajectory_of
+from nbody_surrogate.formats.npz import (
+    has_info,
+    is_trajectory,
+    read_archive,
+    start_of,
+    trajectory_of,
+)
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
 __all__ = [
@@ -209,10 +215,18 @@ def is_foreign(file: Path) -> bool:
     """
     if file.suffix.lower() in HDF5:
         return _lacks_ours(file)
-    if file.suffix.lower() in SUFFIXES or file.name.startswith("data."):
+    if _has_known_name(file):
         return True
+    raise FileFormatError(_of_no_kind(file))
+
+
+def _has_known_name(file: Path) -> bool:
+    return file.suffix.lower() in {*HDF5, *SUFFIXES} or file.name.startswith("data.")
+
+
+def _of_no_kind(file: Path) -> str:
     known = ", ".join(SUFFIXES)
-    raise FileFormatError(f"{str(file)!r} is of no kind that is read; its name must end in {known}")
+    return f"{str(file)!r} is of no kind that is read; its name must end in {known}"
 
 
 def _lacks_ours(file: Path) -> bool:
@@ -306,8 +320,10 @@ def other_files(frame: int | None) -> Callable[[str], Content | None]:
                 return None
         except (OSError, ValueError):  # a name too long, or with a zero in it
             return None
+        if not _has_known_name(file):
+            raise InputError(_of_no_kind(file))
         if is_foreign(file):
-            return read_content(file, frame)
+            return _single_start(file, frame) or read_content(file, frame)
         run = read_h5md(file, trajectory=0)[0]
         if frame is None:
             rows = slice(None)
@@ -326,6 +342,30 @@ def other_files(frame: int | None) -> Callable[[str], Content | None]:
         )
 
     return read
+
+
+def _single_start(file: Path, frame: int | None) -> Content | None:
+    """Read an archive that holds one start; None where it is another file."""
+    if file.suffix.lower() != ".npz":
+        return None
+    arrays = read_archive(file, frame)
+    if is_trajectory({name: values.shape for name, values in arrays.items()}):
+        return None
+    try:
+        state, particles = start_of(arrays)
+    except InputError as error:
+        raise InputError(f"{str(file)!r}: {error}") from None
+    if len(state.x) != 1:
+        raise InputError(f"{str(file)!r} must hold one start, got {len(state.x)}")
+    bonds, radii = particles.couplings, particles.radii
+    return Content(
+        x=state.x,
+        v=state.v,
+        charges=particles.charges[0],
+        masses=particles.masses[0],
+        couplings=None if bonds is None else bonds[0],
+        radii=None if radii is None else radii[0],
+    )
 
 
 def missing(name: str, file: Path, what: str | None = None) -> InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -227,6 +227,7 @@ def number_options(text: str, label: str) -> tuple[str, dict[str, Any]]:
     """
     name, value = _apart(text)
     if value is None:
+        _refuse_other_ends(split_approximation(text)[0], label)
         return text, {}
     plain = _with_forces(name, text)
     demand_name(("integrators", "surrogates"), name, label)
@@ -351,17 +352,32 @@ def _resolved(name: str, label: str) -> tuple[str, dict[str, Any]]:
 def _unknown(name: str, label: str) -> InputError:
     shipped = [place.name for place in shipped_places()]
     known = sorted({*names("integrators", "surrogates"), *shipped})
-    method, _, number = name.rpartition(":")
-    if method.rpartition(":")[2] in known:
-        return InputError(
-            f"`{label}` {name!r}: what follows {method!r} must be a number, of sub-steps, the "
-            f"tolerance or eta, got {number!r}"
-        )
+    if (ends := _no_number(name, label, known)) is not None:
+        return ends
     close = nearest(name, known)
     hint = "" if close is None else f"; did you mean {close!r}?"
     return InputError(
         f"`{label}` {name!r} is no method and no folder of a model; there are: "
         f"{', '.join(known)}{hint}"
+    )
+
+
+def _refuse_other_ends(name: str, label: str) -> None:
+    """Refuse a method with something behind its colon that is neither a number nor a name."""
+    known = names("integrators", "surrogates")
+    if name.rpartition(":")[2] in known or find_place(name) is not None:
+        return
+    if (ends := _no_number(name, label, known)) is not None:
+        raise ends
+
+
+def _no_number(name: str, label: str, known: Collection[str]) -> InputError | None:
+    method, _, number = name.rpartition(":")
+    if method.rpartition(":")[2] not in known:
+        return None
+    return InputError(
+        f"`{label}` {name!r}: what follows {method!r} must be a number, of sub-steps, the "
+        f"tolerance or eta, got {number!r}"
     )
 
 

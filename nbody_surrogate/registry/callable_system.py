@@ -73,7 +73,19 @@ class _CallableSystem(AbstractDearSystem):
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         cls = type(self)
         if cls.sampler is not None:
-            return Draw(*cls.sampler(rng, n))
+            drawn = cls.sampler(rng, n)
+            fields = Draw._fields[:4]
+            if not isinstance(drawn, Draw) and not (
+                isinstance(drawn, tuple | list) and len(fields) <= len(drawn) <= len(Draw._fields)
+            ):
+                got = f"a {type(drawn).__name__}"
+                if isinstance(drawn, tuple | list):
+                    got += f" of {len(drawn)}"
+                raise InputError(
+                    f"`sample` of system {self.name!r} must return a Draw({', '.join(fields)}), "
+                    f"got {got}"
+                )
+            return Draw(*drawn)
         if self.start is None:
             raise InputError(
                 f"`start` or `sample` is needed to draw starts of system {self.name!r}; give one "

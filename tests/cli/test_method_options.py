@@ -174,3 +174,10 @@ def test_a_restart_file_of_a_release_before_goes_on_as_it_was():
     check_applying(meant, leapfrog, dop853)
     alone = as_of_before(Request(rtol=1e-6, threads=2), dop853, dop853)
     assert (alone.rtol, reference_options(alone), alone.threads) == (1e-6, {}, Request().threads)
+
+
+@pytest.mark.parametrize("end", ["x", ""])
+@pytest.mark.parametrize("forces", ["", "@p2"])
+def test_what_is_no_number_behind_a_method_is_named(end, forces):
+    told = bad(MISUSE, "run", "--system", "spheres", "--integrator", f"leapfrog:{end}{forces}")
+    assert f"`integrator` 'leapfrog:{end}': what follows 'leapfrog' must be a number" in told

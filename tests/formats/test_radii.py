@@ -245,6 +245,27 @@ def test_radii_are_given_in_three_ways(start, suffix, text, wanted):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_a_start_is_a_file_that_has_radii(start, suffix):
+    added = Supplements(radii=str(start / "sized.npz"))
+    found = read_initial(start / f"bare{suffix}", supplements=added)
+    np.testing.assert_array_equal(found[1].radii, [[0.25, 0.5]])
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_a_file_of_no_kind_is_named_by_its_option(start, suffix):
+    np.save(start / "radii.npy", np.ones(2))
+    with pytest.raises(InputError, match=r"bare.*: `radii` .*radii\.npy' is of no kind .* \.npz"):
+        added = Supplements(radii=str(start / "radii.npy"))
+        read_initial(start / f"bare{suffix}", supplements=added)
+    several = {key: np.ones((3, 2, 3)) for key in ("x", "v")}
+    several |= {key: np.ones((3, 2)) for key in ("charges", "masses", "radii")}
+    np.savez(start / "several.npz", **several)
+    with pytest.raises(InputError, match=r"`radii` .*several\.npz' must hold one start, got 3"):
+        added = Supplements(radii=str(start / "several.npz"))
+        read_initial(start / f"bare{suffix}", supplements=added)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [

@@ -344,6 +344,18 @@ def test_data_sets_are_made_of_it_in_this_process(tmp_path):
     assert "registered in this process only" in message
 
 
+@pytest.mark.parametrize(
+    ("drawn", "got"), [(None, "a NoneType"), (cluster_start(), "a tuple of 2"), (7, "a int")]
+)
+def test_a_sampler_that_draws_no_draw_is_named(drawn, got):
+    system = system_from_callable(
+        energy_and_forces, energy=True, name="drawing", sample=lambda rng, n: drawn
+    )
+    words = rf"`sample` .*'drawing' must return a Draw\(x, v, .*{got}"
+    with pytest.raises(InputError, match=words):
+        system.sample(0, 4)
+
+
 def test_particles_of_a_start_with_radii_have_them():
     start = State(0.0, [[0.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]]), Particles([0.0], [1.0], radii=2.0)
     system = system_from_callable(thrown, start=start)

@@ -172,6 +172,11 @@ REFUSED = {
     "or a file ending in .xyz": {"structure": "start.py"},
     "cannot be built": {"structure": "molecule:Unobtainium"},
     "cannot be built:": {"structure": "rocksalt:NaCl:wide"},
+    "cannot be built: its edge must be": {"structure": "rocksalt:CuAu:0"},
+    "cannot be built: its edge": {"structure": "rocksalt:NaCl"},
+    "'epsilon' of calculator 'lj' must be a finite number > 0": {"options": {"epsilon": "a"}},
+    "`options`: 'rc' of calculator 'lj' must be": {"options": {"rc": 0}},
+    "must be a finite number > 0, got nan": {"options": {"sigma": math.nan}},
     "`symbols` of system 'ase'": {"symbols": "Na(Cl)2"},
     "`units` of system 'ase'": {"units": "metre"},
 }
@@ -193,6 +198,19 @@ def test_other_numbers_of_atoms_are_refused():
     assert "chemical elements, got 'Xx'" in refused(
         lambda: make_system("ase", symbols="Xx").sample(0, 1)
     )
+
+
+def test_atoms_that_a_calculator_does_not_know_are_refused():
+    system = make_system("ase", calculator="emt", structure="rocksalt:NaCl:5.64")
+    message = refused(lambda: simulate(system, *system.sample(0, 8), 2))
+    assert message.startswith("`calculator` 'emt' does not compute NaClNaClNaClNaCl: ")
+
+
+def test_a_structure_without_places_is_refused(tmp_path):
+    path = tmp_path / "nan.xyz"
+    path.write_text("2\n\nH 0 0 0\nH 0 0 nan\n")
+    message = refused(lambda: make_system("ase", calculator="emt", structure=str(path)))
+    assert "`structure`" in message and "must hold finite positions" in message
 
 
 def test_a_package_that_is_missing_is_named(monkeypatch):

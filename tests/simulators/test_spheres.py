@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nbody_simulators.multipoles.convergence import pair_error
 from nbody_surrogate import Particles, State, make_integrator, make_system, simulate
 from nbody_surrogate.errors import InputError
 
@@ -151,3 +152,24 @@ def test_a_run_keeps_energy_momentum_and_angular_momentum():
     for quantity in ("energy", "momentum", "angular_momentum"):
         before, after = (getattr(row, quantity) for row in rows)
         assert np.abs(after - before).max() < 1e-8, quantity
+
+
+@pytest.mark.parametrize("radius", [1e-300, 1e200])
+def test_radii_whose_squares_are_no_numbers_are_refused(radius):
+    system, solver = make_system("spheres"), make_integrator("dop853")
+    with pytest.raises(InputError, match=r"`radii` of spheres must be within 1e-100 to .*, got 1e"):
+        simulate(system, *pair(3.0, (1.0, radius)), 1, solver)
+
+
+def test_the_rule_for_orders_takes_any_radii():
+    assert pair_error(3.0, (1.0, 1e-300), 0) < 1e-3
+    assert pair_error(3.0, (1e-300, 1e-300), 6) == 0
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"radius": 1e300}, {"radius": 1e-300}, {"radius_range": (1.0, 1e200)}]
+)
+def test_clouds_beyond_all_numbers_are_refused(parameters):
+    words = r"`radius` times .*`radius_range`.*1e-100 to 1e\+100, got"
+    with pytest.raises(InputError, match=words):
+        make_system("spheres", **parameters).sample(0, 5)

@@ -155,7 +155,10 @@ def _by_species(name: str, given: dict[str, str], content: Content) -> np.ndarra
 
 
 def _of_file(name: str, text: str, content: Content, read_other: ReadOther) -> np.ndarray:
-    other = read_other(text)
+    try:
+        other = read_other(text)
+    except InputError as error:
+        raise InputError(f"`{name}` {error}") from None
     if other is None:
         raise InputError(
             f"`{name}` must be a number, numbers with commas, SPECIES=NUMBER with commas, or a "

@@ -20,12 +20,17 @@ __all__ = ["LEAST_GAP", "pair_error", "sufficient_distance", "sufficient_order"]
 
 LEAST_GAP = 0.01
 """Of the harmonic mean of the radii: gaps that the table of exact pairs covers."""
+LARGEST_RATIO = 1e300
+"""Of cosh beta: at such distances spheres are points."""
 
 
 def _rate(distance: float, radii: tuple[float, float]) -> float:
-    a, b = radii
-    ratio: float = (distance * distance - a * a - b * b) / (2 * a * b)
-    return float(np.arccosh(max(ratio, 1.0)))
+    # over the larger radius, as squares of lengths may leave the range of a double
+    larger, smaller = max(radii), min(radii)
+    far, small = distance / larger, smaller / larger
+    twice = 2 * small
+    ratio = math.inf if twice == 0 else (far * far - 1 - small * small) / twice
+    return float(np.arccosh(min(max(ratio, 1.0), LARGEST_RATIO)))
 
 
 def pair_error(distance: float, radii: tuple[float, float], order: int) -> float:

@@ -11,6 +11,7 @@ that return a calculator, and whose parameters are as harmless. For all others t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -43,6 +44,8 @@ class Calculator:
     lasting : bool
         Whether one is made for all calls. Of ours each call has a new one, so that forces depend
         on no call before: neighbour lists and orbitals that are kept change their last digits.
+    positive : frozenset of str
+        Options that are positive numbers, without which it fails in words of its own.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Calculator:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     fixed: Mapping[str, Any] = field(default_factory=dict)
     lasting: bool = False
+    positive: frozenset[str] = frozenset()
 
     @property
     def package(self) -> str:
@@ -59,7 +63,7 @@ class Calculator:
         return self.module.partition(".")[0]
 
     def demand_options(self, given: Mapping[str, Any]) -> None:
-        """Refuse an option that it does not take.
+        """Refuse an option that it does not take, or a value that it cannot.
 
         Raises
         ------
@@ -72,6 +76,14 @@ class Calculator:
                 known = ", ".join(sorted(self.options)) or "none"
                 raise ValueError(
                     f"{key!r} is no option of calculator {self.name!r}; known: {known}"
+                )
+        for key in self.positive & given.keys():
+            value = given[key]
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0 < value < math.inf):
+                raise ValueError(
+                    f"`options`: {key!r} of calculator {self.name!r} must be a finite number > 0, "
+                    f"got {value!r}"
                 )
 
     def demand_installed(self) -> None:
@@ -123,12 +135,14 @@ OURS = MappingProxyType(
                 frozenset({"sigma", "epsilon", "rc", "ro", "smooth"}),
                 # argon: Rahman, Phys. Rev. 136 (1964) A405; smooth, else energy leaks at the edge
                 {"sigma": 3.405, "epsilon": 0.010324, "smooth": True},
+                positive=frozenset({"sigma", "epsilon", "rc", "ro"}),
             ),
             Calculator(
                 "morse",
                 "ase.calculators.morse",
                 "MorsePotential",
                 frozenset({"epsilon", "r0", "rho0", "rcut1", "rcut2"}),
+                positive=frozenset({"epsilon", "r0", "rho0", "rcut1", "rcut2"}),
             ),
             Calculator(
                 "tblite",

@@ -101,10 +101,13 @@ def structure(source: str) -> Any:
     from ase.io import read
 
     try:
-        return read(path, index=0, format=form)
+        atoms: Any = read(path, index=0, format=form)
     except Exception as error:  # readers raise whatever comes up
         why = " ".join(str(error).split())[:200]
         raise InputError(f"`structure` {source!r} cannot be read as {form}: {why}") from None
+    if not np.isfinite(atoms.get_positions()).all():
+        raise InputError(f"`structure` {source!r} must hold finite positions, got NaN or infinity")
+    return atoms
 
 
 def _built(kind: str, name: str, source: str) -> Any:
@@ -115,10 +118,15 @@ def _built(kind: str, name: str, source: str) -> Any:
         if kind == "molecule":
             return known.molecule(name)
         formula, _, edge = name.partition(":")
+        if not 0 < float(edge or "nan") < np.inf:
+            raise ValueError("its edge must be in angstrom, finite and > 0")
         atoms = known.bulk(formula, "rocksalt", a=float(edge), cubic=True)
-    except (KeyError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (KeyError, ValueError, RuntimeError, NotImplementedError, AssertionError) as error:
         why = " ".join(str(error).split())[:200]
-        raise InputError(f"`structure` {source!r} cannot be built: {why}") from None
+        raise InputError(
+            f"`structure` {source!r} cannot be built: {why}; such as molecule:H2O, or "
+            "rocksalt:NaCl:5.64"
+        ) from None
     atoms.pbc = False  # a cube cut out, not a crystal
     # for pictures: calculators are handed no charges
     first = atoms.get_chemical_symbols()[0]

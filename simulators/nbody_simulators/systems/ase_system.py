@@ -172,7 +172,14 @@ class Atoms(AbstractDearSystem[AtomsSpec]):
             calculator = self._lasting if lasting else self._calculator.build(self.spec.options)
             atoms: Any = AtomsOfASE(symbols, positions=each, calculator=calculator)
             # forces first: with them comes the energy, which alone would be a call of its own
-            forces[b] = atoms.get_forces()
+            try:
+                forces[b] = atoms.get_forces()
+            except NotImplementedError as error:  # an element that it does not know
+                why = " ".join(str(error).split())[:200]
+                raise InputError(
+                    f"`calculator` {self.spec.calculator!r} does not compute "
+                    f"{formula_of(symbols)}: {why}; use another calculator, or other atoms"
+                ) from None
             energies[b] = atoms.get_potential_energy()
         return Evaluated(forces[..., : x.shape[2]], energies)
 

@@ -15,6 +15,8 @@ FILLING = 0.22
 """Share of the ball that spheres of the sampled radius fill."""
 ROUNDING = 1e-12
 """By which a gap may seem less than it is: 2.15 - 2 is less than 0.15."""
+SHORTEST, LONGEST = 1e-100, 1e100
+"""Distances whose squares, and those of a cloud, are numbers."""
 TRIES = 2000  # before the ball grows by a fiftieth
 
 
@@ -36,7 +38,17 @@ def packed(
     Returns
     -------
     ndarray, shape (n, dimensions)
+
+    Raises
+    ------
+    InputError
+        If squares of the distance leave the range of a double.
     """
+    if not SHORTEST <= distance <= LONGEST:
+        raise InputError(
+            f"`radius` times the upper end of `radius_range` must keep the distance of spheres "
+            f"within {SHORTEST:g} to {LONGEST:g}, got {distance:g}"
+        )
     # the ball of the centres; the spheres stand out of it by half a distance
     size = 0.5 * distance * max(n ** (1 / dimensions) / filling ** (1 / 3) - 1.0, 1e-9)
     placed, count, tries = np.empty((n, dimensions)), 0, 0
@@ -72,7 +84,7 @@ def closest(state: State, particles: Particles, b: int) -> tuple[int, int, float
 
 
 def refuse_gaps(state: State, particles: Particles, least_gap: float) -> None:
-    """Raise where spheres of a start overlap, or are nearer than the least gap.
+    """Raise where spheres of a start overlap, are nearer than the least gap, or have no size.
 
     Parameters
     ----------
@@ -86,6 +98,12 @@ def refuse_gaps(state: State, particles: Particles, least_gap: float) -> None:
     InputError
     """
     assert particles.radii is not None
+    least, most = float(particles.radii.min()), float(particles.radii.max())
+    if not (least >= SHORTEST and most <= LONGEST):
+        wrong = least if least < SHORTEST else most
+        raise InputError(
+            f"`radii` of spheres must be within {SHORTEST:g} to {LONGEST:g}, got {wrong:g}"
+        )
     if particles.n < 2:
         return
     for b in range(len(state.x)):
