@@ -1,0 +1,150 @@
+"""The functions of the distance of `SETSpheres`: polynomials in t = 2 / r, and what bounds them.
+
+Each is its known part far away, and t^p times a polynomial, in Chebyshev's basis on t of the range
+of distances. Within a gap of `NEAR` radii the distance is held above 2, where all is finite, and
+where spheres overlap what they induce fades: there nothing is known, and all stays bounded and
+smooth. Responses of high degree end between `FADE` radii: beyond they are below 1e-5 of the charges.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbody_set.sphere_pairs import TERMS, leading, pair_energy, term_values
+
+__all__ = ["FADE", "PAIR_DEGREE", "Values", "first_coefficients", "held", "pair_coefficients", "pair_values", "values"]
+
+NEAR = 0.05
+T_NEAR = 2.0 / (2.0 + NEAR / 2)  # at the least distance that is held
+T_FAR = 0.1
+USUAL = 0.07  # gaps that matter are seldom smaller: polynomials are to be good beyond it
+FADE = (4.0, 5.0)
+OVERLAP = (1.7, 2.0)
+PAIR_DEGREE = 40
+HIGH_TERMS = np.array([term.kind == "R" for term in TERMS])
+
+
+class Values(NamedTuple):
+    """Functions and their derivatives by the distance, (..., F)."""
+
+    value: Tensor
+    slope: Tensor
+
+
+def held(r: Tensor) -> Values:
+    """Return the distance, bounded below near contact, twice differentiable."""
+    near = (2.0 + NEAR - r).clamp(min=0.0)
+    square, cube = near * near, near * near * near
+    below = square + NEAR * NEAR
+    slope = 1.0 - (square * square + 3.0 * square * NEAR * NEAR) / (below * below)
+    return Values(r + cube / below, slope)
+
+
+def _step(x: Tensor) -> Values:
+    """Return a smooth step from 0 at x = 0 to 1 at x = 1, and its slope."""
+    y = x.clamp(0.0, 1.0)
+    value = y * y * y * (10.0 + y * (6.0 * y - 15.0))
+    return Values(value, 30.0 * (y * (1.0 - y)) ** 2)
+
+
+def _chebyshev(t: Tensor, degree: int) -> Values:
+    """Return polynomials and derivatives by t, (..., degree + 1)."""
+    scale = 2.0 / (T_NEAR - T_FAR)
+    z = (t - T_FAR) * scale - 1.0
+    values, slopes = [torch.ones_like(z), z], [torch.zeros_like(z), torch.ones_like(z)]
+    for _ in range(2, degree + 1):
+        slopes.append(2.0 * values[-1] + 2.0 * z * slopes[-1] - slopes[-2])
+        values.append(2.0 * z * values[-1] - values[-2])
+    stacked = [torch.stack(each[: degree + 1], dim=-1) for each in (values, slopes)]
+    return Values(stacked[0], scale * stacked[1])
+
+
+def _polynomials(
+    t: Tensor, coefficients: Tensor, known: tuple[Tensor, Tensor, Tensor]
+) -> Values:
+    """Return factor t^power + t^rest sum_k c_k T_k, and the derivative by t, (..., F)."""
+    factor, power, rest = known
+    basis = _chebyshev(t, coefficients.shape[-1] - 1)
+    value, slope = (each @ coefficients.mT for each in basis)
+    t = t[..., None]
+    near, before = t**rest, t ** (rest - 1.0)
+    far, last = t**power, t ** (power - 1.0)
+    return Values(
+        factor * far + near * value,
+        factor * power * last + near * slope + rest * before * value,
+    )
+
+
+def values(r: Tensor, coefficients: Tensor) -> Values:
+    """Return all functions of `TERMS` at distances in radii, (..., F).
+
+    Parameters
+    ----------
+    r : Tensor, shape (...)
+    coefficients : Tensor, shape (F, K)
+
+    Returns
+    -------
+    Values
+    """
+    known = tuple(torch.as_tensor(each).to(r) for each in leading())
+    kept = held(r)
+    made = _polynomials(2.0 / kept.value, coefficients, known)
+    by_r = -2.0 / kept.value**2 * kept.slope
+    overlap = _step((r - OVERLAP[0]) / (OVERLAP[1] - OVERLAP[0]))
+    fade = _step((FADE[1] - r) / (FADE[1] - FADE[0]))
+    ends = torch.as_tensor(HIGH_TERMS, device=r.device)
+    one = torch.ones_like(r)[..., None]
+    factor = overlap.value[..., None] * torch.where(ends, fade.value[..., None], one)
+    slope = overlap.slope[..., None] / (OVERLAP[1] - OVERLAP[0]) * torch.where(
+        ends, fade.value[..., None], one
+    ) - overlap.value[..., None] * torch.where(
+        ends, fade.slope[..., None] / (FADE[1] - FADE[0]), 0.0 * one
+    )
+    return Values(made.value * factor, made.slope * by_r[..., None] * factor + made.value * slope)
+
+
+def pair_values(r: Tensor, coefficients: Tensor) -> Values:
+    """Return the two functions of the exact energy of a pair, (..., 2), as `pair_energy`."""
+    known = tuple(torch.tensor(each).to(r) for each in PAIR_KNOWN)
+    kept = held(r)
+    made = _polynomials(2.0 / kept.value, coefficients, known)
+    return Values(made.value, made.slope * (-2.0 / kept.value**2 * kept.slope)[..., None])
+
+
+PAIR_KNOWN = ((-0.0625, 0.5), (4.0, 1.0), (6.0, 7.0))
+"""-alpha_1 / r^4 of a charge and what it induces, and Coulomb's 1 / r; then the next powers."""
+
+
+def _fitted(t: np.ndarray, wanted: np.ndarray, known: tuple[np.ndarray, ...], degree: int) -> np.ndarray:
+    factor, power, rest = known
+    basis = _chebyshev(torch.from_numpy(t), degree).value.numpy()
+    return np.stack(
+        [
+            np.linalg.lstsq(
+                basis * (t ** rest[f])[:, None], wanted[:, f] - factor[f] * t ** power[f], rcond=None
+            )[0]
+            for f in range(wanted.shape[1])
+        ]
+    )
+
+
+def _nodes(count: int) -> np.ndarray:
+    return T_FAR + 0.5 * (T_NEAR - T_FAR) * (1 + np.cos(np.pi * (np.arange(count) + 0.5) / count))
+
+
+def first_coefficients(degree: int) -> np.ndarray:
+    """Return coefficients (F, degree + 1) by which all pairs are exact, nearly."""
+    t = _nodes(4 * degree + 20)
+    t = t[t < 2.0 / (2.0 + USUAL)]
+    return _fitted(t, term_values(2.0 / t), leading(), degree)
+
+
+def pair_coefficients() -> np.ndarray:
+    """Return coefficients (2, `PAIR_DEGREE` + 1) of the energy of a pair."""
+    t = _nodes(4 * PAIR_DEGREE + 20)
+    return _fitted(t, pair_energy(2.0 / t), tuple(map(np.array, PAIR_KNOWN)), PAIR_DEGREE)
