@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nbody_set.sphere_pairs import TERMS, leading, pair_energy, term_values
 
-__all__ = ["FADE", "PAIR_DEGREE", "Values", "first_coefficients", "held", "pair_coefficients", "pair_values", "values"]
+__all__ = ["FADE", "PAIR_DEGREE", "Values", "first_coefficients", "held", "pair_coefficients", "pair_values", "tables", "values"]
 
 NEAR = 0.05
 T_NEAR = 2.0 / (2.0 + NEAR / 2)  # at the least distance that is held
@@ -118,6 +118,43 @@ def pair_values(r: Tensor, coefficients: Tensor) -> Values:
 
 PAIR_KNOWN = ((-0.0625, 0.5), (4.0, 1.0), (6.0, 7.0))
 """-alpha_1 / r^4 of a charge and what it induces, and Coulomb's 1 / r; then the next powers."""
+
+
+def tables(coefficients: Tensor, pairs: Tensor, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return functions at steps of t from 0 to `T_NEAR`, for compiled code.
+
+    Parameters
+    ----------
+    coefficients, pairs : Tensor, shapes (F, K) and (2, K')
+    steps : int
+
+    Returns
+    -------
+    functions, pair_functions : ndarray, shapes (steps + 1, 2, F) and (steps + 1, 2, 2)
+        Values, and derivatives by the number of the step. The exact energies of pairs are taken off
+        the functions that they are part of.
+    """
+    t = torch.linspace(0.0, T_NEAR, steps + 1, dtype=torch.float64)
+    known = [tuple(torch.tensor(each).to(t) for each in some) for some in (leading(), PAIR_KNOWN)]
+    made = _polynomials(t, coefficients.detach().cpu().to(t), known[0])
+    exact = _polynomials(t, pairs.detach().cpu().to(t), known[1])
+    fade = _step((FADE[1] - 2.0 / t.clamp(min=1e-9)) / (FADE[1] - FADE[0]))
+    by_t = fade.slope * 2.0 / t.clamp(min=1e-9) ** 2 / (FADE[1] - FADE[0])
+    ends = torch.as_tensor(HIGH_TERMS)
+    value = torch.where(ends, made.value * fade.value[:, None], made.value)
+    slope = torch.where(
+        ends, made.slope * fade.value[:, None] + made.value * by_t[:, None], made.slope
+    )
+    for column, term in enumerate(TERMS):
+        if term.l == term.k == 0:
+            value[:, column] -= exact.value[:, int(term.mutual)]
+            slope[:, column] -= exact.slope[:, int(term.mutual)]
+    step = T_NEAR / steps
+    both = [
+        torch.stack([each, step * by], dim=1).contiguous().numpy()
+        for each, by in ((value, slope), exact)
+    ]
+    return both[0], both[1]
 
 
 def _fitted(t: np.ndarray, wanted: np.ndarray, known: tuple[np.ndarray, ...], degree: int) -> np.ndarray:
