@@ -261,6 +261,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         problem = Problem(system, particles, state.t, float(dt))
         refuse_unfit(self.name, self.capabilities, system, state)
         system.refuse_wrong_radii(particles)
+        with plugin_errors(system.origin, "refuse_unfit_start"):
+            system.refuse_unfit_start(state, particles)
         with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)

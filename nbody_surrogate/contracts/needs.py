@@ -19,7 +19,7 @@ from nbody_surrogate.contracts.hidden_variables import (
 )
 from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
 from nbody_surrogate.contracts.origin import Origin
-from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import array_or_none, plugin_errors
 from nbody_surrogate.errors import InputError
 
@@ -45,7 +45,8 @@ class SystemNeeds:
     3. where the state holds more than positions and velocities, declare `hidden_variables`, draw
        them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they do to
        the motion;
-    4. where forces depend on the size of particles, set `needs_radii`, and draw them in `_sample`.
+    4. where forces depend on the size of particles, set `needs_radii`, and draw them in `_sample`;
+    5. where not all starts make sense, raise in `refuse_unfit_start`.
 
     All of it may depend on the parameters.
     """
@@ -92,6 +93,18 @@ class SystemNeeds:
                 f"`particles` must have no `radii`: the forces of system {self.name!r} do not "
                 "depend on any; leave them out"
             )
+
+    def refuse_unfit_start(self, state: State, particles: Particles) -> None:
+        """Raise `InputError` where a start is none of this physics, such as bodies that overlap.
+
+        It is asked before a run, not within one: a solver may try states that no start may have.
+
+        Parameters
+        ----------
+        state : State
+        particles : Particles
+        """
+        return
 
     @property
     @final
