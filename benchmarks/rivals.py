@@ -31,7 +31,7 @@ import numpy as np
 
 from nbody_surrogate import make_integrator, make_system
 from nbody_surrogate.contracts.segment import Carry
-from nbody_surrogate.integrators.method_text import classical_names
+from nbody_surrogate.integrators.known_methods import classical_names
 
 PINNED = {"heyoka": "7.13.2", "rebound": "5.2.2"}
 CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}

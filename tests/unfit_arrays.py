@@ -83,6 +83,7 @@ FITTING = {
     "Particles": {
         **{"charges": np.ones((B, N)), "masses": np.ones((B, N))},
         "couplings": np.ones((B, N, N)),
+        "radii": np.ones((B, N)),
     },
     **{
         name: {"state": state, "particles": particles}
@@ -173,6 +174,7 @@ FITS = {
     ("Particles", "charges"): "scalar|axis 0 shorter",
     ("Particles", "masses"): "scalar|axis 0 shorter",
     ("Particles", "couplings"): "none|axis 0 shorter",
+    ("Particles", "radii"): "none|scalar",
     ("Ensemble", "label_error"): "none",
     ("Trajectory", "label_error"): "none",
 }

@@ -67,9 +67,9 @@ def bench(**options: Any) -> None:
     solver with the force in plain NumPy; without `+numpy` the force is compiled. `set+inductor`
     is SET with its step compiled by torch, `set+torch` as torch has it. Without `--integrators` a
     solver's settings end where another is as accurate in a thirtieth of the time, or where its
-    errors are those of the truth. A table, sentences that say who wins where, one by one and many
-    at once, how far each model is from the best classical method at its error, and a CSV, JSON,
-    PNG and SVG file in `runs/`.
+    errors are those of the truth, or of the approximate forces that it moves by. A table, sentences
+    that say who wins where, one by one and many at once, how far each model is from the best
+    classical method at its error, and a CSV, JSON, PNG and SVG file in `runs/`.
     """
     import warnings
 
@@ -175,13 +175,12 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
 
     from nbody_surrogate.contracts.device import resolve_device
     from nbody_surrogate.evaluation.work_precision.benchmark import segment_for
-    from nbody_surrogate.integrators.method_text import (
+    from nbody_surrogate.integrators.known_methods import (
+        approximated_names,
         classical_names,
-        contender,
         learned_names,
-        split_methods,
-        sweep,
     )
+    from nbody_surrogate.integrators.method_text import contender, split_methods, sweep
 
     torch.set_num_threads(options["threads"])
     device = str(resolve_device(options["device"]))
@@ -189,7 +188,8 @@ def _contenders(benchmark: Benchmark, options: dict[str, Any]) -> list[Contender
     if asked:
         names = split_methods(options["integrators"])
     else:
-        names = [*classical_names(), *AS_SCRIPTS, *learned_names()]
+        solvers = [*approximated_names(benchmark.system), *classical_names()]
+        names = [*solvers, *AS_SCRIPTS, *learned_names()]
     made = []
     # leapfrog and leapfrog:4 together name one of its points twice
     for text in dict.fromkeys(point for name in names for point in sweep(name)):
@@ -215,6 +215,7 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
     """Write the files; return the sentences, and the JSON."""
     from nbody_surrogate.evaluation.work_precision.classical_front import standings
     from nbody_surrogate.evaluation.work_precision.verdict import (
+        best_sentences,
         busy,
         duels,
         few_starts,
@@ -229,6 +230,8 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
     said, front = sentences(found, options["bound"], stands), fronts(found)
     pairs = [each.to_dict() for each in duels(found, options["bound"])]
     said += standing_sentences(stands)
+    if not stands:
+        said += best_sentences(found)
     said += few_starts(found, options["bound"])
     said += [warning] if (warning := busy(found)) else []
     text = json_text("bench", _as_dict(found, said, front, pairs, stands))

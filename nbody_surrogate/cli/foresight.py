@@ -26,6 +26,7 @@ from nbody_surrogate.contracts.hardware import (
     check_engine_name,
 )
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.approximation_text import split_approximation
 from nbody_surrogate.parallel.limits import check_threads
 from nbody_surrogate.simulation.error_estimate.tolerance_value import check_tolerance, no_surrogate
 
@@ -49,7 +50,7 @@ def foreseen(request: Request) -> Request:
     check_hardware(request.device, request.dtype, request.threads)
     if request.engine is not None:
         check_engine_name(request.engine)
-    request = with_model(request)
+    request = _with_number(with_model(request))
     explicit = not_none(frame_dt=request.frame_dt, softening=request.softening)
     given = parameters_of(request.parameter, explicit)
     _check_names(request)
@@ -111,9 +112,10 @@ def _check_names(request: Request) -> None:
     from nbody_surrogate.registry.lookup import demand_name
 
     demand_name(("systems",), request.system, "system")
-    demand_name(("integrators", "surrogates"), request.integrator, "integrator")
-    if request.reference is not None:
-        demand_name(("integrators", "surrogates"), request.reference, "reference")
+    for label, name in (("integrator", request.integrator), ("reference", request.reference)):
+        if name is not None:
+            plain = split_approximation(name, label)[0]
+            demand_name(("integrators", "surrogates"), plain, label)
 
 
 def _check_options(request: Request) -> None:
@@ -186,6 +188,20 @@ def with_model(request: Request) -> Request:
             f"{request.integrator!r}, which is a model already; leave one out"
         )
     return replace(request, integrator=place.surrogate, weights=place.name)
+
+
+def _with_number(request: Request) -> Request:
+    """Take the number of a method's text, as in ``leapfrog:8``, as the option that it is."""
+    from nbody_surrogate.integrators.method_text import number_options
+
+    name, options = number_options(request.integrator, "integrator")
+    for key in options:
+        if getattr(request, key) is not None:
+            raise InputError(
+                f"`{key}` {getattr(request, key)!r} does not go with `integrator` "
+                f"{request.integrator!r}, which says it already; leave one out"
+            )
+    return replace(request, integrator=name, **options)
 
 
 def check_method(

@@ -112,6 +112,7 @@ def _hardware(request: Request) -> dict[str, Any]:
 
 def _sharper_self(method: AbstractIntegrator, truths: dict[str, Any]) -> AbstractIntegrator:
     """Return the same method at higher accuracy, or at that asked for, held against itself."""
+    from nbody_surrogate.integrators.approximate import with_options
     from nbody_surrogate.integrators.refine import sharper
 
     try:
@@ -123,8 +124,8 @@ def _sharper_self(method: AbstractIntegrator, truths: dict[str, Any]) -> Abstrac
         ) from None
     if truths:
         with calling_reference(truths):
-            truth = type(method)(**dict(truth.options) | _one_of_two(truths))
-    if truth.options == method.options:
+            truth = with_options(truth, **_one_of_two(truths))
+    if truth.description == method.description:
         given = " and ".join(f"`reference_{key}`" for key in truths)
         raise InputError(
             f"{given} must differ from those of integrator {method.name!r}, which is its own "

@@ -93,7 +93,8 @@ class Request:
         group="Method and reference",
         default="dop853",
         show_default=True,
-        help="Solver, surrogate, or trained model by its name or folder.",
+        help="Solver, surrogate, or trained model by its name or folder. NAME:NUMBER gives a "
+        "solver its sub-steps or tolerance, NAME@APPROXIMATION cheaper forces of the system.",
     )
     reference: str | None = option(
         "--reference",

@@ -227,9 +227,9 @@ def _as_dict(
     runs: list[Ensemble], comparison: Comparison | None, written: list[Path]
 ) -> dict[str, Any]:
     from nbody_surrogate.results.estimate_note import estimate_as_dict
-    from nbody_surrogate.results.label_error import label_errors
+    from nbody_surrogate.results.label_error import label_errors, system_errors
 
-    info, errors = runs[0].info, label_errors(runs[-1])
+    info, errors, of_system = runs[0].info, label_errors(runs[-1]), system_errors(runs[-1])
     return {
         "system": info.system,
         "particles": runs[0].particles.n,
@@ -245,6 +245,7 @@ def _as_dict(
         "drift": None if comparison is not None else _drifts(runs[0]),
         "valid_frames": [run.valid_frames.tolist() for run in runs],
         "label_error": None if errors is None else errors.to_dict(),
+        "system_error": None if of_system is None else of_system.to_dict(),
         "error_estimate": estimate_as_dict(runs[0]),
         "tolerance": None if info.tolerance is None else asdict(info.tolerance),
         "threads": [run.info.threads for run in runs],

@@ -171,7 +171,9 @@ def _at(run: Ensemble, t: Float64[np.ndarray, " T"]) -> Ensemble:
     if at[0] == run.t[0]:  # the start is demanded to the bit, and the spline may round it
         x[:, 0] = run.x[:, 0]
         v[:, 0] = run.v[:, 0]
-    return replace(run, t=t, x=x, v=v, info=replace(run.info, good=good), label_error=None)
+    # what was measured of the frames is not interpolated
+    info = replace(run.info, good=good)
+    return replace(run, t=t, x=x, v=v, info=info, label_error=None, observables={})
 
 
 def _slack(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " F"]) -> float:

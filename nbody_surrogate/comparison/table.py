@@ -11,12 +11,13 @@ from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_versions import finer_text, finer_version
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, duration_text, figure_text, range_text
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.estimate_note import estimate_notes
-from nbody_surrogate.results.label_error import label_errors
+from nbody_surrogate.results.label_error import LabelErrors, label_errors, system_errors
 from nbody_surrogate.results.metrics import defined_drifts, median_drifts
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
@@ -74,7 +75,7 @@ def run_table(
         title = _headline(run, start)
         valid = validity_note(run)
         said = [] if valid is None else [f"{run.info.label}: {valid}."]
-        notes = (*said, *estimate_notes(run), *_guard_notes(run))
+        notes = (*said, *_system_notes(run), *estimate_notes(run), *_guard_notes(run))
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
@@ -85,6 +86,7 @@ def run_table(
         (
             *comparison.validity,
             comparison.verdict,
+            *_system_notes(reference),
             *estimate_notes(run, reference),
             *_guard_notes(run),
         ),
@@ -209,13 +211,28 @@ def drift_rows(run: Ensemble, curves: np.ndarray | None = None) -> Iterator[Row]
 
 def _label_error_rows(run: Ensemble) -> Iterator[Row]:
     """Yield label and value of each row of a verified run."""
-    errors = label_errors(run)
+    yield from _error_rows("label error", label_errors(run))
+    yield from _error_rows("error of the system", system_errors(run))
+
+
+def _error_rows(name: str, errors: LabelErrors | None) -> Iterator[Row]:
     if errors is None:
         return
     for horizon, error in zip(errors.horizons, errors.median, strict=True):
         shown = "none is good" if math.isnan(error) else f"{error:.2e}"
         shown = "not known" if math.isinf(error) else shown  # an encounter was stepped over
-        yield f"label error at t = {number_text(horizon)}", shown
+        yield f"{name} at t = {number_text(horizon)}", shown
+
+
+def _system_notes(run: Ensemble) -> Row:
+    """Say what the error of a verified run's system is."""
+    if run.system_error is None:
+        return ()
+    system = run.system()
+    finer = finer_version(system)
+    how = "" if finer is None else f" ({finer_text(system, finer)})"
+    said = f"{run.info.label}: the label error is of steps in time. The error of the system is of "
+    return (said + f"its own truncation, against a finer version{how} by the sharper solver.",)
 
 
 def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:

@@ -121,6 +121,10 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         """Whether a trajectory is the same bits in whatever batch it runs."""
         return False
 
+    def batch_invariant_for(self, system: AbstractSystem) -> bool:
+        """Whether trajectories of a system are; by default those of all or of none."""
+        return self.batch_invariant
+
     @property
     def history(self) -> int:
         """Frames that `restart` can make use of, at least 1."""

@@ -72,7 +72,7 @@ class AbstractSystem(
     7. return the field from `magnetic_field` where it is uniform: `boris` needs it;
     8. where published data sets are of this system, draw their starts in `legacy_draw`; where it
        alters the physics it stands for, return that from `ideal`, and where it truncates it, a
-       finer version from `finer`;
+       finer version from `finer`; name cheaper forces in `approximations`;
     9. set `api_version` to the version of these duties that the class is written for;
     10. where errors grow so fast that a solver at its default tolerance is wrong after a few time
        units, set `tolerance`.

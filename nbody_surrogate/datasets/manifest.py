@@ -51,7 +51,7 @@ class ShardRecord(_Section):
 class LabelError(_Section):
     """How wrong the rows may be: the difference to a sharper run, over a sample of trajectories."""
 
-    method: str = Field(description="the sharper integrator")
+    method: str = Field(description="the sharper integrator, and the finer system")
     sample: int = Field(ge=1, description="trajectories")
     rows: tuple[int, ...] = Field(description="for which it was measured")
     median: tuple[float | None, ...] = Field(description="position RMSE over the sample, per row")
@@ -75,6 +75,9 @@ class Manifest(_Section):
     shards: tuple[ShardRecord, ...] = ()
     label_error: LabelError | None = None
     label_error_note: str = ""
+    system_error: LabelError | None = Field(
+        default=None, description="of the system's own truncation, where it has a finer version"
+    )
     source: tuple[SourceFile, ...] = Field(default=(), description="of an imported data set")
 
     __repr__ = brief
@@ -170,4 +173,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     shards = math.ceil(spec.trajectories / (spec.shard or 1))
     limits.MANIFEST.require(RECORD_BYTES * shards, f"({shards} of them)")
     content = manifest.model_dump(mode="json")
+    if manifest.system_error is None:  # which releases before do not know
+        del content["system_error"]
     write_json(folder / MANIFEST, content, indent=1, synced=True, limit=limits.MANIFEST)

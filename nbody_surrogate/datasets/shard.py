@@ -13,6 +13,7 @@ couplings             (S, N, N)        where the particles have them
 radii                 (S, N)           where the particles have them
 verified              (2,)             shape (K, F) of the errors
 sample, label_error   (K,), (K, F)     verified trajectories; their position RMSE at some rows
+system_error          (K, F)           the same of the system, where it has a finer version
 stream                (627,)           state of the legacy stream after the last draw
 ====================  ===============  =====================================================
 
@@ -77,6 +78,7 @@ class ShardData:
         Numbers of the verified trajectories.
     label_error : ndarray, shape (K, F)
     stream : ndarray, shape (627,), or None
+    system_error : ndarray, shape (K, F), or None
     """
 
     spec: str
@@ -86,6 +88,7 @@ class ShardData:
     sample: np.ndarray
     label_error: np.ndarray
     stream: np.ndarray | None = None
+    system_error: np.ndarray | None = None
 
 
 def shard_name(number: int) -> str:
@@ -136,6 +139,8 @@ def _arrays(data: ShardData) -> dict[str, np.ndarray]:
         arrays["radii"] = particles.radii
     if data.stream is not None:
         arrays["stream"] = data.stream
+    if data.system_error is not None:
+        arrays["system_error"] = data.system_error
     return {key: array for key, array in arrays.items() if array.size}
 
 
@@ -246,6 +251,19 @@ class ShardReader:
                 raise ValueError(f"it cannot hold label errors of shape {(count, rows)}")
             sample = np.array(integers_at(self._file, "sample", (count,)))
             return sample, floats_at(self._file, "label_error", (count, rows))
+
+    def system_errors(self) -> np.ndarray:
+        """Position RMSE of the system's own truncation, (K, F); (0, 0) where it was not measured.
+
+        K and F are those of the label errors, or where there are none, as they are in the file.
+        """
+        with reported(self.path):
+            if "system_error" not in self._file:
+                return np.empty((0, 0))
+            shape = self._file["system_error"].shape
+            if len(shape) != 2 or shape[0] > self.shape[0] or shape[1] > self.shape[1]:
+                raise ValueError(f"it cannot hold errors of the system of shape {shape}")
+            return floats_at(self._file, "system_error", shape)
 
     def stream(self) -> np.ndarray:
         """State of the legacy stream after the last draw, shape (627,)."""

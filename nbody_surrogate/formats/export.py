@@ -26,7 +26,7 @@ from nbody_surrogate.formats.h5md.provenance import dump_info
 from nbody_surrogate.formats.h5md.whole import whole_h5md
 from nbody_surrogate.formats.npz import INFO, OBSERVABLE
 from nbody_surrogate.registry.registry import installed_system
-from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -84,7 +84,7 @@ def export(
     if (note := validity_note(candidate)) is not None:
         # before the file, which holds what is meant: nothing frozen
         warn(f"{note}; only these are written")
-    reported = sorted(set(candidate.observables) - {ERROR_ESTIMATE})
+    reported = sorted(set(candidate.observables) - {ERROR_ESTIMATE, SYSTEM_ERROR})
     if reported and file.suffix.lower() in POINTS_ALONE:
         names = ", ".join(reported)
         warn(

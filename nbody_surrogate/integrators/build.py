@@ -9,7 +9,8 @@ from typing import Any
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.errors import FileFormatError
+from nbody_surrogate.errors import FileFormatError, InputError
+from nbody_surrogate.integrators.approximation_text import SIGN, split_approximation
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class
 from nbody_surrogate.surrogates.options import SurrogateOptions
@@ -35,6 +36,8 @@ class Method:
     options: frozenset[str]
     _cls: type[AbstractIntegrator] | None
     """None of a surrogate, whose class needs torch: that takes a second to import."""
+    approximation: str | None = None
+    """Of the forces that a solver moves by, where its name ends with one."""
 
     def build(self, **options: Any) -> AbstractIntegrator:
         """Build it.
@@ -54,7 +57,12 @@ class Method:
 
             return SurrogateIntegrator(self.name, **options)
         with plugin_errors(origin_of(self._cls, "integrator", self.name), "__init__"):
-            return self._cls(**options)
+            made = self._cls(**options)
+        if self.approximation is None:
+            return made
+        from nbody_surrogate.integrators.approximate import Approximated
+
+        return Approximated(made, self.approximation)
 
     @property
     def settings(self) -> list[str]:
@@ -95,10 +103,16 @@ def find_method(name: str, label: str = "integrator") -> Method:
     PluginError
         If its plugin cannot be imported, or its class is none of an integrator.
     """
-    if is_surrogate(name):
+    plain, approximation = split_approximation(name, label)
+    if is_surrogate(plain):
+        if approximation is not None:
+            raise InputError(
+                f"`{label}` {name!r}: a surrogate computes no forces; only solvers take those of "
+                f"an approximation; leave {SIGN}{approximation} out"
+            )
         return Method(name, True, frozenset(SurrogateOptions.model_fields), None)
-    cls = integrator_class(name, label)
-    return Method(name, False, frozenset(cls.Options.model_fields), cls)
+    cls = integrator_class(plain, label)
+    return Method(name, False, frozenset(cls.Options.model_fields), cls, approximation)
 
 
 def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
@@ -108,6 +122,8 @@ def make_integrator(name: str, /, **options: Any) -> AbstractIntegrator:
     ----------
     name : str
         Of an integrator or a surrogate; ``distribution:name`` where two distributions have it.
+        ``leapfrog@p2`` is a solver that moves by the approximation of the system of that name, see
+        `AbstractSystem.approximations`.
     **options
         Those of the integrator, or of `SurrogateIntegrator`.
 

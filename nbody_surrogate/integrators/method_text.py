@@ -1,4 +1,4 @@
-"""Methods by short texts, such as ``leapfrog:4`` or ``set-small``, made ready to be compared."""
+"""Methods by short texts, such as ``leapfrog:4``, ``set-small`` or ``leapfrog:4@p2``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.contracts.arguments import shown
 from nbody_surrogate.contracts.hardware import ENGINES
-from nbody_surrogate.errors import InputError, NBodyError
-from nbody_surrogate.registry.lookup import names
+from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.approximation_text import SIGN, split_approximation
+from nbody_surrogate.registry.lookup import demand_name, names
 from nbody_surrogate.spelling import nearest
 from nbody_surrogate.surrogates.places import find_place, refuse_unknown_model, shipped_places
 
@@ -29,9 +30,8 @@ __all__ = [
     "as_integrator",
     "check_names",
     "check_text",
-    "classical_names",
     "contender",
-    "learned_names",
+    "number_options",
     "short_number",
     "split_methods",
     "sweep",
@@ -56,9 +56,6 @@ SWEEPS: dict[str, tuple[float, ...]] = {
 }
 """Parameters that differ from `SUBSTEPS`, `TOLERANCES` and `ETAS`: higher orders need fewer."""
 
-KNOBS = frozenset({"rtol", "substeps", "eta"})
-"""Options by which a solver is made more accurate; what has none is no solver."""
-
 
 @dataclass(frozen=True)
 class Contender:
@@ -69,7 +66,7 @@ class Contender:
     label : str
         As it was asked for, such as ``leapfrog:4``.
     family : str
-        What it shares with the same method at other parameters, such as ``leapfrog``.
+        What it shares with the same method at other parameters, such as ``leapfrog@p2``.
     parameter : float or None
         Its sub-steps, tolerance or eta.
     method : AbstractIntegrator
@@ -123,8 +120,9 @@ def contender(text: str, **shared: Any) -> Contender:
     ----------
     text : str
         ``NAME`` of an integrator, a surrogate, a trained model or its folder; after a solver's
-        name ``+numpy`` for the force in plain NumPy, and ``:NUMBER`` for its sub-steps, its
-        relative and absolute tolerance, or its eta; after a model's ``+torch``, ``+inductor`` or
+        name ``+numpy`` for the force in plain NumPy, ``:NUMBER`` for its sub-steps, its relative
+        and absolute tolerance, or its eta, and ``@APPROXIMATION`` at the end for the forces
+        of one of the system's `approximations`; after a model's ``+torch``, ``+inductor`` or
         ``+fused`` for what computes its steps.
     **shared
         Options such as ``threads`` and ``segment``: each method takes those that it has.
@@ -137,8 +135,8 @@ def contender(text: str, **shared: Any) -> Contender:
     name, value = _apart(text)
     method, options = _settled(text)
     options = options | method.applying(shared)
-    numpy_force = name.endswith(NUMPY_SUFFIX)
-    return Contender(text, name, value, method.build(**options), numpy_force, method.learned)
+    numpy_force, family = name.endswith(NUMPY_SUFFIX), _with_forces(name, text)
+    return Contender(text, family, value, method.build(**options), numpy_force, method.learned)
 
 
 def as_integrator(
@@ -205,6 +203,38 @@ def check_names(texts: Iterable[str]) -> None:
         _resolved(_plain(_apart(text)[0]), "integrators")
 
 
+def number_options(text: str, label: str) -> tuple[str, dict[str, Any]]:
+    """Take the number of a text as the options that it stands for.
+
+    Parameters
+    ----------
+    text : str
+        As of `contender`.
+    label : str
+        Name of the parameter in errors.
+
+    Returns
+    -------
+    text : str
+        Without the number.
+    options : dict
+        Empty where there is none.
+
+    Raises
+    ------
+    InputError
+        If there is no such method, or it takes no such number.
+    """
+    name, value = _apart(text)
+    if value is None:
+        return text, {}
+    plain = _with_forces(name, text)
+    demand_name(("integrators", "surrogates"), name, label)
+    from nbody_surrogate.integrators.build import find_method
+
+    return plain, _parameter(f"`{label}` {text!r}", find_method(plain, label).options, value)
+
+
 def check_text(text: str) -> Method:
     """Refuse a text that is none of a method, before one is built, which takes long of a model.
 
@@ -227,7 +257,9 @@ def _settled(text: str, label: str = "integrators") -> tuple[Method, dict[str, A
     surrogate, options = _resolved(_plain(name), label)
     from nbody_surrogate.integrators.build import find_method  # no unknown name needs a method
 
-    method = find_method(surrogate, label)
+    if numpy_force and SIGN in text:
+        raise InputError(f"`{label}` {text!r}: {NUMPY_SUFFIX} is of the system's own forces alone")
+    method = find_method(_with_forces(surrogate, text), label)
     known = method.options
     if numpy_force and not _adaptive(known):
         raise InputError(f"`{label}` {text!r}: only the adaptive solvers run with {NUMPY_SUFFIX}")
@@ -262,25 +294,8 @@ def sweep(text: str) -> list[str]:
         usual = ETAS
     else:  # such as a surrogate, which takes its one step
         return [text]
-    return [f"{name}:{short_number(value)}" for value in SWEEPS.get(plain, usual)]
-
-
-def classical_names() -> list[str]:
-    """Name all registered solvers, by the rule that they have a knob of accuracy.
-
-    Those that run on threads, which are compiled, come first. What cannot be imported is left out.
-    """
-    from nbody_surrogate.integrators.build import find_method
-
-    found: list[tuple[bool, str]] = []
-    for name in names("integrators"):
-        try:
-            known = find_method(name).options
-        except NBodyError:
-            continue
-        if KNOBS & known:
-            found.append(("threads" not in known, name))
-    return [name for _, name in sorted(found)]
+    values = SWEEPS.get(plain, usual)
+    return [_with_forces(f"{name}:{short_number(value)}", text) for value in values]
 
 
 def _plain(name: str) -> str:
@@ -297,18 +312,18 @@ def short_number(number: float) -> str:
     return f"{number:g}" if number >= 1 else f"{number:.0e}".replace("e-0", "e-")
 
 
-def learned_names() -> list[str]:
-    """Name the trained models that ship; none where a plugin of theirs is broken."""
-    from nbody_surrogate.surrogates.trained_models import shipped_models
-
-    try:
-        return [model.name for model in shipped_models()]
-    except NBodyError:
-        return []
+def _with_forces(name: str, text: str) -> str:
+    """Return a name with the approximation of a text behind it, where that has one."""
+    approximation = split_approximation(text)[1]
+    return name if approximation is None else f"{name}{SIGN}{approximation}"
 
 
 def _apart(text: str) -> tuple[str, float | None]:
-    """Split a name from the number after its last colon; a distribution may stand before one."""
+    """Split a name from the number after its last colon; a distribution may stand before one.
+
+    The approximation at its end is in neither.
+    """
+    text = split_approximation(text)[0]
     name, colon, number = text.rpartition(":")
     try:
         return (name, float(number)) if colon else (text, None)

@@ -6,6 +6,7 @@ from typing import Any
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.approximate import Approximated, with_options
 
 __all__ = ["FINER", "SMALLEST_RTOL", "TIGHTER", "sharper"]
 
@@ -23,7 +24,8 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
     ----------
     integrator : AbstractIntegrator
         With options ``rtol`` or ``atol``, ``substeps`` or ``step``, or ``eta``, of which it takes a
-        tenth; all others are kept.
+        tenth; all others are kept. One that moves by approximate forces gets the system's own: they
+        are part of its error.
     clip : bool
         Take the smallest relative tolerance that float64 allows where 100 times tighter is below
         it, in place of an error.
@@ -33,6 +35,8 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
     InputError
         If there is no tolerance, no sub-steps and no eta, or the tolerance cannot be tightened.
     """
+    if isinstance(integrator, Approximated):
+        return sharper(integrator.inner, clip=clip)
     options = dict(integrator.options)
     given = {key: value for key, value in options.items() if value is not None}
     changes: dict[str, Any] = {}
@@ -52,7 +56,7 @@ def sharper(integrator: AbstractIntegrator, *, clip: bool = False) -> AbstractIn
             "`verify` needs a solver with a tolerance or sub-steps, integrator "
             f"{integrator.name!r} has neither; use one such as dop853"
         )
-    return type(integrator)(**(options | changes))
+    return with_options(integrator, **changes)
 
 
 def _check_rtol(name: str, rtol: float, clip: bool) -> None:

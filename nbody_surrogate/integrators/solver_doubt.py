@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
+from nbody_surrogate.integrators.approximate import Approximated
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -38,11 +39,12 @@ def solver_doubt(
     Returns
     -------
     ndarray, shape (...)
-        NaN of a method without tolerances, which vouches for nothing.
+        NaN of a method without tolerances, and of one that moves by approximate forces: it vouches
+        for nothing.
     """
     options = dict(method.options)
     rtol, atol = (options.get(key) for key in ("rtol", "atol"))
-    if rtol is None or atol is None:
+    if rtol is None or atol is None or isinstance(method, Approximated):
         return np.full(x.shape[:-2], np.nan)
     with np.errstate(all="ignore"):
         return np.asarray(CAUTION * (float(atol) + float(rtol) * np.abs(x).max((-2, -1))))

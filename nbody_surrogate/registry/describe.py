@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nbody_surrogate.contracts.origin import THIS_SESSION, Origin
+from nbody_surrogate.contracts.system_versions import finer_text, finer_version
 from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.lookup import Entry, entries, short_name
@@ -77,6 +78,7 @@ def _lines(entry: Entry) -> list[str]:
 
 def _of_system(cls: Any) -> list[str]:
     system = cls()
+    finer = finer_version(system)
     return [
         *_summary(cls),
         f"symmetries: {_listed(system.symmetries)}",
@@ -84,7 +86,9 @@ def _of_system(cls: Any) -> list[str]:
         f"forces depend on velocity: {'yes' if system.velocity_dependent else 'no'}",
         f"forces are written as laws: {'yes' if system.force_laws() is not None else 'no'}",
         f"potential energy: {'yes' if system.has_potential else 'no'}",
-        f"needs: {_listed(system.needs)}",
+        f"needs: {_listed(system.needs | ({'radii'} if system.needs_radii else set()))}",
+        *([] if finer is None else [f"finer version: {finer_text(system, finer)}"]),
+        *([f"approximations: {', '.join(known)}"] if (known := system.approximations) else []),
         "parameters:",
         *_fields(cls.Spec),
     ]

@@ -89,6 +89,7 @@ def names(*kinds: Kind) -> list[str]:
 
 def plugin_of(name: str) -> str:
     """Name the distribution that an integrator or surrogate comes from, and its version."""
+    name = name.partition("@")[0]  # whatever forces it moves by
     points = [point for kind in same_namespace("integrators") for point in matching(kind, name)]
     found = sorted(" ".join(distribution_of(point)) for point in points)
     return ", ".join(found) or "this process"

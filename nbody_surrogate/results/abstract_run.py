@@ -20,7 +20,7 @@ from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.conserved import energies, motions
-from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
 from nbody_surrogate.results.run_info import RunInfo
 
 if TYPE_CHECKING:
@@ -92,6 +92,16 @@ class AbstractRun(Suggesting, ABC):
         ``info.error_estimate.coverage`` says. NaN in frames that are not valid.
         """
         return self.observables.get(ERROR_ESTIMATE)
+
+    @property
+    def system_error(self) -> Float64[np.ndarray, "*B T"] | None:
+        """Error of the system's own truncation, shape (T,) or (B, T); None where not measured.
+
+        Of a run made with ``verify``, whose system has a `finer` version: the position RMSE, per
+        coordinate, between sharper runs of the two. `label_error` is that of the run's steps in
+        time. NaN from the first frame that is not good in either.
+        """
+        return self.observables.get(SYSTEM_ERROR)
 
     @property
     def energy(self) -> Float64[np.ndarray, "*B T"]:

@@ -1,4 +1,4 @@
-"""How the error estimate of a run was made, as it is stored with the run."""
+"""The errors that are stored with a run as observables, and how its estimate was made."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 from nbody_surrogate.contracts.brief import brief
 
-__all__ = ["ERROR_ESTIMATE", "EstimateReport", "ToleranceReport"]
+__all__ = ["ERROR_ESTIMATE", "SYSTEM_ERROR", "EstimateReport", "ToleranceReport"]
 
 ERROR_ESTIMATE = "error_estimate"
 """The name of the observable that the estimate is in a run and in its file."""
+
+SYSTEM_ERROR = "system_error"
+"""That of the error of a verified run's system, whose own model is truncated."""
 
 
 @dataclass(frozen=True)

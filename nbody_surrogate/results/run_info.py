@@ -164,7 +164,11 @@ class RunInfo:
 
     @property
     def _method(self) -> str:
-        name = str(self.method["integrator"])
+        name, _, approximation = str(self.method["integrator"]).partition("@")
+        plain = self._plain_method(name)
+        return f"{plain} with forces {approximation}" if approximation else plain
+
+    def _plain_method(self, name: str) -> str:
         if "rtol" in self.method:
             return f"{name} (rtol {self.method['rtol']:g})"
         told = [f"{self.method['form']}, "] if "form" in self.method else []

@@ -14,7 +14,7 @@ from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segmen
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.errors import InputError
-from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
 from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.frame_series import AbstractSeries, KeptSeries, LatestSeries
@@ -89,6 +89,9 @@ class Recorder:
     keep : bool
         Whether all frames stay in memory. Otherwise the latest do, and `read_from` says where the
         others are.
+    finer : Recorder, optional
+        A run as the truth of a finer version of the system, which is done too: against the truth
+        it gives the error of the system, an observable.
 
     Attributes
     ----------
@@ -114,7 +117,7 @@ class Recorder:
         Position RMSE against the truth; infinite where the truth is not to be trusted any more,
         and NaN where either run is not good any more.
     observables : dict of str to ndarray, shape (B, frames + 1, ...)
-        What the reporters gave, and the error estimate.
+        What the reporters gave, the error estimate, and the error of the system.
     info : RunInfo
     warm_ups : list of callable
         Each lets one method of the run compute a frame that is not kept.
@@ -131,6 +134,7 @@ class Recorder:
         reporters: Sequence[Reporter] = (),
         estimator: ErrorEstimator | None = None,
         keep: bool = True,
+        finer: Recorder | None = None,
     ) -> None:
         batch = len(start.x)
         self.keep = keep
@@ -140,7 +144,7 @@ class Recorder:
         self.carry: Carry | None = carry
         self.frames, self.done, self.wall_time = frames, 0, 0.0
         self._x, self._v = self._series(start.x[:, None]), self._series(start.v[:, None])
-        self._truth = truth
+        self._truth, self._finer = truth, finer
         # zero at the start, which both runs share
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
         self.trusted = np.full(batch, frames + 1)
@@ -152,6 +156,8 @@ class Recorder:
         if estimator is not None:
             # zero at the start, which is given
             self._observables[ERROR_ESTIMATE] = self._series(np.zeros((batch, 1)))
+        if finer is not None:
+            self._observables[SYSTEM_ERROR] = self._series(np.zeros((batch, 1)))
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
@@ -267,13 +273,19 @@ class Recorder:
         self._measure(new)
         self._estimate(new, vouched)
         if self._truth is not None and self.label_error is not None:
-            error = rmse(self._truth.x[:, new], self._x.take(new))
-            good = np.minimum(self.good, self._truth.good)[:, None]
-            numbers = np.arange(new.start, new.stop)
-            error = np.where(numbers < self._truth.trusted[:, None], error, np.inf)
-            is_good = numbers < good
-            self.label_error[:, new] = np.where(is_good, error, np.nan)
+            self.label_error[:, new] = self._error(self._x.take(new), self.good, new)
+            if self._finer is not None:
+                error = self._error(self._finer.x[:, new], self._finer.good, new)
+                self._observables[SYSTEM_ERROR].put(new, error)
         return new
+
+    def _error(self, x: np.ndarray, valid: np.ndarray, new: slice) -> np.ndarray:
+        """Position RMSE of new frames (B, F, N, D) against the truth, of valid frames (B,)."""
+        assert self._truth is not None
+        numbers, good = np.arange(new.start, new.stop), np.minimum(valid, self._truth.good)
+        error = rmse(self._truth.x[:, new], x)
+        error = np.where(numbers < self._truth.trusted[:, None], error, np.inf)
+        return np.where(numbers < good[:, None], error, np.nan)
 
     def _measure(self, new: slice) -> None:
         """Take what is reported of new frames."""

@@ -25,13 +25,14 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Segment, Tick
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_versions import finer_version
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
-from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
+from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.error_estimate.choice import estimator_for
 from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
@@ -117,7 +118,10 @@ def simulate(
         `label_error`; what the sharper run costs is not part of `wall_time`. It is the
         difference between two runs, so an estimate of the error of the looser one, and it means
         nothing once growth has taken it to the size of the cloud. It is infinite from the first
-        encounter on that the sharper run has stepped over, which a warning names.
+        encounter on that the sharper run has stepped over, which a warning names. Of a system that
+        has a `finer` version, this is run by the sharper integrator too, and the position RMSE
+        between the two sharper runs becomes the result's `system_error`: that of the system's own
+        truncation, whatever the steps in time.
     error_estimate : bool, optional
         Whether to estimate the run's error while it goes on: a bound of the position RMSE of each
         frame that covers the true one in 95 % of runs, see `Ensemble.error_estimate`. By default
@@ -139,7 +143,7 @@ def simulate(
     observers : Observer or callable, or several of them
         What hangs on the run: a `Reporter` of a quantity of your own, `WarmUp`, or an observer of
         your own. A callable is told the frames done so
-        far and the total, and may raise to cancel; with `verify`, the frames of both runs count.
+        far and the total, and may raise to cancel; with `verify`, the frames of all runs count.
 
     Returns
     -------
@@ -169,7 +173,8 @@ def simulate(
     if error_estimate is not None:
         error_estimate = demand_flag("error_estimate", error_estimate)
     if keep:
-        demand_frames_memory(state, frames, 2 if verify else 1, STREAMED)
+        runs = (3 if finer_version(system) else 2) if verify else 1
+        demand_frames_memory(state, frames, runs, STREAMED)
     own = as_observers(observers)
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
@@ -177,6 +182,10 @@ def simulate(
     # from here on whatever may be refused is, before a file is made or a frame computed
     carry = method.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
+    finer = None if tight is None else finer_version(system)
+    finer_carry = None
+    if tight is not None and finer is not None:
+        finer_carry = tight.start(finer, state, particles, dt)
     if output is not None:
         refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
     reporters = reporters_among(own)
@@ -185,6 +194,8 @@ def simulate(
     estimator = estimator_for(method, carry.problem, state.x.shape[2], error_estimate)
     if estimator is not None:
         tails = {**tails, ERROR_ESTIMATE: ()}
+    if finer_carry is not None:
+        tails = {**tails, SYSTEM_ERROR: ()}
     keeper = None
     if tolerance is not None:
         keeper = ToleranceKeeper(tolerance, method, carry.problem, state)
@@ -210,19 +221,38 @@ def simulate(
             error_estimate=None if estimator is None else estimator.report,
             tolerance=None if keeper is None else keeper.report,
         )
-        truth, ticks = None, _Ticks(own, frames)
-        if tight is not None and tight_carry is not None:
-            ticks.total = 2 * frames
-            # before the run itself, whose label errors are written segment by segment
-            plain = replace(info, error_estimate=None, tolerance=None)
-            truth = Recorder(tight, tight_carry, state, frames, plain)
-            roll_out(truth, [], ticks)
-            doubt_missed(truth)
-            ticks.before = frames
-        run = Recorder(method, carry, state, frames, info, truth, reporters, estimator, keep)
+        ticks, truths = _Ticks(own, frames), []
+        # before the run itself, whose label errors are written segment by segment
+        if tight is not None:
+            sharp = [each for each in (tight_carry, finer_carry) if each is not None]
+            truths = _truths(tight, sharp, state, frames, info, ticks)
+        truth, finer_truth = (*truths, None, None)[:2]
+        run = Recorder(
+            method, carry, state, frames, info, truth, reporters, estimator, keep, finer_truth
+        )
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)
+
+
+def _truths(
+    tight: AbstractIntegrator,
+    carries: Sequence[Carry],
+    start: State,
+    frames: int,
+    info: RunInfo,
+    ticks: _Ticks,
+) -> list[Recorder]:
+    """Make the sharper runs that a run is verified by: of its system, and of a finer version."""
+    plain = replace(info, error_estimate=None, tolerance=None)
+    ticks.total = (1 + len(carries)) * frames
+    made: list[Recorder] = []
+    for carry in carries:
+        made.append(Recorder(tight, carry, start, frames, plain))
+        roll_out(made[-1], [], ticks)
+        ticks.before += frames
+    doubt_missed(made[0])
+    return made
 
 
 def roll_out(run: Recorder, observers: Sequence[Observer], ticks: _Ticks | None = None) -> Ensemble:

@@ -1,4 +1,4 @@
-"""What a system must do that has a box, a cut-off, hidden variables, or no potential energy."""
+"""What a system must do that has a box, a cut-off, hidden variables, radii, or no potential."""
 
 from __future__ import annotations
 
@@ -84,11 +84,40 @@ def check_hidden(case: SystemCase) -> None:
         case.demand(off <= ROUNDING, what, "_hidden_rate")
 
 
+def check_radii(case: SystemCase) -> None:
+    """Forces depend on radii where they are needed."""
+    if not case.system.needs_radii:
+        raise skip("particles have no radii")
+    state, particles = case.system.sample(13, 4, 2)
+    assert particles.radii is not None  # `sample` looks to it
+    smaller = replace(particles, radii=0.9 * particles.radii)
+    off = relative_difference(case.forces(state, particles), case.forces(state, smaller))
+    case.demand(off > 0, "must be False: forces are the same for other radii", "needs_radii")
+
+
+def check_finer(case: SystemCase) -> None:
+    """A finer version has the same particles and constants of motion, and other forces."""
+    finer = case.system.finer()
+    if finer is None:
+        raise skip("there is no finer version")
+    for said in ("needs", "needs_radii", "conserved", "has_potential"):
+        ours, theirs = getattr(case.system, said), getattr(finer, said)
+        what = f"must return a system of the same `{said}`, {ours}, got {theirs}"
+        case.demand(ours == theirs, what, "finer")
+    state, particles = case.system.sample(14, 4, 2)
+    theirs = finer.acceleration(state.x, state.v, particles, state.hidden)
+    case.demand(np.isfinite(theirs).all(), "must return one of finite forces", "finer")
+    same = np.array_equal(case.forces(state, particles), theirs)
+    case.demand(not same, "must return None where forces are the same", "finer")
+
+
 NEEDS_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (check_potential, ()),
     (check_box, ()),
     (check_neighbours, ()),
     (check_hidden, ()),
+    (check_radii, ()),
+    (check_finer, ()),
 )
 
 

@@ -60,7 +60,8 @@ class SurrogateCase(StepperCase):
 
     def window(self, frames: int | None = None, **options: Any) -> Window:
         """Draw a window, by default as long as the history."""
-        return make_window(self.dt, frames or self.frames, **{"n": self.n, **options})
+        given = {"n": self.n, "sized": self.system.needs_radii, **options}
+        return make_window(self.dt, frames or self.frames, **given)
 
     def long_window(self, **options: Any) -> Window:
         """Draw a window that is longer than the history."""
@@ -102,11 +103,11 @@ def _fresh(
         what = f"must be complete to be checked: give `config` with {missing}, or `weights`"
         raise failed(origin, "Config", what)
     settings = validated(cls.Config, config, f"surrogate {name!r}")
-    with plugin_errors(origin, "__init__"):
-        model = _perturbed(cls, settings)
     shipped = next(iter(cls.shipped_weights.values()), None)
     known = None if shipped is None else load_weights(shipped, name, cls)[1].systems[0].system
     physics = make_system(system or known or DEFAULT_SYSTEM)
+    with plugin_errors(origin, "__init__"):
+        model = _perturbed(cls, settings, physics.needs_radii)
     trained = CardSystem(system=physics.name, spec=physics.spec.of_forces(), time_range=(0.0, 1e4))
     card = Card(
         systems=(trained,),
@@ -121,7 +122,9 @@ def _fresh(
     return model, card
 
 
-def _perturbed(cls: type[AbstractSurrogate], settings: SurrogateConfig) -> AbstractSurrogate:
+def _perturbed(
+    cls: type[AbstractSurrogate], settings: SurrogateConfig, sized: bool
+) -> AbstractSurrogate:
     """Make a model and move every weight, as far as its increments stay of order one."""
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         for size in PERTURBATIONS:
@@ -129,16 +132,17 @@ def _perturbed(cls: type[AbstractSurrogate], settings: SurrogateConfig) -> Abstr
             model = cls(settings).double().eval()
             for parameter in model.parameters():
                 parameter.add_(torch.randn_like(parameter), alpha=size)
-            if _is_moderate(model):
+            if _is_moderate(model, sized):
                 break
     return model
 
 
-def _is_moderate(model: AbstractSurrogate) -> bool:
+def _is_moderate(model: AbstractSurrogate, sized: bool) -> bool:
     """Whether a window of numbers of order one gives increments that are no larger."""
     frames = max(model.config.history, model.min_history)
     try:
-        made = make_window(0.1, frames, n=model.fixed_particles or FEW).of(model)
+        window = make_window(0.1, frames, n=model.fixed_particles or FEW, sized=sized)
+        made = window.of(model)
     except NBodyError:  # checks will tell
         return True
     return all(bool(np.isfinite(dy).all() and np.abs(dy).max() <= MODERATE) for dy in made)

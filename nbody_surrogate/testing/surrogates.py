@@ -62,6 +62,8 @@ def check_tensors_unchanged(case: SurrogateCase) -> None:
     """No tensor that a model is handed is changed: window, particles, cache."""
     x, v, particles = case.window().tensors(case.model)
     given = {"x": x, "v": v, "charges": particles.charges, "masses": particles.masses}
+    if particles.radii is not None:
+        given["radii"] = particles.radii
     kept = {key: value.clone() for key, value in given.items()}
     with torch.no_grad():
         increments(case.model, x, v, particles)
@@ -152,6 +154,9 @@ def check_remote(case: SurrogateCase) -> None:
     particles = Particles(
         np.concatenate([near.particles.charges, one], 1),
         np.concatenate([near.particles.masses, one], 1),
+        radii=None
+        if near.particles.radii is None
+        else np.concatenate([near.particles.radii, one], 1),
     )
     both = Window(
         np.concatenate([near.x, far + FAR], 2), np.concatenate([near.v, far], 2), particles

@@ -196,13 +196,17 @@ def _violation(case: SystemCase, symmetry: str, axis: int = 2) -> float:
     if particles.radii is not None:
         radii = particles.radii * rng.uniform(0.7, 1.0, size=particles.radii.shape)
         particles = replace(particles, radii=radii)
-    worst, box, places = 0.0, case.system.box, [state.x, CLOSE * state.x]
+    small = particles  # with their distances, particles become smaller
+    if particles.radii is not None:
+        small = replace(particles, radii=CLOSE * particles.radii)
+    worst, box = 0.0, case.system.box
+    places = [(state.x, particles), (CLOSE * state.x, small)]
     if box is not None:  # near each other across a face, where no rotation holds
-        places.append(moved_by_periods(box, CLOSE * state.x))
-    for x in places:
-        plain = case.system.acceleration(x, state.v, particles)
+        places.append((moved_by_periods(box, CLOSE * state.x), small))
+    for x, sized in places:
+        plain = case.system.acceleration(x, state.v, sized)
         for each in maps(symmetry, rng, x.shape[2], 4, axis):
-            mapped = case.system.acceleration(*each.states(x, state.v, particles))
+            mapped = case.system.acceleration(*each.states(x, state.v, sized))
             worst = max(worst, relative_difference(each.vectors(plain), mapped))
     return worst
 

@@ -71,9 +71,13 @@ def make_window(
     batch: int = 2,
     n: int = 5,
     dimensions: int = 3,
+    sized: bool = False,
     **replaced: Any,
 ) -> Window:
-    """Draw nearly uniform motion with noise: no solution of any equation, as no check needs one."""
+    """Draw nearly uniform motion with noise: no solution of any equation, as no check needs one.
+
+    The particles have radii where they are `sized`, small beside their distances.
+    """
     rng = np.random.default_rng(seed)
     x, v = rng.normal(size=(2, batch, 1, n, dimensions))
     times = dt * np.arange(frames)[:, None, None]
@@ -81,7 +85,8 @@ def make_window(
     v = v + 0.1 * rng.normal(size=(batch, frames, n, dimensions))
     charges = rng.choice([-1.0, 1.0, 0.5, -2.0], size=(batch, n))
     masses = rng.uniform(0.5, 3.0, size=(batch, n))
-    return Window(x, v, Particles(charges, masses))._replace(**replaced)
+    radii = rng.uniform(0.1, 0.2, size=(batch, n)) if sized else None
+    return Window(x, v, Particles(charges, masses, radii=radii))._replace(**replaced)
 
 
 def apart(first: Any, second: Any) -> float:

@@ -9,7 +9,8 @@ from nbody_surrogate.evaluation.work_precision.classical_front import standing_t
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
 from nbody_surrogate.evaluation.work_precision.settings import DEARER, FLOOR, Settings
 from nbody_surrogate.evaluation.work_precision.verdict import sentences, standing_sentences
-from nbody_surrogate.integrators.method_text import Contender, classical_names, contender, sweep
+from nbody_surrogate.integrators.known_methods import classical_names
+from nbody_surrogate.integrators.method_text import Contender, contender, sweep
 from nbody_surrogate.results.bootstrap import Interval
 
 EVEN = np.array([0.9, 0.95, 1.0, 1.05, 1.1])  # of the starts, in time and in error

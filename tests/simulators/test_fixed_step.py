@@ -175,11 +175,21 @@ class Gyrating(Dragged):
         return (0.0, 0.0, 1.0)
 
 
-class Lawless(Gyrating):
+class Lawless(Given):
     name = "lawless"
 
     def force_laws(self):
         return None
+
+
+class LawlessGyrating(Gyrating):
+    name = "lawless-gyrating"
+
+    def force_laws(self):
+        return None
+
+
+NEED_LAWS = ["exact-flow", "hermite4"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +199,9 @@ class Lawless(Gyrating):
         *((name, Gyrating, "velocity", {"boris", "rk4", "dop853"}) for name in SPLITTING),
         ("boris", Given, "magnetic field", {"leapfrog", "dop853"}),
         ("boris", Dragged, "magnetic field", {"rk4", "dop853"}),
-        *((name, Lawless, "laws", {"dop853"}) for name in METHODS),
+        *((name, Lawless, "laws", {"leapfrog", "srkn4", "srkn6", "dop853"}) for name in NEED_LAWS),
+        *((name, LawlessGyrating, "laws", {"boris", "rk4", "dop853"}) for name in NEED_LAWS),
+        *((name, LawlessGyrating, "velocity", {"boris", "rk4", "dop853"}) for name in SPLITTING),
     ],
 )
 def test_refusals_name_what_fits(method, system, why, fitting):

@@ -11,6 +11,7 @@ from nbody_surrogate.cli.json_output import print_json
 
 if TYPE_CHECKING:
     from nbody_surrogate.datasets import Dataset
+    from nbody_surrogate.datasets.manifest import LabelError
 
 __all__ = ["info", "print_info"]
 
@@ -56,6 +57,7 @@ def _rows(dataset: Dataset) -> dict[str, str]:
         "rows": f"{spec.rows}, from t = {time_span_text(t)}",
         "made by": _maker(dataset),
         "label error": _label_error(dataset),
+        **_system_error(dataset),
         "size": f"{size / 2**20:.1f} MiB in {counted(len(manifest.shards), 'shard')}",
         "versions": ", ".join(f"{key} {value}" for key, value in manifest.versions.items()),
         "SHA-256": manifest.digest,
@@ -83,12 +85,22 @@ def _maker(dataset: Dataset) -> str:
 
 
 def _label_error(dataset: Dataset) -> str:
-    from nbody_surrogate.contracts.time_text import number_text
-    from nbody_surrogate.contracts.wording import counted
-
     error = dataset.manifest.label_error
     if error is None:
         return dataset.manifest.label_error_note or "not measured"
+    return _error_text(dataset, error)
+
+
+def _system_error(dataset: Dataset) -> dict[str, str]:
+    """Return the row of the error of the system's own truncation, where it was measured."""
+    error = dataset.manifest.system_error
+    return {} if error is None else {"system error": _error_text(dataset, error)}
+
+
+def _error_text(dataset: Dataset, error: LabelError) -> str:
+    from nbody_surrogate.contracts.time_text import number_text
+    from nbody_surrogate.contracts.wording import counted
+
     median, largest = error.median[-1], error.largest[-1]
     if median is None or largest is None:
         return "not finite"

@@ -8,6 +8,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.system_versions import finer_text, finer_version
 from nbody_surrogate.datasets.audit.finding import Finding, Level
 from nbody_surrogate.datasets.audit.row_checks import RowChecks
 from nbody_surrogate.datasets.block import TrajectoryBlock
@@ -87,7 +88,7 @@ class SolverCheck:
     def findings(self) -> list[Finding]:
         """Say how far the rows are from the physics."""
         try:
-            found = [self._error(), *self._own_error(), *self._lag()]
+            found = [self._error(), *self._own_error(), *self._finer_error(), *self._lag()]
         except (InputError, PluginError) as error:
             return [Finding("converged solver", "doubtful", f"cannot be run: {error}", {})]
         return found
@@ -170,6 +171,21 @@ class SolverCheck:
         numbers = _statistics(errors, jumps)
         text = f"a converged solution of the altered equations of {self._own.name!r} has "
         return [Finding("own equations", "ok", text + _text(numbers), numbers)]
+
+    def _finer_error(self) -> list[Finding]:
+        """Say the same of a finer version of the system, where its own model is truncated."""
+        finer = finer_version(self._ideal)
+        if finer is None:
+            return []
+        errors, jumps, scale = self._squared(finer)
+        if not errors.size:
+            return []
+        numbers = {**_statistics(errors, jumps), "mean_squared_displacement": scale}
+        # of half of all trajectories, as encounters make the mean of a small difference large
+        level: Level = "doubtful" if numbers["median"] > DOUBTFUL * scale else "ok"
+        text = f"a converged solution of a finer version of {finer.name!r} "
+        text += f"({finer_text(self._ideal, finer)}) has {_text(numbers)}"
+        return [Finding("finer system", level, text, numbers)]
 
     def _lag(self) -> list[Finding]:
         """Estimate how far velocities are behind positions, beyond what the spec says."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.calls import guided
+from nbody_surrogate.contracts.system_versions import finer_text, finer_version
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.folder import (
     check_space,
@@ -180,7 +181,8 @@ class _Generation:
 
     def _bytes_each(self) -> int:
         spec = self.spec
-        return 16 * (spec.rows * spec.dimensions + 1) * spec.particles
+        sized = 8 * spec.particles if self.maker.system.needs_radii else 0
+        return 16 * (spec.rows * spec.dimensions + 1) * spec.particles + sized
 
     def _adopt(self, name: str) -> None:
         """Take over a shard that is whole, and forget one that is not as recorded."""
@@ -242,13 +244,20 @@ class _Generation:
     def _summarise(self) -> None:
         """Note how wrong the rows may be, of all that the shards say."""
         tight = sharper_solver(self.maker.integrator)
-        errors = []
+        errors, of_system = [], []
         for name in self.parts:
             with ShardReader(self.folder / name, self.hash) as shard:
                 errors.append(shard.label_errors()[1])
-        taken = [each for each in errors if each.size]
+                of_system.append(shard.system_errors())
+        taken, compared = ([e for e in each if e.size] for each in (errors, of_system))
+        rows, solver = label_error_rows(self.spec), tight or self.maker.integrator
+        method, found = solver_text(solver.description), {}
+        system = self.maker.system
+        if (finer := finer_version(system)) is not None and compared:
+            named = f"{system.name} with {finer_text(system, finer)}, by {method}"
+            found["system_error"] = summarised(named, rows, np.concatenate(compared))
         if tight is None or not taken:
-            self._write(label_error_note=f"{self.spec.integrator} cannot be made sharper")
+            note = f"{self.spec.integrator} cannot be made sharper"
+            self._write(label_error_note=note, **found)
             return
-        rows, method = label_error_rows(self.spec), solver_text(tight.description)
-        self._write(label_error=summarised(method, rows, np.concatenate(taken)))
+        self._write(label_error=summarised(method, rows, np.concatenate(taken)), **found)

@@ -5,17 +5,23 @@ tolerances or 4 times as many steps. The difference of the two is the error of t
 for the much smaller error of the sharper one (as in step doubling; Hairer, Norsett, Wanner 1993,
 II.4). Shards keep it for each of these trajectories, the manifest as median and maximum. From an
 encounter on that the sharper run has stepped over it is infinite: what the rows lack is not known.
+
+That is the error of steps in time. Where the system's own model is truncated, its finer version is
+solved too, by the sharper solver: the difference of the two sharper runs is the error of the
+truncation, which is kept and summarised beside the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Problem
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system_versions import finer_version
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.generation.trajectory_maker import TrajectoryMaker
 from nbody_surrogate.datasets.manifest import LabelError
@@ -28,6 +34,7 @@ from nbody_surrogate.results.quantiles import median
 from nbody_surrogate.simulation.simulate import simulate
 
 __all__ = [
+    "SampleErrors",
     "label_error_rows",
     "label_error_sample",
     "label_errors",
@@ -44,6 +51,21 @@ AT_ONCE = 1000  # frames between rows that are held in memory
 LEAST_GAIN = 10.0
 """In tolerance: closer to the smallest one that there is, a run is no sharper than the data, and
 their difference is rounding."""
+
+
+class SampleErrors(NamedTuple):
+    """Errors of K trajectories at F rows, in position RMSE.
+
+    Attributes
+    ----------
+    label : ndarray, shape (K, F)
+        Of steps in time; (0, 0) where there is no sharper solver or no sample.
+    system : ndarray, shape (K, F), or None
+        Of the system's own truncation; None where it has no finer version, or there is no sample.
+    """
+
+    label: np.ndarray
+    system: np.ndarray | None
 
 
 def label_error_sample(spec: DatasetSpec) -> list[int]:
@@ -79,7 +101,7 @@ def label_errors(
     particles: Particles,
     first: int,
     sample: list[int],
-) -> np.ndarray:
+) -> SampleErrors:
     """Position RMSE between some trajectories and sharper runs of the same starts.
 
     Parameters
@@ -92,27 +114,35 @@ def label_errors(
 
     Returns
     -------
-    ndarray, shape (K, F)
-        At the rows of `label_error_rows`; (0, 0) where there is no sharper solver or no sample.
-        Infinite after an encounter that the sharper run has stepped over.
+    SampleErrors
+        At the rows of `label_error_rows`. Infinite after an encounter that the sharper run has
+        stepped over.
 
     Raises
     ------
     RunError
         If a sharper run fails.
     """
-    tight = sharper_solver(maker.integrator)
-    if tight is None or not sample:
-        return np.empty((0, 0))
+    tight, finer = sharper_solver(maker.integrator), finer_version(maker.system)
+    if not sample:
+        return SampleErrors(np.empty((0, 0)), None)
     rows = label_error_rows(maker.spec)
-    errors = np.empty((len(sample), len(rows)))
+    errors, of_system = np.zeros((2, len(sample), len(rows)))
     for k, number in enumerate(sample):
         b = number - first
-        truth, v = maker.rows(tight, state[b], particles[b], number)
-        errors[k] = rmse(truth, block.x[b][None])[0, rows]
-        path = Frames(_problem(maker, particles[b], 0), truth, v, np.array([truth.shape[1]]))
-        errors[k, rows >= _trusted(maker, tight, path, state[b])] = np.inf
-    return errors
+        start, known, truth = state[b], particles[b], block.x[b][None]
+        if tight is not None:
+            truth, v = maker.rows(tight, start, known, number)
+            errors[k] = rmse(truth, block.x[b][None])[0, rows]
+        if finer is not None:
+            better, _ = maker.rows(tight or maker.integrator, start, known, number, finer)
+            of_system[k] = rmse(better, truth)[0, rows]
+        if tight is not None:
+            path = Frames(_problem(maker, known, 0), truth, v, np.array([truth.shape[1]]))
+            doubtful = rows >= _trusted(maker, tight, path, start)
+            errors[k, doubtful] = of_system[k, doubtful] = np.inf
+    label = np.empty((0, 0)) if tight is None else errors
+    return SampleErrors(label, None if finer is None else of_system)
 
 
 def _problem(maker: TrajectoryMaker, particles: Particles, frame: int) -> Problem:

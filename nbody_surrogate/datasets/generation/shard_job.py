@@ -56,6 +56,15 @@ def make_shard(job: ShardJob, tick: Callable[[int], None]) -> None:
     sample = [i for i in label_error_sample(job.spec) if i in part]
     errors = label_errors(maker, block, state, particles, part.start, sample)
     stream = None if job.starts is None else job.starts.stream
-    taken = np.array(sample if errors.size else [], np.int64)
-    data = ShardData(job.spec_hash, part.start, maker.times, block, taken, errors, stream)
+    taken = np.array(sample if errors.label.size else [], np.int64)
+    data = ShardData(
+        job.spec_hash,
+        part.start,
+        maker.times,
+        block,
+        taken,
+        errors.label,
+        stream,
+        errors.system,
+    )
     write_shard(job.path, data)

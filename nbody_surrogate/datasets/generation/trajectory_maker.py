@@ -10,9 +10,11 @@ import numpy as np
 from nbody_surrogate.contracts.hidden_variables import refuse_unstored
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.integrators.approximate import with_options
 from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.simulation.simulate import simulate
 
@@ -126,14 +128,21 @@ class TrajectoryMaker:
         A trajectory must be the same bits in a data set of any size, so batches are for methods
         whose bits do not depend on them.
         """
-        if not self.integrator.batch_invariant:
+        if not self.integrator.batch_invariant_for(self.system):
             return 1
         return max(min(BATCH * self.threads, BATCH_BYTES // (2 * bytes_each)), 1)
 
     def rows(
-        self, integrator: AbstractIntegrator, state: State, particles: Particles, first: int
+        self,
+        integrator: AbstractIntegrator,
+        state: State,
+        particles: Particles,
+        first: int,
+        system: AbstractSystem | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Simulate by an integrator from row to row, and keep the rows of the spec.
+
+        A `system` takes the place of the spec's, of which it is another version.
 
         Returns
         -------
@@ -145,6 +154,7 @@ class TrajectoryMaker:
             If a trajectory fails; `first` is the number of the first one.
         """
         spec, dt = self.spec, self.system.spec.frame_dt
+        system = self.system if system is None else system
         shape = (len(state.x), spec.rows, *state.x.shape[1:])
         x, v = np.zeros(shape), np.zeros(shape)  # a target that is not written stays zero
         kept = spec.numbers
@@ -155,7 +165,7 @@ class TrajectoryMaker:
         # run whose frames are its rows, so that nothing in between is kept in memory.
         for spacing, count in spec.spans:
             solver = _over(integrator, spacing)
-            made = simulate(self.system, state, particles, count, solver, dt=spacing * dt)
+            made = simulate(system, state, particles, count, solver, dt=spacing * dt)
             for b, why in enumerate(made.info.message):
                 if why:
                     raise RunError(f"trajectory {first + b} failed: {why}")
@@ -173,4 +183,4 @@ def _over(integrator: AbstractIntegrator, spacing: int) -> AbstractIntegrator:
     options = dict(integrator.options)
     if spacing == 1 or options.get("substeps") is None:
         return integrator
-    return type(integrator)(**(options | {"substeps": spacing * options["substeps"]}))
+    return with_options(integrator, substeps=spacing * options["substeps"])

@@ -13,6 +13,7 @@ what one start costs all of them cancels.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,7 +28,7 @@ from nbody_surrogate.results.quantiles import median, quantiles
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Standing", "standing_text", "standings"]
+__all__ = ["Standing", "best_methods", "standing_text", "standings"]
 
 RESAMPLES = 500  # 12 beyond each end: two digits of a ratio are all that is said
 ENDS = (0.025, 0.975)
@@ -101,6 +102,33 @@ def standings(found: WorkPrecision) -> list[Standing]:
         for point in (each for each in group if each.learned):
             made.append(_standing(point, curves))
     return made
+
+
+def best_methods(group: list[Point]) -> list[tuple[float, str, float]]:
+    """Name the classical method that is cheapest at each power of ten of the error.
+
+    Parameters
+    ----------
+    group : list of Point
+        Of one horizon and batch.
+
+    Returns
+    -------
+    list of tuple
+        The error, the method with its settings, and milliseconds per time unit; errors that no
+        method is within, or all are, are left out.
+    """
+    curves = _curves(group)
+    errors = [point.error.value for curve in curves for point in curve.points]
+    if not errors:
+        return []
+    decades = range(math.floor(math.log10(max(errors))), math.ceil(math.log10(min(errors))) - 1, -1)
+    found = []
+    for error in (10.0**power for power in decades):
+        name, times = _best(curves, np.full(1 + RESAMPLES, error), _time_at)
+        if name is not None:
+            found.append((error, name, float(times[0])))
+    return found
 
 
 def standing_text(each: Standing) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from nbody_surrogate.integrators.approximate import Approximated
 from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["Settings"]
@@ -15,6 +18,10 @@ as whatever makes it so dear stays with it."""
 
 FLOOR = 10.0
 """Times the error of the truth, below which errors are not told apart."""
+
+
+SAME = 0.02
+"""Relative: how little two settings differ whose errors are those of the forces that they share."""
 
 
 class _Measured(NamedTuple):
@@ -40,6 +47,7 @@ class Settings:
         self._every = every
         self._measured: list[_Measured] = []
         self._ended: set[str] = set()
+        self._latest: dict[str, Sequence[float]] = {}
 
     def pays(self, each: Contender) -> bool:
         """Say whether a setting is to be measured, after coarser ones of the same method."""
@@ -57,7 +65,11 @@ class Settings:
             Of a run of all starts.
         """
         exact = all(error < floor for error, floor in zip(errors, self._floors, strict=True))
-        if not each.learned and (exact or self._beaten(errors, seconds)):
+        coarse, self._latest[each.family] = self._latest.get(each.family), errors
+        # steps that are twice as long give the same: what is left is the approximation
+        stalled = isinstance(each.method, Approximated) and coarse is not None
+        stalled = stalled and np.allclose(coarse or (), errors, rtol=SAME, atol=0.0)
+        if not each.learned and (exact or stalled or self._beaten(errors, seconds)):
             self._ended.add(each.family)
         self._measured.append(_Measured(errors, seconds))
 

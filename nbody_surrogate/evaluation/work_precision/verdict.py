@@ -13,10 +13,15 @@ from nbody_surrogate.contracts.wording import (
     counted,
     duration_text,
     factor_text,
+    figure_text,
     speed_text,
 )
 from nbody_surrogate.evaluation.costs import time_ratio
-from nbody_surrogate.evaluation.work_precision.classical_front import Standing, standing_text
+from nbody_surrogate.evaluation.work_precision.classical_front import (
+    Standing,
+    best_methods,
+    standing_text,
+)
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
 from nbody_surrogate.results.bootstrap import Interval, plain
 from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, too_few_starts
@@ -24,6 +29,7 @@ from nbody_surrogate.results.paired import BOUND, PairedTest, corrected, too_few
 __all__ = [
     "Duel",
     "at_once",
+    "best_sentences",
     "break_even",
     "busy",
     "duels",
@@ -155,6 +161,21 @@ def standing_sentences(found: list[Standing]) -> list[str]:
     return [
         f"{_where(each.point.horizon, each.point.batch)}: {standing_text(each)}" for each in found
     ]
+
+
+def best_sentences(found: WorkPrecision) -> list[str]:
+    """Name the classical method that takes the least time for an error, by powers of ten."""
+    said = []
+    for horizon, batch in found.groups:
+        told = [
+            f"{error:.0e} by {name} in {figure_text(milliseconds)} ms"
+            for error, name, milliseconds in best_methods(found.group(horizon, batch))
+        ]
+        if told:
+            said.append(
+                f"{_where(horizon, batch)}: an RMSE within {', '.join(told)} per time unit at best."
+            )
+    return said
 
 
 def few_starts(found: WorkPrecision, bound: float = BOUND) -> list[str]:

@@ -14,6 +14,7 @@ from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import Limits
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.integrators.approximate import with_options
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
@@ -253,5 +254,5 @@ class Guard:
         reference = self.reference
         if isinstance(reference, AbstractIntegrator):
             # anew, as a replay must end where the method's segment does
-            return type(reference)(**(dict(reference.options) | {"segment": segment}))
+            return with_options(reference, segment=segment)
         return make_integrator(reference or default_reference(system, batch), segment=segment)

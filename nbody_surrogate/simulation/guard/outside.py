@@ -19,6 +19,7 @@ from nbody_surrogate.contracts.segment import Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.time_text import time_text
 from nbody_surrogate.errors import InputError, warn
+from nbody_surrogate.integrators.approximate import with_options
 from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
@@ -91,8 +92,7 @@ class Outside:
                 "use warn or refuse"
             )
         if isinstance(reference, AbstractIntegrator):
-            options = dict(reference.options) | {"segment": segment}
-            made: AbstractIntegrator = type(reference)(**options)
+            made = with_options(reference, segment=segment)
         else:
             name = reference or default_reference(system, len(start.x))
             made = make_integrator(name, segment=segment)

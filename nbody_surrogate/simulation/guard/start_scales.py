@@ -141,10 +141,10 @@ def _few(particles: Particles, some: np.ndarray, groups: np.ndarray) -> Particle
     if particles.couplings is not None:
         places = (some[..., None], groups[:, :, None], groups[:, None, :])
         couplings = particles.couplings[places].reshape(*shape, size)
-    charges, masses, radii = (
-        None if y is None else y[some, groups].reshape(shape)
-        for y in (particles.charges, particles.masses, particles.radii)
+    charges, masses = (
+        y[some, groups].reshape(shape) for y in (particles.charges, particles.masses)
     )
+    radii = None if particles.radii is None else particles.radii[some, groups].reshape(shape)
     return Particles(charges, masses, couplings, radii)
 
 

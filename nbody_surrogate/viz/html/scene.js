@@ -6,7 +6,7 @@ function nbodyScene(root, data) {
   const canvas = root.querySelector("canvas"), pen = canvas.getContext("2d");
   const slider = root.querySelector("input[type=range]"), button = root.querySelector("button");
   const clock = root.querySelector("output"), note = root.querySelector(".note");
-  const { n, t, radii, reaches, centres, sizes, turns, scenery } = data, frames = t.length;
+  const { n, t, radii, reaches, centres, sizes, balls, turns, scenery } = data, frames = t.length;
   const speeds = floats(data.speeds), under = root.querySelector(".under");
   let colours = data.colours.light, seenNow = [], pointed = null;
   const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
@@ -54,6 +54,11 @@ function nbodyScene(root, data) {
 
   const size = (time) => between(radii, time) * 0.036 * Math.min(30 / n, 4) ** 0.25; // of a ball
 
+  // Radii of particle i: of its ball and its ring, which may have a true size, and of its trail.
+  const ballOf = (i, ball) => balls ? balls[i] : ball * sizes[i];
+  const ringOf = (i, ball) => balls ? 1.1 * balls[i] : 1.4 * ball * sizes[i];
+  const trailOf = (i, ball) => balls ? Math.min(0.42 * ball * sizes[i], 0.42 * balls[i]) : 0.42 * ball * sizes[i];
+
   // How much nearer the camera may stand as the page opens: seen from one side all balls, trails and
   // lines need less room than that sphere. The same at all times, so that nothing swells while it plays.
   function fitted(aspect) {
@@ -62,7 +67,7 @@ function nbodyScene(root, data) {
     const fixed = [...scenery.lines.flat(), ...scenery.rods.map((rod) => rod.slice(1))];
     let found = 4;
     for (let k = 0; k < SAMPLES; k++) {
-      const time = (frames - 1) * k / (SAMPLES - 1), reach = between(reaches, time), ball = 1.4 * size(time);
+      const time = (frames - 1) * k / (SAMPLES - 1), reach = between(reaches, time), ball = size(time);
       const centre = [0, 1, 2].map((d) => between(centres[d], time));
       let needed = 0;
       const hold = (point, r) => {
@@ -74,7 +79,7 @@ function nbodyScene(root, data) {
         });
       };
       for (const track of tracks) for (let i = 0; i < n; i++) for (const back of [0, 0.5, 1]) {
-        if (place(track, i, Math.max(0, time - back * trail), p)) hold(p, ball * sizes[i]);
+        if (place(track, i, Math.max(0, time - back * trail), p)) hold(p, ringOf(i, ball));
       }
       for (const point of fixed) hold(point, 0);
       if (needed > 0) found = Math.min(found, farthest(time, aspect) / needed);
@@ -158,10 +163,10 @@ function nbodyScene(root, data) {
     }
     seen.sort((a, b) => b.depth - a.depth);
     drawScenery(project, ball);
-    for (const { i } of seen) drawTrail(project, lead, i, colours[i], 0.42 * ball * sizes[i]);
+    for (const { i } of seen) drawTrail(project, lead, i, colours[i], trailOf(i, ball));
     if (rival) for (const { i } of seen) drawTrail(project, rival, i, pale(i), 0.14 * ball);
     for (const item of seen) {
-      const r = Math.max(1, ball * sizes[item.i] * item.scale);
+      const r = item.r = Math.max(1, ballOf(item.i, ball) * item.scale);
       pen.drawImage(sprite(colours[item.i], item.haze), item.x - r, item.y - r, 2 * r, 2 * r);
     }
     if (rival) drawRival(project, seen, ball);
@@ -189,14 +194,14 @@ function nbodyScene(root, data) {
   // The particle under the pointer, in words.
   function point() {
     let best = null, least = Infinity;
+    const ratio = canvas.width / Math.max(1, canvas.getBoundingClientRect().width);
     if (pointed) for (const item of seenNow) {
       const gap = Math.hypot(item.x - pointed[0], item.y - pointed[1]);
-      if (gap < least) { least = gap; best = item.i; }
+      if (gap < Math.min(least, Math.max(16 * ratio, item.r))) { least = gap; best = item.i; }
     }
-    const ratio = canvas.width / Math.max(1, canvas.getBoundingClientRect().width);
-    if (best === null || least > 16 * ratio) { under.textContent = ""; return; }
+    if (best === null) { under.textContent = ""; return; }
     const speed = speeds[Math.round(at) * n + best];
-    under.textContent = `particle ${best}: charge ${data.charges[best]}, mass ${data.masses[best]}, speed ${Number(speed.toPrecision(3))}`;
+    under.textContent = `particle ${best}: charge ${data.charges[best]}, mass ${data.masses[best]}, ${balls ? `radius ${Number(balls[best].toPrecision(4))}, ` : ""}speed ${Number(speed.toPrecision(3))}`;
   }
 
   // Rings around the candidate's particles, and a line to where the reference has them.
@@ -204,7 +209,7 @@ function nbodyScene(root, data) {
     const p = [0, 0, 0], twin = {};
     for (const item of seen) {
       if (!place(rival, item.i, at, p) || !project(p, twin)) continue;
-      const r = 1.4 * ball * sizes[item.i] * twin.scale;
+      const r = ringOf(item.i, ball) * twin.scale;
       pen.strokeStyle = css(theme.error); pen.lineWidth = Math.max(1, 0.2 * ball * twin.scale);
       pen.beginPath(); pen.moveTo(item.x, item.y); pen.lineTo(twin.x, twin.y); pen.stroke();
       pen.strokeStyle = css(mixed(pale(item.i), theme.back, twin.haze)); pen.lineWidth = Math.max(1, 0.13 * r);

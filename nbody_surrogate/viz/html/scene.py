@@ -152,6 +152,7 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
         "reaches": around.reaches.tolist(),
         "centres": around.centres.T.tolist(),
         "sizes": tracks[0].sizes.tolist(),
+        "balls": None if tracks[0].radii is None else tracks[0].radii.tolist(),
         "colours": colours_of(tracks[0]),
         "charges": _numbers(runs[0].particles.charges[0]),
         "masses": _numbers(runs[0].particles.masses[0]),

@@ -67,7 +67,8 @@ def _drawn(track: Track, camera: Camera) -> list[str]:
     path, _, _ = _projected(camera, track.path(last, TRAIL))
     haze = np.nan_to_num(camera.haze(track.x[last]))
     colours = mixed(255 * track.colours(), BACK, haze[:, None])
-    radius = camera.ball_radius(n) * track.sizes * scale
+    ball = camera.ball_radius(n)
+    radius, wide = track.balls(ball) * scale, track.widths(0.6 * ball) * scale
     drawn = []
     for i in np.argsort(-depth):
         if not (np.isfinite(place[i]).all() and camera.sees(track.x[last, i])):
@@ -78,7 +79,7 @@ def _drawn(track: Track, camera: Camera) -> list[str]:
             line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
             drawn.append(
                 f'<polyline points="{line}" fill="none" stroke="{colour}" '
-                f'stroke-width="{max(0.6, 0.6 * radius[i]):.1f}" stroke-opacity="0.55"/>'
+                f'stroke-width="{max(0.6, wide[i]):.1f}" stroke-opacity="0.55"/>'
             )
         x, y = place[i]
         r = max(1.0, radius[i])  # a pixel, below which it could not be seen

@@ -30,7 +30,7 @@ from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.shutter import SUPERSAMPLE, Shutter
 from nbody_surrogate.viz.scene.subject import KEPT
 from nbody_surrogate.viz.scene.system_shapes import links, surroundings, words_of
-from nbody_surrogate.viz.scene.tracks import Track
+from nbody_surrogate.viz.scene.tracks import TRAIL, Track
 
 if TYPE_CHECKING:
     import pyvista as pv
@@ -98,7 +98,7 @@ class Scene:
         self._layers = Layers(len(candidate.sizes), off_screen and candidate.dimensions == 2)
         self._size = (SUPERSAMPLE if off_screen else 1) * np.array(window_size)
         self._meshes: dict[str, pv.PolyData] = {}
-        self._ball, self._ring = shapes.ball(len(self._lead.sizes)), shapes.ring()
+        self._ball, self._ring = shapes.ball(_smaller(self._lead)), shapes.ring()
         self._plotter = pv.Plotter(
             off_screen=off_screen, window_size=self._size.tolist(), lighting="light kit"
         )
@@ -205,10 +205,11 @@ class Scene:
         lead = self._lead
         ball = camera.ball_radius(len(lead.sizes))
         self._system(frame, camera)
-        self._stamp("balls", self._ball, frame, camera, ball)
-        self._update("trails", self._trails(frame, camera, 0.42 * ball))
+        self._stamp("balls", self._ball, frame, camera, lead.balls(ball))
+        self._update("trails", self._trails(frame, camera, TRAIL * ball))
         if self._parted:
-            self._stamp("rings", self._ring, frame, camera, 1.4 * ball, rival=True)
+            rings = self._candidate.rings(ball)
+            self._stamp("rings", self._ring, frame, camera, rings, rival=True)
             self._update("rival", self._trails(frame, camera, 0.16 * ball, rival=True))
             self._update("errors", self._errors(frame, camera, 0.13 * ball))
         if self._mark is not None:
@@ -243,7 +244,7 @@ class Scene:
         template: pv.PolyData,
         frame: int,
         camera: Camera,
-        radius: float,
+        sizes: Float64[np.ndarray, " N"],
         rival: bool = False,
     ) -> None:
         track = self._candidate if rival else self._lead
@@ -252,7 +253,7 @@ class Scene:
         colours = self._paled(self._scale.colours(frame, rival)[seen], rival)
         colours = self._hazed(colours, camera.haze(here))
         factors = self._layers.balls(camera, rival)[seen]
-        here, radii = moved(here, factors, camera), radius * track.sizes[seen] * factors
+        here, radii = moved(here, factors, camera), sizes[seen] * factors
         mesh = shapes.stamped(template, here, radii, colours, camera.facing)
         self._update(name, mesh)
 
@@ -266,7 +267,7 @@ class Scene:
         colours = self._paled(self._scale.along(window, track.subframes, rival), rival)
         colours = self._hazed(colours, camera.haze(path))
         colours = mixed(self._palette.backdrop, colours, 0.2 + 0.8 * age[..., None] ** 0.8)
-        widths = width * (0.05 + 0.95 * age**0.8) * track.sizes
+        widths = track.widths(width) * (0.05 + 0.95 * age**0.8)
         drawn = self._dashes(window, track.subframes, camera) if rival else None
         factors = self._layers.trails(camera, age, rival)
         path, widths = moved(path, factors, camera), widths * factors
@@ -385,3 +386,8 @@ def _walked(track: Track) -> Float64[np.ndarray, "T N"]:
     """Return how far each particle has gone up to each frame, on straight lines."""
     steps = np.linalg.norm(np.diff(track.x, axis=0), axis=2)
     return np.pad(np.cumsum(np.nan_to_num(steps), axis=0), ((1, 0), (0, 0)))
+
+
+def _smaller(track: Track) -> int:
+    """Return for how many particles balls are as smooth as these: those of a true size are large."""
+    return len(track.sizes) // (1 if track.radii is None else 10)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.ndimage import gaussian_filter1d
 
 from nbody_surrogate.viz.scene.framing import Balls
-from nbody_surrogate.viz.scene.tracks import Track, finite
+from nbody_surrogate.viz.scene.tracks import TRAIL, Track, finite
 
 __all__ = ["KEPT", "RIVAL_KEPT", "Following", "Subject", "ball_radius", "followed", "framing"]
 
@@ -18,8 +18,7 @@ REACH = 1.6  # how many times farther out the scale may go to hold the candidate
 KEPT = 8.0  # how many radii from the centre a particle may be; farther off it is let go
 RIVAL_KEPT = 2.5  # of a candidate, which may be wrong by any distance
 LANDMARK = 1.8  # how many radii from the centre a landmark may be
-RING = 1.4 * 1.09  # radius of a ring, over that of its ball, with half its own thickness
-TRAIL = 0.42  # radius of a trail, over that of its ball, where it is widest
+THICK = 1.09  # of a ring, with half its own thickness, over its radius
 BALL = 0.036  # radius of a ball over that of the cloud: 30 of them are seen, and seldom touch
 
 
@@ -100,10 +99,10 @@ class Subject:
         """Return the balls or rings of a track, and its trails, at one of the frames."""
         frame = self._frames[number]
         centre, radius = self._following.centres[number], self._following.radii[number]
-        sizes = ball * track.sizes[kept]
         path = track.path(frame, self._trail)[:, kept]
-        here = (RING if rival else 1.0) * sizes
-        radii = np.concatenate([np.broadcast_to(TRAIL * sizes, path.shape[:2]), here[None]])
+        here = THICK * track.rings(ball)[kept] if rival else track.balls(ball)[kept]
+        wide = track.widths(TRAIL * ball)[kept]
+        radii = np.concatenate([np.broadcast_to(wide, path.shape[:2]), here[None]])
         points = np.concatenate([path, track.x[None, frame, kept]])
         limit = (RIVAL_KEPT if rival else KEPT) * radius
         with np.errstate(over="ignore", invalid="ignore"):
@@ -157,7 +156,7 @@ def _framing(
     window = slice(max(0, frame - trail), frame + 1)
     # A median, and a percentile as radius: means and extremes would follow a single runaway.
     centre = np.median(x[frame][finite(x[frame])], axis=0)
-    radius = max(_extent(x[frame], centre), _extent(x[window], centre)) or 1.0
+    radius = max(_extent(x[frame], centre), _extent(x[window], centre), lead.largest) or 1.0
     if rival is not None:
         radius = max(radius, min(_extent(rival.x[frame], centre), REACH * radius))
     return centre, radius

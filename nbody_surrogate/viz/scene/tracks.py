@@ -12,10 +12,12 @@ from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.palette import DARK, Palette, mixed
 from nbody_surrogate.viz.scene.particle_colours import particle_colours
 
-__all__ = ["SUBFRAMES", "Track", "finite", "mixed"]
+__all__ = ["SUBFRAMES", "TRAIL", "Track", "finite", "mixed"]
 
 SUBFRAMES = 6  # points of a path for each frame: the preset's sharpest turns look round
 FEWER_SUBFRAMES, MANY = 2, 100  # of more particles than this, whose paths are short on the picture
+RING, CLOSE = 1.4, 1.1  # radius of a ring over that of a ball: a usual one, and one of a true size
+TRAIL = 0.42  # radius of a trail, over that of its ball, where it is widest
 HUGE = 1e100  # what is larger counts as not finite: its square may not be
 
 
@@ -33,6 +35,8 @@ class Track:
     charges, masses : ndarray, shape (N,)
     sizes : ndarray, shape (N,)
         Radii relative to a particle of median mass.
+    radii : ndarray, shape (N,), or None
+        Those that particles have, which they are drawn with.
     stopped : bool
         Whether the run went no further than the last frame, though it was to.
     name : str
@@ -54,12 +58,13 @@ class Track:
     name: str
     estimate: Float64[np.ndarray, " T"] | None = None
     coverage: str = ""
+    radii: Float64[np.ndarray, " N"] | None = None
 
     @classmethod
     def of(cls, trajectory: Trajectory, name: str, stopped: bool = False) -> Track:
         """Make a trajectory ready to be drawn; `name` is for one that does not know its method."""
         pad = ((0, 0), (0, 0), (0, 3 - trajectory.x.shape[2]))
-        masses = trajectory.particles.masses[0]
+        masses, radii = trajectory.particles.masses[0], trajectory.particles.radii
         return cls(
             t=trajectory.t,
             x=np.pad(np.where(np.abs(trajectory.x) < HUGE, trajectory.x, np.nan), pad),
@@ -73,6 +78,7 @@ class Track:
             name=trajectory.info.label if "integrator" in trajectory.info.method else name,
             estimate=trajectory.error_estimate,
             coverage=estimate_label(trajectory.info),
+            radii=None if radii is None else radii[0],
         )
 
     def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
@@ -89,6 +95,24 @@ class Track:
     def window(self, frame: int, trail: int) -> slice:
         """Return the frames of a trail."""
         return slice(max(0, frame - trail), frame + 1)
+
+    def balls(self, usual: float) -> Float64[np.ndarray, " N"]:
+        """Return radii of balls: their own, or where they have none by the `usual` one."""
+        return usual * self.sizes if self.radii is None else self.radii
+
+    def rings(self, usual: float) -> Float64[np.ndarray, " N"]:
+        """Return radii of the rings that stand for balls; close around those of a true size."""
+        return RING * usual * self.sizes if self.radii is None else CLOSE * self.radii
+
+    def widths(self, usual: float) -> Float64[np.ndarray, " N"]:
+        """Return radii of trails, no wider than those of usual balls nor than their own."""
+        wide = usual * self.sizes
+        return wide if self.radii is None else np.minimum(wide, TRAIL * self.radii)
+
+    @property
+    def largest(self) -> float:
+        """The largest of the radii that particles have, 0 where they have none."""
+        return 0.0 if self.radii is None else float(self.radii.max())
 
     @property
     def subframes(self) -> int:

@@ -12,6 +12,7 @@ from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import AbstractSystem, Problem
 
 if TYPE_CHECKING:
+    from nbody_simulators.integrators.plain_steps import PlainProblem
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = ["Boris"]
@@ -99,20 +100,28 @@ class Boris(AbstractFixedStep):
         magnetic = _magnetic_field(problem.system, flat=x.shape[1] < lanes.x.size)
         _boris(lanes.pair, lanes.field)(lanes, step, steps, magnetic, x, v)
 
-    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
-        import torch
-
+    def _array_step(
+        self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float
+    ) -> Any:
+        array = problem.array_module
         x = x + (0.5 * step) * v
-        kick = (0.5 * step) * problem.acceleration(x, torch.zeros_like(v))
+        kick = (0.5 * step) * problem.acceleration(x, array.zeros_like(v))
         turn = (0.5 * step) * problem.charges / problem.masses
         bx, by, bz = _magnetic_field(problem.system, flat=v.shape[2] == 2)
         # A cross product has three components; in two dimensions B along z keeps v in the plane.
-        t = torch.stack([turn * bx, turn * by, turn * bz], dim=2)
-        before = torch.nn.functional.pad(v + kick, (0, 3 - v.shape[2]))
-        share = 2.0 / (1.0 + (t * t).sum(2, keepdim=True))
-        around = before + torch.linalg.cross(before, t)
-        v = (before + share * torch.linalg.cross(around, t))[..., : v.shape[2]] + kick
+        t = array.stack([turn * bx, turn * by, turn * bz], -1)
+        missing = array.zeros_like(t)[..., v.shape[2] :]
+        before = array.concatenate([v + kick, missing], -1)
+        share = 2.0 / (1.0 + (t * t).sum(2)[..., None])
+        around = before + _cross(array, before, t)
+        v = (before + share * _cross(array, around, t))[..., : v.shape[2]] + kick
         return x + (0.5 * step) * v, v, a
+
+
+def _cross(array: Any, u: Any, t: Any) -> Any:
+    """Return u x t along the last axis."""
+    ux, uy, uz, tx, ty, tz = *(u[..., d] for d in range(3)), *(t[..., d] for d in range(3))
+    return array.stack([uy * tz - uz * ty, uz * tx - ux * tz, ux * ty - uy * tx], -1)
 
 
 def _magnetic_field(system: AbstractSystem, flat: bool) -> tuple[float, float, float]:

@@ -74,7 +74,7 @@ class CompiledDop853(AbstractIntegrator[CompiledOptions]):
         if problem.system.force_laws() is None:
             raise InputError(
                 f"`integrator` {self.name} needs forces that are written as laws, "
-                f"system {problem.system.name!r} has none; use dop853"
+                f"system {problem.system.name!r} has none; use dop853"  # the same method
             )
         warn_of_loose_atol(self.options, problem, state)
 

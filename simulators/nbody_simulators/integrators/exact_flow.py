@@ -20,6 +20,7 @@ from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import Carry, FieldLaw, Problem
 
 if TYPE_CHECKING:
+    from nbody_simulators.integrators.plain_steps import PlainProblem
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = ["ExactFlow", "ExactFlowOptions"]
@@ -161,6 +162,7 @@ class ExactFlow(AbstractSplitting[ExactFlowOptions]):
     """
 
     name = "exact-flow"
+    needs_laws = True
     Options = ExactFlowOptions
 
     @property
@@ -206,7 +208,9 @@ class ExactFlow(AbstractSplitting[ExactFlowOptions]):
         flows = torch.tensor(matrices, device=problem.charges.device)
         return problem._replace(laws=problem.laws._replace(field=None), constants=flows)
 
-    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+    def _array_step(
+        self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float
+    ) -> Any:
         import torch
 
         moved = not self.opening

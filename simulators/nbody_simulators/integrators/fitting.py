@@ -5,7 +5,7 @@ from __future__ import annotations
 from nbody_simulators.integrators.linear_flows import is_linear
 from nbody_surrogate.contracts import Problem
 
-__all__ = ["field_is_linear", "fitting_methods"]
+__all__ = ["field_is_linear", "fitting_methods", "methods_without_laws"]
 
 
 def field_is_linear(problem: Problem) -> bool:
@@ -27,3 +27,11 @@ def fitting_methods(problem: Problem) -> str:
     elif system.magnetic_field() is not None:
         names.append("boris")
     return f"{', '.join([*names, 'rk4'])} or dop853"
+
+
+def methods_without_laws(problem: Problem) -> str:
+    """Name methods that take forces which are no laws, for those that do not."""
+    system = problem.system
+    if not system.velocity_dependent:
+        return "leapfrog, srkn4, srkn6 or dop853"
+    return f"{'boris, ' if system.magnetic_field() is not None else ''}rk4 or dop853"

@@ -1,7 +1,8 @@
 """What the fixed-step methods share: options, checks, lanes, threads and devices.
 
-On the CPU a method runs compiled, trajectories side by side in parts that are spread over threads;
-on another device it runs in torch, as one batch.
+Where forces are laws, a method runs compiled on the CPU, trajectories side by side in parts that
+are spread over threads; on another device it runs in torch, as one batch. For forces that are no
+laws the system is asked, in NumPy, for the whole batch at a time.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 from typing_extensions import TypeVar
 
+from nbody_simulators.integrators.fitting import methods_without_laws
+from nbody_simulators.integrators.plain_steps import PlainProblem, run_plainly
 from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
 from nbody_simulators.kernels.lanes import Lanes, by_lane, by_trajectory, narrowest, widest
 from nbody_surrogate.contracts import (
     AbstractIntegrator,
+    AbstractSystem,
     Carry,
     Frames,
     InputError,
@@ -95,12 +99,14 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
     1. set `name`, and `evaluations`, the force evaluations of one step, and `opening`, those
        before the first step of a segment;
     2. implement `_march`: the frames of trajectories side by side, compiled;
-    3. implement `_torch_step`: one step of a batch in torch, by the same formula; what it needs
-       again in each step comes from `_torch_problem`;
-    4. optionally refuse systems in `_refuse`.
+    3. implement `_array_step`: one step of a batch by the same formula, in torch or NumPy; what it
+       needs again in each step comes from `_torch_problem`;
+    4. optionally refuse systems in `_refuse`; set `needs_laws` where nothing else will do.
     """
 
     Options: type[Options_co] = SubstepOptions  # type: ignore[assignment]  # its default too
+    needs_laws: ClassVar[bool] = False
+    """Whether forces have to be written as laws."""
 
     @property
     @abstractmethod
@@ -131,10 +137,12 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         """
 
     @abstractmethod
-    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
-        """Return x, v and a after one step, all (B, N, D).
+    def _array_step(
+        self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float
+    ) -> Any:
+        """Return x, v and a after one step, all (B, N, D), torch's or NumPy's as the problem is.
 
-        Where there is an opening, a is the acceleration at x.
+        Where there is an opening, a is the acceleration at x. Nothing is changed in place.
         """
 
     def _torch_problem(self, problem: TorchProblem, carry: Carry, step: float) -> TorchProblem:
@@ -145,6 +153,10 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
     def batch_invariant(self) -> bool:
         """In numba, where each trajectory has a lane of its own."""
         return self._backend() == "numba"
+
+    def batch_invariant_for(self, system: AbstractSystem) -> bool:
+        """Not of a system's own forces, which may depend on the batch in their last digits."""
+        return self.batch_invariant and system.force_laws() is not None
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of its option, or as many as have enough vectors of trajectories each."""
@@ -162,15 +174,26 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         return None
 
     def _check(self, problem: Problem, state: State) -> None:
-        system = problem.system
-        why = self._refuse(problem)
-        if system.force_laws() is None:
-            why = f"needs forces that are written as laws, system {system.name!r} has none; "
-            why += "use dop853"
+        why, lawless = self._refuse(problem), problem.system.force_laws() is None
+        if lawless and self.needs_laws:
+            why = f"needs forces that are written as laws, system {problem.system.name!r} has "
+            why += f"none; use {methods_without_laws(problem)}"
         if why is not None:
             raise InputError(f"`integrator` {self.name} {why}")
         self._substeps(problem)
-        self._backend()
+        if not lawless:
+            self._backend()
+        elif self.options.device not in ("auto", "cpu") or self.options.backend == "torch":
+            raise self._no_torch(problem)
+
+    def _no_torch(self, problem: Problem) -> InputError:
+        """Return the error of a device, or of a back end, that a system's own forces are not on."""
+        key = "backend" if self.options.device in ("auto", "cpu") else "device"
+        return InputError(
+            f"`{key}` {getattr(self.options, key)!r} needs forces that are written as laws, system "
+            f"{problem.system.name!r} has them in NumPy alone; use "
+            f"{'auto' if key == 'backend' else 'cpu'}"
+        )
 
     def _substeps(self, problem: Problem) -> int:
         """Count the steps of a frame."""
@@ -213,8 +236,11 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         batch, n, dimensions = carry.arrays["x"].shape
         x = np.empty((batch, frames, n, dimensions))
         v = np.empty_like(x)
-        run = self._in_numba if self._backend() == "numba" else self._in_torch
-        run(carry, substeps, x, v, tick)
+        if carry.problem.system.force_laws() is None:
+            run_plainly(self._array_step, carry, substeps, self.opening > 0, (x, v), tick)
+        else:
+            run = self._in_numba if self._backend() == "numba" else self._in_torch
+            run(carry, substeps, x, v, tick)
         nfev = batch * (frames * substeps * self.evaluations + self.opening)
         return Frames(x, v, counters={"nfev": nfev})
 
@@ -274,7 +300,7 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
             a = problem.acceleration(now_x, now_v) if self.opening else None
             for frame in range(x.shape[1]):
                 for _ in range(substeps):
-                    now_x, now_v, a = self._torch_step(problem, now_x, now_v, a, step)
+                    now_x, now_v, a = self._array_step(problem, now_x, now_v, a, step)
                 x[:, frame], v[:, frame] = now_x.cpu().numpy(), now_v.cpu().numpy()
                 tick(frame + 1)
 

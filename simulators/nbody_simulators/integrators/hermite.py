@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 from pydantic import Field
 
+from nbody_simulators.integrators.fitting import methods_without_laws
 from nbody_simulators.integrators.one_by_one import run_one_by_one, threads_for_trajectories
 from nbody_simulators.integrators.outcome import Outcome
 from nbody_simulators.integrators.right_hand_side import (
@@ -215,7 +216,10 @@ def _unfit(problem: Problem) -> str | None:
     """Say what the method needs and the system has not, or None."""
     system, laws = problem.system, problem.system.force_laws()
     if laws is None:
-        return f"forces that are written as laws, system {system.name!r} has none; use dop853"
+        return (
+            f"forces that are written as laws, system {system.name!r} has none; "
+            f"use {methods_without_laws(problem)}"
+        )
     if system.velocity_dependent:
         return (
             f"forces that do not depend on velocity, those of system {system.name!r} do; "

@@ -12,6 +12,7 @@ from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import Problem
 
 if TYPE_CHECKING:
+    from nbody_simulators.integrators.plain_steps import PlainProblem
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = ["RK4"]
@@ -84,7 +85,9 @@ class RK4(AbstractFixedStep):
         kernel = _runge_kutta(lanes.pair, lanes.field)
         kernel(lanes, step, steps, x, v)
 
-    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+    def _array_step(
+        self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float
+    ) -> Any:
         sum_x, sum_v, w, b = v, a, v, a
         for part, weight in ((0.5 * step, 2.0), (0.5 * step, 2.0), (step, 1.0)):
             u, w = x + part * w, v + part * b

@@ -23,6 +23,7 @@ from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import Problem
 
 if TYPE_CHECKING:
+    from nbody_simulators.integrators.plain_steps import PlainProblem
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = [
@@ -115,7 +116,9 @@ class AbstractSplitting(AbstractFixedStep[Options_co]):
         kernel = _split(lanes.pair, lanes.field)
         kernel(lanes, step, steps, kicks, drifts, x, v)
 
-    def _torch_step(self, problem: TorchProblem, x: Any, v: Any, a: Any, step: float) -> Any:
+    def _array_step(
+        self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float
+    ) -> Any:
         moved = not self.opening
         for kick, drift in zip(*self.composition, strict=True):
             if kick != 0.0:

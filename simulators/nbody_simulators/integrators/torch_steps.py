@@ -59,6 +59,11 @@ class TorchProblem(NamedTuple):
     couplings: Tensor | None
     constants: Any = None
 
+    @property
+    def array_module(self) -> Any:
+        """What makes arrays of its kind."""
+        return torch
+
     @classmethod
     def of(cls, problem: Problem, device: str) -> TorchProblem:
         """Bring a problem's particles to a device."""

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from nbody_simulators.multipoles.batches import energies_and_forces
+from nbody_simulators.multipoles.pair_table import pair_corrections
 from nbody_simulators.multipoles.repulsion import add_repulsion
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
@@ -136,6 +137,16 @@ class Spheres(AbstractSystem[SpheresSpec]):
         energies, forces = energies_and_forces(
             place, particles.charges, particles.radii, spec.order, spec.permittivity, spec.coupling
         )
+        if spec.pairs:
+            added = pair_corrections(
+                place,
+                particles.charges,
+                particles.radii,
+                spec.order,
+                spec.permittivity,
+                spec.coupling,
+            )
+            energies, forces = energies + added[0], forces + added[1]
         add_repulsion(place, particles.radii, spec.least_gap, spec.repulsion, energies, forces)
         return energies, forces
 
