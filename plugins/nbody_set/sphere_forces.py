@@ -22,11 +22,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nbody_set.sphere_functions import Values, pair_values, values
+from nbody_set.sphere_functions import Values, faded, looked_up
 from nbody_set.sphere_harmonics import generators, raised, raising
 from nbody_set.sphere_pairs import HIGH, LOW, TERMS
 
-__all__ = ["REST", "SIZE", "WIDTH", "Pairs", "fast_forces", "pairs_of", "slow_forces"]
+__all__ = ["REST", "SIZE", "WIDTH", "Pairs", "fast_forces", "induced_forces", "pairs_of", "slow_forces"]
 
 SIZE = (LOW + 1) ** 2
 REST = (HIGH + 1) ** 2 - SIZE
@@ -64,7 +64,7 @@ def pairs_of(x: Tensor) -> Pairs:
 
 
 def fast_forces(
-    pairs: Pairs, charges: Tensor, coefficients: Tensor, least_gap: float, strength: float
+    pairs: Pairs, charges: Tensor, table: Tensor, least_gap: float, strength: float
 ) -> Tensor:
     """Return forces (S, N, 3) of the exact energies of pairs, and of the repulsion.
 
@@ -73,12 +73,13 @@ def fast_forces(
     pairs : Pairs
     charges : Tensor, shape (S, N)
         In units that make k 1.
-    coefficients : Tensor, shape (2, K)
+    table : Tensor, shape (steps + 1, 2, 2)
+        See `nbody_set.sphere_functions.tables`, as below.
     least_gap, strength : float
         Of the repulsion, in radii and in the unit of energy.
     """
     i, j = pairs.ends
-    made = pair_values(pairs.r, coefficients).slope
+    made = looked_up(pairs.r, table).slope
     qi, qj = charges[:, i], charges[:, j]
     slope = 0.5 * (qi * qi + qj * qj) * made[..., 0] + qi * qj * made[..., 1]
     width = WIDTH * least_gap
@@ -87,33 +88,24 @@ def fast_forces(
     return _gathered(slope[..., None] * pairs.axis, pairs)
 
 
-def slow_forces(
-    pairs: Pairs, charges: Tensor, coefficients: Tensor, pair_coefficients: Tensor
-) -> Tensor:
+def slow_forces(pairs: Pairs, charges: Tensor, table: Tensor) -> Tensor:
     """Return forces (S, N, 3) of all that is induced, less the exact energies of pairs.
 
     Parameters
     ----------
     pairs : Pairs
     charges : Tensor, shape (S, N)
-    coefficients : Tensor, shape (F, K)
-    pair_coefficients : Tensor, shape (2, K')
+    table : Tensor, shape (steps + 1, 2, F)
     """
-    exact = pair_values(pairs.r, pair_coefficients)
-    functions = _less_pairs(values(pairs.r, coefficients), exact)
+    return induced_forces(pairs, charges, faded(pairs.r, looked_up(pairs.r, table)))
+
+
+def induced_forces(pairs: Pairs, charges: Tensor, functions: Values) -> Tensor:
+    """Return the same from values and slopes of all functions, each (S, P, F)."""
     turns = _turns(pairs.axis)
     value, slope = (_matrices(each, turns) for each in functions)
     low, high = _solved(pairs, value, charges)
     return _pair_forces(pairs, value, slope, low, high)
-
-
-def _less_pairs(made: Values, exact: Values) -> Values:
-    """Take the exact energies of pairs off, which have kicks of their own."""
-    places = [_columns()["S", mutual, 0, 0, 0] for mutual in (False, True)]
-    share = torch.zeros(2, made.value.shape[-1]).to(made.value)
-    for row, place in enumerate(places):
-        share[row, place] = 1.0
-    return Values(made.value - exact.value @ share, made.slope - exact.slope @ share)
 
 
 @cache

@@ -16,7 +16,21 @@ from torch import Tensor
 
 from nbody_set.sphere_pairs import TERMS, leading, pair_energy, term_values
 
-__all__ = ["FADE", "PAIR_DEGREE", "Values", "first_coefficients", "held", "pair_coefficients", "pair_values", "tables", "values"]
+__all__ = [
+    "FADE",
+    "NEAR",
+    "OVERLAP",
+    "STEPS",
+    "T_NEAR",
+    "Values",
+    "faded",
+    "first_coefficients",
+    "looked_up",
+    "pair_coefficients",
+    "pair_share",
+    "polynomials",
+    "tables",
+]
 
 NEAR = 0.05
 T_NEAR = 2.0 / (2.0 + NEAR / 2)  # at the least distance that is held
@@ -25,6 +39,7 @@ USUAL = 0.07  # gaps that matter are seldom smaller: polynomials are to be good 
 FADE = (4.0, 5.0)
 OVERLAP = (1.7, 2.0)
 PAIR_DEGREE = 40
+STEPS = 512  # of tables: slopes are off by 1e-7 of what polynomials say, and are those of the values
 HIGH_TERMS = np.array([term.kind == "R" for term in TERMS])
 
 
@@ -79,82 +94,91 @@ def _polynomials(
     )
 
 
-def values(r: Tensor, coefficients: Tensor) -> Values:
-    """Return all functions of `TERMS` at distances in radii, (..., F).
-
-    Parameters
-    ----------
-    r : Tensor, shape (...)
-    coefficients : Tensor, shape (F, K)
-
-    Returns
-    -------
-    Values
-    """
-    known = tuple(torch.as_tensor(each).to(r) for each in leading())
-    kept = held(r)
-    made = _polynomials(2.0 / kept.value, coefficients, known)
-    by_r = -2.0 / kept.value**2 * kept.slope
-    overlap = _step((r - OVERLAP[0]) / (OVERLAP[1] - OVERLAP[0]))
-    fade = _step((FADE[1] - r) / (FADE[1] - FADE[0]))
-    ends = torch.as_tensor(HIGH_TERMS, device=r.device)
-    one = torch.ones_like(r)[..., None]
-    factor = overlap.value[..., None] * torch.where(ends, fade.value[..., None], one)
-    slope = overlap.slope[..., None] / (OVERLAP[1] - OVERLAP[0]) * torch.where(
-        ends, fade.value[..., None], one
-    ) - overlap.value[..., None] * torch.where(
-        ends, fade.slope[..., None] / (FADE[1] - FADE[0]), 0.0 * one
-    )
-    return Values(made.value * factor, made.slope * by_r[..., None] * factor + made.value * slope)
-
-
-def pair_values(r: Tensor, coefficients: Tensor) -> Values:
-    """Return the two functions of the exact energy of a pair, (..., 2), as `pair_energy`."""
-    known = tuple(torch.tensor(each).to(r) for each in PAIR_KNOWN)
-    kept = held(r)
-    made = _polynomials(2.0 / kept.value, coefficients, known)
-    return Values(made.value, made.slope * (-2.0 / kept.value**2 * kept.slope)[..., None])
-
-
 PAIR_KNOWN = ((-0.0625, 0.5), (4.0, 1.0), (6.0, 7.0))
 """-alpha_1 / r^4 of a charge and what it induces, and Coulomb's 1 / r; then the next powers."""
 
 
-def tables(coefficients: Tensor, pairs: Tensor, steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return functions at steps of t from 0 to `T_NEAR`, for compiled code.
+def tables(coefficients: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return functions at `STEPS` steps of t from 0 to `T_NEAR`: what frames take them from.
 
     Parameters
     ----------
     coefficients, pairs : Tensor, shapes (F, K) and (2, K')
-    steps : int
 
     Returns
     -------
-    functions, pair_functions : ndarray, shapes (steps + 1, 2, F) and (steps + 1, 2, 2)
+    functions, pair_functions : Tensor, shapes (steps + 1, 2, F) and (steps + 1, 2, 2)
         Values, and derivatives by the number of the step. The exact energies of pairs are taken off
         the functions that they are part of.
     """
-    t = torch.linspace(0.0, T_NEAR, steps + 1, dtype=torch.float64)
-    known = [tuple(torch.tensor(each).to(t) for each in some) for some in (leading(), PAIR_KNOWN)]
-    made = _polynomials(t, coefficients.detach().cpu().to(t), known[0])
-    exact = _polynomials(t, pairs.detach().cpu().to(t), known[1])
-    fade = _step((FADE[1] - 2.0 / t.clamp(min=1e-9)) / (FADE[1] - FADE[0]))
-    by_t = fade.slope * 2.0 / t.clamp(min=1e-9) ** 2 / (FADE[1] - FADE[0])
-    ends = torch.as_tensor(HIGH_TERMS)
-    value = torch.where(ends, made.value * fade.value[:, None], made.value)
-    slope = torch.where(
-        ends, made.slope * fade.value[:, None] + made.value * by_t[:, None], made.slope
-    )
-    for column, term in enumerate(TERMS):
-        if term.l == term.k == 0:
-            value[:, column] -= exact.value[:, int(term.mutual)]
-            slope[:, column] -= exact.slope[:, int(term.mutual)]
-    step = T_NEAR / steps
-    both = [
-        torch.stack([each, step * by], dim=1).contiguous().numpy()
-        for each, by in ((value, slope), exact)
-    ]
-    return both[0], both[1]
+    t = torch.linspace(0.0, T_NEAR, STEPS + 1).to(coefficients)
+    known = [tuple(torch.as_tensor(each).to(t) for each in some) for some in _known()]
+    made = _polynomials(t, coefficients, known[0])
+    exact = _polynomials(t, pairs, known[1])
+    r = 2.0 / t.clamp(min=1e-6)[:, None]
+    fade = _step((FADE[1] - r) / (FADE[1] - FADE[0]))
+    by_t = fade.slope * 0.5 * r * r / (FADE[1] - FADE[0])
+    ends = torch.as_tensor(HIGH_TERMS, device=t.device)
+    value = torch.where(ends, made.value * fade.value, made.value)
+    slope = torch.where(ends, made.slope * fade.value + made.value * by_t, made.slope)
+    share = pair_share().to(t)
+    value, slope = value - exact.value @ share, slope - exact.slope @ share
+    step = T_NEAR / STEPS
+    return torch.stack([value, step * slope], 1), torch.stack([exact.value, step * exact.slope], 1)
+
+
+def pair_share() -> Tensor:
+    """Where the exact energies of pairs are within the functions, (2, F)."""
+    rows = [[float(t.l == t.k == 0 and t.mutual == mutual) for t in TERMS] for mutual in (0, 1)]
+    return torch.tensor(rows, dtype=torch.float64)
+
+
+def _known() -> tuple[tuple[np.ndarray, ...], ...]:
+    return leading(), tuple(np.array(each) for each in PAIR_KNOWN)
+
+
+def looked_up(r: Tensor, table: Tensor) -> Values:
+    """Return functions of a table at distances in radii, by cubic Hermite interpolation."""
+    kept = held(r)
+    t = 2.0 / kept.value
+    place = t * (STEPS / T_NEAR)
+    k = place.detach().long().clamp(max=STEPS - 1)
+    s = (place - k)[..., None]
+    q = 1.0 - s
+    (v0, w0), (v1, w1) = table[k].unbind(-2), table[k + 1].unbind(-2)
+    value = q * q * (1.0 + 2.0 * s) * v0 + s * q * q * w0
+    value = value + s * s * (3.0 - 2.0 * s) * v1 - s * s * q * w1
+    slope = 6.0 * s * q * (v1 - v0) + q * (1.0 - 3.0 * s) * w0 + s * (3.0 * s - 2.0) * w1
+    return Values(value, slope * (-0.5 * t * t * kept.slope * (STEPS / T_NEAR))[..., None])
+
+
+def polynomials(r: Tensor, coefficients: Tensor) -> Values:
+    """Return functions as `looked_up` does but for its small errors, (S, P, F).
+
+    Parameters
+    ----------
+    r : Tensor, shape (S, P)
+    coefficients : Tensor, shape (S, F, K)
+        Of each sample, so that each has derivatives of its own.
+    """
+    known = tuple(torch.as_tensor(each).to(r) for each in leading())
+    kept = held(r)
+    made = _polynomials(2.0 / kept.value, coefficients, known)
+    slope = made.slope * (-2.0 / kept.value**2 * kept.slope)[..., None]
+    width = FADE[1] - FADE[0]
+    fade = _step((FADE[1] - r) / width)
+    ends = torch.as_tensor(HIGH_TERMS, device=r.device)
+    value = torch.where(ends, made.value * fade.value[..., None], made.value)
+    fading = slope * fade.value[..., None] - made.value * fade.slope[..., None] / width
+    return Values(value, torch.where(ends, fading, slope))
+
+
+def faded(r: Tensor, made: Values) -> Values:
+    """Let functions fade where spheres overlap."""
+    width = OVERLAP[1] - OVERLAP[0]
+    step = _step((r - OVERLAP[0]) / width)
+    value, slope = step.value[..., None], step.slope[..., None] / width
+    return Values(made.value * value, made.slope * value + made.value * slope)
 
 
 def _fitted(t: np.ndarray, wanted: np.ndarray, known: tuple[np.ndarray, ...], degree: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from nbody_set.sphere_functions import FADE, NEAR, OVERLAP, T_NEAR
+from nbody_set.sphere_functions import FADE, NEAR, OVERLAP, STEPS, T_NEAR
 from nbody_set.sphere_harmonics import generators, raised, raising
 from nbody_set.sphere_pairs import HIGH, LOW, TERMS
 
@@ -30,7 +30,8 @@ SLOTS = 5  # of an axial moment: orders 0, 1 cos, 1 sin, 2 cos, 2 sin
 COUNT = len(TERMS)
 LOW_COUNT = sum(term.kind == "S" for term in TERMS)
 DEGREES = HIGH - LOW
-END = FADE[1]
+END = 2.0 / (T_NEAR / STEPS * math.floor(2.0 / FADE[1] / (T_NEAR / STEPS)))
+"""Where high moments end: at the step of the tables beyond which all is zero."""
 ENOUGH = 1e-12
 """Of the field that induces, what conjugate gradients leave over."""
 MOST = 100  # of their steps; some 15 are usual

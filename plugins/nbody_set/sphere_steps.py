@@ -1,0 +1,58 @@
+"""Trajectories of `SETSpheres`, one by one, to the compiled code and back."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from nbody_set.sphere_kernel import Law, frames
+from nbody_surrogate.contracts import AbstractFusedSteps, Particles
+from nbody_surrogate.layers.fused import over_trajectories
+
+__all__ = ["SphereSteps"]
+
+
+@final
+class SphereSteps(AbstractFusedSteps):
+    """Frames of some spheres.
+
+    Parameters
+    ----------
+    law : Law
+    particles : Particles, shape (B, N)
+    coupling : float
+    """
+
+    def __init__(self, law: Law, particles: Particles, coupling: float) -> None:
+        self._law = law
+        self._charges = np.asarray(particles.charges, dtype=np.float64) * coupling**0.5
+        self._masses = np.asarray(particles.masses, dtype=np.float64)
+
+    def __repr__(self) -> str:
+        batch, n = self._masses.shape
+        return f"SphereSteps({self._law.substeps} kicks, {batch} x {n} spheres)"
+
+    def advance(
+        self,
+        cache: dict[str, np.ndarray],
+        x: np.ndarray,
+        v: np.ndarray,
+        frames_x: np.ndarray,
+        frames_v: np.ndarray,
+        threads: int,
+    ) -> dict[str, np.ndarray]:
+        """See `AbstractFusedSteps.advance`."""
+        batch, count, n, dimensions = frames_x.shape
+
+        def work(begin: int, end: int) -> None:
+            for b in range(begin, end):
+                start_x, start_v = np.zeros((2, n, 3))
+                start_x[:, :dimensions], start_v[:, :dimensions] = x[b], v[b]
+                made_x, made_v = np.empty((2, count, n, 3))
+                charges, masses = self._charges[b], self._masses[b]
+                frames(self._law, charges, masses, start_x, start_v, made_x, made_v)
+                frames_x[b], frames_v[b] = made_x[..., :dimensions], made_v[..., :dimensions]
+
+        over_trajectories(work, batch, threads)
+        return {}
