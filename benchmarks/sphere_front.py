@@ -4,12 +4,13 @@
     python benchmarks/sphere_front.py runs --particles 10 --trajectories 8 --duration 2
 
 `forces` holds each approximation of system `spheres` against the order of the truth with exact
-pairs: the rms error of forces over their rms, with a 95 % interval by resampled clouds, and the time
-of one evaluation of a single cloud. The repulsion of close surfaces, which all have, is left out.
-`runs` takes, for each approximation, solvers over their settings to the end of the duration, from
-the same starts, and shows the cheapest setting by which the error is that of the forces, with its
-position RMSE against the converged truth, dop853 at 1e-9, and what is on the front. Methods that are
-named, such as a trained model, stand beside them. Times are of one thread, processor time, medians.
+pairs: the rms error of forces over their rms, with a 95 % interval by resampled clouds, and the
+time of one evaluation of a single cloud. The repulsion of close surfaces, which all have, is left
+out. `runs` takes, for each approximation, solvers over their settings to the end of the duration,
+from the same starts, and shows the cheapest setting by which the error is that of the forces, with
+its position RMSE against the converged truth, dop853 at 1e-9, and what is on the front. Methods
+that are named, such as a trained model, stand beside them. Times are of one thread, processor time,
+medians.
 """
 
 from __future__ import annotations

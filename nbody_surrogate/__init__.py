@@ -38,12 +38,15 @@ if TYPE_CHECKING:
         RunError,
     )
     from nbody_surrogate.evaluation.evaluate import Scorecard, evaluate
+    from nbody_surrogate.evaluation.plan.result import Plan
     from nbody_surrogate.formats.foreign.supplements import Supplements
     from nbody_surrogate.formats.h5md import read_h5md
     from nbody_surrogate.formats.initial import read_initial
     from nbody_surrogate.formats.opening import read_run
     from nbody_surrogate.formats.saving import load, save
     from nbody_surrogate.integrators.build import make_integrator
+    from nbody_surrogate.integrators.parareal.integrator import Parareal
+    from nbody_surrogate.registry.callable_system import system_from_callable
     from nbody_surrogate.registry.registry import (
         list_integrators,
         list_systems,
@@ -59,11 +62,13 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.guard.options import Guard
     from nbody_surrogate.simulation.guard.outside import Outside
     from nbody_surrogate.simulation.observers import Observer, WarmUp
+    from nbody_surrogate.simulation.parareal import parareal
     from nbody_surrogate.simulation.reporters import Reporter
     from nbody_surrogate.simulation.resume import resume
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
     from nbody_surrogate.surrogates.trained_models import list_models, load_model
+    from nbody_surrogate.training.plan import plan
     from nbody_surrogate.training.train import TrainedModel, train
     from nbody_surrogate.viz.figures.plot import plot
     from nbody_surrogate.viz.html.report import write_report
@@ -96,6 +101,7 @@ else:
             "nbody_surrogate.formats.initial": ["read_initial"],
             "nbody_surrogate.formats.opening": ["read_run"],
             "nbody_surrogate.integrators.build": ["make_integrator"],
+            "nbody_surrogate.registry.callable_system": ["system_from_callable"],
             "nbody_surrogate.registry.registry": [
                 "list_integrators",
                 "list_systems",
@@ -111,6 +117,8 @@ else:
             "nbody_surrogate.simulation.guard.options": ["Guard"],
             "nbody_surrogate.simulation.guard.outside": ["Outside"],
             "nbody_surrogate.simulation.observers": ["Observer", "WarmUp"],
+            "nbody_surrogate.simulation.parareal": ["parareal"],
+            "nbody_surrogate.integrators.parareal.integrator": ["Parareal"],
             "nbody_surrogate.simulation.reporters": ["Reporter"],
             "nbody_surrogate.simulation.resume": ["resume"],
             "nbody_surrogate.simulation.simulate": ["simulate"],
@@ -119,8 +127,10 @@ else:
             "nbody_surrogate.datasets.dataset": ["Dataset"],
             "nbody_surrogate.datasets.generation.generate": ["generate_dataset"],
             "nbody_surrogate.evaluation.evaluate": ["Scorecard", "evaluate"],
+            "nbody_surrogate.evaluation.plan.result": ["Plan"],
             "nbody_surrogate.formats.saving": ["load", "save"],
             "nbody_surrogate.surrogates.trained_models": ["list_models", "load_model"],
+            "nbody_surrogate.training.plan": ["plan"],
             "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
             "nbody_surrogate.viz.html.report": ["write_report"],
@@ -135,6 +145,7 @@ else:
             **dict.fromkeys(["generate", "make_dataset"], "`generate_dataset(spec, folder)`"),
             **dict.fromkeys(["load_dataset", "open_dataset"], "`Dataset(folder)`"),
             **dict.fromkeys(["from_ase", "from_file"], "`read_initial(path)`, or State(t, x, v)"),
+            **dict.fromkeys(["from_callable", "from_forces"], "`system_from_callable(forces)`"),
             **dict.fromkeys(["models", "list_surrogates"], "`list_models()`"),
             **dict.fromkeys(["plugins", "systems"], "`list_systems()`"),
             **dict.fromkeys(["integrators", "solvers", "methods"], "`list_integrators()`"),
@@ -176,7 +187,9 @@ __all__ = [
     "Output",
     "Outside",
     "PairedTest",
+    "Parareal",
     "Particles",
+    "Plan",
     "PluginError",
     "Reporter",
     "RunError",
@@ -204,6 +217,8 @@ __all__ = [
     "make_system",
     "paired_table",
     "pairs_of",
+    "parareal",
+    "plan",
     "plot",
     "read_h5md",
     "read_initial",
@@ -216,6 +231,7 @@ __all__ = [
     "run_table",
     "save",
     "simulate",
+    "system_from_callable",
     "thumbnail",
     "train",
     "twins_of",

@@ -60,6 +60,10 @@ CALLS = {
         *("bench", "-n", "3", "--trajectories", "2", "--horizon", "0.5", "--batch", "1"),
         *("--integrators", "leapfrog:2,rk4:2", "--seconds", "1e-3", "-o", "new"),
     ),
+    "plan": (
+        *("plan", "-n", "2", "--horizon", "0.1", "--surrogate", "linear", "--seconds", "1e-3"),
+        *("--recipe", "recipe.toml"),
+    ),
     "evaluate": (
         *("evaluate", "set", "-n", "3", "--trajectories", "2", "--horizon", "2"),
         *("--system", "charged", "--no-classical", "-o", "new.json"),

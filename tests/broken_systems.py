@@ -91,6 +91,10 @@ class Doubling(Yukawa.Spec):
     coupling: float = 1.0
 
 
+def with_radii(self, rng, n, dimensions):
+    return Yukawa._sample(self, rng, n, dimensions)._replace(radii=np.ones(n))
+
+
 SYSTEMS = {
     "parameters": ({"Spec": Doubling}, "Spec", "same from JSON"),
     "starts": ({"_sample": flat}, "_sample", r"draw `x` of shape \(1, 2\), got float64 .*\(1, 3\)"),
@@ -132,6 +136,12 @@ SYSTEMS = {
         },
         "_hidden_rate",
         "same bits of `charge` each time",
+    ),
+    "radii": ({"needs_radii": True, "_sample": with_radii}, "needs_radii", "must be False"),
+    "finer": (
+        {"finer": lambda self: type(self)(**self.spec.model_dump())},
+        "finer",
+        "must return None where forces are the same",
     ),
     "scenery": ({"_scenery": flickering}, "_scenery", "same shapes each time"),
 }

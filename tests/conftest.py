@@ -71,6 +71,14 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patience():
+    """No word about what is compiled first: whether it is depends on the tests before."""
+    from nbody_surrogate.simulation import compiling
+
+    compiling.PATIENCE = 1e6
+
+
 @pytest.fixture(scope="module")
 def one_thread():
     """Torch on one thread: models here are too small to share, and threads wait for each other."""

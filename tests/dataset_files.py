@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 import numpy as np
 
@@ -41,9 +42,7 @@ def make_block(count=S, dimensions=3, couplings=False, rows=T, seed=0):
 
 def some(block, rows):
     """Cut trajectories out of a block."""
-    given = (block.particles.charges, block.particles.masses, block.particles.couplings)
-    particles = Particles(*(each if each is None else each[rows] for each in given))
-    return TrajectoryBlock(block.x[rows], block.v[rows], particles)
+    return TrajectoryBlock(block.x[rows], block.v[rows], block.particles[rows])
 
 
 def make_data(block, first=0, spec=SPEC, t=None, stream=None, verified=False):
@@ -56,7 +55,11 @@ def make_data(block, first=0, spec=SPEC, t=None, stream=None, verified=False):
 
 def full_data():
     """All that a shard can hold."""
-    return make_data(make_block(couplings=True), first=8, stream=STREAM, verified=True)
+    block = make_block(couplings=True)
+    radii = np.random.default_rng(1).uniform(0.1, 1.0, size=(S, N))
+    block = block._replace(particles=replace(block.particles, radii=radii))
+    data = make_data(block, first=8, stream=STREAM, verified=True)
+    return replace(data, system_error=np.array([[0.0, 1e-4, np.inf], [0.0, 2e-4, 3e-4]]))
 
 
 def assert_same_bits(ours, theirs):
@@ -68,7 +71,7 @@ def assert_same_bits(ours, theirs):
 def assert_same_block(ours, theirs):
     assert_same_bits(ours.x, theirs.x)
     assert_same_bits(ours.v, theirs.v)
-    for name in ("charges", "masses", "couplings"):
+    for name in ("charges", "masses", "couplings", "radii"):
         one, other = getattr(ours.particles, name), getattr(theirs.particles, name)
         assert (one is None) == (other is None)
         if one is not None:

@@ -40,12 +40,12 @@ class Window(NamedTuple):
 
     def members(self, b):
         """Some trajectories of the batch."""
-        charges, masses, field = self.particles
+        charges, masses, field, _ = self.particles
         return Window(self.x[b], self.v[b], ParticleTensors(charges[b], masses[b], field))
 
     def single(self):
         """The same window with constants in single precision."""
-        charges, masses, field = self.particles
+        charges, masses, field, _ = self.particles
         return self._replace(particles=ParticleTensors(charges.float(), masses.float(), field))
 
     def of(self, model):
@@ -118,7 +118,7 @@ class FusedTwin:
 
     def __call__(self, x, v, particles, threads=1, started=0):
         """Increments of all frames after those that torch's cache starts from."""
-        charges, masses, field = particles
+        charges, masses, field, _ = particles
         constants = Particles(charges.double().numpy(), masses.double().numpy())
         steps = self.model.fused_steps(constants, x.shape[-1], field)
         with torch.no_grad():

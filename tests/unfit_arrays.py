@@ -18,6 +18,7 @@ import torch
 import nbody_surrogate as nb
 from nbody_surrogate import contracts, layers
 from nbody_surrogate.contracts import (
+    AbstractDearSystem,
     AbstractIntegrator,
     AbstractSystem,
     Box,
@@ -41,7 +42,11 @@ near = contracts.neighbour_pairs(x, NeighbourRequest(1.0, 0.1))
 box = Box((4.0, 4.0, None))
 folder = Path(tempfile.mkdtemp())
 
+dear = nb.system_from_callable(lambda x: -x, name="tethered", energy=lambda x: 0.5 * (x * x).sum())
+
 CALLS = {
+    "AbstractDearSystem.pair_acceleration": dear.pair_acceleration,
+    "AbstractDearSystem.potential_energy": dear.potential_energy,
     "AbstractIntegrator.check": lambda **k: method.check(system, dt=0.1, **k),
     "AbstractIntegrator.start": lambda **k: method.start(system, dt=0.1, **k),
     "AbstractIntegrator.restart": lambda **k: method.restart(carry.problem, 0, **k),
@@ -63,6 +68,7 @@ CALLS = {
     "every_pair": contracts.every_pair,
     "neighbour_pairs": lambda **k: contracts.neighbour_pairs(request=near.request, **k),
     "paired": contracts.paired,
+    "parareal": lambda **k: nb.parareal(system, frames=2, slices=1, coarse="leapfrog:1", **k),
     "simulate": lambda **k: nb.simulate(system, frames=1, **k),
 }
 """How each is called; what it takes beside arrays is given here."""
@@ -87,13 +93,14 @@ FITTING = {
     },
     **{
         name: {"state": state, "particles": particles}
-        for name in ("AbstractIntegrator.check", "AbstractIntegrator.start", "simulate")
+        for name in ("AbstractIntegrator.check", "AbstractIntegrator.start", "parareal", "simulate")
     },
 }
 DEFAULT = {"x": x, "v": v, "particles": particles}
 
 DUTY = "a duty of a system that has such: called through `acceleration`"
 HANDED = "what a method hands to the core, which looks at it there"
+START = "called by the core, with the start of a run, which is checked"
 PICTURES = "for pictures: shapes by tests/contracts/test_scenery.py, starts are a run's own"
 TORCH = "torch code inside a compiled step: torch words what does not fit"
 ELSEWHERE = {
@@ -102,7 +109,12 @@ ELSEWHERE = {
     "AbstractSystem.hidden_rate": "takes the hidden variables too: tests/contracts/test_hidden.py",
     "AbstractSystem.hidden_acceleration": DUTY,
     "AbstractSystem.neighbour_acceleration": DUTY,
+    "AbstractSystem.refuse_unfit_start": "called by the core, with a start that is checked",
+    "AbstractSystem.refuse_wrong_radii": "called by the core, with particles that are checked",
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
+    **dict.fromkeys(["AbstractSystem.check_start", "AbstractDearSystem.check_start"], START),
+    "system_from_callable": "takes a start: tests/registry/test_callable_system.py",
+    "Evaluated": HANDED,
     "Comparison": "made by `compare`",
     "Configurations": HANDED,
     "Draw": HANDED,
@@ -114,12 +126,13 @@ ELSEWHERE = {
     "Invariants": HANDED,
     "Neighbours": HANDED,
     "ParticleTensors": HANDED,
-    "Outside.solver": "called by the core, with the start of a run, which is checked",
+    "Outside.solver": START,
     "Problem": HANDED,
     "Segment": HANDED,
     "AbstractSurrogate.forward": TORCH,
     "AbstractSurrogate.fused_steps": HANDED,
     "AbstractFusedSteps.advance": HANDED,
+    "AbstractErrorFollower.followed": "called by the core, with the frames of a run",
     "AbstractSurrogate.initialise": TORCH,
     "AbstractSurrogate.start_cache": TORCH,
     "AbstractSurrogate.step_cache": TORCH,
@@ -168,8 +181,11 @@ FITS = {
     ("every_pair", "x"): r"axis [01] (shorter|longer)|axis 2 shorter",
     ("neighbour_pairs", "x"): r"axis [01] (shorter|longer)|axis 2 shorter",
     ("AbstractSystem.neighbours", "x"): r"axis [01] (shorter|longer)|axis 2 shorter",
-    ("AbstractSystem.pair_acceleration", "x"): "axis 2 shorter",
-    ("AbstractSystem.potential_energy", "x"): "axis 2 shorter",
+    **{
+        (f"{kind}.{key}", "x"): "axis 2 shorter"
+        for kind in ("AbstractSystem", "AbstractDearSystem")
+        for key in ("pair_acceleration", "potential_energy")
+    },
     # a number, or one set, is shared, and what is optional may be left out
     ("Particles", "charges"): "scalar|axis 0 shorter",
     ("Particles", "masses"): "scalar|axis 0 shorter",
@@ -195,9 +211,14 @@ def public():
                     found[name] = value
                 for key, method in inspect.getmembers(value, inspect.isroutine):
                     ours = str(getattr(method, "__module__", "")).startswith("nbody")
-                    if not key.startswith("_") and ours:
+                    again = value is AbstractDearSystem and key not in vars(value)
+                    if not key.startswith("_") and ours and not again:
                         found[f"{name}.{key}"] = method
-    same = ("SurrogateIntegrator.", "SystemNeeds.")  # as of the class that they are a part of
+    same = (
+        "SurrogateIntegrator.",
+        "Parareal.",
+        "SystemNeeds.",
+    )  # as of the class that they are a part of
     return {name: value for name, value in found.items() if not name.startswith(same)}
 
 

@@ -17,7 +17,7 @@ from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar, sign
+from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.evaluation.work_precision.benchmark import Benchmark
     from nbody_surrogate.evaluation.work_precision.classical_front import Standing
     from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision
+    from nbody_surrogate.evaluation.work_precision.verdict import Duel
     from nbody_surrogate.integrators.method_text import Contender
 
 __all__ = ["bench"]
@@ -82,7 +83,8 @@ def bench(**options: Any) -> None:
 
         benchmark = _benchmark(options)
         contenders = _contenders(benchmark, options)
-    with progress_bar("bench", len(contenders), hidden=hidden) as progress:
+    bar = progress_bar("bench", len(contenders), hidden=hidden)
+    with compiling_shown(hidden=hidden), bar as progress:
         found = measure(
             contenders,
             benchmark,
@@ -226,15 +228,14 @@ def _write(found: WorkPrecision, base: Path, options: dict[str, Any]) -> tuple[l
     from nbody_surrogate.files.figure import save
     from nbody_surrogate.viz.figures.work_precision import draw_work_precision
 
-    stands = standings(found)
-    said, front = sentences(found, options["bound"], stands), fronts(found)
-    pairs = [each.to_dict() for each in duels(found, options["bound"])]
+    stands, held = standings(found), duels(found, options["bound"])
+    said, front = sentences(held, stands), fronts(found)
     said += standing_sentences(stands)
     if not stands:
         said += best_sentences(found)
-    said += few_starts(found, options["bound"])
+    said += few_starts(held)
     said += [warning] if (warning := busy(found)) else []
-    text = json_text("bench", _as_dict(found, said, front, pairs, stands))
+    text = json_text("bench", _as_dict(found, said, front, held, stands))
     write_text(base.with_name(base.name + ".csv"), _as_csv(found.points), options["overwrite"])
     write_text(base.with_name(base.name + ".json"), text, options["overwrite"])
     figure = draw_work_precision(found)
@@ -247,7 +248,7 @@ def _as_dict(
     found: WorkPrecision,
     said: list[str],
     front: list[str],
-    pairs: list[dict[str, Any]],
+    held: list[Duel],
     stands: list[Standing],
 ) -> dict[str, Any]:
     return {
@@ -257,7 +258,7 @@ def _as_dict(
         "reference_errors": {f"{k:g}": v for k, v in found.reference_errors.items()},
         "sentences": said,
         "fronts": front,
-        "pairs": pairs,
+        "pairs": [each.to_dict() for each in held],
         "standings": [each.to_dict() for each in stands],
         "points": [point.to_dict() for point in found.points],
     }

@@ -18,6 +18,7 @@ SUMMARIES = {
     "folder.",
     "export": "Write one trajectory of RUN to OUTPUT, for other programs.",
     "models": "List trained models, and show what they are for and how good they are.",
+    "plan": "Say whether a surrogate can pay for a system on this machine, before it is trained.",
     "plugins": "List, show and check systems, integrators and surrogates; write a new plugin.",
     "render": "Draw RUN in 3D: an H5MD file, or a trajectory that another program wrote.",
     "report": "Write a page about RUN: numbers, curves, and the scene in 3D.",

@@ -19,7 +19,7 @@ from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.outside import check_outside, told_outside
 from nbody_surrogate.cli.parameters import parameters_of
-from nbody_surrogate.cli.progress import progress_bar, sign
+from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 
@@ -91,7 +91,8 @@ def compare(files: tuple[Path, ...], **options: Any) -> None:
     # where a model is outside of its training is said below the table, once for each
     warnings.simplefilter("ignore", NBodyWarning)
     hidden = options["quiet"] or options["as_json"]
-    with sign("reading the files" if files else "loading the methods", hidden=hidden):
+    first = "reading the files" if files else "loading the methods"
+    with compiling_shown(hidden=hidden), sign(first, hidden=hidden):
         reference, candidates = _from_files(files, options) if files else _from_methods(options)
     unasked = hidden or options["no_floor"]
     with sign("running the reference twice more for the noise floor", hidden=unasked):
@@ -268,7 +269,8 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
 
     system = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
     seed, batch = options["seed"] or 0, options["seeds"] or DEFAULT_SEEDS
-    state, particles = system.sample(seed, options["particles"] or DEFAULT_PARTICLES, batch)
+    n = options["particles"] or system.fixed_particles or DEFAULT_PARTICLES
+    state, particles = system.sample(seed, n, batch)
     dt = system.spec.frame_dt
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]
     frames = frame_count(duration, dt)

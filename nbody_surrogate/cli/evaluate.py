@@ -12,7 +12,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.json_output import json_text
-from nbody_surrogate.cli.progress import progress_bar
+from nbody_surrogate.cli.progress import compiling_shown, progress_bar
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.limits import EVALUATION
@@ -92,7 +92,8 @@ def evaluate(model: str, **options: Any) -> None:
     for truth in _truths(found, options):
         methods = _methods(found, truth, options)
         label = f"{truth.system.name}, N = {truth.x.shape[2]}"
-        with progress_bar(label, len(methods), hidden=quiet) as progress:
+        bar = progress_bar(label, len(methods), hidden=quiet)
+        with compiling_shown(hidden=quiet), bar as progress:
             scored = score_methods(methods, truth, horizons, progress, options["bound"])
         plain = [row.to_dict() for row in scored]
         rows += plain

@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.cli.parameters import key_and_value
 from nbody_surrogate.cli.request import Request, not_none
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.spelling import instead_of
 
 if TYPE_CHECKING:
     from nbody_surrogate.integrators.build import Method
@@ -37,7 +39,29 @@ OF_HOST = ("auto", "cpu")
 def own_options(request: Request) -> dict[str, Any]:
     """Return the options of the method that were given, by the names that it has for them."""
     given = vars(request) | {"compile": request.compiled or None}
-    return not_none(**{key: given[key] for key in OF_METHOD})
+    return other_options(request, not_none(**{key: given[key] for key in OF_METHOD}))
+
+
+def other_options(request: Request, settled: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of the method with those that `--integrator-option` gives it.
+
+    Raises
+    ------
+    InputError
+        If one is no KEY=VALUE, is given twice, or is of the machine, which both methods share.
+    """
+    options = dict(settled)
+    for text in request.integrator_option:
+        key, value = key_and_value(text, "integrator_option", "slices=8")
+        if key in ("threads", "device"):
+            raise InputError(f"`integrator_option` {key!r} has an option of its own: --{key}")
+        if key in options:
+            raise InputError(
+                f"`integrator_option` {key!r} is given twice, the second time as {text!r}; give it "
+                "once, also where it has an option of its own"
+            )
+        options[key] = value
+    return options
 
 
 def reference_options(request: Request) -> dict[str, Any]:
@@ -107,9 +131,12 @@ def check_own(
     """
     for key in own_options(request):
         if key not in of_method:
+            if key in OF_METHOD:
+                taken = f"{_listed(of_method)}{_instead(key, of_reference)}"
+            else:  # of `--integrator-option`, which gives a method whatever it has
+                taken = f"{_all_of(of_method)}{instead_of(key, of_method, {})}"
             raise InputError(
-                f"`{key}` does not apply to integrator {request.integrator!r}, which takes "
-                f"{_listed(of_method)}{_instead(key, of_reference)}"
+                f"`{key}` does not apply to integrator {request.integrator!r}, which takes {taken}"
             )
 
 
@@ -127,6 +154,10 @@ def _check_hardware(request: Request, method: Method, reference: Method | None) 
             f"`device` {request.device!r} does not apply to integrator {request.integrator!r}, "
             "which computes on the CPU; leave it out"
         )
+
+
+def _all_of(options: Collection[str]) -> str:
+    return ", ".join(f"`{key}`" for key in sorted(options))
 
 
 def _listed(options: Collection[str]) -> str:

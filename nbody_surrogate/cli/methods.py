@@ -60,7 +60,7 @@ def methods(
     request = as_before_options(request, found, reference, unknown)
     check_applying(request, found, reference)
     tolerance = None if "norm" in unknown else problem.system.tolerance
-    method, truth = _build(request, found, reference, tolerance)
+    method, truth = _build(request, found, reference, tolerance, problem.frames)
     if request.verify:
         _check_verifiable(method, truth, reference_options(request))
     for each in (method, truth):
@@ -89,9 +89,14 @@ def _reference_name(request: Request, problem: InitialValueProblem) -> str:
 
 
 def _build(
-    request: Request, found: Method, reference: Method | None, tolerance: float | None
+    request: Request,
+    found: Method,
+    reference: Method | None,
+    tolerance: float | None,
+    frames: int,
 ) -> tuple[AbstractIntegrator, AbstractIntegrator | None]:
     own, truths, shared = own_options(request), reference_options(request), _hardware(request)
+    own |= _window(found, own, frames)
     # held against itself, the truth is a sharper one, and with `verify` that against a third
     usual = None if reference is found else tolerance
     method = found.build(**found.settled(usual, own), **found.applying(shared))
@@ -102,6 +107,16 @@ def _build(
     with calling_reference(truths):
         options = reference.settled(tolerance, truths)
         return method, reference.build(**options, **reference.applying(shared))
+
+
+def _window(found: Method, own: dict[str, Any], frames: int) -> dict[str, Any]:
+    """Return the window of a method that divides one into slices: the run, where none is given."""
+    slices = own.get("slices", found.defaults.get("slices"))
+    if "slices" not in found.options or "segment" in own or not isinstance(slices, int):
+        return {}
+    from nbody_surrogate.simulation.parareal import window_of
+
+    return {"segment": window_of(frames, slices)} if slices >= 1 else {}
 
 
 def _hardware(request: Request) -> dict[str, Any]:

@@ -12,12 +12,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from nbody_surrogate.cli.terminal import echo
 from nbody_surrogate.printable import printable
 
-__all__ = ["hide_sign", "progress_bar", "sign", "training_bar", "with_frames_bar"]
+__all__ = [
+    "compiling_shown",
+    "hide_sign",
+    "progress_bar",
+    "sign",
+    "training_bar",
+    "with_frames_bar",
+]
 
 CLEARED = "\r\x1b[K"  # the line that the cursor is on, as VT100 and all after it know it
 DUMB = ("", "dumb", "unknown")  # terminals that know no such thing
+
+COMPILING = "nbody_surrogate.simulation.compiling"
+"""The logger that knows when code is compiled."""
 
 _shown = False
 
@@ -59,6 +70,30 @@ def hide_sign() -> None:
         with suppress(OSError, ValueError):  # the terminal is gone
             sys.stderr.write(CLEARED)
             sys.stderr.flush()
+
+
+@contextmanager
+def compiling_shown(*, hidden: bool = False) -> Iterator[None]:
+    """Print a line to stderr where code has to be compiled first, on a terminal or not."""
+    if hidden:
+        yield
+        return
+    import logging
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            hide_sign()
+            echo(record.getMessage(), err=True)
+
+    logger, handler = logging.getLogger(COMPILING), Lines()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+        logger.removeHandler(handler)
 
 
 @contextmanager

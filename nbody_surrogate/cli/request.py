@@ -129,6 +129,13 @@ class Request:
     max_step: float | None = option(
         "--max-step", type=float, help="Of an adaptive one: longest step.  [default: no bound]"
     )
+    integrator_option: tuple[str, ...] = option(
+        "--integrator-option",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Any other option of the integrator, such as slices=8 and coarse=set of parareal; may "
+        "be repeated.",
+    )
     reference_rtol: float | None = option(
         "--reference-rtol", type=float, help="Of the reference, as --rtol."
     )
@@ -306,7 +313,8 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
         for name in not_none(**of_a_file):
             raise InputError(f"`{name}` goes with `initial` only; name the file")
     if request.initial is None:
-        n = DEFAULT_PARTICLES if request.particles is None else request.particles
+        usual = system.fixed_particles or DEFAULT_PARTICLES
+        n = usual if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
         return system.sample(seed, n, trajectories)
     settled = not_none(
@@ -345,6 +353,6 @@ def _refuse_wrong_radii(request: Request, system: AbstractSystem, particles: Par
 def _draws_couplings(system: AbstractSystem) -> bool:
     """Whether the particles of a system have couplings."""
     try:
-        return system.sample(0, 2)[1].couplings is not None
-    except InputError:  # it has no start of two particles
+        return system.sample(0, system.fixed_particles or 2)[1].couplings is not None
+    except InputError:  # it has no start of two particles, or none at all
         return False

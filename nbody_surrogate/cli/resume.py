@@ -14,7 +14,7 @@ from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.method_options import OF_BOTH
 from nbody_surrogate.cli.methods import methods
-from nbody_surrogate.cli.progress import sign
+from nbody_surrogate.cli.progress import compiling_shown, sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
 from nbody_surrogate.cli.two_runs import Stage, TwoRuns
 from nbody_surrogate.errors import FileFormatError, InputError, NBodyWarning
@@ -100,7 +100,8 @@ def resume(
         warnings.simplefilter("ignore", NBodyWarning)
     both = TwoRuns(request, files)
     check_hardware(request.device, request.dtype, request.threads)
-    with sign(f"loading {request.integrator}", hidden=request.silent):
+    silent = request.silent
+    with compiling_shown(hidden=silent), sign(f"loading {request.integrator}", hidden=silent):
         _go_on(restart, note, request, both, allow_inexact)
 
 

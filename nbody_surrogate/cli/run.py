@@ -13,7 +13,7 @@ from nbody_surrogate.cli.guards import guard_of
 from nbody_surrogate.cli.methods import methods
 from nbody_surrogate.cli.options import options_of, show_groups
 from nbody_surrogate.cli.outside import outside_of
-from nbody_surrogate.cli.progress import sign
+from nbody_surrogate.cli.progress import compiling_shown, sign
 from nbody_surrogate.cli.request import InitialValueProblem, Request
 from nbody_surrogate.cli.two_runs import TwoRuns
 from nbody_surrogate.errors import NBodyWarning
@@ -45,7 +45,8 @@ def run(**options: Any) -> None:
     if request.quiet:
         warnings.simplefilter("ignore", NBodyWarning)
     # until there are frames to be counted: the methods and their libraries take seconds to load
-    with sign(f"loading {request.integrator}", hidden=request.silent):
+    silent = request.silent
+    with compiling_shown(hidden=silent), sign(f"loading {request.integrator}", hidden=silent):
         _run(foreseen(request))
 
 

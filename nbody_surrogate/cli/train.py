@@ -68,8 +68,11 @@ def train(
     kept = interruptible(f"go on with nbody-sim train --resume {shlex.quote(str(folder))}")
     with kept, sole_writer(folder):
         trainer = Trainer(recipe, folder, workers, say, where, command)
+        before = trainer.step
         with training_bar(recipe.steps, hidden=quiet) as tick:
             found = trainer.run(tick)
+    if trainer.step == before:  # what follows was said when it ended
+        say("It had ended with:")
     for line in [*_scores(folder), *found]:
         say(line)
     say(f"Weights: {folder / 'weights'}")

@@ -248,6 +248,7 @@ def _as_dict(
         "system_error": None if of_system is None else of_system.to_dict(),
         "error_estimate": estimate_as_dict(runs[0]),
         "tolerance": None if info.tolerance is None else asdict(info.tolerance),
+        "parareal": None if info.parareal is None else info.parareal.to_dict(),
         "threads": [run.info.threads for run in runs],
         "wall_time": [run.info.wall_time for run in runs],
         "files": [str(path) for path in written],

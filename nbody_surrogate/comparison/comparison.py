@@ -181,8 +181,9 @@ class Comparison(Suggesting):
             who = self.candidate if started else self.reference
             what = "no valid frame after its start" if self.reaches_end else "not reached its end"
             return f"No speeds are compared: {who} has {what}."
-        if self.candidate == self.reference:
-            return f"No speeds are compared: both are runs of {self.candidate}."
+        method, other = (name.partition(" (")[0] for name in (self.candidate, self.reference))
+        if method == other:  # that it takes longer to be more accurate is no news
+            return f"No speeds are compared: both are runs of {method}."
         faster = speed_text(ratio)
         whole = (1 - ROUNDING) * self.duration * self.trajectories
         if self.validity and self.covered["candidate"] < whole and "faster" in faster:

@@ -130,7 +130,8 @@ class Pairing(NamedTuple):
         methods = {role: str(run.info.method["integrator"]) for role, run in self.whole.items()}
         compiled = f"{methods['reference']}-compiled"
         known = compiled in names("integrators") and methods["candidate"] != compiled
-        return compiled if known else ""
+        # forces that are no laws cannot be compiled
+        return compiled if known and self.reference.system().force_laws() is not None else ""
 
     def _joined(self, own: Float64[np.ndarray, "3 B F"]) -> Float64[np.ndarray, "3 B T"]:
         t, run = self.reference.t, self.whole["candidate"]

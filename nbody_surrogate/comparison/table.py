@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from nbody_surrogate.comparison.call_rows import call_rows
 from nbody_surrogate.comparison.comparison import Comparison, compare
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.arguments import demand_kind
@@ -19,6 +20,7 @@ from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.estimate_note import estimate_notes
 from nbody_surrogate.results.label_error import LabelErrors, label_errors, system_errors
 from nbody_surrogate.results.metrics import defined_drifts, median_drifts
+from nbody_surrogate.results.parareal_report import parareal_notes
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 
@@ -75,17 +77,19 @@ def run_table(
         title = _headline(run, start)
         valid = validity_note(run)
         said = [] if valid is None else [f"{run.info.label}: {valid}."]
-        notes = (*said, *_system_notes(run), *estimate_notes(run), *_guard_notes(run))
+        made = [*parareal_notes(run.info.parareal), *_system_notes(run)]
+        notes = (*said, *made, *estimate_notes(run), *_guard_notes(run))
         return TextTable(title, heads, tuple(rows), notes, _failures(run))
     reference = as_ensemble(reference, "reference")
     comparison = compare(reference, run) if comparison is None else comparison
     return TextTable(
         _headline(run, start),
         ("", comparison.candidate, f"{comparison.reference}\nthe reference"),
-        tuple(_rows_against(comparison, reference)),
+        tuple(_rows_against(comparison, run, reference)),
         (
             *comparison.validity,
             comparison.verdict,
+            *parareal_notes(run.info.parareal),
             *_system_notes(reference),
             *estimate_notes(run, reference),
             *_guard_notes(run),
@@ -207,6 +211,7 @@ def drift_rows(run: Ensemble, curves: np.ndarray | None = None) -> Iterator[Row]
     for key, value in median_drifts(run, curves).items():
         yield _drift_label(key, conserved), _drift(value)
     yield _wall_time_label(len(run)), duration_text(run.info.wall_time)
+    yield from call_rows(run)
 
 
 def _label_error_rows(run: Ensemble) -> Iterator[Row]:
@@ -235,7 +240,7 @@ def _system_notes(run: Ensemble) -> Row:
     return (said + f"its own truncation, against a finer version{how} by the sharper solver.",)
 
 
-def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
+def _rows_against(comparison: Comparison, run: Ensemble, reference: Ensemble) -> Iterator[Row]:
     """Yield a label, the candidate's cell and the reference's."""
     for horizon, position, velocity in zip(
         comparison.horizons, comparison.position_rmse, comparison.velocity_rmse, strict=True
@@ -259,6 +264,7 @@ def _rows_against(comparison: Comparison, reference: Ensemble) -> Iterator[Row]:
     yield label, duration_text(times["candidate"]), duration_text(times["reference"])
     ratio = comparison.speed_ratio
     yield "reference / candidate", NONE if math.isnan(ratio) else figure_text(ratio), ""
+    yield from call_rows(run, reference)
 
 
 def _wall_time_label(trajectories: int) -> str:

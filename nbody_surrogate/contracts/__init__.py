@@ -7,8 +7,10 @@ used, so that a system without torch stays one.
 ======================  ==========================================================================
 to write                begin with
 ======================  ==========================================================================
-a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`
-an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`
+a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`;
+                        by forces of another program `AbstractDearSystem`
+an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`,
+                        `AbstractErrorFollower`
 a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`,
                         `AbstractFusedSteps`
 ======================  ==========================================================================
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
         PERIODIC_BOX,
     )
     from nbody_surrogate.contracts.configurations import Configurations, fits, paired
+    from nbody_surrogate.contracts.dear_system import AbstractDearSystem, Evaluated
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.domain import Domain, DomainRanges
+    from nbody_surrogate.contracts.error_follower import AbstractErrorFollower
     from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
@@ -84,12 +88,14 @@ else:
                 "PERIODIC_BOX",
             ],
             "nbody_surrogate.contracts.configurations": ["Configurations", "fits", "paired"],
+            "nbody_surrogate.contracts.dear_system": ["AbstractDearSystem", "Evaluated"],
             "nbody_surrogate.contracts.device": [
                 "resolve_device",
                 "resolve_dtype",
                 "torch_threads",
             ],
             "nbody_surrogate.contracts.domain": ["Domain", "DomainRanges"],
+            "nbody_surrogate.contracts.error_follower": ["AbstractErrorFollower"],
             "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
             "nbody_surrogate.contracts.fused_steps": ["AbstractFusedSteps"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
@@ -151,6 +157,8 @@ __all__ = [
     "HIDDEN_VARIABLES",
     "NEIGHBOURS",
     "PERIODIC_BOX",
+    "AbstractDearSystem",
+    "AbstractErrorFollower",
     "AbstractFusedSteps",
     "AbstractIntegrator",
     "AbstractSurrogate",
@@ -168,6 +176,7 @@ __all__ = [
     "DomainRanges",
     "Draw",
     "Ellipsoid",
+    "Evaluated",
     "FieldLaw",
     "ForceLaws",
     "Frames",

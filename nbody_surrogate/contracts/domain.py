@@ -53,7 +53,7 @@ class DomainRanges(_Section):
 class Domain(_Section):
     """What a method was made for, in reduced units. What is None, or not there, is open.
 
-    The last four are those of a `Card`, which a surrogate adds for the system of the run.
+    The last five are those of a `Card`, which a surrogate adds for the system of the run.
     """
 
     softened: bool = Field(
@@ -66,6 +66,7 @@ class Domain(_Section):
     particles: tuple[int, int] | None = Field(default=None, description="least and largest number")
     charges: tuple[float, float] | None = Field(default=None, description="range of |q|")
     masses: tuple[float, float] | None = Field(default=None, description="least and largest mass")
+    radii: tuple[float, float] | None = Field(default=None, description="least and largest radius")
     ages: tuple[float, float] | None = Field(
         default=None, description="times since the start; of the clock where forces depend on it"
     )

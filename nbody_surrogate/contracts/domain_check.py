@@ -43,6 +43,7 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "particles": ("particles", ""),
     "charges": ("|charges|", ""),
     "masses": ("masses", ""),
+    "radii": ("radii", ""),
     "age": ("time since the start", ""),
 }
 """What each range is called, and in what it is counted."""
@@ -87,7 +88,10 @@ def ages_beyond(domain: Domain, ages: Float64[np.ndarray, " F"]) -> Bool[np.ndar
 
 
 def fixed_faults(
-    domain: Domain, charges: Float64[np.ndarray, "B N"], masses: Float64[np.ndarray, "B N"]
+    domain: Domain,
+    charges: Float64[np.ndarray, "B N"],
+    masses: Float64[np.ndarray, "B N"],
+    radii: Float64[np.ndarray, "B N"] | None = None,
 ) -> dict[str, str]:
     """Say what of the particles, which do not change in a run, is outside.
 
@@ -95,6 +99,8 @@ def fixed_faults(
     ----------
     domain : Domain
     charges, masses : ndarray, shape (B, N)
+    radii : ndarray, shape (B, N), optional
+        Of particles that have some.
 
     Returns
     -------
@@ -107,7 +113,10 @@ def fixed_faults(
     for name, values, span in (
         ("charges", abs(charges), domain.charges),
         ("masses", masses, domain.masses),
+        ("radii", radii, domain.radii),
     ):
+        if values is None:
+            continue
         low, high = float(values.min()), float(values.max())
         if span is not None and not span[0] <= low <= high <= span[1]:
             trained = f"{WORDS[name][0]} of {range_text(*span)}"

@@ -16,7 +16,7 @@ from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Frames, Problem
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import number_text, time_text
-from nbody_surrogate.contracts.violations import described, violation
+from nbody_surrogate.contracts.violations import described, plugin_errors, violation
 from nbody_surrogate.errors import InputError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "refuse_coincidence",
     "refuse_mismatch",
     "refuse_unfit_frames",
+    "refuse_wrong_forces",
 ]
 
 
@@ -143,6 +144,9 @@ def refuse_coincidence(problem: Problem, state: State) -> None:
     Forces are looked at only where two are: they may take a library of seconds, which a surrogate
     does without.
     """
+    # of nearly all states no two particles have a coordinate in common
+    if not (np.diff(np.sort(state.x[..., 0], axis=1), axis=1) == 0).any():
+        return
     # equal positions are neighbours once sorted, so that not all pairs need comparing
     order = np.lexsort(state.x.transpose(2, 0, 1), axis=-1)
     sorted_x = np.take_along_axis(state.x, order[..., None], axis=1)
@@ -165,6 +169,18 @@ def refuse_coincidence(problem: Problem, state: State) -> None:
         )
 
 
+def refuse_wrong_forces(method: Origin, problem: Problem, state: State) -> None:
+    """Let a system look at its forces before a run; a surrogate, which does without, asks for none.
+
+    Raises
+    ------
+    InputError
+    """
+    if method.kind != "surrogate":
+        with plugin_errors(problem.system.origin, "check_start"):
+            problem.system.check_start(state, problem.particles)
+
+
 def freeze_failures(
     carry: Carry, result: Frames, whose_fault: Callable[..., str]
 ) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
@@ -172,6 +188,9 @@ def freeze_failures(
     batch, frames = result.x.shape[:2]
     good = np.full(batch, frames, dtype=np.int64)
     message = [""] * batch
+    made = (result.x, result.v, *result.hidden.values())
+    if not result.failures and all(np.isfinite(values).all() for values in made):
+        return np.full(batch, OK), tuple(message), good
     parts = [(result.x, carry.arrays["x"]), (result.v, carry.arrays["v"])]
     parts += [(values, carry.hidden[name]) for name, values in result.hidden.items()]
     finite = np.ones((batch, frames), dtype=bool)

@@ -11,6 +11,7 @@ __all__ = [
     "DEVICES",
     "DTYPE_NAMES",
     "ENGINES",
+    "ENGINE_RULE",
     "check_device_name",
     "check_dtype_name",
     "check_engine_name",
@@ -20,6 +21,8 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPE_NAMES = ("float32", "float64")
 ENGINES = ("auto", "fused", "torch", "inductor")
 """What may compute the steps of a surrogate."""
+
+ENGINE_RULE = f"must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}"
 
 
 def check_device_name(name: str) -> None:
@@ -58,7 +61,7 @@ def check_engine_name(name: str) -> None:
     InputError
     """
     if name not in ENGINES:
-        raise InputError(f"`engine` {name!r} is unknown; there are: {', '.join(ENGINES)}")
+        raise InputError(f"`engine` {ENGINE_RULE}, got {name!r}")
 
 
 def _lacks_cuda() -> bool:

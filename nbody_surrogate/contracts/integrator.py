@@ -19,6 +19,7 @@ from nbody_surrogate.contracts.enforcement import (
     refuse_mismatch,
     refuse_unfit,
     refuse_unfit_frames,
+    refuse_wrong_forces,
 )
 from nbody_surrogate.contracts.held_tick import HeldTick
 from nbody_surrogate.contracts.integrator_options import IntegratorOptions
@@ -235,7 +236,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
     def check(
         self, system: AbstractSystem, state: State, particles: Particles, dt: float
     ) -> Problem:
-        """Refuse what the integrator cannot do; nothing is computed unless two particles coincide.
+        """Refuse what the integrator cannot do, or a system whose forces cannot be right.
 
         Parameters
         ----------
@@ -255,7 +256,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         InputError
             If shapes disagree, `dt` is not positive or too small for the time, the integrator
             lacks what the system needs or does not fit, radii are missing or of no use, or
-            particles are at the same place where forces have no limit.
+            particles are at the same place where forces have no limit, or forces cannot be right.
         PluginError
             If the integrator or the system breaks its contract.
         """
@@ -270,6 +271,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         with plugin_errors(self.origin, "_check"):
             self._check(problem, state)
         refuse_coincidence(problem, state)
+        refuse_wrong_forces(self.origin, problem, state)
         return problem
 
     @final
@@ -282,7 +284,10 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         -------
         Carry
         """
-        problem = self.check(system, state, particles, dt)
+        with SignalWatch():  # of all of it: to begin two watches takes twice as long
+            return self._started(self.check(system, state, particles, dt), state)
+
+    def _started(self, problem: Problem, state: State) -> Carry:
         with plugin_errors(self.origin, "_start"):
             hidden = {HIDDEN_PREFIX + name: values for name, values in state.hidden.items()}
             arrays = {"x": state.x, "v": state.v, **hidden, **self._start(problem, state)}
@@ -361,6 +366,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
             good=good,
             counters=result.counters,
             hidden=result.hidden,
+            convergence=result.convergence,
         )
 
     def _frames(self, carry: Carry, frames: int, tick: HeldTick) -> Frames:

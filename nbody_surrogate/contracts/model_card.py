@@ -51,6 +51,9 @@ class Card(BaseModel):
     particles: tuple[int, int] | None = Field(description="least and largest number N")
     charges: tuple[float, float] | None = Field(description="range of |q|")
     masses: tuple[float, float] | None = Field(description="least and largest mass")
+    radii: tuple[float, float] | None = Field(
+        default=None, description="least and largest radius, of particles that have some"
+    )
     closest: float | None = Field(
         default=None, ge=0, description="smallest distance of a pair in the frames of training"
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.convergence import Convergence
 from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -206,6 +207,8 @@ class Segment:
     vouched : ndarray, shape (B, F), or None
         Position RMSE that each frame adds at most to the one before, of frames that a solver with
         tolerances made in place of the method; NaN of all others. None where it made none.
+    convergence : tuple of Convergence
+        One for each window and trajectory, of a method that iterates over slices of time.
     """
 
     x: Float64[np.ndarray, "B F N D"]
@@ -217,6 +220,7 @@ class Segment:
     counters: dict[str, int]
     hidden: Hidden = field(default_factory=dict)
     vouched: Float64[np.ndarray, "B F"] | None = None
+    convergence: tuple[Convergence, ...] = ()
 
     __repr__ = brief
 
@@ -238,6 +242,8 @@ class Frames:
         Such as ``nfev``, force evaluations summed over trajectories.
     hidden : dict of str to ndarray, shapes (B, F, N, ...)
         One array for each hidden variable of the system.
+    convergence : tuple of Convergence
+        Of a method that iterates over slices of time.
     """
 
     x: np.ndarray
@@ -246,6 +252,7 @@ class Frames:
     failures: dict[int, tuple[int, str]] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     hidden: dict[str, np.ndarray] = field(default_factory=dict)
+    convergence: tuple[Convergence, ...] = ()
 
     __repr__ = brief
 

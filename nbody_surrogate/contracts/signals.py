@@ -7,6 +7,8 @@ foreign code runs: what a handler raised is the user's, all else is the plugin's
 
 from __future__ import annotations
 
+# what `signal` wraps, which makes numbers enumerations: ten times as slow
+import _signal  # type: ignore[import-not-found]
 import signal
 import threading
 from collections.abc import Callable
@@ -21,7 +23,7 @@ __all__ = ["SignalWatch", "is_a_plugins_own", "is_blameless"]
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGBREAK")
 """Signals whose handlers raise errors to end what runs; some are not there on every system."""
 
-WATCHED: Final = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
+WATCHED: Final = tuple(int(getattr(signal, name)) for name in NAMES if hasattr(signal, name))
 
 
 class _State:
@@ -48,11 +50,11 @@ class SignalWatch:
         if _State.watching or threading.current_thread() is not threading.main_thread():
             return
         for number in WATCHED:
-            before = signal.getsignal(number)
+            before = _signal.getsignal(number)
             if callable(before):  # the others end the process, or nothing
                 self._before[number] = before
                 self._watchers[number] = watcher = partial(_remember, before)
-                signal.signal(number, watcher)
+                _signal.signal(number, watcher)
         # last: ended by a signal before here, the wrapped handlers stay and do no harm
         _State.watching = bool(self._before)
 
@@ -66,8 +68,8 @@ class SignalWatch:
             return
         for number, before in self._before.items():
             # a plugin may have set a handler of its own, which is its right
-            if signal.getsignal(number) is self._watchers[number]:
-                signal.signal(number, before)
+            if _signal.getsignal(number) is self._watchers[number]:
+                _signal.signal(number, before)
         raised, _State.raised, _State.watching = _State.raised, None, False
         if raised is not None and raised is not error:
             raise raised

@@ -143,7 +143,8 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     8. optionally train by compiled code in `forward` while `training_engine` is "fused", with the
        same gradients to rounding: a trainer sets it, nothing else of the model changes;
     9. optionally set `shipped_weights`, names of sets of weights and their folders; the first
-       is what runs by default;
+       is what runs by default; and `own_recipe`, the TOML file of a training from the start, by
+       which `nbody-sim plan` tells what one costs;
     10. optionally implement `initialise`: what data give in closed form, before the first step
        of a training;
     11. set `api_version` to the version of these duties that the class is written for;
@@ -169,6 +170,7 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     one_shot: ClassVar[bool] = False
     applies_field: ClassVar[bool] = False
     shipped_weights: ClassVar[Mapping[str, Path]] = MappingProxyType({})
+    own_recipe: ClassVar[Path | None] = None
     known_failures: ClassVar[Mapping[str, str]] = MappingProxyType({})
     training_engine: Literal["torch", "fused"] = "torch"
 

@@ -25,6 +25,7 @@ from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.scenery import SystemScenery
 from nbody_surrogate.contracts.signals import SignalWatch
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system_costs import SystemCosts
 from nbody_surrogate.contracts.system_spec import (
     Draw,
     Invariants,
@@ -51,7 +52,7 @@ Spec_co = TypeVar("Spec_co", bound=SystemSpec, default=SystemSpec, covariant=Tru
 
 
 class AbstractSystem(
-    SystemNeeds, SystemVersions, SystemScenery, Described, Suggesting, Generic[Spec_co]
+    SystemNeeds, SystemCosts, SystemVersions, SystemScenery, Described, Suggesting, Generic[Spec_co]
 ):
     """A system of particles. All units are reduced (dimensionless).
 
@@ -78,7 +79,8 @@ class AbstractSystem(
        units, set `tolerance`.
 
     A system with a box, a cut-off, hidden variables or radii has the duties of `SystemNeeds` too;
-    one that pictures show more of than particles, that of `SystemScenery`.
+    one whose forces are dear, those of `SystemCosts`; one that pictures show more of than
+    particles, that of `SystemScenery`.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.

@@ -21,7 +21,6 @@ class SystemVersions:
 
     name: ClassVar[str]
     origin: Origin
-    spec: Any
 
     def ideal(self) -> AbstractSystem:
         """Return the physics this system stands for: itself, unless forces are altered."""
@@ -73,8 +72,8 @@ class SystemVersions:
             known = {key: dict(changes) for key, changes in self.approximations.items()}
         if name not in known:
             raise InputError(f"`approximation` {name!r} is none of {_told(self.name, name, known)}")
-        changed = {**self.spec.model_dump(), **known[name]}
-        return type(self)(**changed)  # type: ignore[call-arg,return-value]  # as of `ideal`
+        own: AbstractSystem = self  # type: ignore[assignment]  # as in `ideal`
+        return type(own)(**{**own.spec.model_dump(), **known[name]})
 
 
 def finer_version(system: AbstractSystem) -> AbstractSystem | None:

@@ -35,10 +35,13 @@ def threads_that_pay(work: float, share: float, allowed: int | None = None) -> i
     int
         At least 1.
     """
+    pay = int(work // share)
+    if pay <= 1:  # without a look at the machine, which takes as long as a short call
+        return 1
     most = _most.get()
     if most is None:
         most = usable_cores() if allowed is None else min(usable_cores(), allowed)
-    return max(min(most, int(work // share)), 1)
+    return max(min(most, pay), 1)
 
 
 def usable_cores() -> int:

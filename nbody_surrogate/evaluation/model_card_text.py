@@ -77,9 +77,10 @@ def _weights_line(model: Model, network: AbstractSurrogate, card: Card) -> str:
 def _purpose(card: Card) -> list[str]:
     """Say what the model is for, and what it is not."""
     lines = [_system_line(each.system, each.spec, each.time_range) for each in card.systems]
+    sized = "" if card.radii is None else f", radii of {_span(card.radii)}"
     lines += [
         f"- frames {_number(card.frame_dt)} apart; {_particles(card)}; "
-        f"charges of {_span(card.charges)} (absolute), masses of {_span(card.masses)}.",
+        f"charges of {_span(card.charges)} (absolute), masses of {_span(card.masses)}{sized}.",
         "",
     ]
     if card.horizon is not None:

@@ -184,7 +184,7 @@ def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:
 def _fits(method: AbstractIntegrator, system: AbstractSystem) -> bool:
     """Whether a method takes the system; any start will do."""
     try:
-        method.check(system, *system.sample(0, 2), system.spec.frame_dt)
+        method.check(system, *system.sample(0, system.fixed_particles or 2), system.spec.frame_dt)
     except InputError:
         return False
     return True

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nbody_surrogate.contracts.capabilities import CAPABILITIES
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.violations import plugin_errors
@@ -73,6 +74,11 @@ class Method:
     def of_before(self) -> Mapping[str, Any]:
         """What options mean that a file does not hold, as it is older than they are."""
         return (SurrogateOptions if self._cls is None else self._cls.Options).of_before
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What it can do beyond open space; of a surrogate all, as its model alone knows."""
+        return frozenset(CAPABILITIES) if self._cls is None else self._cls.capabilities
 
     @property
     def defaults(self) -> dict[str, Any]:

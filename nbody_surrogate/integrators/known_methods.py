@@ -7,7 +7,7 @@ from nbody_surrogate.errors import NBodyError
 from nbody_surrogate.integrators.approximation_text import SIGN
 from nbody_surrogate.registry.lookup import names
 
-__all__ = ["approximated_names", "classical_names", "learned_names"]
+__all__ = ["FRONT", "approximated_names", "classical_names", "learned_names"]
 
 FRONT = ("leapfrog", "srkn4", "srkn6", "dop853")
 """Solvers that are best where forces are dear: of each order, the one with the least error for its

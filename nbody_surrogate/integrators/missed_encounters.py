@@ -112,8 +112,11 @@ def missed_encounters(
     Returns
     -------
     list of MissedEncounter
-        At most one for each trajectory.
+        At most one for each trajectory. None of a system whose forces are dear, which has no force
+        of a pair alone to tell by.
     """
+    if run.problem.system.dear:
+        return []
     options = dict(method.options)
     rtol, atol = (float(options.get(key) or USUAL) for key in ("rtol", "atol"))
     doubtful: list[_Doubt] = []

@@ -26,7 +26,7 @@ def _takes(name: str, system: AbstractSystem) -> bool:
     """Whether an integrator can be made and starts from a small sample of the system."""
     try:
         # two particles: whether a system fits does not depend on how many there are
-        state, particles = system.sample(0, 2)
+        state, particles = system.sample(0, system.fixed_particles or 2)
         make_integrator(name).check(system, state, particles, system.spec.frame_dt)
     except (InputError, PluginError):  # of its library, or of a system without laws
         return False

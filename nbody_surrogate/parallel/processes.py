@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import connection
 from typing import Any, TypeVar
 
@@ -21,7 +22,7 @@ from nbody_surrogate.contracts.threads import usable_cores
 from nbody_surrogate.errors import RunError
 from nbody_surrogate.interruption import unheard
 
-__all__ = ["Tick", "no_tick", "run_here", "run_on_workers"]
+__all__ = ["Tick", "no_tick", "run_here", "run_on_workers", "worker_pool"]
 
 POLL = 0.2  # seconds
 AHEAD = 2
@@ -82,14 +83,33 @@ def run_on_workers(
     Exception
         What `work` raised of an item.
     """
+    with _pool(workers) as (pool, done):
+        try:
+            yield from _hand_out(pool, work, iter(items), workers, _Counter(done, tick), finish)
+        except BrokenProcessPool:
+            raise RunError(died) from None
+
+
+@contextmanager
+def worker_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield an executor of such processes for work whose results come back over the pipe.
+
+    An error that leaves the block ends all workers at once. What it is handed is submitted
+    `unheard`, as a worker may be started then.
+    """
+    with _pool(workers) as (pool, _):
+        yield pool
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[tuple[ProcessPoolExecutor, Any]]:
+    """Yield an executor, and the count of steps that its workers share."""
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads' locks
     done, stop = context.Value("q", 0), context.Event()
     own = max(usable_cores() // workers, 1)
     pool = ProcessPoolExecutor(workers, context, _begin_worker, (done, stop, own))
     try:
-        yield from _hand_out(pool, work, iter(items), workers, _Counter(done, tick), finish)
-    except BrokenProcessPool:
-        raise RunError(died) from None
+        yield pool, done
     except BaseException:
         stop.set()
         raise

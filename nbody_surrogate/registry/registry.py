@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = [
+    "demand_callable",
     "installed_system",
     "integrator_class",
     "list_integrators",
@@ -95,7 +96,23 @@ def system_from(description: Mapping[str, Any]) -> AbstractSystem:
     name = parameters.pop("system", None)
     if not isinstance(name, str):
         raise InputError("the description of this run does not name its `system`")
+    demand_callable(name, parameters)
     return make_system(name, **parameters)
+
+
+def demand_callable(name: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse a system of a callable that this process does not have, and say what would do.
+
+    Raises
+    ------
+    InputError
+    """
+    made_of = parameters.get("callable")
+    if isinstance(made_of, str) and name not in names("systems"):
+        raise InputError(
+            f"`system` {name!r} is of a callable, {made_of!r}, that this process does not have: "
+            f"call system_from_callable({made_of}, name={name!r}) first"
+        )
 
 
 def installed_system(description: Mapping[str, Any]) -> AbstractSystem | None:

@@ -92,8 +92,9 @@ def estimate_notes(
             line += f"; the true error is {'below' if found[0] else 'above'} it"
         lines.append(f"{line}.")
     if (kept := whole.info.tolerance) is not None:
+        frames = counted(kept.frames, "frame")
         lines.append(
-            f"Tolerance {kept.tolerance:g}: {kept.by_solver} of {counted(kept.frames, 'frame')} "
+            f"Tolerance {kept.tolerance:g} of each frame's error: {kept.by_solver} of {frames} "
             f"by {kept.solver['integrator']}, {kept.discarded} made by the surrogate in vain."
         )
     return lines

@@ -15,6 +15,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.domain_report import DomainReport
 from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
 from nbody_surrogate.results.guard_report import GuardReport
+from nbody_surrogate.results.parareal_report import PararealReport
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
@@ -61,6 +62,8 @@ class RunInfo:
         Empty where there is none.
     domain : DomainReport or None
         Where the run was outside of what its method was trained for; None where that is not known.
+    parareal : PararealReport or None
+        Iterations and force evaluations of a run by parareal.
     """
 
     # descriptions, no objects: they go into files, which are read where a plugin is missing too
@@ -79,6 +82,7 @@ class RunInfo:
     threads: int = 0
     identifier: str = ""
     domain: DomainReport | None = None
+    parareal: PararealReport | None = None
 
     __repr__ = brief
 
@@ -165,6 +169,8 @@ class RunInfo:
     @property
     def _method(self) -> str:
         name, _, approximation = str(self.method["integrator"]).partition("@")
+        if self.parareal is not None:
+            return f"{name} ({self.parareal.methods})"
         plain = self._plain_method(name)
         return f"{plain} with forces {approximation}" if approximation else plain
 

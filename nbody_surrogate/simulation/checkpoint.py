@@ -55,6 +55,7 @@ from nbody_surrogate.registry.lookup import plugin_of
 from nbody_surrogate.results.domain_report import DomainReport
 from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
 from nbody_surrogate.results.guard_report import GuardReport
+from nbody_surrogate.results.parareal_report import PararealReport
 from nbody_surrogate.simulation.restart_arrays import digest, texts_in
 from nbody_surrogate.simulation.restart_version_1 import in_version_2
 
@@ -182,6 +183,7 @@ class Document(_Section):
         default=None, description="how the error of the run is estimated"
     )
     tolerance: ToleranceReport | None = Field(default=None, description="of the run's frames")
+    parareal: PararealReport | None = Field(default=None, description="iterations by now")
     note: dict[str, Any] = Field(description="of whoever started the run")
 
 

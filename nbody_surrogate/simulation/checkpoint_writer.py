@@ -131,6 +131,7 @@ class CheckpointWriter(Observer):
             observables=sorted(run.observables),
             error_estimate=info.error_estimate,
             tolerance=info.tolerance,
+            parareal=info.parareal,
             note=self._note,
         )
         arrays = {"good": np.asarray(run.good, np.int64), "message": as_texts(run.message)}

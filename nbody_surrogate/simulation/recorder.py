@@ -161,6 +161,7 @@ class Recorder:
         self.message = [""] * batch
         self.status = [OK] * batch
         self.counters: dict[str, int] = {}
+        self._calls = dict(carry.problem.system.computed)
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
         if estimator is not None:
             self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
@@ -250,8 +251,24 @@ class Recorder:
                 self.good[b] = self.done + 1 + segment.good[b]
         for key, count in segment.counters.items():
             self.counters[key] = self.counters.get(key, 0) + count
+        if segment.convergence and (report := self.info.parareal) is not None:
+            self.info = replace(self.info, parareal=report.after(segment.convergence))
         self.carry = segment.carry
-        return self._done(new, segment.vouched)
+        new = self._done(new, segment.vouched)
+        self._count()
+        return new
+
+    def count_from(self, calls: Mapping[str, int]) -> None:
+        """Count what the system has computed since it had computed so much, as of `calls`."""
+        self._calls = dict(calls)
+
+    def _count(self) -> None:
+        """Add what the system has really computed since, whoever asked it."""
+        now = dict(self.problem.system.computed)
+        for key, count in now.items():
+            new = count - self._calls.get(key, 0)
+            self.counters[key] = self.counters.get(key, 0) + new
+        self._calls = now
 
     def valid(self, frames: slice) -> Bool[np.ndarray, "B F"]:
         """Tell which of some frames are data, and no repeats of a trajectory's last one."""
@@ -318,6 +335,7 @@ class Recorder:
 
     def complete(self) -> None:
         """Say in `info` how the run went."""
+        self._count()
         self.info = replace(
             self.info,
             wall_time=self.wall_time,

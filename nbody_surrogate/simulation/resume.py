@@ -16,6 +16,7 @@ from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.threads import at_most_threads
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import FileFormatError, InputError, one_line
@@ -132,8 +133,13 @@ def resume(
         found = RunOutput(restart, place)
         if found.finished:
             return found.result(keep)
-        problem = _problem(restart, found.particles(), method)
+        system = system_from(document.system)
+        before = dict(system.computed)
+        problem = _problem(restart, system, found.particles(), method)
         rest = _Rest(restart, problem, method, found, reporters, keep)
+        # what the look at the boundary took is part of what the run has cost
+        rest.run.count_from(before)
+        system.claim_looks()
         extra = (rest.monitor, rest.watch, rest.keeper)
         watching: list[Observer] = [each for each in extra if each is not None]
         return roll_out(rest.run, [*watching, *own, *rest.observers(kept, lock, overwrite)])
@@ -173,12 +179,14 @@ def _differences(restart: Restart, method: AbstractIntegrator) -> list[str]:
     return changed + document.made_by.differences(environment)
 
 
-def _problem(restart: Restart, particles: Particles, method: AbstractIntegrator) -> Problem:
+def _problem(
+    restart: Restart, system: AbstractSystem, particles: Particles, method: AbstractIntegrator
+) -> Problem:
     """Build the problem, checked as at the start of a run."""
     document = restart.document
     # the boundary's state stands in for the start, which only the output has; a problem holds none
     state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
-    return method.check(system_from(document.system), state, particles, document.dt)
+    return method.check(system, state, particles, document.dt)
 
 
 @final
@@ -216,6 +224,7 @@ class _Rest:
             identifier=document.identifier,
             error_estimate=document.error_estimate,
             tolerance=document.tolerance,
+            parareal=document.parareal,
         )
         self.run = Recorder(
             method, carry, start, document.frames, info, None, reporters, self.estimator, keep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -30,10 +31,12 @@ from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.method_text import as_integrator
+from nbody_surrogate.integrators.parareal.report import report_of
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
+from nbody_surrogate.simulation.compiling import compiling_noted
 from nbody_surrogate.simulation.error_estimate.choice import estimator_for
 from nbody_surrogate.simulation.error_estimate.estimator import ErrorEstimator
 from nbody_surrogate.simulation.error_estimate.tolerance import ToleranceKeeper
@@ -179,6 +182,7 @@ def simulate(
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
     method = as_integrator(integrator, system)
     tight = sharper(method) if verify else None
+    before = Counter(system.computed) - Counter(system.claim_looks())
     # from here on whatever may be refused is, before a file is made or a frame computed
     carry = method.start(system, state, particles, dt)
     tight_carry = None if tight is None else tight.start(system, state, particles, dt)
@@ -220,7 +224,11 @@ def simulate(
             identifier="" if output is None else uuid4().hex,
             error_estimate=None if estimator is None else estimator.report,
             tolerance=None if keeper is None else keeper.report,
+            parareal=report_of(method, system),
         )
+        # by what was looked at before the run
+        spent = Counter(system.computed) - before
+        system.claim_looks()
         ticks, truths = _Ticks(own, frames), []
         # before the run itself, whose label errors are written segment by segment
         if tight is not None:
@@ -230,6 +238,7 @@ def simulate(
         run = Recorder(
             method, carry, state, frames, info, truth, reporters, estimator, keep, finer_truth
         )
+        run.count_from(Counter(system.computed) - spent)
         watching: list[Observer] = [e for e in (monitor, watch, keeper) if e is not None]
         # the guard first, and so around all others: it judges the frames that they leave
         return roll_out(run, [*watching, *own, *writers], ticks)
@@ -263,6 +272,8 @@ def roll_out(run: Recorder, observers: Sequence[Observer], ticks: _Ticks | None 
     ticks = _Ticks(observers, run.frames) if ticks is None else ticks
     nested = list(reversed(observers))
     with ExitStack() as stack:
+        # before observers, of which one warms up
+        stack.enter_context(compiling_noted(run.integrator.name))
         for each in observers:
             # before `on_start`, which may fail half-way
             stack.callback(each.close)

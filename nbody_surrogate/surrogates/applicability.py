@@ -89,6 +89,7 @@ class Applicability:
                 "particles": card.particles,
                 "charges": card.charges,
                 "masses": card.masses,
+                "radii": card.radii,
                 "ages": self._times(system),
             }
         )

@@ -50,8 +50,9 @@ class Engine:
     Attributes
     ----------
     name : str
-        ``fused``, ``torch`` or ``inductor``: what runs. Where code cannot be compiled, or a model
-        has none for a problem and nothing was asked for, ``fused`` becomes ``torch``.
+        ``fused``, ``torch`` or ``inductor``: what runs the latest problem that was looked at. It is
+        ``torch`` where ``fused`` was not asked for, and a model has no compiled steps for that
+        problem, or its code cannot be compiled at all.
     step : callable
         As `AbstractSurrogate.step_cache`, by torch.
 
@@ -70,7 +71,7 @@ class Engine:
         width: int,
     ) -> None:
         self._model, self._surrogate, self._options, self._width = model, name, options, width
-        self._kept: list[tuple[Problem, AbstractFusedSteps]] = []
+        self._kept: list[tuple[Problem, AbstractFusedSteps | None]] = []
         has = type(model).fused_steps is not AbstractSurrogate.fused_steps
         if options.engine == "fused":
             self._demand(has, f"{name} has no compiled steps; take torch or inductor")
@@ -82,6 +83,7 @@ class Engine:
             self.name = "inductor"
         elif self.name == "auto":
             self.name = "torch"
+        self._fuses = self.name == "fused"
         self.step: StepCache = model.step_cache
         if self.name == "inductor":
             self.step = compiled_step(model.step_cache, name, device)
@@ -103,27 +105,30 @@ class Engine:
         ------
         InputError
         """
-        if self.name != "fused" or self.steps(problem, dimensions) is not None:
+        if not self._fuses or self.steps(problem, dimensions) is not None:
             return
-        # which it is no more where the code could not be compiled
-        asked = self.name == "fused" and self._options.engine == "fused"
+        # which it does no more where the code could not be compiled
+        asked = self._fuses and self._options.engine == "fused"
         dtype = str(self._model.dtype).removeprefix("torch.")
         where = f"{self._surrogate} has no compiled steps in {dtype} and {dimensions} dimensions"
         self._demand(not asked, f"{where}; take torch")
-        self.name = "torch"
 
     def steps(self, problem: Problem, dimensions: int) -> AbstractFusedSteps | None:
-        """Return compiled steps for a problem, or None where torch makes them."""
-        if self.name != "fused":
+        """Return compiled steps for a problem, or None where torch makes them; `name` says so."""
+        if not self._fuses:
             return None
+        made = self._made(problem, dimensions)
+        self.name = "torch" if made is None else "fused"
+        return made
+
+    def _made(self, problem: Problem, dimensions: int) -> AbstractFusedSteps | None:
         for known, steps in self._kept:
             if known is problem:
                 return steps
         laws = problem.system.force_laws() if self._model.applies_field else None
         field = None if laws is None else laws.field
         made = self._tried(lambda: self._model.fused_steps(problem.particles, dimensions, field))
-        if made is not None:
-            self._kept = [*self._kept[1 - KEPT :], (problem, made)]
+        self._kept = [*self._kept[1 - KEPT :], (problem, made)]
         return made
 
     def _tried(self, make: Callable[[], AbstractFusedSteps | None]) -> AbstractFusedSteps | None:
@@ -137,7 +142,7 @@ class Engine:
     def _fall_back(self, error: Exception) -> None:
         reason = " ".join(str(error).split())[:LONGEST] or type(error).__name__
         logger.warning("%s runs by torch, without compiled steps: %s", self._surrogate, reason)
-        self.name = "torch"
+        self._fuses, self.name = False, "torch"
 
     def threads(self, batch: int, n: int, frames: int) -> int:
         """Return on how many threads compiled steps share out trajectories."""

@@ -104,6 +104,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if model is None:
             model, card, self.digest = self._load(self.options.weights)
         card = Card.of(model) if card is None else card
+        self.label = self._label()
         dtype = model.dtype if self.options.dtype is None else resolve_dtype(self.options.dtype)
         if self.device.type == "mps" and dtype is torch.float64:
             raise InputError("`dtype` float64 is not available on `device` 'mps'; use float32")
@@ -111,13 +112,19 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self.card, self.capabilities = card, self.model.capabilities
         self._held = HeldStreaming(self.model, name)
         self.origin, self.stepper = self._held.origin, self._held.method
-        self._fit = Applicability(self.model, card, name)
+        self._fit = Applicability(self.model, card, self.label)
         self._width = max(
             (max(weights.shape, default=1) for weights in self.model.parameters()), default=1
         )
-        self._engine = Engine(self.model, name, self.options, self.device, self._width)
+        self._engine = Engine(self.model, self.label, self.options, self.device, self._width)
         # MPS has no float64: there the state is summed on the host.
         self._state_device = torch.device("cpu") if self.device.type == "mps" else self.device
+
+    def _label(self) -> str:
+        """Return what messages call it: the name of shipped weights, which says more than `set`."""
+        weights = self.options.weights
+        named = weights is not None and weights in surrogate_class(self.name).shipped_weights
+        return weights if weights is not None and named else self.name
 
     def _load(self, folder: str | None) -> tuple[AbstractSurrogate, Card, str]:
         cls = surrogate_class(self.name)
@@ -169,12 +176,13 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
             return  # compiled steps share out whole trajectories, and no thread waits for another
         if given > (pay := self._paying(batch, n, given)):
             warn(
-                f"`threads` {given} is more than pays for {batch} x {n} particles by {self.name} "
+                f"`threads` {given} is more than pays for {batch} x {n} particles by {self.label} "
                 f"on this machine; leave it out, or take {pay}",
             )
 
-    def _on_threads(self, problem: Problem) -> AbstractContextManager[None]:
+    def _on_threads(self, problem: Problem, dimensions: int) -> AbstractContextManager[None]:
         """Let torch have the threads for a problem, and afterwards what it had."""
+        self._engine.steps(problem, dimensions)  # by which the engine is that of this problem
         return torch_threads(self.threads_for(problem.particles.batch, problem.particles.n))
 
     @property
@@ -220,7 +228,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
-        with self._on_threads(problem):
+        with self._on_threads(problem, state.x.shape[-1]):
             return packed(self._held.start(nothing, nothing, self._particles(problem)))
 
     @property
@@ -232,7 +240,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
         """Fill the cache anew, from the frames before the newest."""
         before = self._inputs(self._tensor(x[:, :-1]), self._tensor(v[:, :-1]))
-        with self._on_threads(problem):
+        with self._on_threads(problem, x.shape[-1]):
             return packed(self.model.start_cache(*before, self._particles(problem)))
 
     def limits(self, system: AbstractSystem) -> Limits:
@@ -245,7 +253,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     @torch.inference_mode()
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
-        with self._on_threads(carry.problem):
+        with self._on_threads(carry.problem, carry.arrays["x"].shape[-1]):
             return self._rolled_out(carry, frames, tick)
 
     def _rolled_out(self, carry: Carry, frames: int, tick: Tick) -> Frames:

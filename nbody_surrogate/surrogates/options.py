@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from nbody_surrogate.contracts.hardware import ENGINES
+from nbody_surrogate.contracts.hardware import ENGINE_RULE, ENGINES
 from nbody_surrogate.contracts.integrator import IntegratorOptions
 
 __all__ = ["SurrogateOptions"]
@@ -43,7 +43,7 @@ class SurrogateOptions(IntegratorOptions):
     @classmethod
     def _known_engine(cls, engine: str) -> str:
         if engine not in ENGINES:
-            raise ValueError(f"must be {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
+            raise ValueError(ENGINE_RULE)  # which is given the option's name and value
         return engine
 
     @model_validator(mode="after")

@@ -55,7 +55,7 @@ def save_weights(folder: str | Path, model: AbstractSurrogate, name: str, card: 
         "format_version": FORMAT_VERSION,
         "surrogate": name,
         "config": model.config.model_dump(),
-        "card": {**card.model_dump(mode="json"), "dtype": str(model.dtype).removeprefix("torch.")},
+        "card": {**_plain(card), "dtype": str(model.dtype).removeprefix("torch.")},
     }
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     WEIGHTS.require(tensor_bytes(state), error=RunError)
@@ -78,6 +78,11 @@ def put_error_model(folder: str | Path, error_model: ErrorModel) -> None:
     config = _header(folder, _read(folder / "config.json", CONFIG.largest))
     config["card"] = {**config["card"], "error_model": error_model.model_dump(mode="json")}
     write_json(folder / "config.json", config, indent=2, limit=CONFIG)
+
+
+def _plain(card: Card) -> dict[str, Any]:
+    """Return a card as JSON has it; releases before know no radii, which most have none of."""
+    return card.model_dump(mode="json", exclude={"radii"} if card.radii is None else None)
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> int:

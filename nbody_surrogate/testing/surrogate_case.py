@@ -115,6 +115,7 @@ def _fresh(
         particles=(1, 64),
         charges=(0.0, 2.0),
         masses=(0.1, 10.0),
+        radii=(0.1, 10.0) if physics.needs_radii else None,
         dtype="float64",
         symmetries=tuple(sorted(model.symmetries)),
         training_data_hash="none: weights are random",

@@ -57,6 +57,8 @@ class Source:
         SHA-256 that names the data, for the card.
     charges, masses : tuple of float
         From the smallest to the largest; of charges, the absolute values.
+    radii : tuple of float, or None
+        The same, of particles that have some.
     closest, fastest : float
         Smallest distance of a pair, largest speed of a particle.
     train, validation : Truth
@@ -85,6 +87,7 @@ class Source:
     ranges: Callable[[], DomainRanges]
     spacing: float
     horizon: float | None
+    radii: tuple[float, float] | None = None
     _rest: Iterator[Windows | SizedWindows] | None = None
 
     def next(self) -> Windows | SizedWindows:
@@ -165,18 +168,27 @@ class _Extent(NamedTuple):
     masses: tuple[float, float]
     closest: float
     fastest: float
+    radii: tuple[float, float] | None
 
     @classmethod
     def of(cls, blocks: Iterable[TrajectoryBlock], box: Box | None) -> _Extent:
         """Look at all frames of some trajectories, block by block."""
-        charges, masses, near, fast = [], [], [], []
+        charges, masses, near, fast, radii = [], [], [], [], []
         for block in blocks:
             sizes = abs(block.particles.charges)
             charges += [float(sizes.min()), float(sizes.max())]
             masses += [float(block.particles.masses.min()), float(block.particles.masses.max())]
             near.append(float(closest_pair(block.x, box).min()))
             fast.append(float(fastest(block.v).max()))
-        return cls((min(charges), max(charges)), (min(masses), max(masses)), min(near), max(fast))
+            if block.particles.radii is not None:
+                radii += [float(block.particles.radii.min()), float(block.particles.radii.max())]
+        return cls(
+            (min(charges), max(charges)),
+            (min(masses), max(masses)),
+            min(near),
+            max(fast),
+            (min(radii), max(radii)) if radii else None,
+        )
 
 
 class _Rows(NamedTuple):
@@ -220,6 +232,7 @@ def _stored(recipe: Recipe, data: DataRecipe, dataset: Dataset, seed: int, histo
         ranges=cache(partial(_measured, dataset, system)),
         spacing=spacing,
         horizon=horizon,
+        radii=extent.radii,
     )
 
 
@@ -255,6 +268,7 @@ def _live(recipe: Recipe, data: DataRecipe, workers: int, seed: int, history: in
         ranges=cache(partial(measure_ranges, truth.system, [block], count, block.x.shape[1])),
         spacing=spacing,
         horizon=horizon,
+        radii=extent.radii,
     )
 
 

@@ -22,12 +22,13 @@ def card_of(
 ) -> Card:
     """Return the card of a model that was trained on some sources.
 
-    Its ranges are those of the data: numbers of particles, charges, masses, times, the closest
-    pair and the largest speed, and the invariants of its domain. `training` is what
+    Its ranges are those of the data: numbers of particles, charges, masses, radii, times, the
+    closest pair and the largest speed, and the invariants of its domain. `training` is what
     `training_entry` says.
     """
     closest = min(source.closest for source in sources)
     fastest = max(source.fastest for source in sources)
+    radii = [source.radii for source in sources if source.radii is not None]
     return Card(
         systems=_systems(sources),
         frame_dt=sources[0].spacing,
@@ -35,6 +36,7 @@ def card_of(
         particles=_range([source.spec.particles for source in sources]),
         charges=_extent([source.charges for source in sources]),
         masses=_extent([source.masses for source in sources]),
+        radii=_extent(radii) if radii else None,
         closest=_finite(closest),
         fastest=_finite(fastest) or None,  # nothing is known where nothing moves
         domain=measured_domain(sources),

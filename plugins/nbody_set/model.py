@@ -57,6 +57,7 @@ from nbody_surrogate.contracts import (
 __all__ = ["SET", "SETConfig"]
 
 WEIGHTS = Path(__file__).parent / "weights"
+RECIPES = Path(__file__).parent / "recipes"
 
 
 class SETConfig(SurrogateConfig):
@@ -384,6 +385,7 @@ class SET(AbstractSurrogate[SETConfig]):
 
     Config = SETConfig
     applies_field = True
+    own_recipe = RECIPES / "set-first.toml"
     shipped_weights = MappingProxyType(
         {name: WEIGHTS / name for name in ("set", "set-small", "set-kernel")}
     )

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 __all__ = ["SETSymplectic", "SETSymplecticConfig", "palindrome"]
 
 WEIGHTS = Path(__file__).parent / "weights"
+RECIPES = Path(__file__).parent / "recipes"
 HORIZON = 6
 """Frames of the roll-outs that a model is fitted to, beside single ones: what a close encounter
 leaves behind shows after it."""
@@ -128,6 +129,7 @@ class SETSymplectic(AbstractSurrogate[SETSymplecticConfig]):
 
     Config = SETSymplecticConfig
     applies_field = True
+    own_recipe = RECIPES / "set-symplectic.toml"
     shipped_weights = MappingProxyType({"set-symplectic": WEIGHTS / "set-symplectic"})
     symmetries = frozenset(
         {

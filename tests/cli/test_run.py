@@ -19,6 +19,7 @@ from nbody_surrogate.registry.registry import make_system
 
 KEYS = {
     "schema",
+    "parareal",
     "threads",
     "system",
     "particles",
@@ -36,6 +37,7 @@ KEYS = {
     "error_estimate",
     "tolerance",
     "label_error",
+    "system_error",
     "wall_time",
     "files",
 }

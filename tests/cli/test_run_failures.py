@@ -99,5 +99,7 @@ def test_each_warning_is_shown_once_whatever_a_command_does():
     said = process.communicate()[1].splitlines()
     assert process.returncode == 0
     assert len(said) == len(set(said)) == 3
+    # by the name of its weights, of which the surrogate has others too
+    assert sum(line.startswith("Warning: set-small is outside of") for line in said) == 2
     for words in ("for 5 to 30 particles, got 3", "for times from 0 to 9.6", "guard: trajectory 0"):
         assert sum(words in line for line in said) == 1

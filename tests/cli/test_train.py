@@ -46,6 +46,9 @@ def test_train_writes_weights_that_run_takes():
     assert found["status"] == [[0], [0]]
     assert good("train", "recipe.toml", "-o", "trained", "--quiet") == ""
     assert good("train", "--resume", "trained", "--quiet") == ""
+    again = nbody_sim("train", "--resume", "trained").stderr.splitlines()
+    over = ["finished at step 4; nothing to do", "It had ended with:"]
+    assert again == [*over, score, diagnosis, weights]
     Path("other.toml").write_text(RECIPE.replace("steps = 4", "steps = 5"))
     line = bad(MISUSE, "train", "other.toml", "-o", "trained")
     assert "another recipe (`steps` 4, not 5, which its learning rate follows: `initial`" in line

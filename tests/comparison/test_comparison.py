@@ -267,6 +267,17 @@ def test_a_method_is_not_compared_with_itself_for_speed():
     assert found.verdict == "No speeds are compared: both are runs of dop853."
 
 
+def test_nor_with_itself_at_another_accuracy():
+    """That it takes longer to be more accurate is no news; times stand in the table."""
+    loose, tight = (
+        ensemble(random_frames(), method=f"dop853 (rtol {rtol})", wall_time=seconds)
+        for rtol, seconds in (("1e-09", 1.0), ("1e-11", 3.0))
+    )
+    found = compare(tight, loose)
+    assert found.verdict == "No speeds are compared: both are runs of dop853."
+    assert found.speed_ratio == pytest.approx(3.0)
+
+
 def test_a_run_of_the_compiled_solver_leaves_none_untimed():
     compiled = ensemble(random_frames(), method="dop853-compiled", wall_time=0.5)
     assert compare(ensemble(random_frames()), compiled).verdict.endswith("faster than dop853.")

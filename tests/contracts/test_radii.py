@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from unittest import SkipTest
+
 import numpy as np
 import pytest
 import torch
 
-from nbody_surrogate import InputError, Particles, make_integrator, make_system
+from nbody_surrogate import (
+    InputError,
+    Particles,
+    make_integrator,
+    make_system,
+    register_system,
+)
+from nbody_surrogate.contracts.domain import Domain
+from nbody_surrogate.contracts.domain_check import fixed_faults
 from nbody_surrogate.contracts.surrogate import ParticleTensors
 from nbody_surrogate.contracts.system_spec import Draw
 from nbody_surrogate.contracts.system_versions import finer_text, finer_version
 from nbody_surrogate.errors import PluginError
+from nbody_surrogate.registry.describe import facts
+from nbody_surrogate.testing import ConformanceError, checks
 from small_systems import Dragged, Pebbles
 
 B, N = 2, 3
@@ -161,3 +174,47 @@ def test_a_finer_version_is_named_by_what_differs():
 def test_what_is_no_finer_version_is_the_plugin_s_fault(finer, words):
     with pytest.raises(PluginError, match=words):
         finer_version(type("Wrong", (Dragged,), {"finer": finer})())
+
+
+def test_what_a_system_is_names_radii_and_the_finer_version(registered):
+    register_system("pebbles")(Pebbles)
+    (lines,) = facts("pebbles")
+    assert "needs: radii" in lines
+    assert "finer version: order 4 in place of 2" in lines
+    (plain,) = facts("charged", "system")
+    assert not [line for line in plain if "radii" in line or "finer" in line]
+
+
+def test_the_conformance_kit_takes_it(registered):
+    register_system("pebbles")(Pebbles)
+    for check in checks("pebbles", kind="system"):
+        with suppress(SkipTest):
+            check()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"one_body_acceleration": lambda self, x, v, particles: np.zeros_like(x)}, "needs_radii"),
+        ({"finer": lambda self: type(self)()}, "finer"),
+    ],
+)
+def test_the_conformance_kit_finds_what_is_wrong(registered, given, words):
+    register_system("pebbles")(type("Wrong", (Pebbles,), given))
+    told = []
+    for check in checks("pebbles", kind="system"):
+        try:
+            check()
+        except SkipTest:
+            continue
+        except ConformanceError as error:
+            told.append(str(error))
+    assert any(words in each for each in told)
+
+
+def test_radii_beyond_those_of_the_training_are_told():
+    domain, one = Domain(radii=(0.5, 1.0)), np.ones((1, 2))
+    assert fixed_faults(domain, one, one, np.array([[0.5, 1.0]])) == {}
+    assert fixed_faults(domain, one, one) == {}
+    told = fixed_faults(domain, one, one, np.array([[0.5, 1.5]]))
+    assert told == {"radii": "trained for radii of 0.5 to 1, got 0.5 to 1.5"}

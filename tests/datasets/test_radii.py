@@ -91,6 +91,7 @@ def test_training_hands_them_to_models(made):
     recipe = Recipe.model_construct(chunk=2, task=False, validation=2, seed=0)
     data = DataRecipe.model_construct(batch=2, folder=made.folder)
     source = _stored(recipe, data, made, 0, 1)
+    assert source.radii == (radii_of(0, 4).min(), radii_of(0, 4).max())
     windows = source.next()
     found = source.particle_tensors(windows, "cpu", windows.x.dtype)
     assert isinstance(found, ParticleTensors)

@@ -45,6 +45,8 @@ def test_what_is_written_comes_back_bit_for_bit(tmp_path):
     assert sample.tolist() == [8, 9]
     assert_same_bits(errors, data.label_error)
     assert_same_bits(stream, STREAM)
+    with ShardReader(tmp_path / "a.h5") as shard:
+        assert_same_bits(shard.system_errors(), data.system_error)
     assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
 
 
@@ -55,7 +57,7 @@ def test_a_shard_may_hold_less(tmp_path):
         assert (shard.spec, shard.first, shard.shape) == (SPEC, 12, (1, T, N, 2))
         assert_same_block(shard.read(0, 1), block)
         sample, errors = shard.label_errors()
-        assert sample.size == errors.size == 0
+        assert sample.size == errors.size == shard.system_errors().size == 0
         with refused(FileFormatError, tmp_path / "a.h5", "stream"):
             shard.stream()
 

@@ -15,8 +15,15 @@ from nbody_surrogate import contracts
 from nbody_surrogate.contracts import NeighbourRequest
 from nbody_surrogate.contracts.model_card import CardSystem
 from nbody_surrogate.evaluation.evaluate import Scorecard
+from nbody_surrogate.evaluation.plan.result import (
+    Asked,
+    Classical,
+    Effort,
+    ForceCost,
+    SurrogateFrame,
+)
 from nbody_surrogate.results import trajectory
-from nbody_surrogate.results.bootstrap import Summary
+from nbody_surrogate.results.bootstrap import Interval, Summary
 from nbody_surrogate.surrogates.trained_models import find_model
 from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.train import TrainedModel
@@ -24,6 +31,20 @@ from nbody_surrogate.training.train import TrainedModel
 PACKAGES = ("nbody_surrogate", "nbody_surrogate.contracts")
 LONGEST = 400
 ARRAYS = ("array(", "tensor(", "[[", "[0.", "[-0.", "\n")
+
+
+def a_plan():
+    ends = Interval(2.0, 1.0, 3.0)
+    return nb.Plan(
+        Asked(nb.make_system("charged").description, 30, 1e-3, 2.0, 20, 100),
+        (ForceCost("plain", ends, 50),),
+        Classical("leapfrog:8", ends, 8.0, 1e-3),
+        SurrogateFrame("set", {}, "fused", 1000, 1e-3, 0.0),
+        ends,
+        None,
+        Effort(10, 0, 8, 1.0, 0.0),
+        {},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +61,7 @@ def objects(tmp_path_factory):
     segment = method.advance(carry, 3)
     x = np.array(state.x)
     model = nb.SurrogateIntegrator("set")
+    parallel = nb.Parareal(coarse="leapfrog")
     folder = tmp_path_factory.mktemp("set")
     spec = {"preset": "charged", "trajectories": 8, "frames": 4}
     recipe = Recipe(surrogate="set", steps=1, data=[{"batch": 1, "spec": spec}])
@@ -52,6 +74,7 @@ def objects(tmp_path_factory):
             found.window,
             found.curves.bands["position_rmse"]["twin"],
             method,
+            parallel,
             carry,
         ),
         *(segment, carry.problem, model, model.card, nb.run_table(run), nb.WarmUp()),
@@ -61,6 +84,7 @@ def objects(tmp_path_factory):
         *(system.invariants(x, x, particles), contracts.every_pair(x), contracts.Box((1.0, None))),
         *(contracts.paired(particles, x, x), contracts.Frames(x, x), contracts.Limits()),
         contracts.Draw(x[0], x[0], particles.charges[0], particles.masses[0]),
+        contracts.Evaluated(x, np.zeros(len(x))),
         contracts.ParticleTensors.from_particles(particles, "cpu", torch.float32),
         *(NeighbourRequest(1.0, 0.1), system.spec, method.options, Summary.of(x[:, 0, 0])),
         *(system.force_laws(), system.force_laws().pair, contracts.HiddenVariable("a")),
@@ -70,6 +94,7 @@ def objects(tmp_path_factory):
             nb.audit_dataset(folder, sample=1),
             nb.Dataset(folder).read(0, 2),
             Scorecard("set", rows),
+            a_plan(),
         ),
         *(contracts.Arrow(x[0, 0], x[0, 1]), contracts.Bonds([[0, 1]]), contracts.Curve(x[0])),
         *(contracts.Ellipsoid(x[0, 0], [1, 1, 1]), contracts.Rods([0], x[0, :1])),

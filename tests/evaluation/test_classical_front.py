@@ -8,7 +8,7 @@ import pytest
 from nbody_surrogate.evaluation.work_precision.classical_front import standing_text, standings
 from nbody_surrogate.evaluation.work_precision.pareto import Point, WorkPrecision, with_front
 from nbody_surrogate.evaluation.work_precision.settings import DEARER, FLOOR, Settings
-from nbody_surrogate.evaluation.work_precision.verdict import sentences, standing_sentences
+from nbody_surrogate.evaluation.work_precision.verdict import duels, sentences, standing_sentences
 from nbody_surrogate.integrators.known_methods import classical_names
 from nbody_surrogate.integrators.method_text import Contender, contender, sweep
 from nbody_surrogate.results.bootstrap import Interval
@@ -131,7 +131,7 @@ def test_a_win_over_the_settings_measured_is_none_where_one_between_is_faster():
     low = [point("low", 1e-3, 1e-2, 1.0), point("low", 1e-4, 1e-4, 10.0)]
     net = point("net", None, 1e-3, 8.0, True)
     found = WorkPrecision(with_front([*low, net]), "truth", {1.0: 1e-9}, {})
-    (alone,), (beside,) = sentences(found), sentences(found, stands=standings(found))
+    (alone,), (beside,) = sentences(duels(found)), sentences(duels(found), standings(found))
     assert "net wins" in alone
     assert "net is 1.2 times faster" in beside
     assert "slower than one between" in beside

@@ -193,24 +193,24 @@ CHEAP, DEAR = point("cheap", 1e-2, 1.0), point("dear", 1e-6, 100.0)
     ],
 )
 def test_the_sentence_says_who_wins(net, words):
-    (sentence,) = sentences(found(CHEAP, DEAR, net))
+    (sentence,) = sentences(duels(found(CHEAP, DEAR, net)))
     assert sentence.startswith("t = 1, one by one: ")
     assert all(word in sentence for word in words), sentence
 
 
 def test_starts_that_are_too_few_for_an_answer_are_told():
     """Five of them, in one duel."""
-    (said,) = few_starts(found(CHEAP, DEAR, point("net", 1.05e-2, 9.0, True, 1)))
+    (said,) = few_starts(duels(found(CHEAP, DEAR, point("net", 1.05e-2, 9.0, True, 1))))
     assert said.startswith("5 starts cannot show that a method is better, in 1 test: ")
     assert said.endswith("0.062 or more; take at least 6.")
-    assert few_starts(found(CHEAP)) == []
+    assert few_starts(duels(found(CHEAP))) == []
 
 
 def test_errors_are_told_apart_start_by_start_after_holm():
     """Intervals of medians overlap; on each of ten starts the model is a little worse."""
     spread = np.geomspace(0.1, 10.0, 10)
     net = point("net", 1.1e-2, 9.0, True, 1, errors=spread)
-    (sentence,) = sentences(found(point("cheap", 1e-2, 1.0, errors=spread), net))
+    (sentence,) = sentences(duels(found(point("cheap", 1e-2, 1.0, errors=spread), net)))
     assert "1.1 (1.1..1.1), 0 of 10, p = 0.002: cheap better" in sentence
     other = replace(net, label="other", family="other")
     both = duels(found(point("cheap", 1e-2, 1.0, errors=spread), net, other))
@@ -228,10 +228,10 @@ def test_many_starts_at_once_are_held_against_one_by_one_where_that_is_cheaper()
         replace(each, batch=16, milliseconds=ms)
         for each, ms in ((alone, 120.0), (net_alone, 100.0))
     )
-    one, many = sentences(found(alone, net_alone, side, net))
+    one, many = sentences(duels(found(alone, net_alone, side, net)))
     assert one.startswith("t = 1, one by one: net loses: dear is 5.0 times faster")
     assert many.startswith("t = 1, 16 at once: net loses: dear one by one is 1.2 times faster")
-    (_, cheaper) = sentences(found(alone, net_alone, replace(side, milliseconds=50.0), net))
+    (_, cheaper) = sentences(duels(found(alone, net_alone, replace(side, milliseconds=50.0), net)))
     assert "net loses: dear is 2.0 times faster" in cheaper
 
 

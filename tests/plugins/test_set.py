@@ -124,7 +124,7 @@ def test_a_uniform_electric_field_acts_by_charge_over_mass(model, plasma):
     """Exactly, whatever the shares: dv = (q / m) E t, dx = v t + (q / m) E t^2 / 2."""
     field = plasma(trap=0.0, electric=(0.3, -0.2, 0.5)).force_laws().field
     window = make_window(13, batch=6, n=1, field=field)
-    charges, masses, _ = window.particles
+    charges, masses, _, _ = window.particles
     a = (charges / masses)[:, None, :, None] * torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64)
     wanted = window.v * DT + a * DT**2 / 2, (a * DT).expand(window.shape)
     assert_close(window.of(model), wanted, ROUNDING)

@@ -51,7 +51,7 @@ def drift_kick_drift(system, state, particles, steps):
 def test_outside_its_domain_a_frame_is_leapfrogs(name, substeps):
     system, model = make_system(name), gated(NOTHING, substeps=substeps)
     window = make_window(21, batch=6, frames=1, field=system.force_laws().field)
-    charges, masses, _ = window.particles
+    charges, masses, _, _ = window.particles
     state = State(0.0, window.x[:, 0].numpy(), window.v[:, 0].numpy())
     particles = Particles(charges.numpy(), masses.numpy())
     wanted = drift_kick_drift(system, state, particles, substeps)

@@ -62,7 +62,7 @@ def test_translated_windows(model, window, seed):
 @given(window=windows, seed=st.integers(0, 10**6))
 def test_permuted_particles(model, window, seed):
     order = torch.from_numpy(np.random.default_rng(seed).permutation(window.shape[2]))
-    charges, masses, field = window.particles
+    charges, masses, field, _ = window.particles
     particles = ParticleTensors(charges[:, order], masses[:, order], field)
     shuffled = Window(window.x[:, :, order], window.v[:, :, order], particles)
     dx, dv = window.of(model)
@@ -189,7 +189,7 @@ def test_remote_particles_are_felt_through_the_pull_of_the_prior_alone(model, ch
     batch, frames, _, dims = near.shape
     away = torch.zeros((batch, frames, 1, dims), dtype=torch.float64)
     away[..., 0] = far
-    charges, masses, _ = near.particles
+    charges, masses, _, _ = near.particles
     one = torch.ones((batch, 1), dtype=torch.float64)
     both = Window(
         torch.cat([near.x, away], 2),

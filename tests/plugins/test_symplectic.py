@@ -113,7 +113,7 @@ def test_momentum_and_angular_momentum_are_kept(model, dims):
 def test_charges_and_masses_scaled_alike_change_nothing(model):
     """m and q^2 times the same number: the same accelerations, so the same modified ones."""
     window = make_window(6)
-    charges, masses, _ = window.particles
+    charges, masses, _, _ = window.particles
     scaled = window._replace(particles=ParticleTensors(3.0 * charges, 9.0 * masses))
     assert_close(scaled.of(model), window.of(model), ROUNDING)
 
@@ -192,7 +192,7 @@ def test_of_two_particles_the_many_body_term_is_one_of_the_polynomials():
 
 
 def rolled_out(model, window, frames, threads=1):
-    charges, masses, field = window.particles
+    charges, masses, field, _ = window.particles
     particles = Particles(charges.numpy(), masses.numpy())
     x, v = window.x[:, 0].numpy(), window.v[:, 0].numpy()
     steps = model.fused_steps(particles, x.shape[-1], field)

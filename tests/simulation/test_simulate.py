@@ -345,12 +345,12 @@ def test_a_system_with_numpy_forces_only_runs_on_solvers(tmp_path, method, dimen
     assert_same_frames(read_h5md(tmp_path / "run.h5"), run)
 
 
-def test_a_system_with_numpy_forces_only_is_refused_by_leapfrog():
+def test_a_system_with_numpy_forces_only_is_refused_by_hermite4():
     system = Springs()
     with pytest.raises(InputError) as caught:
-        simulate(system, *system.sample(5, 3), 2, "leapfrog")
+        simulate(system, *system.sample(5, 3), 2, "hermite4")
     message = str(caught.value)
-    assert message.startswith("`integrator` leapfrog ")
+    assert message.startswith("`integrator` hermite4 ")
     assert "'springs'" in message
     assert "dop853" in message
     assert "\n" not in message

@@ -174,7 +174,8 @@ def test_label_errors_of_any_rows_know_of_encounters_between_them(kept, at_once,
     }
     maker = TrajectoryMaker(DatasetSpec(**made, **kept))
     block = maker.run(state, particles, 0, lambda _: None)
-    (errors,) = measure_label_error.label_errors(maker, block, state, particles, 0, [0])
+    found = measure_label_error.label_errors(maker, block, state, particles, 0, [0])
+    (errors,) = found.label
     passing = np.linalg.norm(state.x[0, 0] - state.x[0, 1]) / SPEED
     times = maker.times[measure_label_error.label_error_rows(maker.spec)]
     assert len(times) > 1

@@ -102,15 +102,23 @@ def test_a_trap_conserves_energy_and_swings_the_centre(method):
 
 
 @pytest.mark.parametrize("system", [Magnetic(), Trapped()], ids=lambda system: system.name)
-@pytest.mark.parametrize("method", [*FIXED, "boris", "dop853-compiled"])
-def test_without_laws_only_scipys_solvers_fit(method, system):
+@pytest.mark.parametrize("method", ["exact-flow", "dop853-compiled"])
+def test_what_needs_laws_is_refused_with_what_needs_none(method, system):
     with pytest.raises(InputError, match="laws") as caught:
         make_integrator(method).start(system, *system.sample(19, 3), 0.1)
     assert_one_line(caught, "integrator")
     message = str(caught.value)
     assert message.startswith(f"`integrator` {method} ")
     assert repr(system.name) in message
-    assert message.endswith("use dop853")
+    assert message.endswith("dop853")
+
+
+@pytest.mark.parametrize("method", sorted(set(FIXED) - {"exact-flow", "rk4"}))
+def test_plain_forces_are_refused_where_they_depend_on_velocity(method):
+    make_integrator(method).start(Trapped(), *Trapped().sample(19, 3), 0.1)
+    with pytest.raises(InputError, match="do not depend on velocity") as caught:
+        make_integrator(method).start(Magnetic(), *Magnetic().sample(19, 3), 0.1)
+    assert_one_line(caught, "integrator")
 
 
 @pytest.mark.parametrize("method", SCIPY)

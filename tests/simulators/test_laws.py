@@ -105,7 +105,9 @@ def one_by_one(laws, x, v, particles):
 def test_the_law_is_the_same_in_python_numpy_torch_and_numba(name, parameters, dimensions):
     system = build(name, **parameters)
     x, v, particles = somewhere(system, 14, dimensions)
-    laws, place, velocity = system.force_laws(), components(x), components(v)
+    if (laws := system.force_laws()) is None:
+        pytest.skip("forces are not written as laws")
+    place, velocity = components(x), components(v)
     arrays = arrays_of(particles)
     with np.errstate(divide="ignore", invalid="ignore"):  # of a particle with itself
         by_numpy = dense(laws, place, velocity, arrays, np)
@@ -129,7 +131,8 @@ def test_own_laws_are_known_to_compiled_code_and_can_be_cached(name):
     from nbody_simulators.kernels.compiled_laws import is_own
     from nbody_simulators.kernels.known_laws import factory_of
 
-    laws = build(name).force_laws()
+    if (laws := build(name).force_laws()) is None:
+        pytest.skip("forces are not written as laws")
     parts = [law.parameters for law in (laws.pair, laws.field) if law is not None]
     assert parts
     assert is_own(*parts)

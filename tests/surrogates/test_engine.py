@@ -91,6 +91,13 @@ def test_what_is_no_engine_or_two(tiny_set, options, words):
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_messages_name_weights_that_ship():
+    method = find_method("set").build(weights="set-small", device="cpu", engine="torch")
+    assert (method.label, method.name) == ("set-small", "set")
+    folder = str(SET.shipped_weights["set-small"])
+    assert find_method("set").build(weights=folder, device="cpu").label == "set"
+
+
 def test_compiled_steps_that_there_are_not():
     with pytest.raises(InputError, match=r"`engine` 'fused': .* has no compiled steps"):
         integrator_of(Windowed(), engine="fused")
@@ -109,6 +116,25 @@ def test_a_problem_for_which_there_are_none(tiny_set, system, start, monkeypatch
         simulate(system, *start, 1, set_of(tiny_set, engine="fused"))
     run = simulate(system, *start, 1, set_of(tiny_set))
     assert run.info.method["engine"] == "torch"
+
+
+def test_a_problem_without_them_is_not_the_last_of_a_method(tiny_set, system, start, monkeypatch):
+    """One method, problems in turn: each by its own engine, which its run says."""
+    wanted = {engine: simulate(system, *start, 6, set_of(tiny_set, engine=engine))
+              for engine in ("fused", "torch")}  # fmt: skip
+    made, none = SET.fused_steps, []
+    monkeypatch.setattr(SET, "fused_steps", lambda *given: None if none else made(*given))
+    method = set_of(tiny_set, segment=3)
+    first = method.start(system, *start, 0.1)
+    none.append("for this problem")
+    for engine in ("torch", "fused", "torch"):
+        none[:] = [] if engine == "fused" else ["for this problem"]
+        run = simulate(system, *start, 6, method)
+        assert run.info.method["engine"] == engine_of(method) == engine
+        assert method.batch_invariant == (engine == "fused")
+        assert same_bits(run, wanted[engine])
+    np.testing.assert_array_equal(method.advance(first, 3).x, wanted["fused"].x[:, 1:4])
+    assert engine_of(method) == "fused"
 
 
 # Not to be compiled

@@ -20,7 +20,7 @@ from nbody_surrogate.viz.scene.camera import (
 )
 from nbody_surrogate.viz.scene.framing import Balls, Corner, View
 from nbody_surrogate.viz.scene.scene import Scene
-from nbody_surrogate.viz.scene.subject import RING
+from nbody_surrogate.viz.scene.subject import THICK
 from nbody_surrogate.viz.scene.tracks import Track
 from nbody_surrogate.viz.scene.viewpoint import Viewpoint, viewpoint_of
 from pictures import SIZE, moved, picture, trajectory
@@ -72,13 +72,17 @@ def seen(camera: Camera, aspect: float, x: np.ndarray, radii: np.ndarray) -> np.
     return np.stack([right / (aspect * high), up / high], axis=-1).reshape(-1, 2)
 
 
-def assert_in_sight(camera: Camera, view: View, track: Track, frame: int, ring: float) -> None:
-    balls = camera.ball_radius(len(track.sizes)) * track.sizes
+def assert_in_sight(
+    camera: Camera, view: View, track: Track, frame: int, rival: bool = False
+) -> None:
+    usual = camera.ball_radius(len(track.sizes))
+    here = THICK * track.rings(usual) if rival else track.balls(usual)
     path = track.path(frame, 6)
-    assert camera.shows(track.x[frame], rival=ring > 1).all()
-    assert camera.shows(path, rival=ring > 1).all()
-    trail = seen(camera, view.aspect, path.reshape(-1, 3), np.tile(0.42 * balls, len(path)))
-    for places in (seen(camera, view.aspect, track.x[frame], ring * balls), trail):
+    assert camera.shows(track.x[frame], rival=rival).all()
+    assert camera.shows(path, rival=rival).all()
+    wide = np.tile(track.widths(0.42 * usual), len(path))
+    trail = seen(camera, view.aspect, path.reshape(-1, 3), wide)
+    for places in (seen(camera, view.aspect, track.x[frame], here), trail):
         assert np.abs(places).max() < 1
         for right, top, width, height in view.corners:
             x, y = places.T * [[1 if right else -1], [1 if top else -1]]
@@ -90,8 +94,8 @@ def test_every_ball_and_trail_is_in_sight_in_all_frames(name: str) -> None:
     track = Track.of(swinging(PLACES[name]), "")
     for view in (View(0.6), View(16 / 9, WORDS)):
         for frame, camera in enumerate(moving_cameras(track, None, 6, view)):
-            assert_in_sight(camera, view, track, frame, 1.0)
-        assert_in_sight(still_camera(track, None, 5, 6, view), view, track, 5, 1.0)
+            assert_in_sight(camera, view, track, frame)
+        assert_in_sight(still_camera(track, None, 5, 6, view), view, track, 5)
 
 
 def ballistic(name: str, n: int, dim: int) -> Trajectory:
@@ -106,9 +110,9 @@ def assert_all_in_sight(track: Track, viewpoint: Viewpoint) -> None:
     view, pivot = View(16 / 9, (*WORDS, INSET)), Balls(np.zeros((1, 3)), np.zeros(1))
     shots = moving_cameras(track, None, 6, view, viewpoint, landmarks=pivot)
     for frame, shot in list(enumerate(shots))[::2]:
-        assert_in_sight(shot, view, track, frame, 1.0)
+        assert_in_sight(shot, view, track, frame)
     still = still_camera(track, None, 3, 6, view, viewpoint, pivot)
-    assert_in_sight(still, view, track, 3, 1.0)
+    assert_in_sight(still, view, track, 3)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +156,33 @@ def test_rings_are_in_sight_too(name: str) -> None:
     run = swinging(PLACES[name])
     lead, rival, view = Track.of(run, ""), Track.of(moved(run), ""), View(1.5, WORDS)
     for frame, camera in enumerate(moving_cameras(lead, rival, 6, view)):
-        assert_in_sight(camera, view, lead, frame, 1.0)
-        assert_in_sight(camera, view, rival, frame, RING)
+        assert_in_sight(camera, view, lead, frame)
+        assert_in_sight(camera, view, rival, frame, rival=True)
+
+
+@pytest.mark.parametrize("size", [0.02, 0.4, 5.0])
+@pytest.mark.parametrize("name", ["two along z", "cloud", "flat"])
+def test_balls_of_a_true_size_and_their_rings_are_in_sight(name: str, size: float) -> None:
+    run = swinging(PLACES[name])
+    radii = size * np.linspace(1.0, 2.0, run.particles.n)
+    run = replace(run, particles=replace(run.particles, radii=radii))
+    lead, rival = Track.of(run, ""), Track.of(moved(run), "")
+    assert np.array_equal(lead.balls(0.1), radii)
+    for view in (View(0.6), View(16 / 9, WORDS)):
+        for frame, camera in list(enumerate(moving_cameras(lead, rival, 6, view)))[::3]:
+            assert_in_sight(camera, view, lead, frame)
+            assert_in_sight(camera, view, rival, frame, rival=True)
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_one_ball_of_a_true_size_is_seen_in_any_unit(size: float) -> None:
+    run = swinging(PLACES["one"], size)
+    track = Track.of(replace(run, particles=replace(run.particles, radii=size)), "")
+    view = View(4 / 3)
+    camera = still_camera(track, None, 0, 6, view)
+    assert_in_sight(camera, view, track, 0)
+    edge = seen(camera, 4 / 3, track.x[0], track.balls(0.0))
+    assert 0.1 < np.abs(edge).max() < 1
 
 
 def test_a_page_holds_all_from_wherever_it_is_turned() -> None:

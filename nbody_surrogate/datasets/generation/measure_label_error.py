@@ -161,6 +161,8 @@ def _trusted(maker: TrajectoryMaker, tight: AbstractIntegrator, path: Frames, st
     start : State
     """
     rows, dt = maker.spec.numbers, maker.system.spec.frame_dt
+    if maker.system.dear:  # of which no encounter can be told
+        return len(rows)
     if maker.spec.window is None and not maker.spec.first:
         # the mean step is not kept: a frame is the longest that it may be
         missed = missed_encounters(path, tight, usual_step(tight, dt, dt, 1))

@@ -130,16 +130,12 @@ def break_even(point: Point, rival: Point) -> float | None:
     return (point.training_seconds or 0.0) / saved if saved > 0 else None
 
 
-def sentences(
-    found: WorkPrecision, bound: float = BOUND, stands: Sequence[Standing] = ()
-) -> list[str]:
+def sentences(held: Sequence[Duel], stands: Sequence[Standing] = ()) -> list[str]:
     """Say for each surrogate, horizon and batch who wins.
 
     Parameters
     ----------
-    found : WorkPrecision
-    bound : float
-        A factor of errors, either way, within which methods are equivalent.
+    held : sequence of Duel
     stands : sequence of Standing
         How far surrogates are from the classical front between its settings: a win over the
         settings that were measured is none where one between them would be faster still.
@@ -148,7 +144,7 @@ def sentences(
     return [
         f"{_where(duel.point.horizon, duel.point.batch)}: "
         f"{_outcome(duel, between.get(_key(duel.point)))}"
-        for duel in duels(found, bound)
+        for duel in held
     ]
 
 
@@ -178,9 +174,9 @@ def best_sentences(found: WorkPrecision) -> list[str]:
     return said
 
 
-def few_starts(found: WorkPrecision, bound: float = BOUND) -> list[str]:
+def few_starts(held: Sequence[Duel]) -> list[str]:
     """Say where the starts are too few for any error to be the smaller one; a line, or none."""
-    tests = [duel.errors for duel in duels(found, bound) if duel.errors is not None]
+    tests = [duel.errors for duel in held if duel.errors is not None]
     return too_few_starts(max((each.starts for each in tests), default=0), len(tests))
 
 

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from nbody_surrogate.errors import InputError, one_line
 from nbody_surrogate.files.limits import PROVENANCE
 from nbody_surrogate.results.error_estimate import EstimateReport, ToleranceReport
+from nbody_surrogate.results.parareal_report import PararealReport
 from nbody_surrogate.results.trajectory import RunInfo
 
 __all__ = ["dump_info", "load_info", "provenance_bytes"]
@@ -110,6 +111,9 @@ def _demand_description(info: RunInfo) -> None:
         described["domain.reference"] = info.domain.reference
     if info.tolerance is not None:
         described["tolerance.solver"] = info.tolerance.solver
+    if info.parareal is not None:
+        described["parareal.coarse"] = info.parareal.coarse
+        described["parareal.fine"] = info.parareal.fine
     for name, method in described.items():
         if not isinstance(method.get("integrator"), str):
             raise ValueError(f"provenance '{name}.integrator' is no name")
@@ -155,6 +159,6 @@ def _json(info: RunInfo) -> bytes:
 def _plain(value: object) -> Any:
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
-    if isinstance(value, EstimateReport | ToleranceReport):
+    if isinstance(value, EstimateReport | ToleranceReport | PararealReport):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} is not")

@@ -43,7 +43,8 @@ def estimator_for(
     Returns
     -------
     ErrorEstimator or None
-        None where there is to be none, and where nobody asked and none can be made.
+        None where there is to be none, and where nobody asked and none can be made, or forces are
+        dear.
 
     Raises
     ------
@@ -53,6 +54,8 @@ def estimator_for(
     surrogate = as_surrogate(method)
     # frames do not hold hidden variables, so that no motion can be started from them
     unfit = surrogate is None or bool(problem.system.hidden_variables)
+    # of dear forces it would take what the surrogate is there to save
+    unfit = unfit or problem.system.dear
     if asked is False or (asked is None and unfit):
         return None
     return ErrorEstimator(

@@ -37,15 +37,17 @@ from nbody_surrogate.simulation.error_estimate.frame_errors import (
     in_parts,
     vouched_for,
 )
-from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
+from nbody_surrogate.simulation.error_estimate.frame_solver import (
+    LARGEST,
+    FrameSolver,
+    PhaseSpace,
+    rms,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
 __all__ = ["ErrorEstimator"]
-
-LARGEST = 1e150
-"""What an estimate is held at that is beyond all meaning; its square is finite."""
 
 
 class _Ahead(NamedTuple):
@@ -193,45 +195,30 @@ class ErrorEstimator:
     ) -> Float64[np.ndarray, "B F"]:
         """Carry both errors along some frames."""
         half, quarter = self.model.substeps // 2, self.model.substeps // 4
-        fine, coarse = self._error("fine"), self._error("coarse")
-        sizes, doubts = [], []
-        doubt = self.arrays["doubt"]
+        fine = self._followed("fine", frames, errors.fine_map, errors.fine, half)
+        coarse = self._followed("coarse", frames, errors.coarse_map, errors.coarse, quarter)
         with np.errstate(all="ignore"):
-            for f in range(errors.fine.x.shape[1]):
-                now = frames.at(f)
-                fine = self._next(now, fine, errors.fine_map, errors.fine, f, half)
-                coarse = self._next(now, coarse, errors.coarse_map, errors.coarse, f, quarter)
-                # the largest by now: two errors that cross are not known to be right there
-                doubt = np.fmax(doubt, rms(fine.x - coarse.x))
-                sizes.append(rms(fine.x))
-                doubts.append(doubt)
+            # the largest by now: two errors that cross are not known to be right there
+            apart = np.concatenate([self.arrays["doubt"][:, None], rms(fine.x - coarse.x)], axis=1)
+            doubts = np.fmax.accumulate(apart, axis=1)[:, 1:]
             self.arrays = {
-                **{"fine.x": fine.x, "fine.v": fine.v, "coarse.x": coarse.x, "coarse.v": coarse.v},
-                "doubt": doubt,
+                **{f"fine.{key}": y[:, -1].copy() for key, y in zip("xv", fine, strict=True)},
+                **{f"coarse.{key}": y[:, -1].copy() for key, y in zip("xv", coarse, strict=True)},
+                "doubt": doubts[:, -1].copy(),
             }
-            ages = np.arange(frame + 1, frame + 1 + len(sizes))
+            ages = np.arange(frame + 1, frame + 1 + doubts.shape[1])
             # of each frame that of as many additions as it has sub-steps, in random directions
             rounding = np.finfo(np.float64).eps * np.sqrt(self.model.substeps) * ages
             rounding = rounding * np.abs(frames.x[:, 1:]).max((2, 3))
-            bounds = bound_of(np.stack(sizes, 1), self.model.factor(ages) * np.stack(doubts, 1))
+            bounds = bound_of(rms(fine.x), self.model.factor(ages) * doubts)
             return np.asarray(np.fmin(bounds + rounding, LARGEST))
 
-    def _error(self, name: str) -> PhaseSpace:
-        return PhaseSpace(self.arrays[f"{name}.x"], self.arrays[f"{name}.v"])
-
-    def _next(
-        self,
-        now: PhaseSpace,
-        error: PhaseSpace,
-        mapped: PhaseSpace,
-        added: PhaseSpace,
-        frame: int,
-        substeps: int,
+    def _followed(
+        self, name: str, frames: PhaseSpace, mapped: PhaseSpace, added: PhaseSpace, substeps: int
     ) -> PhaseSpace:
-        """Return e_{n+1}, of shape (B, N, D)."""
-        there = self._solver.frame(self._particles, now.minus(error), substeps)
-        found = mapped.at(frame).minus(there).plus(added.at(frame))
-        return PhaseSpace(*(np.clip(np.nan_to_num(y), -LARGEST, LARGEST) for y in found))
+        """Return the errors of further frames, of shape (B, F, N, D)."""
+        error = PhaseSpace(self.arrays[f"{name}.x"], self.arrays[f"{name}.v"])
+        return self._solver.follow(self._particles, frames, error, mapped, added, substeps)
 
 
 def _by(vouched: np.ndarray | None, x: np.ndarray) -> Float64[np.ndarray, "B F"]:

@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from nbody_surrogate.contracts.error_follower import AbstractErrorFollower
 from nbody_surrogate.contracts.hidden_variables import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
+from nbody_surrogate.contracts.violations import plugin_errors
 from nbody_surrogate.errors import InputError, PluginError
-from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.integrators.build import Method, find_method
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["FrameSolver", "PhaseSpace", "rms"]
+__all__ = ["LARGEST", "FrameSolver", "PhaseSpace", "rms"]
 
 COMPILED = {"leapfrog": 2, "boris": 2, "rk4": 4}
 """Solvers in the order in which they are tried, and their orders. The first is the cheapest; the
@@ -30,6 +32,9 @@ others do what it cannot, forces that depend on velocity."""
 
 OPTIONS = {"leapfrog": {"form": "kdk"}}
 """What they are made with: errors are calibrated in runs against this form of leapfrog."""
+
+LARGEST = 1e150
+"""What an error is held at that is beyond all meaning; its square is finite."""
 
 OF_ORDER_4 = 2
 """How many times longer the steps of a method of order 4 are, of which each takes four forces."""
@@ -94,13 +99,15 @@ class FrameSolver:
             )
         self.system, self.dt, self.calls = system, dt, 0
         self._methods: dict[int, AbstractIntegrator] = {}
-        self.name = next((name for name in COMPILED if self._fits(name)), "")
+        found = (find_method(name) for name in COMPILED)
+        self._found: Method | None = next((each for each in found if self._fits(each)), None)
+        self.name = "" if self._found is None else self._found.name
         self.order = COMPILED.get(self.name, 4)
 
-    def _fits(self, name: str) -> bool:
+    def _fits(self, method: Method) -> bool:
         try:
-            state, particles = self.system.sample(0, 2)
-            make_integrator(name).check(self.system, state, particles, self.dt)
+            state, particles = self.system.sample(0, self.system.fixed_particles or 2)
+            method.build().check(self.system, state, particles, self.dt)
         except (InputError, PluginError):
             return False
         return True
@@ -128,21 +135,81 @@ class FrameSolver:
         PhaseSpace, shape (L, N, D)
             A state that does not stay finite is returned as it was.
         """
-        steps = self.steps(substeps)
-        self.calls += len(now.x) * (4 if self.order == 4 else 1) * steps
+        steps = self._counted(len(now.x), substeps)
         with np.errstate(all="ignore"):
-            if not self.name:
+            if self._found is None:
                 return self._in_numpy(particles, now, steps)
             problem = Problem(self.system, particles, 0.0, self.dt)
             carry = Carry(problem, 0, MappingProxyType({"x": now.x, "v": now.v}))
-            made = self._method(steps).advance(carry, 1)
+            made = self._method(self._found, steps).advance(carry, 1)
         return PhaseSpace(made.x[:, 0], made.v[:, 0])
 
-    def _method(self, steps: int) -> AbstractIntegrator:
+    def _counted(self, states: int, substeps: int) -> int:
+        """Count the forces of states that are advanced by a frame; return the steps of one."""
+        steps = self.steps(substeps)
+        self.calls += states * (4 if self.order == 4 else 1) * steps
+        return steps
+
+    def follow(
+        self,
+        particles: Particles,
+        frames: PhaseSpace,
+        error: PhaseSpace,
+        mapped: PhaseSpace,
+        added: PhaseSpace,
+        substeps: int,
+    ) -> PhaseSpace:
+        """Carry an error along frames: e_{n+1} = m_n - L(x_n - e_n) + r_n.
+
+        Parameters
+        ----------
+        particles : Particles, shape (B, N)
+        frames : PhaseSpace, shape (B, F + 1, N, D)
+        error : PhaseSpace, shape (B, N, D)
+            Of the first of them.
+        mapped, added : PhaseSpace, shape (B, F, N, D)
+            m_n = L(x_n), and what each further frame has added.
+        substeps : int
+            Of L.
+
+        Returns
+        -------
+        PhaseSpace, shape (B, F, N, D)
+            The error of each further frame, within `LARGEST`.
+        """
+        found = self._found
+        method = None if found is None else self._method(found, self.steps(substeps))
+        if isinstance(method, AbstractErrorFollower):
+            problem = Problem(self.system, particles, 0.0, self.dt)
+            given = [np.stack(each) for each in (frames, error, mapped, added)]
+            with np.errstate(all="ignore"), plugin_errors(method.origin, "followed"):
+                errors = method.followed(problem, *given, LARGEST)
+            if errors is not None:
+                self._counted(mapped.x.shape[0] * mapped.x.shape[1], substeps)
+                return PhaseSpace(*errors)
+        return self._frame_by_frame(particles, frames, error, mapped, added, substeps)
+
+    def _frame_by_frame(
+        self,
+        particles: Particles,
+        frames: PhaseSpace,
+        error: PhaseSpace,
+        mapped: PhaseSpace,
+        added: PhaseSpace,
+        substeps: int,
+    ) -> PhaseSpace:
+        errors = []
+        with np.errstate(all="ignore"):
+            for f in range(mapped.x.shape[1]):
+                there = self.frame(particles, frames.at(f).minus(error), substeps)
+                found = mapped.at(f).minus(there).plus(added.at(f))
+                error = PhaseSpace(*(np.clip(np.nan_to_num(y), -LARGEST, LARGEST) for y in found))
+                errors.append(error)
+        return PhaseSpace(*(np.stack(each, axis=1) for each in zip(*errors, strict=True)))
+
+    def _method(self, found: Method, steps: int) -> AbstractIntegrator:
         if steps not in self._methods:
-            self._methods[steps] = make_integrator(
-                self.name, substeps=steps, **OPTIONS.get(self.name, {})
-            )
+            self._methods[steps] = found.build(substeps=steps, **OPTIONS.get(found.name, {}))
         return self._methods[steps]
 
     def _in_numpy(self, particles: Particles, now: PhaseSpace, steps: int) -> PhaseSpace:

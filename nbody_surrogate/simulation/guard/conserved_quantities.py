@@ -77,9 +77,10 @@ class ConservedQuantities(NamedTuple):
         """Read them off frames."""
         internal = InternalMotion.of(system, x, v, particles)
         # one by one, since an energy makes all pairs: those of a segment need not fit into memory
+        # where forces were computed, whose calls gave the energies of these very places
+        place = x if system.dear else internal.x
         frames = [
-            system.invariants(internal.x[:, f], internal.v[:, f], particles)
-            for f in range(x.shape[1])
+            system.invariants(place[:, f], internal.v[:, f], particles) for f in range(x.shape[1])
         ]
         momentum = np.einsum("bn,bfnd->bfd", particles.masses, v)
         return cls(

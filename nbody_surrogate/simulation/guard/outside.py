@@ -24,6 +24,7 @@ from nbody_surrogate.integrators.build import make_integrator
 from nbody_surrogate.integrators.reference import default_reference
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.results.domain_report import DomainFinding, DomainReport
+from nbody_surrogate.simulation.error_estimate.choice import as_surrogate
 from nbody_surrogate.simulation.guard.outside_policy import check_policy
 from nbody_surrogate.simulation.observers import Observer
 from nbody_surrogate.simulation.recorder import Recorder
@@ -185,7 +186,8 @@ class DomainWatch(Observer):
         self.outside, self.domain, self.method, self.problem = outside, domain, method, problem
         self.solver = outside.solver(problem, start, method.options.segment)
         batch = len(start.x)
-        self._fixed = fixed_faults(domain, problem.particles.charges, problem.particles.masses)
+        known = problem.particles
+        self._fixed = fixed_faults(domain, known.charges, known.masses, known.radii)
         self.report = report or DomainReport(
             outside.policy,
             frames,
@@ -373,7 +375,9 @@ class DomainWatch(Observer):
         if ends is None:
             assert self.solver is not None
             ends = f"{self.solver.name} takes over there"
-        return f"{self.method.name} is outside of what it was trained for {where}: {said}; {ends}"
+        surrogate = as_surrogate(self.method)
+        name = self.method.name if surrogate is None else surrogate.label
+        return f"{name} is outside of what it was trained for {where}: {said}; {ends}"
 
     def _spend(self, began: float) -> None:
         spent = self.report.check_time + time.perf_counter() - began

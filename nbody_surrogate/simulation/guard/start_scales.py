@@ -69,7 +69,9 @@ class StartScales(NamedTuple):
         internal = InternalMotion.of(system, x[:, None], v[:, None], particles)
         masses, total = particles.masses, particles.masses.sum(1)
         kinetic = 0.5 * (masses * internal.speeds[:, 0] ** 2).sum(1)
-        energy = kinetic + _potential(system, internal.x[:, 0], v, particles)
+        # a dear force is known where the run begins, and is the same about any origin
+        place = x if system.dear else internal.x[:, 0]
+        energy = kinetic + _potential(system, place, v, particles, internal.x[:, 0])
         speed = np.sqrt(2.0 * energy / total)
         distances = np.linalg.norm(internal.x[:, 0], axis=2)
         lever = (masses * distances).sum(1)
@@ -87,14 +89,15 @@ class StartScales(NamedTuple):
 
 
 def _potential(
-    system: AbstractSystem, x: np.ndarray, v: np.ndarray, particles: Particles
+    system: AbstractSystem, x: np.ndarray, v: np.ndarray, particles: Particles, way: np.ndarray
 ) -> Float64[np.ndarray, " B"]:
-    """Size of the potential energy; without one, of the work that the forces could do."""
+    """Size of the potential energy; without one, of the work that forces could do on a `way`."""
     if system.hidden_variables:  # which forces and energies may depend on, and are not at hand
         return np.zeros(len(x))
-    if not system.has_potential:
+    # a dear energy is of all particles alone, and may count from anywhere, as that of electrons
+    if system.dear or not system.has_potential:
         force = particles.masses[..., None] * system.acceleration(x, v, particles)
-        return np.asarray((np.linalg.norm(force, axis=2) * np.linalg.norm(x, axis=2)).sum(1))
+        return np.asarray((np.linalg.norm(force, axis=2) * np.linalg.norm(way, axis=2)).sum(1))
     try:
         return _sizes(system, x, particles)
     except NBodyError:  # of a system that knows no energy of a part of its particles

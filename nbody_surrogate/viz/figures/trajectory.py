@@ -61,13 +61,31 @@ def _paths(ax: Any, run: Trajectory, which: str) -> None:
     colours = np.clip(Track.of(run, "run").colours(LIGHT), 0, 1)
     for i, colour in enumerate(colours):
         ax.plot(*run.x[:, i].T, color=colour, linewidth=0.9)
-        ax.plot(*run.x[-1:, i].T, "o", color=colour, markersize=5)
+        if run.particles.radii is None:
+            ax.plot(*run.x[-1:, i].T, "o", color=colour, markersize=5)
+        else:
+            _ball(ax, run.x[-1, i], run.particles.radii[0, i], colour)
     ax.set(xlabel="x", ylabel="y")
     if run.x.shape[2] == 2:
         ax.set_aspect("equal", adjustable="datalim")
         ax.locator_params(nbins=TICKS)
     else:
         _equal_axes(ax)
+
+
+def _ball(ax: Any, centre: np.ndarray, radius: float, colour: np.ndarray) -> None:
+    """Draw a particle at its true size."""
+    if not np.isfinite(centre).all():
+        return
+    if len(centre) == 2:
+        around = np.linspace(0, 2 * np.pi, 65)
+        circle = centre[:, None] + radius * np.stack([np.cos(around), np.sin(around)])
+        ax.fill(*circle, color=colour, linewidth=0)
+        return
+    theta, phi = np.meshgrid(np.linspace(0, np.pi, 13), np.linspace(0, 2 * np.pi, 25))
+    normals = (np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta))
+    sphere = [c + radius * each for c, each in zip(centre, normals, strict=True)]
+    ax.plot_surface(*sphere, color=colour, linewidth=0, rcount=13, ccount=25)
 
 
 def _equal_axes(ax: Any) -> None:

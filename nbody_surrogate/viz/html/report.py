@@ -23,6 +23,7 @@ from nbody_surrogate.contracts.wording import counted, range_text
 from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.files.output_path import parameter_of
 from nbody_surrogate.results.metrics import own_drift_curves
+from nbody_surrogate.results.parareal_report import parareal_notes
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory, as_ensemble
 from nbody_surrogate.results.validity import validity_note
 from nbody_surrogate.viz.drawable import check_types, checked_camera
@@ -199,6 +200,7 @@ def _failed(candidate: Ensemble, comparison: Comparison | None) -> list[str]:
     said = [f"{over} of {len(candidate)} did not keep the budget of its guard."] if over else []
     if outside := candidate.info.outside_note:
         said.append(outside)
+    said += parareal_notes(candidate.info.parareal)
     if stopped := int((candidate.valid_frames < len(candidate.t)).sum()):
         said.append(f"{stopped} of {len(candidate)} did not reach the end.")
     if comparison is not None:
@@ -275,6 +277,7 @@ def _provenance(run: Ensemble) -> str:
         "frames": len(run.t),
         "wall_time": None if math.isnan(info.wall_time) else info.wall_time,
         "counters": info.counters,
+        "parareal": None if info.parareal is None else info.parareal.to_dict(),
         "versions": info.versions,
     }
     if stopped := [why for why in info.message if why]:

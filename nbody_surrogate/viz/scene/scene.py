@@ -98,7 +98,8 @@ class Scene:
         self._layers = Layers(len(candidate.sizes), off_screen and candidate.dimensions == 2)
         self._size = (SUPERSAMPLE if off_screen else 1) * np.array(window_size)
         self._meshes: dict[str, pv.PolyData] = {}
-        self._ball, self._ring = shapes.ball(_smaller(self._lead)), shapes.ring()
+        n, sized = len(self._lead.sizes), self._lead.radii is not None
+        self._ball, self._ring = shapes.ball(n, large=sized), shapes.ring()
         self._plotter = pv.Plotter(
             off_screen=off_screen, window_size=self._size.tolist(), lighting="light kit"
         )
@@ -386,8 +387,3 @@ def _walked(track: Track) -> Float64[np.ndarray, "T N"]:
     """Return how far each particle has gone up to each frame, on straight lines."""
     steps = np.linalg.norm(np.diff(track.x, axis=0), axis=2)
     return np.pad(np.cumsum(np.nan_to_num(steps), axis=0), ((1, 0), (0, 0)))
-
-
-def _smaller(track: Track) -> int:
-    """Return for how many particles balls are as smooth as these: those of a true size are large."""
-    return len(track.sizes) // (1 if track.radii is None else 10)

@@ -30,11 +30,17 @@ MANY = 100  # particles, beyond which shapes are drawn more coarsely
 MANY_SEGMENTS = 1000
 
 
-def ball(n: int = 1) -> pv.PolyData:
-    """Return a unit sphere; of fewer triangles where there are many, which are small."""
+def ball(n: int = 1, large: bool = False) -> pv.PolyData:
+    """Return a unit sphere; of fewer triangles where there are many, which are small.
+
+    Those of a true size may be `large`, so that their outline is round only if it is finer.
+    """
     import pyvista as pv
 
-    theta, phi = (40, 28) if n <= FEW else (24, 16) if n <= MANY else (16, 12)
+    if large:
+        theta, phi = (96, 68) if n <= FEW else (64, 46) if n <= MANY else (24, 16)
+    else:
+        theta, phi = (40, 28) if n <= FEW else (24, 16) if n <= MANY else (16, 12)
     return pv.Sphere(radius=1.0, theta_resolution=theta, phi_resolution=phi)
 
 

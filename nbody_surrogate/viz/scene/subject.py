@@ -19,6 +19,7 @@ KEPT = 8.0  # how many radii from the centre a particle may be; farther off it i
 RIVAL_KEPT = 2.5  # of a candidate, which may be wrong by any distance
 LANDMARK = 1.8  # how many radii from the centre a landmark may be
 THICK = 1.09  # of a ring, with half its own thickness, over its radius
+ALONE = 4.0  # radii of a ball of a true size that is alone, in the scale
 BALL = 0.036  # radius of a ball over that of the cloud: 30 of them are seen, and seldom touch
 
 
@@ -156,7 +157,9 @@ def _framing(
     window = slice(max(0, frame - trail), frame + 1)
     # A median, and a percentile as radius: means and extremes would follow a single runaway.
     centre = np.median(x[frame][finite(x[frame])], axis=0)
-    radius = max(_extent(x[frame], centre), _extent(x[window], centre), lead.largest) or 1.0
+    extent = max(_extent(x[frame], centre), _extent(x[window], centre))
+    # one particle, or all at one place: by its size, where it has one
+    radius = max(extent or ALONE * lead.largest or 1.0, lead.largest)
     if rival is not None:
         radius = max(radius, min(_extent(rival.x[frame], centre), REACH * radius))
     return centre, radius

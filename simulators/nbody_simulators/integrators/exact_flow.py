@@ -14,13 +14,13 @@ from nbody_simulators.integrators.compositions import Composition
 from nbody_simulators.integrators.fitting import field_is_linear, fitting_methods
 from nbody_simulators.integrators.fixed_step import SubstepOptions
 from nbody_simulators.integrators.linear_flows import linear_flows
+from nbody_simulators.integrators.plain_steps import PlainProblem
 from nbody_simulators.integrators.splitting import AbstractSplitting
 from nbody_simulators.kernels.compiled_laws import compiled, laws_of
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
 from nbody_surrogate.contracts import Carry, FieldLaw, Problem
 
 if TYPE_CHECKING:
-    from nbody_simulators.integrators.plain_steps import PlainProblem
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = ["ExactFlow", "ExactFlowOptions"]
@@ -213,6 +213,7 @@ class ExactFlow(AbstractSplitting[ExactFlowOptions]):
     ) -> Any:
         import torch
 
+        assert not isinstance(problem, PlainProblem)  # as forces are laws
         moved = not self.opening
         for kick, flow in zip(self.composition.kicks, _of_stage(self.composition), strict=True):
             if kick != 0.0:

@@ -38,7 +38,7 @@ from nbody_surrogate.contracts import (
 if TYPE_CHECKING:
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
-__all__ = ["AbstractFixedStep", "SubstepOptions", "marches"]
+__all__ = ["MOST_FORCES", "AbstractFixedStep", "SubstepOptions", "lanes_of", "marches"]
 
 DEFAULT_SUBSTEPS = 16  # at frames 0.1 apart a leapfrog is then off by 5e-5 in a step, softening 0.1
 
@@ -270,7 +270,7 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         stopped: Event,
     ) -> None:
         """Fill in the frames of part of the batch."""
-        lanes = _lanes(carry, part)
+        lanes = lanes_of(carry.problem, carry.arrays["x"][part], carry.arrays["v"][part], part)
         dimensions = x.shape[3]
         _, n, width = lanes.x.shape
         frames = np.empty((2, x.shape[1], dimensions * n * width))
@@ -327,16 +327,16 @@ def marches(frames: int, substeps: int, most: int) -> Iterator[tuple[slice, int]
             yield slice(frame, frame + 1), min(most, substeps - begun)
 
 
-def _lanes(carry: Carry, part: slice) -> Lanes:
-    """Bring part of a batch into lanes."""
-    particles, laws = carry.problem.particles, laws_of(carry.problem)
+def lanes_of(problem: Problem, x: np.ndarray, v: np.ndarray, part: slice) -> Lanes:
+    """Bring states of part of a batch into lanes."""
+    particles, laws = problem.particles, laws_of(problem)
     bonds = particles.couplings
     pair, field = parameters_of(laws)
     # All copies: that an array is read-only is part of its type to numba, which would compile the
     # kernels once more for what a carry and particles hold.
     return Lanes(
-        by_lane(carry.arrays["x"][part]),
-        by_lane(carry.arrays["v"][part]),
+        by_lane(x),
+        by_lane(v),
         np.array(particles.charges[part].T, order="C"),
         np.array(particles.masses[part].T, order="C"),
         None if bonds is None else np.array(bonds[part].transpose(1, 2, 0), order="C"),

@@ -143,7 +143,8 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         shape = carry.arrays["x"].shape[1:]
         laws = problem.system.force_laws()
         alone = shape[0] < 2 or (laws is not None and laws.pair is None)
-        if options.norm != "particle" or alone:
+        # dear forces are of all particles: no pair can be asked for its own
+        if options.norm != "particle" or alone or problem.system.dear:
             return None
         particles = problem.particles[b]
         look = Encounters(problem.system, particles, shape[1], options.rtol, options.atol)

@@ -16,11 +16,12 @@ from typing_extensions import TypeVar
 
 from nbody_simulators.integrators import compositions
 from nbody_simulators.integrators.compositions import Composition
+from nbody_simulators.integrators.error_following import Course, carried
 from nbody_simulators.integrators.fitting import fitting_methods
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOptions
-from nbody_simulators.kernels.compiled_laws import compiled
-from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
-from nbody_surrogate.contracts import Problem
+from nbody_simulators.kernels.lanes import Lanes
+from nbody_simulators.kernels.split_steps import split
+from nbody_surrogate.contracts import AbstractErrorFollower, Problem
 
 if TYPE_CHECKING:
     from nbody_simulators.integrators.plain_steps import PlainProblem
@@ -35,42 +36,6 @@ __all__ = [
     "SymplecticEuler",
     "Yoshida4",
 ]
-
-
-@compiled
-def _split(
-    lanes: Lanes,
-    step: float,
-    substeps: int,
-    kicks: np.ndarray,
-    drifts: np.ndarray,
-    frames_x: np.ndarray,
-    frames_v: np.ndarray,
-) -> None:
-    x, v = lanes.x, lanes.v
-    scratch, a = np.empty((3, x.shape[2])), np.empty_like(x)
-    flat_x, flat_v, flat_a = x.ravel(), v.ravel(), a.ravel()  # views: long loops for vectors
-    size = frames_x.shape[1]  # in two dimensions without the third component
-    # No drift, no new force: a kick that ends a step and the one that begins the next share one
-    # evaluation. Two half drifts that meet are left apart: steps are cut into calls, by the size of
-    # the batch, and a trajectory has the same bits in any batch.
-    moved = True
-    for f in range(frames_x.shape[0]):
-        for _ in range(substeps):
-            for s in range(kicks.size):
-                kick, drift = kicks[s] * step, drifts[s] * step
-                if kick != 0.0:
-                    if moved:
-                        lane_accelerations(lanes, x, v, scratch, a)
-                    for k in range(size):
-                        flat_v[k] += kick * flat_a[k]
-                    moved = False
-                if drift != 0.0:
-                    for k in range(size):
-                        flat_x[k] += drift * flat_v[k]
-                    moved = True
-        for k in range(size):
-            frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
 
 Options_co = TypeVar("Options_co", bound=SubstepOptions, default=SubstepOptions, covariant=True)
@@ -113,7 +78,7 @@ class AbstractSplitting(AbstractFixedStep[Options_co]):
         v: np.ndarray,
     ) -> None:
         kicks, drifts = map(np.array, self.composition)
-        kernel = _split(lanes.pair, lanes.field)
+        kernel = split(lanes.pair, lanes.field)
         kernel(lanes, step, steps, kicks, drifts, x, v)
 
     def _array_step(
@@ -158,7 +123,7 @@ class LeapfrogOptions(SubstepOptions):
 
 
 @final
-class Leapfrog(AbstractSplitting[LeapfrogOptions]):
+class Leapfrog(AbstractSplitting[LeapfrogOptions], AbstractErrorFollower):
     """Half a drift, a kick, half a drift: order 2, time-reversible.
 
     With ``form="kdk"`` half a kick, a drift, half a kick, which is velocity Verlet. Both take one
@@ -179,6 +144,36 @@ class Leapfrog(AbstractSplitting[LeapfrogOptions]):
     def composition(self) -> Composition:
         """Coefficients of the form."""
         return compositions.DKD if self.options.form == "dkd" else compositions.KDK
+
+    def followed(
+        self,
+        problem: Problem,
+        frames: np.ndarray,
+        error: np.ndarray,
+        mapped: np.ndarray,
+        added: np.ndarray,
+        largest: float,
+    ) -> np.ndarray | None:
+        """Carry an error along frames, see `AbstractErrorFollower`.
+
+        Parameters
+        ----------
+        problem : Problem
+        frames : ndarray, shape (2, B, F + 1, N, D)
+        error : ndarray, shape (2, B, N, D)
+        mapped, added : ndarray, shape (2, B, F, N, D)
+        largest : float
+
+        Returns
+        -------
+        ndarray, shape (2, B, F, N, D), or None
+            None where the method does not run in numba, or a frame takes too long.
+        """
+        if problem.system.force_laws() is None or self._backend() != "numba":
+            return None
+        course = Course(frames, error, mapped, added, largest)
+        threads = self.threads_for(*error.shape[1:3])
+        return carried(problem, course, self.composition, self._substeps(problem), threads)
 
 
 @final

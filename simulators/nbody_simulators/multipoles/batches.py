@@ -93,8 +93,9 @@ def energy_and_forces(
     energy : float
     forces : ndarray, shape (N, 3)
     """
-    given = (np.asarray(each, dtype=np.float64)[None] for each in (x, charges, radii))
-    energies, forces = energies_and_forces(*given, order, permittivity, coupling)
+    places, all_charges, sizes = (np.asarray(each, float)[None] for each in (x, charges, radii))
+    given = (places, all_charges, sizes, order, permittivity, coupling)
+    energies, forces = energies_and_forces(*given)
     return float(energies[0]), forces[0]
 
 
@@ -105,15 +106,18 @@ def _solved(
     # lengths of about 1, so that none of their powers is out of float64's range
     unit = radii.max(1)
     place, sizes = x / unit[:, None, None], radii / unit[:, None]
+    # numba would compile all of it once more for an array that must not be written to
+    charges = np.array(charges)
     energies, forces, counts = np.empty(batch), np.empty(x.shape), np.empty(batch, np.int64)
     room, solve = _room(n, order), solver(order)
-    arrays = (room.table, room.rows, room.starts, room.moments, room.fields)
-    arrays = (*arrays, room.geometry, room.forces, room.vectors)
+    arrays = room[:-1]
     together = max(MOST_WORK // (20 * n * n * (order + 1) ** 3), 1)
     for begun in range(0, batch, together):
         some = slice(begun, begun + together)
         made = (energies[some], forces[some], counts[some])
-        solve(place[some], charges[some], sizes[some], _response(order, permittivity), *arrays, *made)
+        solve(
+            place[some], charges[some], sizes[some], _response(order, permittivity), *arrays, *made
+        )
     return energies / unit, forces / (unit * unit)[:, None, None], counts
 
 

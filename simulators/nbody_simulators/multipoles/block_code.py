@@ -34,8 +34,10 @@ __all__ = ["ARGUMENTS", "GEOMETRY", "emit_fields", "emit_forces", "emit_tables"]
 Emit = Callable[[Code, Pointer, Value, Value], None]
 Pair = tuple[Value, Value]
 
-ARGUMENTS = ("padded", "rows", "starts", "moments", "fields", "geometry", "tables", "room")
-ARGUMENTS += ("shifts", "terms", "places", "forces")
+ARGUMENTS = (
+    *("padded", "rows", "starts", "moments", "fields", "geometry", "tables", "room"),
+    *("shifts", "terms", "places", "forces"),
+)
 """What the code is handed: a number, and addresses of arrays.
 
 `rows` are the first places j of the blocks, and those of sphere i begin at `starts` of i.
@@ -150,15 +152,14 @@ def emit_forces(order: int) -> Emit:
     def forces(code: Code, table: Pointer, begin: Value, end: Value) -> None:
         given = _given(code, table)
         room = _room(given, order)
-        with code.loop(end, begin) as i:
-            with code.loop(given.starts.load(i + 1), given.starts.load(i)) as block:
-                place = given.tables + block * (LANES * table_size(order))
-                _turn(code, given, room, order, (i, given.rows.load(block)), place)
-                _translate(code, given, room, order)
-                geometry = given.geometry + block * (LANES * len(GEOMETRY))
-                force = _pushed(code, room, order, geometry)
-                for k, each in enumerate(force):
-                    given.forces.store((block * 3 + k) * LANES, each)
+        blocks = given.starts
+        with code.loop(end, begin) as i, code.loop(blocks.load(i + 1), blocks.load(i)) as block:
+            place = given.tables + block * (LANES * table_size(order))
+            _turn(code, given, room, order, (i, given.rows.load(block)), place)
+            _translate(code, given, room, order)
+            geometry = given.geometry + block * (LANES * len(GEOMETRY))
+            for k, each in enumerate(_pushed(code, room, order, geometry)):
+                given.forces.store((block * 3 + k) * LANES, each)
 
     return forces
 
@@ -173,8 +174,8 @@ def _multiples(cosine: Value, sine: Value, count: int) -> list[Pair]:
     return made
 
 
-def _phase(place: Pointer, order: int, m: int) -> Pair:
-    return place.load(LANES * (m - 1), "v"), place.load(LANES * (order + m - 1), "v")
+def _phase(place: Pointer, order: int, m: Value) -> Pair:
+    return place.load((m - 1) * LANES, "v"), place.load((m + (order - 1)) * LANES, "v")
 
 
 def _rows(
@@ -205,20 +206,25 @@ def _turn(
 ) -> None:
     """Turn the moments of a block's spheres onto the z axis."""
     i, j = given.moments + pair[0], given.moments + pair[1]
-    for degree, sine, size, first in matrices(order):
-        columns: tuple[list[Value], list[Value]] = ([], [])
-        for m in range(int(sine), degree + 1):
-            cosines, sines = (moment(degree, m, part) * given.padded for part in (False, True))
-            for column, sphere, kind in ((columns[0], i, "r"), (columns[1], j, "v")):
-                c = sphere.load(cosines, kind).to("v")
-                if m == 0:
-                    column.append(c)
-                    continue
-                s = sphere.load(sines, kind).to("v")
+    # first about z, into the place that the fields take later
+    for sphere, kind, to in ((i, "r", room.field_a), (j, "v", room.field_b)):
+        with code.loop(order + 1) as degree:
+            row = degree * degree
+            to.store(row * LANES, sphere.load(row * given.padded, kind).to("v"))
+            with code.loop(degree + 1, 1) as m:
+                first, second = row + m, row + degree + m
+                c, s = (sphere.load(k * given.padded, kind).to("v") for k in (first, second))
                 cos, sin = _phase(place, order, m)
-                column.append(s * cos - c * sin if sine else c * cos + s * sin)
-        at = LANES * moment(degree, int(sine), sine)
-        _rows(code, place + LANES * first, size, (size, 1), columns, (room.a + at, room.b + at))
+                to.store(first * LANES, c * cos + s * sin)
+                to.store(second * LANES, s * cos - c * sin)
+    for l, sine, size, start in matrices(order):  # noqa: E741
+        places = [LANES * moment(l, m, sine) for m in range(int(sine), l + 1)]
+        columns = (
+            [room.field_a.load(k, "v") for k in places],
+            [room.field_b.load(k, "v") for k in places],
+        )
+        at = LANES * moment(l, int(sine), sine)
+        _rows(code, place + LANES * start, size, (size, 1), columns, (room.a + at, room.b + at))
 
 
 def _translate(code: Code, given: Given, room: Room, order: int) -> None:
@@ -245,34 +251,34 @@ def _signed(value: Value, k: int) -> Value:
     return -value if k % 2 else value
 
 
-def _turn_back(
-    code: Code, given: Given, room: Room, order: int, j: Value, place: Pointer
-) -> None:
+def _turn_back(code: Code, given: Given, room: Room, order: int, j: Value, place: Pointer) -> None:
     """Turn the fields back, and add them to those of the spheres."""
-    for degree, sine, size, first in matrices(order):
+    for degree, sine, size, start in matrices(order):
         columns: tuple[list[Value], list[Value]] = ([], [])
-        for m in range(int(sine), degree + 1):
-            at = LANES * moment(degree, m, sine)
+        for order_m in range(int(sine), degree + 1):
+            at = LANES * moment(degree, order_m, sine)
             columns[0].append(room.field_a.load(at, "v"))
-            columns[1].append(_signed(room.field_b.load(at, "v"), degree + m))
+            columns[1].append(_signed(room.field_b.load(at, "v"), degree + order_m))
         at = LANES * moment(degree, int(sine), sine)
         # the inverse of a rotation is its transpose
-        _rows(code, place + LANES * first, size, (1, size), columns, (room.a + at, room.b + at))
-    for degree in range(order + 1):
-        for m in range(degree + 1):
-            rows = [moment(degree, m, sine) for sine in ((False, True) if m else (False,))]
-            for turned, to, step in (
-                (room.a, room.sums, None),
-                (room.b, given.fields + j, given.padded),
-            ):
-                parts = [turned.load(LANES * row, "v") for row in rows]
-                if m:
-                    cos, sin = _phase(place, order, m)
-                    c, s = parts
-                    parts = [c * cos - s * sin, c * sin + s * cos]
-                for row, part in zip(rows, parts, strict=True):
-                    at = row * LANES if step is None else row * step
-                    to.store(at, to.load(at, "v") + part)
+        _rows(code, place + LANES * start, size, (1, size), columns, (room.a + at, room.b + at))
+    for turned, to, step in (
+        (room.a, room.sums, code.value(LANES, "i")),
+        (room.b, given.fields + j, given.padded),
+    ):
+        with code.loop(order + 1) as l:  # noqa: E741
+            row = l * l
+            _add(to + row * step, turned.load(row * LANES, "v"))
+            with code.loop(l + 1, 1) as m:
+                first, second = row + m, row + l + m
+                c, s = turned.load(first * LANES, "v"), turned.load(second * LANES, "v")
+                cos, sin = _phase(place, order, m)
+                _add(to + first * step, c * cos - s * sin)
+                _add(to + second * step, c * sin + s * cos)
+
+
+def _add(to: Pointer, value: Value) -> None:
+    to.store(0, to.load(0, "v") + value)
 
 
 def _pushed(code: Code, room: Room, order: int, geometry: Pointer) -> list[Value]:
@@ -290,7 +296,9 @@ def _pushed(code: Code, room: Room, order: int, geometry: Pointer) -> list[Value
             work = code.value(0.0, "v")
             for m, sine in _of_degree(degree):
                 at = LANES * moment(degree, m, sine)
-                work = work + turned.load(at, "v") * _signed(field.load(at, "v"), signs * (degree + m))
+                work = work + turned.load(at, "v") * _signed(
+                    field.load(at, "v"), signs * (degree + m)
+                )
             along.add(work * (degree + 0.5))  # the half, twice, is the 1 of l + l' + 1
             for total, turning in ((about_x, _about_x), (about_y, _about_y)):
                 for to, of, factor in turning(degree):

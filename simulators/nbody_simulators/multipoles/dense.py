@@ -1,5 +1,7 @@
 r"""The coupled multipoles of charged spheres by one dense matrix: the plain form.
 
+It is what the compiled solver of `kernel` is tested against, and serves any order.
+
 Sphere i has real multipole moments q_ilm about its centre, l = 0 to p, of harmonics in Racah's
 normalisation, so that its potential is sum_lm q_ilm C_lm(r) / r^(l+1). Of two spheres with
 r = x_i - x_j, the energy is sum q_i,lm T_lm,l'm'(r) q_j,l'm', where T is made of irregular solid
@@ -18,6 +20,7 @@ coefficients; Stone, "The Theory of Intermolecular Forces", 2nd ed. (2013), for 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
@@ -54,7 +57,7 @@ def inverse_polarisabilities(
 
 
 @numba.njit(cache=True, error_model="numpy")
-def irregular(x, y, z, degree):
+def irregular(x: float, y: float, z: float, degree: int) -> Any:
     """Return I_lm of degrees up to `degree` for m from -degree to degree, real and imaginary."""
     r2 = x * x + y * y + z * z
     re = np.zeros((degree + 1, 2 * degree + 1))
@@ -83,7 +86,7 @@ def irregular(x, y, z, degree):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _gradients(re, im, degree, axis):
+def _gradients(re: np.ndarray, im: np.ndarray, degree: int, axis: int) -> Any:
     """Return the derivative of I_lm by x, y or z, up to `degree`."""
     c = degree + 1
     dre = np.zeros((degree + 1, 2 * degree + 1))
@@ -104,7 +107,7 @@ def _gradients(re, im, degree, axis):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _block(re, im, order, norms, out):
+def _block(re: np.ndarray, im: np.ndarray, order: int, norms: np.ndarray, out: np.ndarray) -> None:
     """Write T of a pair; moments stand as l^2 + (0 for m = 0, 2m - 1 cosine, 2m sine)."""
     c = 2 * order
     for l1 in range(order + 1):
@@ -133,17 +136,20 @@ def _block(re, im, order, norms, out):
                         out[a + 2 * m1, b + 2 * m2] = f * (-s1 * pr + nr)
 
 
-def _norms(order):
+def _norms(order: int) -> np.ndarray:
     return np.array(
         [
-            [math.sqrt(math.factorial(max(l - m, 0)) * math.factorial(l + m)) for m in range(order + 1)]
+            [
+                math.sqrt(math.factorial(max(l - m, 0)) * math.factorial(l + m))
+                for m in range(order + 1)
+            ]
             for l in range(order + 1)  # noqa: E741
         ]
     )
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _matrix(x, order, norms):
+def _matrix(x: np.ndarray, order: int, norms: np.ndarray) -> Any:
     n, k = len(x), (order + 1) ** 2
     out = np.zeros((n * k, n * k))
     for i in range(n):
@@ -156,7 +162,7 @@ def _matrix(x, order, norms):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _forces(x, q, order, norms):
+def _forces(x: np.ndarray, q: np.ndarray, order: int, norms: np.ndarray) -> Any:
     n, k = len(x), (order + 1) ** 2
     out, block = np.zeros((n, 3)), np.zeros((k, k))
     for i in range(n):

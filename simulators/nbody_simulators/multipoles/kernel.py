@@ -4,9 +4,9 @@ With q = R^(l+1/2) g_l y, where g_l^2 = alpha_l / R^(2l+1), the moments y of l >
 
     (1 + S T S) y = -S T Q,     S = R^(l+1/2) g_l,
 
-whose matrix is near 1 for spheres apart: its condition number is 2 to 5 at gaps of 0.15 radii or more,
-so that conjugate gradients take 12 to 25 products. They begin with nothing: the moments are a
-function of the places alone, to the bit.
+whose matrix is near 1 for spheres apart, so that conjugate gradients take 12 to 25 products in the
+clouds of the preset (benchmarks/sphere_forces.py). They begin with nothing: the moments are a
+function of the places alone, to the bit, and a run that goes on does not depend on what was before.
 
 References
 ----------
@@ -44,11 +44,11 @@ class Workspace(NamedTuple):
         The arguments of the compiled code.
     rows, starts : ndarray of int64
         Blocks of pairs.
-    moments, fields : ndarray, shape ((p + 1)^2, padded)
+    moments, fields : ndarray, shape ((p + 1)^2 * padded,)
     geometry : ndarray, shape (blocks, 5, 4)
     forces : ndarray, shape (blocks, 3, 4)
-    vectors : ndarray, shape (4, (p + 1)^2, padded)
-        Of conjugate gradients: scale, solution, residual, direction.
+    scale, solution, rest, direction : ndarray, shape ((p + 1)^2 * padded,)
+        Of conjugate gradients.
     kept : tuple
         What the table points to.
     """
@@ -60,7 +60,10 @@ class Workspace(NamedTuple):
     fields: np.ndarray
     geometry: np.ndarray
     forces: np.ndarray
-    vectors: np.ndarray
+    scale: np.ndarray
+    solution: np.ndarray
+    rest: np.ndarray
+    direction: np.ndarray
     kept: tuple[Any, ...]
 
 
@@ -81,7 +84,7 @@ def workspace(n: int, order: int) -> Workspace:
     blocks = [list(range((i + 1) // LANES * LANES, n, LANES)) for i in range(n)]
     rows = np.array([j for each in blocks for j in each], dtype=np.int64)
     starts = np.cumsum([0, *map(len, blocks)], dtype=np.int64)
-    moments, fields = np.zeros((2, size, padded))
+    moments, fields, scale, solution, rest, direction = np.zeros((6, size * padded))
     geometry = np.zeros((max(len(rows), 1), GEOMETRY, LANES))
     forces = np.zeros((max(len(rows), 1), 3, LANES))
     tables = np.zeros(max(len(rows), 1) * table_size(order) * LANES)
@@ -89,8 +92,11 @@ def workspace(n: int, order: int) -> Workspace:
     shared = constants(order)
     arrays = (rows, starts, moments, fields, geometry, tables, room, *shared, forces)
     table = np.array([padded, *(each.ctypes.data for each in arrays)], dtype=np.int64)
-    vectors = np.zeros((4, size, padded))
-    return Workspace(table, rows, starts, moments, fields, geometry, forces, vectors, arrays)
+    return Workspace(
+        *(table, rows, starts, moments, fields, geometry, forces),
+        *(scale, solution, rest, direction),
+        kept=arrays,
+    )
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -114,23 +120,55 @@ def _place(x: np.ndarray, rows: np.ndarray, starts: np.ndarray, geometry: np.nda
                 geometry[block, 4, w] = 1.0 / r
 
 
+# Below, arrays of moments are flat, rows of `padded` numbers one after the other: numba compiles a
+# loop over numbers several times faster than an expression of arrays.
+
+
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def _scales(radii: np.ndarray, response: np.ndarray, out: np.ndarray) -> None:
+def _scales(radii: np.ndarray, response: np.ndarray, out: np.ndarray, padded: int) -> None:
     """Write S = R^(l + 1/2) g_l, for l = 0 as for others."""
     for i in range(len(radii)):
         scale = math.sqrt(radii[i])
         for degree in range(len(response)):
             for k in range(degree * degree, (degree + 1) * (degree + 1)):
-                out[k, i] = scale * response[degree]
+                out[k * padded + i] = scale * response[degree]
             scale *= radii[i]
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc", "nsz"})
-def _dot(a: np.ndarray, b: np.ndarray) -> float:
+def _dot(a: np.ndarray, b: np.ndarray, count: int) -> float:
     total = 0.0
-    for k in range(a.size):
+    for k in range(count):
         total += a[k] * b[k]
     return total
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _put(
+    charges: np.ndarray, scale: np.ndarray, y: np.ndarray, share: float, q: np.ndarray
+) -> None:
+    """Write the moments that y stands for, with a share of the charges."""
+    for k in range(q.size):
+        q[k] = scale[k] * y[k]
+    for i in range(len(charges)):
+        q[i] = share * charges[i]
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _begin(
+    scale: np.ndarray, field: np.ndarray, rest: np.ndarray, direction: np.ndarray, padded: int
+) -> None:
+    """Begin at nothing: the residual is the field of the charges, which do not change."""
+    for k in range(rest.size):
+        rest[k] = -scale[k] * field[k] if k >= padded else 0.0
+        direction[k] = rest[k]
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
+def _weigh(scale: np.ndarray, direction: np.ndarray, field: np.ndarray, padded: int) -> None:
+    """Turn a field into the product of the scaled matrix."""
+    for k in range(field.size):
+        field[k] = direction[k] + scale[k] * field[k] if k >= padded else 0.0
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -149,36 +187,13 @@ def _turned(share: float, rest: np.ndarray, direction: np.ndarray) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def _put(
-    charges: np.ndarray, scale: np.ndarray, y: np.ndarray, share: float, q: np.ndarray
-) -> None:
-    """Write the moments that y stands for, with a share of the charges."""
-    q[:] = scale * y
-    for i in range(len(charges)):
-        q[0, i] = share * charges[i]
+def _clear(values: np.ndarray) -> None:
+    for k in range(values.size):
+        values[k] = 0.0
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
-def _begin(
-    scale: np.ndarray, field: np.ndarray, rest: np.ndarray, direction: np.ndarray
-) -> None:
-    """Begin at nothing: the residual is the field of the charges, which do not change."""
-    rest[:] = -scale * field
-    rest[0] = 0.0
-    direction[:] = rest
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _weigh(scale: np.ndarray, direction: np.ndarray, field: np.ndarray) -> None:
-    """Turn a field into the product of the scaled matrix."""
-    field[:] = direction + scale * field
-    field[0] = 0.0
-
-
-@numba.njit(cache=True, error_model="numpy", nogil=True)
-def _gather(
-    pushed: np.ndarray, rows: np.ndarray, starts: np.ndarray, forces: np.ndarray
-) -> None:
+def _gather(pushed: np.ndarray, rows: np.ndarray, starts: np.ndarray, forces: np.ndarray) -> None:
     """Add up the forces of all pairs; each acts on both, against each other to the bit."""
     n = len(forces)
     forces[:] = 0.0
@@ -211,56 +226,15 @@ def solver(order: int) -> Any:
     fields = fused.emitted(block_code.emit_fields(order))
     pushes = fused.emitted(block_code.emit_forces(order))
     sources = fused.source_number(block_code, layout, rotations, code, fused)
-    return _compiled(order, tables, fields, pushes, sources)
+    return _compiled(tables, fields, pushes, sources)
 
 
-def _compiled(order: int, tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
-    size = (order + 1) ** 2
-
-    @numba.njit(cache=True, error_model="numpy", nogil=True)
-    def solve_one(
-        x: np.ndarray,
-        charges: np.ndarray,
-        radii: np.ndarray,
-        response: np.ndarray,
-        table: np.ndarray,
-        rows: np.ndarray,
-        starts: np.ndarray,
-        q: np.ndarray,
-        field: np.ndarray,
-        geometry: np.ndarray,
-        vectors: np.ndarray,
-    ) -> int:
-        """Leave the moments at rest in `q` and their field in `field`; return the iterations."""
-        n = len(charges)
-        scale, y, rest, direction = vectors[0], vectors[1], vectors[2], vectors[3]
-        _place(x, rows, starts, geometry)
-        tables(x, table, 0, len(rows))
-        _scales(radii, response, scale)
-        y[:] = 0.0
-        _put(charges, scale, y, 1.0, q)
-        field[:] = 0.0
+def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
+    # part of `solve`, so that the code of all fields is compiled once, and not twice
+    @numba.njit(error_model="numpy", inline="always")
+    def product(x: np.ndarray, table: np.ndarray, field: np.ndarray, n: int) -> None:
+        _clear(field)
         fields(x, table, 0, n)
-        _begin(scale, field, rest, direction)
-        norm = _dot(rest.ravel(), rest.ravel())
-        least, iterations = RESIDUAL * RESIDUAL * norm, 0
-        while norm > least and iterations < MOST_ITERATIONS:
-            _put(charges, scale, direction, 0.0, q)
-            field[:] = 0.0
-            fields(x, table, 0, n)
-            _weigh(scale, direction, field)
-            curvature = _dot(direction.ravel(), field.ravel())
-            if not curvature > 0.0:  # spheres overlap, or something is no number
-                return -1
-            _step(norm / curvature, direction.ravel(), field.ravel(), y.ravel(), rest.ravel())
-            before, norm = norm, _dot(rest.ravel(), rest.ravel())
-            _turned(norm / before, rest.ravel(), direction.ravel())
-            iterations += 1
-        _put(charges, scale, y, 1.0, q)
-        field[:] = 0.0
-        fields(x, table, 0, n)
-        pushes(x, table, 0, n)
-        return iterations if norm <= least else -1
 
     @numba.njit(cache=True, error_model="numpy", nogil=True)
     def solve(
@@ -275,21 +249,45 @@ def _compiled(order: int, tables: Any, fields: Any, pushes: Any, sources: int) -
         field: np.ndarray,
         geometry: np.ndarray,
         pushed: np.ndarray,
-        vectors: np.ndarray,
+        scale: np.ndarray,
+        y: np.ndarray,
+        rest: np.ndarray,
+        direction: np.ndarray,
         energies: np.ndarray,
         forces: np.ndarray,
         iterations: np.ndarray,
     ) -> int:
+        n, padded, size = charges.shape[1], table[0], q.size
         for b in range(len(x)):
-            iterations[b] = solve_one(
-                x[b], charges[b], radii[b], response, table, rows, starts, q, field, geometry,
-                vectors
-            )  # fmt: skip
-            if iterations[b] < 0:
-                energies[b], forces[b] = np.nan, np.nan
-                continue
-            energies[b] = 0.5 * _dot(charges[b], field[0, : charges.shape[1]])
+            _place(x[b], rows, starts, geometry)
+            tables(x, table, 0, len(rows))
+            _scales(radii[b], response, scale, padded)
+            _clear(y)
+            # the first product is of the charges alone
+            _put(charges[b], scale, y, 1.0, q)
+            product(x, table, field, n)
+            _begin(scale, field, rest, direction, padded)
+            norm = _dot(rest, rest, size)
+            least, count, fails = RESIDUAL * RESIDUAL * norm, 0, False
+            while norm > least and count < MOST_ITERATIONS and not fails:
+                _put(charges[b], scale, direction, 0.0, q)
+                product(x, table, field, n)
+                _weigh(scale, direction, field, padded)
+                curvature = _dot(direction, field, size)
+                fails = not curvature > 0.0  # spheres overlap, or something is no number
+                _step(norm / curvature, direction, field, y, rest)
+                before, norm = norm, _dot(rest, rest, size)
+                _turned(norm / before, rest, direction)
+                count += 1
+            _put(charges[b], scale, y, 1.0, q)
+            product(x, table, field, n)
+            pushes(x, table, 0, n)
+            fails = fails or not norm <= least
+            energies[b] = np.nan if fails else 0.5 * _dot(charges[b], field, n)
+            iterations[b] = -1 if fails else count
             _gather(pushed, rows, starts, forces[b])
+            if fails:
+                forces[b] = np.nan
         return sources  # a free variable, by which the compiled code is known
 
     return solve

@@ -1,8 +1,8 @@
 """Where moments, tables and constants stand in the arrays of the compiled code.
 
 Moments are rows of an array (k, padded N), with k = l^2 + m of the cosines m = 0 to l, and
-k = l^2 + l + m of the sines m = 1 to l. Pairs are worked on four at a time, a block: one sphere i and
-four neighbouring places of the row, j to j + 3, of which those with j <= i are left out by zeros.
+k = l^2 + l + m of the sines m = 1 to l. Pairs are worked on four at a time, a block: one sphere i
+and four neighbouring places of the row, j to j + 3; zeros leave out those with j <= i.
 """
 
 from __future__ import annotations
@@ -88,8 +88,7 @@ def constants(order: int) -> Constants:
     Constants
     """
     shifts = [
-        math.factorial(one + other)
-        / math.sqrt(_weight(one, m) * _weight(other, m))
+        math.factorial(one + other) / math.sqrt(_weight(one, m) * _weight(other, m))
         for m in range(order + 1)
         for one in range(m, order + 1)
         for other in range(m, order + 1)
@@ -109,5 +108,11 @@ def _weight(degree: int, m: int) -> int:
 
 def _by_parity(size: int) -> list[int]:
     """List places of a matrix: those that are sums of cosines, then those of sines."""
-    places = [(r, c) for parity in (0, 1) for r in range(size) for c in range(size) if (r + c) % 2 == parity]
+    places = [
+        (r, c)
+        for parity in (0, 1)
+        for r in range(size)
+        for c in range(size)
+        if (r + c) % 2 == parity
+    ]
     return [r * size + c for r, c in places]

@@ -53,7 +53,7 @@ class PairTables(NamedTuple):
 
     Attributes
     ----------
-    index : ndarray of int32, shape (B, N, N)
+    numbers : ndarray of int32, shape (B, N, N)
         Number of the table of a pair.
     sums : ndarray, shape (T,)
         Radii of both spheres together.
@@ -65,7 +65,7 @@ class PairTables(NamedTuple):
         Coefficients of a, b and c in each cell.
     """
 
-    index: np.ndarray
+    numbers: np.ndarray
     sums: np.ndarray
     starts: np.ndarray
     nearest: np.ndarray
@@ -165,7 +165,8 @@ def _table(
         """Return the energies at some u, shape (..., 3)."""
         share = -np.expm1(u)  # (R + R') / r, as gap / r = exp(u)
         each = [_difference(total / y, first, second, order, permittivity) for y in share]
-        return np.stack(each) / share[:, None] ** 4
+        scaled: np.ndarray = np.stack(each) / share[:, None] ** 4
+        return scaled
 
     nodes = chebyshev.chebpts1(NODES)
     series = chebyshev.chebfit(nodes, wanted(start * (1 - nodes) / 2), NODES - 1)
@@ -181,7 +182,8 @@ def _difference(
     r: float, first: float, second: float, order: int, permittivity: float | None
 ) -> np.ndarray:
     exact = polarisation_energy(r, first, second, permittivity)
-    return exact - polarisation_energy(r, first, second, permittivity, order)
+    made: np.ndarray = exact - polarisation_energy(r, first, second, permittivity, order)
+    return made
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -194,7 +196,7 @@ def _add(
     forces: np.ndarray,
 ) -> None:
     """Add the energies (B,) and the forces (B, N, 3) of all pairs."""
-    index, sums, starts, nearest, cells = tables
+    numbers, sums, starts, nearest, cells = tables
     count = cells.shape[1]
     for b in range(x.shape[0]):
         for i in range(x.shape[1]):
@@ -202,7 +204,7 @@ def _add(
                 dx, dy = x[b, i, 0] - x[b, j, 0], x[b, i, 1] - x[b, j, 1]
                 dz = x[b, i, 2] - x[b, j, 2]
                 r = np.sqrt(dx * dx + dy * dy + dz * dz)
-                t = index[b, i, j]
+                t = numbers[b, i, j]
                 at = max(r, nearest[t])
                 gap = at - sums[t]
                 place = (np.log(gap / at) - starts[t]) * (count / -starts[t])

@@ -50,7 +50,8 @@ def add_repulsion(
     for b in range(x.shape[0]):
         for i in range(x.shape[1]):
             for j in range(i):
-                dx, dy, dz = x[b, i] - x[b, j]
+                dx, dy = x[b, i, 0] - x[b, j, 0], x[b, i, 1] - x[b, j, 1]
+                dz = x[b, i, 2] - x[b, j, 2]
                 r = math.sqrt(dx * dx + dy * dy + dz * dz)
                 least = 0.5 * least_gap * (radii[b, i] + radii[b, j])
                 width = WIDTH * least

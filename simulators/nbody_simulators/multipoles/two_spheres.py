@@ -81,7 +81,8 @@ def two_sphere_energy(
         Without the energies of each sphere alone.
     """
     points = np.array([0.0, 1.0 / r, 0.0])
-    return points + polarisation_energy(r, first, second, permittivity, order)
+    whole: np.ndarray = points + polarisation_energy(r, first, second, permittivity, order)
+    return whole
 
 
 def polarisation_energy(
@@ -125,7 +126,8 @@ def _coupling(
     log = log - (together + 1) * math.log(r)
     log += _half_log_alpha(first, p, permittivity)[:, None]
     log += _half_log_alpha(second, q, permittivity)
-    return np.where(k % 2, -1.0, 1.0) * np.exp(log)
+    made: np.ndarray = np.where(k % 2, -1.0, 1.0) * np.exp(log)
+    return made
 
 
 def _half_log_alpha(radius: float, order: int, permittivity: float | None) -> np.ndarray:

@@ -26,15 +26,15 @@ def packed(
     distance : float
         In reduced units.
     filling : float
-        Share of the ball that balls of this distance as diameter fill; it is less where the last
-        of them find no place.
+        Share of the ball that balls of this distance as diameter fill; in a plane they are as
+        close. It is less where the last of them find no place.
 
     Returns
     -------
     ndarray, shape (n, dimensions)
     """
     # the ball of the centres; the spheres stand out of it by half a distance
-    size = 0.5 * distance * max((n / filling) ** (1 / dimensions) - 1.0, 1e-9)
+    size = 0.5 * distance * max(n ** (1 / dimensions) / filling ** (1 / 3) - 1.0, 1e-9)
     placed = np.empty((0, dimensions))
     tries = 0
     while len(placed) < n:

@@ -1,0 +1,1 @@
+"""Parareal: slices of time in parallel, by a fine method that a coarse one prepares."""
