@@ -12,14 +12,14 @@ rounding: m dv / dt at x + v dt / 2, whatever dt is. So a data set of such frame
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nbody_set.sphere_forces import fast_forces, induced_forces, pairs_of
-from nbody_set.sphere_functions import Values, looked_up, pair_share, polynomials, tables
+from nbody_set.sphere_functions import USUAL, Values, looked_up, pair_share, polynomials, tables
 from nbody_surrogate.contracts import InputError, ParticleTensors
 
 if TYPE_CHECKING:
@@ -27,13 +27,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Samples", "fit"]
 
-STEPS = 8
+STEPS = 10
 ENOUGH = 1e-2  # of the squared error, a gain below which a step is the last
-CHUNK = 50  # samples at a time: their derivatives take 20 MB
+CHUNK = 24  # samples at a time: their derivatives take 100 MB
 FIRST_DAMPING, LEAST_DAMPING, EASED, HARDENED, TRIES = 1e-6, 1e-9, 10.0, 10.0, 6
 FLOOR = 0.05
 """Of the rms force that samples are weighed by, in units of k / R^2: quiet clouds count less."""
 ROUNDING = 1e-9
+ROWS = 12
+"""Random directions in the space of a sample's errors that Gauss and Newton's matrix is made of, at
+most: its gradient is of all errors, so that what is found does not depend on it."""
+COUPLES = 400
+"""Pairs alone, of which all is known: what is induced beyond the exact energy is nothing."""
+FARTHEST = 20.0
 
 
 class Samples(NamedTuple):
@@ -90,6 +96,21 @@ class Samples(NamedTuple):
         fast = fast_forces(pairs_of(middle), charges, exact, config.least_gap, repulsion)
         return cls(middle, charges, forces - fast)
 
+    @classmethod
+    def of_pairs(cls) -> Samples:
+        """Return pairs alone: their forces are exact without anything that is learned."""
+        generator = torch.Generator().manual_seed(1)
+        near = 2.0 / (2.0 + USUAL)
+        far = 2.0 / FARTHEST
+        t = far + (near - far) * torch.rand(COUPLES, generator=generator, dtype=torch.float64)
+        x = torch.randn(COUPLES, 3, generator=generator, dtype=torch.float64)
+        x = x / x.norm(dim=1, keepdim=True) * (2.0 / t)[:, None]
+        charges = torch.ones(COUPLES, 2, dtype=torch.float64)
+        charges[::2, 1] = -1.0
+        charges[::5, 1] = 0.0
+        x = torch.stack([torch.zeros_like(x), x], dim=1)
+        return cls(x, charges, torch.zeros_like(x))
+
     def parts(self) -> Iterator[Samples]:
         """Yield a few of the samples at a time."""
         for first in range(0, len(self.x), CHUNK):
@@ -99,14 +120,15 @@ class Samples(NamedTuple):
 def fit(model: SETSpheres, samples: Samples) -> None:
     """Change a model's coefficients to those of smaller errors of forces."""
     now, damping = model.coefficients.detach().clone(), FIRST_DAMPING
+    all_samples = (samples, Samples.of_pairs())
     for _ in range(STEPS):
-        matrix, gradient, loss = _normal_equations(model, now, samples)
+        matrix, gradient, loss = _normal_equations(model, now, all_samples)
         scale = matrix.diagonal()
         scale = scale + 1e-12 * scale.max()
         for _ in range(TRIES):
             step = torch.linalg.solve(matrix + torch.diag(damping * scale), -gradient)
             tried = now + step.view_as(now)
-            gain = loss - _loss(model, tried, samples)
+            gain = loss - _loss(model, tried, all_samples)
             if gain > 0:  # and so a number
                 break
             damping *= HARDENED
@@ -130,32 +152,42 @@ def _errors(model: SETSpheres, coefficients: Tensor, part: Samples) -> Tensor:
     return (off * weight[:, None, None]).flatten(1)
 
 
-def _loss(model: SETSpheres, coefficients: Tensor, samples: Samples) -> float:
-    parts = samples.parts()
+def _loss(model: SETSpheres, coefficients: Tensor, samples: Sequence[Samples]) -> float:
     return sum(
         float(_errors(model, coefficients.expand(len(part.x), -1, -1), part).square().sum())
-        for part in parts
+        for some in samples
+        for part in some.parts()
     )
 
 
 def _normal_equations(
-    model: SETSpheres, now: Tensor, samples: Samples
+    model: SETSpheres, now: Tensor, samples: Sequence[Samples]
 ) -> tuple[Tensor, Tensor, float]:
-    """Return J^T J and J^T e of the errors e, and their sum of squares."""
+    """Return J^T J, of some directions, and J^T e of the errors e, and their sum of squares."""
     size = now.numel()
     matrix, gradient, loss = now.new_zeros(size, size), now.new_zeros(size), 0.0
-    for part in samples.parts():
+    generator = torch.Generator().manual_seed(0)
+    for part in (part for some in samples for part in some.parts()):
         with torch.enable_grad():
             own = now.expand(len(part.x), -1, -1).clone().requires_grad_()
             errors = _errors(model, own, part)
-            # of one component of all samples at a time: samples do not depend on each other
+            count = errors.shape[1]
+            directions = _directions(count, min(count, ROWS), generator).to(errors)
+            # of one direction of all samples at a time: samples do not depend on each other
             rows = [
-                torch.autograd.grad(each.sum(), own, retain_graph=True)[0].flatten(1)
-                for each in errors.unbind(1)
+                torch.autograd.grad((errors @ each).sum(), own, retain_graph=True)[0].flatten(1)
+                for each in directions
             ]
+            off = errors.detach()
+            exact = torch.autograd.grad((errors * off).sum(), own)[0]
         jacobian = torch.stack(rows, dim=1).flatten(0, 1)
-        off = errors.detach().flatten()
         matrix += jacobian.mT @ jacobian
-        gradient += jacobian.mT @ off
+        gradient += exact.flatten(1).sum(0)
         loss += float(off.square().sum())
     return matrix, gradient, loss
+
+
+def _directions(count: int, rows: int, generator: torch.Generator) -> Tensor:
+    """Return orthogonal directions (rows, count), of which all together weigh as `count` units."""
+    drawn = torch.randn(count, rows, generator=generator, dtype=torch.float64)
+    return (count / rows) ** 0.5 * torch.linalg.qr(drawn)[0].mT
