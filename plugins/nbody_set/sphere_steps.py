@@ -6,7 +6,8 @@ from typing import final
 
 import numpy as np
 
-from nbody_set.sphere_kernel import Law, frames
+from nbody_set.sphere_kernel import Law, kernels
+from nbody_set.sphere_layout import Workspace, lanes_of, workspace
 from nbody_surrogate.contracts import AbstractFusedSteps, Particles
 from nbody_surrogate.layers.fused import over_trajectories
 
@@ -20,12 +21,17 @@ class SphereSteps(AbstractFusedSteps):
     Parameters
     ----------
     law : Law
+    functions : ndarray, shape (steps + 1, 2, F)
+        See `nbody_set.sphere_functions.tables`.
     particles : Particles, shape (B, N)
     coupling : float
     """
 
-    def __init__(self, law: Law, particles: Particles, coupling: float) -> None:
-        self._law = law
+    def __init__(
+        self, law: Law, functions: np.ndarray, particles: Particles, coupling: float
+    ) -> None:
+        self._law, self._functions = law, lanes_of(functions)
+        self._free: list[Workspace] = []  # what threads have done with
         self._charges = np.asarray(particles.charges, dtype=np.float64) * coupling**0.5
         self._masses = np.asarray(particles.masses, dtype=np.float64)
 
@@ -44,15 +50,23 @@ class SphereSteps(AbstractFusedSteps):
     ) -> dict[str, np.ndarray]:
         """See `AbstractFusedSteps.advance`."""
         batch, count, n, dimensions = frames_x.shape
+        like, steps = np.empty(0, np.float32), len(self._functions) - 1
 
         def work(begin: int, end: int) -> None:
+            try:
+                room = self._free.pop()
+            except IndexError:
+                room = workspace(n, self._functions)
+            march, _ = kernels()
             for b in range(begin, end):
                 start_x, start_v = np.zeros((2, n, 3))
                 start_x[:, :dimensions], start_v[:, :dimensions] = x[b], v[b]
                 made_x, made_v = np.empty((2, count, n, 3))
-                charges, masses = self._charges[b], self._masses[b]
-                frames(self._law, charges, masses, start_x, start_v, made_x, made_v)
+                room.charges[:] = self._charges[b]
+                given = (room, self._masses[b], start_x, start_v, made_x, made_v)
+                march(like, self._law, steps, *given)
                 frames_x[b], frames_v[b] = made_x[..., :dimensions], made_v[..., :dimensions]
+            self._free.append(room)
 
         over_trajectories(work, batch, threads)
         return {}

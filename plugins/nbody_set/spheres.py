@@ -43,6 +43,8 @@ from nbody_surrogate.contracts import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from nbody_set.sphere_kernel import Law
 
 __all__ = ["SETSpheres", "SETSpheresConfig"]
@@ -159,7 +161,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         self._demand_radii(None if particles.radii is None else torch.tensor(particles.radii))
         if self.dtype is not torch.float64:
             return None
-        return SphereSteps(self._law(), particles, self.config.coupling)
+        return SphereSteps(*self._law(), particles, self.config.coupling)
 
     @torch.no_grad()
     def initialise(
@@ -171,14 +173,15 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         if self.dtype is torch.float64:
             fit(self, Samples.of_frames(self, x, v, particles, dx, dv))
 
-    def _law(self) -> Law:
+    def _law(self) -> tuple[Law, np.ndarray]:
         from nbody_set.sphere_kernel import Law
 
         config = self.config
         with torch.no_grad():
-            made = [each.cpu().contiguous().numpy() for each in tables(self.coefficients, self.pairs)]
-        return Law(
-            *made,
+            made = tables(self.coefficients, self.pairs)
+        functions, exact = (each.cpu().contiguous().numpy() for each in made)
+        law = Law(
+            exact,
             config.least_gap,
             WIDTH * config.least_gap,
             config.repulsion * config.radius,
@@ -187,6 +190,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
             config.substeps,
             config.inner,
         )
+        return law, functions
 
     def _demand_radii(self, radii: Tensor | None) -> None:
         wanted = self.config.radius
