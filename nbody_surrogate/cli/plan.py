@@ -19,43 +19,54 @@ __all__ = ["plan"]
 
 @click.command()
 @click.option("--system", default="charged", show_default=True, help="Physics to simulate.")
-@click.option("-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Of the system.")
+@click.option(
+    "-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Parameter of the system."
+)
 @click.option("-n", "--particles", type=int, default=30, show_default=True, help="Particles.")
-@click.option("--surrogate", default="set", show_default=True, help="To be trained, by its name.")
+@click.option("--surrogate", default="set", show_default=True, help="Surrogate to be trained.")
 @click.option(
     "--model",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Of its config, such as width=16; may be repeated.",
+    help="Setting of the surrogate, such as width=16; may be repeated.",
 )
 @click.option(
     "--accuracy",
     type=float,
     default=1e-3,
     show_default=True,
-    help="Position RMSE at the horizon, assumed of the surrogate.",
+    help="Position RMSE at the horizon, which the surrogate is assumed to reach.",
 )
 @click.option(
     "--horizon",
     type=float,
-    help="Time units, whole frames; a frame's time for a one-frame error.  [default: 2]",
+    help="Time units, whole frames; one frame asks for a one-frame error.  [default: 2]",
 )
 @click.option(
-    "--frames", type=int, default=100, show_default=True, help="Of a trajectory to be paid back by."
+    "--frames",
+    type=int,
+    default=100,
+    show_default=True,
+    help="Frames of the trajectories that training is paid back by.",
 )
 @click.option(
     "--recipe",
     type=click.Path(path_type=Path),
-    help="Of the training, a TOML file.  [default: the surrogate's own]",
+    help="TOML file of the training.  [default: the surrogate's own]",
 )
 @click.option(
     "--seconds",
     type=float,
     default=30.0,
     show_default=True,
-    help="That forces may take, or 200 of them where those take longer.",
+    help="For forces, or the time of 200 of them where that is longer.",
 )
-@click.option("--clock", default="wall", show_default=True, help="wall, or processor time.")
+@click.option(
+    "--clock",
+    default="wall",
+    show_default=True,
+    help="wall or processor; the latter where the machine is busy.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the starts.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
 @wide_option

@@ -25,6 +25,7 @@ from nbody_surrogate.layers.code import INTEGER, Code, Pointer, Value
 
 __all__ = [
     "emitted",
+    "emitted_by_number",
     "field_address",
     "over_trajectories",
     "packed",
@@ -118,6 +119,42 @@ def emitted(emit: Emit) -> Any:
     return intrinsic(typed)
 
 
+def emitted_by_number(emit_of: Callable[[int], Emit]) -> Any:
+    """Return ``f(like, table, begin, end, number)`` for code that differs with a whole number.
+
+    The number is a constant of the function that calls it, such as a free variable. Numba knows
+    what it keeps on disk by the free variables of a function: a number is the same in every
+    process, which what `emitted` returns is not, so that stands at the top of a module only.
+
+    Parameters
+    ----------
+    emit_of : callable
+        Takes the number, and returns what `emitted` takes.
+
+    Returns
+    -------
+    intrinsic
+        As that of `emitted`; a function that calls it more than once has its code once.
+    """
+
+    def typed(typing_context: Any, like: Any, table: Any, begin: Any, end: Any, number: Any) -> Any:
+        if not isinstance(number, types.IntegerLiteral):
+            return None
+        value = number.literal_value
+
+        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            name = f"{emit_of.__module__}.{emit_of.__qualname__}.{value}"
+            double = like.dtype == types.float64
+            function = _function(builder.module, emit_of(value), double, name)
+            data = context.make_array(table)(context, builder, values[1]).data
+            builder.call(function, [data, *values[2:4]])
+            return context.get_dummy_value()
+
+        return types.void(like, table, types.intp, types.intp, number), generate
+
+    return intrinsic(prefer_literal=True)(typed)
+
+
 def source_number(*modules: ModuleType) -> int:
     """Return a number that another text of modules does not have.
 
@@ -137,9 +174,13 @@ def source_number(*modules: ModuleType) -> int:
     return int.from_bytes(hashlib.sha256(b"".join(texts)).digest()[:7], "little")
 
 
-def _function(module: Any, emit: Emit, double: bool) -> Any:
+def _function(module: Any, emit: Emit, double: bool, known_as: str | None = None) -> Any:
+    """Write the function into a module, unless the one that is known by a name is there."""
+    name = f"{known_as or emit.__module__}.{double}"
+    if known_as is not None and name in module.globals:
+        return module.globals[name]
     kind = ir.FunctionType(ir.VoidType(), [INTEGER.as_pointer(), INTEGER, INTEGER])
-    function = ir.Function(module, kind, module.get_unique_name(f"{emit.__module__}.{double}"))
+    function = ir.Function(module, kind, module.get_unique_name(name))
     function.linkage = "internal"
     function.attributes.add("noinline")
     entry = function.append_basic_block("entry")

@@ -275,7 +275,10 @@ def _status(point: EntryPoint, duplicate: bool) -> str:
 
 
 def _unknown(label: str, name: str, kind: Kind) -> str:
-    known = names(*same_namespace(kind))
+    # what is asked for by `--integrator` may be either, but a surrogate is no solver
+    known = names(kind) if kind == "surrogates" else names(*same_namespace(kind))
+    if kind == "surrogates" and owners_of("integrators", name):
+        return f"`{label}` {name!r} is an integrator, no surrogate; there are: {', '.join(known)}"
     hidden = [point for point in installed(kind) if point.name == short_name(name)]
     if hidden:
         owners = " and ".join(distribution_of(point)[0] for point in hidden)

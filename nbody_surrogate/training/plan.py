@@ -213,7 +213,7 @@ def planned(
         ticks.total = len(among) + len(forces) - 1 + sizes + 3
         ticks()
         warm = force < DEAR
-        search = Search(starts, accuracy, meter, warm)
+        search = Search(starts, accuracy, request.accuracy, meter, warm)
         rivals = search.run(among, forces, ticks)
         if search.least_force is not None:
             forces = [forces[0], search.least_force, *forces[1:]]

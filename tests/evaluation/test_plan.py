@@ -203,6 +203,12 @@ def test_an_accuracy_that_nobody_reaches_is_refused(clock, timed):
         planned_for(clock, timed, Costly(), accuracy=1e-20)
 
 
+def test_a_refusal_tells_the_accuracy_that_was_asked(clock, timed):
+    """It shrinks where errors are taken after fewer frames."""
+    with pytest.raises(InputError, match="`accuracy` 1.0e-09: "):
+        planned_for(clock, timed, Costly(cost=1.0), accuracy=1e-9)
+
+
 def test_the_time_of_a_first_call_is_no_measurement(clock):
     meter = Meter(clock, 10.0)
     clock.now += 7.0
@@ -313,15 +319,15 @@ def test_figures_follow_from_those_measured():
 )
 def test_sentences_say_what_pays_and_what_is_assumed(factor, said):
     lines = sentences(by_hand(factor=factor))
-    for words in (*said, "Nobody knows that before", "1234 force calls in 3.00 s"):
+    for words in (*said, "Nobody knows that before", "1234 force calls, in 3.00 s"):
         assert any(words in line for line in lines), (words, lines)
 
 
 def test_what_is_not_known_is_said():
     lines = sentences(by_hand(training=None, effort=Effort(9, 3, 1, 1.0, 0.0, ("it is dear",))))
     assert any("names no recipe of its own" in line for line in lines)
-    assert any("9 force calls, 3 of approximations" in line for line in lines)
-    assert any(line.endswith("; it is dear.") for line in lines)
+    assert any("9 force calls and 3 of approximations" in line for line in lines)
+    assert "Less sure: it is dear." in lines
     busy = by_hand(conditions={"processor": "a machine", "load": 9.0, "cores": 2})
     assert "machine was busy (load 9.0 on 2 cores)" in sentences(busy)[-1]
     assert "not known" in str(plan_table(by_hand(training=None)))

@@ -135,6 +135,15 @@ def test_nothing_is_suggested_where_nothing_is_close(call):
     assert "there are: " in message
 
 
+def test_an_integrator_is_not_offered_where_a_surrogate_is_asked_for():
+    message = refused(InputError, surrogate_class, "dop853")
+    assert "'dop853' is an integrator, no surrogate" in message
+    assert "did you mean" not in message
+    offered = message.split("there are: ")[1]
+    assert "set-symplectic" in offered
+    assert "leapfrog" not in offered
+
+
 @pytest.mark.parametrize("name", ["", ":", "nbody-surrogate:", ":dop853:"])
 def test_odd_names_are_unknown_names(name):
     refused(InputError, make_integrator, name)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from nbody_simulators.multipoles import dense, energies_and_forces, energy_and_forces
+from nbody_simulators.multipoles import dense, energies_and_forces, energy_and_forces, kernel
 from nbody_simulators.multipoles.convergence import pair_error, sufficient_order
 
 ROUNDING = 1e-13  # of sums of some thousand terms of about 1, and the residual of the solver
@@ -154,6 +154,15 @@ def test_spheres_at_one_place_have_no_forces_rather_than_wrong_ones():
     energies, forces = energies_and_forces(x, np.ones((1, 2)), np.ones((1, 2)), 3)
     assert not np.isfinite(energies).any()
     assert not np.isfinite(forces).any()
+
+
+def test_what_was_compiled_for_an_order_is_found_on_disk(cloud):
+    first = energy_and_forces(*cloud, 0)
+    kernel.solver.cache_clear()  # as another process begins
+    again = energy_and_forces(*cloud, 0)
+    (hits,) = kernel.solver(0).stats.cache_hits.values()
+    assert (hits, kernel.solver(0).stats.cache_misses) == (1, {})
+    assert np.array_equal(first[1], again[1])
 
 
 def test_threads_and_batches_have_the_same_bits(cloud):

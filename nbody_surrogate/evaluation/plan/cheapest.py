@@ -38,6 +38,11 @@ HALVINGS = 4  # of the gap between two settings
 FEW = 10  # evaluations of a run, of which a method's own arithmetic would be much
 CLOSE = 0.1  # relative, to which a whole number of sub-steps is looked for
 
+OVER = (
+    "the time was over before all classical methods were tried, and a cheaper one would make the "
+    "gain less: allow more seconds"
+)
+
 
 class Family(NamedTuple):
     """A method with all its settings, from coarse to fine."""
@@ -85,6 +90,8 @@ class Search:
     starts : Starts
     accuracy : float
         Position RMSE at the last frame, the median over starts.
+    asked : float
+        That at the horizon, which may be later: refusals tell it.
     meter : Meter
     warm : bool
         Whether methods run a frame first that is not timed: code may have to be compiled.
@@ -99,9 +106,13 @@ class Search:
         The least time that a method took for an evaluation, where forces are laws.
     """
 
-    def __init__(self, starts: Starts, accuracy: float, meter: Meter, warm: bool) -> None:
-        self._starts, self._accuracy, self._meter = starts, accuracy, meter
+    def __init__(
+        self, starts: Starts, accuracy: float, asked: float, meter: Meter, warm: bool
+    ) -> None:
+        self._starts, self._accuracy, self._asked = starts, accuracy, asked
+        self._meter = meter
         self._warm = warm
+        self._known: dict[str, Trial] = {}
         self._coarser: dict[str, Trial] = {}  # the setting before one that is accurate
         self.reached: dict[str, Trial] = {}
         self.nearest: Trial | None = None
@@ -153,7 +164,9 @@ class Search:
         if found is None or not found.error <= NEARLY * self._accuracy:
             return
         for name in (each for each in FRONT if each in names("integrators")):
-            self._coarse_to_fine(Family(name, sweep(f"{name}{SIGN}{approximation}")))
+            converged = self._coarse_to_fine(Family(name, sweep(f"{name}{SIGN}{approximation}")))
+            if converged:  # what is left is the forces' error, for any method
+                return
 
     @property
     def _best(self) -> float:
@@ -163,33 +176,44 @@ class Search:
     def _is_rival(self, each: Trial) -> bool:
         return each.time <= RIVAL * self._best
 
-    def _coarse_to_fine(self, family: Family) -> None:
-        """Try settings until one is accurate, too slow, or no better than a coarser one."""
+    def _coarse_to_fine(self, family: Family) -> bool:
+        """Try settings until one is accurate, too slow, or no better than a coarser one.
+
+        Returns whether it was the last of these.
+        """
         before: Trial | None = None
         for text in family.texts:
             made = _made(text, self._starts)
             if before is not None and _foreseen(made, before) > SLACK * self._best:
-                return
+                return False
             found = self._tried(made)
-            if found is None or (before is not None and _alike(found, before)):
-                return
+            if found is None:
+                return False
+            if before is not None and _alike(found, before):
+                return True
             if self._is_accurate(found):
                 self.reached[made.family] = found
                 if before is not None:
                     self._coarser[made.family] = before
-                return
+                return False
             before = found
+        return False
 
     def _tried(self, made: Contender) -> Trial | None:
-        """Run a method; None where it takes too long."""
+        """Run a method, once; None where it takes too long."""
+        label = made.label
+        if label in self._known:
+            return self._known[label]
         with suppress(OutOfTimeError):
-            found = tried(made, self._starts, self._meter, SLACK * self._best, self._warm)
+            found = self._known[label] = tried(
+                made, self._starts, self._meter, SLACK * self._best, self._warm
+            )
             if self.nearest is None or not self.nearest.error <= found.error:
                 self.nearest = found
             self._note_force(found)
             return found
         if self._meter.left == 0:
-            self._meter.note("the search for a classical method ended when its time was over")
+            self._meter.note(OVER)
         return None
 
     def _note_force(self, found: Trial) -> None:
@@ -222,15 +246,15 @@ class Search:
                 low = middle
 
     def _nobody(self) -> InputError:
-        wanted = f"`accuracy` {self._accuracy:.1e}"
         if self.nearest is None:
             return InputError(
-                f"{wanted}: no classical method was done in the time given; allow more `seconds`, "
-                "or ask for a shorter `horizon`"
+                "`seconds`: no classical method was done in that time; allow more, or ask for a "
+                "shorter `horizon`"
             )
         return InputError(
-            f"{wanted}: no classical method that was tried reaches it; the most accurate, "
-            f"{self.nearest.contender.label}, has {self.nearest.error:.1e}; ask for that or more"
+            f"`accuracy` {self._asked:.1e}: no classical method that was tried reaches it; the "
+            f"most accurate, {self.nearest.contender.label}, has "
+            f"{self.nearest.error * self._asked / self._accuracy:.1e}; ask for that or more"
         )
 
 

@@ -66,7 +66,7 @@ def _frame_rows(plan: Plan) -> list[tuple[str, str, str]]:
         (
             "break-even force",
             duration_text(plan.break_even_force),
-            f"here {duration_text(classical.force_seconds)}, with all that the method does",
+            f"here {duration_text(classical.force_seconds)}, the method's arithmetic included",
         ),
         ("gain", plan.factor.as_factor(), "times faster; below 1 it is a loss"),
     ]
@@ -103,7 +103,8 @@ def sentences(plan: Plan) -> list[str]:
     -------
     list of str
     """
-    return [_verdict(plan), *_payback(plan), _assumption(plan), _sureness(plan), *_busy(plan)]
+    said = [_verdict(plan), *_payback(plan), _assumption(plan), _sureness(plan)]
+    return [*said, *_doubts(plan), *_busy(plan)]
 
 
 def _verdict(plan: Plan) -> str:
@@ -165,12 +166,14 @@ def _sureness(plan: Plan) -> str:
     effort = plan.effort
     calls = f"{_many(effort.force_calls)} force calls"
     if effort.approximate_calls:
-        calls += f", {_many(effort.approximate_calls)} of approximations"
+        calls += f" and {_many(effort.approximate_calls)} of approximations"
     starts = counted(effort.starts, "start")
-    notes = "".join(f"; {each}" for each in effort.notes)
     seconds, compiling = map(duration_text, (effort.seconds, effort.compile_seconds))
-    took = f"{seconds}, and {compiling} to compile"
-    return f"Measured on {starts} by {calls} in {took}{notes}."
+    return f"Measured on {starts} by {calls}, in {seconds} and {compiling} of compiling."
+
+
+def _doubts(plan: Plan) -> list[str]:
+    return [f"Less sure: {each}." for each in plan.effort.notes]
 
 
 def _busy(plan: Plan) -> list[str]:

@@ -31,6 +31,7 @@ SHARE = 1 / 3  # of the accuracy asked, that the error of the truth may be
 CHECKED = (
     0.25  # of the time that is left, up to which the truth is run once more to bound its error
 )
+UNCHECKED = "the error of the truth itself was not measured, as that takes long"
 LONG = 1.0  # seconds of forces in a first frame, from which on it is not made again
 SEARCH = 80  # force evaluations of a frame that the search for a method takes of a start, about
 
@@ -85,15 +86,15 @@ def known_starts(
             f"forces are dear: errors are taken after {number_text(length)} of "
             f"{counted(frames, 'frame')}, and the accuracy with them as the square of the time"
         )
-    accuracy *= (length / frames) ** 2
+    asked, accuracy = accuracy, accuracy * (length / frames) ** 2
     some = state[slice(0, count)], particles[slice(0, count)]
     if length == count == 1:
-        meter.note("the error of the truth was not bounded")
+        meter.note(UNCHECKED)
         return Starts(system, *some, 1, pilot.x[None]), accuracy
     began = meter.clock()
     truth = _solved(method, system, *some, length, meter)
     if meter.clock() - began > CHECKED * meter.left:
-        meter.note("the error of the truth was not bounded")
+        meter.note(UNCHECKED)
         return Starts(system, *some, length, truth), accuracy
     looser = _reference(system, LOOSER * tolerance, length)
     error = _error(truth, _solved(looser, system, *some, length, meter))
@@ -102,7 +103,7 @@ def known_starts(
         looser = _reference(system, LOOSER * tolerance, length)
         truth = _solved(_reference(system, tolerance, length), system, *some, length, meter)
         error = _error(truth, _solved(looser, system, *some, length, meter))
-    _demand_truth(error, accuracy, method)
+    _demand_truth(error * asked / accuracy, asked, method)
     return Starts(system, *some, length, truth), accuracy
 
 

@@ -207,6 +207,11 @@ def _gather(pushed: np.ndarray, rows: np.ndarray, starts: np.ndarray, forces: np
                         forces[i, d] -= pushed[block, d, w]
 
 
+_tables = fused.emitted_by_number(block_code.emit_tables)
+_fields = fused.emitted_by_number(block_code.emit_fields)
+_pushes = fused.emitted_by_number(block_code.emit_forces)
+
+
 @cache
 def solver(order: int) -> Any:
     """Return what solves configurations at an order, compiled.
@@ -222,20 +227,12 @@ def solver(order: int) -> Any:
     -------
     callable
     """
-    tables = fused.emitted(block_code.emit_tables(order))
-    fields = fused.emitted(block_code.emit_fields(order))
-    pushes = fused.emitted(block_code.emit_forces(order))
-    sources = fused.source_number(block_code, layout, rotations, code, fused)
-    return _compiled(tables, fields, pushes, sources)
+    return _compiled(order, fused.source_number(block_code, layout, rotations, code, fused))
 
 
-def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
-    # part of `solve`, so that the code of all fields is compiled once, and not twice
-    @numba.njit(error_model="numpy", inline="always")
-    def product(x: np.ndarray, table: np.ndarray, field: np.ndarray, n: int) -> None:
-        _clear(field)
-        fields(x, table, 0, n)
-
+def _compiled(order: int, sources: int) -> Any:
+    # the free variables are numbers: functions would be others in each process, for which numba
+    # does not find what it compiled before
     @numba.njit(cache=True, error_model="numpy", nogil=True)
     def solve(
         x: np.ndarray,
@@ -260,18 +257,20 @@ def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
         n, padded, size = charges.shape[1], table[0], q.size
         for b in range(len(x)):
             _place(x[b], rows, starts, geometry)
-            tables(x, table, 0, len(rows))
+            _tables(x, table, 0, len(rows), order)
             _scales(radii[b], response, scale, padded)
             _clear(y)
             # the first product is of the charges alone
             _put(charges[b], scale, y, 1.0, q)
-            product(x, table, field, n)
+            _clear(field)
+            _fields(x, table, 0, n, order)
             _begin(scale, field, rest, direction, padded)
             norm = _dot(rest, rest, size)
             least, count, fails = RESIDUAL * RESIDUAL * norm, 0, False
             while norm > least and count < MOST_ITERATIONS and not fails:
                 _put(charges[b], scale, direction, 0.0, q)
-                product(x, table, field, n)
+                _clear(field)
+                _fields(x, table, 0, n, order)
                 _weigh(scale, direction, field, padded)
                 curvature = _dot(direction, field, size)
                 fails = not curvature > 0.0  # spheres overlap, or something is no number
@@ -280,8 +279,9 @@ def _compiled(tables: Any, fields: Any, pushes: Any, sources: int) -> Any:
                 _turned(norm / before, rest, direction)
                 count += 1
             _put(charges[b], scale, y, 1.0, q)
-            product(x, table, field, n)
-            pushes(x, table, 0, n)
+            _clear(field)
+            _fields(x, table, 0, n, order)
+            _pushes(x, table, 0, n, order)
             fails = fails or not norm <= least
             energies[b] = np.nan if fails else 0.5 * _dot(charges[b], field, n)
             iterations[b] = -1 if fails else count
