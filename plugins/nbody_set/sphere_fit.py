@@ -83,7 +83,8 @@ class Samples(NamedTuple):
             )
         frames = x.shape[1]
         charges, masses = (
-            y[:, None].expand(-1, frames, -1).reshape(-1, n) for y in (particles.charges, particles.masses)
+            y[:, None].expand(-1, frames, -1).reshape(-1, n)
+            for y in (particles.charges, particles.masses)
         )
         config = model.config
         forces = (dv / dt).reshape(-1, *dv.shape[2:]) * masses[..., None] * config.radius**2

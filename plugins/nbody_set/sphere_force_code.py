@@ -62,9 +62,7 @@ def emit_forces(near: bool) -> Emit:
     return forces
 
 
-def _axial(
-    moments: Pointer, turns: Pointer, places: tuple[int, int], components: range
-) -> Axial:
+def _axial(moments: Pointer, turns: Pointer, places: tuple[int, int], components: range) -> Axial:
     single: Value | None = None
     vector: Value | None = None
     for c in components:
@@ -87,9 +85,7 @@ def _low(at: dict[str, Pointer], pair: Pair, sphere: Value) -> list[Axial]:
 
 def _high(at: dict[str, Pointer], pair: Pair, sphere: Value) -> list[Axial]:
     t, places = at["t"] + sphere * HIGHS, (TURNS.high, TURNS.high_single)
-    return [
-        _axial(t, pair.turns, places, range(FIRST[d], FIRST[d + 1])) for d in range(DEGREES)
-    ]
+    return [_axial(t, pair.turns, places, range(FIRST[d], FIRST[d + 1])) for d in range(DEGREES)]
 
 
 def _parts(pair: Pair, kind: str, l: int, k: int) -> list[tuple[int, tuple[Value, ...]]]:  # noqa: E741
@@ -222,9 +218,7 @@ def _add_high_torque(
             torque[d] = torque[d] - part * moved.load(HIGHS * d + 4 * k, "x")
 
 
-def _push(
-    code: Code, at: dict[str, Pointer], q: Value, along: Sums, torque: list[Value]
-) -> None:
+def _push(code: Code, at: dict[str, Pointer], q: Value, along: Sums, torque: list[Value]) -> None:
     """Write the derivative of the energy by the place of j."""
     assert along.single is not None
     assert along.rest is not None

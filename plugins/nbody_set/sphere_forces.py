@@ -26,7 +26,16 @@ from nbody_set.sphere_functions import Values, faded, looked_up
 from nbody_set.sphere_harmonics import generators, raised, raising
 from nbody_set.sphere_pairs import HIGH, LOW, TERMS
 
-__all__ = ["REST", "SIZE", "WIDTH", "Pairs", "fast_forces", "induced_forces", "pairs_of", "slow_forces"]
+__all__ = [
+    "REST",
+    "SIZE",
+    "WIDTH",
+    "Pairs",
+    "fast_forces",
+    "induced_forces",
+    "pairs_of",
+    "slow_forces",
+]
 
 SIZE = (LOW + 1) ** 2
 REST = (HIGH + 1) ** 2 - SIZE
@@ -125,7 +134,10 @@ def _turns(axis: Tensor) -> list[Tensor]:
     first = torch.cross(other.expand_as(axis), axis, dim=-1)
     first = first / (first * first).sum(-1, keepdim=True).sqrt()
     second = torch.cross(axis, first, dim=-1)
-    made = [torch.ones_like(axis[..., :1, None]), torch.stack([z, *(e[..., [2, 0, 1]] for e in (first, second))], -1)]
+    made = [
+        torch.ones_like(axis[..., :1, None]),
+        torch.stack([z, *(e[..., [2, 0, 1]] for e in (first, second))], -1),
+    ]
     for degree in range(1, HIGH):
         up = torch.as_tensor(raising(degree)).to(axis)
         along, *across = (torch.einsum("spa,acd->spcd", e, up) for e in (axis, first, second))
@@ -139,7 +151,9 @@ def _turns(axis: Tensor) -> list[Tensor]:
     return made
 
 
-def _block(kind: str, mutual: bool, l: int, k: int, functions: Tensor, turns: list[Tensor]) -> Tensor:  # noqa: E741
+def _block(
+    kind: str, mutual: bool, l: int, k: int, functions: Tensor, turns: list[Tensor]
+) -> Tensor:
     """Return the matrix (S, P, 2 l + 1, 2 k + 1) of two degrees."""
     count = min(turns[l].shape[-1], turns[k].shape[-1])
     first, last = min(l, k) if kind == "S" else l, max(l, k) if kind == "S" else k
@@ -183,7 +197,11 @@ def _solved(pairs: Pairs, made: Matrices, charges: Tensor) -> tuple[Tensor, Tens
     form = _assembled(own, mutual, i, j, n)
     turned = high_bar[:, None] * bar
     response = _assembled(
-        (made.high_own, made.high_own * turned), (made.high_mutual, made.high_mutual * turned), i, j, n
+        (made.high_own, made.high_own * turned),
+        (made.high_mutual, made.high_mutual * turned),
+        i,
+        j,
+        n,
     )
     places = torch.arange(n * SIZE, device=charges.device).view(n, SIZE)
     charge, induced = places[:, 0], places[:, 1:].flatten()
@@ -206,7 +224,12 @@ def _assembled(
     """Return matrices of all spheres (S, N A, N C) from those of pairs (S, P, A, C)."""
     samples, _, rows, columns = own[0].shape
     whole = own[0].new_zeros(samples, n * n, rows, columns)
-    for place, block in ((i * n + i, own[0]), (j * n + j, own[1]), (i * n + j, mutual[0]), (j * n + i, mutual[1])):
+    for place, block in (
+        (i * n + i, own[0]),
+        (j * n + j, own[1]),
+        (i * n + j, mutual[0]),
+        (j * n + i, mutual[1]),
+    ):
         whole = whole.index_add(1, place, block)
     whole = whole.view(samples, n, n, rows, columns).transpose(2, 3)
     return whole.reshape(samples, n * rows, n * columns)

@@ -39,7 +39,9 @@ USUAL = 0.07  # gaps that matter are seldom smaller: polynomials are to be good 
 FADE = (4.0, 5.0)
 OVERLAP = (1.7, 2.0)
 PAIR_DEGREE = 40
-STEPS = 512  # of tables: slopes are off by 1e-7 of what polynomials say, and are those of the values
+STEPS = (
+    512  # of tables: slopes are off by 1e-7 of what polynomials say, and are those of the values
+)
 HIGH_TERMS = np.array([term.kind == "R" for term in TERMS])
 
 
@@ -78,9 +80,7 @@ def _chebyshev(t: Tensor, degree: int) -> Values:
     return Values(stacked[0], scale * stacked[1])
 
 
-def _polynomials(
-    t: Tensor, coefficients: Tensor, known: tuple[Tensor, Tensor, Tensor]
-) -> Values:
+def _polynomials(t: Tensor, coefficients: Tensor, known: tuple[Tensor, Tensor, Tensor]) -> Values:
     """Return factor t^power + t^rest sum_k c_k T_k, and the derivative by t, (..., F)."""
     factor, power, rest = known
     basis = _chebyshev(t, coefficients.shape[-1] - 1)
@@ -181,13 +181,17 @@ def faded(r: Tensor, made: Values) -> Values:
     return Values(made.value * value, made.slope * value + made.value * slope)
 
 
-def _fitted(t: np.ndarray, wanted: np.ndarray, known: tuple[np.ndarray, ...], degree: int) -> np.ndarray:
+def _fitted(
+    t: np.ndarray, wanted: np.ndarray, known: tuple[np.ndarray, ...], degree: int
+) -> np.ndarray:
     factor, power, rest = known
     basis = _chebyshev(torch.from_numpy(t), degree).value.numpy()
     return np.stack(
         [
             np.linalg.lstsq(
-                basis * (t ** rest[f])[:, None], wanted[:, f] - factor[f] * t ** power[f], rcond=None
+                basis * (t ** rest[f])[:, None],
+                wanted[:, f] - factor[f] * t ** power[f],
+                rcond=None,
             )[0]
             for f in range(wanted.shape[1])
         ]

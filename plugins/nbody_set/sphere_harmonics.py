@@ -54,7 +54,14 @@ def generators(degree: int) -> np.ndarray:
         return np.zeros((3, 1, 1))
     up, below = raising(degree - 1), generators(degree - 1)
     turned = np.zeros((3, 3, 3))  # e_k x e_a
-    for k, a, b, sign in ((0, 1, 2, 1), (1, 2, 0, 1), (2, 0, 1, 1), (0, 2, 1, -1), (1, 0, 2, -1), (2, 1, 0, -1)):
+    for k, a, b, sign in (
+        (0, 1, 2, 1),
+        (1, 2, 0, 1),
+        (2, 0, 1, 1),
+        (0, 2, 1, -1),
+        (1, 0, 2, -1),
+        (2, 1, 0, -1),
+    ):
         turned[k, a, b] = sign
     # (s_a q) turns as the product that it is
     made = np.einsum("acd,kde->kace", up, below) + np.einsum("kab,bce->kace", turned, up)

@@ -142,7 +142,10 @@ def emit_mutual(wide: bool) -> Emit:
             of_i: list[list[Value]] = []
             for c in range(LOWS):
                 row = at.row(matrix + LOWS * c, LOWS)
-                first, second = at.spread(at["u"] + i * LOWS, c), at.spread(at["seen"] + j * LOWS, c)
+                first, second = (
+                    at.spread(at["u"] + i * LOWS, c),
+                    at.spread(at["seen"] + j * LOWS, c),
+                )
                 of_j.append([part * first for part in row])
                 of_i.append([part * second for part in row])
             at.add(at["out"] + j * LOWS, _sum(of_j))
@@ -185,9 +188,7 @@ def emit_drive(wide: bool) -> Emit:
         with code.loop(at.n) as i:
             own = at["own_response" if wide else "own_back"] + i * (LOWS * HIGHS)
             t = at["t"] + i * HIGHS
-            made = (
-                _row_sums(code, at, own, (t,))[0] if wide else at.product(own, t, HIGHS, LOWS)
-            )
+            made = _row_sums(code, at, own, (t,))[0] if wide else at.product(own, t, HIGHS, LOWS)
             to = at["out"] + i * LOWS
             at.add(to, made, -1.0)
             at.add(to, at.signed(at.row(at["seen_out"] + i * LOWS, LOWS), LOW_SIGN))

@@ -60,9 +60,7 @@ class SETSpheresConfig(SurrogateConfig):
         {"substeps", "inner", "frame_dt", "least_gap", "repulsion", "coupling", "radius"}
     )
 
-    substeps: int = Field(
-        default=4, ge=1, le=64, description="kicks per frame by what is induced"
-    )
+    substeps: int = Field(default=4, ge=1, le=64, description="kicks per frame by what is induced")
     inner: int = Field(
         default=2, ge=1, le=16, description="steps by pairs in each half of a sub-step"
     )
