@@ -57,8 +57,12 @@ class Law(NamedTuple):
     least_gap, width, strength : float
         Of the repulsion.
     radius, frame_dt : float
-    substeps, inner : int
-        Kicks by what is induced per frame, and of pairs in each half of what is between them.
+    inner : int
+        Steps by pairs before and after each kick by what is induced.
+    times, kicks : ndarray, shapes (K + 1,) and (K,)
+        Between kicks, and their weights.
+    stages : ndarray, shape (S, 2)
+        Drifts, each before a kick, of a step by pairs.
     """
 
     pairs: np.ndarray
@@ -67,8 +71,10 @@ class Law(NamedTuple):
     strength: float
     radius: float
     frame_dt: float
-    substeps: int
     inner: int
+    times: np.ndarray
+    kicks: np.ndarray
+    stages: np.ndarray
 
 
 @jitted
@@ -323,24 +329,27 @@ def _compiled(sources: int) -> tuple[Any, Any]:
     def frames(like, law, steps, work, masses, x, v, frames_x, frames_v):  # type: ignore[no-untyped-def]
         n = len(x)
         now_x, now_v, scratch = x.copy(), v.copy(), np.empty((3, 8))
-        dx, dv, at, out = np.empty((n, 3)), np.empty((n, 3)), np.empty((n, 3)), np.empty((n, 3))
-        kick = law.frame_dt / law.substeps
-        step = kick / (2 * law.inner)
+        dx, dv, at = np.empty((n, 3)), np.empty((n, 3)), np.empty((n, 3))
+        fast, out = np.empty((n, 3)), np.empty((n, 3))
         unit = 1.0 / (law.radius * law.radius)  # of forces
         for f in range(len(frames_x)):
             dx[:], dv[:] = 0.0, 0.0
-            for _k in range(law.substeps):
-                for half in range(2):
-                    for _ in range(law.inner):
-                        _drift(0.5 * step, now_v, dv, dx)
-                        _place(now_x, dx, law.radius, at)
-                        fast_forces(at, work.charges, law, out)
-                        _kick(step * unit, out, masses, dv)
-                        _drift(0.5 * step, now_v, dv, dx)
-                    if half == 0:
-                        _place(now_x, dx, law.radius, at)
-                        _forces(like, at, steps, work, scratch, out)
-                        _kick(kick * unit, out, masses, dv)
+            # forces of pairs are those of now, and stay so as what is induced kicks
+            _place(now_x, dx, law.radius, at)
+            fast_forces(at, work.charges, law, fast)
+            for k in range(len(law.times)):
+                step = law.times[k] * law.frame_dt / law.inner
+                for _ in range(law.inner):
+                    for stage in range(len(law.stages)):
+                        drift, kick = law.stages[stage]
+                        if drift != 0.0:
+                            _drift(drift * step, now_v, dv, dx)
+                            _place(now_x, dx, law.radius, at)
+                            fast_forces(at, work.charges, law, fast)
+                        _kick(kick * step * unit, fast, masses, dv)
+                if k < len(law.kicks):
+                    _forces(like, at, steps, work, scratch, out)
+                    _kick(law.kicks[k] * law.frame_dt * unit, out, masses, dv)
             for i in range(n):
                 for d in range(3):
                     now_x[i, d] += dx[i, d]

@@ -37,7 +37,7 @@ class SphereSteps(AbstractFusedSteps):
 
     def __repr__(self) -> str:
         batch, n = self._masses.shape
-        return f"SphereSteps({self._law.substeps} kicks, {batch} x {n} spheres)"
+        return f"SphereSteps({self._law.kicks.size} kicks, {batch} x {n} spheres)"
 
     def advance(
         self,

@@ -1,4 +1,4 @@
-"""SET for charged spheres that polarise each other: features that are induced, and learned couplings.
+"""SET for charged spheres that polarise each other: induced features, and learned couplings.
 
 Forces of conducting spheres are of many bodies: what one sphere induces in another acts on all
 others. Solvers carry moments up to a high degree p for each sphere. Here each carries the features
@@ -11,9 +11,12 @@ for the degrees that are left out: p = 8 and more.
 The energy is exactly quadratic in the charges, does not depend on axes or origin, and forces are
 its gradient: so momentum and angular momentum are kept to rounding.
 
-A frame is a palindrome: `substeps` kicks by all that is induced, and between them the exact forces
-of pairs and the repulsion of surfaces, which are cheap and steep, in `inner` steps of leapfrog each
-half (Tuckerman, Berne and Martyna, J. Chem. Phys. 97 (1992) 1990). So frames are symplectic and
+A frame is a palindrome: `kicks` by all that is induced, and between them motion by the exact forces
+of pairs and the repulsion of surfaces, which are cheap and steep (Tuckerman, Berne and Martyna, J.
+Chem. Phys. 97 (1992) 1990). Kicks are at the nodes of Gauss and have its weights, by which their
+error is of order 2 `kicks` in the frame's length, for what is induced is a small part of the forces
+(McLachlan, BIT 35 (1995) 258). The motion between is by a splitting of order 4 (Blanes and Moan, J.
+Comput. Appl. Math. 142 (2002) 313, method SRKN6b), in `inner` steps. So frames are symplectic and
 reversible, whatever the weights.
 
 Axes: B trajectories, T frames, S = B T samples, N spheres, F functions, K coefficients.
@@ -25,12 +28,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, final
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from nbody_set.sphere_forces import WIDTH, fast_forces, pairs_of, slow_forces
 from nbody_set.sphere_functions import first_coefficients, pair_coefficients, tables
+from nbody_set.sphere_schedule import STAGES, schedule
 from nbody_surrogate.contracts import (
     AbstractFusedSteps,
     AbstractSurrogate,
@@ -43,8 +48,6 @@ from nbody_surrogate.contracts import (
 )
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from nbody_set.sphere_kernel import Law
 
 __all__ = ["SETSpheres", "SETSpheresConfig"]
@@ -57,12 +60,14 @@ class SETSpheresConfig(SurrogateConfig):
     """Form of `SETSpheres`; what the system has too is that of the data."""
 
     free: ClassVar[frozenset[str]] = frozenset(
-        {"substeps", "inner", "frame_dt", "least_gap", "repulsion", "coupling", "radius"}
+        {"kicks", "inner", "frame_dt", "least_gap", "repulsion", "coupling", "radius"}
     )
 
-    substeps: int = Field(default=4, ge=1, le=64, description="kicks per frame by what is induced")
+    kicks: int = Field(
+        default=2, ge=1, le=32, description="per frame, by what is induced, at nodes of Gauss"
+    )
     inner: int = Field(
-        default=2, ge=1, le=16, description="steps by pairs in each half of a sub-step"
+        default=1, ge=1, le=16, description="steps of order 4 by pairs, before and after each kick"
     )
     degree: int = Field(default=8, ge=4, le=16, description="of the polynomials in 2 R / r")
     radius: float = Field(default=1.0, gt=0, description="of all spheres")
@@ -103,7 +108,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
     @property
     def evaluations_per_frame(self) -> int:
         """See `AbstractSurrogate.evaluations_per_frame`."""
-        return self.config.substeps
+        return self.config.kicks
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
@@ -121,22 +126,21 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         dx, dv = torch.zeros_like(place), torch.zeros_like(place)
         functions, exact = tables(self.coefficients, self.pairs)
         unit = 1.0 / config.radius**2  # of forces
-        kick = config.frame_dt / config.substeps
-        step = kick / (2 * config.inner)
-        for _ in range(config.substeps):
-            for half in range(2):
-                for _ in range(config.inner):
-                    dx = dx + 0.5 * step * (v + dv)
-                    pairs = pairs_of((place + dx) / config.radius)
-                    forces = fast_forces(
-                        pairs, charges, exact, config.least_gap, config.repulsion * config.radius
-                    )
-                    dv = dv + step * unit * forces / masses[..., None]
-                    dx = dx + 0.5 * step * (v + dv)
-                if half == 0:
-                    pairs = pairs_of((place + dx) / config.radius)
-                    forces = slow_forces(pairs, charges, functions)
-                    dv = dv + kick * unit * forces / masses[..., None]
+        strength, fast = config.repulsion * config.radius, None
+        times, kicks = schedule(config.kicks)
+        for gap, kick in zip(times, (*kicks, None), strict=True):
+            step = gap * config.frame_dt / config.inner
+            for _ in range(config.inner):
+                for drift, weight in STAGES:
+                    if drift or fast is None:
+                        dx = dx + drift * step * (v + dv)
+                        pairs = pairs_of((place + dx) / config.radius)
+                        fast = fast_forces(pairs, charges, exact, config.least_gap, strength)
+                    dv = dv + weight * step * unit * fast / masses[..., None]
+            if kick is not None:
+                pairs = pairs_of((place + dx) / config.radius)
+                forces = slow_forces(pairs, charges, functions)
+                dv = dv + kick * config.frame_dt * unit * forces / masses[..., None]
         return tuple(y[..., :dimensions].view(x.shape) for y in (dx, dv))  # type: ignore[return-value]
 
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
@@ -175,6 +179,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         from nbody_set.sphere_kernel import Law
 
         config = self.config
+        times, kicks = schedule(config.kicks)
         with torch.no_grad():
             made = tables(self.coefficients, self.pairs)
         functions, exact = (each.cpu().contiguous().numpy() for each in made)
@@ -185,8 +190,10 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
             config.repulsion * config.radius,
             config.radius,
             config.frame_dt,
-            config.substeps,
             config.inner,
+            np.array(times),
+            np.array(kicks),
+            np.array(STAGES),
         )
         return law, functions
 
