@@ -184,8 +184,8 @@ def test_classical_methods_fit_their_system(name):
     found = classical_methods(system)
     for method in found.values():
         method.start(system, state, particles, system.spec.frame_dt)
-    splittings = {"leapfrog", "srkn4", "srkn6"}  # not where forces depend on velocity
-    wanted = {"rk4", "dop853", "dop853-compiled"} | (set() if name == "penning" else splittings)
+    others = {"leapfrog", "srkn4", "srkn6", "hermite4"}  # not where forces depend on velocity
+    wanted = {"rk4", "dop853", "dop853-compiled"} | (set() if name == "penning" else others)
     assert {method.name for method in found.values()} == wanted
 
 
