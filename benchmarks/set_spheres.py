@@ -8,8 +8,8 @@ after two time units: the rms error of electric forces over their rms, with 95 %
 resampled clouds; and the time of one force beside that of orders of multipoles.
 
 `splitting` gives classical forces what the model has besides its own: kicks at nodes of Gauss, and
-between them steps of order 4 by the exact energies of pairs. So what is left between them is that of
-the forces alone. Position RMSE after two time units against the converged truth (dop853 at 1e-9),
+between them steps of order 4 by the exact energies of pairs. So what is left is that of the forces
+alone. Position RMSE after two time units against the converged truth (dop853 at 1e-9),
 and milliseconds per time unit, one start at a time on one thread, processor time, medians.
 
 Weights of another folder are those of `--weights`.
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,8 @@ def forces(given: argparse.Namespace, learned: Learned) -> None:
     print(f"{'N':>3} {'clouds':12} {'error':>8} {'95 % interval':>20}  ms a force")
     for n in given.particles:
         state, particles = truth.sample(given.seed, n, given.samples)
-        frames = round(2.0 / DT)
-        made = simulate(
-            truth, state, particles, frames, "leapfrog:8@p2+pairs", error_estimate=False
-        )
+        method = "leapfrog:8@p2+pairs"
+        made = simulate(truth, state, particles, round(2.0 / DT), method, error_estimate=False)
         for name, x in (("starts", state.x), ("2 units on", made.x[:, -1])):
             wanted = electric(truth, x, particles)
             found = np.stack(
@@ -103,49 +102,66 @@ def forces(given: argparse.Namespace, learned: Learned) -> None:
             off = ((found - wanted) ** 2).mean((1, 2))
             error, low, high = interval(off, (wanted**2).mean((1, 2)))
             print(f"{n:3} {name:12} {error:8.3%} {low:9.3%} to {high:.3%}", flush=True)
-        q, one = particles.charges[0], particles[:1]
-        slow, fast = learned.slow(q), learned.fast(q)
-        rows = {"learned": lambda: slow(state.x[0]), "pairs": lambda: fast(state.x[0])}
-        for order in given.orders:
-            system = make_system("spheres", order=order, truncation=None)
-            rows[f"p{order}"] = lambda system=system: system.pair_acceleration(state.x[:1], one)
-        for name, call in rows.items():
+        for name, call in calls(given, learned, state.x[:1], particles[:1]).items():
             print(f"{n:3} {name:12} {1e3 * median_time(call, given.seconds):41.4f}", flush=True)
+
+
+def calls(
+    given: argparse.Namespace, learned: Learned, x: np.ndarray, particles: Particles
+) -> dict[str, Callable[[], np.ndarray]]:
+    """Return what computes forces of one cloud, by each kind."""
+    q = particles.charges[0]
+    made: dict[str, Callable[[], np.ndarray]] = {
+        "learned": partial(learned.slow(q), x[0]),
+        "pairs": partial(learned.fast(q), x[0]),
+    }
+    for order in given.orders:
+        system = make_system("spheres", order=order, truncation=None)
+        made[f"p{order}"] = partial(system.pair_acceleration, x, particles)
+    return made
+
+
+class Runs:
+    """Starts that are followed by one kind of forces."""
+
+    def __init__(self, given: argparse.Namespace, learned: Learned, n: int) -> None:
+        self.learned, self.frames = learned, round(given.duration / DT)
+        self.truth = make_system("spheres", order=10, pairs=True, truncation=None)
+        self.state, self.particles = self.truth.sample(given.seed, n, given.trajectories)
+        self.end = simulate(self.truth, self.state, self.particles, self.frames, "dop853:1e-9").x[
+            :, -1
+        ]
+
+    def run(self, order: int | None, kicks: int, b: int) -> np.ndarray:
+        """Return the last frame of a start, by an order of multipoles or by what is learned."""
+        one = self.particles[b : b + 1]
+        slow = (
+            self.learned.slow(one.charges[0])
+            if order is None
+            else classical(order, one, self.learned)
+        )
+        fast, masses = self.learned.fast(one.charges[0]), one.masses[0][:, None]
+        return march(self.state.x[b], self.state.v[b], masses, slow, fast, self.frames, kicks)
 
 
 def splitting(given: argparse.Namespace, learned: Learned) -> None:
     """Print work and precision of forces by the same splitting."""
-    truth = make_system("spheres", order=10, pairs=True, truncation=None)
-    frames = round(given.duration / DT)
     for n in given.particles:
-        state, particles = truth.sample(given.seed, n, given.trajectories)
-        end = simulate(truth, state, particles, frames, "dop853:1e-9").x[:, -1]
+        runs = Runs(given, learned, n)
         print(f"\nN = {n}: {'forces':10} kicks  {'RMSE':>9} {'95 % interval':>20}  ms a unit")
-        rows: dict[str, Callable[[int], Forces]] = {
-            "learned": lambda b: learned.slow(particles.charges[b])
-        }
-        for order in given.orders:
-            rows[f"p{order}+pairs"] = lambda b, order=order: classical(
-                order, particles[b : b + 1], learned
-            )
-        for name, slow in rows.items():
+        for order in (None, *given.orders):
             for kicks in given.kicks:
-
-                def run(b: int, slow: Callable[[int], Forces] = slow, kicks: int = kicks):
-                    fast = learned.fast(particles.charges[b])
-                    masses = particles.masses[b][:, None]
-                    return march(state.x[b], state.v[b], masses, slow(b), fast, frames, kicks)
-
-                found = np.stack([run(b) for b in range(given.trajectories)])
-                errors = rmse(end[:, None], found[:, None])[:, 0]
+                found = np.stack([runs.run(order, kicks, b) for b in range(given.trajectories)])
+                errors = rmse(runs.end[:, None], found[:, None])[:, 0]
                 draws = np.random.default_rng(0).integers(
                     len(errors), size=(RESAMPLES, len(errors))
                 )
                 low, high = np.quantile(np.median(errors[draws], axis=1), (0.025, 0.975))
-                cost = 1e3 * median_time(lambda run=run: run(0), given.seconds) / given.duration
+                cost = median_time(partial(runs.run, order, kicks, 0), given.seconds)
+                name = "learned" if order is None else f"p{order}+pairs"
                 print(
                     f"        {name:10} {kicks:5} {np.median(errors):10.2e} "
-                    f"{low:9.2e} to {high:.2e} {cost:10.2f}",
+                    f"{low:9.2e} to {high:.2e} {1e3 * cost / given.duration:10.2f}",
                     flush=True,
                 )
 

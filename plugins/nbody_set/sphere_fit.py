@@ -37,6 +37,8 @@ ROUNDING = 1e-9
 ROWS = 12
 """Random directions in the space of a sample's errors that Gauss and Newton's matrix is made of, at
 most: its gradient is of all errors, so that what is found does not depend on it."""
+MOST = 300
+"""Samples that are fitted to: more change nothing (errors are those of the form of the model)."""
 COUPLES = 400
 """Pairs alone, of which all is known: what is induced beyond the exact energy is nothing."""
 FARTHEST = 20.0
@@ -92,10 +94,18 @@ class Samples(NamedTuple):
         pad = (0, 3 - x.shape[3])
         middle, forces = (torch.nn.functional.pad(y, pad) for y in (middle, forces))
         charges = charges * config.coupling**0.5
+        picked = cls(middle, charges, forces).some(MOST)
         exact = tables(model.coefficients, model.pairs)[1]
         repulsion = config.repulsion * config.radius
-        fast = fast_forces(pairs_of(middle), charges, exact, config.least_gap, repulsion)
-        return cls(middle, charges, forces - fast)
+        pairs = pairs_of(picked.x)
+        fast = fast_forces(pairs, picked.charges, exact, config.least_gap, repulsion)
+        return picked._replace(forces=picked.forces - fast)
+
+    def some(self, most: int) -> Samples:
+        """Return as many of the samples, drawn by a fixed seed."""
+        generator = torch.Generator().manual_seed(0)
+        picked = torch.randperm(len(self.x), generator=generator)[:most].sort().values
+        return Samples(*(each[picked] for each in self))
 
     @classmethod
     def of_pairs(cls) -> Samples:
