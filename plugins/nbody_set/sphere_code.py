@@ -60,7 +60,7 @@ def mixed(code: Code, first: Value, second: Value, count: int) -> Value:
     return first * lanes(code, mask) + second * lanes(code, ~mask)
 
 
-def emit_pairs(near: bool) -> Emit:
+def emit_pairs(near: int) -> Emit:
     """Return what makes code for the pairs `begin` to `end` - 1, with high moments or without."""
 
     def pairs(code: Code, table: Pointer, begin: Value, end: Value) -> None:
@@ -97,11 +97,11 @@ class Pair(NamedTuple):
             at["turns"] + q * TURNS.size,
         )
 
-    def value(self, kind: str, mutual: int, l: int, k: int) -> Value:  # noqa: E741
+    def value(self, kind: str, mutual: int, l: int, k: int) -> Value:
         """Return a function of order 0, in all lanes."""
         return self.values.load(layout.single(kind, mutual, l, k)).to("x")
 
-    def of_slot(self, slot: int, kind: str, mutual: int, l: int, k: int) -> Value:  # noqa: E741
+    def of_slot(self, slot: int, kind: str, mutual: int, l: int, k: int) -> Value:
         """Return a function of the order of a slot, in all lanes; slot 0 is that of order 0."""
         if slot == 0:
             return self.value(kind, mutual, l, k)
@@ -132,13 +132,13 @@ def _turn_low(code: Code, pair: Pair) -> None:
 
 
 def _turn_high(code: Code, at: dict[str, Pointer], pair: Pair, q: Value) -> None:
-    """Write the high components: the axis times those of the degree below, and of it what is new."""
+    """Write the high components: of the axis times the degree below what is of the next."""
     axis = [(at["axes"] + q * 4).load(k) for k in range(3)]
     turns = pair.turns
     rows = [turns.load(TURNS.low + 4 * c, "x") for c in range(3, LOWS)]
     singles = [turns.load(TURNS.low_single + c) for c in range(3, LOWS)]
     for degree in range(DEGREES):
-        l = LOW + degree  # noqa: E741
+        l = LOW + degree
         up = raising(l)
         scale = lanes(code, np.array([1.0 / raised(l, m) for m, _ in SLOTS]))
         made_rows, made_singles = [], []
@@ -215,10 +215,10 @@ def _low_rows(code: Code, pair: Pair, mutual: int) -> list[list[Value]]:
 def _low_matrices(code: Code, at: dict[str, Pointer], pair: Pair, q: Value) -> None:
     for c, row in enumerate(_low_rows(code, pair, 0)):
         for k, part in enumerate(row):
-            place = LOWS * c + 4 * k
-            _add(at["own"] + pair.i * (LOWS * LOWS) + place, part)
+            here = LOWS * c + 4 * k
+            _add(at["own"] + pair.i * (LOWS * LOWS) + here, part)
             signs = lanes(code, LOW_SIGN[c] * LOW_SIGN[4 * k : 4 * k + 4])
-            _add(at["own"] + pair.j * (LOWS * LOWS) + place, part * signs)
+            _add(at["own"] + pair.j * (LOWS * LOWS) + here, part * signs)
     for c, row in enumerate(_low_rows(code, pair, 1)):
         for k, part in enumerate(row):
             place = q * (LOWS * LOWS) + LOWS * c + 4 * k

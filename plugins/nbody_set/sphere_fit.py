@@ -68,7 +68,7 @@ class Samples(NamedTuple):
         dx: Tensor,
         dv: Tensor,
     ) -> Samples:
-        """Take samples from frames of one step of leapfrog, as `AbstractSurrogate.initialise` has them.
+        """Take samples from frames of one step of leapfrog, as `initialise` is handed them.
 
         Raises
         ------
@@ -201,4 +201,5 @@ def _normal_equations(
 def _directions(count: int, rows: int, generator: torch.Generator) -> Tensor:
     """Return orthogonal directions (rows, count), of which all together weigh as `count` units."""
     drawn = torch.randn(count, rows, generator=generator, dtype=torch.float64)
-    return (count / rows) ** 0.5 * torch.linalg.qr(drawn)[0].mT
+    turned: Tensor = (count / rows) ** 0.5 * torch.linalg.qr(drawn)[0].mT
+    return turned

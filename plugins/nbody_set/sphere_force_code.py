@@ -38,7 +38,7 @@ class Sums:
         setattr(self, name, part if now is None else now + part)
 
 
-def emit_forces(near: bool) -> Emit:
+def emit_forces(near: int) -> Emit:
     """Return what makes code for the pairs `begin` to `end` - 1, with high moments or without."""
 
     def forces(code: Code, table: Pointer, begin: Value, end: Value) -> None:
@@ -88,7 +88,7 @@ def _high(at: dict[str, Pointer], pair: Pair, sphere: Value) -> list[Axial]:
     return [_axial(t, pair.turns, places, range(FIRST[d], FIRST[d + 1])) for d in range(DEGREES)]
 
 
-def _parts(pair: Pair, kind: str, l: int, k: int) -> list[tuple[int, tuple[Value, ...]]]:  # noqa: E741
+def _parts(pair: Pair, kind: str, l: int, k: int) -> list[tuple[int, tuple[Value, ...]]]:
     """Return values and slopes, of own and mutual functions: of order 0, and of the others."""
     made = []
     for part, place in enumerate((layout.single, layout.quad)):
@@ -134,7 +134,7 @@ def _high_part(
     g: list[list[Sums]],
     h: list[list[Sums]],
 ) -> None:
-    """The same of high moments; and how they follow low ones."""
+    """Add the same of high moments, and how they follow low ones."""
     for d in range(DEGREES):
         for k in range(LOW + 1):
             odd = (-1.0) ** (d + LOW + 1 + k)
@@ -204,7 +204,7 @@ def _add_high_torque(
     h: list[Sums],
     torque: list[Value],
 ) -> None:
-    """The same of high moments, whose share of the energy is negative."""
+    """Add the same of high moments, whose share of the energy is negative."""
     three, four = (_slots(code, some) for some in h)
     sums: list[Value] = []
     for slot in range(5):

@@ -16,6 +16,7 @@ ones. A bar means seen from the other sphere of a pair: components of odd degree
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -51,7 +52,7 @@ class Pairs(NamedTuple):
     ends: tuple[Tensor, Tensor]  # (P,) i and j
     r: Tensor  # (S, P)
     axis: Tensor  # (S, P, 3) from i to j
-    count: int
+    n: int  # spheres
 
 
 class Matrices(NamedTuple):
@@ -152,7 +153,12 @@ def _turns(axis: Tensor) -> list[Tensor]:
 
 
 def _block(
-    kind: str, mutual: bool, l: int, k: int, functions: Tensor, turns: list[Tensor]
+    kind: str,
+    mutual: bool,
+    l: int,
+    k: int,
+    functions: Tensor,
+    turns: list[Tensor],
 ) -> Tensor:
     """Return the matrix (S, P, 2 l + 1, 2 k + 1) of two degrees."""
     count = min(turns[l].shape[-1], turns[k].shape[-1])
@@ -172,7 +178,7 @@ def _matrices(functions: Tensor, turns: list[Tensor]) -> Matrices:
                 torch.cat(
                     [_block(kind, mutual, l, k, functions, turns) for k in range(LOW + 1)], dim=-1
                 )
-                for l in degrees  # noqa: E741
+                for l in degrees
             ],
             dim=-2,
         )
@@ -184,7 +190,7 @@ def _matrices(functions: Tensor, turns: list[Tensor]) -> Matrices:
 
 
 def _signs(like: Tensor, degrees: range) -> Tensor:
-    return like.new_tensor([(-1.0) ** l for l in degrees for _ in range(2 * l + 1)])  # noqa: E741
+    return like.new_tensor([(-1.0) ** l for l in degrees for _ in range(2 * l + 1)])
 
 
 def _solved(pairs: Pairs, made: Matrices, charges: Tensor) -> tuple[Tensor, Tensor]:
@@ -280,13 +286,14 @@ def _times(matrix: Tensor, vector: Tensor) -> Tensor:
 def _generators(like: Tensor) -> tuple[Tensor, Tensor]:
     parts = []
     for degrees in (range(LOW + 1), range(LOW + 1, HIGH + 1)):
-        blocks = [[torch.as_tensor(generators(l)[k]) for l in degrees] for k in range(3)]  # noqa: E741
-        parts.append(torch.stack([torch.block_diag(*each) for each in blocks]).to(like))
+        blocks = [[torch.as_tensor(generators(l)[k]) for l in degrees] for k in range(3)]
+        diagonal: Callable[..., Tensor] = torch.block_diag
+        parts.append(torch.stack([diagonal(*each) for each in blocks]).to(like))
     return parts[0], parts[1]
 
 
 def _gathered(slopes: Tensor, pairs: Pairs) -> Tensor:
     """Return forces (S, N, 3) from the energy's derivatives (S, P, 3) by the place of j."""
     i, j = pairs.ends
-    out = slopes.new_zeros(slopes.shape[0], pairs.count, 3)
+    out = slopes.new_zeros(slopes.shape[0], pairs.n, 3)
     return out.index_add(1, i, slopes).index_add(1, j, -slopes)

@@ -3,7 +3,8 @@
 Each is its known part far away, and t^p times a polynomial, in Chebyshev's basis on t of the range
 of distances. Within a gap of `NEAR` radii the distance is held above 2, where all is finite, and
 where spheres overlap what they induce fades: there nothing is known, and all stays bounded and
-smooth. Responses of high degree end between `FADE` radii: beyond they are below 1e-5 of the charges.
+smooth. Responses of high degree end between `FADE` radii, beyond which they are below 1e-5 of the
+charges.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def tables(coefficients: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
         the functions that they are part of.
     """
     t = torch.linspace(0.0, T_NEAR, STEPS + 1).to(coefficients)
-    known = [tuple(torch.as_tensor(each).to(t) for each in some) for some in _known()]
+    known = [_tensors(some, t) for some in _known()]
     made = _polynomials(t, coefficients, known[0])
     exact = _polynomials(t, pairs, known[1])
     r = 2.0 / t.clamp(min=1e-6)[:, None]
@@ -131,6 +132,11 @@ def pair_share() -> Tensor:
     """Where the exact energies of pairs are within the functions, (2, F)."""
     rows = [[float(t.l == t.k == 0 and t.mutual == mutual) for t in TERMS] for mutual in (0, 1)]
     return torch.tensor(rows, dtype=torch.float64)
+
+
+def _tensors(some: tuple[np.ndarray, ...], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    factors, powers, rest = (torch.as_tensor(each).to(like) for each in some)
+    return factors, powers, rest
 
 
 def _known() -> tuple[tuple[np.ndarray, ...], ...]:
@@ -161,7 +167,7 @@ def polynomials(r: Tensor, coefficients: Tensor) -> Values:
     coefficients : Tensor, shape (S, F, K)
         Of each sample, so that each has derivatives of its own.
     """
-    known = tuple(torch.as_tensor(each).to(r) for each in leading())
+    known = _tensors(leading(), r)
     kept = held(r)
     made = _polynomials(2.0 / kept.value, coefficients, known)
     slope = made.slope * (-2.0 / kept.value**2 * kept.slope)[..., None]

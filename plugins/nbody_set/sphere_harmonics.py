@@ -1,4 +1,4 @@
-"""Real spherical harmonics as vectors of components: how they turn, and how one degree makes the next.
+"""Real spherical harmonics as vectors: how they turn, and how one degree makes the next.
 
 The harmonics are Racah's, C_l0, C_l1 cos, C_l1 sin, ...: components of degree 1 are z, x, y. A
 moment q of degree l stands for the function sum_a q_a C_a(s) of directions s.
@@ -25,7 +25,7 @@ def _values(s: np.ndarray, degree: int) -> np.ndarray:
     for m in range(degree + 1):
         factor = math.sqrt(math.factorial(2 * m)) / (2**m * math.factorial(m))
         before, now = np.zeros(len(s), complex), factor * (x + 1j * y) ** m
-        for l in range(m, degree):  # noqa: E741
+        for l in range(m, degree):
             after = (2 * l + 1) * z * now - math.sqrt(l * l - m * m) * before
             before, now = now, after / math.sqrt((l + 1) ** 2 - m * m)
         columns += [now.real] if m == 0 else [math.sqrt(2) * now.real, math.sqrt(2) * now.imag]

@@ -188,7 +188,7 @@ def _product(like, work, near, count):  # type: ignore[no-untyped-def]
 
 @inlined
 def _product_r(like, work, near, count):  # type: ignore[no-untyped-def]
-    """The same in float32."""
+    """Write the same in float32."""
     n = len(work.u)
     work.t_r[:] = 0.0
     _respond(like, work.table, 0, near, 0)
@@ -302,9 +302,10 @@ def kernels() -> tuple[Any, Any]:
     """Return what makes frames, and what makes forces of what is induced, both compiled.
 
     ``frames(like, law, steps, work, masses, x, v, frames_x, frames_v)`` fills in the frames
-    (F, N, 3) of a trajectory from x, v (N, 3). ``forces(like, x, steps, work, scratch, out)`` writes
-    forces (N, 3) at places in radii, and returns the number of steps of conjugate gradients. `like`
-    is an array of float32; charges are those of the work, in units in which the force constant is 1.
+    (F, N, 3) of a trajectory from x, v (N, 3). ``forces(like, x, steps, work, scratch, out)``
+    writes forces (N, 3) at places in radii, and returns the number of steps of conjugate gradients
+    (and a number that means nothing). `like` is an array of float32; charges are those of the work,
+    in units in which the force constant is 1.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 A moment about the axis of a pair has five slots: order 0, and the cosines and sines of the orders 1
 and 2. Order 0 is a number, the other four fill a vector. Functions are laid out for that: of order
-0 one after the other, and of two degrees above 0 a vector (f_1, f_1, f_2, f_2), or (f_1, f_1, 0, 0).
+0 one after the other, and of two degrees above 0 a vector (f1, f1, f2, f2), or (f1, f1, 0, 0).
 
 Low components of a sphere are 3 of degree 1 and 5 of degree 2, two vectors of which the first has
 lanes of both; high ones are 7 and 9, four vectors of which the second has.
@@ -43,31 +43,29 @@ HIGHS = (HIGH + 1) ** 2 - (LOW + 1) ** 2
 DEGREES = HIGH - LOW
 FIRST = [(LOW + 1 + d) ** 2 - (LOW + 1) ** 2 for d in range(DEGREES + 1)]
 """The first high component of each degree, and their number."""
-LOW_SIGN = np.array([(-1.0) ** l for l in range(1, LOW + 1) for _ in range(2 * l + 1)])  # noqa: E741
-HIGH_SIGN = np.array(
-    [(-1.0) ** l for l in range(LOW + 1, HIGH + 1) for _ in range(2 * l + 1)]  # noqa: E741
-)
+LOW_SIGN = np.array([(-1.0) ** l for l in range(1, LOW + 1) for _ in range(2 * l + 1)])
+HIGH_SIGN = np.array([(-1.0) ** l for l in range(LOW + 1, HIGH + 1) for _ in range(2 * l + 1)])
 
 low_pairs = [(l, k) for l in range(LOW + 1) for k in range(l, LOW + 1)]
 _LOW_QUADS = [(l, k) for l, k in low_pairs if l]
 _HIGH_SINGLES = [(d, k) for d in range(DEGREES) for k in range(LOW + 1)]
 _HIGH_QUADS = [(d, k) for d, k in _HIGH_SINGLES if k]
 
-_STARTS = np.cumsum(
+_STARTS: list[int] = np.cumsum(
     [0, 2 * len(low_pairs), 8 * len(_LOW_QUADS), 2 * len(_HIGH_SINGLES), 8 * len(_HIGH_QUADS)]
 ).tolist()
 LOW_VALUES, VALUES = _STARTS[2], _STARTS[4]
 """Numbers of a row of functions: of low moments, and of all; both are whole vectors."""
 
 
-def single(kind: str, mutual: int, l: int, k: int) -> int:  # noqa: E741
-    """Return the place of a function of order 0; of kind "R" l is the high degree, less the first."""
+def single(kind: str, mutual: int, l: int, k: int) -> int:
+    """Return the place of a function of order 0; of "R" l counts high degrees from 0."""
     if kind == "S":
         return _STARTS[0] + 2 * low_pairs.index((l, k)) + mutual
     return _STARTS[2] + 2 * _HIGH_SINGLES.index((l, k)) + mutual
 
 
-def quad(kind: str, mutual: int, l: int, k: int) -> int:  # noqa: E741
+def quad(kind: str, mutual: int, l: int, k: int) -> int:
     """Return the place of the vector of the other orders."""
     if kind == "S":
         return _STARTS[1] + 4 * (2 * _LOW_QUADS.index((l, k)) + mutual)
@@ -236,9 +234,9 @@ def workspace(n: int, functions: np.ndarray) -> Workspace:
 
 
 def sparse(degrees: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the non-zero places (n, 3) of generators, of axis, row and column, and their values."""
+    """Return non-zero places (n, 3) of generators, of axis, row and column, and their values."""
     places, values, first = [], [], 0
-    for l in degrees:  # noqa: E741
+    for l in degrees:
         for k, a, b in zip(*np.nonzero(generators(l)), strict=True):
             places.append((k, first + a, first + b))
             values.append(generators(l)[k, a, b])

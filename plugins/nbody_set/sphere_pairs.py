@@ -43,7 +43,7 @@ class Term(NamedTuple):
 
     kind: str
     mutual: bool
-    l: int  # noqa: E741
+    l: int
     k: int
     m: int
 
@@ -53,13 +53,13 @@ def _terms() -> tuple[Term, ...]:
     low = [
         Term("S", mutual, l, k, m)
         for m in range(LOW + 1)
-        for l in range(m, LOW + 1)  # noqa: E741
+        for l in range(m, LOW + 1)
         for k in range(l, LOW + 1)
         for mutual in both
     ]
     high = [
         Term("R", mutual, l, k, m)
-        for l in range(LOW + 1, HIGH + 1)  # noqa: E741
+        for l in range(LOW + 1, HIGH + 1)
         for m in range(LOW + 1)
         for k in range(m, LOW + 1)
         for mutual in both
@@ -81,7 +81,7 @@ def leading() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         The lowest power of what is added to it.
     """
     factors, powers, rest = [], [], []
-    for kind, mutual, l, k, m in TERMS:  # noqa: E741
+    for kind, mutual, l, k, m in TERMS:
         power = l + k + 1
         factor = _bare(l, k, m) / 2.0**power * (-1.0 if kind == "R" else 1.0)
         factors.append(factor if mutual else 0.0)
@@ -91,7 +91,7 @@ def leading() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.array(factors), np.array(powers, float), np.array(rest, float)
 
 
-def _bare(l: int, k: int, m: int) -> float:  # noqa: E741
+def _bare(l: int, k: int, m: int) -> float:
     """T_lk of moments that are not divided by polarisabilities, times r^(l + k + 1)."""
     parts = [math.factorial(each) for each in (l - m, l + m, k - m, k + m)]
     return (-1.0) ** (k + m) * math.factorial(l + k) / math.sqrt(math.prod(parts))
@@ -108,7 +108,7 @@ def _form(r: np.ndarray, m: int) -> np.ndarray:
     Shape (R, 2 K, 2 K).
     """
     logs = _factorials()
-    l = np.arange(m, DEGREES + 1)  # noqa: E741
+    l = np.arange(m, DEGREES + 1)
     norm = 0.5 * (logs[l - m] + logs[l + m])
     total = l[:, None] + l
     size = logs[total] - norm[:, None] - norm - (total + 1) * np.log(r)[:, None, None]
@@ -116,9 +116,9 @@ def _form(r: np.ndarray, m: int) -> np.ndarray:
     own = np.ones(len(l))
     if m == 0:
         own[0] = 0.0  # charges are given; their own energies are left out
-    form = np.zeros((len(r), 2, len(l), 2, len(l)))
-    form[:, 0, :, 1], form[:, 1, :, 0] = coupling, coupling.swapaxes(1, 2)
-    form = form.reshape(len(r), 2 * len(l), 2 * len(l))
+    blocks = np.zeros((len(r), 2, len(l), 2, len(l)))
+    blocks[:, 0, :, 1], blocks[:, 1, :, 0] = coupling, coupling.swapaxes(1, 2)
+    form: np.ndarray = blocks.reshape(len(r), 2 * len(l), 2 * len(l))
     form += np.diag(np.concatenate([own, own]))
     return form
 
@@ -161,7 +161,7 @@ def term_values(r: np.ndarray) -> np.ndarray:
         form -= np.diag(np.concatenate([own, own]))
         made[m] = form, first
     columns = []
-    for kind, mutual, l, k, m in TERMS:  # noqa: E741
+    for kind, mutual, l, k, m in TERMS:
         form, response = made[m]
         column = (LOW + 1 - m if mutual else 0) + k - m
         row = l - m if kind == "S" else l - LOW - 1

@@ -37,6 +37,7 @@ class Knot(NamedTuple):
 
 @jitted
 def knot_of(r: float, steps: int) -> Knot:
+    """Return where a distance in radii is in a table, held near contact as functions are."""
     kept, bend = r, 1.0
     if r < 2.0 + NEAR:
         near = 2.0 + NEAR - r

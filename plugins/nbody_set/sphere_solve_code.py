@@ -21,7 +21,7 @@ __all__ = ["emit_drive", "emit_mutual", "emit_own", "emit_respond", "emit_seen_h
 class Arrays:
     """The arrays of one precision."""
 
-    def __init__(self, code: Code, table: Pointer, wide: bool) -> None:
+    def __init__(self, code: Code, table: Pointer, wide: int) -> None:
         self._code, self._at, self.wide = code, given(code, table), wide
         self.kind, self.step = ("x", 4) if wide else ("v", 8)
         self.n = table.load(0)
@@ -79,7 +79,7 @@ def _sum(rows: list[list[Value]]) -> list[Value]:
     return [a + b for a, b in zip(*sums, strict=True)]
 
 
-def emit_respond(wide: bool) -> Emit:
+def emit_respond(wide: int) -> Emit:
     """Return what makes code that adds the high moments of spheres and pairs to t.
 
     Before it, t is what it is to be added to. Pairs are those up to `end`.
@@ -112,7 +112,7 @@ def emit_respond(wide: bool) -> Emit:
     return respond
 
 
-def emit_own(wide: bool) -> Emit:
+def emit_own(wide: int) -> Emit:
     """Return what makes code that writes what spheres `begin` to `end` - 1 do to themselves."""
 
     def own(code: Code, table: Pointer, begin: Value, end: Value) -> None:
@@ -124,7 +124,7 @@ def emit_own(wide: bool) -> Emit:
     return own
 
 
-def emit_mutual(wide: bool) -> Emit:
+def emit_mutual(wide: int) -> Emit:
     """Return what makes code that adds what low moments of pairs do to each other.
 
     "seen" is written by `emit_respond`, and "seen_out" begun.
@@ -154,7 +154,7 @@ def emit_mutual(wide: bool) -> Emit:
     return mutual
 
 
-def emit_seen_high(wide: bool) -> Emit:
+def emit_seen_high(wide: int) -> Emit:
     """Return what makes code that turns high moments to how they look from the other end."""
 
     def seen_high(code: Code, table: Pointer, begin: Value, end: Value) -> None:
@@ -166,7 +166,7 @@ def emit_seen_high(wide: bool) -> Emit:
     return seen_high
 
 
-def emit_drive(wide: bool) -> Emit:
+def emit_drive(wide: int) -> Emit:
     """Return what makes code that takes off what high moments do to low ones.
 
     "high_seen" is that of `emit_seen_high`; "seen_out" is added to "out" at the end.
