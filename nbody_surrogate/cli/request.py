@@ -344,9 +344,12 @@ def _refuse_wrong_radii(request: Request, system: AbstractSystem, particles: Par
             f"for each particle; give {PER_PARTICLE}"
         )
     if not system.needs_radii and particles.radii is not None:
+        where, out = f"in {str(request.initial)!r}", "them out by `--radii none`"
+        if request.radii is not None:
+            where, out = "given", "the option out"
         raise InputError(
-            f"`radii` are in {str(request.initial)!r}, and forces of system {system.name} do not "
-            "depend on any; leave them out by `--radii none`"
+            f"`radii` are {where}, and forces of system {system.name} do not depend on any; leave "
+            f"{out}"
         )
 
 

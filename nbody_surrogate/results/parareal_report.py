@@ -74,7 +74,8 @@ class PararealReport:
 
         Counted in force evaluations; None where the fine method counts none.
         """
-        return self.serial_calls / self.critical_calls if self.critical_calls > 0 else None
+        known = self.serial_calls > 0 and self.critical_calls > 0
+        return self.serial_calls / self.critical_calls if known else None
 
     @property
     def efficiency(self) -> float | None:

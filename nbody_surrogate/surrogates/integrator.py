@@ -227,9 +227,10 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
         if self.model.min_history > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
-        nothing = torch.empty((state.x.shape[0], 0, *state.x.shape[1:]), device=self.device)
+        nothing = self._tensor(state.x[:, None][:, :0])  # of the type that a restart's frames have
+        before = self._inputs(nothing, nothing)
         with self._on_threads(problem, state.x.shape[-1]):
-            return packed(self._held.start(nothing, nothing, self._particles(problem)))
+            return packed(self._held.start(*before, self._particles(problem)))
 
     @property
     def history(self) -> int:

@@ -74,6 +74,15 @@ def test_a_spec_and_options_that_change_it():
     assert spec.options == {"rtol": 1e-8, "atol": 1e-10, "norm": "particle"}
 
 
+def test_the_solver_may_move_by_an_approximation():
+    text = (
+        'system = "spheres"\nparticles = 2\ntrajectories = 10\nframes = 1\n[parameters]\norder = 1'
+    )
+    Path("mine.toml").write_text(text)
+    good("dataset", "generate", "mine.toml", "--integrator", "leapfrog@points", "-o", "made", "-q")
+    assert Dataset("made").spec.integrator == "leapfrog@points"
+
+
 def test_a_preset_with_a_window_takes_a_horizon():
     options = ("--trajectories", 10, "--horizon", 50, "-q")
     good("dataset", "generate", "--preset", "set-paper", *options)
@@ -187,6 +196,8 @@ def test_export_to_archives(made):
         ((*SMALL, "-n", 0), ["`particles`", "0"]),
         ((*SMALL, "--workers", 0), ["`workers`", "at least 1", "0"]),
         ((*SMALL, "--integrator", "dop"), ["`integrator` 'dop'"]),
+        ((*SMALL, "--integrator", "leapfrog@p1"), ["`approximation` 'p1'", "no approximations"]),
+        ((*SMALL, "--integrator", "leepfrog@p1"), ["`integrator` 'leepfrog'", "'leapfrog'"]),
         ((*SMALL, "-p", "softening"), ["`parameter`", "KEY=VALUE"]),
         ((*SMALL, "-p", "soft=1"), ["`soft`", "softening"]),
         ((*SMALL, "--horizon", 5), ["`horizon`", "`window`"]),

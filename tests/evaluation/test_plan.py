@@ -205,7 +205,7 @@ def test_an_accuracy_that_nobody_reaches_is_refused(clock, timed):
 
 def test_a_refusal_tells_the_accuracy_that_was_asked(clock, timed):
     """It shrinks where errors are taken after fewer frames."""
-    with pytest.raises(InputError, match="`accuracy` 1.0e-09: "):
+    with pytest.raises(InputError, match=r"`accuracy` 1.0e-09: "):
         planned_for(clock, timed, Costly(cost=1.0), accuracy=1e-9)
 
 

@@ -275,6 +275,9 @@ def test_the_command_asks_for_radii_or_to_leave_them_out(start, monkeypatch):
     told = bad(MISUSE, *run, "sized.npz", "--system", "charged")
     assert "`radii` are in 'sized.npz'" in told
     assert "--radii none" in told
+    told = bad(MISUSE, *run, "bare.npz", "--system", "charged", "--radii", 1)
+    assert "`radii` are given" in told
+    assert "leave the option out" in told
     good(*run, "sized.npz", "--radii", "none", "-o", "a.h5")
     assert read_h5md("a.h5").particles.radii is None
     good(*run, "bare.npz", "--system", "pebbles", "--radii", 0.5, "-o", "b.h5")

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import nbody_surrogate as nb
+from nbody_surrogate.contracts.surrogate import SurrogateConfig
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
 from nbody_surrogate.integrators.parareal.change import relative_change
 from nbody_surrogate.integrators.parareal.critical_path import CriticalPath
 from nbody_surrogate.integrators.parareal.integrator import Parareal
 from nbody_surrogate.integrators.parareal.slices import SliceStart
+from nbody_surrogate.results.parareal_report import parareal_notes
 from refusals import refused
 from toy_surrogates import Ballistic, ThreeFrames, integrator_of
 
@@ -221,6 +223,15 @@ def test_calls_are_counted(start):
     assert 1 < report.speed_up <= SLICES / report.iterations
 
 
+def test_a_fine_method_that_counts_no_calls_has_no_speed_up(start):
+    fine = integrator_of(Ballistic(SurrogateConfig()), segment=4)
+    coarse = nb.make_integrator("leapfrog", substeps=1)
+    report = nb.parareal(*start, 8, coarse=coarse, fine=fine, slices=2).info.parareal
+    assert report.coarse_calls > report.serial_calls == 0
+    assert (report.speed_up, report.efficiency) == (None, None)
+    assert "force evaluations" not in "".join(parareal_notes(report))
+
+
 def test_a_surrogate_counts_by_its_time(start, monkeypatch):
     """By a clock of which each frame of the fine method takes 9 seconds, and else each look 1."""
     now = [0.0]
@@ -369,6 +380,17 @@ def test_a_method_that_begins_with_several_frames_is_refused(start):
         nb.parareal(*start, FRAMES, coarse=coarse, fine=FINE, slices=6)
 
 
+def test_a_fine_method_that_looks_back_is_refused(start):
+    with refused(InputError, "`fine`", "looks back on 3 frames", "looks back on none"):
+        nb.parareal(
+            *start,
+            FRAMES,
+            coarse="leapfrog:4",
+            fine=integrator_of(Ballistic(), segment=4),
+            slices=2,
+        )
+
+
 def test_a_surrogate_in_single_precision_is_refused_and_one_by_name_is_not_made_so(start):
     with refused(InputError, "`coarse`", "float32", "dtype='float64'"):
         nb.parareal(*start, FRAMES, coarse=integrator_of(Ballistic(), dtype="float32"))
@@ -377,7 +399,7 @@ def test_a_surrogate_in_single_precision_is_refused_and_one_by_name_is_not_made_
 
 
 def test_what_cannot_be_sent_is_refused_before_it_is(start):
-    fine = integrator_of(Ballistic(), dtype="float64")
+    fine = integrator_of(Ballistic(SurrogateConfig()), dtype="float64")
     with refused(InputError, "`fine`", "model in memory", "use threads"):
         nb.parareal(*start, FRAMES, coarse="leapfrog:1", fine=fine, slices=1, workers=2)
 

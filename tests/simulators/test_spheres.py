@@ -28,6 +28,25 @@ def test_starts_that_make_no_sense_are_refused(gap, parameters, words):
     assert "\n" not in str(caught.value)
 
 
+def test_none_may_be_written_where_there_is_no_null():
+    written = make_system("spheres", permittivity="none", truncation="None")
+    assert (written.spec.permittivity, written.spec.truncation) == (None, None)
+    with pytest.raises(InputError, match=r"`permittivity`.*'nine'"):
+        make_system("spheres", permittivity="nine")
+
+
+def test_a_start_at_the_least_gap_is_taken():
+    make_system("spheres", order=8).refuse_unfit_start(*pair(0.15))  # 2.15 - 2 < 0.15
+
+
+def test_exact_pairs_are_refused_nearer_than_their_table_goes():
+    with pytest.raises(InputError, match=r"`pairs` are exact down to gaps of 0.01.*0\.001"):
+        make_system("spheres", pairs=True, least_gap=1e-3)
+    close = make_system("spheres", least_gap=1e-3, order=8)
+    assert "p6" in close.approximations
+    assert not any(name.endswith("pairs") for name in close.approximations)
+
+
 @pytest.mark.parametrize("order", [0, 1, 3, 4])
 def test_starts_that_are_drawn_are_taken(order):
     system = make_system("spheres", order=order, radius_range=(0.3, 1.0))
@@ -42,7 +61,9 @@ def test_the_order_that_a_refusal_names_is_taken():
     solver.check(make_system("spheres", order=named), *pair(0.2), 0.1)
 
 
-@pytest.mark.parametrize("parameters", [{"truncation": None}, {"pairs": True}])
+@pytest.mark.parametrize(
+    "parameters", [{"truncation": None}, {"truncation": "none"}, {"pairs": True}]
+)
 def test_an_order_that_is_the_model_is_not_refused(parameters):
     system = make_system("spheres", order=1, **parameters)
     make_integrator("dop853").check(system, *pair(0.2), 0.1)

@@ -60,10 +60,12 @@ def generate(
     number of workers and the size of the shards.
     """
     from nbody_surrogate.datasets import generate_dataset
+    from nbody_surrogate.integrators.approximation_text import split_approximation
     from nbody_surrogate.registry.lookup import demand_name
 
     if options["integrator"] is not None:
-        demand_name(("integrators", "surrogates"), options["integrator"], "integrator")
+        name, _ = split_approximation(options["integrator"])
+        demand_name(("integrators", "surrogates"), name, "integrator")
     if quiet:
         warnings.simplefilter("ignore", NBodyWarning)
     changes = not_none(preset=preset, **{key: options[key] for key in CHANGES})

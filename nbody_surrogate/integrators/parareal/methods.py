@@ -95,11 +95,17 @@ def check_pair(pair: Pair, problem: Problem, state: State) -> None:
     for label, method in (("coarse", pair.coarse), ("fine", pair.fine)):
         with _calling(label):
             method.check(problem.system, state, problem.particles, problem.dt)
-        if (needed := _least_history(method)) > 1:
+        needed, window = _frames_before(method)
+        if needed > 1:
             raise InputError(
                 f"`{label}` {method.name} of integrator 'parareal' begins with {needed} frames, "
                 "which a solver makes, and the start of a slice is one; use a method that begins "
                 "with a single frame"
+            )
+        if label == "fine" and window > 1:  # else the result would not be what it makes alone
+            raise InputError(
+                f"`fine` {method.name} of integrator 'parareal' looks back on {window} frames, and "
+                "the start of a slice is one; use a method that looks back on none"
             )
     if _dtype(pair.coarse) == "float32":
         raise InputError(
@@ -174,14 +180,16 @@ def _seconds(
     return times[0], times[1]
 
 
-def _least_history(method: AbstractIntegrator) -> int:
-    """Return how many frames a method cannot do without."""
+def _frames_before(method: AbstractIntegrator) -> tuple[int, int]:
+    """Return how many frames a method cannot do without, and how many it looks back on."""
     if not _is_learned(method):
-        return 1
+        return 1, 1
     # it is loaded by now, and needs torch, which solvers do without
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
 
-    return method.model.min_history if isinstance(method, SurrogateIntegrator) else 1
+    if not isinstance(method, SurrogateIntegrator):
+        return 1, 1
+    return method.model.min_history, method.history
 
 
 def _is_learned(method: AbstractIntegrator) -> bool:

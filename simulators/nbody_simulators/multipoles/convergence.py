@@ -16,7 +16,10 @@ import math
 
 import numpy as np
 
-__all__ = ["pair_error", "sufficient_distance", "sufficient_order"]
+__all__ = ["LEAST_GAP", "pair_error", "sufficient_distance", "sufficient_order"]
+
+LEAST_GAP = 0.01
+"""Of the harmonic mean of the radii: gaps that the table of exact pairs covers."""
 
 
 def _rate(distance: float, radii: tuple[float, float]) -> float:

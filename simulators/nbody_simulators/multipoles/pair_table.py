@@ -21,13 +21,11 @@ import numba
 import numpy as np
 from numpy.polynomial import chebyshev
 
+from nbody_simulators.multipoles.convergence import LEAST_GAP
 from nbody_simulators.multipoles.two_spheres import polarisation_energy
 from nbody_surrogate.contracts import InputError
 
 __all__ = ["LEAST_GAP", "PairTables", "pair_corrections", "pair_tables"]
-
-LEAST_GAP = 0.01
-"""Of the harmonic mean of the radii: gaps that the table covers."""
 
 NODES, CELLS = 48, 160
 """Of the Chebyshev series, and the cells of a table."""

@@ -194,4 +194,4 @@ def calculator_named(name: str) -> Calculator:
                 f"{name!r} reads files or starts programs, which a stored run must not name; in "
                 "Python hand its forces to nbody_surrogate.system_from_callable"
             )
-    raise ValueError(f"{name!r} is unknown; there are: {', '.join(sorted(known))}")
+    raise ValueError(f"must be one of {', '.join(sorted(known))}")

@@ -11,6 +11,8 @@ __all__ = ["packed", "refuse_gaps", "refuse_truncation"]
 
 FILLING = 0.22
 """Share of the ball that spheres of the sampled radius fill."""
+ROUNDING = 1e-12
+"""By which a gap may seem less than it is: 2.15 - 2 is less than 0.15."""
 TRIES = 2000  # before the ball grows by a fiftieth
 
 
@@ -86,7 +88,7 @@ def refuse_gaps(state: State, particles: Particles, least_gap: float) -> None:
                 f"`state` has {pair} overlapping: their centres are {r:g} apart, and their radii "
                 f"are {sizes}; move them apart"
             )
-        if ratio < least_gap:
+        if ratio < least_gap - ROUNDING:
             raise InputError(
                 f"`state` has {pair} at a gap of {ratio:.3g} mean radii, less than the "
                 f"`least_gap` of {least_gap:g}; move them apart, or set a smaller one"

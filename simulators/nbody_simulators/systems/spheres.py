@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from nbody_simulators.multipoles.convergence import sufficient_distance
+from nbody_simulators.multipoles.convergence import LEAST_GAP, sufficient_distance
 from nbody_simulators.systems.sampling import (
     NonNegativeRange,
     PositiveRange,
@@ -88,6 +88,21 @@ class SpheresSpec(SystemSpec):
         default=1.0, ge=0, allow_inf_nan=False, description="sampler: speeds over the preset's"
     )
 
+    @field_validator("permittivity", "truncation", mode="before")
+    @classmethod
+    def _none_is_written_out(cls, value: object) -> object:
+        # TOML, in which a data set is described, has no null
+        return None if isinstance(value, str) and value.lower() == "none" else value
+
+    @model_validator(mode="after")
+    def _pairs_are_tabulated(self) -> Self:
+        if self.pairs and self.least_gap < LEAST_GAP:
+            raise ValueError(
+                f"`pairs` are exact down to gaps of {LEAST_GAP:g}, `least_gap` is "
+                f"{self.least_gap:g}; set it to that or more, or use a higher `order`"
+            )
+        return self
+
 
 @final
 class Spheres(AbstractSystem[SpheresSpec]):
@@ -153,7 +168,8 @@ class Spheres(AbstractSystem[SpheresSpec]):
                 plain = "points" if order == 0 else f"p{order}"
                 change = {"order": order, "truncation": None}
                 found[plain] = MappingProxyType({**change, "pairs": False})
-                found[f"{plain}+pairs"] = MappingProxyType({**change, "pairs": True})
+                if self.spec.least_gap >= LEAST_GAP:
+                    found[f"{plain}+pairs"] = MappingProxyType({**change, "pairs": True})
         return MappingProxyType(found)
 
     def refuse_unfit_start(self, state: State, particles: Particles) -> None:
