@@ -110,6 +110,11 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         """See `AbstractSurrogate.evaluations_per_frame`."""
         return self.config.kicks
 
+    @property
+    def fixed_radius(self) -> float:
+        """See `AbstractSurrogate.fixed_radius`."""
+        return self.config.radius
+
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
         batch, frames, n, dimensions = x.shape
@@ -160,9 +165,9 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         """See `AbstractSurrogate.fused_steps`; in double precision."""
         from nbody_set.sphere_steps import SphereSteps  # numba takes its time
 
-        self._demand_radii(None if particles.radii is None else torch.tensor(particles.radii))
-        if self.dtype is not torch.float64:
-            return None
+        radii = particles.radii
+        if self.dtype is not torch.float64 or not (radii is None or self._fits(radii)):
+            return None  # of other radii `forward` says what is wrong
         return SphereSteps(*self._law(), particles, self.config.coupling)
 
     @torch.no_grad()
@@ -197,11 +202,15 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         )
         return law, functions
 
-    def _demand_radii(self, radii: Tensor | None) -> None:
+    def _fits(self, radii: np.ndarray | Tensor) -> bool:
         wanted = self.config.radius
+        return bool((abs(radii - wanted) <= SAME * wanted).all())
+
+    def _demand_radii(self, radii: Tensor | None) -> None:
         if radii is None or radii.device.type == "meta":
             return
-        if not bool(((radii - wanted).abs() <= SAME * wanted).all()):
+        wanted = self.config.radius
+        if not self._fits(radii):
             found = f"{float(radii.min()):g} to {float(radii.max()):g}"
             raise InputError(f"`radii` must all be {wanted:g}, that of the model, got {found}")
 
