@@ -91,6 +91,20 @@ def one_thread():
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """The figure of a training's log is blank: to draw it takes longer than a short training.
+
+    What is drawn, `viz` tests; that a training draws it, `training`.
+    """
+    from matplotlib.figure import Figure
+
+    from nbody_surrogate.files.figure import save
+    from nbody_surrogate.training import summary
+
+    monkeypatch.setattr(summary, "draw_log", lambda log, path: save(Figure((1, 1)), path))
+
+
+@pytest.fixture
 def install(tmp_path, monkeypatch):
     """Install a distribution for one test: entry points that importlib.metadata finds by itself."""
     installed = []

@@ -291,7 +291,7 @@ def _frames(
             for e in range(size):
                 x[d, e] += dx[d, e]
                 v[d, e] += dv[d, e]
-        frames_x[f], frames_v[f] = x, v
+                frames_x[f, d, e], frames_v[f, d, e] = x[d, e], v[d, e]
 
 
 _cached = numba.njit(cache=True, error_model="numpy", nogil=True)(_frames)

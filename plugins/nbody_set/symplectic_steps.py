@@ -86,9 +86,8 @@ class SymplecticSteps(AbstractFusedSteps):
             out[:] = made.reshape(frames, 3, n, width)[:, :dims].transpose(3, 0, 2, 1)
 
     def _block(self, x: np.ndarray, v: np.ndarray, which: slice) -> Block:
-        charges, masses = (
-            np.ascontiguousarray(y[which].T) for y in (self._charges, self._masses)
-        )  # (N, W)
+        # (N, W); copies always, as numba compiles anew for arrays that may not be written to
+        charges, masses = (np.array(y[which].T, order="C") for y in (self._charges, self._masses))
         n, width = masses.shape
         rings = n // 2
         c, inverse_mass = np.zeros((2, rings, n * width))

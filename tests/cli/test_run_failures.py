@@ -98,6 +98,8 @@ def test_each_warning_is_shown_once_whatever_a_command_does():
     process = command("run", *method, *numbers, *files)
     said = process.communicate()[1].splitlines()
     assert process.returncode == 0
+    # what is compiled first depends on the tests before
+    said = [line for line in said if not line.startswith("compiling ")]
     assert len(said) == len(set(said)) == 3
     # by the name of its weights, of which the surrogate has others too
     assert sum(line.startswith("Warning: set-small is outside of") for line in said) == 2

@@ -56,7 +56,7 @@ def test_train_writes_weights_that_run_takes():
         assert "another process" in bad(FAILURE, "train", "--resume", "trained")
 
 
-def test_an_interrupted_training_says_how_to_go_on(monkeypatch):
+def test_an_interrupted_training_says_how_to_go_on(monkeypatch, undrawn):
     Path("recipe.toml").write_text(RECIPE)
     descend, left = Trainer._descend, iter([1, 1])
 

@@ -87,7 +87,7 @@ def test_without_a_card_somebody_must_say_what_it_is_for():
 
 
 @pytest.mark.filterwarnings("ignore::nbody_surrogate.errors.NBodyWarning")  # of longer times
-def test_a_training_goes_on_and_stands_for_its_folder(tmp_path, one_thread):
+def test_a_training_goes_on_and_stands_for_its_folder(tmp_path, one_thread, undrawn):
     spec = {"preset": "charged", "trajectories": 10, "frames": 16}
     data = [{"batch": 2, "spec": spec}]
     recipe = {"surrogate": "set", "steps": 2, "model": MODEL, "data": data, "validation": 2}

@@ -22,7 +22,7 @@ from nbody_surrogate.training.recipe import Recipe
 from nbody_surrogate.training.schedule import Passes
 from nbody_surrogate.training.trainer import Trainer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "undrawn")
 
 WINDOW = {"inputs": 3, "every": 2, "horizon": 4}  # frames 1, 3, 5 and 10
 AHEAD = 0.5

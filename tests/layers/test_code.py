@@ -8,7 +8,7 @@ import pytest
 
 from nbody_surrogate.layers import code_functions
 from nbody_surrogate.layers.code_functions import affine_rows, exp, log, log1p, silu
-from nbody_surrogate.layers.fused import emitted, packed, padding
+from nbody_surrogate.layers.fused import emitted, emitted_by_number, packed, padding
 
 FUNCTIONS = {"exp": exp, "log": log, "log1p": log1p, "silu": silu}
 ERRORS = {
@@ -110,3 +110,36 @@ def test_rows_through_a_layer_are_numpys(dtype):
     wanted = rows[:, :IN].astype(float) @ weight.astype(dtype).T + bias.astype(dtype)
     np.testing.assert_allclose(out[:, :OUT], wanted, rtol=8 * np.finfo(dtype).eps, atol=1e-6)
     assert not out[:, OUT:].any()
+
+
+def emit_of(number):
+    """Write the number to the places `begin` to `end` - 1."""
+
+    def numbered(code, table, begin, end):
+        out = code.pointer(table.load(0), "r")
+        with code.loop(end, begin) as at:
+            out.store(at, float(number))
+
+    return numbered
+
+
+_numbered = emitted_by_number(emit_of)
+
+
+def numbered(number):
+    @numba.njit
+    def call(like, table):
+        _numbered(like, table, 0, 2, number)
+        _numbered(like, table, 3, 4, number)
+
+    return call
+
+
+def test_code_of_a_number_is_known_by_it_and_compiled_once():
+    for number in (2, 5):
+        call, out = numbered(number), np.zeros(5)
+        call(out, np.array([out.ctypes.data]))
+        assert out.tolist() == [number, number, 0, number, 0]
+        (made,) = call.inspect_llvm().values()
+        defined = [line for line in made.splitlines() if line.startswith("define")]
+        assert sum("emit_of" in line for line in defined) == 1

@@ -56,8 +56,9 @@ def die():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("batch", [1, 8])
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    ("name", "batch"), [*((name, 8) for name in METHODS), ("dop853", 1), ("guarded set", 1)]
+)
 def test_a_killed_run_goes_on_to_the_same_bits(folder, name, batch):
     whole = run_of(name, batch, "whole.h5")
 

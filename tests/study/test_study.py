@@ -25,7 +25,7 @@ from nbody_surrogate.study.significance import mean_error, mean_over_seeds, rati
 from nbody_surrogate.study.spec import read_study
 from nbody_surrogate.study.summary import summarise
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "undrawn")
 
 STUDY = """
 title = "Small"

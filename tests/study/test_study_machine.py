@@ -15,7 +15,7 @@ from nbody_surrogate.study import jobs
 from nbody_surrogate.training.trainer import Trainer
 from writing_commands import STUDY
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "undrawn")
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,18 @@ from nbody_surrogate.training.recipe import Recipe
 from trainings import MODEL, Toy, spec
 
 
+@pytest.fixture(autouse=True)
+def drawn_where_asked(request):
+    """The figure of the log is blank but in tests that ask for `drawn`."""
+    if "drawn" not in request.fixturenames:
+        request.getfixturevalue("undrawn")
+
+
+@pytest.fixture
+def drawn():
+    """A training draws its log, as it does for users."""
+
+
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """Two and three particles, made once; training of this module is on one thread, as the CLI's.

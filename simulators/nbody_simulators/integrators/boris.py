@@ -38,7 +38,7 @@ def _boris(
         for _ in range(substeps):
             for k in range(size):
                 flat_x[k] += half * flat_v[k]
-            lane_accelerations(lanes, x, rest, scratch, e)
+            lane_accelerations(lanes, x, rest, lanes.pair, lanes.field, scratch, e)
             for i in range(n):
                 for w in range(width):
                     turn = half * lanes.charges[i, w] / lanes.masses[i, w]

@@ -61,16 +61,21 @@ def _flow_and_kick(
     # Rows of x, v and of ones, which are multiplied by what the field adds of itself. A flow goes
     # from one of the two to the other.
     y = np.ones((2, 7, many))
-    y[0, :3], y[0, 3:6] = lanes.x.reshape((3, many)), lanes.v.reshape((3, many))
+    x, v = lanes.x.ravel(), lanes.v.ravel()
+    # by loops: an assignment of arrays takes seconds longer to compile
+    for d in range(3):
+        for k in range(many):
+            y[0, d, k], y[0, 3 + d, k] = x[d * many + k], v[d * many + k]
     now, moved = 0, True
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for s in range(kicks.size):
                 kick, flow = kicks[s] * step, flows.of_stage[s]
                 if kick != 0.0:
-                    x, rates = y[now, :3].reshape(shape), y[now, 3:6].ravel()
+                    place, rates = y[now, :3].reshape(shape), y[now, 3:6].ravel()
                     if moved:  # see `splitting`
-                        lane_accelerations(lanes, x, x, scratch, a)
+                        field = lanes.field  # None: it is in the flows
+                        lane_accelerations(lanes, place, place, lanes.pair, field, scratch, a)
                     for k in range(size):
                         rates[k] += kick * flat_a[k]
                     moved = False
@@ -89,7 +94,9 @@ def _flow_and_kick(
         flat_x, flat_v = y[now, :3].ravel(), y[now, 3:6].ravel()
         for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
-    lanes.x[:], lanes.v[:] = y[now, :3].reshape(shape), y[now, 3:6].reshape(shape)
+    for d in range(3):
+        for k in range(many):
+            x[d * many + k], v[d * many + k] = y[now, d, k], y[now, 3 + d, k]
 
 
 def _shares(composition: Composition) -> list[float]:

@@ -53,7 +53,8 @@ class ParticleSolver:
         self.frames = np.empty((len(y), len(times), y.shape[1]))
         self._addresses, self._span, self._times = (force, pair), span, times
         self._y, self._arguments = np.ascontiguousarray(y), arguments
-        self._masses, self._tolerances = np.ascontiguousarray(masses), tolerances
+        # a copy always, as numba compiles anew for arrays that may not be written to
+        self._masses, self._tolerances = np.array(masses, order="C"), tolerances
         self._solve: Any = solve
 
     def run(self, b: int) -> Outcome:

@@ -295,15 +295,29 @@ def _wake(block: Block, tick: int, unit: float) -> None:
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def _copy(source: np.ndarray, out: np.ndarray) -> None:
+    """Copy vectors (3, N), by loops: an assignment of arrays takes seconds longer to compile."""
+    for d in range(3):
+        for i in range(out.shape[1]):
+            out[d, i] = source[d, i]
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _begin(block: Block, span: float, deepest: int, eta: float) -> int:
     """Compute forces, and choose first steps where none are known; return a status."""
-    block.xp[:], block.vp[:] = block.x, block.v
+    _copy(block.x, block.xp)
+    _copy(block.v, block.vp)
     if not _forces(block, np.arange(block.last.size)):
         return NOT_FINITE
-    block.a[:], block.j[:] = block.a1, block.j1
-    if not block.wanted.min() > 0.0 and not _choose_steps(block, span, deepest, eta):
+    _copy(block.a1, block.a)
+    _copy(block.j1, block.j)
+    known = True
+    for i in range(block.last.size):
+        known = known and block.wanted[i] > 0.0
+    if not known and not _choose_steps(block, span, deepest, eta):
         return TOO_SMALL
-    block.xp[:], block.vp[:] = block.x, block.v  # which a trial moves on
+    _copy(block.x, block.xp)  # which a trial moves on
+    _copy(block.v, block.vp)
     for i in range(block.last.size):
         block.wanted[i] = min(block.wanted[i], span)
     if block.pair != 0:
@@ -381,8 +395,9 @@ def march(
             return
         if progress[TICK] == 1 << deepest:
             frame = progress[FRAME]
-            for d in range(dimensions):
-                frames_x[frame, d], frames_v[frame, d] = block.x[d], block.v[d]
-            block.due[:] -= block.last  # where all steps ended
-            block.last[:] = 0
+            for i in range(n):
+                for d in range(dimensions):
+                    frames_x[frame, d, i], frames_v[frame, d, i] = block.x[d, i], block.v[d, i]
+                block.due[i] -= block.last[i]  # where all steps ended
+                block.last[i] = 0
             progress[FRAME], progress[TICK] = frame + 1, 0

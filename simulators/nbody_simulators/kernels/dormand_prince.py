@@ -83,6 +83,13 @@ def encounter_bound(
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
+def _copy(source: np.ndarray, out: np.ndarray) -> None:
+    """Copy a vector, by a loop: an assignment of arrays takes seconds longer to compile."""
+    for m in range(out.size):
+        out[m] = source[m]
+
+
+@numba.njit(cache=True, error_model="numpy", nogil=True)
 def _stage(s: int, h: float, y: np.ndarray, stages: np.ndarray, out: np.ndarray) -> None:
     """Write y + h sum_j A[s, j] K[j] into `out`."""
     out[:] = 0.0
@@ -118,7 +125,8 @@ def _interpolants(
         out[2, m] = 2.0 * moved - h * (stages[STAGES, m] + stages[0, m])
     for power in range(3, POWERS):
         _combined(D[power - 3], stages, out[power])
-        out[power] *= h
+        for m in range(y.size):
+            out[power, m] *= h
 
 
 @numba.njit(cache=True, error_model="numpy", nogil=True)
@@ -153,7 +161,10 @@ def _first_step(
                 h = 0.01 * math.sqrt(d0[i]) / math.sqrt(d1[i])
                 h0 = h if h0 == 0.0 else min(h0, h)
         return min(SHORT if h0 == 0.0 else h0, longest)
-    mean_squares(probe - rate, y, layout, n, rtol, atol, d0)
+    change = np.empty(y.size)
+    for m in range(y.size):
+        change[m] = probe[m] - rate[m]
+    mean_squares(change, y, layout, n, rtol, atol, d0)
     fastest = max(math.sqrt(d1.max()), math.sqrt(d0.max()) / h0)
     h1 = max(SHORT, 1e-3 * h0) if fastest <= STILL else (0.01 / fastest) ** -EXPONENT
     return min(100.0 * h0, h1, longest)
@@ -205,8 +216,12 @@ def solve(
     """
     rtol, atol, longest = tolerances
     size, n = start.size, masses.size
-    layout = np.array([[0, dimensions, 1, n], [dimensions * n, dimensions, 1, n]])
-    y, y_new, work, error = start.copy(), np.empty(size), np.empty(size), np.empty(size)
+    layout = np.empty((2, 4), np.int64)
+    for part in range(2):
+        layout[part, 0], layout[part, 1] = part * dimensions * n, dimensions
+        layout[part, 2], layout[part, 3] = 1, n
+    y, y_new, work, error = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    _copy(start, y)
     stages, interpolants = np.empty((16, size)), np.empty((POWERS, size))
     rows, row = stages.ctypes.data, 8 * size
     known = arguments.ctypes.data
@@ -215,8 +230,9 @@ def solve(
     speck *= times[0] - begin
 
     call_right_hand_side(force, rows, t, y.ctypes.data, known)
-    if not np.isfinite(stages[0]).all():
-        return frames, NOT_FINITE, steps
+    for m in range(size):
+        if not math.isfinite(stages[0, m]):
+            return frames, NOT_FINITE, steps
     span = min(end - begin, longest)
     h0 = _first_step(y, stages[0], stages[0], layout, n, rtol, atol, span, 0.0)
     for m in range(size):
@@ -266,11 +282,11 @@ def solve(
             _interpolants(h, y, y_new, stages, interpolants)
             while frames < times.size and times[frames] <= t_new:
                 if times[frames] == t_new:  # the state itself, without the interpolant's rounding
-                    out[frames] = y_new
+                    _copy(y_new, out[frames])
                 else:
                     _interpolated((times[frames] - t) / h, y, interpolants, out[frames])
                 frames += 1
-        y[:] = y_new
-        stages[0] = stages[STAGES]
+        _copy(y_new, y)
+        _copy(stages[STAGES], stages[0])
         t = t_new
     return frames, SOLVED, steps

@@ -155,26 +155,7 @@ def _add_field(
 
 
 @numba.extending.register_jitable(error_model="numpy")
-def _pairs(
-    lanes: Lanes, x: np.ndarray, couplings: Any, pair: Any, scratch: np.ndarray, out: np.ndarray
-) -> None:
-    charges, masses, clip = lanes.charges, lanes.masses, lanes.clip
-    n, width = charges.shape
-    if n > MANY:  # and by `widest` the width is 1
-        _one_lane(x, charges, masses, couplings, pair, clip, out)
-        return
-    if width < NARROW:
-        _narrow_pairs(x, charges, masses, couplings, pair, out)
-    else:
-        _wide_pairs(x, charges, masses, couplings, pair, scratch, out)
-    for d in range(3):
-        for i in range(n):
-            for w in range(width):
-                out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
-
-
-@numba.extending.register_jitable(error_model="numpy")
-def _accelerations(
+def lane_accelerations(
     lanes: Lanes,
     x: np.ndarray,
     v: np.ndarray,
@@ -183,24 +164,30 @@ def _accelerations(
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
+    """Write the accelerations of all particles at x, v into `out`.
+
+    Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once. `pair` and
+    `field` are those of the lanes: what is None must be an argument, as only there numba leaves out
+    what depends on it. It is one function, as numba optimises anew all that each one calls.
+    """
     if pair is None:
         out[:] = 0.0
     else:
-        _pairs(lanes, x, lanes.couplings, pair, scratch, out)
+        charges, masses, clip = lanes.charges, lanes.masses, lanes.clip
+        n, width = charges.shape
+        if n > MANY:  # and by `widest` the width is 1
+            _one_lane(x, charges, masses, lanes.couplings, pair, clip, out)
+        else:
+            if width < NARROW:
+                _narrow_pairs(x, charges, masses, lanes.couplings, pair, out)
+            else:
+                _wide_pairs(x, charges, masses, lanes.couplings, pair, scratch, out)
+            for d in range(3):
+                for i in range(n):
+                    for w in range(width):
+                        out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
     if field is not None:
         _add_field(lanes, x, v, field, scratch, out)
-
-
-@numba.extending.register_jitable(error_model="numpy")
-def lane_accelerations(
-    lanes: Lanes, x: np.ndarray, v: np.ndarray, scratch: np.ndarray, out: np.ndarray
-) -> None:
-    """Write the accelerations of all particles at x, v into `out`.
-
-    Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once.
-    """
-    # What is None must be an argument: only there numba leaves out what depends on it.
-    _accelerations(lanes, x, v, lanes.pair, lanes.field, scratch, out)
 
 
 def widest(n: int) -> int:

@@ -104,7 +104,9 @@ def pair_corrections(
     """
     tables = pair_tables(np.ascontiguousarray(radii, dtype=float), order, permittivity)
     energy, forces = np.zeros(len(x)), np.zeros(x.shape)
-    _add(np.ascontiguousarray(x), np.ascontiguousarray(charges), tables, coupling, energy, forces)
+    # a copy always, as numba compiles anew for arrays that may not be written to
+    charges = np.array(charges, order="C")
+    _add(np.ascontiguousarray(x), charges, tables, coupling, energy, forces)
     return energy, forces
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nbody_simulators.multipoles.convergence import pair_error, sufficient_order
@@ -37,17 +39,24 @@ def packed(
     """
     # the ball of the centres; the spheres stand out of it by half a distance
     size = 0.5 * distance * max(n ** (1 / dimensions) / filling ** (1 / 3) - 1.0, 1e-9)
-    placed = np.empty((0, dimensions))
-    tries = 0
-    while len(placed) < n:
+    placed, count, tries = np.empty((n, dimensions)), 0, 0
+    innermost = math.inf  # how far from the middle the nearest one is that has its place
+    while count < n:
         if tries == TRIES:
             size, tries = 1.02 * size, 0
         direction = rng.normal(size=dimensions)
         length = size * rng.random() ** (1 / dimensions)
-        centre = length * direction / np.linalg.norm(direction)
         tries += 1
-        if (((placed - centre) ** 2).sum(1) >= distance**2).all():
-            placed = np.vstack([placed, centre])
+        # Thousands of tries take longer than all the rest of a start. In most of those for few
+        # spheres even the opposite side is too near, by more than any rounding.
+        if length + innermost < 0.999 * distance:
+            continue
+        centre = length * direction / math.sqrt(direction.dot(direction))
+        apart = placed[:count] - centre
+        apart *= apart
+        if not count or np.add.reduce(apart, 1).min() >= distance**2:
+            placed[count] = centre
+            count, innermost = count + 1, min(innermost, length)
     return placed
 
 
