@@ -202,15 +202,14 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         )
         return law, functions
 
-    def _fits(self, radii: np.ndarray | Tensor) -> bool:
-        wanted = self.config.radius
-        return bool((abs(radii - wanted) <= SAME * wanted).all())
+    def _fits(self, radii: np.ndarray) -> bool:
+        return bool(np.allclose(radii, self.config.radius, rtol=SAME, atol=0.0))
 
     def _demand_radii(self, radii: Tensor | None) -> None:
         if radii is None or radii.device.type == "meta":
             return
         wanted = self.config.radius
-        if not self._fits(radii):
+        if not self._fits(radii.detach().cpu().numpy()):
             found = f"{float(radii.min()):g} to {float(radii.max()):g}"
             raise InputError(f"`radii` must all be {wanted:g}, that of the model, got {found}")
 
