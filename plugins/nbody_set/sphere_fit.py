@@ -95,7 +95,7 @@ class Samples(NamedTuple):
         middle, forces = (torch.nn.functional.pad(y, pad) for y in (middle, forces))
         charges = charges * config.coupling**0.5
         picked = cls(middle, charges, forces).some(MOST)
-        exact = tables(model.coefficients, model.pairs)[1]
+        exact = tables(model.coefficients, model.alone, model.pairs)[1]
         repulsion = config.repulsion * config.radius
         pairs = pairs_of(picked.x)
         fast = fast_forces(pairs, picked.charges, exact, config.least_gap, repulsion)
@@ -154,8 +154,8 @@ def fit(model: SETSpheres, samples: Samples) -> None:
 def _errors(model: SETSpheres, coefficients: Tensor, part: Samples) -> Tensor:
     """Return weighed errors (S, 3 N), of coefficients (S, F, K)."""
     pairs = pairs_of(part.x)
-    made = polynomials(pairs.r, coefficients)
-    exact = looked_up(pairs.r, tables(model.coefficients.detach(), model.pairs)[1])
+    made = polynomials(pairs.r, coefficients, model.alone)
+    exact = looked_up(pairs.r, tables(model.coefficients.detach(), model.alone, model.pairs)[1])
     share = pair_share().to(made.value)
     functions = Values(made.value - exact.value @ share, made.slope - exact.slope @ share)
     off = induced_forces(pairs, part.charges, functions) - part.forces

@@ -1,7 +1,7 @@
 """The functions of the distance of `SETSpheres`: polynomials in t = 2 / r, and what bounds them.
 
-Each is its known part far away, and t^p times a polynomial, in Chebyshev's basis on t of the range
-of distances. Within a gap of `NEAR` radii the distance is held above 2, where all is finite, and
+Each is that of two spheres alone (its known part far away, and t^p times a polynomial), and what is
+learned: a higher power times a polynomial; in Chebyshev's basis on t of the range of distances. Within a gap of `NEAR` radii the distance is held above 2, where all is finite, and
 where spheres overlap what they induce fades: there nothing is known, and all stays bounded and
 smooth. Responses of high degree end between `FADE` radii, beyond which they are below 1e-5 of the
 charges.
@@ -25,9 +25,9 @@ __all__ = [
     "T_NEAR",
     "Values",
     "faded",
-    "first_coefficients",
     "looked_up",
     "pair_coefficients",
+    "pair_functions",
     "pair_share",
     "polynomials",
     "tables",
@@ -40,6 +40,9 @@ USUAL = 0.07  # gaps that matter are seldom smaller: polynomials are to be good 
 FADE = (4.0, 5.0)
 OVERLAP = (1.7, 2.0)
 PAIR_DEGREE = 40
+ALONE_DEGREE = 20
+CLOSE = 3.0
+"""Further powers of t that what is learned has: what three spheres do is of close ones."""
 STEPS = (
     512  # of tables: slopes are off by 1e-7 of what polynomials say, and are those of the values
 )
@@ -99,12 +102,15 @@ PAIR_KNOWN = ((-0.0625, 0.5), (4.0, 1.0), (6.0, 7.0))
 """-alpha_1 / r^4 of a charge and what it induces, and Coulomb's 1 / r; then the next powers."""
 
 
-def tables(coefficients: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+def tables(coefficients: Tensor, alone: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
     """Return functions at `STEPS` steps of t from 0 to `T_NEAR`: what frames take them from.
 
     Parameters
     ----------
-    coefficients, pairs : Tensor, shapes (F, K) and (2, K')
+    coefficients : Tensor, shape (F, K)
+        What is learned.
+    alone, pairs : Tensor, shapes (F, K') and (2, K'')
+        See `pair_functions` and `pair_coefficients`.
 
     Returns
     -------
@@ -114,7 +120,7 @@ def tables(coefficients: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
     """
     t = torch.linspace(0.0, T_NEAR, STEPS + 1).to(coefficients)
     known = [_tensors(some, t) for some in _known()]
-    made = _polynomials(t, coefficients, known[0])
+    made = _sum(_polynomials(t, alone, known[0]), _polynomials(t, coefficients, _learned(known[0])))
     exact = _polynomials(t, pairs, known[1])
     r = 2.0 / t.clamp(min=1e-6)[:, None]
     fade = _step((FADE[1] - r) / (FADE[1] - FADE[0]))
@@ -132,6 +138,15 @@ def pair_share() -> Tensor:
     """Where the exact energies of pairs are within the functions, (2, F)."""
     rows = [[float(t.l == t.k == 0 and t.mutual == mutual) for t in TERMS] for mutual in (0, 1)]
     return torch.tensor(rows, dtype=torch.float64)
+
+
+def _learned(known: tuple[Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    factors, powers, rest = known
+    return torch.zeros_like(factors), powers, rest + CLOSE
+
+
+def _sum(first: Values, second: Values) -> Values:
+    return Values(first.value + second.value, first.slope + second.slope)
 
 
 def _tensors(some: tuple[np.ndarray, ...], like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -158,7 +173,7 @@ def looked_up(r: Tensor, table: Tensor) -> Values:
     return Values(value, slope * (-0.5 * t * t * kept.slope * (STEPS / T_NEAR))[..., None])
 
 
-def polynomials(r: Tensor, coefficients: Tensor) -> Values:
+def polynomials(r: Tensor, coefficients: Tensor, alone: Tensor) -> Values:
     """Return functions as `looked_up` does but for its small errors, (S, P, F).
 
     Parameters
@@ -166,10 +181,12 @@ def polynomials(r: Tensor, coefficients: Tensor) -> Values:
     r : Tensor, shape (S, P)
     coefficients : Tensor, shape (S, F, K)
         Of each sample, so that each has derivatives of its own.
+    alone : Tensor, shape (F, K')
     """
     known = _tensors(leading(), r)
     kept = held(r)
-    made = _polynomials(2.0 / kept.value, coefficients, known)
+    t = 2.0 / kept.value
+    made = _sum(_polynomials(t, alone, known), _polynomials(t, coefficients, _learned(known)))
     slope = made.slope * (-2.0 / kept.value**2 * kept.slope)[..., None]
     width = FADE[1] - FADE[0]
     fade = _step((FADE[1] - r) / width)
@@ -208,11 +225,11 @@ def _nodes(count: int) -> np.ndarray:
     return T_FAR + 0.5 * (T_NEAR - T_FAR) * (1 + np.cos(np.pi * (np.arange(count) + 0.5) / count))
 
 
-def first_coefficients(degree: int) -> np.ndarray:
-    """Return coefficients (F, degree + 1) by which all pairs are exact, nearly."""
-    t = _nodes(4 * degree + 20)
+def pair_functions() -> np.ndarray:
+    """Return coefficients (F, `ALONE_DEGREE` + 1) of the functions of two spheres alone."""
+    t = _nodes(4 * ALONE_DEGREE + 20)
     t = t[t < 2.0 / (2.0 + USUAL)]
-    return _fitted(t, term_values(2.0 / t), leading(), degree)
+    return _fitted(t, term_values(2.0 / t), leading(), ALONE_DEGREE)
 
 
 def pair_coefficients() -> np.ndarray:

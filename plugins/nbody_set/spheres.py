@@ -34,7 +34,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nbody_set.sphere_forces import WIDTH, fast_forces, pairs_of, slow_forces
-from nbody_set.sphere_functions import first_coefficients, pair_coefficients, tables
+from nbody_set.sphere_functions import pair_coefficients, pair_functions, tables
+from nbody_set.sphere_pairs import TERMS
 from nbody_set.sphere_schedule import STAGES, schedule
 from nbody_surrogate.contracts import (
     AbstractFusedSteps,
@@ -101,7 +102,10 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         super().__init__(config)
         # In double precision: what is learned is a thousandth of the forces, and long runs keep
         # their energy.
-        self.coefficients = nn.Parameter(torch.tensor(first_coefficients(config.degree)))
+        shape = (len(TERMS), config.degree + 1)
+        self.coefficients = nn.Parameter(torch.zeros(shape, dtype=torch.float64))
+        self.alone: Tensor
+        self.register_buffer("alone", torch.tensor(pair_functions()))
         self.pairs: Tensor
         self.register_buffer("pairs", torch.tensor(pair_coefficients()))
 
@@ -129,7 +133,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         place = _in_space((x - x[:, :, :1]).to(self.dtype))
         v = _in_space(v.to(self.dtype))
         dx, dv = torch.zeros_like(place), torch.zeros_like(place)
-        functions, exact = tables(self.coefficients, self.pairs)
+        functions, exact = tables(self.coefficients, self.alone, self.pairs)
         unit = 1.0 / config.radius**2  # of forces
         strength, fast = config.repulsion * config.radius, None
         times, kicks = schedule(config.kicks)
@@ -186,7 +190,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         config = self.config
         times, kicks = schedule(config.kicks)
         with torch.no_grad():
-            made = tables(self.coefficients, self.pairs)
+            made = tables(self.coefficients, self.alone, self.pairs)
         functions, exact = (each.cpu().contiguous().numpy() for each in made)
         law = Law(
             exact,

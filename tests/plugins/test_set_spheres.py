@@ -63,7 +63,7 @@ def tensors(state, particles):
 def forces(model, x, charges):
     """Electric forces (S, N, 3), of spheres of radius 1."""
     with torch.no_grad():
-        functions, exact = tables(model.coefficients, model.pairs)
+        functions, exact = tables(model.coefficients, model.alone, model.pairs)
         pairs = pairs_of(x)
         return slow_forces(pairs, charges, functions) + fast_forces(pairs, charges, exact, 0.15, 0)
 
@@ -284,7 +284,7 @@ def test_shipped_forces_are_those_of_order_8_within_a_fifth_of_a_percent():
 
 def samples_of(model, state, particles):
     x, charges = torch.from_numpy(state.x), torch.from_numpy(particles.charges)
-    functions, _ = tables(model.coefficients, model.pairs)
+    functions, _ = tables(model.coefficients, model.alone, model.pairs)
     with torch.no_grad():
         return Samples(x, charges, slow_forces(pairs_of(x), charges, functions))
 
@@ -318,7 +318,7 @@ def test_single_steps_of_leapfrog_say_the_force_at_their_middle():
     assert samples.x.shape == (4, 3, 3)
     # all forces, of which the exact ones of pairs are taken off
     model = SETSpheres(SETSpheresConfig())
-    exact = tables(model.coefficients, model.pairs)[1]
+    exact = tables(model.coefficients, model.alone, model.pairs)[1]
     with torch.no_grad():
         fast = fast_forces(pairs_of(samples.x), samples.charges, exact, 0.15, 0.5)
     ones = np.ones((4, 3))
