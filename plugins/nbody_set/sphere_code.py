@@ -7,7 +7,7 @@ kept in float64, and in float32 for the steps of conjugate gradients.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from nbody_set.sphere_layout import (
     ARGUMENTS,
     DEGREES,
     FIRST,
+    GROUPS,
     HIGH_SIGN,
     HIGHS,
     LOW_SIGN,
@@ -30,7 +31,7 @@ from nbody_set.sphere_layout import (
 from nbody_set.sphere_pairs import LOW
 from nbody_surrogate.layers.code import Code, Pointer, Value
 
-__all__ = ["Emit", "emit_pairs", "given", "lanes", "mixed"]
+__all__ = ["Emit", "emit_pairs", "given", "lanes", "mixed", "spread"]
 
 Emit = Callable[[Code, Pointer, Value, Value], None]
 WHOLE = frozenset({"knots", "i", "j"})
@@ -161,7 +162,7 @@ def _turn_high(code: Code, at: dict[str, Pointer], pair: Pair, q: Value) -> None
             turns.store(TURNS.high + 4 * (FIRST[degree] + a), made_rows[-1])
             turns.store(TURNS.high_single + FIRST[degree] + a, made_singles[-1])
         rows, singles = made_rows, made_singles
-    for first in range(0, HIGHS, 4):
+    for first in range(0, 4 * GROUPS, 4):
         kept = [turns.load(TURNS.high + 4 * (first + k), "x") for k in range(4)]
         for slot, row in enumerate(code.transposed(kept)):
             turns.store(TURNS.high_rows + HIGHS * slot + first, row)
@@ -179,7 +180,7 @@ def _low_component(pair: Pair, slot: int, c: int) -> Value:
 
 def _high_row(pair: Pair, slot: int) -> list[Value]:
     place = TURNS.high_single if slot == 0 else TURNS.high_rows + HIGHS * (slot - 1)
-    return [pair.turns.load(place + 4 * k, "x") for k in range(HIGHS // 4)]
+    return [pair.turns.load(place + 4 * k, "x") for k in range(GROUPS)]
 
 
 def _slots_of(c: int) -> range:
@@ -199,14 +200,16 @@ def _low_rows(code: Code, pair: Pair, mutual: int) -> list[list[Value]]:
         else:
             # of degree 1 there is nothing in these slots
             factors.append((inner, inner, inner, inner))
-    rows = [_low_row(pair, slot) for slot in range(5)]
+    scaled = []  # rows of a slot, for those of degree 1 and those of degree 2
+    for slot, some in enumerate(factors):
+        row = _low_row(pair, slot)
+        scaled.append([[f * row[k % 2] for k, f in enumerate(some)][h : h + 2] for h in (0, 2)])
     made = []
     for c in range(LOWS):
         sums: list[Value] = []
         for slot in _slots_of(c):
             own = _low_component(pair, slot, c)
-            pick = factors[slot][:2] if c < 3 else factors[slot][2:]
-            parts = [own * f * row for f, row in zip(pick, rows[slot], strict=True)]
+            parts = [own * each for each in scaled[slot][0 if c < 3 else 1]]
             sums = parts if not sums else [a + b for a, b in zip(sums, parts, strict=True)]
         made.append(sums)
     return made
@@ -240,51 +243,69 @@ def _low_field(code: Code, at: dict[str, Pointer], pair: Pair) -> None:
         _add(at["field"] + pair.j * LOWS + 4 * k, signs * (qj * by_alone) + qi * by_other)
 
 
-def _spread(code: Code, first: Value, second: Value) -> list[Value]:
-    """Return factors of the degrees 3 and 4 for the four vectors of high components."""
-    return [first, mixed(code, first, second, 3), second, second]
+def spread(code: Code, factors: Sequence[Value]) -> list[Value]:
+    """Return factors of the high degrees for the vectors of high components."""
+    made = []
+    for group in range(GROUPS):
+        lowest, highest = (
+            next(d for d in range(DEGREES) if at < FIRST[d + 1])
+            for at in (4 * group, min(4 * group + 3, FIRST[-1] - 1))
+        )
+        if lowest == highest:
+            made.append(factors[lowest])
+        else:
+            count = FIRST[highest] - 4 * group
+            made.append(mixed(code, factors[lowest], factors[highest], count))
+    return made
 
 
 def _high_matrices(code: Code, at: dict[str, Pointer], pair: Pair, q: Value) -> None:
-    rows = [_high_row(pair, slot) for slot in range(5)]
+    """Write by what high moments follow low ones: group by group, so that it stays in registers."""
     for mutual in (0, 1):
-        by_slot = {
-            (slot, k): _spread(code, *(pair.of_slot(slot, "R", mutual, d, k) for d in range(2)))
-            for slot in range(5)
-            for k in (1, 2)
-            if slot < 3 or k == 2
-        }
-        for c in range(LOWS):
-            sums: list[Value] = []
-            for slot in _slots_of(c):
-                own = _low_component(pair, slot, c)
-                factors = by_slot[slot, 1 if c < 3 else 2]
-                parts = [own * f * row for f, row in zip(factors, rows[slot], strict=True)]
-                sums = parts if not sums else [a + b for a, b in zip(sums, parts, strict=True)]
-            for k, part in enumerate(sums):
-                place = HIGHS * c + 4 * k
+        for group in range(GROUPS):
+            rows = _high_group(code, pair, mutual, group)
+            for c, part in enumerate(rows):
+                place = HIGHS * c + 4 * group
                 if mutual:
                     at["response"].store(q * (LOWS * HIGHS) + place, part)
                     at["response_r"].store(q * (LOWS * HIGHS) + place, part.to("q"))
                     continue
                 _add(at["own_response"] + pair.i * (LOWS * HIGHS) + place, part)
-                signs = lanes(code, LOW_SIGN[c] * HIGH_SIGN[4 * k : 4 * k + 4])
+                signs = lanes(code, LOW_SIGN[c] * HIGH_SIGN[4 * group : 4 * group + 4])
                 _add(at["own_response"] + pair.j * (LOWS * HIGHS) + place, part * signs)
-    # what was just written, the other way round
-    for k in range(0, HIGHS, 4):
-        for c in range(0, LOWS, 4):
-            block = [
-                at["response"].load(q * (LOWS * HIGHS) + HIGHS * (c + r) + k, "x") for r in range(4)
-            ]
-            for a, row in enumerate(code.transposed(block)):
-                at["back_r"].store(q * (LOWS * HIGHS) + LOWS * (k + a) + c, row.to("q"))
+            if mutual:  # the other way round
+                for first in range(0, LOWS, 4):
+                    columns = code.transposed(rows[first : first + 4])
+                    for a, column in enumerate(columns):
+                        place = LOWS * (4 * group + a) + first
+                        at["back_r"].store(q * (LOWS * HIGHS) + place, column.to("q"))
+
+
+def _high_group(code: Code, pair: Pair, mutual: int, group: int) -> list[Value]:
+    """Return four high components of the response to each low one."""
+    scaled = {}
+    for slot in range(5):
+        place = TURNS.high_single if slot == 0 else TURNS.high_rows + HIGHS * (slot - 1)
+        row = pair.turns.load(place + 4 * group, "x")
+        for k in (1, 2) if slot < 3 else (2,):
+            factors = [pair.of_slot(slot, "R", mutual, d, k) for d in range(DEGREES)]
+            scaled[slot, k] = spread(code, factors)[group] * row
+    made = []
+    for c in range(LOWS):
+        total: Value | None = None
+        for slot in _slots_of(c):
+            part = _low_component(pair, slot, c) * scaled[slot, 1 if c < 3 else 2]
+            total = part if total is None else total + part
+        assert total is not None
+        made.append(total)
+    return made
 
 
 def _high_field(code: Code, at: dict[str, Pointer], pair: Pair) -> None:
     """Add what charges do to high moments."""
     qi, qj = (at["charges"].load(each).to("x") for each in (pair.i, pair.j))
     alone, other = (
-        _spread(code, *(pair.value("R", mutual, d, 0) for d in range(2))) for mutual in (0, 1)
+        spread(code, [pair.value("R", mutual, d, 0) for d in range(DEGREES)]) for mutual in (0, 1)
     )
     for k, row in enumerate(_high_row(pair, 0)):
         signs = lanes(code, HIGH_SIGN[4 * k : 4 * k + 4])

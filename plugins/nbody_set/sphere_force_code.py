@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nbody_set import sphere_layout as layout
-from nbody_set.sphere_code import Emit, Pair, given, mixed
+from nbody_set.sphere_code import Emit, Pair, given, mixed, spread
 from nbody_set.sphere_layout import DEGREES, FIRST, HIGHS, LOWS, TURNS, VALUES, low_pairs
 from nbody_set.sphere_pairs import LOW
 from nbody_surrogate.layers.code import Code, Pointer, Value
@@ -205,11 +205,11 @@ def _add_high_torque(
     torque: list[Value],
 ) -> None:
     """Add the same of high moments, whose share of the energy is negative."""
-    three, four = (_slots(code, some) for some in h)
+    degrees = [_slots(code, some) for some in h]
     sums: list[Value] = []
     for slot in range(5):
         place = TURNS.high_single if slot == 0 else TURNS.high_rows + HIGHS * (slot - 1)
-        factors = [three[slot], mixed(code, three[slot], four[slot], 3), four[slot], four[slot]]
+        factors = spread(code, [slots[slot] for slots in degrees])
         parts = [f * pair.turns.load(place + 4 * k, "x") for k, f in enumerate(factors)]
         sums = parts if not sums else [a + b for a, b in zip(sums, parts, strict=True)]
     moved = at["high_moved"] + sphere * (3 * HIGHS)

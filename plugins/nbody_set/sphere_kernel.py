@@ -199,13 +199,13 @@ def _product_r(like, work, near, count):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _refined(like, work, near, count, solution):  # type: ignore[no-untyped-def]
+def _refined(like, work, near, count, enough, solution):  # type: ignore[no-untyped-def]
     """Add to the solution what is left over, solved for by steps in float32."""
     rest, direction, u, out = (
         work.rest.ravel(), work.direction.ravel(), work.u_r.ravel(), work.out_r.ravel(),
     )  # fmt: skip
     size = _dot(rest, rest)
-    goal = ENOUGH_SINGLE * ENOUGH_SINGLE * size
+    goal = max(ENOUGH_SINGLE, enough) ** 2 * size
     made = np.zeros(u.size, np.float64)
     direction[:] = rest
     steps = 0
@@ -252,7 +252,8 @@ def _solve(like, work, near, count):  # type: ignore[no-untyped-def]
         # in units of what is left
         for k in range(u.size):
             u[k] /= left
-        some = _refined(like, work, near, count, u)
+        enough = 0.5 * ENOUGH * math.sqrt(scale2) / left
+        some = _refined(like, work, near, count, enough, u)
         for k in range(u.size):
             u[k] *= left
         if some < 0:
@@ -261,6 +262,9 @@ def _solve(like, work, near, count):  # type: ignore[no-untyped-def]
             break
         steps += some
         rounds += 1
+        # what float32 rounds in a second round is a millionth of a millionth
+        if rounds > 1 and _dot(rest, rest) * left2 <= ENOUGH * ENOUGH * scale2:
+            break
         _product(like, work, near, count)
         for k in range(u.size):
             wide[k] = -field[k] - out[k]

@@ -5,7 +5,7 @@ and 2. Order 0 is a number, the other four fill a vector. Functions are laid out
 0 one after the other, and of two degrees above 0 a vector (f1, f1, f2, f2), or (f1, f1, 0, 0).
 
 Low components of a sphere are 3 of degree 1 and 5 of degree 2, two vectors of which the first has
-lanes of both; high ones are 7 and 9, four vectors of which the second has.
+lanes of both; high ones are 7, 9 and 11, seven vectors of which the second has.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = [
     "ARGUMENTS",
     "DEGREES",
     "FIRST",
+    "GROUPS",
     "HIGHS",
     "HIGH_SIGN",
     "LOWS",
@@ -39,12 +40,14 @@ __all__ = [
 ]
 
 LOWS = (LOW + 1) ** 2 - 1  # induced low components of a sphere: 3 of degree 1, 5 of degree 2
-HIGHS = (HIGH + 1) ** 2 - (LOW + 1) ** 2
 DEGREES = HIGH - LOW
 FIRST = [(LOW + 1 + d) ** 2 - (LOW + 1) ** 2 for d in range(DEGREES + 1)]
 """The first high component of each degree, and their number."""
+GROUPS = -(-FIRST[-1] // 4)  # vectors of four that hold high components
+HIGHS = -(-FIRST[-1] // 8) * 8  # numbers of a row of them: the last ones are zero
 LOW_SIGN = np.array([(-1.0) ** l for l in range(1, LOW + 1) for _ in range(2 * l + 1)])
-HIGH_SIGN = np.array([(-1.0) ** l for l in range(LOW + 1, HIGH + 1) for _ in range(2 * l + 1)])
+HIGH_SIGN = np.ones(HIGHS)
+HIGH_SIGN[: FIRST[-1]] = [(-1.0) ** l for l in range(LOW + 1, HIGH + 1) for _ in range(2 * l + 1)]
 
 low_pairs = [(l, k) for l in range(LOW + 1) for k in range(l, LOW + 1)]
 _LOW_QUADS = [(l, k) for l, k in low_pairs if l]
@@ -54,7 +57,7 @@ _HIGH_QUADS = [(d, k) for d, k in _HIGH_SINGLES if k]
 _STARTS: list[int] = np.cumsum(
     [0, 2 * len(low_pairs), 8 * len(_LOW_QUADS), 2 * len(_HIGH_SINGLES), 8 * len(_HIGH_QUADS)]
 ).tolist()
-LOW_VALUES, VALUES = _STARTS[2], _STARTS[4]
+LOW_VALUES, VALUES = _STARTS[2], -(-_STARTS[4] // 4) * 4
 """Numbers of a row of functions: of low moments, and of all; both are whole vectors."""
 
 
@@ -95,10 +98,10 @@ class _Turns(NamedTuple):
 
     low: int  # (8, 4) of each low component the slots that are not of order 0
     low_single: int  # (8,) order 0
-    high: int  # (16, 4)
-    high_single: int  # (16,)
+    high: int  # (HIGHS, 4)
+    high_single: int  # (HIGHS,)
     low_rows: int  # (4, 8) as `low`, of each slot all components
-    high_rows: int  # (4, 16)
+    high_rows: int  # (4, HIGHS)
     size: int
 
 
@@ -120,7 +123,7 @@ odd degree change sign: "seen". So a pair's matrix serves both its spheres.
 
 
 class Workspace(NamedTuple):
-    """Arrays that one configuration after the other is solved in; P unordered pairs.
+    """Arrays that one configuration after the other is solved in; P unordered pairs, H = `HIGHS`.
 
     Pairs that have high moments come first.
 
@@ -134,17 +137,17 @@ class Workspace(NamedTuple):
         From i to j, and the inverse of the distance.
     turns : ndarray, shape (P, size)
         See `TURNS`.
-    charges, field, direct : ndarray, shapes (N,), (N, 8), (N, 16)
+    charges, field, direct : ndarray, shapes (N,), (N, 8), (N, H)
         What drives low moments, and what high ones are by charges alone.
-    own, own_response : ndarray, shapes (N, 8, 8), (N, 8, 16)
+    own, own_response : ndarray, shapes (N, 8, 8), (N, 8, H)
     own_r, own_response_r, own_back_r : ndarray of float32
         The same, and the transposed of the second.
-    u, t, out, u_r, t_r, out_r : ndarray, shapes (N, 8), (N, 16), (N, 8)
+    u, t, out, u_r, t_r, out_r : ndarray, shapes (N, 8), (N, H), (N, 8)
         Moments, and the derivative of the energy by the low ones.
     seen, seen_out, high_seen, seen_r, seen_out_r, high_seen_r : ndarray
     rest, direction : ndarray of float32, shape (N, 8)
         Of conjugate gradients.
-    moved, high_moved : ndarray, shapes (N, 3, 8), (N, 3, 16)
+    moved, high_moved : ndarray, shapes (N, 3, 8), (N, 3, H)
         How moments change as they turn about x, y, z.
     pushed : ndarray, shape (P, 4)
         Derivative of the energy by the place of j, less that of i.

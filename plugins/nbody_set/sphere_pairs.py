@@ -23,7 +23,7 @@ import numpy as np
 
 __all__ = ["HIGH", "LOW", "TERMS", "Term", "leading", "pair_energy", "term_values"]
 
-LOW, HIGH = 2, 4
+LOW, HIGH = 2, 5
 """Degrees of the moments that are solved for, and of those that follow from them."""
 DEGREES = 48  # of two spheres; at a gap of 0.03 radii the next ones change nothing in six digits
 

@@ -209,7 +209,7 @@ def test_untrained_two_spheres_are_exact():
     model = SETSpheres(SETSpheresConfig())
     found = forces(model, torch.from_numpy(x), torch.from_numpy(charges)).numpy()
     off, size = (np.abs(each).max(axis=(1, 2)) for each in (found - wanted, wanted))
-    assert (off / size).max() <= 1e-3  # polynomials of degree 8
+    assert (off / size).max() <= 1e-4
     assert size.min() > 0.02
 
 
