@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Samples", "fit"]
 
-STEPS = 10
+STEPS = 8
 ENOUGH = 1e-2  # of the squared error, a gain below which a step is the last
 CHUNK = 24  # samples at a time: their derivatives take 100 MB
 FIRST_DAMPING, LEAST_DAMPING, EASED, HARDENED, TRIES = 1e-6, 1e-9, 10.0, 10.0, 6
@@ -37,7 +37,7 @@ ROUNDING = 1e-9
 ROWS = 12
 """Random directions in the space of a sample's errors that Gauss and Newton's matrix is made of, at
 most: its gradient is of all errors, so that what is found does not depend on it."""
-MOST = 400
+MOST = 320
 """Samples that are fitted to: more change nothing (errors are those of the form of the model)."""
 COUPLES = 400
 """Pairs alone, of which all is known: what is induced beyond the exact energy is nothing."""

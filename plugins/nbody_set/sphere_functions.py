@@ -41,12 +41,12 @@ FADE = (4.0, 5.0)
 OVERLAP = (1.7, 2.0)
 PAIR_DEGREE = 40
 ALONE_DEGREE = 20
-CLOSE = 3.0
+CLOSE = 2.0
 """Further powers of t that what is learned has: what three spheres do is of close ones."""
 STEPS = (
     512  # of tables: slopes are off by 1e-7 of what polynomials say, and are those of the values
 )
-HIGH_TERMS = np.array([term.kind == "R" for term in TERMS])
+ENDING = np.array([term.kind == "R" and term.k > 0 for term in TERMS])
 
 
 class Values(NamedTuple):
@@ -125,7 +125,7 @@ def tables(coefficients: Tensor, alone: Tensor, pairs: Tensor) -> tuple[Tensor, 
     r = 2.0 / t.clamp(min=1e-6)[:, None]
     fade = _step((FADE[1] - r) / (FADE[1] - FADE[0]))
     by_t = fade.slope * 0.5 * r * r / (FADE[1] - FADE[0])
-    ends = torch.as_tensor(HIGH_TERMS, device=t.device)
+    ends = torch.as_tensor(ENDING, device=t.device)
     value = torch.where(ends, made.value * fade.value, made.value)
     slope = torch.where(ends, made.slope * fade.value + made.value * by_t, made.slope)
     share = pair_share().to(t)
@@ -190,7 +190,7 @@ def polynomials(r: Tensor, coefficients: Tensor, alone: Tensor) -> Values:
     slope = made.slope * (-2.0 / kept.value**2 * kept.slope)[..., None]
     width = FADE[1] - FADE[0]
     fade = _step((FADE[1] - r) / width)
-    ends = torch.as_tensor(HIGH_TERMS, device=r.device)
+    ends = torch.as_tensor(ENDING, device=r.device)
     value = torch.where(ends, made.value * fade.value[..., None], made.value)
     fading = slope * fade.value[..., None] - made.value * fade.slope[..., None] / width
     return Values(value, torch.where(ends, fading, slope))
