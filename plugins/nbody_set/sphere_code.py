@@ -17,12 +17,12 @@ from nbody_set.sphere_harmonics import raised, raising
 from nbody_set.sphere_layout import (
     ARGUMENTS,
     DEGREES,
+    FAR_VALUES,
     FIRST,
     GROUPS,
     HIGH_SIGN,
     HIGHS,
     LOW_SIGN,
-    LOW_VALUES,
     LOWS,
     TURNS,
     VALUES,
@@ -68,14 +68,14 @@ def emit_pairs(near: int) -> Emit:
         at = given(code, table)
         with code.loop(end, begin) as q:
             pair = Pair.of(code, at, q)
-            _interpolate(at, q, VALUES if near else LOW_VALUES, pair.values)
+            _interpolate(at, q, VALUES if near else FAR_VALUES, pair.values)
             _turn_low(code, pair)
             _low_matrices(code, at, pair, q)
             _low_field(code, at, pair)
+            _turn_high(code, at, pair, q, near)
+            _high_field(code, at, pair)
             if near:
-                _turn_high(code, at, pair, q)
                 _high_matrices(code, at, pair, q)
-                _high_field(code, at, pair)
 
     return pairs
 
@@ -132,40 +132,51 @@ def _turn_low(code: Code, pair: Pair) -> None:
             pair.turns.store(TURNS.low_rows + LOWS * slot + first, row)
 
 
-def _turn_high(code: Code, at: dict[str, Pointer], pair: Pair, q: Value) -> None:
-    """Write the high components: of the axis times the degree below what is of the next."""
+def _turn_high(code: Code, at: dict[str, Pointer], pair: Pair, q: Value, near: int) -> None:
+    """Write the high components: of the axis times the degree below what is of the next.
+
+    Far apart those of order 0 alone, which charges make.
+    """
     axis = [(at["axes"] + q * 4).load(k) for k in range(3)]
     turns = pair.turns
     rows = [turns.load(TURNS.low + 4 * c, "x") for c in range(3, LOWS)]
     singles = [turns.load(TURNS.low_single + c) for c in range(3, LOWS)]
     for degree in range(DEGREES):
         l = LOW + degree
-        up = raising(l)
+        factors = _raised(axis, l)
+        singles = [_sum(some, singles) * (1.0 / raised(l, 0)) for some in factors]
+        for a, made in enumerate(singles):
+            turns.store(TURNS.high_single + FIRST[degree] + a, made)
+        if not near:
+            continue
         scale = lanes(code, np.array([1.0 / raised(l, m) for m, _ in SLOTS]))
-        made_rows, made_singles = [], []
-        for a in range(2 * l + 3):
-            row = single = None
-            for c in range(2 * l + 1):
-                some = [axis[d] * float(up[d, a, c]) for d in range(3) if up[d, a, c]]
-                if not some:
-                    continue
-                factor = some[0]
-                for each in some[1:]:
-                    factor = factor + each
-                part, alone = factor.to("x") * rows[c], factor * singles[c]
-                row = part if row is None else row + part
-                single = alone if single is None else single + alone
-            assert row is not None
-            assert single is not None
-            made_rows.append(row * scale)
-            made_singles.append(single * (1.0 / raised(l, 0)))
-            turns.store(TURNS.high + 4 * (FIRST[degree] + a), made_rows[-1])
-            turns.store(TURNS.high_single + FIRST[degree] + a, made_singles[-1])
-        rows, singles = made_rows, made_singles
-    for first in range(0, 4 * GROUPS, 4):
+        rows = [_sum(some, rows) * scale for some in factors]
+        for a, made in enumerate(rows):
+            turns.store(TURNS.high + 4 * (FIRST[degree] + a), made)
+    for first in range(0, 4 * GROUPS if near else 0, 4):
         kept = [turns.load(TURNS.high + 4 * (first + k), "x") for k in range(4)]
         for slot, row in enumerate(code.transposed(kept)):
             turns.store(TURNS.high_rows + HIGHS * slot + first, row)
+
+
+def _raised(axis: list[Value], degree: int) -> list[list[tuple[int, Value]]]:
+    """Return of each component of the next degree, by which of this one it is made, and how."""
+    up, made = raising(degree), []
+    for a in range(2 * degree + 3):
+        row = []
+        for c in range(2 * degree + 1):
+            some = [axis[d] * float(up[d, a, c]) for d in range(3) if up[d, a, c]]
+            if some:
+                row.append((c, sum(some[1:], some[0])))
+        made.append(row)
+    return made
+
+
+def _sum(factors: list[tuple[int, Value]], of: list[Value]) -> Value:
+    products = [
+        (factor if of[c].kind == "d" else factor.to(of[c].kind)) * of[c] for c, factor in factors
+    ]
+    return sum(products[1:], products[0])
 
 
 def _low_row(pair: Pair, slot: int) -> list[Value]:

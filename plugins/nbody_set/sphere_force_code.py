@@ -49,12 +49,11 @@ def emit_forces(near: int) -> Emit:
             along, g = Sums(), [[Sums() for _ in range(LOW + 1)] for _ in range(2)]
             _low_part(pair, low, along, g)
             torque = [code.value(0.0, "x") for _ in range(3)]
-            if near:
-                high = [_high(at, pair, each) for each in (pair.i, pair.j)]
-                h = [[Sums() for _ in range(DEGREES)] for _ in range(2)]
-                _high_part(pair, low, high, along, g, h)
-                for sphere, some in zip((pair.i, pair.j), h, strict=True):
-                    _add_high_torque(code, at, pair, sphere, some, torque)
+            high = [_high(at, pair, each, near) for each in (pair.i, pair.j)]
+            h = [[Sums() for _ in range(DEGREES)] for _ in range(2)]
+            _high_part(pair, low, high, along, g, h, near)
+            for sphere, some in zip((pair.i, pair.j), h, strict=True):
+                _add_high_torque(code, at, pair, sphere, some, torque)
             for sphere, some in zip((pair.i, pair.j), g, strict=True):
                 _add_low_torque(code, at, pair, sphere, some, torque)
             _push(code, at, q, along, torque)
@@ -62,17 +61,15 @@ def emit_forces(near: int) -> Emit:
     return forces
 
 
-def _axial(moments: Pointer, turns: Pointer, places: tuple[int, int], components: range) -> Axial:
-    single: Value | None = None
-    vector: Value | None = None
-    for c in components:
-        y = moments.load(c)
-        alone = turns.load(places[1] + c) * y
-        part = turns.load(places[0] + 4 * c, "x") * y.to("x")
-        single = alone if single is None else single + alone
-        vector = part if vector is None else vector + part
-    assert single is not None
-    return Axial(single, vector)
+def _axial(
+    moments: Pointer, turns: Pointer, places: tuple[int, int], components: range, near: int = 1
+) -> Axial:
+    parts = [(turns.load(places[1] + c) * moments.load(c)) for c in components]
+    single = sum(parts[1:], parts[0])
+    if not near:
+        return Axial(single, None)
+    parts = [turns.load(places[0] + 4 * c, "x") * moments.load(c).to("x") for c in components]
+    return Axial(single, sum(parts[1:], parts[0]))
 
 
 def _low(at: dict[str, Pointer], pair: Pair, sphere: Value) -> list[Axial]:
@@ -83,9 +80,11 @@ def _low(at: dict[str, Pointer], pair: Pair, sphere: Value) -> list[Axial]:
     ]
 
 
-def _high(at: dict[str, Pointer], pair: Pair, sphere: Value) -> list[Axial]:
+def _high(at: dict[str, Pointer], pair: Pair, sphere: Value, near: int) -> list[Axial]:
     t, places = at["t"] + sphere * HIGHS, (TURNS.high, TURNS.high_single)
-    return [_axial(t, pair.turns, places, range(FIRST[d], FIRST[d + 1])) for d in range(DEGREES)]
+    return [
+        _axial(t, pair.turns, places, range(FIRST[d], FIRST[d + 1]), near) for d in range(DEGREES)
+    ]
 
 
 def _parts(pair: Pair, kind: str, l: int, k: int) -> list[tuple[int, tuple[Value, ...]]]:
@@ -133,10 +132,11 @@ def _high_part(
     along: Sums,
     g: list[list[Sums]],
     h: list[list[Sums]],
+    near: int,
 ) -> None:
     """Add the same of high moments, and how they follow low ones."""
     for d in range(DEGREES):
-        for k in range(LOW + 1):
+        for k in range(LOW + 1 if near else 1):
             odd = (-1.0) ** (d + LOW + 1 + k)
             for part, (own, other, own_slope, other_slope) in _parts(pair, "R", d, k):
                 i, j = _of(y[0][k], part), _of(y[1][k], part)
@@ -207,7 +207,7 @@ def _add_high_torque(
     """Add the same of high moments, whose share of the energy is negative."""
     degrees = [_slots(code, some) for some in h]
     sums: list[Value] = []
-    for slot in range(5):
+    for slot in range(len(degrees[0])):
         place = TURNS.high_single if slot == 0 else TURNS.high_rows + HIGHS * (slot - 1)
         factors = spread(code, [slots[slot] for slots in degrees])
         parts = [f * pair.turns.load(place + 4 * k, "x") for k, f in enumerate(factors)]

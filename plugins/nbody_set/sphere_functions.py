@@ -1,10 +1,11 @@
 """The functions of the distance of `SETSpheres`: polynomials in t = 2 / r, and what bounds them.
 
 Each is that of two spheres alone (its known part far away, and t^p times a polynomial), and what is
-learned: a higher power times a polynomial; in Chebyshev's basis on t of the range of distances. Within a gap of `NEAR` radii the distance is held above 2, where all is finite, and
-where spheres overlap what they induce fades: there nothing is known, and all stays bounded and
-smooth. Responses of high degree end between `FADE` radii, beyond which they are below 1e-5 of the
-charges.
+learned: a higher power times a polynomial; in Chebyshev's basis on t of the range of distances.
+Within a gap of `NEAR` radii the distance is held above 2, where all is finite, and where spheres
+overlap what they induce fades: there nothing is known, and all stays bounded and smooth. How high
+moments follow low ones ends between `FADE` radii, beyond which it is below 1e-5 of the charges; how
+they follow charges does not end.
 """
 
 from __future__ import annotations

@@ -21,13 +21,13 @@ from nbody_set.sphere_pairs import HIGH, LOW, TERMS
 __all__ = [
     "ARGUMENTS",
     "DEGREES",
+    "FAR_VALUES",
     "FIRST",
     "GROUPS",
     "HIGHS",
     "HIGH_SIGN",
     "LOWS",
     "LOW_SIGN",
-    "LOW_VALUES",
     "TURNS",
     "VALUES",
     "WEIGHTS",
@@ -51,14 +51,15 @@ HIGH_SIGN[: FIRST[-1]] = [(-1.0) ** l for l in range(LOW + 1, HIGH + 1) for _ in
 
 low_pairs = [(l, k) for l in range(LOW + 1) for k in range(l, LOW + 1)]
 _LOW_QUADS = [(l, k) for l, k in low_pairs if l]
-_HIGH_SINGLES = [(d, k) for d in range(DEGREES) for k in range(LOW + 1)]
+_HIGH_SINGLES = [(d, k) for k in range(LOW + 1) for d in range(DEGREES)]
 _HIGH_QUADS = [(d, k) for d, k in _HIGH_SINGLES if k]
 
 _STARTS: list[int] = np.cumsum(
     [0, 2 * len(low_pairs), 8 * len(_LOW_QUADS), 2 * len(_HIGH_SINGLES), 8 * len(_HIGH_QUADS)]
 ).tolist()
-LOW_VALUES, VALUES = _STARTS[2], -(-_STARTS[4] // 4) * 4
-"""Numbers of a row of functions: of low moments, and of all; both are whole vectors."""
+FAR_VALUES, VALUES = (-(-count // 4) * 4 for count in (_STARTS[2] + 2 * DEGREES, _STARTS[4]))
+"""Numbers of a row of functions: of low moments and what charges do to high ones, which is all that
+pairs far apart have; and of all. Both are whole vectors."""
 
 
 def single(kind: str, mutual: int, l: int, k: int) -> int:
