@@ -164,7 +164,7 @@ def test_what_ships_is_there_or_says_what_to_install():
 
 
 REFUSED = {
-    "there are: emt, lj, morse, tblite": {"calculator": "nonesuch"},
+    "must be one of emt, lj, morse, tblite, got": {"calculator": "nonesuch"},
     "reads files or starts programs": {"calculator": "vasp"},
     "'sigmma' is no option of calculator 'lj'; known: epsilon": {"options": {"sigmma": 1.0}},
     "no option of calculator 'tblite'": {"calculator": "tblite", "options": {"xtb_config": "x"}},
