@@ -3,10 +3,10 @@
 Forces of conducting spheres are of many bodies: what one sphere induces in another acts on all
 others. Solvers carry moments up to a high degree p for each sphere. Here each carries the features
 that matter, a vector and a tensor of second rank (moments of degree 1 and 2), which attend to each
-other until the energy is least, and the next two degrees follow from them in one pass. How they
-couple, 44 functions of the distance say. They begin as those of two spheres alone, by which each
-pair is exact (`nbody_set.sphere_pairs`), and are trained on forces in clouds, so that they answer
-for the degrees that are left out: p = 8 and more.
+other until the energy is least, and the next three degrees follow from them in one pass. How they
+couple, 56 functions of the distance say: those of two spheres alone, by which each pair is exact
+(`nbody_set.sphere_pairs`), and what is learned from forces in clouds, so that they answer for all
+that is left out.
 
 The energy is exactly quadratic in the charges, does not depend on axes or origin, and forces are
 its gradient: so momentum and angular momentum are kept to rounding.
