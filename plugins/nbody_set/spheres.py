@@ -108,6 +108,7 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
         self.register_buffer("alone", torch.tensor(pair_functions()))
         self.pairs: Tensor
         self.register_buffer("pairs", torch.tensor(pair_coefficients()))
+        self._kept: tuple[tuple[tuple[int, int], ...], tuple[Law, np.ndarray]] | None = None
 
     @property
     def evaluations_per_frame(self) -> int:
@@ -185,6 +186,14 @@ class SETSpheres(AbstractSurrogate[SETSpheresConfig]):
             fit(self, Samples.of_frames(self, x, v, particles, dx, dv))
 
     def _law(self) -> tuple[Law, np.ndarray]:
+        """Return what the compiled code takes; kept, as tables take longer than a frame."""
+        held = (self.coefficients, self.alone, self.pairs)
+        state = tuple((each.data_ptr(), each._version) for each in held)
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, self._made_law()
+        return self._kept[1]
+
+    def _made_law(self) -> tuple[Law, np.ndarray]:
         from nbody_set.sphere_kernel import Law
 
         config = self.config
