@@ -266,7 +266,11 @@ def _card(folder: Path) -> Card | None:
         card = json.loads(read_bounded(folder / CONFIG_FILE, CONFIG.largest))["card"]
         seen = SimpleNamespace(
             systems=[
-                SimpleNamespace(system=str(entry["system"]), spec=dict(entry["spec"]))
+                SimpleNamespace(
+                    system=str(entry["system"]),
+                    spec=dict(entry["spec"]),
+                    numerical=tuple(entry.get("numerical", ())),
+                )
                 for entry in card["systems"]
             ],
             frame_dt=_number_or_none(card["frame_dt"]),

@@ -26,6 +26,9 @@ class CardSystem(BaseModel):
     spec: dict[str, float | int | str | bool | list[float | None] | None] = Field(
         description="the parameters that the motion depends on"
     )
+    numerical: tuple[str, ...] = Field(
+        default=(), description="those of them that say how well forces are computed, not which"
+    )
     time_range: tuple[float, float] | None = Field(
         description="earliest and latest in the training data, where it is known"
     )
@@ -98,7 +101,12 @@ class Card(BaseModel):
         systems: tuple[CardSystem, ...] = ()
         if system is not None:
             systems = (
-                CardSystem(system=system.name, spec=system.spec.of_forces(), time_range=None),
+                CardSystem(
+                    system=system.name,
+                    spec=system.spec.of_forces(),
+                    numerical=system.spec.numerical(),
+                    time_range=None,
+                ),
             )
         return cls(
             systems=systems,

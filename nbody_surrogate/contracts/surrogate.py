@@ -132,7 +132,8 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     3. declare `symmetries`: what holds exactly, whatever the weights. These two stand on the
        class, or on the instance where they depend on its config;
     4. implement `forward`; set `one_shot` where it answers for the last frame of a window only,
-       and `fixed_particles` where it takes one number of particles only;
+       `fixed_particles` where it takes one number of particles only, and `fixed_radius` where
+       it takes one radius only;
     5. set `applies_field` where the model applies the system's external field itself, from
        ``particles.field``: it then learns the pair forces only, and is refused where forces
        depend on velocity;
@@ -186,6 +187,11 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
     @property
     def fixed_particles(self) -> int | None:
         """The only number of particles that the model takes, or None where it takes any."""
+        return None
+
+    @property
+    def fixed_radius(self) -> float | None:
+        """The only radius of particles that the model takes, or None where it takes any."""
         return None
 
     @property

@@ -29,13 +29,15 @@ __all__ = [
 ]
 
 SAMPLER = "sampler: "
+NUMERICAL = "numerical: "
 
 
 class SystemSpec(BaseModel):
     """Base of every system's parameters, in reduced units: unknown keys are refused.
 
     A parameter that shapes the sampled starts only, and no force, has a description that begins
-    with ``sampler: ``.
+    with ``sampler: ``; that of one that says how well forces are computed, and not which,
+    with ``numerical: ``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,6 +56,15 @@ class SystemSpec(BaseModel):
             for key, value in dumped.items()
             if not (fields[key].description or "").startswith(SAMPLER)
         }
+
+    @classmethod
+    def numerical(cls) -> tuple[str, ...]:
+        """Return the parameters that say how well forces are computed, and not which."""
+        return tuple(
+            key
+            for key, field in cls.model_fields.items()
+            if (field.description or "").startswith(NUMERICAL)
+        )
 
 
 class Invariants(NamedTuple):

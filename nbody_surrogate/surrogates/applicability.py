@@ -6,20 +6,26 @@ import math
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from nbody_surrogate.contracts.domain import Domain
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.segment import Limits, Problem
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate, excess_symmetries
 from nbody_surrogate.contracts.system import AbstractSystem
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.contracts.wording import range_text
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.surrogates.card_check import (
     check_spacing,
     check_stepper,
     check_trained_on,
+    other_accuracy,
     trained_on,
 )
 
 __all__ = ["Applicability"]
+
+SAME_RADIUS = 1e-9
 
 
 @final
@@ -53,11 +59,18 @@ class Applicability:
             system's.
         """
         card, name, system = self.card, self.name, problem.system
-        check_trained_on(card, name, system.name, system.spec.model_dump(mode="json"))
+        given = system.spec.model_dump(mode="json")
+        check_trained_on(card, name, system.name, given)
         check_stepper(card, name)
         self._check_number(problem.particles.n)
+        self._check_radii(problem.particles.radii)
         check_spacing(card, name, problem.dt)
         self._check_symmetries(problem.system)
+        if shown := other_accuracy(card, system.name, given):
+            warn(
+                f"{name} learned forces of {system.name} with {shown}: held against "
+                "the system's own forces, their errors count as the model's"
+            )
 
     def _check_number(self, n: int) -> None:
         """Demand a model of so many particles."""
@@ -66,6 +79,16 @@ class Applicability:
             raise InputError(
                 f"`particles` must be the {only} that {self.name} was trained for, got {n}"
             )
+
+    def _check_radii(self, radii: np.ndarray | None) -> None:
+        """Demand a model of such radii."""
+        only = self.model.fixed_radius
+        if only is None or radii is None or np.allclose(radii, only, rtol=SAME_RADIUS, atol=0.0):
+            return
+        found = range_text(float(radii.min()), float(radii.max()))
+        raise InputError(
+            f"`radii` must all be the {only:g} that {self.name} was trained for, got {found}"
+        )
 
     def _check_symmetries(self, system: AbstractSystem) -> None:
         """Demand that the model's group is within that of the forces it stands for."""

@@ -13,7 +13,7 @@ from nbody_surrogate.errors import InputError
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.model_card import Card, CardSystem
 
-__all__ = ["check_spacing", "check_stepper", "check_trained_on", "trained_on"]
+__all__ = ["check_spacing", "check_stepper", "check_trained_on", "other_accuracy", "trained_on"]
 
 
 def trained_on(card: Card, system: str, given: Mapping[str, Any]) -> CardSystem | None:
@@ -30,6 +30,9 @@ def check_trained_on(
     card: Card, model: str, system: str, given: Mapping[str, Any], *, whole: bool = True
 ) -> None:
     """Demand a system that the model was trained on, with the same parameters.
+
+    Those that say how well forces are computed may be others: the model has learned to what it was
+    shown, see `other_accuracy`.
 
     Parameters
     ----------
@@ -62,9 +65,39 @@ def check_trained_on(
         return
     key, value = next(iter(others[0].items()))
     raise InputError(
-        f"`{key}` is {value} in what {model} was trained on, got "
-        f"{given.get(key)}; use {value}, other weights or a solver"
+        f"`{key}` is {_plain(value)} in what {model} was trained on, got "
+        f"{_plain(given.get(key))}; use {_plain(value)}, other weights or a solver"
     )
+
+
+def other_accuracy(card: Card, system: str, given: Mapping[str, Any]) -> str | None:
+    """Return in words how forces were computed that a model was shown, where a system's are not.
+
+    Parameters
+    ----------
+    card : Card
+    system : str
+    given : mapping
+        All parameters of the system, as JSON has them.
+
+    Returns
+    -------
+    str or None
+        None where they are the same, or the training is not known.
+    """
+    entry = trained_on(card, system, given)
+    if entry is None:
+        return None
+    shown = [key for key in entry.numerical if key in entry.spec]
+    if all(given.get(key) == entry.spec[key] for key in shown):
+        return None
+    named = " and ".join(f"`{key}` {_plain(entry.spec[key])}" for key in shown)
+    return f"{named}, not {' and '.join(_plain(given.get(key)) for key in shown)}"
+
+
+def _plain(value: object) -> str:
+    """Write a value as the command line takes it."""
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def check_stepper(card: Card, model: str) -> None:
@@ -104,7 +137,9 @@ def _others(entry: CardSystem, given: Mapping[str, Any], whole: bool) -> dict[st
     return {
         key: value
         for key, value in entry.spec.items()
-        if (whole or _are_numbers(value, given.get(key))) and given.get(key) != value
+        if key not in entry.numerical
+        and (whole or _are_numbers(value, given.get(key)))
+        and given.get(key) != value
     }
 
 

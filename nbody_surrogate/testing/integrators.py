@@ -193,7 +193,8 @@ def check_nonfinite(case: StepperCase) -> None:
     largest = np.finfo(np.float64).max
     x[1], v[1] = 0.0, 0.0
     x[1, :, 0], v[1, :, 0] = 0.95 * largest, 0.95 * largest  # overflows within a frame
-    x[1, :, 1] = np.arange(x.shape[1])
+    size = 1.0 if particles.radii is None else 4.0 * float(particles.radii.max())
+    x[1, :, 1] = size * np.arange(x.shape[1])
     integrator = case.make(segment=SEGMENT)
     run = case.run(integrator, replace(state, x=x, v=v), particles, SEGMENT + 1)
     finite = np.isfinite(run.x).all() and np.isfinite(run.v).all()

@@ -60,7 +60,8 @@ class SurrogateCase(StepperCase):
 
     def window(self, frames: int | None = None, **options: Any) -> Window:
         """Draw a window, by default as long as the history."""
-        given = {"n": self.n, "sized": self.system.needs_radii, **options}
+        radius = self.model.fixed_radius
+        given = {"n": self.n, "sized": self.system.needs_radii, "radius": radius, **options}
         return make_window(self.dt, frames or self.frames, **given)
 
     def long_window(self, **options: Any) -> Window:
@@ -108,7 +109,12 @@ def _fresh(
     physics = make_system(system or known or DEFAULT_SYSTEM)
     with plugin_errors(origin, "__init__"):
         model = _perturbed(cls, settings, physics.needs_radii)
-    trained = CardSystem(system=physics.name, spec=physics.spec.of_forces(), time_range=(0.0, 1e4))
+    trained = CardSystem(
+        system=physics.name,
+        spec=physics.spec.of_forces(),
+        numerical=physics.spec.numerical(),
+        time_range=(0.0, 1e4),
+    )
     card = Card(
         systems=(trained,),
         frame_dt=physics.spec.frame_dt,
@@ -142,7 +148,8 @@ def _is_moderate(model: AbstractSurrogate, sized: bool) -> bool:
     """Whether a window of numbers of order one gives increments that are no larger."""
     frames = max(model.config.history, model.min_history)
     try:
-        window = make_window(0.1, frames, n=model.fixed_particles or FEW, sized=sized)
+        n, radius = model.fixed_particles or FEW, model.fixed_radius
+        window = make_window(0.1, frames, n=n, sized=sized, radius=radius)
         made = window.of(model)
     except NBodyError:  # checks will tell
         return True

@@ -156,7 +156,7 @@ def check_remote(case: SurrogateCase) -> None:
         np.concatenate([near.particles.masses, one], 1),
         radii=None
         if near.particles.radii is None
-        else np.concatenate([near.particles.radii, one], 1),
+        else np.concatenate([near.particles.radii, near.particles.radii[:, :1]], 1),
     )
     both = Window(
         np.concatenate([near.x, far + FAR], 2), np.concatenate([near.v, far], 2), particles

@@ -18,6 +18,9 @@ from nbody_surrogate.contracts.surrogate import (
 
 __all__ = ["EXACT", "Window", "apart", "last", "make_window"]
 
+APART = 6.0
+"""Radii in the unit of length of a cloud, where the radius is given."""
+
 EXACT = 1e-9
 """In float64, relative to the larger of 1 and the increments: rounding, 1e-16, times the growth of
 a perturbation within a frame."""
@@ -72,11 +75,13 @@ def make_window(
     n: int = 5,
     dimensions: int = 3,
     sized: bool = False,
+    radius: float | None = None,
     **replaced: Any,
 ) -> Window:
     """Draw nearly uniform motion with noise: no solution of any equation, as no check needs one.
 
-    The particles have radii where they are `sized`, small beside their distances.
+    The particles have radii where they are `sized`, small beside their distances. Where the
+    `radius` is given, it is that of all, and lengths grow with it.
     """
     rng = np.random.default_rng(seed)
     x, v = rng.normal(size=(2, batch, 1, n, dimensions))
@@ -86,6 +91,8 @@ def make_window(
     charges = rng.choice([-1.0, 1.0, 0.5, -2.0], size=(batch, n))
     masses = rng.uniform(0.5, 3.0, size=(batch, n))
     radii = rng.uniform(0.1, 0.2, size=(batch, n)) if sized else None
+    if sized and radius is not None:
+        x, radii = radius * APART * x, np.full((batch, n), radius)
     return Window(x, v, Particles(charges, masses, radii=radii))._replace(**replaced)
 
 

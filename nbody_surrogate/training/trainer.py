@@ -92,8 +92,10 @@ class Trainer:
         self.model.training_engine = recipe.engine_used
         history = self.model.config.history
         self.sources = open_sources(recipe, self.folder, workers, report, history)
+        began = time.perf_counter()
         if recipe.initial is None:
             initialise(self.model, recipe, self.sources[0], self.device)
+        fitted = time.perf_counter() - began  # some models learn all that they know there
         self.averaged = AveragedWeights(self.model, recipe.ema)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(),
@@ -102,7 +104,7 @@ class Trainer:
             fused=recipe.engine_used == "fused" or None,
         )
         self.loss = Loss(recipe, len(self.sources))
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds = 0, fitted
         self.losses: list[float] = []  # since the last checkpoint, as residuals are
         self.residuals: list[float] = []
         self.best, self.since_best = math.inf, 0

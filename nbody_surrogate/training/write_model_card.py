@@ -84,7 +84,10 @@ def _systems(sources: list[Source]) -> tuple[CardSystem, ...]:
         before = systems[key].time_range if key in systems else None
         until = max(0.0 if before is None else before[1], end * spec.frame_dt)
         systems[key] = CardSystem(
-            system=source.system.name, spec=spec.of_forces(), time_range=(0.0, until)
+            system=source.system.name,
+            spec=spec.of_forces(),
+            numerical=spec.numerical(),
+            time_range=(0.0, until),
         )
     return tuple(systems.values())
 

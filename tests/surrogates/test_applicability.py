@@ -78,7 +78,7 @@ def refused(model, card, system, dt=DT, n=4, **options):
         (card_system(), {"coupling": -1.0}, DT, ["`coupling`", "1.0", "-1.0"]),
         (card_system(), {}, 0.05, ["`frame_dt`", "0.1", "0.05"]),
         (card_system(), {}, 0.1000001, ["`frame_dt`", "0.1 ", "0.1000001"]),
-        (card_system(field=2.0), {}, DT, ["`field`", "2.0", "None"]),
+        (card_system(field=2.0), {}, DT, ["`field`", "2.0", "none"]),
         (card_system("trap"), {}, DT, ["`integrator`", "toy", "'trap'", "'charged'"]),
     ],
 )
@@ -270,3 +270,38 @@ def test_what_the_shipped_weights_warn_about(name, n, frames, words):
     integrator = make_integrator("set", weights="set-small", device="cpu")
     with pytest.warns(NBodyWarning, match=words):
         simulate(system, *system.sample(0, n), frames, integrator)
+
+
+# Accuracy of forces, and radii
+
+
+def sized_card(**changes):
+    known = card_system("spheres", order=10, pairs=True, permittivity=None, least_gap=0.15)
+    known = known.model_copy(update={"numerical": ("order", "pairs")})
+    return make_card(known, radii=(1.0, 1.0), **changes)
+
+
+def test_a_system_whose_forces_are_computed_otherwise_is_taken_with_a_warning():
+    own, other = make_system("spheres", order=10, pairs=True), make_system("spheres", order=4)
+    integrator = SurrogateIntegrator("toy", model=Ballistic(), card=sized_card(), device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        integrator.start(own, *own.sample(0, 4), DT)
+    with pytest.warns(NBodyWarning, match="`order` 10 and `pairs` true, not 4 and false"):
+        integrator.start(other, *other.sample(0, 4), DT)
+
+
+def test_what_forces_there_are_must_be_as_trained():
+    message = refused(Ballistic(), sized_card(), make_system("spheres", least_gap=0.2))
+    assert "`least_gap` is 0.15" in message
+    message = refused(Ballistic(), sized_card(), make_system("spheres", permittivity=3.0))
+    assert "`permittivity` is none" in message
+
+
+def test_a_model_of_one_radius_takes_no_other():
+    class OfOneRadius(Ballistic):
+        fixed_radius = 1.0
+
+    unlike = make_system("spheres", order=10, pairs=True, radius_range=(0.8, 1.2))
+    message = refused(OfOneRadius(), sized_card(), unlike)
+    assert "`radii` must all be the 1 that toy was trained for, got 0." in message

@@ -38,10 +38,14 @@ class SpheresSpec(SystemSpec):
     """Parameters of `Spheres`, in reduced units."""
 
     order: int = Field(
-        default=6, ge=0, le=HIGHEST, description="p, the highest degree of the multipoles"
+        default=6,
+        ge=0,
+        le=HIGHEST,
+        description="numerical: p, the highest degree of the multipoles",
     )
     pairs: bool = Field(
-        default=False, description="the exact energy of each pair in place of that of order p"
+        default=False,
+        description="numerical: the exact energy of each pair in place of that of order p",
     )
     permittivity: float | None = Field(
         default=None,
