@@ -252,6 +252,14 @@ def test_cards_that_ship_are_up_to_date(name):
     assert len(model.evaluation().rows) >= 4 * (1 + len(classical_methods(make_system("charged"))))
 
 
+def test_the_card_of_spheres_is_up_to_date():
+    model = find_model("set-spheres")
+    text = card_text(model)
+    assert (model.folder / "README.md").read_text() == text
+    for words in ("spheres", "nbody-sim train", "minutes 12.3", "rotation", "leapfrog"):
+        assert words in text
+
+
 def test_a_damaged_evaluation_is_named(tmp_path):
     shutil.copytree(SET.shipped_weights["set"], tmp_path / "mine")
     (tmp_path / "mine" / "evaluation.json").write_text('{"rows": ')
