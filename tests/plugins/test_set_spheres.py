@@ -58,7 +58,7 @@ def cloud(n, batch=1, seed=0):
 
 def tensors(state, particles):
     given = ParticleTensors.from_particles(particles, "cpu", torch.float64)
-    return torch.from_numpy(state.x), torch.from_numpy(state.v), given
+    return torch.tensor(state.x), torch.tensor(state.v), given
 
 
 def forces(model, x, charges):
@@ -81,7 +81,7 @@ def rolled_out(model, state, particles, frames, threads=1):
 
 def test_forces_are_of_second_order_in_the_charges(model):
     state, particles = cloud(5, 2)
-    x, charges = torch.from_numpy(state.x), torch.from_numpy(particles.charges)
+    x, charges = torch.tensor(state.x), torch.tensor(particles.charges)
     plain = forces(model, x, charges)
     assert torch.allclose(forces(model, x, 3.0 * charges), 9.0 * plain, rtol=ROUNDING, atol=0)
     assert torch.equal(forces(model, x, -charges), plain)
@@ -286,16 +286,16 @@ def test_shipped_forces_are_those_of_order_8_within_a_fifth_of_a_percent():
     """Its own claim is half of that; order 8 with exact pairs is within 0.05 %."""
     state, particles = cloud(8, 6, seed=900)
     wanted = electric(CONDUCTORS, state.x, particles.charges)
-    charges = torch.from_numpy(particles.charges)
-    found = forces(shipped(), torch.from_numpy(state.x), charges).numpy()
-    untrained = forces(SETSpheres(SETSpheresConfig()), torch.from_numpy(state.x), charges).numpy()
+    charges = torch.tensor(particles.charges)
+    found = forces(shipped(), torch.tensor(state.x), charges).numpy()
+    untrained = forces(SETSpheres(SETSpheresConfig()), torch.tensor(state.x), charges).numpy()
     errors = [((each - wanted) ** 2).mean() ** 0.5 for each in (found, untrained)]
     assert errors[0] <= 2e-3 * (wanted**2).mean() ** 0.5
     assert errors[0] < 0.5 * errors[1]
 
 
 def samples_of(model, state, particles):
-    x, charges = torch.from_numpy(state.x), torch.from_numpy(particles.charges)
+    x, charges = torch.tensor(state.x), torch.tensor(particles.charges)
     functions, _ = tables(model.coefficients, model.alone, model.pairs)
     with torch.no_grad():
         return Samples(x, charges, slow_forces(pairs_of(x), charges, functions))
