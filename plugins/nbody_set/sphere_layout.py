@@ -126,7 +126,7 @@ odd degree change sign: "seen". So a pair's matrix serves both its spheres.
 class Workspace(NamedTuple):
     """Arrays that one configuration after the other is solved in; P unordered pairs, H = `HIGHS`.
 
-    Pairs that have high moments come first.
+    Pairs near each other come first, whose high moments follow low ones.
 
     Attributes
     ----------

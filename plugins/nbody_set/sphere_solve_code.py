@@ -199,7 +199,7 @@ def emit_drive(wide: int) -> Emit:
 def _row_sums(
     code: Code, at: Arrays, matrix: Pointer, vectors: tuple[Pointer, ...]
 ) -> list[list[Value]]:
-    """Return products of a matrix (8, 16) with vectors of high components."""
+    """Return products of a matrix (8, H) with vectors of high components."""
     given_rows = [at.row(each, HIGHS) for each in vectors]
     made: list[list[Value]] = [[] for _ in vectors]
     for first in range(0, LOWS, 4):
