@@ -2,10 +2,10 @@
 
 The same as `nbody_set.sphere_forces`, but that of pairs far apart nothing is computed that is zero,
 and that the induced moments come from conjugate gradients (Hestenes and Stiefel, J. Res. Natl. Bur.
-Stand. 49 (1952) 409). Their steps are made in float32, for what the step before left over in float64, until
-that is 1e-12 of the field (iterative refinement: Langou et al., Proc. ACM/IEEE Supercomputing
-(2006)). So the angular momentum is that of the exact least energy, to rounding. They begin with
-nothing: a force depends on the places alone, to the bit.
+Stand. 49 (1952) 409). Their steps are made in float32, for what the step before left over in
+float64, until that is 1e-12 of the field (iterative refinement: Langou et al., Proc. ACM/IEEE
+Supercomputing (2006)). So the angular momentum is that of the exact least energy, to rounding. They
+begin with nothing: a force depends on the places alone, to the bit.
 
 The code of a kernel is kept on disk, as numba does: see `nbody_surrogate.layers.fused`.
 """
