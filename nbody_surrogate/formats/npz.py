@@ -21,8 +21,8 @@ from nbody_surrogate.results.observables import demand_observables
 from nbody_surrogate.results.run_info import RunInfo
 
 __all__ = [
-    *("INFO", "OBSERVABLE", "Archive", "has_info", "is_trajectory", "read_archive", "start_of"),
-    "trajectory_of",
+    *("INFO", "OBSERVABLE", "Archive", "has_info", "is_trajectory", "read_archive", "single_start"),
+    *("start_of", "trajectory_of"),
 ]
 
 MAX_BYTES = NPZ.largest
@@ -284,3 +284,27 @@ def start_of(arrays: Archive) -> tuple[State, Particles]:
         x, given = x[None], {name: array[None] for name, array in given.items()}
     v = given.pop("v")
     return State(float(t), x, v), Particles(**given)
+
+
+def single_start(file: Path, frame: int | None) -> Content | None:
+    """Read an archive that holds one start; None where it is another file."""
+    if file.suffix.lower() != ".npz":
+        return None
+    arrays = read_archive(file, frame)
+    if is_trajectory({name: values.shape for name, values in arrays.items()}):
+        return None
+    try:
+        state, particles = start_of(arrays)
+    except InputError as error:
+        raise InputError(f"{str(file)!r}: {error}") from None
+    if len(state.x) != 1:
+        raise InputError(f"{str(file)!r} must hold one start, got {len(state.x)}")
+    bonds, radii = particles.couplings, particles.radii
+    return Content(
+        x=state.x,
+        v=state.v,
+        charges=particles.charges[0],
+        masses=particles.masses[0],
+        couplings=None if bonds is None else bonds[0],
+        radii=None if radii is None else radii[0],
+    )

@@ -27,7 +27,7 @@ from nbody_surrogate.formats.npz import (
     has_info,
     is_trajectory,
     read_archive,
-    start_of,
+    single_start,
     trajectory_of,
 )
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
@@ -323,7 +323,7 @@ def other_files(frame: int | None) -> Callable[[str], Content | None]:
         if not _has_known_name(file):
             raise InputError(_of_no_kind(file))
         if is_foreign(file):
-            return _single_start(file, frame) or read_content(file, frame)
+            return single_start(file, frame) or read_content(file, frame)
         run = read_h5md(file, trajectory=0)[0]
         if frame is None:
             rows = slice(None)
@@ -342,30 +342,6 @@ def other_files(frame: int | None) -> Callable[[str], Content | None]:
         )
 
     return read
-
-
-def _single_start(file: Path, frame: int | None) -> Content | None:
-    """Read an archive that holds one start; None where it is another file."""
-    if file.suffix.lower() != ".npz":
-        return None
-    arrays = read_archive(file, frame)
-    if is_trajectory({name: values.shape for name, values in arrays.items()}):
-        return None
-    try:
-        state, particles = start_of(arrays)
-    except InputError as error:
-        raise InputError(f"{str(file)!r}: {error}") from None
-    if len(state.x) != 1:
-        raise InputError(f"{str(file)!r} must hold one start, got {len(state.x)}")
-    bonds, radii = particles.couplings, particles.radii
-    return Content(
-        x=state.x,
-        v=state.v,
-        charges=particles.charges[0],
-        masses=particles.masses[0],
-        couplings=None if bonds is None else bonds[0],
-        radii=None if radii is None else radii[0],
-    )
 
 
 def missing(name: str, file: Path, what: str | None = None) -> InputError:

@@ -340,21 +340,6 @@ class Code:
         one = self.builder.extract_element(made, ir.IntType(32)(0))
         return Value(self, one, _SPREADS[vector.kind])
 
-    def transposed(self, rows: Sequence[Value]) -> list[Value]:
-        """Return the columns of four vectors of four: lane k of each of them in the vector k."""
-        shuffle = self.builder.shuffle_vector
-        made = [each.made for each in rows]
-        pairs = [
-            shuffle(made[k], made[k + 1], self.indices(mask))
-            for mask in ((0, 4, 1, 5), (2, 6, 3, 7))
-            for k in (0, 2)
-        ]
-        halves = ((0, 1, 4, 5), (2, 3, 6, 7))
-        out = [
-            shuffle(pairs[k], pairs[k + 1], self.indices(mask)) for k in (0, 2) for mask in halves
-        ]
-        return [Value(self, each, rows[0].kind) for each in out]
-
     def largest(self, vector: Value) -> Value:
         """Return the greatest over lanes."""
         lanes = [

@@ -26,7 +26,17 @@ from llvmlite import ir  # type: ignore[import-untyped]
 
 from nbody_surrogate.layers.code import Code, Pointer, Value, Variable
 
-__all__ = ["ROWS", "affine", "affine_rows", "exp", "log", "log1p", "polynomial", "silu"]
+__all__ = [
+    "ROWS",
+    "affine",
+    "affine_rows",
+    "exp",
+    "log",
+    "log1p",
+    "polynomial",
+    "silu",
+    "transposed",
+]
 
 LN2 = math.log(2.0)
 LN2_REST = 2.3190468138462996e-17  # what float64 leaves of it
@@ -185,3 +195,18 @@ def affine_rows(
             place = out + ((r + number) * padded + f)
             place.store(0, a)
             place.store(code.count, b)
+
+
+def transposed(rows: Sequence[Value]) -> list[Value]:
+    """Return the columns of four vectors of four: lane k of each of them in the vector k."""
+    code, kind = rows[0].code, rows[0].kind
+    shuffle, indices = code.builder.shuffle_vector, code.indices
+    made = [each.made for each in rows]
+    pairs = [
+        shuffle(made[k], made[k + 1], indices(mask))
+        for mask in ((0, 4, 1, 5), (2, 6, 3, 7))
+        for k in (0, 2)
+    ]
+    halves = ((0, 1, 4, 5), (2, 3, 6, 7))
+    out = [shuffle(pairs[k], pairs[k + 1], indices(mask)) for k in (0, 2) for mask in halves]
+    return [Value(code, each, kind) for each in out]

@@ -30,6 +30,7 @@ from nbody_set.sphere_layout import (
 )
 from nbody_set.sphere_pairs import LOW
 from nbody_surrogate.layers.code import Code, Pointer, Value
+from nbody_surrogate.layers.code_functions import transposed
 
 __all__ = ["Emit", "emit_pairs", "given", "lanes", "mixed", "spread"]
 
@@ -128,7 +129,7 @@ def _turn_low(code: Code, pair: Pair) -> None:
     """Write the low components slot by slot."""
     for first in range(0, LOWS, 4):
         rows = [pair.turns.load(TURNS.low + 4 * (first + k), "x") for k in range(4)]
-        for slot, row in enumerate(code.transposed(rows)):
+        for slot, row in enumerate(transposed(rows)):
             pair.turns.store(TURNS.low_rows + LOWS * slot + first, row)
 
 
@@ -155,7 +156,7 @@ def _turn_high(code: Code, at: dict[str, Pointer], pair: Pair, q: Value, near: i
             turns.store(TURNS.high + 4 * (FIRST[degree] + a), made)
     for first in range(0, 4 * GROUPS if near else 0, 4):
         kept = [turns.load(TURNS.high + 4 * (first + k), "x") for k in range(4)]
-        for slot, row in enumerate(code.transposed(kept)):
+        for slot, row in enumerate(transposed(kept)):
             turns.store(TURNS.high_rows + HIGHS * slot + first, row)
 
 
@@ -286,7 +287,7 @@ def _high_matrices(code: Code, at: dict[str, Pointer], pair: Pair, q: Value) -> 
                 _add(at["own_response"] + pair.j * (LOWS * HIGHS) + place, part * signs)
             if mutual:  # the other way round
                 for first in range(0, LOWS, 4):
-                    columns = code.transposed(rows[first : first + 4])
+                    columns = transposed(rows[first : first + 4])
                     for a, column in enumerate(columns):
                         place = LOWS * (4 * group + a) + first
                         at["back_r"].store(q * (LOWS * HIGHS) + place, column.to("q"))

@@ -38,7 +38,7 @@ ROWS = 12
 """Random directions in the space of a sample's errors that Gauss and Newton's matrix is made of, at
 most: its gradient is of all errors, so that what is found does not depend on it."""
 MOST = 320
-"""Samples that are fitted to: more change nothing (errors are those of the form of the model)."""
+"""Samples that are fitted to."""
 COUPLES = 400
 """Pairs alone, of which all is known: what is induced beyond the exact energy is nothing."""
 FARTHEST = 20.0

@@ -32,7 +32,7 @@ from nbody_set import (
 from nbody_set.sphere_layout import HIGHS, LOWS, Workspace, sparse
 from nbody_set.sphere_pairs import HIGH, LOW
 from nbody_set.sphere_places import jitted, knot_of, pairs
-from nbody_surrogate.layers import code, fused
+from nbody_surrogate.layers import code, code_functions, fused
 
 __all__ = ["Law", "fast_forces", "kernels"]
 
@@ -324,7 +324,7 @@ def kernels() -> tuple[Any, Any]:
             sphere_pairs,
             sphere_places,
         ),
-        *(sphere_functions, sphere_harmonics, code, fused),
+        *(sphere_functions, sphere_harmonics, code, code_functions, fused),
     )
     return _compiled(fused.source_number(*modules))
 

@@ -14,6 +14,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from nbody_set.sphere_code import Emit, given
 from nbody_set.sphere_layout import HIGH_SIGN, HIGHS, LOW_SIGN, LOWS
 from nbody_surrogate.layers.code import Code, Pointer, Value
+from nbody_surrogate.layers.code_functions import transposed
 
 __all__ = ["emit_drive", "emit_mutual", "emit_own", "emit_respond", "emit_seen_high"]
 
@@ -211,6 +212,6 @@ def _row_sums(
                 for a, b in zip(row[1:], vector[1:], strict=True):
                     total = total + a * b
                 parts.append(total)
-            columns = code.transposed(parts)
+            columns = transposed(parts)
             made[k].append((columns[0] + columns[1]) + (columns[2] + columns[3]))
     return made
