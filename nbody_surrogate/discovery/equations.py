@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from nbody_surrogate.discovery.innovations import Hat, Stencil, hat, whitener
-from nbody_surrogate.discovery.runs import MeasuredRun, Neighbourhood
+from nbody_surrogate.discovery.kernels import central_sums, directed_sums
+from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.splines import DirectedCurve, PairCurve
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
 
@@ -81,20 +81,29 @@ class Problem:
 
 
 class View(NamedTuple):
-    """Forces on one particle as arrays over all frames of its run, of the present unknowns.
+    """Pair forces on one particle over all frames of its run, of the present unknowns.
 
-    Shapes: `force` (T, D) by all others, of unit response; `by_other` (T, D, O); `by_curve`
-    (T, D, K + 2 Q).
+    Attributes
+    ----------
+    others : ndarray, shape (O,)
+        Places of the others in the run.
+    force : ndarray, shape (D, T)
+        By all of them, of unit response.
+    by_other : ndarray, shape (D, T, O)
+        By each, of unit strength.
+    by_curve, by_directed : ndarray, shapes (D, T, K) and (D, T, Q)
+        By each coefficient; of the directed curve those of the component along each axis.
     """
 
-    near: Neighbourhood
-    force: Float64[np.ndarray, "T D"]
-    by_other: Float64[np.ndarray, "T D O"]
-    by_curve: Float64[np.ndarray, "T D C"]
+    others: Int64[np.ndarray, " O"]
+    force: Float64[np.ndarray, "D T"]
+    by_other: Float64[np.ndarray, "D T O"]
+    by_curve: Float64[np.ndarray, "D T K"]
+    by_directed: Float64[np.ndarray, "D T Q"] | None
 
 
 Extra = Callable[[int, int, View, Unknowns], np.ndarray]
-"""Accelerations (T, D, E) that the model does not have, of one run and particle."""
+"""Accelerations (D, T, E) that the model does not have, of one run and particle."""
 
 
 class Equations(NamedTuple):
@@ -102,172 +111,165 @@ class Equations(NamedTuple):
 
     Attributes
     ----------
-    innovations : ndarray, shape (R, D)
-    columns : ndarray, shape (R, D, C)
-        Derivatives of what is subtracted, by those unknowns that stand in it.
-    which : ndarray, shape (C,)
+    innovations : ndarray, shape (D, R)
+    columns : tuple of D ndarray, shape (R, C)
+        Derivatives of what is subtracted, by those unknowns that stand in each axis' equation.
+    which : tuple of D ndarray, shape (C,)
         Their places in the vector; further ones for extra columns.
     frames : ndarray, shape (R,)
         Number of the frame that each row ends at, among those of all runs.
     log_determinant : float
         Of the whitening, over all axes.
-    rows : ndarray, shape (R, D)
-        The same before they are whitened.
+    rows : ndarray, shape (D, R)
+        The same as the innovations before they are whitened.
     step : Hat
     scale : ndarray, shape (R + 2,)
         Variance of the positions of their frames over that of a measured one.
     """
 
-    innovations: Float64[np.ndarray, "R D"]
-    columns: Float64[np.ndarray, "R D C"]
-    which: Int64[np.ndarray, " C"]
+    innovations: Float64[np.ndarray, "D R"]
+    columns: tuple[np.ndarray, ...]
+    which: tuple[np.ndarray, ...]
     frames: Int64[np.ndarray, " R"]
     log_determinant: float
-    rows: Float64[np.ndarray, "R D"]
+    rows: Float64[np.ndarray, "D R"]
     step: Hat
     scale: Float64[np.ndarray, " S"]
 
 
 def view(problem: Problem, unknowns: Unknowns, run: int, i: int) -> View:
     """Evaluate the pair forces on particle `i` of a run."""
-    measured = problem.runs[run]
-    near = measured.around(i)
-    strengths = unknowns.part("strengths")[problem.strengths_of(run, i, near.others)]
-    index, values = problem.curve.pieces(near.distances)
-    values = values * (near.there / near.distances)[..., None]
-    size = np.take(unknowns.part("curve"), index[..., None] + np.arange(4))
-    along = (size * values).sum(-1)
-    by_other = along[:, None, :] * near.separations.transpose(0, 2, 1)
-    shape = problem.layout
-    by_curve = np.zeros((*by_other.shape[:2], shape.curve + 2 * shape.directed))
-    four = index[..., None] + np.arange(4)
-    for d in range(problem.dimensions):
-        weights = values * (strengths * near.separations[..., d])[..., None]
-        by_curve[:, d, : shape.curve] = _summed(four, weights, shape.curve)
-    if problem.directed is not None:
-        _add_directed(problem, unknowns, near, strengths, by_other, by_curve)
-    return View(near, by_other @ strengths, by_other, by_curve)
-
-
-def _add_directed(
-    problem: Problem,
-    unknowns: Unknowns,
-    near: Neighbourhood,
-    strengths: np.ndarray,
-    by_other: np.ndarray,
-    by_curve: np.ndarray,
-) -> None:
-    """Add the directed curve's share, in place."""
-    assert problem.directed is not None
-    axis, k, q = problem.axis, problem.curve.knots.count, problem.directed.size
-    across = [d for d in range(problem.dimensions) if d != axis]
-    rho = np.sqrt((near.separations[..., across] ** 2).sum(-1))
-    index, values = problem.directed.pieces(rho, near.separations[..., axis])
-    values = values * near.there[..., None]
-    for name, axes, start in (("across", across, k), ("along", [axis], k + q)):
-        size = (np.take(unknowns.part(name), index) * values).sum(-1)
-        for d in axes:
-            # on the axis itself there is no direction across it
-            part = np.ones_like(rho) if d == axis else near.separations[..., d] / np.maximum(rho, 1e-12)
-            by_other[:, d] += size * part
-            weights = values * (strengths * part)[..., None]
-            by_curve[:, d, start : start + q] = _summed(index, weights, q)
-
-
-def _summed(index: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
-    """Sum weights (T, O, 4) over the others into the coefficients that they belong to."""
-    rows = np.repeat(np.arange(len(index)), index[0].size)
-    flat = (weights.ravel(), (rows, index.ravel()))
-    return sparse.csr_matrix(flat, shape=(len(index), count)).toarray()
+    measured, layout = problem.runs[run], problem.layout
+    others = np.array([j for j in range(measured.n) if j != i], dtype=np.int64)
+    strengths = unknowns.part("strengths")[problem.strengths_of(run, i, others)]
+    shape = (problem.dimensions, len(measured.x))
+    by_other, by_curve = np.zeros((*shape, others.size)), np.zeros((*shape, layout.curve))
+    scene = (measured.x, measured.there, i, others, strengths)
+    curve, directed = problem.curve, problem.directed
+    central_sums(
+        *scene,
+        curve.envelope.numbers,
+        (curve.scale, curve.knots.first, curve.knots.spacing),
+        unknowns.part("curve"),
+        by_other,
+        by_curve,
+    )
+    by_directed = None
+    if directed is not None:
+        by_directed = np.zeros((*shape, directed.size))
+        both = np.stack([unknowns.part("across"), unknowns.part("along")])
+        directed_sums(
+            *scene,
+            directed.envelope.numbers,
+            (directed.scale, directed.across.first, directed.across.spacing),
+            (directed.height, directed.along.first, directed.along.spacing),
+            problem.axis,
+            both.reshape(2, directed.across.count, directed.along.count),
+            by_other,
+            by_directed,
+        )
+    return View(others, by_other @ strengths, by_other, by_curve, by_directed)
 
 
 def equations(
-    problem: Problem, unknowns: Unknowns, run: int, i: int, extra: Extra | None = None
+    problem: Problem,
+    unknowns: Unknowns,
+    run: int,
+    i: int,
+    extra: Extra | None = None,
+    with_columns: bool = True,
 ) -> Iterator[Equations]:
     """Return the innovations of all stretches of particle `i` of a run."""
     measured, stencil = problem.runs[run], problem.stencil
     seen = view(problem, unknowns, run, i)
     m = measured.first + i
-    response = unknowns.part("responses")[m]
-    drag = float(unknowns.part("drag")[m])
-    step = hat(drag, measured.dt, stencil)
-    x = measured.x[:, i]
-    forces, which = _columns(problem, unknowns, run, i, seen)
-    if extra is not None:
-        more = extra(run, i, seen, unknowns)
-        which = np.concatenate([which, unknowns.layout.size + np.arange(more.shape[-1])])
-        forces = np.concatenate([forces, more], -1)
+    response = float(unknowns.part("responses")[m])
+    step = hat(float(unknowns.part("drag")[m]), measured.dt, stencil)
+    x = measured.x[:, i].T
     total = response * seen.force + _field(unknowns, x, response)
-    position = unknowns.layout.part("drag").start + m
-    which = np.concatenate([which, [position]])
-    shortest = stencil.before + stencil.after + 12
-    for part in measured.stretches(i, shortest):
-        rows = slice(part.start + stencil.before, part.stop - stencil.after)
-        t = np.arange(rows.start, rows.stop)
-        here, past = x[t] - x[t - 1], x[t - 1] - x[t - 2]
-        left = here - step.decay * past - _integral(step.weights, stencil, total, t)
-        columns = np.empty((t.size, problem.dimensions, which.size))
-        columns[..., :-1] = _integral(step.weights, stencil, forces, t)
-        columns[..., -1] = -measured.dt * step.decay * past
-        scale = np.where(measured.seen[rows.start - 2 : rows.stop, i], 1.0, BRIDGED)
-        innovations, determinant = np.empty_like(left), 0.0
+    forces = _columns(problem, unknowns, run, i, seen) if with_columns else []
+    if extra is not None:
+        forces = _extended(forces, extra(run, i, seen, unknowns), unknowns.layout.size)
+    drag = unknowns.layout.part("drag").start + m
+    for part in measured.stretches(i, stencil.before + stencil.after + 12):
+        t = np.arange(part.start + stencil.before, part.stop - stencil.after)
+        here, past = x[:, t] - x[:, t - 1], x[:, t - 1] - x[:, t - 2]
+        rows = here - step.decay * past - _integral(step, stencil, total, t)
+        scale = np.where(measured.seen[t[0] - 2 : t[-1] + 1, i], 1.0, BRIDGED)
+        innovations, columns, which, determinant = np.empty_like(rows), [], [], 0.0
         for d in range(problem.dimensions):
             white = whitener(step, scale * unknowns.noise[d], float(unknowns.kicks[m]))
-            innovations[:, d], columns[:, d] = white(left[:, d]), white(columns[:, d])
+            innovations[d] = white(rows[d])
             determinant += white.log_determinant
+            if with_columns:
+                values, places = forces[d]
+                # columns of one unknown lie side by side in memory, as the solver wants them
+                raw = np.empty((t.size, places.size + 1), order="F")
+                raw[:, :-1] = _integral(step, stencil, values.T, t).T
+                raw[:, -1] = -measured.dt * step.decay * past[d]
+                columns.append(white(raw))
+                which.append(np.append(places, drag))
         if problem.robust:
-            size = np.maximum(np.abs(innovations).max(1, keepdims=True), 1e-300)
+            # the same weight for all axes, so that no choice of axes matters
+            size = np.maximum(np.sqrt((innovations**2).sum(0)), 1e-300)
             weight = np.sqrt(np.minimum(1.0, HUBER / size))
-            innovations *= weight
-            columns *= weight[..., None]
+            innovations = innovations * weight
+            columns = [column * weight[:, None] for column in columns]
         frames = measured.start + t
-        yield Equations(innovations, columns, which, frames, determinant, left, step, scale)
+        yield Equations(
+            innovations, tuple(columns), tuple(which), frames, determinant, rows, step, scale
+        )
 
 
-def _columns(
-    problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the derivatives of the acceleration (T, D, C), and whose they are."""
+Columns = list[tuple[np.ndarray, np.ndarray]]
+
+
+def _columns(problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View) -> Columns:
+    """Return for each axis the derivatives of the acceleration (T, C), and whose they are."""
     measured, layout = problem.runs[run], unknowns.layout
-    m, dimensions = measured.first + i, problem.dimensions
-    x = measured.x[:, i]
-    response = unknowns.part("responses")[m]
-    own = seen.force + unknowns.part("uniform_by_charge") + unknowns.part("gradient_by_charge") * x
-    fields = np.zeros((len(x), dimensions, len(FIELDS), dimensions))
-    each = np.arange(dimensions)
-    fields[:, each, 0, each], fields[:, each, 1, each] = 1.0, response
-    fields[:, each, 2, each], fields[:, each, 3, each] = x, response * x
-    columns = np.concatenate(
-        [
-            response * seen.by_curve,
-            response * seen.by_other,
-            own[..., None],
-            fields.reshape(len(x), dimensions, -1),
-        ],
-        -1,
-    )
-    curves = layout.curve + 2 * layout.directed
-    which = np.concatenate(
-        [
-            np.arange(curves),
-            layout.part("strengths").start + problem.strengths_of(run, i, seen.near.others),
+    m = measured.first + i
+    response = float(unknowns.part("responses")[m])
+    sources = layout.part("strengths").start + problem.strengths_of(run, i, seen.others)
+    out = []
+    for d in range(problem.dimensions):
+        x = measured.x[:, i, d]
+        uniform = unknowns.part("uniform_by_charge")[d]
+        own = seen.force[d] + uniform + unknowns.part("gradient_by_charge")[d] * x
+        one = np.ones_like(x)
+        fields = np.stack([own, one, response * one, x, response * x], -1)
+        values = [response * seen.by_curve[d], response * seen.by_other[d], fields]
+        places = [
+            np.arange(layout.curve),
+            sources,
             [layout.part("responses").start + m],
-            np.arange(layout.part(FIELDS[0]).start, layout.size),
+            [layout.part(name).start + d for name in FIELDS],
         ]
-    )
-    return columns, which
+        if seen.by_directed is not None:
+            component = layout.part("along" if d == problem.axis else "across")
+            values.append(response * seen.by_directed[d])
+            places.append(np.arange(component.start, component.stop))
+        out.append((np.concatenate(values, 1), np.concatenate(places).astype(np.int64)))
+    return out
+
+
+def _extended(forces: Columns, more: np.ndarray, first: int) -> Columns:
+    """Add further accelerations (D, T, E)."""
+    places = first + np.arange(more.shape[-1])
+    return [
+        (np.concatenate([values, extra], 1), np.concatenate([which, places]))
+        for (values, which), extra in zip(forces, more, strict=True)
+    ]
 
 
 def _field(unknowns: Unknowns, x: np.ndarray, response: float) -> np.ndarray:
     uniform = unknowns.part("uniform") + response * unknowns.part("uniform_by_charge")
-    return uniform + (unknowns.part("gradient") + response * unknowns.part("gradient_by_charge")) * x
+    gradient = unknowns.part("gradient") + response * unknowns.part("gradient_by_charge")
+    return uniform[:, None] + gradient[:, None] * x
 
 
-def _integral(
-    weights: tuple[float, ...], stencil: Stencil, values: np.ndarray, t: np.ndarray
-) -> np.ndarray:
-    """Integrate values (T, ...) over the hats that end at the frames `t`, which are in a row."""
-    out = np.zeros((t.size, *values.shape[1:]))
-    for node, weight in zip(stencil.nodes, weights, strict=True):
-        out += weight * values[t[0] + node : t[0] + node + t.size]
+def _integral(step: Hat, stencil: Stencil, values: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Integrate values (C, T) over the hats that end at the frames `t`, which are in a row."""
+    out = np.zeros((values.shape[0], t.size))
+    for node, weight in zip(stencil.nodes, step.weights, strict=True):
+        out += weight * values[:, t[0] + node : t[0] + node + t.size]
     return out

@@ -11,7 +11,12 @@ import numpy as np
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.noise import estimate_noise
-from nbody_surrogate.discovery.normal import NormalEquations, normal_equations
+from nbody_surrogate.discovery.normal import (
+    NormalEquations,
+    Residuals,
+    log_likelihood,
+    normal_equations,
+)
 from nbody_surrogate.discovery.unknowns import Layout, Unknowns
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "Smoothness", "improve", "solve"]
 
 ROUNDS = 30
-SMALL_GAIN = 0.05
+SMALL_GAIN = 0.2
 """Gain in log-likelihood at which the search ends: far below what one parameter's error is worth."""
 
 HALVINGS = 6
@@ -180,9 +185,9 @@ def improve(
     for count in range(rounds):
         penalty = smoothness.matrix(problem)
         step, covariance = _step(now, unknowns, penalty, directions)
-        unknowns, now = _moved(problem, unknowns, now, step, penalty)
+        unknowns, residuals = _moved(problem, unknowns, step, penalty)
         smoothness.update(problem, unknowns, covariance)
-        estimate_noise(now.residuals, unknowns, problem.robust)
+        estimate_noise(residuals, unknowns, problem.robust)
         now = normal_equations(problem, unknowns)
         if told is not None:
             told(count, now.log_likelihood)
@@ -201,16 +206,20 @@ def _step(
 
 
 def _moved(
-    problem: Problem, unknowns: Unknowns, now: NormalEquations, step: np.ndarray, penalty: np.ndarray
-) -> tuple[Unknowns, NormalEquations]:
+    problem: Problem, unknowns: Unknowns, step: np.ndarray, penalty: np.ndarray
+) -> tuple[Unknowns, Residuals]:
     """Go along a step as far as the penalised likelihood grows."""
-    before = now.log_likelihood - 0.5 * unknowns.vector @ penalty @ unknowns.vector
+
+    def of(these: Unknowns) -> tuple[float, Residuals]:
+        value, residuals = log_likelihood(problem, these)
+        return value - 0.5 * float(these.vector @ penalty @ these.vector), residuals
+
+    before, found = of(unknowns)
     for halving in range(HALVINGS):
         moved = unknowns.copy()
         moved.vector += 0.5**halving * step
-        then = normal_equations(problem, moved)
-        after = then.log_likelihood - 0.5 * moved.vector @ penalty @ moved.vector
+        after, residuals = of(moved)
         if after >= before - 1e-9 * abs(before):
             moved.fix_scales()
-            return moved, then
-    return unknowns, now
+            return moved, residuals
+    return unknowns, found

@@ -21,22 +21,22 @@ FLOOR = 1e-30
 
 def estimate_noise(residuals: Residuals, unknowns: Unknowns, robust: bool) -> None:
     """Improve the noise of positions of each axis and the kicks of each particle, in place."""
+    every = list(zip(residuals.particles, residuals.parts, strict=True))
     for m in sorted(set(residuals.particles)):
-        mine = [
-            part for k, part in zip(residuals.particles, residuals.parts, strict=True) if k == m
-        ]
+        mine = [part for k, part in every if k == m]
 
         def of_kicks(log: float, mine: list[Equations] = mine) -> float:
-            return sum(_cost(part, d, unknowns.noise[d], float(np.exp(log)), robust)
-                       for part in mine for d in range(unknowns.noise.size))  # fmt: skip
+            return sum(_cost(part, unknowns.noise, float(np.exp(log)), robust) for part in mine)
 
         unknowns.kicks[m] = _best(of_kicks, unknowns.kicks[m])
-    every = list(zip(residuals.particles, residuals.parts, strict=True))
     for d in range(unknowns.noise.size):
 
         def of_noise(log: float, d: int = d) -> float:
-            return sum(_cost(part, d, float(np.exp(log)), unknowns.kicks[m], robust)
-                       for m, part in every)  # fmt: skip
+            noise = unknowns.noise.copy()
+            noise[d] = np.exp(log)
+            # without robust weights the axes do not see each other
+            axes = None if robust else [d]
+            return sum(_cost(part, noise, unknowns.kicks[m], robust, axes) for m, part in every)
 
         unknowns.noise[d] = _best(of_noise, unknowns.noise[d])
 
@@ -50,12 +50,16 @@ def _best(cost: object, now: float) -> float:
     return float(np.exp(found.x))
 
 
-def _cost(part: Equations, d: int, noise: float, kicks: float, robust: bool) -> float:
-    """Return the negative log-likelihood of the rows of one stretch along one axis."""
-    white = whitener(part.step, part.scale * noise, kicks)
-    size = np.abs(white(part.rows[:, d]))
+def _cost(
+    part: Equations, noise: np.ndarray, kicks: float, robust: bool, axes: list[int] | None = None
+) -> float:
+    """Return the negative log-likelihood of the rows of one stretch."""
+    axes = list(range(len(part.rows))) if axes is None else axes
+    total, size = 0.0, np.zeros(part.rows.shape[1])
+    for d in axes:
+        white = whitener(part.step, part.scale * noise[d], kicks)
+        size += white(part.rows[d]) ** 2
+        total += white.log_determinant
     if robust:
-        terms = np.where(size <= HUBER, 0.5 * size**2, HUBER * size - 0.5 * HUBER**2)
-    else:
-        terms = 0.5 * size**2
-    return float(terms.sum()) + white.log_determinant
+        size = np.where(size <= HUBER**2, size, 2.0 * HUBER * np.sqrt(size) - HUBER**2)
+    return total + 0.5 * float(size.sum())

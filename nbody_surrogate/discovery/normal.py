@@ -13,7 +13,7 @@ from nbody_surrogate.discovery.unknowns import Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64
 
-__all__ = ["NormalEquations", "Residuals", "blocks_of", "normal_equations"]
+__all__ = ["NormalEquations", "Residuals", "blocks_of", "log_likelihood", "normal_equations"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,6 @@ class Residuals:
     ----------
     particles : list of int
     parts : list of Equations
-        Without their columns.
     """
 
     particles: list[int]
@@ -42,14 +41,12 @@ class NormalEquations:
     log_likelihood : float
         Up to a constant; of robust estimates Huber's.
     rows : int
-    residuals : Residuals
     """
 
     information: Float64[np.ndarray, "B P P"]
     score: Float64[np.ndarray, "B P"]
     log_likelihood: float
     rows: int
-    residuals: Residuals
 
 
 def blocks_of(problem: Problem, count: int) -> Int64[np.ndarray, " E"]:
@@ -87,29 +84,39 @@ def normal_equations(
     information = np.zeros((len(edges) - 1, size, size))
     score = np.zeros((len(edges) - 1, size))
     likelihood, rows = 0.0, 0
-    kept = Residuals([], [])
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             for part in equations(problem, unknowns, run, i, extra):
                 likelihood -= misfit(part.innovations, problem.robust) + part.log_determinant
                 rows += part.innovations.size
                 _add(part, edges, information, score)
-                kept.particles.append(measured.first + i)
-                kept.parts.append(part._replace(columns=np.empty((0, 0, 0))))
-    return NormalEquations(information, score, likelihood, rows, kept)
+    return NormalEquations(information, score, likelihood, rows)
 
 
 def _add(part: Equations, edges: np.ndarray, information: np.ndarray, score: np.ndarray) -> None:
     """Add the rows of one stretch to the sums of their blocks, in place."""
     cuts = np.searchsorted(part.frames, edges)
-    square = np.ix_(part.which, part.which)
-    for b in range(len(edges) - 1):
-        if cuts[b] == cuts[b + 1]:
-            continue
-        rows = slice(cuts[b], cuts[b + 1])
-        x = part.columns[rows].reshape(-1, part.which.size)
-        information[b][square] += x.T @ x
-        score[b][part.which] += x.T @ part.innovations[rows].ravel()
+    for which, columns, innovations in zip(
+        part.which, part.columns, part.innovations, strict=True
+    ):
+        square = np.ix_(which, which)
+        for b in range(len(edges) - 1):
+            x = columns[cuts[b] : cuts[b + 1]]
+            if len(x):
+                information[b][square] += x.T @ x
+                score[b][which] += x.T @ innovations[cuts[b] : cuts[b + 1]]
+
+
+def log_likelihood(problem: Problem, unknowns: Unknowns) -> tuple[float, Residuals]:
+    """Return the log-likelihood and the residuals, without derivatives: several times as fast."""
+    total, kept = 0.0, Residuals([], [])
+    for run, measured in enumerate(problem.runs):
+        for i in range(measured.n):
+            for part in equations(problem, unknowns, run, i, with_columns=False):
+                total -= misfit(part.innovations, problem.robust) + part.log_determinant
+                kept.particles.append(measured.first + i)
+                kept.parts.append(part)
+    return total, kept
 
 
 def misfit(innovations: np.ndarray, robust: bool) -> float:
@@ -117,5 +124,5 @@ def misfit(innovations: np.ndarray, robust: bool) -> float:
     if not robust:
         return 0.5 * float((innovations**2).sum())
     # a weighted innovation is sqrt(HUBER size), and counts HUBER size - HUBER^2 / 2
-    size = innovations**2
+    size = (innovations**2).sum(0)
     return float(np.where(size <= HUBER**2, 0.5 * size, size - 0.5 * HUBER**2).sum())

@@ -9,34 +9,13 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float64, Int64
+    from jaxtyping import Bool, Float64
 
-__all__ = ["MeasuredRun", "Neighbourhood", "measured_run"]
+__all__ = ["MeasuredRun", "measured_run"]
 
 GAP = 8
 """Longest gap of a particle, in frames, that is bridged: as long as positions between are known
 well enough for the force on others. In its own equation a bridged frame weighs nothing."""
-
-
-@dataclass(frozen=True)
-class Neighbourhood:
-    """All others as one particle sees them.
-
-    Attributes
-    ----------
-    others : ndarray, shape (N - 1,)
-        Their places in the run.
-    separations : ndarray, shape (T, N - 1, D)
-        x_i - x_j.
-    distances : ndarray, shape (T, N - 1)
-    there : ndarray, shape (T, N - 1)
-        1 where both are seen, or bridged; 0 elsewhere.
-    """
-
-    others: Int64[np.ndarray, " O"]
-    separations: Float64[np.ndarray, "T O D"]
-    distances: Float64[np.ndarray, "T O"]
-    there: Float64[np.ndarray, "T O"]
 
 
 @dataclass(frozen=True)
@@ -73,16 +52,6 @@ class MeasuredRun:
         edges = np.flatnonzero(np.diff(np.r_[0, self.there[:, i].astype(np.int8), 0]))
         pairs = zip(edges[::2], edges[1::2], strict=True)
         return [slice(int(a), int(b)) for a, b in pairs if b - a >= shortest]
-
-    def around(self, i: int) -> Neighbourhood:
-        """Return all others as particle `i` sees them."""
-        others = np.array([j for j in range(self.n) if j != i], dtype=np.int64)
-        separations = self.x[:, i, None] - self.x[:, others]
-        there = (self.there[:, [i]] & self.there[:, others]).astype(np.float64)
-        distances = np.sqrt(np.einsum("tod,tod->to", separations, separations))
-        # two at one place exert no force on each other that has a direction
-        there[distances == 0.0] = 0.0
-        return Neighbourhood(others, separations, np.where(there > 0, distances, 1.0), there)
 
     def visited(self, every: int = 1) -> Float64[np.ndarray, " V"]:
         """Return the distances of all pairs that are there, each once, of every so many frames."""

@@ -55,6 +55,11 @@ class Envelope:
     length: float = np.inf
     core: float = 0.0
 
+    @property
+    def numbers(self) -> tuple[float, float, float]:
+        """Power, core and rate, as compiled code takes them."""
+        return float(self.power), float(self.core), 1.0 / float(self.length)
+
     def __call__(self, r: np.ndarray) -> np.ndarray:
         """Return its values at the distances `r`."""
         return (r * r + self.core**2) ** (0.5 * self.power) * np.exp(-r / self.length)
