@@ -30,6 +30,9 @@ SMALL_GAIN = 0.2
 
 HALVINGS = 6
 
+UNTOLD = 1e-11
+"""Eigenvalues of the information below this, beside the largest, are rounding's."""
+
 
 @dataclass
 class Smoothness:
@@ -116,17 +119,18 @@ class Estimate:
 
 
 def solve(
-    information: np.ndarray, score: np.ndarray, directions: np.ndarray, scales: np.ndarray
+    information: np.ndarray, score: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Solve normal equations within the free directions, with scales that stay.
+    """Solve normal equations within the free directions.
+
+    What no track can tell does not move: besides the sizes that the directions hold, strengths and
+    responses of a run go into each other. So ratios come out as told, sizes as they were.
 
     Parameters
     ----------
     information : ndarray, shape (P, P)
     score : ndarray, shape (P,) or (P, C)
     directions : ndarray, shape (P, F)
-    scales : ndarray, shape (2, P)
-        Combinations that do not move.
 
     Returns
     -------
@@ -134,26 +138,30 @@ def solve(
     covariance : ndarray, shape (P, P)
     """
     h = directions.T @ information @ directions
-    held = scales @ directions
-    held = held[np.abs(held).max(1) > 0]
-    size = 1.0 / np.sqrt(np.maximum(np.diag(h), 1e-300))
     # on a common scale: unknowns differ in size by many orders of magnitude
-    h = h * size[:, None] * size + 1e-13 * np.eye(len(h))
-    held = held * size
-    held = held / np.linalg.norm(held, axis=1, keepdims=True)
-    zero = np.zeros((len(held), len(held)))
-    inverse = np.linalg.inv(np.block([[h, held.T], [held, zero]]))[: len(h), : len(h)]
+    size = 1.0 / np.sqrt(np.maximum(np.diag(h), 1e-300))
+    values, vectors = np.linalg.eigh(h * size[:, None] * size)
+    told = values > UNTOLD * values[-1]
+    inverse = (vectors[:, told] / values[told]) @ vectors[:, told].T
     covariance = directions @ (inverse * size[:, None] * size) @ directions.T
     return covariance @ score, covariance
 
 
-def scales_of(unknowns: Unknowns) -> Float64[np.ndarray, "2 P"]:
-    """Return the two combinations that tracks do not tell: sizes of strengths and responses."""
+def _within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
+    """Return those directions in which the sizes of all strengths and all responses stay.
+
+    Both go into the curve; its penalty alone would decide where to.
+    """
     layout = unknowns.layout
-    out = np.zeros((2, layout.size))
+    held = np.zeros((2, layout.size))
     for row, name in enumerate(("strengths", "responses")):
-        out[row, layout.part(name)] = np.sign(unknowns.part(name))
-    return out
+        held[row, layout.part(name)] = np.sign(unknowns.part(name))
+    held = held @ directions
+    held = held[np.abs(held).max(1) > 0]
+    if not len(held):
+        return directions
+    _, _, v = np.linalg.svd(held)
+    return directions @ v[len(held) :].T
 
 
 def improve(
@@ -202,7 +210,7 @@ def _step(
     now: NormalEquations, unknowns: Unknowns, penalty: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     score = now.score.sum(0) - penalty @ unknowns.vector
-    return solve(now.information.sum(0) + penalty, score, directions, scales_of(unknowns))
+    return solve(now.information.sum(0) + penalty, score, _within_scales(unknowns, directions))
 
 
 def _moved(
