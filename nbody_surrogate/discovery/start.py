@@ -68,7 +68,8 @@ def first_unknowns(problem: Problem) -> Unknowns:
                 rough[run.first + i] = np.median(second) / (STRIDE * run.dt) ** 3
     noise = np.median(differences, 0) if differences else np.full(d, 1e-6)
     known = rough[rough > 0]
-    rough[rough == 0] = known.mean() if known.size else 1.0
+    # one that moves straight may yet be pulled later
+    rough = np.maximum(rough, 1e-2 * known.mean() if known.size else 1.0)
     small = 1e-24 * float(np.mean([run.visited(11).mean() for run in problem.runs])) ** 2
     unknowns = Unknowns(
         np.zeros(layout.size),
