@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64
 
-__all__ = ["BRIDGED", "HUBER", "Equations", "Extra", "Problem", "View", "equations", "view"]
+__all__ = ["BRIDGED", "HUBER", "Equations", "Extra", "Problem", "View", "accelerations", "equations", "view"]
 
 BRIDGED = 1e12
 """How much larger the variance of a position is that was not measured."""
@@ -102,8 +102,17 @@ class View(NamedTuple):
     by_directed: Float64[np.ndarray, "D T Q"] | None
 
 
-Extra = Callable[[int, int, View, Unknowns], np.ndarray]
-"""Accelerations (D, T, E) that the model does not have, of one run and particle."""
+class Extra(Protocol):
+    """Accelerations that the unknowns do not have."""
+
+    amounts: Float64[np.ndarray, " E"]
+    """How much of each there is."""
+
+    def accelerations(
+        self, run: int, i: int, seen: View, unknowns: Unknowns
+    ) -> Float64[np.ndarray, "D T E"]:
+        """Return those of one particle, in unit amounts."""
+        ...
 
 
 class Equations(NamedTuple):
@@ -179,7 +188,11 @@ def equations(
     extra: Extra | None = None,
     with_columns: bool = True,
 ) -> Iterator[Equations]:
-    """Return the innovations of all stretches of particle `i` of a run."""
+    """Return the innovations of all stretches of particle `i` of a run.
+
+    Those of `extra` stand behind the others in the columns, and are part of the forces in the
+    amounts that it has.
+    """
     measured, stencil = problem.runs[run], problem.stencil
     seen = view(problem, unknowns, run, i)
     m = measured.first + i
@@ -189,7 +202,10 @@ def equations(
     total = response * seen.force + _field(unknowns, x, response)
     forces = _columns(problem, unknowns, run, i, seen) if with_columns else []
     if extra is not None:
-        forces = _extended(forces, extra(run, i, seen, unknowns), unknowns.layout.size)
+        more = extra.accelerations(run, i, seen, unknowns)
+        total = total + more @ extra.amounts
+        if with_columns:
+            forces = _extended(forces, more, unknowns.layout.size)
     drag = unknowns.layout.part("drag").start + m
     for part in measured.stretches(i, stencil.before + stencil.after + 12):
         t = np.arange(part.start + stencil.before, part.stop - stencil.after)
@@ -219,6 +235,27 @@ def equations(
         yield Equations(
             innovations, tuple(columns), tuple(which), frames, determinant, rows, step, scale
         )
+
+
+def accelerations(
+    problem: Problem, unknowns: Unknowns, run: int, i: int, extra: Extra | None = None
+) -> Columns:
+    """Return for each axis the acceleration (T, C) by one of each unknown, and which these are.
+
+    That of the drag is by the velocity between the frames before and after.
+    """
+    measured = problem.runs[run]
+    seen = view(problem, unknowns, run, i)
+    forces = _columns(problem, unknowns, run, i, seen)
+    if extra is not None:
+        more = extra.accelerations(run, i, seen, unknowns)
+        forces = _extended(forces, more, unknowns.layout.size)
+    v = np.gradient(measured.x[:, i], measured.dt, axis=0)
+    drag = unknowns.layout.part("drag").start + measured.first + i
+    return [
+        (np.concatenate([values, -v[:, d, None]], 1), np.append(which, drag))
+        for d, (values, which) in enumerate(forces)
+    ]
 
 
 Columns = list[tuple[np.ndarray, np.ndarray]]

@@ -22,7 +22,7 @@ from nbody_surrogate.discovery.unknowns import Layout, Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Estimate", "Smoothness", "improve", "solve"]
+__all__ = ["Estimate", "Smoothness", "improve", "solve", "within_scales"]
 
 ROUNDS = 30
 SMALL_GAIN = 0.2
@@ -147,7 +147,7 @@ def solve(
     return covariance @ score, covariance
 
 
-def _within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
+def within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
     """Return those directions in which the sizes of all strengths and all responses stay.
 
     Both go into the curve; its penalty alone would decide where to.
@@ -210,7 +210,7 @@ def _step(
     now: NormalEquations, unknowns: Unknowns, penalty: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     score = now.score.sum(0) - penalty @ unknowns.vector
-    return solve(now.information.sum(0) + penalty, score, _within_scales(unknowns, directions))
+    return solve(now.information.sum(0) + penalty, score, within_scales(unknowns, directions))
 
 
 def _moved(

@@ -65,7 +65,6 @@ def normal_equations(
     unknowns: Unknowns,
     edges: np.ndarray | None = None,
     extra: Extra | None = None,
-    extras: int = 0,
 ) -> NormalEquations:
     """Sum up all innovations.
 
@@ -75,12 +74,12 @@ def normal_equations(
     unknowns : Unknowns
     edges : ndarray, shape (B + 1,)
         First frames of blocks, over all runs; by default one block.
-    extra : callable
-        Further accelerations, whose `extras` coefficients are 0 in the model.
+    extra : Extra, optional
+        Further accelerations, whose amounts stand behind the unknowns.
     """
     total = sum(len(run.x) for run in problem.runs)
     edges = np.array([0, total]) if edges is None else edges
-    size = unknowns.layout.size + extras
+    size = unknowns.layout.size + (0 if extra is None else extra.amounts.size)
     information = np.zeros((len(edges) - 1, size, size))
     score = np.zeros((len(edges) - 1, size))
     likelihood, rows = 0.0, 0
@@ -107,12 +106,14 @@ def _add(part: Equations, edges: np.ndarray, information: np.ndarray, score: np.
                 score[b][which] += x.T @ innovations[cuts[b] : cuts[b + 1]]
 
 
-def log_likelihood(problem: Problem, unknowns: Unknowns) -> tuple[float, Residuals]:
+def log_likelihood(
+    problem: Problem, unknowns: Unknowns, extra: Extra | None = None
+) -> tuple[float, Residuals]:
     """Return the log-likelihood and the residuals, without derivatives: several times as fast."""
     total, kept = 0.0, Residuals([], [])
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
-            for part in equations(problem, unknowns, run, i, with_columns=False):
+            for part in equations(problem, unknowns, run, i, extra, with_columns=False):
                 total -= misfit(part.innovations, problem.robust) + part.log_determinant
                 kept.particles.append(measured.first + i)
                 kept.parts.append(part)
