@@ -59,8 +59,8 @@ class Problem:
 
     @property
     def particles(self) -> int:
-        """Of all runs."""
-        return sum(run.n for run in self.runs)
+        """Of all runs, those that are the same in several counted once."""
+        return max(run.first + run.n for run in self.runs)
 
     @property
     def layout(self) -> Layout:

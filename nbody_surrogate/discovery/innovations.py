@@ -25,7 +25,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.linalg import cholesky_banded, lapack
+from scipy.linalg import lapack
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -95,7 +95,10 @@ class Whitener:
     """Turns rows of one particle, axis and stretch into innovations."""
 
     def __init__(self, band: Float64[np.ndarray, "3 R"]) -> None:
-        self._factor = cholesky_banded(band, lower=True)
+        # LAPACK itself: there may be hundreds of short stretches, and each is taken many times
+        self._factor, fault = lapack.dpbtrf(band, lower=1)
+        if fault:
+            raise ArithmeticError("a covariance is not positive")
         self.log_determinant = float(np.log(self._factor[0]).sum())
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:

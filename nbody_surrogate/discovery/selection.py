@@ -15,7 +15,7 @@ from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.start import begin, excerpt
 from nbody_surrogate.discovery.unknowns import Unknowns
 
-__all__ = ["best_start", "chosen_terms", "wald"]
+__all__ = ["best_start", "chosen_terms", "terms_of", "wald"]
 
 LEVEL = 1e-3
 """Probability below which a term is kept: with some six terms looked at, one in 170 tracks has a
@@ -56,10 +56,10 @@ def best_start(problem: Problem, freedom: Freedom, seed_rounds: int = ROUNDS) ->
     """
     found = []
     bare = replace(freedom, fields=(), drag="none", directed=False)
-    for whole, unknowns in begin(problem):
-        few = excerpt(whole)
-        for terms in (bare, replace(freedom, directed=False)):
-            found.append(improve(few, unknowns, terms, _first_smoothness(), seed_rounds))
+    for start in begin(problem):
+        terms = bare if start.alone else replace(freedom, directed=False)
+        few = excerpt(start.problem)
+        found.append(improve(few, start.unknowns, terms, _first_smoothness(), seed_rounds))
     best = max(found, key=_evidence)
     return replace(best, problem=replace(problem, curve=best.problem.curve,
                                          directed=best.problem.directed))  # fmt: skip

@@ -27,6 +27,18 @@ class Knots:
         spacing = max(high - low, 1e-12) / (count - 3)
         return cls(low - spacing, spacing, count)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the splines are complete."""
+        return self.first + self.spacing, self.first + self.spacing * (self.count - 2)
+
+    def matrix(self, u: Float64[np.ndarray, " R"]) -> Float64[np.ndarray, "R K"]:
+        """Return all B-splines at `u`."""
+        first, values = self.pieces(u)
+        out = np.zeros((u.size, self.count))
+        np.put_along_axis(out, first[:, None] + np.arange(4), values, 1)
+        return out
+
     def pieces(self, u: np.ndarray) -> tuple[Int64[np.ndarray, "..."], Float64[np.ndarray, "... 4"]]:
         """Return the index of the first B-spline that is not zero at `u`, and four values.
 
@@ -95,10 +107,7 @@ class PairCurve:
 
     def matrix(self, r: Float64[np.ndarray, " R"]) -> Float64[np.ndarray, "R K"]:
         """Return all basis functions at `r`."""
-        first, values = self.pieces(r)
-        out = np.zeros((r.size, self.knots.count))
-        np.put_along_axis(out, first[:, None] + np.arange(4), values, 1)
-        return out
+        return self.knots.matrix(r / (r + self.scale)) * self.envelope(r)[:, None]
 
     def to_dict(self, coefficients: np.ndarray) -> dict[str, Any]:
         """Return the curve as the system `discovered` takes it."""

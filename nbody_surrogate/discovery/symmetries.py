@@ -14,9 +14,14 @@ import numpy as np
 
 from nbody_surrogate.discovery.breaking import BreakingTerms
 from nbody_surrogate.discovery.equations import Problem, accelerations
-from nbody_surrogate.discovery.estimate import Estimate, solve, within_scales
+from nbody_surrogate.discovery.estimate import HALVINGS, Estimate, solve, within_scales
 from nbody_surrogate.discovery.noise import estimate_noise
-from nbody_surrogate.discovery.normal import NormalEquations, log_likelihood, normal_equations
+from nbody_surrogate.discovery.normal import (
+    NormalEquations,
+    Residuals,
+    log_likelihood,
+    normal_equations,
+)
 from nbody_surrogate.discovery.selection import wald
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
 
@@ -136,23 +141,56 @@ def _extended(estimate: Estimate, terms: BreakingTerms) -> Extended:
     size = layout.size + count
     penalty = np.zeros((size, size))
     penalty[: layout.size, : layout.size] = estimate.smoothness.matrix(problem)
-    freedom = replace(estimate.freedom, fields=FIELDS, directed=False)
-    freedom = replace(freedom, drag="each" if freedom.drag == "none" else freedom.drag)
+    products, pair = _sizes(problem, unknowns, terms)
+    # a term as large as the pair forces is one standard deviation: what tracks do not tell apart
+    # is shared out, what they tell is left alone
+    loose = np.r_[layout.part(FIELDS[0]).start : size]
+    penalty[loose, loose] += np.diag(products)[loose] / pair
+    shared = "shared" if estimate.freedom.drag == "none" else estimate.freedom.drag
+    freedom = replace(estimate.freedom, fields=FIELDS, directed=False, drag=shared)
     own = within_scales(unknowns, freedom.directions(layout))
     directions = np.zeros((size, own.shape[1] + count))
     directions[: layout.size, : own.shape[1]] = own
     directions[layout.size :, own.shape[1] :] = np.eye(count)
     for _ in range(ROUNDS):
         now = normal_equations(problem, unknowns, extra=terms)
-        step, covariance = _step(now, unknowns, terms, penalty, directions)
-        unknowns.vector += step[: layout.size]
-        terms.amounts = terms.amounts + step[layout.size :]
-        _, residuals = log_likelihood(problem, unknowns, terms)
-        estimate_noise(residuals, unknowns, problem.robust)
+        step, _ = _step(now, unknowns, terms, penalty, directions)
+        unknowns = _moved(problem, unknowns, terms, step, penalty)
     now = normal_equations(problem, unknowns, extra=terms)
     step, covariance = _step(now, unknowns, terms, penalty, directions)
-    values = np.concatenate([unknowns.vector, terms.amounts]) + step
-    return Extended(values, covariance, *_sizes(problem, unknowns, terms))
+    values = np.concatenate([unknowns.vector, terms.amounts])
+    return Extended(values, covariance, products, pair)
+
+
+def _moved(
+    problem: Problem,
+    unknowns: Unknowns,
+    terms: BreakingTerms,
+    step: np.ndarray,
+    penalty: np.ndarray,
+) -> Unknowns:
+    """Go along a step as far as the penalised likelihood grows; amounts are moved in place."""
+    size = unknowns.layout.size
+    here = terms.amounts
+
+    def of(these: Unknowns) -> tuple[float, Residuals]:
+        vector = np.concatenate([these.vector, terms.amounts])
+        value, residuals = log_likelihood(problem, these, terms)
+        return value - 0.5 * float(vector @ penalty @ vector), residuals
+
+    before, found = of(unknowns)
+    for halving in range(HALVINGS):
+        moved = unknowns.copy()
+        moved.vector += 0.5**halving * step[:size]
+        terms.amounts = here + 0.5**halving * step[size:]
+        after, residuals = of(moved)
+        if after >= before - 1e-9 * abs(before):
+            estimate_noise(residuals, moved, problem.robust)
+            return moved
+    terms.amounts = here
+    unknowns = unknowns.copy()
+    estimate_noise(found, unknowns, problem.robust)
+    return unknowns
 
 
 def _step(
