@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem, View
+from nbody_surrogate.discovery.splines import Knots
 from nbody_surrogate.discovery.unknowns import Unknowns
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["BreakingTerms"]
+__all__ = ["KINDS", "BreakingTerms"]
 
-ORDERS = 2
-"""Shapes of each pair term: the envelope, and the envelope times u."""
+COARSE, FINE = 2, 7
+"""Shapes of each pair term under the envelope: a straight line in u; for what is broken, a spline."""
+
+KINDS = ("reciprocity", "isotropy", "reflection", "time-shift", "charge-conjugation")
 
 
 @final
@@ -28,23 +31,34 @@ class BreakingTerms:
     - isotropy: Q n w and (n.Q n) n w, for each symmetric Q without trace;
     - reflection: e x n w for each axis e (n turned by a right angle in the plane), and v x e;
     - time shift: the pair forces, and the fields, in proportion to time;
-    - charge conjugation: strengths, or responses, without their signs.
+    - charge conjugation: pair forces times one charge more, that of either particle, or its sign.
+
+    Parameters
+    ----------
+    problem : Problem
+    fine : frozenset of str
+        Kinds whose pair terms are splines of the distance.
 
     Attributes
     ----------
     amounts : ndarray, shape (E,)
+    parts : dict of str to slice
+        Which of them each kind has.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, fine: frozenset[str] = frozenset()) -> None:
         self._problem = problem
+        self._knots = Knots.over(*problem.curve.knots.ends, FINE)
+        self._orders = {kind: FINE if kind in fine else COARSE for kind in KINDS}
         d = problem.dimensions
         self._forms = _forms(d)
+        axes = 1 if d == 2 else 3
         counts = {
-            "reciprocity": 2 * d * ORDERS,
-            "isotropy": 2 * len(self._forms) * ORDERS,
-            "reflection": ORDERS + 1 if d == 2 else 3 * ORDERS + 3,
-            "time-shift": 2,
-            "charge-conjugation": 2 * ORDERS,
+            "reciprocity": 2 * d * self._orders["reciprocity"],
+            "isotropy": 2 * len(self._forms) * self._orders["isotropy"],
+            "reflection": axes * self._orders["reflection"] + axes,
+            "time-shift": self._orders["time-shift"] + 1,
+            "charge-conjugation": 4 * self._orders["charge-conjugation"],
         }
         ends = np.cumsum(list(counts.values()))
         self.parts = {
@@ -68,33 +82,63 @@ class BreakingTerms:
         n = apart / r[..., None]
         shape = np.where(there, problem.curve.envelope(r), 0.0)
         u = r / (r + problem.curve.scale)
-        weights = [shape * strengths * u**k for k in range(ORDERS)]
+        shapes = {order: self._shapes(u, shape, order) for order in set(self._orders.values())}
         v = np.zeros_like(measured.x[:, i])
         v[1:] = np.diff(measured.x[:, i], axis=0) / measured.dt  # by earlier frames alone
-        # in runs apart from each other, each has a clock of its own
-        clock = np.linspace(-0.5, 0.5, len(r)) * len(r) * measured.dt / self._length
-        columns = [*self._pairs(n, weights), *_mirrored(n, weights, v)]
-        columns += [clock * seen.force, clock * self._field(unknowns, measured.x[:, i], response)]
-        sizes = np.abs(strengths), strengths * np.sign(response)
-        for size in sizes:
-            columns += [np.einsum("to,tod->dt", shape * size * u**k, n) for k in range(ORDERS)]
+        columns = []
+        for kind in KINDS:
+            weights = [shape * strengths for shape in shapes[self._orders[kind]]]
+            if kind == "time-shift":
+                # in runs apart from each other, each has a clock of its own
+                clock = (np.arange(len(r)) * measured.dt - 0.5 * self._length) / self._length
+                columns += [clock * np.einsum("to,tod->dt", w, n) for w in weights]
+                columns += [clock * self._field(unknowns, measured.x[:, i], response)]
+            elif kind == "charge-conjugation":
+                own = self._own_strength(unknowns, run, i)
+                for size in (own, strengths, np.sign(own), np.sign(strengths)):
+                    columns += [np.einsum("to,tod->dt", w * size, n) for w in weights]
+            else:
+                columns += self._columns(kind, n, weights, v)
         return response * np.stack(columns, -1)
 
-    def _pairs(self, n: np.ndarray, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Return what breaks reciprocity, then isotropy, each (D, T)."""
+    def _shapes(self, u: np.ndarray, shape: np.ndarray, order: int) -> list[np.ndarray]:
+        """Return the shapes of pair terms at all distances, (T, O) each."""
+        if order == COARSE:
+            return [shape, shape * u]
+        first, values = self._knots.pieces(u)
+        out = np.zeros((*u.shape, order))
+        np.put_along_axis(out, first[..., None] + np.arange(4), values * shape[..., None], -1)
+        return list(np.moveaxis(out, -1, 0))
+
+    def _own_strength(self, unknowns: Unknowns, run: int, i: int) -> float:
+        """Return the strength by which particle `i` acts; its sign of response among couplings."""
+        measured = self._problem.runs[run]
+        if self._problem.couplings is not None:
+            return float(np.sign(unknowns.part("responses")[measured.first + i]))
+        return float(unknowns.part("strengths")[measured.first + i])
+
+    def _columns(
+        self, kind: str, n: np.ndarray, weights: list[np.ndarray], v: np.ndarray
+    ) -> list[np.ndarray]:
+        """Return what breaks reciprocity, isotropy or reflection, each (D, T)."""
         d = n.shape[-1]
-        one_way, uneven = [], []
+        columns = []
         for w in weights:
-            total = w.sum(1)
             first = np.einsum("to,tod->dt", w, n)
-            for a in range(d):
-                push = np.zeros_like(first)
-                push[a] = total
-                one_way += [push, np.einsum("to,to,tod->dt", w, n[..., a], n)]
-            for form in self._forms:
-                stretch = np.einsum("toa,ab,tob->to", n, form, n)
-                uneven += [form @ first, np.einsum("to,to,tod->dt", w, stretch, n)]
-        return [*one_way, *uneven]
+            if kind == "reciprocity":
+                for a in range(d):
+                    push = np.zeros_like(first)
+                    push[a] = w.sum(1)
+                    columns += [push, np.einsum("to,tod->dt", w * n[..., a], n)]
+            elif kind == "isotropy":
+                for form in self._forms:
+                    stretch = np.einsum("toa,ab,tob->to", n, form, n)
+                    columns += [form @ first, np.einsum("to,tod->dt", w * stretch, n)]
+            else:
+                columns += [_turned(first.T, axis).T for axis in _axes(d)]
+        if kind == "reflection":
+            columns += [_turned(v, axis).T for axis in _axes(d)]
+        return columns
 
     def _field(self, unknowns: Unknowns, x: np.ndarray, response: float) -> np.ndarray:
         """Return the field's acceleration over the response, (D, T)."""
@@ -103,12 +147,9 @@ class BreakingTerms:
         return (uniform + gradient * x).T
 
 
-def _mirrored(n: np.ndarray, weights: list[np.ndarray], v: np.ndarray) -> list[np.ndarray]:
-    """Return what breaks reflection: swirls about each axis, and turning velocities."""
-    d = n.shape[-1]
-    axes = [None] if d == 2 else list(np.eye(3))
-    out = [_turned(np.einsum("to,tod->td", w, n), axis).T for w in weights for axis in axes]
-    return [*out, *(_turned(v, axis).T for axis in axes)]
+def _axes(d: int) -> list[np.ndarray | None]:
+    """Return the axes that vectors turn about: in the plane, the upright one."""
+    return [None] if d == 2 else list(np.eye(3))
 
 
 def _turned(vectors: np.ndarray, axis: np.ndarray | None) -> np.ndarray:

@@ -139,7 +139,8 @@ def solve(
     """
     h = directions.T @ information @ directions
     # on a common scale: unknowns differ in size by many orders of magnitude
-    size = 1.0 / np.sqrt(np.maximum(np.diag(h), 1e-300))
+    diagonal = np.diag(h)
+    size = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
     values, vectors = np.linalg.eigh(h * size[:, None] * size)
     told = values > UNTOLD * values[-1]
     inverse = (vectors[:, told] / values[told]) @ vectors[:, told].T

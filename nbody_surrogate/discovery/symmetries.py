@@ -8,36 +8,23 @@ rest. So a wake does not pass for an anisotropy, nor a drag for a drift.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbody_surrogate.discovery.breaking import BreakingTerms
-from nbody_surrogate.discovery.equations import Problem, accelerations
-from nbody_surrogate.discovery.estimate import HALVINGS, Estimate, solve, within_scales
-from nbody_surrogate.discovery.noise import estimate_noise
-from nbody_surrogate.discovery.normal import (
-    NormalEquations,
-    Residuals,
-    log_likelihood,
-    normal_equations,
-)
+from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
+from nbody_surrogate.discovery.estimate import Estimate
+from nbody_surrogate.discovery.extended import Extended, extend
 from nbody_surrogate.discovery.selection import wald
-from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
+from nbody_surrogate.discovery.unknowns import FIELDS, Layout
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
 __all__ = ["Symmetry", "find_symmetries"]
 
-ROUNDS = 3
-"""Of the extended law: it is nearly linear in what is added."""
-
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
-
-EVERY = 10
-"""Frames between those that sizes of terms are averaged over."""
 
 MEANINGS = {
     "translation": "the law is the same everywhere: no field that grows with the place",
@@ -94,16 +81,9 @@ class Symmetry:
         }
 
 
-class Extended(NamedTuple):
-    """An estimate of the law with breaking terms: all values, and their covariance."""
-
-    values: Float64[np.ndarray, " Z"]
-    covariance: Float64[np.ndarray, "Z Z"]
-    sizes: Float64[np.ndarray, "Z Z"]
-    pair: float
-
-
-def find_symmetries(estimate: Estimate, rng: np.random.Generator) -> list[Symmetry]:
+def find_symmetries(
+    estimate: Estimate, rng: np.random.Generator
+) -> tuple[list[Symmetry], Extended]:
     """Test every symmetry given all others.
 
     Parameters
@@ -115,13 +95,29 @@ def find_symmetries(estimate: Estimate, rng: np.random.Generator) -> list[Symmet
 
     Returns
     -------
-    list of Symmetry
+    symmetries : list of Symmetry
+    extended : Extended
+        The law with all terms.
     """
-    terms = BreakingTerms(estimate.problem)
-    extended = _extended(estimate, terms)
+    extended, unknowns = None, estimate.unknowns
+    fine: frozenset[str] = frozenset()
+    while True:
+        terms = BreakingTerms(estimate.problem, fine)
+        extended = extend(estimate, unknowns, terms)
+        found = _tested(estimate, extended, rng)
+        # a straight line leaves something of what is there, which then passes for other terms: so
+        # what breaks most is followed as it goes, before anything is said of the rest
+        coarse = [each for each in found if each.broken and each.name in set(KINDS) - fine]
+        if not coarse:
+            return [*found, _energy(found)], extended
+        fine |= {max(coarse, key=lambda each: each.effect).name}
+        unknowns = extended.unknowns
+
+
+def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) -> list[Symmetry]:
     layout = estimate.problem.layout
     found = []
-    for name, rows in _combinations(layout, terms, estimate).items():
+    for name, rows in _combinations(layout, extended.terms).items():
         why_not = _untold(name, estimate)
         if why_not:
             found.append(Symmetry(name, MEANINGS[name], tested=False, why_not=why_not))
@@ -130,101 +126,11 @@ def find_symmetries(estimate: Estimate, rng: np.random.Generator) -> list[Symmet
         test = wald(values, covariance)
         effect, low, high = _effect(extended, rows, rng)
         found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p))
-    found = _corrected(found)
-    return [*found, _energy(found)]
-
-
-def _extended(estimate: Estimate, terms: BreakingTerms) -> Extended:
-    """Fit the law with all breaking terms, from where it was without."""
-    problem, unknowns = estimate.problem, estimate.unknowns.copy()
-    layout, count = problem.layout, terms.amounts.size
-    size = layout.size + count
-    penalty = np.zeros((size, size))
-    penalty[: layout.size, : layout.size] = estimate.smoothness.matrix(problem)
-    products, pair = _sizes(problem, unknowns, terms)
-    # a term as large as the pair forces is one standard deviation: what tracks do not tell apart
-    # is shared out, what they tell is left alone
-    loose = np.r_[layout.part(FIELDS[0]).start : size]
-    penalty[loose, loose] += np.diag(products)[loose] / pair
-    shared = "shared" if estimate.freedom.drag == "none" else estimate.freedom.drag
-    freedom = replace(estimate.freedom, fields=FIELDS, directed=False, drag=shared)
-    own = within_scales(unknowns, freedom.directions(layout))
-    directions = np.zeros((size, own.shape[1] + count))
-    directions[: layout.size, : own.shape[1]] = own
-    directions[layout.size :, own.shape[1] :] = np.eye(count)
-    for _ in range(ROUNDS):
-        now = normal_equations(problem, unknowns, extra=terms)
-        step, _ = _step(now, unknowns, terms, penalty, directions)
-        unknowns = _moved(problem, unknowns, terms, step, penalty)
-    now = normal_equations(problem, unknowns, extra=terms)
-    step, covariance = _step(now, unknowns, terms, penalty, directions)
-    values = np.concatenate([unknowns.vector, terms.amounts])
-    return Extended(values, covariance, products, pair)
-
-
-def _moved(
-    problem: Problem,
-    unknowns: Unknowns,
-    terms: BreakingTerms,
-    step: np.ndarray,
-    penalty: np.ndarray,
-) -> Unknowns:
-    """Go along a step as far as the penalised likelihood grows; amounts are moved in place."""
-    size = unknowns.layout.size
-    here = terms.amounts
-
-    def of(these: Unknowns) -> tuple[float, Residuals]:
-        vector = np.concatenate([these.vector, terms.amounts])
-        value, residuals = log_likelihood(problem, these, terms)
-        return value - 0.5 * float(vector @ penalty @ vector), residuals
-
-    before, found = of(unknowns)
-    for halving in range(HALVINGS):
-        moved = unknowns.copy()
-        moved.vector += 0.5**halving * step[:size]
-        terms.amounts = here + 0.5**halving * step[size:]
-        after, residuals = of(moved)
-        if after >= before - 1e-9 * abs(before):
-            estimate_noise(residuals, moved, problem.robust)
-            return moved
-    terms.amounts = here
-    unknowns = unknowns.copy()
-    estimate_noise(found, unknowns, problem.robust)
-    return unknowns
-
-
-def _step(
-    now: NormalEquations,
-    unknowns: Unknowns,
-    terms: BreakingTerms,
-    penalty: np.ndarray,
-    directions: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    vector = np.concatenate([unknowns.vector, terms.amounts])
-    score = now.score.sum(0) - penalty @ vector
-    return solve(now.information.sum(0) + penalty, score, directions)
-
-
-def _sizes(
-    problem: Problem, unknowns: Unknowns, terms: BreakingTerms
-) -> tuple[np.ndarray, float]:
-    """Return the mean products of the accelerations by each unknown, and the pair forces' square."""
-    size = unknowns.layout.size + terms.amounts.size
-    products, pair, frames = np.zeros((size, size)), 0.0, 0
-    curve = unknowns.layout.part("curve")
-    for run, measured in enumerate(problem.runs):
-        for i in range(measured.n):
-            rows = measured.there[::EVERY, i]
-            for values, which in accelerations(problem, unknowns, run, i, terms):
-                some = values[::EVERY][rows]
-                products[np.ix_(which, which)] += some.T @ some
-                pair += float(((some[:, : unknowns.layout.curve] @ unknowns.vector[curve]) ** 2).sum())
-            frames += int(rows.sum())
-    return products / max(frames, 1), pair / max(frames, 1)
+    return _corrected(found)
 
 
 def _combinations(
-    layout: Layout, terms: BreakingTerms, estimate: Estimate
+    layout: Layout, terms: BreakingTerms
 ) -> dict[str, Float64[np.ndarray, "G Z"]]:
     """Return for each symmetry the combinations of all values that it wants to be 0."""
     every = np.eye(layout.size + terms.amounts.size)
