@@ -17,7 +17,7 @@ from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64
 
-__all__ = ["BRIDGED", "HUBER", "Equations", "Extra", "Problem", "View", "accelerations", "equations", "view"]
+__all__ = ["BRIDGED", "HUBER", "Equations", "Extra", "Problem", "View", "accelerations", "equations", "total_force", "view"]
 
 BRIDGED = 1e12
 """How much larger the variance of a position is that was not measured."""
@@ -235,6 +235,16 @@ def equations(
         yield Equations(
             innovations, tuple(columns), tuple(which), frames, determinant, rows, step, scale
         )
+
+
+def total_force(
+    problem: Problem, unknowns: Unknowns, run: int, i: int
+) -> Float64[np.ndarray, "D T"]:
+    """Return the acceleration of a particle of a run by all but its drag."""
+    measured = problem.runs[run]
+    seen = view(problem, unknowns, run, i)
+    response = float(unknowns.part("responses")[measured.first + i])
+    return response * seen.force + _field(unknowns, measured.x[:, i].T, response)
 
 
 def accelerations(

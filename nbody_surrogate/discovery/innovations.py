@@ -30,7 +30,7 @@ from scipy.linalg import lapack
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["CAUSAL", "SMOOTH", "Hat", "Stencil", "hat", "whitener"]
+__all__ = ["CAUSAL", "NUMEROV", "SMOOTH", "Hat", "Stencil", "hat", "whitener"]
 
 
 class Stencil(NamedTuple):
@@ -51,6 +51,9 @@ class Stencil(NamedTuple):
 
 CAUSAL = Stencil((-1, -2, -3))
 """Forces at earlier frames alone, order 3: what noise of frame t would spoil is not looked at."""
+
+NUMEROV = Stencil((0, -1, -2))
+"""Forces at the three frames of a row, order 4: for paths that are known already."""
 
 SMOOTH = Stencil((2, 1, 0, -1, -2, -3, -4))
 """Symmetric, order 8: for tracks without noise, where only the integral's error is left."""
