@@ -60,7 +60,9 @@ def field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) -> 
     return law(parameters, x, v, charge, mass)
 
 
-@overload(pair_force, strict=False)  # a law may name its arguments freely
+# A law may name its arguments freely. It is always put in place, however long it is: a call would
+# keep loops over pairs from using vectors, and compute the energy where the force alone is wanted.
+@overload(pair_force, strict=False, jit_options={"forceinline": True})
 def _pair_law_of(
     parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, coupling: Any
 ) -> Any:

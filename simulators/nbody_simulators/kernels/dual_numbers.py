@@ -210,5 +210,7 @@ _laws: dict[type, Callable[..., Any]] = {}
 def differentiable_law(kind: type) -> Callable[..., Any] | None:
     """Return the law that a class of parameters stands for, to be called with dual numbers."""
     if kind not in _laws and (factory := factory_of(kind)) is not None:
-        _laws.setdefault(kind, register_jitable(factory(math.sqrt, where)))
+        # in place, so that the energy, which has no rate that anybody asks for, is left out
+        inlined = register_jitable(forceinline=True)
+        _laws.setdefault(kind, inlined(factory(math.sqrt, where)))
     return _laws.get(kind)
