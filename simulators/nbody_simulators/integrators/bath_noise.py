@@ -94,6 +94,7 @@ class BathNoise:
         self._dimensions = dimensions
         self._philox = np.random.Philox(key=0)
         self._generator = np.random.Generator(self._philox)
+        self._unused = self._philox.state  # with no numbers left over in its buffer
         self._left = np.empty((0, dimensions, *bath.rates.T.shape))
         self._quiet = not bath.squares.any()
 
@@ -135,11 +136,10 @@ class BathNoise:
         """Draw normal numbers, shape (F, substeps, D, N, W); more sub-steps begin with the same."""
         keys, n = self._bath.keys, self._bath.rates.shape[1]
         drawn = np.empty((frames, self._substeps, self._dimensions, n, len(keys)))
-        state = self._philox.state
+        state = dict(self._unused)
         for w, key in enumerate(keys):
-            state["state"]["key"][:] = key
             for f in range(frames):
-                state["state"]["counter"][:] = (0, 0, 0, self._frame + f)
-                self._philox.state = state  # with it, what is left of the frame before goes
+                state["state"] = {"counter": np.array([0, 0, 0, self._frame + f], np.uint64), "key": key}
+                self._philox.state = state
                 drawn[f, ..., w] = self._generator.standard_normal(drawn.shape[1:4])
         return drawn

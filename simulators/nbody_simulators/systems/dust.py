@@ -43,7 +43,7 @@ class DustSpec(SystemSpec):
         default=4.0, allow_inf_nan=False, description="g; the field at z = 0 levitates q / m = 1"
     )
     radial: float = Field(
-        default=0.5, ge=0, allow_inf_nan=False, description="h, confinement along x and y"
+        default=0.6, ge=0, allow_inf_nan=False, description="h, confinement along x and y"
     )
     vertical: float = Field(
         default=4.0, ge=0, allow_inf_nan=False, description="w, confinement along z"
@@ -52,7 +52,7 @@ class DustSpec(SystemSpec):
         default=0.2, ge=0, allow_inf_nan=False, description="c, rate of drag of a unit mass"
     )
     temperature: float = Field(
-        default=0.1, ge=0, allow_inf_nan=False, description="T, of the gas that drags"
+        default=0.15, ge=0, allow_inf_nan=False, description="T, of the gas that drags"
     )
     charge_spread: float = Field(
         default=0.15,
