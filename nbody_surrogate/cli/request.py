@@ -22,6 +22,7 @@ __all__ = [
     "InitialValueProblem",
     "Request",
     "not_none",
+    "system_of",
 ]
 
 DEFAULT_PARTICLES = 30
@@ -92,13 +93,14 @@ class Request:
         "--integrator",
         group="Method and reference",
         default="dop853",
-        show_default=True,
         help="Solver, surrogate, or trained model by its name or folder. NAME:NUMBER gives a "
-        "solver its sub-steps or tolerance, NAME@APPROXIMATION cheaper forces of the system.",
+        "solver its sub-steps or tolerance, NAME@APPROXIMATION cheaper forces of the system.  "
+        "[default: dop853, or baoab for a system with kicks at random]",
     )
     reference: str | None = option(
         "--reference",
-        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start]",
+        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start; baoab "
+        "with kicks at random]",
     )
     no_reference: bool = option("--no-reference", is_flag=True, help="Run without ground truth.")
     verify: bool = option(
@@ -276,7 +278,7 @@ class InitialValueProblem:
         """
         from nbody_surrogate.contracts.segment import frame_count
 
-        system = _system(request)
+        system = system_of(request)
         frames = frame_count(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
         if request.keeps_frames:
@@ -297,7 +299,14 @@ def not_none(**options: Any) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _system(request: Request) -> AbstractSystem:
+def system_of(request: Request) -> AbstractSystem:
+    """Build the system.
+
+    Raises
+    ------
+    InputError
+        If its name or a parameter is wrong.
+    """
     from nbody_surrogate.registry.registry import make_system
 
     settled = not_none(frame_dt=request.frame_dt, softening=request.softening)

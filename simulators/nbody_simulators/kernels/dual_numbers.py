@@ -164,13 +164,18 @@ def _power(a: Any, b: Any) -> Any:
     return dual(a.value**b, b * a.value ** (b - 1) * a.rate)
 
 
+def _exponential(a: Any, b: Any) -> Any:
+    value = a**b.value
+    return dual(value, value * math.log(a) * b.rate)
+
+
 _overload(
     (operator.truediv, operator.itruediv),
     _quotient,
     lambda a, b: dual(a.value / b, a.rate / b),
     _inverse,
 )
-_overload((operator.pow, operator.ipow), first=_power)
+_overload((operator.pow, operator.ipow), first=_power, second=_exponential)
 for _comparison in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
     _overload(
         (_comparison,),
