@@ -60,6 +60,16 @@ class SystemNeeds(SystemKicks):
     name: ClassVar[str]
 
     @property
+    def usual_particles(self) -> int | None:
+        """How many particles a start has where nobody says, or None where that is left open."""
+        return None
+
+    @property
+    def usual_dimensions(self) -> int:
+        """In how many dimensions a start is drawn where nobody says, and there is no box."""
+        return 3
+
+    @property
     def box(self) -> Box | None:
         """The box that particles live in, or None where space is open."""
         return None
@@ -192,7 +202,7 @@ class SystemNeeds(SystemKicks):
         """Say in how many dimensions a start is drawn: as many as the box has."""
         box = self.box
         if wanted is None:
-            return 3 if box is None else box.dimension
+            return self.usual_dimensions if box is None else box.dimension
         if wanted not in (2, 3):
             raise InputError(f"`dimensions` must be 2 or 3, got {wanted}")
         if box is not None and wanted != box.dimension:

@@ -85,9 +85,7 @@ def spline_pair(
         return 1.0 / (r + np.hypot(r, core))
 
     def force(r: np.ndarray) -> np.ndarray:
-        return curve_values(
-            r, power, core, screening_length, scale, first, spacing, coefficients
-        )
+        return curve_values(r, power, core, screening_length, scale, first, spacing, coefficients)
 
     # z at the knots is not that of distances where these are negative: no pair is ever there
     z = (1.0 - u) / (scale * u + np.hypot(scale * u, core * (1.0 - u)))

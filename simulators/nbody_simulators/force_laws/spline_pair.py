@@ -38,10 +38,11 @@ from nbody_simulators.force_laws.cardinal_splines import (
     splines_in,
     steps_in,
 )
+from nbody_simulators.force_laws.spline_limits import LARGEST
 from nbody_simulators.kernels.known_laws import register_law
 from nbody_surrogate.contracts import PairLaw
 
-__all__ = ["HEAD", "LARGEST", "NODES", "PANELS", "SplineLaw", "spline_law", "splines_of"]
+__all__ = ["CLASSES", "HEAD", "NODES", "PANELS", "spline_law"]
 
 HEAD = (
     "core2",  # a^2
@@ -62,8 +63,6 @@ HEAD = (
 )
 PANELS = 8
 """Panels beyond the range of S, each four times as far as the one before."""
-
-LARGEST = 64  # splines
 
 NODES = (
     (0.09501250983763744, 0.18945061045506864),
@@ -152,15 +151,13 @@ def integral_in(sqrt: Function, where: Function) -> Function:
 
     integrand = wrap(integrand)
 
-    def integral(
-        p: Any, z: Any, end: Any, start: Any, d0: Any, d1: Any, d2: Any, d3: Any
-    ) -> Any:
+    def integral(p: Any, z: Any, end: Any, start: Any, d0: Any, d1: Any, d2: Any, d3: Any) -> Any:
         # in y, the integral's limits are 1 / z
         over = 1.0 / where(end > 0.0, end, 1.0)  # infinity is an end of z alone
         first, last = where(p.steep > 0.0, end, over), where(p.steep > 0.0, z, 1.0 / z)
         half, middle = 0.5 * (last - first), 0.5 * (last + first)
 
-        total = 0.0
+        total = 0.0 * half  # of the kind of numbers that the nodes are
         for k in range(8):  # a loop, as it takes minutes to compile what is written out
             x = half * nodes[k]
             upper = integrand(p, middle + x, start, d0, d1, d2, d3)
@@ -253,3 +250,7 @@ def spline_law(parameters: Any) -> PairLaw:
     """Return the law of these parameters, which are of one of the classes."""
     size = (len(parameters) - len(HEAD) - PANELS) // 2
     return PairLaw(parameters, _FACTORIES[size])
+
+
+for _kind, _size in zip(CLASSES, _FACTORIES, strict=True):
+    register_law(spline_law(_kind(*[0.0] * (len(HEAD) + 2 * _size + PANELS))))
