@@ -11,6 +11,7 @@ import rich_click as click
 from nbody_surrogate.cli.file_options import PER_PARTICLE
 from nbody_surrogate.cli.options import option
 from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.physics import DEFAULT_PARTICLES, PARTICLES, PHYSICS
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,14 +19,12 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = [
-    "DEFAULT_PARTICLES",
     "InitialValueProblem",
     "Request",
     "not_none",
     "system_of",
 ]
 
-DEFAULT_PARTICLES = 30
 
 SUPPLEMENTS = ("charges", "masses", "velocities", "couplings", "radii", "group")
 """What the file of a start may lack, and an option gives."""
@@ -40,7 +39,7 @@ class Request:
         group="System and start",
         default="charged",
         show_default=True,
-        help="Physics to simulate.",
+        help=PHYSICS,
     )
     parameter: tuple[str, ...] = option(
         "-p",
@@ -51,7 +50,10 @@ class Request:
     )
     # no default here and below, to tell apart what was asked for: beside `--initial` it is refused
     particles: int | None = option(
-        "-n", "--particles", type=int, help=f"Particles.  [default: {DEFAULT_PARTICLES}]"
+        "-n",
+        "--particles",
+        type=int,
+        help=PARTICLES,
     )
     trajectories: int | None = option(
         "--trajectories", type=int, help="Starts, run as one batch.  [default: 1]"
@@ -322,7 +324,7 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
         for name in not_none(**of_a_file):
             raise InputError(f"`{name}` goes with `initial` only; name the file")
     if request.initial is None:
-        usual = system.fixed_particles or DEFAULT_PARTICLES
+        usual = system.usual_particles or DEFAULT_PARTICLES
         n = usual if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
         return system.sample(seed, n, trajectories)

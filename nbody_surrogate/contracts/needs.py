@@ -60,11 +60,6 @@ class SystemNeeds(SystemKicks):
     name: ClassVar[str]
 
     @property
-    def usual_particles(self) -> int | None:
-        """How many particles a start has where nobody says, or None where that is left open."""
-        return None
-
-    @property
     def usual_dimensions(self) -> int:
         """In how many dimensions a start is drawn where nobody says, and there is no box."""
         return 3

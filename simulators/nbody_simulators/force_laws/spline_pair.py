@@ -85,7 +85,8 @@ def _class_of(size: int) -> Any:
     splines = [f"spline{k}" for k in range(size)]
     knots = [f"energy{k}" for k in range(1, size + 1)]  # at the knots 1, 2, ...
     beyond = [f"beyond{k}" for k in range(PANELS)]  # at the edges of the panels
-    made: Any = namedtuple(f"SplinePair{size}", [*HEAD, *splines, *knots, *beyond])  # noqa: PYI024
+    fields = [*HEAD, *splines, *knots, *beyond]
+    made: Any = namedtuple(f"SplinePair{size}", fields)  # type: ignore[misc]  # not a literal
     made.__module__ = __name__
     return made
 

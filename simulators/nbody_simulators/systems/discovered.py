@@ -111,12 +111,12 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
         return ForceLaws(self._pair(), field if any(field.parameters[:-1]) else None)
 
     def _pair(self) -> PairLaw | None:
-        from nbody_simulators.force_laws.spline_numbers import spline_pair
+        from nbody_simulators.force_laws.spline_numbers import Curve, spline_pair
 
         curve = self.spec.pair
         if curve is None:
             return None
-        return spline_pair(**dict(curve), by_charge=self.spec.couplings is None)
+        return spline_pair(Curve(**dict(curve)), by_charge=self.spec.couplings is None)
 
     def _shape(self) -> frozenset[str]:
         """Which turns and reflections hold."""
