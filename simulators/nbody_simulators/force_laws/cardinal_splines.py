@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["BLOCK", "Function", "in_place", "splines_in", "steps_in"]
+__all__ = ["BLOCK", "Function", "basis_in", "in_place", "rows_in", "splines_in", "steps_in"]
 
 BLOCK = 8
 """Terms of one function; numbers of coefficients are multiples of it."""
@@ -32,12 +32,8 @@ def in_place(sqrt: Function) -> Callable[[Function], Function]:
     return wrap
 
 
-def splines_in(place: int, size: int, sqrt: Function, where: Function) -> Function:
-    """Return ``f(p, s)``, the sum of p[place + k] B(s - k) over k < `size`.
-
-    B(s) = ((2 - |s|)_+^3 - 4 (1 - |s|)_+^3) / 6.
-    """
-    wrap = in_place(sqrt)
+def hump_in(sqrt: Function, where: Function) -> Function:
+    """Return ``f(s)``, 6 B(s)."""
 
     def hump(s: Any) -> Any:
         outer = 2.0 - abs(s)
@@ -45,7 +41,15 @@ def splines_in(place: int, size: int, sqrt: Function, where: Function) -> Functi
         inner = where(outer > 1.0, outer - 1.0, 0.0)
         return outer * outer * outer - 4.0 * (inner * inner * inner)
 
-    hump = wrap(hump)
+    return in_place(sqrt)(hump)
+
+
+def splines_in(place: int, size: int, sqrt: Function, where: Function) -> Function:
+    """Return ``f(p, s)``, the sum of p[place + k] B(s - k) over k < `size`.
+
+    B(s) = ((2 - |s|)_+^3 - 4 (1 - |s|)_+^3) / 6.
+    """
+    wrap, hump = in_place(sqrt), hump_in(sqrt, where)
 
     def block(first: int) -> Function:
         i, shift = place + first, float(first)
@@ -106,4 +110,57 @@ def steps_in(place: int, size: int, sqrt: Function, where: Function) -> Function
     found = block(firsts[0])
     for first in firsts[1:]:
         found = then(found, block(first))
-    return wrap(lambda p, s: found(p, s, 0.0, 0.0))
+    # torch makes single precision of two numbers, where it is to choose between them
+    return wrap(lambda p, s: found(p, s, 0.0 * s, 0.0 * s))
+
+
+def basis_in(size: int, sqrt: Function, where: Function) -> Function:
+    """Return ``f(s)``, the tuple of B(s - k) for k < `size`."""
+    wrap, hump = in_place(sqrt), hump_in(sqrt, where)
+
+    def block(first: int) -> Function:
+        shift = float(first)
+
+        def eight(s: Any) -> Any:
+            t = s - shift
+            left = hump(t) / 6.0, hump(t - 1.0) / 6.0, hump(t - 2.0) / 6.0, hump(t - 3.0) / 6.0
+            t = t - 4.0
+            right = hump(t) / 6.0, hump(t - 1.0) / 6.0, hump(t - 2.0) / 6.0, hump(t - 3.0) / 6.0
+            return left + right
+
+        return wrap(eight)
+
+    def then(before: Function, after: Function) -> Function:
+        return wrap(lambda s: before(s) + after(s))
+
+    found = block(0)
+    for first in range(BLOCK, size, BLOCK):
+        found = then(found, block(first))
+    return found
+
+
+def rows_in(place: int, across: int, upright: int, sqrt: Function) -> Function:
+    """Return ``f(p, us, ws)``, the sum of p[place + across m + k] us[k] ws[m] over all k and m."""
+    wrap = in_place(sqrt)
+
+    def block(row: int, first: int) -> Function:
+        i, j = place + across * row + first, first
+        i1, i2, i3, i4, i5, i6, i7 = (i + k for k in range(1, BLOCK))
+        j1, j2, j3, j4, j5, j6, j7 = (j + k for k in range(1, BLOCK))
+
+        def eight(p: Any, us: Any, ws: Any) -> Any:
+            left = p[i] * us[j] + p[i1] * us[j1] + p[i2] * us[j2] + p[i3] * us[j3]
+            right = p[i4] * us[j4] + p[i5] * us[j5] + p[i6] * us[j6] + p[i7] * us[j7]
+            return (left + right) * ws[row]
+
+        return wrap(eight)
+
+    def plus(before: Function, after: Function) -> Function:
+        return wrap(lambda p, us, ws: before(p, us, ws) + after(p, us, ws))
+
+    # by halves: a chain would be as deep as there are blocks
+    parts = [block(row, first) for row in range(upright) for first in range(0, across, BLOCK)]
+    while len(parts) > 1:
+        pairs = [plus(*parts[k : k + 2]) for k in range(0, len(parts) - 1, 2)]
+        parts = pairs + parts[2 * len(pairs) :]
+    return parts[0]

@@ -9,7 +9,14 @@ from itertools import pairwise
 import numpy as np
 
 from nbody_simulators.force_laws.cardinal_splines import BLOCK
-from nbody_simulators.force_laws.spline_pair import CLASSES, HEAD, NODES, PANELS, spline_law
+from nbody_simulators.force_laws.spline_pair import (
+    CLASSES,
+    HEAD,
+    NODES,
+    PANELS,
+    envelope_numbers,
+    spline_law,
+)
 from nbody_surrogate.contracts import PairLaw
 
 __all__ = ["Curve", "spline_pair"]
@@ -100,17 +107,13 @@ def spline_pair(curve: Curve, by_charge: bool = True) -> PairLaw:
     if curve.steep:
         edges[-1] = 0.0
     at_knots, at_edges = _energies(curve, z, edges)
-    bits = {f"bit{1 << k}": abs(curve.power) >> k & 1 for k in range(4)}
     head = {
-        "core2": curve.core**2,
-        "decay": curve.decay,
+        **envelope_numbers(curve.power, curve.core, curve.screening_length),
         "scale": curve.scale,
         "first": curve.first,
         "spacing": curve.spacing,
         "last": count - 2,
-        "falls": curve.power < 0,
         "steep": curve.steep,
-        **bits,
         "edge": z[-1],
         "far": edges[-1],
         "by_charge": by_charge,

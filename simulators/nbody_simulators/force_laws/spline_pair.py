@@ -42,21 +42,27 @@ from nbody_simulators.force_laws.spline_limits import LARGEST
 from nbody_simulators.kernels.known_laws import register_law
 from nbody_surrogate.contracts import PairLaw
 
-__all__ = ["CLASSES", "HEAD", "NODES", "PANELS", "spline_law"]
+__all__ = [
+    *("CLASSES", "ENVELOPE", "HEAD", "NODES", "PANELS"),
+    *("envelope_in", "envelope_numbers", "spline_law"),
+]
 
-HEAD = (
+ENVELOPE = (
     "core2",  # a^2
     "decay",  # 1 / lambda, or 0
-    "scale",  # b
-    "first",
-    "spacing",
-    "last",  # the range of S is 1 to `last`, in units of `spacing` from `first`
     "falls",  # 1 where p < 0
-    "steep",  # 1 where p < -1: nodes are in z, else in y = 1 / z
     "bit1",  # the binary digits of |p|
     "bit2",
     "bit4",
     "bit8",
+)
+HEAD = (
+    *ENVELOPE,
+    "scale",  # b
+    "first",
+    "spacing",
+    "last",  # the range of S is 1 to `last`, in units of `spacing` from `first`
+    "steep",  # 1 where p < -1: nodes are in z, else in y = 1 / z
     "edge",  # z at the end of the range
     "far",  # z up to which the last panel goes
     "by_charge",  # 1 where the charges weigh a pair, 0 where its coupling does
@@ -101,15 +107,23 @@ CLASSES = (
 )
 
 
+def envelope_numbers(power: int, core: float, screening_length: float | None) -> dict[str, float]:
+    """Return the parameters of an envelope by name."""
+    bits = {f"bit{1 << k}": float(abs(power) >> k & 1) for k in range(4)}
+    decay = 0.0 if screening_length is None else 1.0 / screening_length
+    return {"core2": core * core, "decay": decay, "falls": float(power < 0), **bits}
+
+
 def envelope_in(sqrt: Function, where: Function) -> Function:
     """Return ``f(p, r, s)``, the envelope at a distance r with s^2 = r^2 + a^2."""
 
     def envelope(p: Any, r: Any, s: Any) -> Any:
-        y = where(p.falls > 0.0, 1.0 / s, s)
+        # 1 / s or s, and each power or 1, by sums: `where` takes no parameter for a condition
+        y = (p.falls + (1.0 - p.falls) * (s * s)) / s
         y2 = y * y
         y4 = y2 * y2
-        power = where(p.bit1 > 0.0, y, 1.0) * where(p.bit2 > 0.0, y2, 1.0)
-        power = power * where(p.bit4 > 0.0, y4, 1.0) * where(p.bit8 > 0.0, y4 * y4, 1.0)
+        power = (p.bit1 * y + (1.0 - p.bit1)) * (p.bit2 * y2 + (1.0 - p.bit2))
+        power = power * (p.bit4 * y4 + (1.0 - p.bit4)) * (p.bit8 * (y4 * y4) + (1.0 - p.bit8))
         x = p.decay * r
         # exp(-t) by its series: t is at most 1/2, and what is left out 2e-17
         t = where(x < FARTHEST, x, FARTHEST) * (1.0 / 128.0)
@@ -142,20 +156,20 @@ def integral_in(sqrt: Function, where: Function) -> Function:
 
     def integrand(p: Any, node: Any, start: Any, d0: Any, d1: Any, d2: Any, d3: Any) -> Any:
         other = 1.0 / node
-        y, z = where(p.steep > 0.0, other, node), where(p.steep > 0.0, node, other)
+        y, z = (other, node) if p.steep > 0.0 else (node, other)
         bent = p.core2 * z
         r, s = 0.5 * (y - bent), 0.5 * (y + bent)
         third = 3.0 * ((r / (r + p.scale) - p.first) / p.spacing - start)
         tail = d2 + (third - 2.0) * (1.0 / 3.0) * d3
         cubic = d0 + third * (d1 + (third - 1.0) * 0.5 * tail)
-        return envelope(p, r, s) * cubic * s * where(p.steep > 0.0, y, -z)
+        return envelope(p, r, s) * cubic * s * (y if p.steep > 0.0 else -z)
 
     integrand = wrap(integrand)
 
     def integral(p: Any, z: Any, end: Any, start: Any, d0: Any, d1: Any, d2: Any, d3: Any) -> Any:
         # in y, the integral's limits are 1 / z
         over = 1.0 / where(end > 0.0, end, 1.0)  # infinity is an end of z alone
-        first, last = where(p.steep > 0.0, end, over), where(p.steep > 0.0, z, 1.0 / z)
+        first, last = (end, z) if p.steep > 0.0 else (over, 1.0 / z)
         half, middle = 0.5 * (last - first), 0.5 * (last + first)
 
         total = 0.0 * half  # of the kind of numbers that the nodes are
@@ -184,7 +198,8 @@ def energy_in(size: int, sqrt: Function, where: Function) -> Function:
         e0 = 0.25 * p.edge
         e1, e2, e3 = 0.25 * e0, 0.0625 * e0, 0.015625 * e0
         e4, e5, e6 = 0.25 * e3, 0.0625 * e3, 0.015625 * e3
-        end, value = where(z > e6, e6, p.far), where(z > e6, p[o6], p[o7])
+        end, value = p.far + 0.0 * z, p[o7] + 0.0 * z
+        end, value = where(z > e6, e6, end), where(z > e6, p[o6], value)
         end, value = where(z > e5, e5, end), where(z > e5, p[o5], value)
         end, value = where(z > e4, e4, end), where(z > e4, p[o4], value)
         end, value = where(z > e3, e3, end), where(z > e3, p[o3], value)
@@ -208,7 +223,7 @@ def energy_in(size: int, sqrt: Function, where: Function) -> Function:
         z = 1.0 / (r + s)
         knot, at_knot, start = before(p, place, held)
         edge, at_edge = beyond(p, z)
-        within = where(place < p.last, 1.0, 0.0)
+        within = where(place < p.last, 1.0, 0.0 * place)
         end, value = where(within > 0.0, knot, edge), where(within > 0.0, at_knot, at_edge)
         # S between two knots, by its values at thirds of the way; held S does not change
         within = where(place < 1.0, 0.0, within)
@@ -235,7 +250,7 @@ def _factory_of(size: int) -> Function:
             place = (r / (r + p.scale) - p.first) / p.spacing
             held = where(place < 1.0, 1.0, place)
             held = where(held < p.last, held, p.last)
-            weight = where(p.by_charge > 0.0, qi * qj, bond)
+            weight = p.by_charge * (qi * qj) + (1.0 - p.by_charge) * bond
             force = weight * (envelope(p, r, s) * curve(p, held)) / r
             return force, weight * energy(p, r, s, place, held)
 

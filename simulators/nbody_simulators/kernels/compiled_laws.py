@@ -80,7 +80,7 @@ def _pair_law_of(
     return _law_of(getattr(parameters, "instance_class", type(None)))
 
 
-@overload(directed_force, strict=False)
+@overload(directed_force, strict=False, jit_options={"forceinline": True})
 def _directed_law_of(
     parameters: Any, dx: Any, dy: Any, dz: Any, qi: Any, qj: Any, mi: Any, mj: Any
 ) -> Any:

@@ -7,12 +7,14 @@ from typing import final
 import numpy as np
 
 from nbody_simulators.force_laws.affine_field import affine_field
+from nbody_simulators.force_laws.spline_directed import spline_directed
+from nbody_simulators.force_laws.spline_numbers import Curve, spline_pair
 from nbody_simulators.systems.discovered_spec import DiscoveredSpec
 from nbody_simulators.systems.law_system import AbstractLawSystem
 from nbody_simulators.systems.measured_clouds import in_dimensions, like_measured
 from nbody_simulators.systems.sampling import isotropic, spread_of
 from nbody_simulators.systems.symmetries import AUTONOMOUS, FREE
-from nbody_surrogate.contracts import Draw, ForceLaws, InputError, PairLaw, Particles
+from nbody_surrogate.contracts import Draw, ForceLaws, PairLaw, Particles
 
 __all__ = ["Discovered"]
 
@@ -98,8 +100,6 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
     def force_laws(self) -> ForceLaws:
         """Return the curve, and the fields with the drag."""
         spec = self.spec
-        if spec.directed is not None:
-            raise InputError("`directed` of system 'discovered' is not known yet, leave it out")
         field = affine_field(
             spec.uniform,
             spec.uniform_by_charge,
@@ -108,11 +108,11 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
             spec.drag,
             spec.drag_power,
         )
-        return ForceLaws(self._pair(), field if any(field.parameters[:-1]) else None)
+        directed = None if spec.directed is None else spline_directed(**dict(spec.directed))
+        held = any(field.parameters[:-1])  # all but the power of the drag
+        return ForceLaws(self._pair(), field if held else None, directed=directed)
 
     def _pair(self) -> PairLaw | None:
-        from nbody_simulators.force_laws.spline_numbers import Curve, spline_pair
-
         curve = self.spec.pair
         if curve is None:
             return None

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
-from nbody_simulators.force_laws.spline_limits import LARGEST, LEAST, STEEPEST
+from nbody_simulators.force_laws.spline_limits import BROADEST, LARGEST, LEAST, STEEPEST
 from nbody_surrogate.contracts import SystemSpec
 
 __all__ = ["DirectedCurve", "DiscoveredSpec", "PairCurve"]
@@ -16,6 +16,8 @@ Vector = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Row = tuple[FiniteFloat, ...]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Spline = Annotated[Row, Field(min_length=LEAST, max_length=LARGEST)]
+Strip = Annotated[Row, Field(min_length=LEAST, max_length=BROADEST)]
+Surface = Annotated[tuple[Strip, ...], Field(min_length=LEAST, max_length=BROADEST)]
 NOWHERE: Vector = (0.0, 0.0, 0.0)
 SAME = 1e-12  # of couplings, relative to the largest
 
@@ -63,8 +65,8 @@ class DirectedCurve(Envelope):
     Splines are products, of u of the horizontal distance and of z / (z^2 + c^2)^(1/2).
     """
 
-    coefficients_rho: Annotated[tuple[Spline, ...], Field(min_length=LEAST, max_length=LARGEST)]
-    coefficients_z: Annotated[tuple[Spline, ...], Field(min_length=LEAST, max_length=LARGEST)]
+    coefficients_rho: Surface
+    coefficients_z: Surface
     height_scale: Positive = Field(description="c")
     height_first: FiniteFloat
     height_spacing: Positive
