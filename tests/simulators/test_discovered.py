@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from contextlib import suppress
+from itertools import pairwise
 from unittest import SkipTest
 
 import numpy as np
@@ -95,10 +96,10 @@ def test_the_energy_is_the_integral_of_the_force(values):
     r = np.geomspace(0.05, 20.0, 25)
     _, energy = of_pairs(build("discovered", pair=values), r)
     scale = np.abs(energy).max()
-    for k, (low, high) in enumerate(zip(r[:-1], r[1:], strict=True)):
+    for k, (low, high) in enumerate(pairwise(r)):
         ends = [low, *(each for each in knots(values) if low < each < high), high]
-        parts = zip(ends[:-1], ends[1:], strict=True)
-        work = sum(quad(lambda r: formula(values, r), *each, epsabs=0)[0] for each in parts)
+        parts = [quad(lambda r: formula(values, r), *each, epsabs=0)[0] for each in pairwise(ends)]
+        work = sum(parts)
         # a power of -1 is a logarithm within the range, and 16 nodes are few for it
         assert energy[k] - energy[k + 1] == pytest.approx(work, rel=1e-10, abs=1e-13 * scale)
 
@@ -280,7 +281,7 @@ def test_another_number_is_drawn_from_the_particles_in_a_like_cloud():
 
 
 def test_tracks_of_the_plane_start_in_the_plane():
-    system, x, _ = measured(2)
+    system, _, _ = measured(2)
     state, _ = system.sample(0, 6)
     assert state.x.shape == (1, 6, 2)
     lifted, _ = system.sample(0, 6, dimensions=3)

@@ -1,6 +1,7 @@
 """A directed law along two measured surfaces: an envelope times products of cubic splines.
 
-With d = x_i - x_j, r = |d|, its horizontal part of length rho and its height z, the force on i by j is
+With d = x_i - x_j, r = |d|, rho the length of its horizontal part and z its height, the force on i
+by j is
 
     F = q_i q_j env(r) [G_rho(u, w) d_rho / rho + G_z(u, w) z_hat],
     u = rho / (rho + b),  w = z / (z^2 + c^2)^(1/2),
