@@ -1,4 +1,4 @@
-"""A discovery as it might be of twelve grains of dust, written by hand: its law, all else, tracks."""
+"""A discovery of twelve grains of dust, as it might be, by hand: its law, all else, and tracks."""
 
 from __future__ import annotations
 
