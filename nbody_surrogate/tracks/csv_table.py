@@ -14,7 +14,14 @@ import numpy as np
 from nbody_surrogate.errors import FileFormatError, MissingFileError, one_line
 from nbody_surrogate.files.limits import FOREIGN_TEXT
 from nbody_surrogate.files.untrusted import read_bounded
-from nbody_surrogate.tracks.table import LONGEST_LABEL, SHOWN, AbstractTable, Read, sorted_labels
+from nbody_surrogate.tracks.table import (
+    LONGEST_LABEL,
+    SHOWN,
+    AbstractTable,
+    Read,
+    is_label,
+    sorted_labels,
+)
 
 __all__ = ["CsvTable"]
 
@@ -151,9 +158,9 @@ class CsvTable(AbstractTable):
         for name in dict.fromkeys(cells):
             if name in known:
                 continue
-            if not name or len(name) > LONGEST_LABEL or name.lower() in ("nan", "none", "null"):
+            if not is_label(name):
                 got = f"{name[:SHOWN]!r}" if name else "an empty cell"
-                what = f"must be a name of at most {LONGEST_LABEL} characters, got {got}"
+                what = f"must be a name of at most {LONGEST_LABEL} printable characters, got {got}"
                 self.wrong(done + cells.index(name), f"`{self.names[column][:SHOWN]}` {what}")
             known[name] = len(known)
 

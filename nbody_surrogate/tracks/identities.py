@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import chi
 
 from nbody_surrogate.tracks.tracks import Jump, Swap
 
@@ -34,6 +33,9 @@ LONGEST_GAP = 10  # frames a particle may be out of sight for its line to be gon
 FLOOR = 1e-9
 """Of the spread of all positions: the least scale of a surprise, far above rounding. Of exact
 motion along a line second differences are rounding alone."""
+
+USUAL = {2: 1.17741, 3: 1.53817}
+"""The median length of normal vectors of D components, each of variance 1."""
 
 MOST = 10_000  # mistakes that are followed; tracks with more are no tracks
 
@@ -114,7 +116,7 @@ class _Lines:
         second = np.linalg.norm(np.diff(x, 2, axis=0), axis=2)
         frames, n, dimensions = x.shape
         usual = np.array([_median(each) for each in second.T])
-        self.scale = usual / chi(dimensions).median() + FLOOR * spread
+        self.scale = usual / USUAL[dimensions] + FLOOR * spread
         self.expected = np.full_like(self.x, np.nan)
         self.allowed = np.full((frames, n), np.nan)
         self.surprise = np.full((frames, n), np.nan)

@@ -12,7 +12,14 @@ from nbody_surrogate.errors import InputError, MissingFileError
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.formats.foreign.content import read_errors
 from nbody_surrogate.formats.foreign.extra import needed
-from nbody_surrogate.tracks.table import LONGEST_LABEL, SHOWN, AbstractTable, Read, sorted_labels
+from nbody_surrogate.tracks.table import (
+    LONGEST_LABEL,
+    SHOWN,
+    AbstractTable,
+    Read,
+    is_label,
+    sorted_labels,
+)
 
 __all__ = ["ParquetTable", "demand_pyarrow"]
 
@@ -123,11 +130,12 @@ class ParquetTable(AbstractTable):
         if coded.null_count:
             row = int(np.argmax(coded.is_null().to_numpy(zero_copy_only=False)))
             self.wrong(row, f"`{self.names[column][:SHOWN]}` must be a name, got none")
-        names = coded.dictionary.to_pylist()
+        names = [name.strip() for name in coded.dictionary.to_pylist()]
         codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         for k, name in enumerate(names):
-            if not name.strip() or len(name) > LONGEST_LABEL:
-                what = f"must be a name of at most {LONGEST_LABEL} characters, got {name[:SHOWN]!r}"
+            if not is_label(name):
+                got = f"{name[:SHOWN]!r}"
+                what = f"must be a name of at most {LONGEST_LABEL} printable characters, got {got}"
                 row = int(np.argmax(codes == k))
                 self.wrong(row, f"`{self.names[column][:SHOWN]}` {what}")
         return sorted_labels(names, codes)

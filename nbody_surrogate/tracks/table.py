@@ -15,7 +15,16 @@ from nbody_surrogate.errors import FileFormatError
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64
 
-__all__ = ["LONGEST_LABEL", "SHOWN", "AbstractTable", "Labels", "Read", "sorted_labels"]
+__all__ = [
+    "LONGEST_LABEL",
+    "SHOWN",
+    "AbstractTable",
+    "Labels",
+    "Read",
+    "is_label",
+    "plain_label",
+    "sorted_labels",
+]
 
 LONGEST_LABEL = 64  # characters of a particle's name
 SHOWN = 40  # of a cell, in a message
@@ -105,6 +114,12 @@ class AbstractTable(ABC):
             )
 
 
+def is_label(text: str) -> bool:
+    """Whether a text, without spaces around it, is the name of a particle or a run."""
+    none = text.lower() in ("nan", "none", "null")
+    return 0 < len(text) <= LONGEST_LABEL and text.isprintable() and not none
+
+
 def sorted_labels(names: Sequence[str], codes: np.ndarray) -> Labels:
     """Sort names, of which two may be one number: ``3`` and ``3.0`` are the same particle.
 
@@ -113,14 +128,14 @@ def sorted_labels(names: Sequence[str], codes: np.ndarray) -> Labels:
     names : sequence of str
     codes : ndarray, shape (R,)
     """
-    plain = [_plain(name) for name in names]
+    plain = [plain_label(name) for name in names]
     ordered = sorted(set(plain), key=_key)
     place = {name: k for k, name in enumerate(ordered)}
     renumbered = np.array([place[name] for name in plain], dtype=np.int64)
     return Labels(tuple(ordered), renumbered[codes])
 
 
-def _plain(name: str) -> str:
+def plain_label(name: str) -> str:
     """Write a whole number without a fraction; all else stays."""
     try:
         value = float(name)
