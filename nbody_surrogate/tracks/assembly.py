@@ -56,6 +56,10 @@ def tracks_of_table(table: AbstractTable, source: TrackSource, given: Given) -> 
     """
     file = repr(str(table.path))
     chosen = choose(table.names, given.columns, file)
+    # what the user has to say, before any row is looked at
+    given.units_of(chosen.length_unit, chosen.time_unit, file)
+    if "time" not in chosen.places:
+        given.dt_of(None, file)
     read = _read(table, chosen)
     runs = _labels(chosen, read, "run")
     if runs is None:

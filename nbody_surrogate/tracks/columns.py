@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nbody_surrogate.contracts.arguments import shown
 from nbody_surrogate.errors import InputError
@@ -61,7 +62,7 @@ class Chosen:
     left_out: tuple[str, ...]
 
 
-def columns_of(columns: str | Mapping[str, str] | None) -> dict[str, str]:
+def columns_of(columns: Any) -> dict[str, str]:
     """Return which column the user names for which role.
 
     Parameters

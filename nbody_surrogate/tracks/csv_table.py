@@ -63,7 +63,7 @@ class CsvTable(AbstractTable):
         if head is None:
             raise FileFormatError(f"{str(path)!r} is empty: its first line must name the columns")
         self._delimiter = max(DELIMITERS, key=head.count)
-        first = next(csv.reader([head], delimiter=self._delimiter), [])
+        _, first = next(self._rows())
         self.names = [name.strip() for name in first]
         if len(self.names) > MOST_COLUMNS:
             raise FileFormatError(

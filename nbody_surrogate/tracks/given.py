@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,7 @@ def check_given(
     frame_rate: Any = None,
     length_unit: Any = None,
     time_unit: Any = None,
-    columns: str | Mapping[str, str] | None = None,
+    columns: Any = None,
     particles: Any = None,
 ) -> Given:
     """Check what the user gives, before any file is read.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbody_surrogate.contracts.spacing import SAME_TIME
 from nbody_surrogate.contracts.time_text import number_text
 
 if TYPE_CHECKING:
@@ -37,16 +38,25 @@ def frames_of_times(t: Float64[np.ndarray, " F"]) -> Int64[np.ndarray, " F"]:
 def spacing_of(frames: Int64[np.ndarray, " F"], t: Float64[np.ndarray, " F"]) -> float:
     """Return the time between frames.
 
-    The median over slopes between frames that are half the run apart: neither the digits that times
-    have been cut to move it, nor a few wrong times.
+    Where one explains all times to rounding, it is that one. Else it is the median over slopes
+    between frames that are half the run apart, which a few wrong times do not move; and the slope
+    of least squares where no time is wrong, as the digits that times were cut to move it least.
 
     Parameters
     ----------
     frames, t : ndarray, shape (F,)
         Growing, F at least 2.
     """
+    dt = float((t[-1] - t[0]) / (frames[-1] - frames[0]))
+    off = t - t[0] - dt * (frames - frames[0])
+    if np.abs(off).max() <= SAME_TIME * abs(t[-1] - t[0]):
+        return dt
     half = max(len(t) // 2, 1)
-    return float(np.median((t[half:] - t[:-half]) / (frames[half:] - frames[:-half])))
+    dt = float(np.median((t[half:] - t[:-half]) / (frames[half:] - frames[:-half])))
+    if uneven(frames, t, dt) is not None:
+        return dt
+    centred = frames - frames.mean()
+    return float(centred @ t / (centred @ centred))
 
 
 def uneven(

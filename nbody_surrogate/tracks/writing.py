@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError, RunError
@@ -71,9 +72,11 @@ def write_tracks(
     RunError
         If it cannot be written to its end.
     """
-    runs = [tracks] if isinstance(tracks, Tracks) else list(tracks)
+    runs = [tracks] if isinstance(tracks, Tracks) else tracks
+    demand_kind("tracks", runs, (list, tuple), "Tracks, or a list of several")
     if not runs or not all(isinstance(each, Tracks) for each in runs):
         raise InputError("`tracks` must be Tracks, or several, such as read_tracks gives")
+    runs = list(runs)
     file = check_tracks_path(path, overwrite)
     suffix = file.suffix.lower()
     if suffix == ".parquet":
@@ -196,4 +199,4 @@ def _write_npz(stream: IO[bytes], runs: list[Tracks]) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name, values in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, np.ascontiguousarray(values), allow_pickle=False)
+                np.lib.format.write_array(entry, np.asarray(values, order="C"), allow_pickle=False)
