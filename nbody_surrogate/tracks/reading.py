@@ -59,7 +59,7 @@ def read_tracks(
     - H5MD, ours (a run for each trajectory) and others'; extended XYZ, GSD, VTKHDF.
     - ``.npz`` with ``x`` (T, N, D), NaN where a particle was not seen, and ``t`` or ``dt``.
 
-    Numbers are taken as they are: nothing is converted.
+    Numbers stay in the units of the measurement: nothing is converted.
 
     Parameters
     ----------
