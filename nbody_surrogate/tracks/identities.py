@@ -1,10 +1,11 @@
 """Names that change places, and particles that jump: mistakes of whoever linked the tracks.
 
 A track is followed in a straight line from the last two places where the particle was seen. How far
-it is from there in the next frame is its *surprise*, in units of the particle's own: the robust
-scale of its second differences. Where two particles are both surprising, and each stands where the
-other was expected, their names were exchanged. Motion that frames resolve cannot look so: in a
-close encounter both accelerate, but by less in a frame than their distance.
+it is from there in the next frame is its *surprise*, in units of what is ordinary for it at that
+time: the scale of its second differences, over the whole run and in the frames around. Where
+several particles are surprising, and each stands where another was expected, their names were
+exchanged. Motion that frames resolve cannot look so: in a close encounter both accelerate, but by
+less in a frame than their distance, and in several frames in a row.
 """
 
 from __future__ import annotations
@@ -23,10 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Mistakes", "find_mistakes"]
 
-PLAUSIBLE = 8.0
-"""Surprises, in robust standard deviations, up to which a step is one of the particle's own."""
+EXCHANGED = 5.0
+"""Surprises, in standard deviations, above which names may have been exchanged: each of them alone
+is none in thousands of frames, and that both stand in each other's places is evidence by itself."""
 
-BETTER = 4.0  # times that the exchanged names must explain the steps better than those given
+JUMPED = 8.0  # surprises above which a particle may have jumped, for which nothing else speaks
+
+BETTER = 4.0  # times that the exchanged names must explain each step better than those given
+
+AROUND, MISTAKEN = 5, 3
+"""What is ordinary at a time is the largest second difference within so many frames before and
+after, but for so many, which a mistake may have made: a wrong position is in three of them."""
 
 LONGEST_GAP = 10  # frames a particle may be out of sight for its line to be gone on with
 
@@ -34,8 +42,12 @@ FLOOR = 1e-9
 """Of the spread of all positions: the least scale of a surprise, far above rounding. Of exact
 motion along a line second differences are rounding alone."""
 
+TINY = 1e-300  # of particles that never move, so that nothing is divided by 0
+
 USUAL = {2: 1.17741, 3: 1.53817}
 """The median length of normal vectors of D components, each of variance 1."""
+
+LARGE = 2.0  # length of such vectors that the fourth largest of eleven has, to a tenth
 
 MOST = 10_000  # mistakes that are followed; tracks with more are no tracks
 
@@ -115,8 +127,8 @@ class _Lines:
         spread = float(np.nanmax(np.abs(x - np.nanmean(x, axis=(0, 1)))))
         second = np.linalg.norm(np.diff(x, 2, axis=0), axis=2)
         frames, n, dimensions = x.shape
-        usual = np.array([_median(each) for each in second.T])
-        self.scale = usual / USUAL[dimensions] + FLOOR * spread
+        usual = np.array([_median(each) for each in second.T]) / USUAL[dimensions]
+        self.least = np.maximum(usual, _digit(x)) + max(FLOOR * spread, TINY)
         self.expected = np.full_like(self.x, np.nan)
         self.allowed = np.full((frames, n), np.nan)
         self.surprise = np.full((frames, n), np.nan)
@@ -127,10 +139,12 @@ class _Lines:
     def look_again(self, particles: Iterable[int]) -> None:
         """Work out what is expected of some particles, after their names were exchanged."""
         for i in particles:
-            self.expected[:, i], self.allowed[:, i] = _expected(self.x[:, i], self.scale[i])
+            self.expected[:, i], self.allowed[:, i] = _expected(
+                self.x[:, i], _scale(self.x[:, i], self.least[i])
+            )
             distance = np.linalg.norm(self.x[:, i] - self.expected[:, i], axis=1)
             self.surprise[:, i] = distance / self.allowed[:, i]
-            self.wrong[:, i] = (self.surprise[:, i] > PLAUSIBLE) & ~self.excused[:, i]
+            self.wrong[:, i] = (self.surprise[:, i] > EXCHANGED) & ~self.excused[:, i]
         self.any_wrong = np.asarray(self.wrong.any(axis=1))
 
     def next_surprise(self, frame: int) -> int:
@@ -163,6 +177,8 @@ class _Lines:
         x, last = self.x[:, i], frame - 1
         if last < 1 or frame + 1 >= len(x) or not np.isfinite(x[[last - 1, last, frame + 1]]).all():
             return None
+        if self.surprise[frame, i] <= JUMPED:
+            return None
         velocity = x[last] - x[last - 1]
         far = np.linalg.norm(x[frame] - x[last] - velocity) / BETTER
         onward = np.linalg.norm(x[frame + 1] - x[frame] - velocity)
@@ -180,7 +196,17 @@ class _Lines:
         self.look_again([i])
 
 
-def _expected(x: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
+def _scale(x: np.ndarray, least: float) -> np.ndarray:
+    """Return what second differences are ordinary for a particle at each time, shape (T,)."""
+    sizes = np.zeros(len(x) + 2 * AROUND)
+    second = np.linalg.norm(np.diff(x, 2, axis=0), axis=1)
+    sizes[AROUND + 2 : AROUND + len(x)] = np.where(np.isfinite(second), second, 0.0)
+    windows = np.lib.stride_tricks.sliding_window_view(sizes, 2 * AROUND + 1)
+    large = np.partition(windows, -MISTAKEN - 1, axis=1)[:, -MISTAKEN - 1]
+    return np.maximum(large / LARGE, least)
+
+
+def _expected(x: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Go on in straight lines through the last two places where a particle was seen.
 
     Returns where it is expected in each frame (T, D), and what distance from there is ordinary
@@ -197,9 +223,18 @@ def _expected(x: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
     ratio = after / before
     expected[here] = x[b] + ratio[:, None] * (x[b] - x[a])
     noise = np.sqrt((1 + (1 + ratio) ** 2 + ratio**2) / 6)
-    allowed[here] = scale * np.maximum(noise, after * (before + after) / 2)
+    allowed[here] = scale[here] * np.maximum(noise, after * (before + after) / 2)
     allowed[here[(after > LONGEST_GAP) | (before > LONGEST_GAP)]] = np.nan
     return expected, allowed
+
+
+def _digit(x: np.ndarray) -> float:
+    """Return the last digit that positions have: the least by which one of them ever changes.
+
+    Whole pixels, say, of particles at rest, whose second differences are mostly 0.
+    """
+    steps = np.abs(np.diff(x, axis=0))
+    return float(np.min(steps, where=steps > 0, initial=np.inf)) if (steps > 0).any() else 0.0
 
 
 def _median(sizes: np.ndarray) -> float:
@@ -224,4 +259,4 @@ def _explains(cost: np.ndarray, ring: list[int], best: np.ndarray) -> bool:
     """Whether exchanged names make every step of a ring plausible, and far better than given."""
     given = np.array([cost[k, k] for k in ring])
     taken = np.array([cost[k, best[k]] for k in ring])
-    return bool((taken <= PLAUSIBLE).all() and (taken * BETTER <= given).all())
+    return bool((taken <= EXCHANGED).all() and (taken * BETTER <= given).all())

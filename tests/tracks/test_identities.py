@@ -146,3 +146,39 @@ def test_a_reader_tells_jumps(tmp_path):
     x[120, 2] += 1.0
     with pytest.warns(NBodyWarning, match=r"particles seem to jump: '2' in frame 120 and back"):
         read_tracks(write_csv(tmp_path / "a.csv", x), frame_dt=DT)
+
+
+def test_particles_at_rest_on_pixels_are_left_alone():
+    """Their second differences are mostly 0, and now and then one pixel."""
+    rng = np.random.default_rng(0)
+    x = np.round(20 * rng.normal(size=(1, 5, 2)) + 0.3 * rng.normal(size=(600, 5, 2)))
+    for still in (x, np.zeros((50, 5, 2))):
+        found = find_mistakes(still, tuple("abcde"))
+        assert (found.swaps, found.jumps) == ([], [])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_exchanges_in_close_encounters_are_found(crowds, seed):
+    """Of particles nearer than half the usual spacing, where forces are largest."""
+    seen = observe(crowds[seed], noise=1e-3, seed=seed)
+    apart = np.linalg.norm(seen.x[:, :, None] - seen.x[:, None], axis=-1)
+    near = np.argwhere((apart < 0.5 * seen.spacing) & (apart > 0.05))
+    near = near[(near[:, 1] < near[:, 2]) & (near[:, 0] > 5) & (near[:, 0] < 1990)]
+    hit = 0
+    for frame, i, j in near[:: max(len(near) // 10, 1)]:
+        found = find_mistakes(exchanged(seen.x, frame, i, j), seen.names)
+        assert len(found.swaps) <= 1
+        if found.swaps:
+            assert found.swaps[0].frame == frame
+            np.testing.assert_array_equal(found.x, seen.x)
+            hit += 1
+    assert hit >= 9
+
+
+@pytest.mark.parametrize("size", [3.0, 10.0])
+def test_random_walks_in_a_crowd_are_no_exchanges(size):
+    rng = np.random.default_rng(2)
+    walk = np.cumsum(rng.normal(size=(2000, 20, 2)), axis=0) + rng.uniform(0, size, (20, 2))
+    folded = np.abs(walk % (2 * size) - size)
+    found = find_mistakes(folded, tuple(map(str, range(20))))
+    assert (found.swaps, found.jumps) == ([], [])
