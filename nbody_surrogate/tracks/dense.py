@@ -10,6 +10,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import FileFormatError, warn
+from nbody_surrogate.formats.export import box_of
 from nbody_surrogate.formats.h5md import read_h5md
 from nbody_surrogate.formats.opening import read_content
 from nbody_surrogate.results.trajectory import Trajectory
@@ -68,6 +69,8 @@ def tracks_of_run(path: Path, source: TrackSource, given: Given) -> list[Tracks]
         If the file is missing or damaged.
     """
     ensemble = read_h5md(path)
+    if box_of(ensemble) is not None:
+        warn(f"{str(path)!r}: its periodic box is not read, positions are taken as they are")
     several = len(ensemble) > 1
     return [
         tracks_of_dense(
