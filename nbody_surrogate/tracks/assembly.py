@@ -10,6 +10,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import FileFormatError, warn
+from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.tracks.columns import AXES, Chosen, choose
 from nbody_surrogate.tracks.given import Given
 from nbody_surrogate.tracks.summary_line import summary_line
@@ -65,11 +66,13 @@ def tracks_of_table(table: AbstractTable, source: TrackSource, given: Given) -> 
     if runs is None:
         rows = np.arange(len(read.labels[chosen.places["particle"]].codes))
         return [_Rows(table, chosen, read, rows, given).tracks(source)]
+    order = np.argsort(runs.codes, kind="stable")
+    ends = np.cumsum(np.bincount(runs.codes, minlength=len(runs.names)))
     return [
-        _Rows(table, chosen, read, np.flatnonzero(runs.codes == k), given).tracks(
+        _Rows(table, chosen, read, rows, given).tracks(
             TrackSource(source.file, source.sha256, name)
         )
-        for k, name in enumerate(runs.names)
+        for name, rows in zip(runs.names, np.split(order, ends[:-1]), strict=True)
     ]
 
 
@@ -217,7 +220,7 @@ class _Rows:
         axes = [axis for axis in AXES if axis in self.chosen.places]
         frames = int(places.max()) + 1
         needed, held = 8 * frames * n * len(axes), 8 * len(places) * len(axes)
-        if needed > max(SMALL_BYTES, MAX_RATIO * held):
+        if needed > min(FRAMES.largest, max(SMALL_BYTES, MAX_RATIO * held)):
             raise FileFormatError(
                 f"{self.file}: {counted(len(places), 'row')} of {counted(n, 'particle')} over "
                 f"{counted(frames, 'frame')} would take {needed} bytes, nearly all of them "

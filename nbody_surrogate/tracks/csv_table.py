@@ -50,7 +50,8 @@ class CsvTable(AbstractTable):
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._text = read_bounded(path, FOREIGN_TEXT.largest).decode("utf-8-sig")
+            self._data = read_bounded(path, FOREIGN_TEXT.largest)
+            self._underscores = "_" in self._data.decode()  # which is not kept: it takes more
         except FileNotFoundError:
             raise MissingFileError(f"{str(path)!r} cannot be read: it does not exist") from None
         except OSError as error:
@@ -73,7 +74,8 @@ class CsvTable(AbstractTable):
     def _plain_lines(self) -> Iterator[str]:
         """Yield lines that are neither empty nor a comment; `_number` is that of the last one."""
         # as the csv module wants it: line ends as they are
-        for number, line in enumerate(io.StringIO(self._text, newline=""), 1):
+        text = io.TextIOWrapper(io.BytesIO(self._data), "utf-8-sig", newline="")
+        for number, line in enumerate(text, 1):
             self._number = number
             if line[0] not in "#\r\n" and not line.isspace():
                 yield line
@@ -141,7 +143,7 @@ class CsvTable(AbstractTable):
             raise
         self.demand_finite(column, values, done)
         # Python takes 1_000 for a number, which no other program does
-        if "_" in self._text and any("_" in cell for cell in cells):
+        if self._underscores and any("_" in cell for cell in cells):
             self._refuse_text(column, cells, done)
         return values
 
