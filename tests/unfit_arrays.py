@@ -64,6 +64,7 @@ CALLS = {
     "PairedTest.of": nb.PairedTest.of,
     "Particles": nb.Particles,
     "State": lambda **k: nb.State(0.0, **k),
+    "Tracks": lambda **k: nb.Tracks(frame_dt=0.1, names=tuple("abcde"), **k),
     "Trajectory": lambda **k: nb.Trajectory(info=run.info, **k),
     "every_pair": contracts.every_pair,
     "neighbour_pairs": lambda **k: contracts.neighbour_pairs(request=near.request, **k),
@@ -79,6 +80,7 @@ FITTING = {
         **{"t": run.t, "x": run.x, "v": run.v, "particles": particles},
         "label_error": np.zeros((B, T)),
     },
+    "Tracks": {"x": run.x[0], "charges": np.ones(N), "masses": np.ones(N)},
     "Trajectory": {
         **{"t": run.t, "x": run.x[0], "v": run.v[0], "particles": particles[0]},
         "label_error": np.zeros(T),
@@ -193,6 +195,10 @@ FITS = {
     ("Particles", "radii"): "none|scalar",
     ("Ensemble", "label_error"): "none",
     ("Trajectory", "label_error"): "none",
+    # any number of frames, and particles in a plane too
+    ("Tracks", "x"): "axis 0 (shorter|longer)|axis 2 shorter",
+    ("Tracks", "charges"): "none",
+    ("Tracks", "masses"): "none",
 }
 """What of the unfit fits after all, and is no error."""
 
