@@ -62,9 +62,7 @@ def directed_force(
     Tensor, shape (..., D)
         Of the dtype and on the device of `separation`.
     """
-    force = law.factory(_sqrt, _where)(
-        law.parameters, *_components(separation), *charges, *masses
-    )
+    force = law.factory(_sqrt, _where)(law.parameters, *_components(separation), *charges, *masses)
     return _together(force, separation)
 
 

@@ -139,7 +139,10 @@ class BathNoise:
         state = dict(self._unused)
         for w, key in enumerate(keys):
             for f in range(frames):
-                state["state"] = {"counter": np.array([0, 0, 0, self._frame + f], np.uint64), "key": key}
+                state["state"] = {
+                    "counter": np.array([0, 0, 0, self._frame + f], np.uint64),
+                    "key": key,
+                }
                 self._philox.state = state
                 drawn[f, ..., w] = self._generator.standard_normal(drawn.shape[1:4])
         return drawn

@@ -38,9 +38,7 @@ def scattered(
     return x
 
 
-def relaxed(
-    x: np.ndarray, charges: np.ndarray, masses: np.ndarray, laws: ForceLaws
-) -> np.ndarray:
+def relaxed(x: np.ndarray, charges: np.ndarray, masses: np.ndarray, laws: ForceLaws) -> np.ndarray:
     """Let grains (N, D) go some way along the forces on them, as if they had no inertia."""
     place = np.zeros((3, len(x)))
     place[: x.shape[1]] = x.T
