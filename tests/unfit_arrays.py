@@ -138,6 +138,7 @@ ELSEWHERE = {
     "AbstractSurrogate.step_cache": TORCH,
     "EGCL.forward": TORCH,
     "edge_sums": TORCH,
+    "directed_force": TORCH,
     "field_acceleration": TORCH,
     "pair_force": TORCH,
 }

@@ -47,7 +47,7 @@ def directed_force(
     charges: tuple[Tensor, Tensor],
     masses: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Forces on the first by the second particle of ordered pairs, in reduced units.
+    """Return forces on the first by the second of ordered pairs, in reduced units.
 
     Parameters
     ----------

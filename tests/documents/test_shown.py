@@ -100,6 +100,7 @@ def objects(tmp_path_factory):
         *(contracts.Ellipsoid(x[0, 0], [1, 1, 1]), contracts.Rods([0], x[0, :1])),
         nb.Reporter("fastest", lambda t, x, v, particles: abs(v).max((2, 3))),
         *(TrainedModel(folder, recipe), recipe, nb.make_system("trap").force_laws().field),
+        nb.make_system("dust").force_laws().directed,
     ]
 
 

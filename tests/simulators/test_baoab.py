@@ -154,6 +154,23 @@ def test_a_run_cut_into_many_calls_is_the_same(monkeypatch):
     np.testing.assert_array_equal(advanced("baoab", system, start, 6, substeps=6).x, whole.x)
 
 
+def test_a_run_that_is_resumed_goes_on_with_the_same_kicks():
+    system = make_system("dust")
+    start = system.sample(14, 4, 3)
+    first, other = (make_integrator("baoab", substeps=2, segment=4, seed=5) for _ in range(2))
+    begun = first.advance(first.start(system, *start, 0.05), 4)
+    stored = {key: values.copy() for key, values in first.stored(begun.carry).items()}
+    for b in range(3):  # alone too, as a guard replays one trajectory
+        row = {key: values[b : b + 1] for key, values in stored.items()}
+        one = other.advance(other.start(system, start[0][b], start[1][b], 0.05), 4).carry
+        assert {key: values.tolist() for key, values in row.items()} == {
+            key: values.tolist() for key, values in other.stored(one).items()
+        }
+    resumed = other.advance(other.restored(begun.carry, stored), 4)
+    whole = simulate(system, *start, 8, make_integrator("baoab", substeps=2, segment=8, seed=5))
+    np.testing.assert_array_equal(resumed.x, whole.x[:, 5:])
+
+
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_all_back_ends_have_the_same_kicks(dimensions):
     laws, plain = Bathed(), Plain()

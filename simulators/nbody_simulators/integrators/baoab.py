@@ -11,8 +11,8 @@ from pydantic import Field
 
 from nbody_simulators.integrators.bath_noise import Bath, BathNoise, noise_keys
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOptions
-from nbody_simulators.kernels.langevin_steps import baoab
 from nbody_simulators.kernels.lanes import Lanes, widest
+from nbody_simulators.kernels.langevin_steps import baoab
 from nbody_surrogate.contracts import (
     RANDOM_KICKS,
     Carry,

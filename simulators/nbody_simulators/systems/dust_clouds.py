@@ -51,7 +51,7 @@ def relaxed(x: np.ndarray, charges: np.ndarray, masses: np.ndarray, laws: ForceL
 
 
 def _forces(place: np.ndarray, q: np.ndarray, m: np.ndarray, laws: ForceLaws) -> np.ndarray:
-    """Forces (3, N) on grains at rest."""
+    """Return the forces (3, N) on grains at rest."""
     gaps = place[:, :, None] - place[:, None]
     r2 = (gaps * gaps).sum(0)
     np.fill_diagonal(r2, 1.0)  # whatever comes of it, the distance to itself is zero
