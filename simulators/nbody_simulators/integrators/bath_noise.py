@@ -136,7 +136,7 @@ class BathNoise:
         """Draw normal numbers, shape (F, substeps, D, N, W); more sub-steps begin with the same."""
         keys, n = self._bath.keys, self._bath.rates.shape[1]
         drawn = np.empty((frames, self._substeps, self._dimensions, n, len(keys)))
-        state = dict(self._unused)
+        state: Any = dict(self._unused)
         for w, key in enumerate(keys):
             for f in range(frames):
                 state["state"] = {
