@@ -112,8 +112,10 @@ ELSEWHERE = {
     "AbstractSystem.refuse_unfit_start": "called by the core, with a start that is checked",
     "AbstractSystem.refuse_wrong_radii": "called by the core, with particles that are checked",
     **dict.fromkeys(
-        ["AbstractSystem.drag_rates", "AbstractSystem.checked_drag_rates"]
-        + ["SystemKicks.drag_rates", "SystemKicks.checked_drag_rates"],
+        [
+            *("AbstractSystem.drag_rates", "AbstractSystem.checked_drag_rates"),
+            *("SystemKicks.drag_rates", "SystemKicks.checked_drag_rates"),
+        ],
         "takes particles, which are checked",
     ),
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",

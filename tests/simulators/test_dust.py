@@ -105,6 +105,18 @@ def test_what_is_declared_follows_the_parameters():
     assert dust(**free).conserved == {"energy", "momentum", "angular_momentum"}
 
 
+def test_without_screening_the_repulsion_is_that_of_charges():
+    plain = make_system("charged", softening=0.0)
+    state, particles = plain.sample(6, 5, 2)
+    for none in (None, "none"):
+        system = dust(screening_length=none, wake_charge=0.0, **BARE)
+        found = system.pair_acceleration(state.x, particles)
+        wanted = plain.pair_acceleration(state.x, particles)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=ROUNDING)
+        energies = (each.potential_energy(state.x, particles) for each in (system, plain))
+        np.testing.assert_allclose(*energies, rtol=0, atol=ROUNDING)
+
+
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_starts_are_unlike_grains_near_their_balance(dimensions):
     system = dust()

@@ -66,7 +66,8 @@ class BAOAB(AbstractFixedStep[BAOABOptions]):
     masses: not on other trajectories of a batch, nor on threads, restarts or cuts into segments.
     Two runs from one start with one seed have one path of the bath, also at unlike numbers of
     sub-steps, of which one is the other times a power of two: they may be held against each other.
-    Two starts that differ in a single bit have independent ones.
+    Two starts that differ in a single bit have independent ones, two that do not have the same,
+    also within a batch: give another seed to have others from one start.
 
     References
     ----------

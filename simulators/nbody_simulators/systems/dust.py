@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nbody_simulators.force_laws.dust_field import DRAG_POWER, dust_field
 from nbody_simulators.force_laws.ion_wake import ion_wake
@@ -27,8 +28,8 @@ class DustSpec(SystemSpec):
         default=0.05, gt=0, allow_inf_nan=False, description="time between frames"
     )
     coupling: float = Field(default=1.0, allow_inf_nan=False, description="k, the force constant")
-    screening_length: float = Field(
-        default=1.0, gt=0, description="l, of the plasma; infinite is none"
+    screening_length: float | None = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="l, of the plasma; none: no screening"
     )
     wake_charge: float = Field(
         default=0.3, allow_inf_nan=False, description="w, of the wake over minus that of its grain"
@@ -61,6 +62,12 @@ class DustSpec(SystemSpec):
         allow_inf_nan=False,
         description="sampler: standard deviation of the logarithm of charges",
     )
+
+    @field_validator("screening_length", mode="before")
+    @classmethod
+    def _none_is_written_out(cls, value: object) -> object:
+        """Take none as the command line has it."""
+        return None if isinstance(value, str) and value.lower() == "none" else value
 
 
 @final
@@ -145,14 +152,13 @@ class Dust(AbstractLawSystem[DustSpec]):
     def force_laws(self) -> ForceLaws:
         """Return the screened repulsion, the fields with the drag, and the wake."""
         spec = self.spec
-        pair = yukawa(spec.coupling, spec.screening_length)
+        length = math.inf if spec.screening_length is None else spec.screening_length
+        pair = yukawa(spec.coupling, length)
         field = dust_field(spec.gravity, spec.radial, spec.vertical, spec.drag)
         if self._reciprocal:
             return ForceLaws(pair, field)
         shape = spec.wake_charge, spec.wake_distance, spec.wake_softening
-        return ForceLaws(
-            pair, field, directed=ion_wake(spec.coupling, spec.screening_length, *shape)
-        )
+        return ForceLaws(pair, field, directed=ion_wake(spec.coupling, length, *shape))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
