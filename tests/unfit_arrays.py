@@ -113,6 +113,13 @@ ELSEWHERE = {
     "AbstractSystem.neighbour_acceleration": DUTY,
     "AbstractSystem.refuse_unfit_start": "called by the core, with a start that is checked",
     "AbstractSystem.refuse_wrong_radii": "called by the core, with particles that are checked",
+    **dict.fromkeys(
+        [
+            *("AbstractSystem.drag_rates", "AbstractSystem.checked_drag_rates"),
+            *("SystemKicks.drag_rates", "SystemKicks.checked_drag_rates"),
+        ],
+        "takes particles, which are checked",
+    ),
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
     **dict.fromkeys(["AbstractSystem.check_start", "AbstractDearSystem.check_start"], START),
     "system_from_callable": "takes a start: tests/registry/test_callable_system.py",
@@ -140,6 +147,7 @@ ELSEWHERE = {
     "AbstractSurrogate.step_cache": TORCH,
     "EGCL.forward": TORCH,
     "edge_sums": TORCH,
+    "directed_force": TORCH,
     "field_acceleration": TORCH,
     "pair_force": TORCH,
 }

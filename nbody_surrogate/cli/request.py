@@ -101,8 +101,8 @@ class Request:
     )
     reference: str | None = option(
         "--reference",
-        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start; baoab "
-        "with kicks at random]",
+        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start; "
+        "baoab with kicks at random]",
     )
     no_reference: bool = option("--no-reference", is_flag=True, help="Run without ground truth.")
     verify: bool = option(

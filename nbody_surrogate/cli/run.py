@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import rich_click as click
+from click import get_current_context
 from click.core import ParameterSource
 
 from nbody_surrogate.cli.files import Files
@@ -49,8 +50,8 @@ def run(**options: Any) -> None:
     silent = request.silent
     with compiling_shown(hidden=silent), sign(f"loading {request.integrator}", hidden=silent):
         request = foreseen(request)
-        context = click.get_current_context()
-        if context.get_parameter_source("integrator") is ParameterSource.DEFAULT:
+        source = get_current_context().get_parameter_source("integrator")
+        if source is ParameterSource.DEFAULT:
             request = with_default_method(request)
         _run(request)
 

@@ -78,9 +78,9 @@ class AbstractSystem(
     10. where errors grow so fast that a solver at its default tolerance is wrong after a few time
        units, set `tolerance`.
 
-    A system with a box, a cut-off, hidden variables, radii or a bath has those of `SystemNeeds` too;
-    one whose forces are dear, those of `SystemCosts`; one that pictures show more of than
-    particles, that of `SystemScenery`.
+    A system with a box, a cut-off, hidden variables, radii or a bath has the duties of
+    `SystemNeeds` too; one whose forces are dear, those of `SystemCosts`; one that pictures show
+    more of than particles, that of `SystemScenery`.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.

@@ -47,7 +47,7 @@ def directed_force(
     charges: tuple[Tensor, Tensor],
     masses: tuple[Tensor, Tensor],
 ) -> Tensor:
-    """Forces on the first by the second particle of ordered pairs, in reduced units.
+    """Return forces on the first by the second of ordered pairs, in reduced units.
 
     Parameters
     ----------
@@ -62,9 +62,7 @@ def directed_force(
     Tensor, shape (..., D)
         Of the dtype and on the device of `separation`.
     """
-    force = law.factory(_sqrt, _where)(
-        law.parameters, *_components(separation), *charges, *masses
-    )
+    force = law.factory(_sqrt, _where)(law.parameters, *_components(separation), *charges, *masses)
     return _together(force, separation)
 
 

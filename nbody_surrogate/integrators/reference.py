@@ -25,8 +25,9 @@ def default_method(system: AbstractSystem) -> str:
 def default_reference(system: AbstractSystem, batch: int) -> str:
     """Name the solver that serves as ground truth.
 
-    ``baoab`` where a bath kicks the particles at random. Else ``dop853-compiled`` where there is more than one start to pay for its compilation, its library
-    is there and it takes the system; else ``dop853``.
+    ``baoab`` where a bath kicks the particles at random. Else ``dop853-compiled`` where there is
+    more than one start to pay for its compilation, its library is there and it takes the system;
+    else ``dop853``.
     """
     if RANDOM_KICKS in system.needs:
         return STOCHASTIC

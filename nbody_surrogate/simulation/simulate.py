@@ -31,8 +31,8 @@ from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.method_text import as_integrator
-from nbody_surrogate.integrators.reference import default_method
 from nbody_surrogate.integrators.parareal.report import report_of
+from nbody_surrogate.integrators.reference import default_method
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
@@ -106,8 +106,9 @@ def simulate(
     frames : int
         Frames after the start, at least 1; the result has T = frames + 1.
     integrator : str, AbstractIntegrator or AbstractSurrogate, optional
-        By default dop853, or baoab where a bath kicks the particles at random. A name of the registry, with default options; an instance; or a model in memory, which is
-        taken as one for this system, as nothing else is known of it.
+        By default dop853, or baoab where a bath kicks the particles at random. A name of the
+        registry, with default options; an instance; or a model in memory, which is taken as one
+        for this system, as nothing else is known of it.
     guard : Guard or {"warn", "stop", "fallback"}, optional
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.

@@ -155,9 +155,7 @@ def check_bath(case: SystemCase) -> None:
     what = "must return finite rates of at least 0"
     case.demand((np.isfinite(rates) & (rates >= 0)).all(), what, "drag_rates")
     rest = case.forces(replace(state, v=np.zeros_like(state.v)), particles)
-    off = relative_difference(
-        case.forces(state, particles), rest - rates[..., None] * state.v
-    )
+    off = relative_difference(case.forces(state, particles), rest - rates[..., None] * state.v)
     what = f"must tell all that forces do with velocities, they are off by {off:.1e}"
     case.demand(off <= ROUNDING, what, "drag_rates")
 

@@ -101,6 +101,7 @@ def objects(tmp_path_factory):
         nb.Reporter("fastest", lambda t, x, v, particles: abs(v).max((2, 3))),
         *(nb.observe(run[0], noise=0.1, seed=0), nb.position_noise(nb.observe(run[0], seed=0))),
         *(TrainedModel(folder, recipe), recipe, nb.make_system("trap").force_laws().field),
+        nb.make_system("dust").force_laws().directed,
     ]
 
 

@@ -59,7 +59,7 @@ class NumpyForce(AbstractSystem[NumpyForceSpec]):
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Accelerations by the other particles, shape (B, N, D)."""
         if self._laws.directed is not None:
-            return self._central(x, particles) + self._directed(x, particles)
+            return np.asarray(self._central(x, particles) + self._directed(x, particles))
         return self._central(x, particles)
 
     def _central(self, x: np.ndarray, particles: Particles) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What holds grains in the sheath of a plasma: gravity, electric fields, and the drag of the gas."""
+"""What holds grains in the sheath of a plasma: gravity, electric fields, the drag of the gas."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DustFieldParameters(NamedTuple):
 
 
 def sheath_law(sqrt: Callable[..., Any], where: Callable[..., Any]) -> Callable[..., Any]:
-    """Build the law a = (q/m) [(0, 0, g) - (h x, h y, w z)] - (0, 0, g) - c m^(-1/3) v.
+    """Build the law a = (q/m) [(0, 0, g) - (h x, h y, v z)] - (0, 0, g) - c m^(-1/3) u, u = dx/dt.
 
     The energy is that of all but the drag.
     """

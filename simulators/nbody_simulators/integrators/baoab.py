@@ -11,8 +11,8 @@ from pydantic import Field
 
 from nbody_simulators.integrators.bath_noise import Bath, BathNoise, noise_keys
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep, SubstepOptions
-from nbody_simulators.kernels.langevin_steps import baoab
 from nbody_simulators.kernels.lanes import Lanes, widest
+from nbody_simulators.kernels.langevin_steps import baoab
 from nbody_surrogate.contracts import (
     RANDOM_KICKS,
     Carry,
@@ -66,7 +66,8 @@ class BAOAB(AbstractFixedStep[BAOABOptions]):
     masses: not on other trajectories of a batch, nor on threads, restarts or cuts into segments.
     Two runs from one start with one seed have one path of the bath, also at unlike numbers of
     sub-steps, of which one is the other times a power of two: they may be held against each other.
-    Two starts that differ in a single bit have independent ones.
+    Two starts that differ in a single bit have independent ones, two that do not have the same,
+    also within a batch: give another seed to have others from one start.
 
     References
     ----------

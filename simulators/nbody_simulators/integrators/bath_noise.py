@@ -23,7 +23,7 @@ of Stochastic Differential Equations" (1992), 4.4, for the integral.
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class BathNoise:
         self._dimensions = dimensions
         self._philox = np.random.Philox(key=0)
         self._generator = np.random.Generator(self._philox)
-        self._unused = self._philox.state  # with no numbers left over in its buffer
+        self._unused: Any = self._philox.state  # with no numbers left over in its buffer
         self._left = np.empty((0, dimensions, *bath.rates.T.shape))
         self._quiet = not bath.squares.any()
 
@@ -121,7 +121,7 @@ class BathNoise:
         while pieces < self._substeps:
             kicks = self._halved(kicks, normal[:, pieces : 2 * pieces], 0.5 * h)
             pieces, h = 2 * pieces, 0.5 * h
-        return kicks.reshape(frames * pieces, *shape)
+        return np.asarray(kicks).reshape(frames * pieces, *shape)
 
     def _halved(self, whole: np.ndarray, normal: np.ndarray, h: float) -> np.ndarray:
         """Part kicks (F, P, D, N, W) into those of halves h, shape (F, 2 P, D, N, W)."""
@@ -136,10 +136,13 @@ class BathNoise:
         """Draw normal numbers, shape (F, substeps, D, N, W); more sub-steps begin with the same."""
         keys, n = self._bath.keys, self._bath.rates.shape[1]
         drawn = np.empty((frames, self._substeps, self._dimensions, n, len(keys)))
-        state = dict(self._unused)
+        state: Any = dict(self._unused)
         for w, key in enumerate(keys):
             for f in range(frames):
-                state["state"] = {"counter": np.array([0, 0, 0, self._frame + f], np.uint64), "key": key}
+                state["state"] = {
+                    "counter": np.array([0, 0, 0, self._frame + f], np.uint64),
+                    "key": key,
+                }
                 self._philox.state = state
                 drawn[f, ..., w] = self._generator.standard_normal(drawn.shape[1:4])
         return drawn

@@ -22,7 +22,6 @@ The force of one pair is a C function of its numbers i and j, the squared distan
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -77,7 +76,7 @@ def address_of(problem: Problem, dimensions: int) -> int:
     every = parameters_of(laws_of(problem))
     coupled = problem.particles.couplings is not None
     shapes = [(None, 0) if each is None else (type(each), len(each)) for each in every]
-    callback = _compiled(*itertools.chain(*shapes), coupled, dimensions, is_own(*every))
+    callback = _compiled(*shapes[0], *shapes[1], *shapes[2], coupled, dimensions, is_own(*every))
     return int(callback.address)
 
 

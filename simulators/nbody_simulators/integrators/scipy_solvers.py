@@ -47,8 +47,8 @@ __all__ = ["RK45", "Dop853"]
 class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
     """What `Dop853` and `RK45` share: everything but the method.
 
-    All that a system can need they can do, but for kicks at random. Neighbours are found anew for each force: that is
-    right for any step, and slow.
+    All that a system can need they can do, but for kicks at random. Neighbours are found anew for
+    each force: that is right for any step, and slow.
     """
 
     Options = ToleranceOptions

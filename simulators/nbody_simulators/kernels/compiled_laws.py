@@ -1,9 +1,9 @@
 """Force laws inside compiled code: each kernel is written once and serves every law.
 
 A law is attached to the class of its parameters, a named tuple. The kernels call `pair_force`,
-`directed_force` and `field_force`, which numba resolves by that class, so that the law is inlined and the
-compiled kernel can be cached under a key that is the same in every process. Where a system has
-no such law, None stands in its place, and numba leaves that part of the kernel out.
+`directed_force` and `field_force`, which numba resolves by that class, so that the law is inlined
+and the compiled kernel can be cached under a key that is the same in every process. Where a system
+has no such law, None stands in its place, and numba leaves that part of the kernel out.
 """
 
 from __future__ import annotations

@@ -199,8 +199,9 @@ def lane_accelerations(
     """Write the accelerations of all particles at x, v into `out`.
 
     Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once. `pair`, `field`
-    and `directed` are those of the lanes: what is None must be an argument, as only there numba leaves out
-    what depends on it. It is one function, as numba optimises anew all that each one calls.
+    and `directed` are those of the lanes: what is None must be an argument, as only there numba
+    leaves out what depends on it. It is one function, as numba optimises anew all that each one
+    calls.
     """
     if pair is None:
         out[:] = 0.0

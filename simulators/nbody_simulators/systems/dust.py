@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import final
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from nbody_simulators.force_laws.dust_field import DRAG_POWER, dust_field
 from nbody_simulators.force_laws.ion_wake import ion_wake
@@ -27,8 +28,8 @@ class DustSpec(SystemSpec):
         default=0.05, gt=0, allow_inf_nan=False, description="time between frames"
     )
     coupling: float = Field(default=1.0, allow_inf_nan=False, description="k, the force constant")
-    screening_length: float = Field(
-        default=1.0, gt=0, description="l, of the plasma; infinite is none"
+    screening_length: float | None = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="l, of the plasma; none: no screening"
     )
     wake_charge: float = Field(
         default=0.3, allow_inf_nan=False, description="w, of the wake over minus that of its grain"
@@ -46,7 +47,7 @@ class DustSpec(SystemSpec):
         default=0.6, ge=0, allow_inf_nan=False, description="h, confinement along x and y"
     )
     vertical: float = Field(
-        default=4.0, ge=0, allow_inf_nan=False, description="w, confinement along z"
+        default=4.0, ge=0, allow_inf_nan=False, description="v, confinement along z"
     )
     drag: float = Field(
         default=0.2, ge=0, allow_inf_nan=False, description="c, rate of drag of a unit mass"
@@ -62,34 +63,44 @@ class DustSpec(SystemSpec):
         description="sampler: standard deviation of the logarithm of charges",
     )
 
+    @field_validator("screening_length", mode="before")
+    @classmethod
+    def _none_is_written_out(cls, value: object) -> object:
+        """Take none as the command line has it."""
+        return None if isinstance(value, str) and value.lower() == "none" else value
+
 
 @final
 class Dust(AbstractLawSystem[DustSpec]):
-    """Grains of dust in a plasma: unlike, not reciprocal, and at a temperature.
+    """Grains of dust in a plasma: unlike, without Newton's third law, and at a temperature.
 
-    Charges repel each other by a screened force, and each drags a wake of ions, a charge of the
-    other sign below it, which pulls the others and not its own grain:
+    Charges repel each other by a screened force, and each is followed by a wake of ions, a charge
+    of the other sign at a distance d below it, which pulls the others and not its own grain:
 
-        m_i a_i = sum_j [F(x_i - x_j) - w F_e(x_i - x_j + d z)] - q_i (h x, h y, w_z z)
-                  + (q_i - m_i) g z - m_i c m_i^(-1/3) v_i + kicks,
-        F(r) = k q_i q_j exp(-r / l) (1 / r + 1 / l) r_vec / r^2,
+        m_i a_i = sum_j [F_ij(x_i - x_j) - w F_ij(x_i - x_j + d z^)] - q_i (h x, h y, v z)_i
+                  + (q_i - m_i) g z^ - c m_i^(2/3) v_i + kicks,
+        F_ij(r) = k q_i q_j exp(-r / l) (1 / r + 1 / l) r / r^2,
 
-    F_e being softened. So forces break Newton's third law, and there is no energy. Gravity and the
-    field of the sheath make grains of unlike charge over mass float at unlike heights,
-    (1 - m / q) g / w_z. The gas drags (Epstein) and kicks at its temperature, see `SystemKicks`.
+    that of the wake softened. What a grain does to one below it is not what that does to it: there
+    is no energy. Gravity and the field of the sheath make grains of unlike charge over mass float
+    at unlike heights, (1 - m / q) g / v. The gas drags (Epstein), and kicks by its temperature, see
+    `SystemKicks`: `baoab` runs it, and with ``temperature=0`` every solver that takes a drag.
 
-    Grains are spheres of one density at one potential, so that q = s and m = s^3 for sizes s,
-    drawn log-normally. The preset is a cloud that was relaxed without kicks, with velocities of the
-    temperature. With the defaults 12 grains are TODO.
+    Grains are spheres of one density at one potential: sizes s, of a log-normal distribution, have
+    q = s and m = s^3. A start is a cloud that was relaxed without kicks, with the velocities of
+    the temperature. By default 12 grains are a liquid: neighbours are 1.05 apart, within 0.24 of
+    it, all within 4 of one another, and mean heights differ by 0.4 (standard deviations; 4 starts
+    over 190 time units).
 
-    Without a wake forces are central and reciprocal. Without drag there are no kicks either, and
-    what is left without both conserves energy. In two dimensions there is no height: wakes then
-    pull within the plane.
+    Without a wake forces are central and reciprocal. A gas that does not drag does not kick either;
+    without both, energy is conserved. In two dimensions there is no height: wakes, at d below the
+    plane, pull along it.
 
     References
     ----------
-    Yu, Cho and Burton, PNAS 122 (2025) e2505725122, for grains that were tracked so; Nosenko et
-    al., Phys. Plasmas 8 (2001) 5094, for wakes; Epstein, Phys. Rev. 23 (1924) 710.
+    Yu, Abdelaleem, Nemenman and Burton, PNAS 122 (2025), arXiv 2310.05273, for grains that were
+    tracked so; Ivlev et al., Phys. Rev. X 5 (2015) 011035, for wakes as point charges; Epstein,
+    Phys. Rev. 23 (1924) 710, for the drag.
     """
 
     name = "dust"
@@ -104,9 +115,8 @@ class Dust(AbstractLawSystem[DustSpec]):
     def symmetries(self) -> frozenset[str]:
         """Symmetries of the equations of motion, by name."""
         spec = self.spec
-        free = spec.radial == spec.vertical == 0
         held = AUTONOMOUS | self._shape(isotropic=spec.radial == spec.vertical)
-        if free:
+        if spec.radial == spec.vertical == 0:
             held |= {"translation"}
             if spec.gravity == 0:
                 held |= {"charge-conjugation"}
@@ -122,7 +132,7 @@ class Dust(AbstractLawSystem[DustSpec]):
     @property
     def conserved(self) -> frozenset[str]:
         """What is constant without a wake, drag and kicks, as far as the fields keep it."""
-        spec, kept = self.spec, set()
+        spec = self.spec
         if not self._reciprocal or spec.drag:
             return frozenset()
         kept = {"energy"}
@@ -142,14 +152,13 @@ class Dust(AbstractLawSystem[DustSpec]):
     def force_laws(self) -> ForceLaws:
         """Return the screened repulsion, the fields with the drag, and the wake."""
         spec = self.spec
-        pair = yukawa(spec.coupling, spec.screening_length)
+        length = math.inf if spec.screening_length is None else spec.screening_length
+        pair = yukawa(spec.coupling, length)
         field = dust_field(spec.gravity, spec.radial, spec.vertical, spec.drag)
         if self._reciprocal:
             return ForceLaws(pair, field)
         shape = spec.wake_charge, spec.wake_distance, spec.wake_softening
-        return ForceLaws(
-            pair, field, directed=ion_wake(spec.coupling, spec.screening_length, *shape)
-        )
+        return ForceLaws(pair, field, directed=ion_wake(spec.coupling, length, *shape))
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec

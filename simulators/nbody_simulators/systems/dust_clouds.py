@@ -38,9 +38,7 @@ def scattered(
     return x
 
 
-def relaxed(
-    x: np.ndarray, charges: np.ndarray, masses: np.ndarray, laws: ForceLaws
-) -> np.ndarray:
+def relaxed(x: np.ndarray, charges: np.ndarray, masses: np.ndarray, laws: ForceLaws) -> np.ndarray:
     """Let grains (N, D) go some way along the forces on them, as if they had no inertia."""
     place = np.zeros((3, len(x)))
     place[: x.shape[1]] = x.T
@@ -53,7 +51,7 @@ def relaxed(
 
 
 def _forces(place: np.ndarray, q: np.ndarray, m: np.ndarray, laws: ForceLaws) -> np.ndarray:
-    """Forces (3, N) on grains at rest."""
+    """Return the forces (3, N) on grains at rest."""
     gaps = place[:, :, None] - place[:, None]
     r2 = (gaps * gaps).sum(0)
     np.fill_diagonal(r2, 1.0)  # whatever comes of it, the distance to itself is zero
