@@ -68,6 +68,11 @@ if TYPE_CHECKING:
     from nbody_surrogate.simulation.simulate import simulate
     from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
     from nbody_surrogate.surrogates.trained_models import list_models, load_model
+    from nbody_surrogate.tracks.noise import PositionNoise, position_noise
+    from nbody_surrogate.tracks.observe import observe
+    from nbody_surrogate.tracks.reading import read_tracks
+    from nbody_surrogate.tracks.tracks import Tracks
+    from nbody_surrogate.tracks.writing import write_tracks
     from nbody_surrogate.training.plan import plan
     from nbody_surrogate.training.train import TrainedModel, train
     from nbody_surrogate.viz.figures.plot import plot
@@ -130,6 +135,11 @@ else:
             "nbody_surrogate.evaluation.plan.result": ["Plan"],
             "nbody_surrogate.formats.saving": ["load", "save"],
             "nbody_surrogate.surrogates.trained_models": ["list_models", "load_model"],
+            "nbody_surrogate.tracks.noise": ["PositionNoise", "position_noise"],
+            "nbody_surrogate.tracks.observe": ["observe"],
+            "nbody_surrogate.tracks.reading": ["read_tracks"],
+            "nbody_surrogate.tracks.tracks": ["Tracks"],
+            "nbody_surrogate.tracks.writing": ["write_tracks"],
             "nbody_surrogate.training.plan": ["plan"],
             "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
@@ -141,6 +151,7 @@ else:
             **dict.fromkeys(["open", "read"], "`load(path)`"),
             **dict.fromkeys(["run", "solve", "solve_ivp", "integrate", "Simulation"], "`simulate`"),
             **dict.fromkeys(["animate", "movie", "show", "draw", "view"], "`render(run, path)`"),
+            **dict.fromkeys(["read_csv", "load_tracks", "from_trackpy"], "`read_tracks(paths)`"),
             **dict.fromkeys(["audit", "check_dataset"], "`audit_dataset(folder)`"),
             **dict.fromkeys(["generate", "make_dataset"], "`generate_dataset(spec, folder)`"),
             **dict.fromkeys(["load_dataset", "open_dataset"], "`Dataset(folder)`"),
@@ -191,6 +202,7 @@ __all__ = [
     "Particles",
     "Plan",
     "PluginError",
+    "PositionNoise",
     "Reporter",
     "RunError",
     "Scorecard",
@@ -198,6 +210,7 @@ __all__ = [
     "Supplements",
     "SurrogateIntegrator",
     "TextTable",
+    "Tracks",
     "TrainedModel",
     "Trajectory",
     "Twins",
@@ -215,14 +228,17 @@ __all__ = [
     "load_model",
     "make_integrator",
     "make_system",
+    "observe",
     "paired_table",
     "pairs_of",
     "parareal",
     "plan",
     "plot",
+    "position_noise",
     "read_h5md",
     "read_initial",
     "read_run",
+    "read_tracks",
     "register_integrator",
     "register_surrogate",
     "register_system",
@@ -236,4 +252,5 @@ __all__ = [
     "train",
     "twins_of",
     "write_report",
+    "write_tracks",
 ]

@@ -70,6 +70,8 @@ CALLS = {
     ),
     "calibrate": ("calibrate", "model"),
     "export": ("export", "run.h5", "new.npz"),
+    "tracks": ("tracks", "run.h5", "-o", "new.csv"),
+    "tracks of a table": ("tracks", "tracks.csv", "--frame-dt", "0.1", "-o", "new.npz"),
     "report": ("report", "run.h5", "-o", "new.html", "--no-floor"),
     "render": ("render", "run.h5", "-o", "new.png", "--size", "64", "48"),
     "render a movie": ("render", "run.h5", "-o", "new.gif", "--size", "64", "48"),
@@ -230,6 +232,7 @@ def prepare(folder: Path) -> None:
     np.savez("start.npz", x=x, v=v, charges=np.ones(3), masses=np.ones(3))
     made = [
         ("run", *SMALL, "--integrator", "leapfrog", "-o", "run.h5"),
+        ("tracks", "run.h5", "--noise", "1e-3", "-o", "tracks.csv"),
         (*CALLS["dataset generate"][:-1], "set"),
         ("dataset", "export", "set", "--format", "nri", "-o", "nri"),
         ("train", "recipe.toml", "-o", "model", "--workers", "1", "-q"),

@@ -26,6 +26,13 @@ CASES = [
     ("trap", {"frequencies": (0.6, 0.9, 1.3)}),
     ("charged", {"signs": "equal", "charge_range": (0, 2), "mass_range": (0.5, 3)}),
     ("penning", {"charge_range": (0.5, 2), "mass_range": (0.5, 3)}),
+    ("dust", {"wake_charge": 0.0}),
+    ("dust", {"wake_charge": 0.0, "drag": 0.0}),
+    ("dust", {"wake_charge": 0.0, "drag": 0.0, "gravity": 0.0}),
+    ("dust", {"wake_charge": 0.0, "drag": 0.0, "gravity": 0.0, "vertical": 0.6}),
+    ("dust", {"drag": 0.0, "gravity": 0.0, "radial": 0.0, "vertical": 0.0}),
+    ("dust", {"wake_charge": 0.0, "drag": 5.0, "gravity": 0.0, "radial": 0.0, "vertical": 0.0}),
+    ("dust", dict.fromkeys(("wake_charge", "drag", "gravity", "radial", "vertical"), 0.0)),
 ]
 every_system = pytest.mark.parametrize("name", NAMES)
 every_case = pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from nbody_surrogate.contracts import calls
 
 ARRAYS = re.compile(r"\b(ndarray|Tensor|Float64|Int64|ArrayLike|Vectors)\b")
 SHAPE = re.compile(r"\bshapes?\b|\((\.\.\.|[A-Z])[^)]*\)")
-UNITS = re.compile(r"reduced units|dimensionless")
+UNITS = re.compile(r"reduced units|dimensionless|units of the measurement")
 DIMENSIONAL = {
     *("t", "t0", "dt", "frame_dt", "x", "v", "dx", "dv", "charges", "masses", "couplings"),
     *("closest", "fastest", "longest", "energy", "kinetic", "momentum", "angular_momentum"),

@@ -64,6 +64,7 @@ CALLS = {
     "PairedTest.of": nb.PairedTest.of,
     "Particles": nb.Particles,
     "State": lambda **k: nb.State(0.0, **k),
+    "Tracks": lambda **k: nb.Tracks(frame_dt=0.1, names=tuple("abcde"), **k),
     "Trajectory": lambda **k: nb.Trajectory(info=run.info, **k),
     "every_pair": contracts.every_pair,
     "neighbour_pairs": lambda **k: contracts.neighbour_pairs(request=near.request, **k),
@@ -79,6 +80,7 @@ FITTING = {
         **{"t": run.t, "x": run.x, "v": run.v, "particles": particles},
         "label_error": np.zeros((B, T)),
     },
+    "Tracks": {"x": run.x[0], "charges": np.ones(N), "masses": np.ones(N)},
     "Trajectory": {
         **{"t": run.t, "x": run.x[0], "v": run.v[0], "particles": particles[0]},
         "label_error": np.zeros(T),
@@ -111,6 +113,13 @@ ELSEWHERE = {
     "AbstractSystem.neighbour_acceleration": DUTY,
     "AbstractSystem.refuse_unfit_start": "called by the core, with a start that is checked",
     "AbstractSystem.refuse_wrong_radii": "called by the core, with particles that are checked",
+    **dict.fromkeys(
+        [
+            *("AbstractSystem.drag_rates", "AbstractSystem.checked_drag_rates"),
+            *("SystemKicks.drag_rates", "SystemKicks.checked_drag_rates"),
+        ],
+        "takes particles, which are checked",
+    ),
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
     **dict.fromkeys(["AbstractSystem.check_start", "AbstractDearSystem.check_start"], START),
     "system_from_callable": "takes a start: tests/registry/test_callable_system.py",
@@ -138,6 +147,7 @@ ELSEWHERE = {
     "AbstractSurrogate.step_cache": TORCH,
     "EGCL.forward": TORCH,
     "edge_sums": TORCH,
+    "directed_force": TORCH,
     "field_acceleration": TORCH,
     "pair_force": TORCH,
 }
@@ -193,6 +203,10 @@ FITS = {
     ("Particles", "radii"): "none|scalar",
     ("Ensemble", "label_error"): "none",
     ("Trajectory", "label_error"): "none",
+    # any number of frames, and particles in a plane too
+    ("Tracks", "x"): "axis 0 (shorter|longer)|axis 2 shorter",
+    ("Tracks", "charges"): "none",
+    ("Tracks", "masses"): "none",
 }
 """What of the unfit fits after all, and is no error."""
 

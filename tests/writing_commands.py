@@ -34,6 +34,7 @@ COMMANDS = {
     "run": (*RUN, "--overwrite", "-q", "-o", "out/x.h5", "--checkpoint", "out/x.restart"),
     "export": ("export", "run.h5", "out/x.npz", "--overwrite", "-q"),
     "paraview": ("export", "run.h5", "out/x.vtkhdf", "--overwrite", "-q"),
+    "tracks": ("tracks", "run.h5", "-o", "out/x.csv", "--overwrite"),
     "page": ("render", "run.h5", "-o", "out/x.html", "--overwrite", "-q"),
     "report": ("report", "run.h5", "-o", "out/x.html", "--no-floor", "--overwrite", "-q"),
     "compare": ("compare", "run.reference.h5", "run.h5", "--no-floor", "-o", "out/x",

@@ -17,9 +17,11 @@ from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.json_output import json_text
 from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.physics import PARTICLES, PHYSICS, usual_particles
 from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
+from nbody_surrogate.registry.law_folder import file_name
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.text_table import TextTable
@@ -38,9 +40,9 @@ SUFFIXES = (".csv", ".json", ".png", ".svg")
 
 
 @click.command()
-@click.option("--system", default="charged", show_default=True, help="Physics to simulate.")
+@click.option("--system", default="charged", show_default=True, help=PHYSICS)
 @click.option("-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Of the system.")
-@click.option("-n", "--particles", type=int, default=30, show_default=True, help="Particles.")
+@click.option("-n", "--particles", type=int, help=PARTICLES)
 @click.option("--trajectories", type=int, default=16, show_default=True, help="Starts.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sampler.")
 @click.option("--horizon", type=float, multiple=True, help="Time units.  [default: 1 2 5]")
@@ -75,6 +77,8 @@ def bench(**options: Any) -> None:
     import warnings
 
     warnings.simplefilter("ignore", NBodyWarning)  # of the range of models; the error is measured
+    if options["particles"] is None:
+        options["particles"] = usual_particles(options["system"])
     _check(options)
     base = _base(options)
     hidden = options["quiet"] or options["as_json"]
@@ -153,7 +157,7 @@ def _check_methods(options: dict[str, Any]) -> None:
 
 def _base(options: dict[str, Any]) -> Path:
     """Choose the name of the files, and check that they can be written."""
-    name = f"bench-{options['system']}-n{options['particles']}"
+    name = f"bench-{file_name(options['system'])}-n{options['particles']}"
     return free_base(options["output"], name, SUFFIXES, options["overwrite"])
 
 

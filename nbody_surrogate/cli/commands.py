@@ -25,6 +25,7 @@ SUMMARIES = {
     "resume": "Go on with a run from FILE, which `nbody-sim run --checkpoint FILE` has kept.",
     "run": "Roll out a solver or a surrogate and compare it with the ground truth.",
     "study": "Train and compare the models of the study CONFIG, a TOML file.",
+    "tracks": "Read the tracks in FILES, and say what was taken for what.",
     "train": "Train a surrogate by the recipe CONFIG, a TOML file.",
 }
 """The first paragraph of each command's help; a test holds it against the command's own."""

@@ -19,9 +19,11 @@ from nbody_surrogate.cli.method_options import check_shared
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.outside import check_outside, told_outside
 from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.physics import DEFAULT_PARTICLES, usual_particles
 from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, NBodyWarning, RunError
+from nbody_surrogate.registry.law_folder import file_name
 
 if TYPE_CHECKING:
     from nbody_surrogate.comparison.comparison import Comparison
@@ -39,7 +41,7 @@ OF_METHODS = (
     *("system", "parameter", "particles", "seeds", "seed", "duration", "reference"),
     "tolerance",
 )
-DEFAULT_PARTICLES, DEFAULT_SEEDS, DEFAULT_DURATION = 30, 20, 5.0
+DEFAULT_SEEDS, DEFAULT_DURATION = 20, 5.0
 
 
 @click.command()
@@ -221,7 +223,8 @@ def _check_methods(options: dict[str, Any]) -> None:
 def _name(files: tuple[Path, ...], options: dict[str, Any]) -> str:
     if files:
         return f"compare-{files[1].stem[:40]}"
-    return f"compare-{options['system'] or 'charged'}-n{options['particles'] or DEFAULT_PARTICLES}"
+    system = options["system"] or "charged"
+    return f"compare-{file_name(system)}-n{options['particles'] or usual_particles(system)}"
 
 
 def _from_files(
@@ -269,7 +272,7 @@ def _from_methods(options: dict[str, Any]) -> tuple[Ensemble, dict[str, Ensemble
 
     system = make_system(options["system"] or "charged", **parameters_of(options["parameter"]))
     seed, batch = options["seed"] or 0, options["seeds"] or DEFAULT_SEEDS
-    n = options["particles"] or system.fixed_particles or DEFAULT_PARTICLES
+    n = options["particles"] or system.usual_particles or DEFAULT_PARTICLES
     state, particles = system.sample(seed, n, batch)
     dt = system.spec.frame_dt
     duration = DEFAULT_DURATION if options["duration"] is None else options["duration"]

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from click import get_current_context
 
-from nbody_surrogate.cli.request import DEFAULT_PARTICLES, Request
+from nbody_surrogate.cli.physics import usual_particles
+from nbody_surrogate.cli.request import Request
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.atomic import atomic_file, part_path
 from nbody_surrogate.files.name_lock import NameLock
@@ -23,6 +24,7 @@ from nbody_surrogate.files.output_path import (
     check_not_read,
     check_output_file,
 )
+from nbody_surrogate.registry.law_folder import file_name
 
 __all__ = ["Files", "free_base", "write_text"]
 
@@ -114,11 +116,12 @@ def _check_distinct(request: Request) -> None:
 def _free_name(request: Request) -> Path:
     """Name a run after what it is, in `runs/`, without touching an earlier one."""
     start = (
-        f"n{request.particles or DEFAULT_PARTICLES}-seed{request.seed or 0}"
+        f"n{request.particles or usual_particles(request.system)}-seed{request.seed or 0}"
         if request.initial is None
         else request.initial.stem[:40]
     )
-    name = f"{request.system}-{request.integrator}-{start}".replace(":", "-").replace("/", "-")
+    method = request.integrator.replace(":", "-").replace("/", "-")
+    name = f"{file_name(request.system)}-{method}-{start}"
     base = _free_in_runs(name)
     return base.with_name(base.name + ".h5")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.cli.method_options import (
@@ -12,14 +13,27 @@ from nbody_surrogate.cli.method_options import (
     own_options,
     reference_options,
 )
-from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none
+from nbody_surrogate.cli.request import InitialValueProblem, Request, not_none, system_of
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
     from nbody_surrogate.integrators.build import Method
 
-__all__ = ["methods"]
+__all__ = ["methods", "with_default_method"]
+
+
+def with_default_method(request: Request) -> Request:
+    """Return the request by the method that its system runs by where none is named.
+
+    Raises
+    ------
+    InputError
+        If a parameter of the system is wrong.
+    """
+    from nbody_surrogate.integrators.reference import default_method
+
+    return replace(request, integrator=default_method(system_of(request)))
 
 
 def methods(

@@ -10,6 +10,7 @@ import rich_click as click
 
 from nbody_surrogate.cli.json_output import print_json
 from nbody_surrogate.cli.parameters import key_and_value, parameters_of
+from nbody_surrogate.cli.physics import PARTICLES, PHYSICS, usual_particles
 from nbody_surrogate.cli.progress import progress_bar, sign
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.errors import InputError
@@ -18,11 +19,11 @@ __all__ = ["plan"]
 
 
 @click.command()
-@click.option("--system", default="charged", show_default=True, help="Physics to simulate.")
+@click.option("--system", default="charged", show_default=True, help=PHYSICS)
 @click.option(
     "-p", "--parameter", multiple=True, metavar="KEY=VALUE", help="Parameter of the system."
 )
-@click.option("-n", "--particles", type=int, default=30, show_default=True, help="Particles.")
+@click.option("-n", "--particles", type=int, help=PARTICLES)
 @click.option("--surrogate", default="set", show_default=True, help="Surrogate to be trained.")
 @click.option(
     "--model",
@@ -80,6 +81,8 @@ def plan(**options: Any) -> None:
     many trajectories its training is paid back. How accurate it will be nobody knows beforehand:
     the accuracy asked is an assumption.
     """
+    if options["particles"] is None:
+        options["particles"] = usual_particles(options["system"])
     _check(options)
     hidden = options["quiet"] or options["as_json"]
     parameters = parameters_of(options["parameter"])

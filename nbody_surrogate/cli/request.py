@@ -11,6 +11,7 @@ import rich_click as click
 from nbody_surrogate.cli.file_options import PER_PARTICLE
 from nbody_surrogate.cli.options import option
 from nbody_surrogate.cli.parameters import parameters_of
+from nbody_surrogate.cli.physics import DEFAULT_PARTICLES, PARTICLES, PHYSICS
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,13 +19,12 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
 __all__ = [
-    "DEFAULT_PARTICLES",
     "InitialValueProblem",
     "Request",
     "not_none",
+    "system_of",
 ]
 
-DEFAULT_PARTICLES = 30
 
 SUPPLEMENTS = ("charges", "masses", "velocities", "couplings", "radii", "group")
 """What the file of a start may lack, and an option gives."""
@@ -39,7 +39,7 @@ class Request:
         group="System and start",
         default="charged",
         show_default=True,
-        help="Physics to simulate.",
+        help=PHYSICS,
     )
     parameter: tuple[str, ...] = option(
         "-p",
@@ -50,7 +50,10 @@ class Request:
     )
     # no default here and below, to tell apart what was asked for: beside `--initial` it is refused
     particles: int | None = option(
-        "-n", "--particles", type=int, help=f"Particles.  [default: {DEFAULT_PARTICLES}]"
+        "-n",
+        "--particles",
+        type=int,
+        help=PARTICLES,
     )
     trajectories: int | None = option(
         "--trajectories", type=int, help="Starts, run as one batch.  [default: 1]"
@@ -92,13 +95,14 @@ class Request:
         "--integrator",
         group="Method and reference",
         default="dop853",
-        show_default=True,
         help="Solver, surrogate, or trained model by its name or folder. NAME:NUMBER gives a "
-        "solver its sub-steps or tolerance, NAME@APPROXIMATION cheaper forces of the system.",
+        "solver its sub-steps or tolerance, NAME@APPROXIMATION cheaper forces of the system.  "
+        "[default: dop853, or baoab for a system with kicks at random]",
     )
     reference: str | None = option(
         "--reference",
-        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start]",
+        help="The ground truth.  [default: dop853, or dop853-compiled for more than one start; "
+        "baoab with kicks at random]",
     )
     no_reference: bool = option("--no-reference", is_flag=True, help="Run without ground truth.")
     verify: bool = option(
@@ -276,7 +280,7 @@ class InitialValueProblem:
         """
         from nbody_surrogate.contracts.segment import frame_count
 
-        system = _system(request)
+        system = system_of(request)
         frames = frame_count(request.duration, system.spec.frame_dt)
         state, particles = _start(request, system)
         if request.keeps_frames:
@@ -297,7 +301,14 @@ def not_none(**options: Any) -> dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
 
 
-def _system(request: Request) -> AbstractSystem:
+def system_of(request: Request) -> AbstractSystem:
+    """Build the system.
+
+    Raises
+    ------
+    InputError
+        If its name or a parameter is wrong.
+    """
     from nbody_surrogate.registry.registry import make_system
 
     settled = not_none(frame_dt=request.frame_dt, softening=request.softening)
@@ -313,7 +324,7 @@ def _start(request: Request, system: AbstractSystem) -> tuple[State, Particles]:
         for name in not_none(**of_a_file):
             raise InputError(f"`{name}` goes with `initial` only; name the file")
     if request.initial is None:
-        usual = system.fixed_particles or DEFAULT_PARTICLES
+        usual = system.usual_particles or DEFAULT_PARTICLES
         n = usual if request.particles is None else request.particles
         trajectories = 1 if request.trajectories is None else request.trajectories
         return system.sample(seed, n, trajectories)

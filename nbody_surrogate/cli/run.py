@@ -6,11 +6,13 @@ import warnings
 from typing import Any
 
 import rich_click as click
+from click import get_current_context
+from click.core import ParameterSource
 
 from nbody_surrogate.cli.files import Files
 from nbody_surrogate.cli.foresight import foreseen
 from nbody_surrogate.cli.guards import guard_of
-from nbody_surrogate.cli.methods import methods
+from nbody_surrogate.cli.methods import methods, with_default_method
 from nbody_surrogate.cli.options import options_of, show_groups
 from nbody_surrogate.cli.outside import outside_of
 from nbody_surrogate.cli.progress import compiling_shown, sign
@@ -47,7 +49,11 @@ def run(**options: Any) -> None:
     # until there are frames to be counted: the methods and their libraries take seconds to load
     silent = request.silent
     with compiling_shown(hidden=silent), sign(f"loading {request.integrator}", hidden=silent):
-        _run(foreseen(request))
+        request = foreseen(request)
+        source = get_current_context().get_parameter_source("integrator")
+        if source is ParameterSource.DEFAULT:
+            request = with_default_method(request)
+        _run(request)
 
 
 def _run(request: Request) -> None:

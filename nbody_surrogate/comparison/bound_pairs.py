@@ -17,9 +17,11 @@ FAR = (1e90, 1e100)
 
 
 def pair_law_of(system: AbstractSystem) -> PairLaw | None:
-    """Return the pair law of a system in open space, where it is written as one."""
+    """Return the pair law of a system in open space, where it is written as one, with an energy."""
     laws = system.force_laws()
-    return None if laws is None or system.needs else laws.pair
+    if laws is None or laws.directed is not None or system.needs:
+        return None
+    return laws.pair
 
 
 def bound_pairs(

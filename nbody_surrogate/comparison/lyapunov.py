@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.capabilities import RANDOM_KICKS
 from nbody_surrogate.contracts.state import State
-from nbody_surrogate.errors import NBodyError
+from nbody_surrogate.errors import InputError, NBodyError
 from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.results.metrics import spread
 from nbody_surrogate.results.quantiles import known_median
@@ -82,9 +83,16 @@ def twins_of(reference: Trajectory | Ensemble) -> Twins:
     Raises
     ------
     InputError
-        If the method or the system that the run names is not there.
+        If the method or the system that the run names is not there, or a bath kicks the particles
+        at random.
     """
     reference = as_ensemble(reference, "reference")
+    if RANDOM_KICKS in reference.system().needs:
+        # which depend on the start, to the last bit
+        raise InputError(
+            f"`reference` must be of a system without kicks at random: from a start a little off, "
+            f"those of system {reference.info.system['system']!r} are others; leave the twins out"
+        )
     near = _twin(reference, NEAR)
     far = _twin(reference, FAR)
     rate = known_median(growth_rate(reference, near))

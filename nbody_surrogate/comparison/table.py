@@ -14,7 +14,13 @@ from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.system_versions import finer_text, finer_version
 from nbody_surrogate.contracts.time_text import number_text
-from nbody_surrogate.contracts.wording import counted, duration_text, figure_text, range_text
+from nbody_surrogate.contracts.wording import (
+    counted,
+    duration_text,
+    figure_text,
+    range_text,
+    setting_text,
+)
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.bootstrap import Summary
 from nbody_surrogate.results.estimate_note import estimate_notes
@@ -178,7 +184,7 @@ def _changed_parameters(system: AbstractSystem) -> list[str]:
     """Name the parameters that are not the defaults, with their values."""
     changed = system.spec.model_dump(mode="json", exclude_defaults=True)
     return [
-        f"{key} {number_text(value) if isinstance(value, float) else value}"
+        setting_text(key, number_text(value) if isinstance(value, float) else value)
         for key, value in changed.items()
     ]
 

@@ -7,8 +7,9 @@ used, so that a system without torch stays one.
 ======================  ==========================================================================
 to write                begin with
 ======================  ==========================================================================
-a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`, `FieldLaw`;
-                        by forces of another program `AbstractDearSystem`
+a system                `AbstractSystem`, `SystemSpec`, `Draw`; as laws `PairLaw`,
+                        `DirectedLaw`, `FieldLaw`; by forces of another program
+                        `AbstractDearSystem`
 an integrator           `AbstractIntegrator`, `IntegratorOptions`, `Problem`, `Carry`, `Frames`,
                         `AbstractErrorFollower`
 a surrogate             `AbstractSurrogate`, `SurrogateConfig`, `ParticleTensors`, `Cache`,
@@ -29,16 +30,18 @@ if TYPE_CHECKING:
         HIDDEN_VARIABLES,
         NEIGHBOURS,
         PERIODIC_BOX,
+        RANDOM_KICKS,
     )
     from nbody_surrogate.contracts.configurations import Configurations, fits, paired
     from nbody_surrogate.contracts.dear_system import AbstractDearSystem, Evaluated
     from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
     from nbody_surrogate.contracts.domain import Domain, DomainRanges
     from nbody_surrogate.contracts.error_follower import AbstractErrorFollower
-    from nbody_surrogate.contracts.force_laws import FieldLaw, ForceLaws, PairLaw
+    from nbody_surrogate.contracts.force_laws import DirectedLaw, FieldLaw, ForceLaws, PairLaw
     from nbody_surrogate.contracts.fused_steps import AbstractFusedSteps
     from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
     from nbody_surrogate.contracts.integrator import AbstractIntegrator, IntegratorOptions
+    from nbody_surrogate.contracts.kicks import SystemKicks
     from nbody_surrogate.contracts.model_card import Card, CardSystem
     from nbody_surrogate.contracts.needs import SystemNeeds
     from nbody_surrogate.contracts.neighbours import (
@@ -67,7 +70,11 @@ if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
     from nbody_surrogate.contracts.system_spec import Draw, Invariants, SystemSpec, stacked
     from nbody_surrogate.contracts.threads import threads_that_pay, usable_cores
-    from nbody_surrogate.contracts.torch_force_laws import field_acceleration, pair_force
+    from nbody_surrogate.contracts.torch_force_laws import (
+        directed_force,
+        field_acceleration,
+        pair_force,
+    )
     from nbody_surrogate.errors import (
         InputError,
         NBodyError,
@@ -86,6 +93,7 @@ else:
                 "HIDDEN_VARIABLES",
                 "NEIGHBOURS",
                 "PERIODIC_BOX",
+                "RANDOM_KICKS",
             ],
             "nbody_surrogate.contracts.configurations": ["Configurations", "fits", "paired"],
             "nbody_surrogate.contracts.dear_system": ["AbstractDearSystem", "Evaluated"],
@@ -96,10 +104,16 @@ else:
             ],
             "nbody_surrogate.contracts.domain": ["Domain", "DomainRanges"],
             "nbody_surrogate.contracts.error_follower": ["AbstractErrorFollower"],
-            "nbody_surrogate.contracts.force_laws": ["FieldLaw", "ForceLaws", "PairLaw"],
+            "nbody_surrogate.contracts.force_laws": [
+                "DirectedLaw",
+                "FieldLaw",
+                "ForceLaws",
+                "PairLaw",
+            ],
             "nbody_surrogate.contracts.fused_steps": ["AbstractFusedSteps"],
             "nbody_surrogate.contracts.hidden_variables": ["Hidden", "HiddenVariable"],
             "nbody_surrogate.contracts.integrator": ["AbstractIntegrator", "IntegratorOptions"],
+            "nbody_surrogate.contracts.kicks": ["SystemKicks"],
             "nbody_surrogate.contracts.model_card": ["Card", "CardSystem"],
             "nbody_surrogate.contracts.needs": ["SystemNeeds"],
             "nbody_surrogate.contracts.neighbours": [
@@ -140,7 +154,11 @@ else:
                 "stacked",
             ],
             "nbody_surrogate.contracts.threads": ["threads_that_pay", "usable_cores"],
-            "nbody_surrogate.contracts.torch_force_laws": ["field_acceleration", "pair_force"],
+            "nbody_surrogate.contracts.torch_force_laws": [
+                "directed_force",
+                "field_acceleration",
+                "pair_force",
+            ],
             "nbody_surrogate.errors": [
                 "InputError",
                 "NBodyError",
@@ -157,6 +175,7 @@ __all__ = [
     "HIDDEN_VARIABLES",
     "NEIGHBOURS",
     "PERIODIC_BOX",
+    "RANDOM_KICKS",
     "AbstractDearSystem",
     "AbstractErrorFollower",
     "AbstractFusedSteps",
@@ -172,6 +191,7 @@ __all__ = [
     "Carry",
     "Configurations",
     "Curve",
+    "DirectedLaw",
     "Domain",
     "DomainRanges",
     "Draw",
@@ -201,10 +221,12 @@ __all__ = [
     "Shape",
     "State",
     "SurrogateConfig",
+    "SystemKicks",
     "SystemNeeds",
     "SystemScenery",
     "SystemSpec",
     "Tick",
+    "directed_force",
     "every_pair",
     "field_acceleration",
     "fits",

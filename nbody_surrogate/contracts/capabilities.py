@@ -10,6 +10,7 @@ capability              a method that has it
 ``hidden-variables``    moves them on by `AbstractSystem.hidden_rate`, hands them to the forces
                         and returns them in `Frames.hidden`; a surrogate that has it is never
                         shown them, and is made to do without
+``random-kicks``        adds the kicks at random of a bath, see `contracts.kicks`
 ======================  ==========================================================================
 """
 
@@ -22,6 +23,8 @@ __all__ = [
     "HIDDEN_VARIABLES",
     "NEIGHBOURS",
     "PERIODIC_BOX",
+    "RANDOM_KICKS",
+    "STOCHASTIC",
     "refuse_unmet_needs",
 ]
 
@@ -34,10 +37,17 @@ NEIGHBOURS = "neighbours"
 HIDDEN_VARIABLES = "hidden-variables"
 """The state holds more than positions and velocities."""
 
+RANDOM_KICKS = "random-kicks"
+"""A bath of some temperature kicks the particles at random."""
+
+STOCHASTIC = "baoab"
+"""The method that has it, and the reference where none is named."""
+
 CAPABILITIES = {
     PERIODIC_BOX: "a periodic box",
     NEIGHBOURS: "forces by lists of neighbours",
     HIDDEN_VARIABLES: "hidden variables in its state",
+    RANDOM_KICKS: "kicks at random by a bath",
 }
 """All there are, and what each is in words."""
 
@@ -54,7 +64,10 @@ def refuse_unmet_needs(
     unmet = sorted(needs - capabilities)
     if unmet:
         words = " and ".join(CAPABILITIES[each] for each in unmet)
+        # the only need that is one parameter of a system, by which most would leave it out
+        kicked = f"{STOCHASTIC}, or leave the kicks out with temperature=0"
+        wanted = f"one with the capabilities {', '.join(unmet)}, such as dop853"
         raise InputError(
             f"`integrator` {method} cannot do what system {system!r} needs: {words}; "
-            f"use one with the capabilities {', '.join(unmet)}, such as dop853"
+            f"use {kicked if unmet == [RANDOM_KICKS] else wanted}"
         )

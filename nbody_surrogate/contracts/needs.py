@@ -9,7 +9,12 @@ import numpy as np
 
 from nbody_surrogate.contracts.arrays import demand_vectors, read_only
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
+from nbody_surrogate.contracts.capabilities import (
+    HIDDEN_VARIABLES,
+    NEIGHBOURS,
+    PERIODIC_BOX,
+    RANDOM_KICKS,
+)
 from nbody_surrogate.contracts.configurations import demand_fit
 from nbody_surrogate.contracts.hidden_variables import (
     Hidden,
@@ -17,8 +22,8 @@ from nbody_surrogate.contracts.hidden_variables import (
     demand_hidden,
     refuse_wrong_hidden,
 )
+from nbody_surrogate.contracts.kicks import SystemKicks
 from nbody_surrogate.contracts.neighbours import NeighbourRequest, Neighbours, neighbour_pairs
-from nbody_surrogate.contracts.origin import Origin
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import array_or_none, plugin_errors
 from nbody_surrogate.errors import InputError
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["SystemNeeds"]
 
 
-class SystemNeeds:
+class SystemNeeds(SystemKicks):
     """The duties of a system with a box, a cut-off, hidden variables or radii; none by default.
 
     Lengths, accelerations and rates are in reduced units.
@@ -46,13 +51,18 @@ class SystemNeeds:
        them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they do to
        the motion;
     4. where forces depend on the size of particles, set `needs_radii`, and draw them in `_sample`;
-    5. where not all starts make sense, raise in `refuse_unfit_start`.
+    5. where not all starts make sense, raise in `refuse_unfit_start`;
+    6. where particles are in a bath, which drags and kicks them, see `SystemKicks`.
 
     All of it may depend on the parameters.
     """
 
     name: ClassVar[str]
-    origin: Origin
+
+    @property
+    def usual_dimensions(self) -> int:
+        """In how many dimensions a start is drawn where nobody says, and there is no box."""
+        return 3
 
     @property
     def box(self) -> Box | None:
@@ -116,6 +126,7 @@ class SystemNeeds:
             PERIODIC_BOX: box is not None and any(box.periodic),
             NEIGHBOURS: self.requested_neighbours is not None,
             HIDDEN_VARIABLES: bool(self.hidden_variables),
+            RANDOM_KICKS: self.bath_temperature != 0,
         }
         return frozenset(name for name, is_needed in needed.items() if is_needed)
 
@@ -186,7 +197,7 @@ class SystemNeeds:
         """Say in how many dimensions a start is drawn: as many as the box has."""
         box = self.box
         if wanted is None:
-            return 3 if box is None else box.dimension
+            return self.usual_dimensions if box is None else box.dimension
         if wanted not in (2, 3):
             raise InputError(f"`dimensions` must be 2 or 3, got {wanted}")
         if box is not None and wanted != box.dimension:

@@ -61,8 +61,8 @@ class AbstractSystem(
     1. set `name`, and `Spec` to a subclass of `SystemSpec` with the parameters; inherit from
        ``AbstractSystem[YourSpec]``, so that type checkers know what `spec` is;
     2. declare `symmetries` (of the equations of motion), `conserved` (of ``energy``,
-       ``momentum``, ``angular_momentum``) and `velocity_dependent`; where the first two depend
-       on the parameters, as properties, else as plain class attributes;
+       ``momentum``, ``angular_momentum``) and `velocity_dependent`; where they depend on the
+       parameters, as properties, else as plain class attributes;
     3. implement `pair_acceleration`, and `one_body_acceleration` where there is one,
        in NumPy or numba;
     4. implement `potential_energy`, where the forces have one: a system with drag has not, and
@@ -78,9 +78,9 @@ class AbstractSystem(
     10. where errors grow so fast that a solver at its default tolerance is wrong after a few time
        units, set `tolerance`.
 
-    A system with a box, a cut-off, hidden variables or radii has the duties of `SystemNeeds` too;
-    one whose forces are dear, those of `SystemCosts`; one that pictures show more of than
-    particles, that of `SystemScenery`.
+    A system with a box, a cut-off, hidden variables, radii or a bath has the duties of
+    `SystemNeeds` too; one whose forces are dear, those of `SystemCosts`; one that pictures show
+    more of than particles, that of `SystemScenery`.
 
     Forces and energies are float64 arrays, and no array that is handed in is changed.
     `nbody_surrogate.testing` checks all of this.
@@ -99,7 +99,6 @@ class AbstractSystem(
     api_version: ClassVar[int] = 1
     name: ClassVar[str]
     Spec: type[Spec_co]
-    velocity_dependent: ClassVar[bool] = False
     tolerance: ClassVar[float | None] = None
     """The relative and absolute tolerance of a solver that is named without one; None leaves it to
     the solver. Methods that are compared at given tolerances do not ask for it."""
@@ -132,6 +131,11 @@ class AbstractSystem(
     def conserved(self) -> frozenset[str]:
         """Which of `invariants` are constants of motion."""
         return frozenset()
+
+    @property
+    def velocity_dependent(self) -> bool:
+        """Whether forces depend on velocities."""
+        return False
 
     @property
     def has_potential(self) -> bool:

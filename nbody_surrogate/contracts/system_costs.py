@@ -42,6 +42,11 @@ class SystemCosts:
         """How many particles it is of, or None where it is of any number."""
         return None
 
+    @property
+    def usual_particles(self) -> int | None:
+        """How many particles a start has where nobody says, or None where that is left open."""
+        return self.fixed_particles
+
     def check_start(self, state: State, particles: Particles) -> None:
         """Raise where forces at a start cannot be right; solvers ask before they begin.
 

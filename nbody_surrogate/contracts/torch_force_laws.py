@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from nbody_surrogate.contracts.force_laws import FieldLaw, PairLaw
+from nbody_surrogate.contracts.force_laws import DirectedLaw, FieldLaw, PairLaw
 
-__all__ = ["field_acceleration", "pair_force"]
+__all__ = ["directed_force", "field_acceleration", "pair_force"]
 
 
 def pair_force(
@@ -41,6 +41,31 @@ def pair_force(
     return torch.as_tensor(force, dtype=r2.dtype, device=r2.device)
 
 
+def directed_force(
+    law: DirectedLaw,
+    separation: Tensor,
+    charges: tuple[Tensor, Tensor],
+    masses: tuple[Tensor, Tensor],
+) -> Tensor:
+    """Return forces on the first by the second of ordered pairs, in reduced units.
+
+    Parameters
+    ----------
+    law : DirectedLaw
+    separation : Tensor, shape (..., D)
+        x_i - x_j.
+    charges, masses : pair of Tensor, shapes that broadcast with (...)
+        Of the first and of the second particle of each pair.
+
+    Returns
+    -------
+    Tensor, shape (..., D)
+        Of the dtype and on the device of `separation`.
+    """
+    force = law.factory(_sqrt, _where)(law.parameters, *_components(separation), *charges, *masses)
+    return _together(force, separation)
+
+
 def field_acceleration(
     law: FieldLaw, x: Tensor, v: Tensor, charges: Tensor, masses: Tensor
 ) -> Tensor:
@@ -60,9 +85,15 @@ def field_acceleration(
     a, _ = law.factory(_sqrt, _where)(
         law.parameters, _components(x), _components(v), charges, masses
     )
+    return _together(a, x)
+
+
+def _together(components: tuple[Tensor | float, ...], like: Tensor) -> Tensor:
+    """Bring the first D of three components together, of the shape of vectors (..., D)."""
     # a component may be a plain number, such as the 0 of a field along one axis
-    parts = [torch.as_tensor(part, dtype=x.dtype, device=x.device) for part in a]
-    return torch.stack([part.expand(x.shape[:-1]) for part in parts[: x.shape[-1]]], dim=-1)
+    parts = [torch.as_tensor(part, dtype=like.dtype, device=like.device) for part in components]
+    shape, dimensions = like.shape[:-1], like.shape[-1]
+    return torch.stack([part.expand(shape) for part in parts[:dimensions]], dim=-1)
 
 
 def _components(vectors: Tensor) -> tuple[Tensor, ...]:

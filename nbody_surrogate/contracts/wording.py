@@ -14,6 +14,7 @@ __all__ = [
     "figure_text",
     "range_text",
     "rate_text",
+    "setting_text",
     "speed_text",
 ]
 
@@ -23,6 +24,7 @@ DIGITS = 3  # significant ones, as many as a time that was measured once is good
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 LONG = ((3600.0, "h"), (60.0, "min"))
 LEAST_LONG = 100.0  # of the smaller unit, from which on the larger one is read more easily
+LONGEST = 60  # characters of the value of a parameter
 SMALLEST, LARGEST = 1e-4, 1e7  # between which a number is read without an exponent
 
 
@@ -65,6 +67,12 @@ def rate_text(value: float) -> str:
     """Write how often something is done, which may be whole: 8 is ``8``, 1284 is ``1280``."""
     text = figure_text(value)
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def setting_text(key: str, value: object) -> str:
+    """Write a parameter with its value, which is left out where it is as long as a curve."""
+    text = str(value)
+    return f"{key} {text}" if len(text) <= LONGEST else f"{key} [...]"
 
 
 def duration_text(seconds: float) -> str:

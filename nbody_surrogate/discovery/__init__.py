@@ -1,1 +1,1 @@
-"""From tracks to a law: pair forces, strengths, drag, fields and noise out of positions alone."""
+"""From tracks to a law: what acts on particles that were only watched."""

@@ -8,7 +8,7 @@ from typing import Any
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.surrogate import AbstractSurrogate
-from nbody_surrogate.contracts.wording import counted, range_text
+from nbody_surrogate.contracts.wording import counted, range_text, setting_text
 from nbody_surrogate.evaluation.domain_text import domain_lines
 from nbody_surrogate.evaluation.one_shot import HEADS, table_cells
 from nbody_surrogate.evaluation.score_table import (
@@ -113,7 +113,7 @@ def _training(network: AbstractSurrogate, card: Card) -> list[str]:
 
 
 def _system_line(name: str, spec: dict[str, Any], times: tuple[float, float] | None) -> str:
-    values = ", ".join(f"{key} {value}" for key, value in spec.items())
+    values = ", ".join(setting_text(key, value) for key, value in spec.items())
     until = OPEN if times is None else range_text(*times)
     return f"- system `{name}` ({values}), times {until}"
 

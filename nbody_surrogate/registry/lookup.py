@@ -27,6 +27,7 @@ from nbody_surrogate.registry.entry_points import (
     rescan_if_changed,
 )
 from nbody_surrogate.registry.importing import import_plugin
+from nbody_surrogate.registry.law_folder import demand_law, plain_name
 from nbody_surrogate.spelling import nearest
 
 __all__ = [
@@ -121,13 +122,16 @@ def demand_name(kinds: tuple[Kind, ...], name: str, label: str) -> None:
     ------
     InputError
     """
+    if "systems" in kinds:
+        demand_law(name)
+        name = plain_name(name)
     if not any((kind, name) in registered or matching(kind, name) for kind in kinds):
         raise InputError(_unknown(label, name, kinds[0]))
 
 
 def short_name(name: str) -> str:
-    """Return a name without the distribution that may stand before it."""
-    return name.rpartition(":")[2]
+    """Return a name without the distribution before it, or a folder behind it."""
+    return plain_name(name).rpartition(":")[2]
 
 
 def entries() -> list[Entry]:

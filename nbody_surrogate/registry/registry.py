@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nbody_surrogate.errors import InputError, PluginError, warn
+from nbody_surrogate.registry.law_folder import law_parameters, plain_name
 from nbody_surrogate.registry.lookup import Class, load, names, register
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
     Parameters
     ----------
     name : str
-        ``distribution:name`` where two distributions have it.
+        ``distribution:name`` where two distributions have it. ``discovered:FOLDER`` takes the
+        parameters that `nbody_surrogate.discover` wrote to a folder.
     **parameters
-        Those of the system, in reduced units.
+        Those of the system, in reduced units; they replace those of a folder.
 
     Returns
     -------
@@ -76,10 +78,13 @@ def make_system(name: str, /, **parameters: Any) -> AbstractSystem:
     ------
     InputError
         If the name is unknown or a parameter does not fit.
+    FileFormatError
+        If the law of a folder is damaged.
     PluginError
         If its plugin cannot be imported.
     """
-    return system_class(name)(**parameters)
+    cls = system_class(name)
+    return cls(**law_parameters(name, cls, parameters))
 
 
 def system_from(description: Mapping[str, Any]) -> AbstractSystem:
@@ -148,7 +153,7 @@ def system_class(name: str) -> type[AbstractSystem]:
     PluginError
         If its plugin cannot be imported, or its class is none of a system.
     """
-    cls: type[AbstractSystem] = load("systems", name, "system")
+    cls: type[AbstractSystem] = load("systems", plain_name(name), "system")
     return cls
 
 

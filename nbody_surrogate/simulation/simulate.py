@@ -32,6 +32,7 @@ from nbody_surrogate.errors import InputError
 from nbody_surrogate.formats.h5md import check_disk_space, held_output
 from nbody_surrogate.integrators.method_text import as_integrator
 from nbody_surrogate.integrators.parareal.report import report_of
+from nbody_surrogate.integrators.reference import default_method
 from nbody_surrogate.integrators.refine import sharper
 from nbody_surrogate.registry.registry import make_system
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE, SYSTEM_ERROR
@@ -80,7 +81,7 @@ def simulate(
     state: State,
     particles: Particles,
     frames: int,
-    integrator: str | AbstractIntegrator | AbstractSurrogate = "dop853",
+    integrator: str | AbstractIntegrator | AbstractSurrogate | None = None,
     *,
     guard: str | Guard | None = None,
     outside: str | Outside | None = "warn",
@@ -104,9 +105,10 @@ def simulate(
         With B = 1 all trajectories have the same.
     frames : int
         Frames after the start, at least 1; the result has T = frames + 1.
-    integrator : str, AbstractIntegrator or AbstractSurrogate
-        A name of the registry, with default options; an instance; or a model in memory, which is
-        taken as one for this system, as nothing else is known of it.
+    integrator : str, AbstractIntegrator or AbstractSurrogate, optional
+        By default dop853, or baoab where a bath kicks the particles at random. A name of the
+        registry, with default options; an instance; or a model in memory, which is taken as one
+        for this system, as nothing else is known of it.
     guard : Guard or {"warn", "stop", "fallback"}, optional
         Watches the run and does what its policy says; a policy stands for a guard with default
         thresholds. What it found is ``info.guard``.
@@ -180,7 +182,7 @@ def simulate(
         demand_frames_memory(state, frames, runs, STREAMED)
     own = as_observers(observers)
     dt = system.spec.frame_dt if dt is None else demand_number("dt", dt)
-    method = as_integrator(integrator, system)
+    method = as_integrator(default_method(system) if integrator is None else integrator, system)
     tight = sharper(method) if verify else None
     before = Counter(system.computed) - Counter(system.claim_looks())
     # from here on whatever may be refused is, before a file is made or a frame computed

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nbody_surrogate.contracts.capabilities import RANDOM_KICKS
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.violations import array_of
 from nbody_surrogate.registry.registry import make_system
@@ -112,11 +113,16 @@ def check_laws(case: SystemCase) -> None:
         raise skip("forces are not written as laws")
     state, particles = case.system.sample(5, 4, 2)
     wanted = case.system.pair_acceleration(state.x, particles)
-    if laws.pair is not None:
-        law = laws.pair.factory(np.sqrt, np.where)
-        found = _by_law(law, laws.pair.parameters, state, particles)
-        found = np.clip(found, -laws.clip, laws.clip) / particles.masses[..., None]
-        off = relative_difference(wanted, found)
+    if laws.has_pairs:
+        found = np.zeros_like(wanted)
+        if laws.pair is not None:
+            law = laws.pair.factory(np.sqrt, np.where)
+            found += _by_law(law, laws.pair.parameters, state, particles)
+        found = np.clip(found, -laws.clip, laws.clip)
+        if laws.directed is not None:
+            law = laws.directed.factory(np.sqrt, np.where)
+            found += _by_directed_law(law, laws.directed.parameters, state, particles)
+        off = relative_difference(wanted, found / particles.masses[..., None])
         what = f"must be the forces of `pair_acceleration`, they differ by {off:.1e}"
         case.demand(off <= ROUNDING, what, "force_laws")
     if laws.field is not None:
@@ -125,10 +131,44 @@ def check_laws(case: SystemCase) -> None:
         case.demand(off <= ROUNDING, what, "force_laws")
 
 
+def check_directed(case: SystemCase) -> None:
+    """Where forces are directed, there is no potential."""
+    laws = case.system.force_laws()
+    if laws is None or laws.directed is None:
+        raise skip("no law is directed")
+    what = "must be False where a law is directed, which has no energy"
+    case.demand(not case.system.has_potential, what, "has_potential")
+    what = "must not hold 'energy' where a law is directed, which has none"
+    case.demand("energy" not in case.system.conserved, what, "conserved")
+
+
+def check_bath(case: SystemCase) -> None:
+    """Rates of drag are those of the forces, and there where a bath kicks."""
+    state, particles = case.system.sample(9, 4, 2)
+    rates = case.system.checked_drag_rates(particles)
+    temperature = case.system.bath_temperature
+    what = f"must be finite and at least 0, got {temperature}"
+    case.demand(np.isfinite(temperature) and temperature >= 0, what, "bath_temperature")
+    if rates is None:
+        case.demand(temperature == 0, "must return rates where a bath kicks", "drag_rates")
+        raise skip("there is no bath")
+    what = "must return finite rates of at least 0"
+    case.demand((np.isfinite(rates) & (rates >= 0)).all(), what, "drag_rates")
+    rest = case.forces(replace(state, v=np.zeros_like(state.v)), particles)
+    off = relative_difference(case.forces(state, particles), rest - rates[..., None] * state.v)
+    what = f"must tell all that forces do with velocities, they are off by {off:.1e}"
+    case.demand(off <= ROUNDING, what, "drag_rates")
+
+
 def check_conserved(case: SystemCase) -> None:
-    """What is declared as conserved is, along a solution by dop853."""
+    """What is declared as conserved is, along a solution by dop853; in a bath nothing is."""
     from nbody_surrogate.integrators.build import make_integrator
 
+    if RANDOM_KICKS in case.system.needs:
+        what = "must be empty where `bath_temperature` is not 0, it holds "
+        held = ", ".join(map(repr, sorted(case.system.conserved)))
+        case.demand(not case.system.conserved, what + held, "conserved")
+        return
     solver = make_integrator("dop853", rtol=1e-10, atol=1e-10)
     run = simulate(case.system, *case.system.sample(6, 3), FRAMES, solver)
     case.demand(run.info.success, f"must be solvable, dop853 says {run.info.message[0]!r}", "Spec")
@@ -177,6 +217,8 @@ SYSTEM_CHECKS: tuple[tuple[Callable[..., None], tuple[str, ...]], ...] = (
     (check_batch, ()),
     (check_velocities, ()),
     (check_laws, ()),
+    (check_directed, ()),
+    (check_bath, ()),
     (check_conserved, ()),
     *((check_symmetry, (symmetry,)) for symmetry in SYMMETRIES),
     (check_axial_symmetries, ()),
@@ -232,6 +274,21 @@ def _by_law(law: Callable, parameters: tuple, state: State, particles: Particles
             )
             total[b, k] += over * r[b, k, other]
             total[b, other] -= over * r[b, k, other]
+    return total
+
+
+def _by_directed_law(
+    law: Callable, parameters: tuple, state: State, particles: Particles
+) -> np.ndarray:
+    """Sum the forces of a directed law over ordered pairs."""
+    x, q, m = state.x, particles.charges, particles.masses
+    total = np.zeros_like(x)
+    for b, i, j in np.ndindex(len(x), x.shape[1], x.shape[1]):
+        if i != j:
+            d = np.zeros(3)
+            d[: x.shape[2]] = x[b, i] - x[b, j]
+            force = law(parameters, *d, q[b, i], q[b, j], m[b, i], m[b, j])
+            total[b, i] += np.array(force)[: x.shape[2]]
     return total
 
 

@@ -91,6 +91,14 @@ AT_ONCE = {
     "train recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
     "study recipe.toml -o new --device tpu": "`device` 'tpu' is unknown",
     SET_RUN + "--duration nan": "`duration` must be finite",
+    # tracks
+    "tracks none.csv": "'none.csv' cannot be read: it does not exist",
+    "tracks taken.h5 --frame-dt nan": "`frame_dt` must be finite and > 0, got nan",
+    "tracks taken.h5 --columns q=x": "`columns` must name roles of run, frame",
+    "tracks taken.h5 --noise -1": "`noise` must be finite and >= 0, got -1",
+    "tracks taken.h5 --every 0": "`every` must be at least 1, got 0",
+    "tracks taken.h5 --missing 1": "`missing` must be at least 0 and below 1, got 1",
+    "tracks taken.h5 -o a.txt": "`output` must name a file ending in one of .csv",
     **{
         SET_RUN + f"--tolerance {value}": f"`tolerance` must be finite and > 0, got {value}"
         for value in ("0", "nan", "-1", "inf")

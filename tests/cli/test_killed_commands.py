@@ -17,6 +17,7 @@ from commands import FAILURE, MISUSE
 from nbody_surrogate import read_h5md
 from nbody_surrogate.datasets.shard import ShardReader
 from nbody_surrogate.simulation.checkpoint import read_restart
+from nbody_surrogate.tracks.reading import read_tracks
 from racing import LOCKS_AND_PARTS, left_over, racers
 from writing_commands import COMMANDS, INPUTS, RUN
 
@@ -77,6 +78,7 @@ READERS = {
     ".h5": read_hdf5,
     ".restart": read_restart,
     ".npz": read_archive,
+    ".csv": lambda path: read_tracks([path]),
     ".vtkhdf": read_paraview,
     ".html": read_page,
     ".json": lambda path: json.loads(path.read_bytes()),

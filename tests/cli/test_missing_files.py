@@ -19,6 +19,7 @@ COMMANDS = [
     ["dataset", "import", "nothing", "-o", "a"],
     ["dataset", "generate", "nothing.toml", "-o", "a"],
     ["models", "show", "nothing"],
+    ["tracks", "nothing.csv", "--frame-dt", "1"],
 ]
 
 

@@ -19,7 +19,7 @@ from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import preset
 from specs import TOO_MANY_DIGITS, refused
 
-OURS = ["charged", "gravity", "springs", "trap"]
+OURS = ["charged", "dust", "gravity", "springs", "trap"]
 PUBLISHED = ["nbody-small", "set-paper", "set-paper-as-released"]
 PRESETS = sorted(OURS + PUBLISHED)
 ROUNDING = 1e-15
@@ -108,15 +108,15 @@ def test_set_paper_as_released_differs_in_the_zero_target_row_only():
 
 
 def test_the_other_presets_have_the_sizes_they_claim():
-    springs, gravity, trap, charged = (
-        resolve({"preset": name}) for name in ("springs", "gravity", "trap", "charged")
+    springs, gravity, trap, charged, dust = (
+        resolve({"preset": name}) for name in ("springs", "gravity", "trap", "charged", "dust")
     )
     assert (springs.dimensions, springs.particles, springs.rows) == (2, 5, 49)
     assert list(springs.splits.values()) == [50_000, 10_000, 10_000]
     assert (gravity.particles, list(gravity.splits.values())) == (100, [10_000, 2_000, 2_000])
     _, particles = gravity.make_system().sample(0, 100)
     assert (particles.masses == 1).all()
-    for spec, duration in ((gravity, 4.9), (trap, 50.0), (charged, 10.0)):
+    for spec, duration in ((gravity, 4.9), (trap, 50.0), (charged, 10.0), (dust, 400.0)):
         assert spec.numbers[-1] * spec.make_system().spec.frame_dt == pytest.approx(duration)
 
 

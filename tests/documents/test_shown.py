@@ -99,7 +99,9 @@ def objects(tmp_path_factory):
         *(contracts.Arrow(x[0, 0], x[0, 1]), contracts.Bonds([[0, 1]]), contracts.Curve(x[0])),
         *(contracts.Ellipsoid(x[0, 0], [1, 1, 1]), contracts.Rods([0], x[0, :1])),
         nb.Reporter("fastest", lambda t, x, v, particles: abs(v).max((2, 3))),
+        *(nb.observe(run[0], noise=0.1, seed=0), nb.position_noise(nb.observe(run[0], seed=0))),
         *(TrainedModel(folder, recipe), recipe, nb.make_system("trap").force_laws().field),
+        nb.make_system("dust").force_laws().directed,
     ]
 
 

@@ -24,6 +24,8 @@ ALLOWED = {
     ("nbody_surrogate/formats/h5md/whole.py", "File"): "our own, in a new folder nobody else has",
     ("nbody_surrogate/datasets/exchange/exports.py", "ZipFile"): "as in formats/export.py",
     ("nbody_surrogate/datasets/exchange/exports.py", "archive.open"): "as in formats/export.py",
+    ("nbody_surrogate/tracks/writing.py", "ZipFile"): "as in formats/export.py",
+    ("nbody_surrogate/tracks/writing.py", "archive.open"): "as in formats/export.py",
     ("nbody_surrogate/viz/figures/canvas.py", "savefig"): "into memory",
     ("nbody_surrogate/viz/scene/writer.py", "save"): "to the part that atomic_path has made",
     ("nbody_surrogate/viz/scene/writer.py", "get_writer"): "to the part that atomic_path has made",

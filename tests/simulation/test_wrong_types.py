@@ -30,6 +30,7 @@ system = nb.make_system("charged")
 state, particles = system.sample(0, 3)
 start = (system, state, particles)
 run = nb.simulate(*start, 2)
+seen = nb.observe(run[0], seed=0)
 tiny = DatasetSpec(particles=2, frames=2, trajectories=1, splits={"train": 1})
 tiny = generate_dataset(tiny, mkdtemp() + "/set")
 
@@ -87,6 +88,19 @@ CALLS = [
     ("note", "not JSON serializable", lambda: nb.Checkpoint("a", {"a": np.ones(2)})),
     ("note", "5", lambda: nb.Checkpoint("a", 5)),
     ("frames", "2.5", lambda: run.valid_part(2.5)),
+    ("paths", "int", lambda: nb.read_tracks(3)),
+    ("paths", "3", lambda: nb.read_tracks([3])),
+    ("mend_swaps", "'no'", lambda: nb.read_tracks("a.csv", mend_swaps="no")),
+    ("run", "Ensemble", lambda: nb.observe(run, seed=0)),
+    ("noise", "'1'", lambda: nb.observe(run[0], noise="1", seed=0)),
+    ("every", "1.5", lambda: nb.observe(run[0], every=1.5, seed=0)),
+    ("seed", "None", lambda: nb.observe(run[0], seed=None)),
+    ("tracks", "got 3", lambda: nb.write_tracks("a.csv", 3)),
+    ("tracks", "several", lambda: nb.write_tracks("a.csv", [3])),
+    ("overwrite", "'no'", lambda: nb.write_tracks("a.csv", seen, overwrite="no")),
+    ("output", "5", lambda: nb.write_tracks(5, seen)),
+    ("tracks", "Trajectory", lambda: nb.position_noise(run[0])),
+    ("minimum", "1.5", lambda: seen.segments(1.5)),
 ]
 for name, given, call in CALLS:
     try:

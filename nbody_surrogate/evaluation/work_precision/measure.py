@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from nbody_surrogate.contracts.capabilities import RANDOM_KICKS
 from nbody_surrogate.environment.machine import accelerator, load, processor
 from nbody_surrogate.environment.versions import versions
 from nbody_surrogate.errors import InputError, RunError
@@ -147,7 +148,14 @@ def _truth(benchmark: Benchmark, threads: int) -> tuple[Ensemble, str, dict[floa
     ------
     RunError
         If the reference brings no start to a horizon.
+    InputError
+        If a bath kicks the particles at random: there is no method with tolerances then.
     """
+    if RANDOM_KICKS in benchmark.system.needs:
+        raise InputError(
+            f"`system` {benchmark.system.name!r} kicks its particles at random, and errors are "
+            "held against a solver with tolerances; leave the kicks out with temperature=0"
+        )
     name = default_reference(benchmark.system, len(benchmark.state.x))
     options = {"segment": segment_for(benchmark.frames)}
     if name.endswith("compiled"):

@@ -58,6 +58,11 @@ class NumpyForce(AbstractSystem[NumpyForceSpec]):
 
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Accelerations by the other particles, shape (B, N, D)."""
+        if self._laws.directed is not None:
+            return np.asarray(self._central(x, particles) + self._directed(x, particles))
+        return self._central(x, particles)
+
+    def _central(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         pair = self._laws.pair
         if pair is None:
             return np.zeros_like(x)
@@ -76,6 +81,24 @@ class NumpyForce(AbstractSystem[NumpyForceSpec]):
         total = np.einsum("bij,bijd->bid", force, gaps)
         if np.isfinite(self._laws.clip):
             total = np.clip(total, -self._laws.clip, self._laws.clip)
+        return np.asarray(total / m[..., None])
+
+    def _directed(self, x: np.ndarray, particles: Particles) -> np.ndarray:
+        directed = self._laws.directed
+        assert directed is not None
+        law = directed.factory(np.sqrt, np.where)
+        gaps = np.zeros((3, *x.shape[:2], x.shape[1]))  # (3, B, N, N)
+        gaps[: x.shape[2]] = np.moveaxis(x[:, :, None] - x[:, None], -1, 0)
+        q, m = particles.charges, particles.masses
+        with np.errstate(divide="ignore", invalid="ignore"):  # the diagonal, overwritten below
+            force = law(
+                directed.parameters, *gaps, q[:, :, None], q[:, None], m[:, :, None], m[:, None]
+            )
+        each, total = np.arange(x.shape[1]), np.empty_like(x)
+        for d in range(x.shape[2]):
+            part = np.broadcast_to(force[d], gaps.shape[1:]).copy()
+            part[:, each, each] = 0.0
+            total[..., d] = part.sum(2)
         return np.asarray(total / m[..., None])
 
     def one_body_acceleration(

@@ -1,4 +1,4 @@
-"""Libraries that only some files need, in the extra `io`."""
+"""Libraries that only some files need, in extras such as `io`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from nbody_surrogate.errors import InputError
 __all__ = ["needed"]
 
 
-def needed(library: str, path: Path) -> None:
-    """Demand a library of the extra.
+def needed(library: str, path: Path, extra: str = "io", verb: str = "read") -> None:
+    """Demand a library of an extra, by which a file is read or written.
 
     Raises
     ------
@@ -20,6 +20,6 @@ def needed(library: str, path: Path) -> None:
     """
     if find_spec(library) is None:
         raise InputError(
-            f"{str(path)!r} is read by {library}, which is not installed: "
-            "pip install 'nbody-surrogate[io]'"
+            f"{str(path)!r} is {verb} by {library}, which is not installed: "
+            f"pip install 'nbody-surrogate[{extra}]'"
         )

@@ -15,7 +15,7 @@ from nbody_surrogate.contracts.time_text import number_text, time_text
 from nbody_surrogate.viz.html.ticks import decades, nice
 from nbody_surrogate.viz.scene.rounded import rounded
 
-__all__ = ["Series", "line_chart"]
+__all__ = ["HEIGHT", "RIGHT", "WIDTH", "Backdrop", "Series", "line_chart"]
 
 WIDTH, HEIGHT = 400.0, 230.0
 RIGHT, TOP, BOTTOM = 22.0, 8.0, 36.0
@@ -48,8 +48,27 @@ class Series(NamedTuple):
     name: str = ""
 
 
+class Backdrop(NamedTuple):
+    """A histogram behind the curves, as high as the chart where it is highest; it has no axis.
+
+    Attributes
+    ----------
+    edges : ndarray, shape (P + 1,)
+    counts : ndarray, shape (P,)
+        At least 0.
+    """
+
+    edges: Float64[np.ndarray, " X"]
+    counts: Float64[np.ndarray, " P"]
+
+
 def line_chart(
-    title: str, label: str, series: Sequence[Series], logarithmic: bool, unit: str = ""
+    title: str,
+    label: str,
+    series: Sequence[Series],
+    logarithmic: bool,
+    unit: str = "",
+    backdrop: Backdrop | None = None,
 ) -> str:
     """Draw curves over one x axis, or histograms over one set of edges.
 
@@ -64,6 +83,7 @@ def line_chart(
         Whether the y axis is; values of zero are left out of it, and the title says so.
     unit : str
         Of the values, for the title.
+    backdrop : Backdrop, optional
 
     Returns
     -------
@@ -75,7 +95,8 @@ def line_chart(
     if (why := _nothing(series, logarithmic)) is not None:
         return f'<figure><figcaption>{caption}</figcaption><p class="empty">{why}</p></figure>'
     axes = _Axes.around(series, logarithmic)
-    shapes = [axes.frame(), *axes.ticks()]
+    shapes = [] if backdrop is None else [axes.bars(backdrop)]
+    shapes += [axes.frame(), *axes.ticks()]
     for each in series:
         shapes += axes.curve(each)
     middle = (axes.left + WIDTH - RIGHT) / 2
@@ -127,6 +148,8 @@ class _Axes(NamedTuple):
     def around(cls, series: Sequence[Series], logarithmic: bool) -> _Axes:
         xs = np.concatenate([each.x for each in series])
         bands = [part for each in series for part in (each.y, each.high) if part is not None]
+        if not logarithmic:  # of which a band may go below all decades
+            bands += [each.low for each in series if each.low is not None]
         ys = np.concatenate(bands)
         ys = ys[np.isfinite(ys)]
         smallest = SMALLEST * float(ys.max(initial=0.0))  # errors may be of metres, and all tiny
@@ -158,6 +181,16 @@ class _Axes(NamedTuple):
         share = np.clip((y - self.y[0]) / (self.y[1] - self.y[0]), -0.02, 1.02)
         return np.asarray(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM))
 
+    def bars(self, backdrop: Backdrop) -> str:
+        """Draw a histogram within the range of x."""
+        edges = np.clip(backdrop.edges, *self.x)
+        foot = HEIGHT - BOTTOM
+        tops = foot - backdrop.counts / (backdrop.counts.max(initial=0.0) or 1.0) * (foot - TOP)
+        places = self.across(edges)
+        steps = _path(np.stack([np.repeat(places, 2)[1:-1], np.repeat(tops, 2)], 1))
+        first, last = (f"{places[k]:.1f}" for k in (0, -1))
+        return f'<path class="bars" d="M{first} {foot:g}L{steps[1:]}L{last} {foot:g}Z"/>'
+
     def frame(self) -> str:
         return f'<path class="axis" d="M{self.left:g} {TOP}V{HEIGHT - BOTTOM}H{WIDTH - RIGHT}"/>'
 
@@ -184,7 +217,8 @@ class _Axes(NamedTuple):
         made = []
         if each.low is not None and each.high is not None:
             upper = self.points(x[keep], each.high[keep])
-            lower = self.points(x[keep], np.maximum(each.low[keep], 2 * self.smallest))
+            least = 2 * self.smallest if self.logarithmic else -np.inf
+            lower = self.points(x[keep], np.maximum(each.low[keep], least))
             both = np.isfinite(upper).all(1) & np.isfinite(lower).all(1)
             path = _path(np.concatenate([upper[both], lower[both][::-1]]))
             made.append(f'<path class="band {each.role}" d="{path}Z"/>' if path else "")

@@ -38,7 +38,7 @@ def _boris(
         for _ in range(substeps):
             for k in range(size):
                 flat_x[k] += half * flat_v[k]
-            lane_accelerations(lanes, x, rest, lanes.pair, lanes.field, scratch, e)
+            lane_accelerations(lanes, x, rest, lanes.pair, lanes.field, lanes.directed, scratch, e)
             for i in range(n):
                 for w in range(width):
                     turn = half * lanes.charges[i, w] / lanes.masses[i, w]
@@ -98,7 +98,7 @@ class Boris(AbstractFixedStep):
         v: np.ndarray,
     ) -> None:
         magnetic = _magnetic_field(problem.system, flat=x.shape[1] < lanes.x.size)
-        _boris(lanes.pair, lanes.field)(lanes, step, steps, magnetic, x, v)
+        _boris(lanes.pair, lanes.field, lanes.directed)(lanes, step, steps, magnetic, x, v)
 
     def _array_step(
         self, problem: TorchProblem | PlainProblem, x: Any, v: Any, a: Any, step: float

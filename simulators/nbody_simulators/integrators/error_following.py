@@ -97,7 +97,7 @@ def _in_lanes(
     frames, mapped, added = map(_by_frame, (course.frames[:, :, 1:], course.mapped, course.added))
     errors, (kicks, drifts) = np.empty_like(mapped), map(np.array, composition)
     step, largest = problem.dt / substeps, course.largest
-    kernel = carry_errors(lanes.pair, lanes.field)
+    kernel = carry_errors(lanes.pair, lanes.field, lanes.directed)
     kernel(lanes, step, substeps, kicks, drifts, frames, mapped, added, largest, errors)
     batch, count, n, dimensions = course.mapped.shape[1:]
     return errors.reshape(2, count, dimensions, n, batch).transpose(0, 4, 1, 3, 2)

@@ -75,7 +75,10 @@ def _flow_and_kick(
                     place, rates = y[now, :3].reshape(shape), y[now, 3:6].ravel()
                     if moved:  # see `splitting`
                         field = lanes.field  # None: it is in the flows
-                        lane_accelerations(lanes, place, place, lanes.pair, field, scratch, a)
+                        directed = lanes.directed
+                        lane_accelerations(
+                            lanes, place, place, lanes.pair, field, directed, scratch, a
+                        )
                     for k in range(size):
                         rates[k] += kick * flat_a[k]
                     moved = False
@@ -198,7 +201,7 @@ class ExactFlow(AbstractSplitting[ExactFlowOptions]):
         kinds = shape, lanes.charges.tobytes(), lanes.masses.tobytes(), dimensions
         flows = _flows_of(laws_of(problem).field, kinds, step, self.composition)
         # the field is in the flows: the kernel is that of the pairs alone
-        kernel = _flow_and_kick(lanes.pair, None)
+        kernel = _flow_and_kick(lanes.pair, None, lanes.directed)
         kicks = np.array(self.composition.kicks)
         kernel(lanes._replace(field=None), step, steps, kicks, flows, x, v)
 

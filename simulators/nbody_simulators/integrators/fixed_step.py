@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -101,12 +102,16 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
     2. implement `_march`: the frames of trajectories side by side, compiled;
     3. implement `_array_step`: one step of a batch by the same formula, in torch or NumPy; what it
        needs again in each step comes from `_torch_problem`;
-    4. optionally refuse systems in `_refuse`; set `needs_laws` where nothing else will do.
+    4. optionally refuse systems in `_refuse`; set `needs_laws` where nothing else will do;
+    5. where steps depend on more than the state, as on noise, hand it to the two in `_marcher` and
+       `_stepper`; where drag is no part of the forces, set `at_rest`.
     """
 
     Options: type[Options_co] = SubstepOptions  # type: ignore[assignment]  # its default too
     needs_laws: ClassVar[bool] = False
     """Whether forces have to be written as laws."""
+    at_rest: ClassVar[bool] = False
+    """Whether forces are those on particles at rest, as velocities are another part's of a step."""
 
     @property
     @abstractmethod
@@ -144,6 +149,17 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
 
         Where there is an opening, a is the acceleration at x. Nothing is changed in place.
         """
+
+    def _marcher(self, carry: Carry, part: slice, substeps: int) -> Callable[..., None]:
+        """Return what is called as `_march` is, but for the problem, for part of the batch.
+
+        The calls follow one another from the boundary on.
+        """
+        return partial(self._march, carry.problem)
+
+    def _stepper(self, carry: Carry, substeps: int) -> Callable[..., Any]:
+        """Return what is called as `_array_step` is, step after step from the boundary on."""
+        return self._array_step
 
     def _torch_problem(self, problem: TorchProblem, carry: Carry, step: float) -> TorchProblem:
         """Return the problem whose forces are asked for, with ``constants`` for all steps."""
@@ -237,12 +253,15 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         x = np.empty((batch, frames, n, dimensions))
         v = np.empty_like(x)
         if carry.problem.system.force_laws() is None:
-            run_plainly(self._array_step, carry, substeps, self.opening > 0, (x, v), tick)
+            step_once, opening = self._stepper(carry, substeps), self.opening > 0
+            run_plainly(step_once, carry, substeps, opening, self.at_rest, (x, v), tick)
         else:
             run = self._in_numba if self._backend() == "numba" else self._in_torch
             run(carry, substeps, x, v, tick)
         nfev = batch * (frames * substeps * self.evaluations + self.opening)
-        return Frames(x, v, counters={"nfev": nfev})
+        # what the boundary holds beyond the state does not change
+        kept = {key: carry.arrays[key] for key in carry.arrays.keys() - {"x", "v"}}
+        return Frames(x, v, kept, counters={"nfev": nfev})
 
     def _in_numba(
         self, carry: Carry, substeps: int, x: np.ndarray, v: np.ndarray, tick: Tick
@@ -276,10 +295,11 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         frames = np.empty((2, x.shape[1], dimensions * n * width))
         step = carry.problem.dt / substeps
         most = max(MOST_FORCES // (self.evaluations * n * n * width), 1)
+        march = self._marcher(carry, part, substeps)
         for some, steps in marches(x.shape[1], substeps, most):
             if stopped.is_set():
                 return
-            self._march(carry.problem, lanes, step, steps, *frames[:, some])
+            march(lanes, step, steps, *frames[:, some])
         for values, out in zip(frames, (x, v), strict=True):
             out[part] = by_trajectory(values.reshape(-1, dimensions, n, width))
 
@@ -296,11 +316,13 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         now_v = torch.tensor(carry.arrays["v"], device=device)
         step = carry.problem.dt / substeps
         problem = self._torch_problem(TorchProblem.of(carry.problem, device), carry, step)
+        step_once = self._stepper(carry, substeps)
         with torch_threads(self.threads_for(x.shape[0], x.shape[2])):
-            a = problem.acceleration(now_x, now_v) if self.opening else None
+            seen = torch.zeros_like(now_v) if self.at_rest else now_v
+            a = problem.acceleration(now_x, seen) if self.opening else None
             for frame in range(x.shape[1]):
                 for _ in range(substeps):
-                    now_x, now_v, a = self._array_step(problem, now_x, now_v, a, step)
+                    now_x, now_v, a = step_once(problem, now_x, now_v, a, step)
                 x[:, frame], v[:, frame] = now_x.cpu().numpy(), now_v.cpu().numpy()
                 tick(frame + 1)
 
@@ -331,7 +353,7 @@ def lanes_of(problem: Problem, x: np.ndarray, v: np.ndarray, part: slice) -> Lan
     """Bring states of part of a batch into lanes."""
     particles, laws = problem.particles, laws_of(problem)
     bonds = particles.couplings
-    pair, field = parameters_of(laws)
+    pair, field, directed = parameters_of(laws)
     # All copies: that an array is read-only is part of its type to numba, which would compile the
     # kernels once more for what a carry and particles hold.
     return Lanes(
@@ -343,4 +365,5 @@ def lanes_of(problem: Problem, x: np.ndarray, v: np.ndarray, part: slice) -> Lan
         pair,
         field,
         laws.clip,
+        directed,
     )

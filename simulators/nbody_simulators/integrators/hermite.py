@@ -220,6 +220,11 @@ def _unfit(problem: Problem) -> str | None:
             f"forces that are written as laws, system {system.name!r} has none; "
             f"use {methods_without_laws(problem)}"
         )
+    if laws.directed is not None:
+        return (
+            f"pair forces that are central, system {system.name!r} has directed ones; use rk4, "
+            "dop853 or dop853-compiled"
+        )
     if system.velocity_dependent:
         return (
             f"forces that do not depend on velocity, those of system {system.name!r} do; "

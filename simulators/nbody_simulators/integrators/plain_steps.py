@@ -53,6 +53,7 @@ def run_plainly(
     carry: Carry,
     substeps: int,
     opening: bool,
+    at_rest: bool,
     frames: tuple[np.ndarray, np.ndarray],
     tick: Tick,
 ) -> None:
@@ -67,6 +68,8 @@ def run_plainly(
         Of a frame.
     opening : bool
         Whether a step begins with the force at the end of the one before.
+    at_rest : bool
+        Whether that is the force on particles at rest.
     frames : tuple of ndarray, both of shape (B, F, N, D)
         Positions and velocities, written.
     tick : callable
@@ -75,7 +78,8 @@ def run_plainly(
     x, v = carry.arrays["x"], carry.arrays["v"]
     # a trajectory that overflows is found by its infinities, as where steps are compiled
     with np.errstate(all="ignore"):
-        a = problem.acceleration(x, v) if opening else None
+        seen = np.zeros_like(v) if at_rest else v
+        a = problem.acceleration(x, seen) if opening else None
         for frame in range(frames[0].shape[1]):
             for _ in range(substeps):
                 x, v, a = step_once(problem, x, v, a, step)

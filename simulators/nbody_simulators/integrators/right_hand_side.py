@@ -11,7 +11,7 @@ place                 what
 2                     clip
 3                     the address of a float64: where that is not zero, there are no forces, and the
                       solver gives up at once
-then                  parameters of the pair law, then those of the field law
+then                  parameters of the pair law, of the field law, of the directed law
 then                  N charges, N masses
 then                  N zeros and N to write to, for the third component in 2D
 then                  N times N couplings, where there are any
@@ -33,7 +33,7 @@ from numba.np.unsafe import ndarray as unsafe
 
 from nbody_simulators.kernels.compiled_laws import is_own, laws_of, pair_force, parameters_of
 from nbody_simulators.kernels.force_rates import add_field_rates, rate_rows
-from nbody_simulators.kernels.forces import add_field, rows
+from nbody_simulators.kernels.forces import add_directed, add_field, rows
 from nbody_surrogate.contracts import Problem
 
 __all__ = ["address_of", "arguments_of", "pair_address_of", "rates_address_of"]
@@ -60,10 +60,10 @@ def arguments_of(problem: Problem, stopped: np.ndarray) -> np.ndarray:
     """
     laws = laws_of(problem)
     particles = problem.particles
-    pair, field = parameters_of(laws)
+    every = parameters_of(laws)
     # an address has less than the 53 bits of a float64
     fixed = [0.0, particles.n, laws.clip, float(stopped.ctypes.data)]
-    head = np.array([*fixed, *(pair or ()), *(field or ())])
+    head = np.array([*fixed, *(number for each in every for number in each or ())])
     parts = [np.tile(head, (particles.batch, 1)), particles.charges, particles.masses]
     parts.append(np.zeros((particles.batch, 2 * particles.n)))
     if particles.couplings is not None:
@@ -73,20 +73,20 @@ def arguments_of(problem: Problem, stopped: np.ndarray) -> np.ndarray:
 
 def address_of(problem: Problem, dimensions: int) -> int:
     """Compile the function for the problem's laws, or find it compiled."""
-    pair, field = parameters_of(laws_of(problem))
+    every = parameters_of(laws_of(problem))
     coupled = problem.particles.couplings is not None
-    shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
-    callback = _compiled(*shapes[0], *shapes[1], coupled, dimensions, is_own(pair, field))
+    shapes = [(None, 0) if each is None else (type(each), len(each)) for each in every]
+    callback = _compiled(*shapes[0], *shapes[1], *shapes[2], coupled, dimensions, is_own(*every))
     return int(callback.address)
 
 
 def pair_address_of(problem: Problem) -> int:
     """Compile the magnitude of a pair's force, or find it compiled; 0 where there are no pairs."""
-    pair, field = parameters_of(laws_of(problem))
+    pair, *others = parameters_of(laws_of(problem))
     if pair is None:
         return 0
     coupled = problem.particles.couplings is not None
-    after = 0 if field is None else len(field)
+    after = sum(len(each) for each in others if each is not None)
     kind: Any = type(pair)
     callback = _compiled_pair(kind, len(pair), after, coupled, is_own(pair))
     return int(callback.address)
@@ -94,7 +94,7 @@ def pair_address_of(problem: Problem) -> int:
 
 def rates_address_of(problem: Problem) -> int:
     """Compile forces and their rates of change, see `kernels.force_rates`, or find it done."""
-    pair, field = parameters_of(laws_of(problem))
+    pair, field, _ = parameters_of(laws_of(problem))  # no method that asks takes a directed law
     coupled = problem.particles.couplings is not None
     shapes = [(None, 0) if each is None else (type(each), len(each)) for each in (pair, field)]
     callback = _compiled_rates(*shapes[0], *shapes[1], coupled, is_own(pair, field))
@@ -119,15 +119,19 @@ def _compiled(
     pair_size: int,
     field_class: Any,
     field_size: int,
+    directed_class: Any,
+    directed_size: int,
     coupled: bool,
     dimensions: int,
     own: bool,
 ) -> Any:
     """Compile the function for the classes of the laws' parameters."""
     has_pair, has_field = pair_class is not None, field_class is not None
+    has_directed = directed_class is not None
     flat, matrices = dimensions == 2, int(coupled)
     first = HEAD + pair_size
-    charge = first + field_size
+    second = first + field_size
+    charge = second + directed_size
 
     def right_hand_side(dy: Any, t: float, y: Any, arguments: Any) -> None:
         head = carray(arguments, HEAD)
@@ -156,8 +160,11 @@ def _compiled(
                 rows(x, charges, masses, bonds, pair, clip, 0, n, a)
             else:
                 rows(x, charges, masses, None, pair, clip, 0, n, a)
+        if has_directed:
+            directed = directed_class(*to_fixed_tuple(given[second:charge], directed_size))
+            add_directed(x, charges, masses, directed, 0, n, a)
         if has_field:
-            field = field_class(*to_fixed_tuple(given[first:charge], field_size))
+            field = field_class(*to_fixed_tuple(given[first:second], field_size))
             add_field(x, v, charges, masses, field, a)
 
     return _c_function(right_hand_side, SIGNATURE, own)
@@ -165,11 +172,11 @@ def _compiled(
 
 @cache
 def _compiled_pair(
-    pair_class: Any, pair_size: int, field_size: int, coupled: bool, own: bool
+    pair_class: Any, pair_size: int, other_sizes: int, coupled: bool, own: bool
 ) -> Any:
     """Compile the magnitude of a pair's force for the class of the law's parameters."""
     first = HEAD + pair_size
-    charge = first + field_size
+    charge = first + other_sizes
 
     def magnitude(i: int, j: int, r2: float, arguments: Any) -> float:
         head = carray(arguments, HEAD)

@@ -35,7 +35,7 @@ def _runge_kutta(
     size = frames_x.shape[1]  # in two dimensions without the third component
     # At y, u the slopes k_2 to k_4 are taken; the sums are k_1 + 2 k_2 + 2 k_3 + k_4. The
     # acceleration at the end of a step is k_1 of the next; one evaluation comes before the first.
-    lane_accelerations(lanes, x, v, lanes.pair, lanes.field, scratch, a)
+    lane_accelerations(lanes, x, v, lanes.pair, lanes.field, lanes.directed, scratch, a)
     for f in range(frames_x.shape[0]):
         for _ in range(substeps):
             for k in range(size):
@@ -46,14 +46,14 @@ def _runge_kutta(
                 for k in range(size):  # y first: it moves with the slope of the stage before
                     flat_y[k] = flat_x[k] + part * flat_u[k]
                     flat_u[k] = flat_v[k] + part * flat_b[k]
-                lane_accelerations(lanes, y, u, lanes.pair, lanes.field, scratch, b)
+                lane_accelerations(lanes, y, u, lanes.pair, lanes.field, lanes.directed, scratch, b)
                 for k in range(size):
                     sum_x[k] += weight * flat_u[k]
                     sum_v[k] += weight * flat_b[k]
             for k in range(size):
                 flat_x[k] += (step / 6) * sum_x[k]
                 flat_v[k] += (step / 6) * sum_v[k]
-            lane_accelerations(lanes, x, v, lanes.pair, lanes.field, scratch, a)
+            lane_accelerations(lanes, x, v, lanes.pair, lanes.field, lanes.directed, scratch, a)
         for k in range(size):
             frames_x[f, k], frames_v[f, k] = flat_x[k], flat_v[k]
 
@@ -82,7 +82,7 @@ class RK4(AbstractFixedStep):
         x: np.ndarray,
         v: np.ndarray,
     ) -> None:
-        kernel = _runge_kutta(lanes.pair, lanes.field)
+        kernel = _runge_kutta(lanes.pair, lanes.field, lanes.directed)
         kernel(lanes, step, steps, x, v)
 
     def _array_step(

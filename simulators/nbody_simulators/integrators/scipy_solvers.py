@@ -31,6 +31,7 @@ from nbody_simulators.integrators.particle_norm import (
 from nbody_simulators.integrators.tolerances import ToleranceOptions, warn_of_loose_atol
 from nbody_surrogate.contracts import (
     CAPABILITIES,
+    RANDOM_KICKS,
     AbstractIntegrator,
     Carry,
     Frames,
@@ -46,12 +47,12 @@ __all__ = ["RK45", "Dop853"]
 class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
     """What `Dop853` and `RK45` share: everything but the method.
 
-    All that a system can need they can do. Neighbours are found anew for each force: that is
-    right for any step, and slow.
+    All that a system can need they can do, but for kicks at random. Neighbours are found anew for
+    each force: that is right for any step, and slow.
     """
 
     Options = ToleranceOptions
-    capabilities = frozenset(CAPABILITIES)
+    capabilities = frozenset(CAPABILITIES) - {RANDOM_KICKS}
     solver: ClassVar[type[integrate.OdeSolver]]
     """SciPy's own, for the norm over all components."""
     per_particle: ClassVar[type[ParticleDOP853 | ParticleRK45]]
@@ -142,7 +143,7 @@ class _SciPySolver(AbstractIntegrator[ToleranceOptions]):
         options, problem = self.options, carry.problem
         shape = carry.arrays["x"].shape[1:]
         laws = problem.system.force_laws()
-        alone = shape[0] < 2 or (laws is not None and laws.pair is None)
+        alone = shape[0] < 2 or (laws is not None and not laws.has_pairs)
         # dear forces are of all particles: no pair can be asked for its own
         if options.norm != "particle" or alone or problem.system.dear:
             return None

@@ -1,6 +1,8 @@
 """Splitting methods: symplectic compositions of kicks and drifts with fixed steps.
 
-Their coefficients, and what a stage is, stand in `compositions`.
+Their coefficients, and what a stage is, stand in `compositions`. Forces must not depend on
+velocities. Directed ones (`DirectedLaw`), which have no potential, are taken: orders and
+reversibility stay, but there is no energy to keep and no symplectic structure.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class AbstractSplitting(AbstractFixedStep[Options_co]):
         v: np.ndarray,
     ) -> None:
         kicks, drifts = map(np.array, self.composition)
-        kernel = split(lanes.pair, lanes.field)
+        kernel = split(lanes.pair, lanes.field, lanes.directed)
         kernel(lanes, step, steps, kicks, drifts, x, v)
 
     def _array_step(

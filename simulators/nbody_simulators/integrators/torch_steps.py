@@ -13,6 +13,7 @@ from nbody_surrogate.contracts import (
     ForceLaws,
     InputError,
     Problem,
+    directed_force,
     field_acceleration,
     pair_force,
     resolve_device,
@@ -79,7 +80,7 @@ class TorchProblem(NamedTuple):
 
     def acceleration(self, x: Tensor, v: Tensor) -> Tensor:
         """Accelerations at x, v (B, N, D), shape (B, N, D)."""
-        return self._by_pairs(x) + self._by_field(x, v)
+        return self._by_pairs(x) + self._by_directed(x) + self._by_field(x, v)
 
     def _by_pairs(self, x: Tensor) -> Tensor:
         if self.laws.pair is None:
@@ -96,6 +97,18 @@ class TorchProblem(NamedTuple):
         force = torch.where(itself, torch.zeros_like(r2), force)
         total = (force[..., None] * separation).sum(2)
         return total.clamp(-self.laws.clip, self.laws.clip) / self.masses[..., None]
+
+    def _by_directed(self, x: Tensor) -> Tensor | float:
+        if self.laws.directed is None:
+            return 0.0
+        separation = x[:, :, None] - x[:, None]  # (B, N, N, D)
+        itself = torch.eye(x.shape[1], dtype=torch.bool, device=x.device)[..., None]
+        # a law may divide by the distance, see `_by_pairs`
+        separation = torch.where(itself, 1.0, separation)
+        q = self.charges[:, :, None], self.charges[:, None]
+        m = self.masses[:, :, None], self.masses[:, None]
+        force = directed_force(self.laws.directed, separation, q, m)
+        return torch.where(itself, 0.0, force).sum(2) / self.masses[..., None]
 
     def _by_field(self, x: Tensor, v: Tensor) -> Tensor | float:
         if self.laws.field is None:

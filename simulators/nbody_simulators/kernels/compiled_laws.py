@@ -1,9 +1,9 @@
 """Force laws inside compiled code: each kernel is written once and serves every law.
 
-A law is attached to the class of its parameters, a named tuple. The kernels call `pair_force`
-and `field_force`, which numba resolves by that class, so that the law is inlined and the
-compiled kernel can be cached under a key that is the same in every process. Where a system has
-no such law, None stands in its place, and numba leaves that part of the kernel out.
+A law is attached to the class of its parameters, a named tuple. The kernels call `pair_force`,
+`directed_force` and `field_force`, which numba resolves by that class, so that the law is inlined
+and the compiled kernel can be cached under a key that is the same in every process. Where a system
+has no such law, None stands in its place, and numba leaves that part of the kernel out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from nbody_surrogate.contracts import ForceLaws, Problem
 
 __all__ = [
     "compiled",
+    "directed_force",
     "field_force",
     "is_own",
     "laws_of",
@@ -53,6 +54,15 @@ def pair_force(
     return law(parameters, r2, qi, qj, mi, mj, coupling)
 
 
+def directed_force(
+    parameters: Any, dx: float, dy: float, dz: float, qi: float, qj: float, mi: float, mj: float
+) -> Any:
+    """Stand for the directed law of `parameters` inside compiled code."""
+    law = _law_of(type(parameters))
+    assert law is not None
+    return law(parameters, dx, dy, dz, qi, qj, mi, mj)
+
+
 def field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) -> Any:
     """Stand for the field law of `parameters` inside compiled code."""
     law = _law_of(type(parameters))
@@ -60,11 +70,20 @@ def field_force(parameters: Any, x: Any, v: Any, charge: float, mass: float) -> 
     return law(parameters, x, v, charge, mass)
 
 
-@overload(pair_force, strict=False)  # a law may name its arguments freely
+# A law may name its arguments freely. It is always put in place, however long it is: a call would
+# keep loops over pairs from using vectors, and compute the energy where the force alone is wanted.
+@overload(pair_force, strict=False, jit_options={"forceinline": True})
 def _pair_law_of(
     parameters: Any, r2: Any, qi: Any, qj: Any, mi: Any, mj: Any, coupling: Any
 ) -> Any:
     # Numba's type of a named tuple knows its class; other types have none, and no law.
+    return _law_of(getattr(parameters, "instance_class", type(None)))
+
+
+@overload(directed_force, strict=False, jit_options={"forceinline": True})
+def _directed_law_of(
+    parameters: Any, dx: Any, dy: Any, dz: Any, qi: Any, qj: Any, mi: Any, mj: Any
+) -> Any:
     return _law_of(getattr(parameters, "instance_class", type(None)))
 
 
@@ -80,14 +99,17 @@ def laws_of(problem: Problem) -> ForceLaws:
     return laws
 
 
-def parameters_of(laws: ForceLaws) -> tuple[Any, Any]:
-    """Return what the kernels know the laws by: their parameters, or None where there is none."""
-    for law in (laws.pair, laws.field):  # a stranger's law is met here for the first time
+def parameters_of(laws: ForceLaws) -> tuple[Any, Any, Any]:
+    """Return what the kernels know the laws by: their parameters, or None where there is none.
+
+    In the order pair, field, directed.
+    """
+    every = (laws.pair, laws.field, laws.directed)
+    for law in every:  # a stranger's law is met here for the first time
         if law is not None:
             register_law(law)
-    pair = None if laws.pair is None else laws.pair.parameters
-    field = None if laws.field is None else laws.field.parameters
-    return pair, field
+    pair, field, directed = (None if law is None else law.parameters for law in every)
+    return pair, field, directed
 
 
 def is_own(*parameters: Any) -> bool:

@@ -164,13 +164,18 @@ def _power(a: Any, b: Any) -> Any:
     return dual(a.value**b, b * a.value ** (b - 1) * a.rate)
 
 
+def _exponential(a: Any, b: Any) -> Any:
+    value = a**b.value
+    return dual(value, value * math.log(a) * b.rate)
+
+
 _overload(
     (operator.truediv, operator.itruediv),
     _quotient,
     lambda a, b: dual(a.value / b, a.rate / b),
     _inverse,
 )
-_overload((operator.pow, operator.ipow), first=_power)
+_overload((operator.pow, operator.ipow), first=_power, second=_exponential)
 for _comparison in (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne):
     _overload(
         (_comparison,),
@@ -210,5 +215,7 @@ _laws: dict[type, Callable[..., Any]] = {}
 def differentiable_law(kind: type) -> Callable[..., Any] | None:
     """Return the law that a class of parameters stands for, to be called with dual numbers."""
     if kind not in _laws and (factory := factory_of(kind)) is not None:
-        _laws.setdefault(kind, register_jitable(factory(math.sqrt, where)))
+        # in place, so that the energy, which has no rate that anybody asks for, is left out
+        inlined = register_jitable(forceinline=True)
+        _laws.setdefault(kind, inlined(factory(math.sqrt, where)))
     return _laws.get(kind)

@@ -13,10 +13,17 @@ from typing import Any
 import numba
 import numpy as np
 
-from nbody_simulators.kernels.compiled_laws import compiled, field_force, pair_force, parameters_of
+from nbody_simulators.kernels.compiled_laws import (
+    compiled,
+    directed_force,
+    field_force,
+    pair_force,
+    parameters_of,
+)
 from nbody_surrogate.contracts import ForceLaws, Particles
 
 __all__ = [
+    "add_directed",
     "add_field",
     "field_accelerations",
     "pair_accelerations",
@@ -72,6 +79,34 @@ def rows(
         out[2][i] = min(max(fz, -clip), clip) / mi
 
 
+@numba.extending.register_jitable(error_model="numpy", fastmath=REASSOCIATE)
+def add_directed(
+    x: Any,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    directed: Any,
+    first: int,
+    last: int,
+    out: Any,
+) -> None:
+    """Add the accelerations by a directed law to `out`; the layout is that of `rows`."""
+    n = charges.size
+    for i in range(first, last):
+        xi, yi, zi, qi, mi = x[0][i], x[1][i], x[2][i], charges[i], masses[i]
+        fx, fy, fz = 0.0, 0.0, 0.0
+        for j in range(n):
+            dx, dy, dz = xi - x[0][j], yi - x[1][j], zi - x[2][j]
+            force = directed_force(directed, dx, dy, dz, qi, charges[j], mi, masses[j])
+            # by a choice of numbers, as in `rows`
+            gx = force[0] if i != j else 0.0
+            gy = force[1] if i != j else 0.0
+            gz = force[2] if i != j else 0.0
+            fx, fy, fz = fx + gx, fy + gy, fz + gz
+        out[0][i] += fx / mi
+        out[1][i] += fy / mi
+        out[2][i] += fz / mi
+
+
 @numba.extending.register_jitable(error_model="numpy")
 def add_field(
     x: Any, v: Any, charges: np.ndarray, masses: np.ndarray, field: Any, out: Any
@@ -103,6 +138,22 @@ def _pair_accelerations(
         place = (x[b, 0], x[b, 1], x[b, 2])
         result = (out[b, 0], out[b, 1], out[b, 2])
         rows(place, charges[b], masses[b], bonds, pair, clip, first, last, result)
+
+
+@compiled
+def _directed_accelerations(
+    x: np.ndarray,
+    charges: np.ndarray,
+    masses: np.ndarray,
+    directed: Any,
+    first: int,
+    last: int,
+    out: np.ndarray,
+) -> None:
+    for b in range(x.shape[0]):
+        place = (x[b, 0], x[b, 1], x[b, 2])
+        result = (out[b, 0], out[b, 1], out[b, 2])
+        add_directed(place, charges[b], masses[b], directed, first, last, result)
 
 
 @compiled
@@ -155,15 +206,19 @@ def _potential_energies(
 
 def pair_accelerations(x: np.ndarray, particles: Particles, laws: ForceLaws) -> np.ndarray:
     """Accelerations by the other particles: x (B, N, D) to (B, N, D)."""
-    pair, _ = parameters_of(laws)
-    if pair is None:
+    pair, _, directed = parameters_of(laws)
+    if pair is None and directed is None:
         return np.zeros(x.shape)
     place = by_component(x)
-    out = np.empty_like(place)
-    kernel = _pair_accelerations(pair)
+    out = np.zeros_like(place)
     for some, first, last in pieces(*x.shape[:2]):
         charges, masses, bonds = _of(particles, some)
-        kernel(place[some], charges, masses, bonds, pair, laws.clip, first, last, out[some])
+        if pair is not None:
+            kernel = _pair_accelerations(pair)
+            kernel(place[some], charges, masses, bonds, pair, laws.clip, first, last, out[some])
+        if directed is not None:
+            kernel = _directed_accelerations(directed)
+            kernel(place[some], charges, masses, directed, first, last, out[some])
     return by_particle(out, x.shape[2])
 
 
@@ -171,7 +226,7 @@ def field_accelerations(
     x: np.ndarray, v: np.ndarray, particles: Particles, laws: ForceLaws
 ) -> np.ndarray:
     """Accelerations by the field of laws that have one: x, v (B, N, D) to (B, N, D)."""
-    _, field = parameters_of(laws)
+    _, field, _ = parameters_of(laws)
     place, velocity = by_component(x), by_component(v)
     out = np.zeros_like(place)
     charges, masses = particles.charges, particles.masses
@@ -180,8 +235,8 @@ def field_accelerations(
 
 
 def potential_energies(x: np.ndarray, particles: Particles, laws: ForceLaws) -> np.ndarray:
-    """Potential energies of pairs and field: x (B, N, D) to (B,)."""
-    pair, field = parameters_of(laws)
+    """Potential energies of pairs and field: x (B, N, D) to (B,); a directed law has none."""
+    pair, field, _ = parameters_of(laws)
     place, out = by_component(x), np.zeros(len(x))
     kernel = _potential_energies(pair, field)
     for some, first, last in pieces(*x.shape[:2]):

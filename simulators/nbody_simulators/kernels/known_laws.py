@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nbody_surrogate.contracts import FieldLaw, InputError, PairLaw
+from nbody_surrogate.contracts import DirectedLaw, FieldLaw, InputError, PairLaw
 
 __all__ = ["factory_of", "register_law"]
 
@@ -18,7 +18,7 @@ _factories: dict[type, Callable[..., Any]] = {}
 so that it tells whether a class stands for another law."""
 
 
-def register_law(law: PairLaw | FieldLaw) -> None:
+def register_law(law: PairLaw | DirectedLaw | FieldLaw) -> None:
     """Make a law known to the kernels, under the class of its parameters.
 
     Raises

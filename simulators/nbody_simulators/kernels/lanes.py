@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from nbody_simulators.kernels.compiled_laws import field_force, pair_force
-from nbody_simulators.kernels.forces import rows
+from nbody_simulators.kernels.compiled_laws import directed_force, field_force, pair_force
+from nbody_simulators.kernels.forces import add_directed, rows
 
 __all__ = ["Lanes", "by_lane", "by_trajectory", "lane_accelerations", "narrowest", "widest"]
 
@@ -33,6 +33,7 @@ class Lanes(NamedTuple):
     pair: Any
     field: Any
     clip: float
+    directed: Any
 
 
 WIDTH = 64
@@ -139,6 +140,36 @@ def _one_lane(
 
 
 @numba.extending.register_jitable(error_model="numpy")
+def _add_directed(
+    lanes: Lanes, x: np.ndarray, directed: Any, scratch: np.ndarray, out: np.ndarray
+) -> None:
+    """Add the accelerations by a directed law: of each particle by all others, in their order."""
+    charges, masses = lanes.charges, lanes.masses
+    n, width = charges.shape
+    if n > MANY:  # and by `widest` the width is 1
+        place, result = x.reshape((3, n)), out.reshape((3, n))
+        axes, sums = (place[0], place[1], place[2]), (result[0], result[1], result[2])
+        add_directed(axes, charges.reshape(n), masses.reshape(n), directed, 0, n, sums)
+        return
+    for i in range(n):
+        for j in range(n):
+            if i == j:
+                continue
+            for w in range(width):
+                dx = x[0, i, w] - x[0, j, w]
+                dy = x[1, i, w] - x[1, j, w]
+                dz = x[2, i, w] - x[2, j, w]
+                qi, qj, mi, mj = charges[i, w], charges[j, w], masses[i, w], masses[j, w]
+                force = directed_force(directed, dx, dy, dz, qi, qj, mi, mj)
+                scratch[0, w] = force[0] / mi
+                scratch[1, w] = force[1] / mi
+                scratch[2, w] = force[2] / mi
+            for d in range(3):  # apart from the law, see `_wide_pairs`
+                for w in range(width):
+                    out[d, i, w] += scratch[d, w]
+
+
+@numba.extending.register_jitable(error_model="numpy")
 def _add_field(
     lanes: Lanes, x: np.ndarray, v: np.ndarray, field: Any, scratch: np.ndarray, out: np.ndarray
 ) -> None:
@@ -161,14 +192,16 @@ def lane_accelerations(
     v: np.ndarray,
     pair: Any,
     field: Any,
+    directed: Any,
     scratch: np.ndarray,
     out: np.ndarray,
 ) -> None:
     """Write the accelerations of all particles at x, v into `out`.
 
-    Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once. `pair` and
-    `field` are those of the lanes: what is None must be an argument, as only there numba leaves out
-    what depends on it. It is one function, as numba optimises anew all that each one calls.
+    Shapes: x, v, out (3, N, W); scratch (3, W). Each unordered pair is taken once. `pair`, `field`
+    and `directed` are those of the lanes: what is None must be an argument, as only there numba
+    leaves out what depends on it. It is one function, as numba optimises anew all that each one
+    calls.
     """
     if pair is None:
         out[:] = 0.0
@@ -186,6 +219,8 @@ def lane_accelerations(
                 for i in range(n):
                     for w in range(width):
                         out[d, i, w] = min(max(out[d, i, w], -clip), clip) / masses[i, w]
+    if directed is not None:
+        _add_directed(lanes, x, directed, scratch, out)
     if field is not None:
         _add_field(lanes, x, v, field, scratch, out)
 

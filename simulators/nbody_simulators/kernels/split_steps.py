@@ -31,7 +31,9 @@ def _steps(
             kick, drift = kicks[s] * step, drifts[s] * step
             if kick != 0.0:
                 if moved:
-                    lane_accelerations(lanes, x, v, lanes.pair, lanes.field, scratch, a)
+                    lane_accelerations(
+                        lanes, x, v, lanes.pair, lanes.field, lanes.directed, scratch, a
+                    )
                 for k in range(size):
                     flat_v[k] += kick * flat_a[k]
                 moved = False

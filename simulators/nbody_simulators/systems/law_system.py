@@ -20,7 +20,8 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
     """A system that is complete with its `force_laws` and its sampler.
 
     To write one, see `AbstractSystem`, and in place of its duties 3, 4 and 6 implement
-    `force_laws`: accelerations and energies follow from them.
+    `force_laws`: accelerations and energies follow from them. With a directed law there is no
+    energy.
     """
 
     # The kernels are imported where they are used: with them comes numba, without which a system's
@@ -29,6 +30,11 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
     @abstractmethod
     def force_laws(self) -> ForceLaws:
         """Return all forces as laws."""
+
+    @property
+    def has_potential(self) -> bool:
+        """Whether forces have an energy, as all but directed ones have."""
+        return self.force_laws().directed is None
 
     @final
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
@@ -62,10 +68,13 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
 
     @final
     def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Potential energy of pairs and field, shape (...)."""
+        """Potential energy of pairs and field, shape (...); NaN where a law is directed."""
         from nbody_simulators.kernels.forces import potential_energies
 
         laws = self.force_laws()
+        if laws.directed is not None:
+            every = paired(particles, x, x)
+            return every.evaluate(lambda x, _, few: np.full(len(x), np.nan))
         if fits(particles, x, x):
             return potential_energies(x, particles, laws)
         every = paired(particles, x, x)

@@ -9,6 +9,7 @@ from typing import Any
 
 __all__ = [
     "CHARGED",
+    "DUST",
     "GRAVITY",
     "NBODY_SMALL",
     "SET_PAPER",
@@ -36,6 +37,15 @@ TRAP: Preset = {
     "frames": 500,
 }
 """The cloud that stays together, over 50 time units."""
+
+DUST: Preset = {
+    "system": "dust",
+    "particles": 12,
+    "trajectories": 50,
+    "frames": 8_000,
+    "integrator": "baoab",
+}
+"""Clouds of unlike grains, each over 400 time units, of which a law can be found."""
 
 GRAVITY: Preset = {
     "system": "gravity",

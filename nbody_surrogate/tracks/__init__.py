@@ -1,0 +1,1 @@
+"""Measured tracks: positions of particles over time, as cameras and other programs give them."""

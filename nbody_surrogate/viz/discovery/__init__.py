@@ -1,0 +1,1 @@
+"""The page about a discovery: what was found in tracks, and how surely."""

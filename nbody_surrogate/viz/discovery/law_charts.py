@@ -1,0 +1,37 @@
+"""The curve of a pair's force, with its band, over the distances that were visited."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nbody_surrogate.discovery.contents import DiscoveryFile
+from nbody_surrogate.viz.discovery.words import unit_of
+from nbody_surrogate.viz.html.charts import Backdrop, Series, line_chart
+
+__all__ = ["law_charts"]
+
+KEY = (
+    '<div class="key"><span class="candidate">the law, with the band of 95 %</span>'
+    '<span class="spread">how often pairs were at a distance</span></div>'
+)
+
+
+def law_charts(found: DiscoveryFile) -> str:
+    """Draw the force over the distance, and where it is of one sign on a logarithmic axis too."""
+    curve = found.curve
+    if len(curve.r) < 2:
+        return '<p class="faint">Particles do not see each other: there is no force to draw.</p>'
+    r, force, low, high = (np.array(each) for each in (curve.r, curve.force, curve.low, curve.high))
+    label = f"distance ({unit_of(found.tracks.length_unit)})"
+    backdrop = Backdrop(np.array(curve.edges), np.array(curve.counts)) if curve.counts else None
+    series = [Series("candidate", r, force, low, high, "force")]
+    charts = [
+        line_chart("Force of a pair of mean charges", label, series, False, "+ repels", backdrop)
+    ]
+    if (force > 0).all() or (force < 0).all():
+        sign = 1.0 if force[0] > 0 else -1.0
+        ends = (sign * low, sign * high) if sign > 0 else (sign * high, sign * low)
+        series = [Series("candidate", r, sign * force, *ends, "force")]
+        title = "The same" if sign > 0 else "The same, its attraction"
+        charts.append(line_chart(title, label, series, True, "", backdrop))
+    return f'<h2>The law</h2>{KEY}<div class="charts">{"".join(charts)}</div>'
