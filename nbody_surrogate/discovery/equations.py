@@ -134,6 +134,8 @@ class Equations(NamedTuple):
     step : Hat
     scale : ndarray, shape (R + 2,)
         Variance of the positions of their frames over that of a measured one.
+    free : float
+        Sum of the innovations' squares, had there been no force and no drag.
     """
 
     innovations: Float64[np.ndarray, "D R"]
@@ -144,6 +146,7 @@ class Equations(NamedTuple):
     rows: Float64[np.ndarray, "D R"]
     step: Hat
     scale: Float64[np.ndarray, " S"]
+    free: float
 
 
 def view(problem: Problem, unknowns: Unknowns, run: int, i: int) -> View:
@@ -212,11 +215,13 @@ def equations(
         here, past = x[:, t] - x[:, t - 1], x[:, t - 1] - x[:, t - 2]
         rows = here - step.decay * past - _integral(step, stencil, total, t)
         scale = np.where(measured.seen[t[0] - 2 : t[-1] + 1, i], 1.0, BRIDGED)
-        innovations, columns, which, determinant = np.empty_like(rows), [], [], 0.0
+        innovations, columns, which = np.empty_like(rows), [], []
+        determinant = free = 0.0
         for d in range(problem.dimensions):
             white = whitener(step, scale * unknowns.noise[d], float(unknowns.kicks[m]))
             innovations[d] = white(rows[d])
             determinant += white.log_determinant
+            free += float((white(here[d] - past[d]) ** 2).sum())
             if with_columns:
                 values, places = forces[d]
                 # columns of one unknown lie side by side in memory, as the solver wants them
@@ -233,7 +238,7 @@ def equations(
             columns = [column * weight[:, None] for column in columns]
         frames = measured.start + t
         yield Equations(
-            innovations, tuple(columns), tuple(which), frames, determinant, rows, step, scale
+            innovations, tuple(columns), tuple(which), frames, determinant, rows, step, scale, free
         )
 
 

@@ -12,7 +12,9 @@ from nbody_surrogate.discovery.unknowns import FIELDS, Layout
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Freedom"]
+__all__ = ["DRAGS", "Freedom"]
+
+DRAGS = ("each", "shared", "none")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import numpy as np
 from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
 from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.discovery.extended import Extended, extend
-from nbody_surrogate.discovery.selection import wald
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout
+from nbody_surrogate.discovery.wald import wald
 
 if TYPE_CHECKING:
     from jaxtyping import Float64

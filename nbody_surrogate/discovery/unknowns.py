@@ -91,6 +91,14 @@ class Unknowns:
         """Return one that may be changed."""
         return Unknowns(self.vector.copy(), self.layout, self.noise.copy(), self.kicks.copy())
 
+    def moved_to(self, layout: Layout) -> Unknowns:
+        """Return the same under another layout; parts that it has more of begin at 0."""
+        out = Unknowns(np.zeros(layout.size), layout, self.noise.copy(), self.kicks.copy())
+        for name, size in self.layout.sizes.items():
+            if layout.sizes[name] == size:
+                out.part(name)[:] = self.part(name)
+        return out
+
     def fix_scales(self) -> None:
         """Make the mean size of strengths and of responses 1: tracks tell their ratios alone."""
         strengths, responses = self.part("strengths"), self.part("responses")
