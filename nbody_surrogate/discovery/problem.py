@@ -48,7 +48,9 @@ def problem_of(
         )
     r = np.concatenate([run.visited(3) for run in measured])
     if r.size < 100:
-        raise InputError("`tracks` must show particles together, got hardly a frame with two of them")
+        raise InputError(
+            "`tracks` must show particles together, got hardly a frame with two of them"
+        )
     curve = PairCurve.over(r, knots, Envelope())
     # about an axis there must be something across it
     directed = None
@@ -77,7 +79,9 @@ def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedC
     )
 
 
-def _couplings(runs: list[MeasuredRun], same_particles: bool) -> tuple[Int64[np.ndarray, "N N"], ...]:
+def _couplings(
+    runs: list[MeasuredRun], same_particles: bool
+) -> tuple[Int64[np.ndarray, "N N"], ...]:
     """Number the pairs of all runs."""
     tables, count = [], 0
     for run in runs:

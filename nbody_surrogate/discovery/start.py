@@ -167,7 +167,9 @@ def _normal(problem: Problem) -> dict[bool, list[Linear | None]]:
     """Return the normal equations of each particle, with pair forces alone and with all."""
     unknowns = first_unknowns(problem)
     unknowns.part("curve")[:] = 0.0  # innovations are then of the tracks themselves
-    found: dict[bool, list[Linear | None]] = {key: [None] * problem.particles for key in (True, False)}
+    found: dict[bool, list[Linear | None]] = {
+        key: [None] * problem.particles for key in (True, False)
+    }
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             a, b, rest, sources = _sums(problem, unknowns, run, i)

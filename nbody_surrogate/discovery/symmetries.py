@@ -129,9 +129,7 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
     return _corrected(found)
 
 
-def _combinations(
-    layout: Layout, terms: BreakingTerms
-) -> dict[str, Float64[np.ndarray, "G Z"]]:
+def _combinations(layout: Layout, terms: BreakingTerms) -> dict[str, Float64[np.ndarray, "G Z"]]:
     """Return for each symmetry the combinations of all values that it wants to be 0."""
     every = np.eye(layout.size + terms.amounts.size)
     drag = every[layout.part("drag")].mean(0, keepdims=True)
