@@ -17,7 +17,18 @@ from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64
 
-__all__ = ["BRIDGED", "HUBER", "Equations", "Extra", "Problem", "View", "accelerations", "equations", "total_force", "view"]
+__all__ = [
+    "BRIDGED",
+    "HUBER",
+    "Equations",
+    "Extra",
+    "Problem",
+    "View",
+    "accelerations",
+    "equations",
+    "total_force",
+    "view",
+]
 
 BRIDGED = 1e12
 """How much larger the variance of a position is that was not measured."""
@@ -69,9 +80,7 @@ class Problem:
         strengths = self.particles
         if self.couplings is not None:
             strengths = 1 + max(int(table.max()) for table in self.couplings)
-        return Layout(
-            self.curve.knots.count, directed, strengths, self.particles, self.dimensions
-        )
+        return Layout(self.curve.knots.count, directed, strengths, self.particles, self.dimensions)
 
     def strengths_of(self, run: int, i: int, others: np.ndarray) -> Int64[np.ndarray, " O"]:
         """Return the numbers of the strengths by which the others act on particle `i`."""
@@ -135,7 +144,7 @@ class Equations(NamedTuple):
     scale : ndarray, shape (R + 2,)
         Variance of the positions of their frames over that of a measured one.
     free : float
-        Sum of the innovations' squares, had there been no force and no drag.
+        Sum of the innovations' squares, had there been no force and no drag; 0 with columns.
     """
 
     innovations: Float64[np.ndarray, "D R"]
@@ -221,7 +230,6 @@ def equations(
             white = whitener(step, scale * unknowns.noise[d], float(unknowns.kicks[m]))
             innovations[d] = white(rows[d])
             determinant += white.log_determinant
-            free += float((white(here[d] - past[d]) ** 2).sum())
             if with_columns:
                 values, places = forces[d]
                 # columns of one unknown lie side by side in memory, as the solver wants them
@@ -230,6 +238,8 @@ def equations(
                 raw[:, -1] = -measured.dt * step.decay * past[d]
                 columns.append(white(raw))
                 which.append(np.append(places, drag))
+            else:
+                free += float((white(here[d] - past[d]) ** 2).sum())
         if problem.robust:
             # the same weight for all axes, so that no choice of axes matters
             size = np.maximum(np.sqrt((innovations**2).sum(0)), 1e-300)
