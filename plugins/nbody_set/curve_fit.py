@@ -20,8 +20,8 @@ __all__ = ["begin_with_curve"]
 RIDGE = 1e-5
 """Of the squares of all a_k over that of the curve: what single precision asks for."""
 
-LEAST = 1e-3
-"""Of the largest c, below which errors count as they are, and not relative to c."""
+LEAST = 1e-2
+"""Of the median force, below which errors count as they are, and not relative to the force."""
 
 
 @torch.no_grad()
@@ -45,9 +45,9 @@ def begin_with_curve(
     centres = features.centres.double()
     gaussians = torch.exp(-0.5 * ((s[:, None].log() - centres) / features.sigma) ** 2)
     rows = torch.cat([gaussians, torch.ones_like(s)[:, None]], 1)
-    size = wanted.abs()
-    weight = 1.0 / torch.maximum(size, LEAST * size.max())
-    found = _ridge(rows * weight[:, None], wanted * weight, float(RIDGE / size.median()))
+    size = force.abs()
+    weight = (r / s**3) / torch.maximum(size, LEAST * size.median())
+    found = _ridge(rows * weight[:, None], wanted * weight, RIDGE / float(wanted.abs().median()))
     prior.radial.weight.zero_()
     prior.radial.weight[0] = found[:-1].to(prior.radial.weight)
     prior.far.fill_(float(found[-1]))
