@@ -9,7 +9,7 @@ weak form of the equation with that hat as its test function: no noise is ever d
 stands in the equation as measured. With position noise of standard deviation s and kicks of
 intensity D, the right side's noise is a moving average of three terms, whose covariance is a
 band of five. Dividing by its Cholesky factor gives the *innovations*: what each frame adds to all
-frames before it, white, and independent of everything that stands in the equation at earlier frames.
+frames before it, white, and independent of all that stands in the equation at earlier frames.
 So least squares on innovations is unbiased although kicks drive the positions that the forces
 depend on; test functions symmetric in time are not (in equilibrium they find no drag at all).
 
@@ -86,7 +86,7 @@ def hat(drag: float, dt: float, stencil: Stencil) -> Hat:
         others = [b for b in stencil.nodes if b != a]
 
         def lagrange(place: np.ndarray, a: int = a, others: list[int] = others) -> np.ndarray:
-            return np.prod([(place - b) / (a - b) for b in others], axis=0)
+            return np.asarray(np.prod([(place - b) / (a - b) for b in others], axis=0))
 
         late, early = lagrange(s / dt - 1.0), lagrange(s / dt - 2.0)
         weights.append(float(w @ (last * late) + w @ (first * early)))
@@ -109,7 +109,7 @@ class Whitener:
         out, fault = lapack.dtbtrs(self.factor, rows.reshape(len(rows), -1), uplo="L")
         if fault:
             raise ArithmeticError("a factor of the covariance is singular")
-        return out.reshape(rows.shape)
+        return np.asarray(out.reshape(rows.shape))
 
 
 def whitener(step: Hat, noise: Float64[np.ndarray, " R2"], kicks: float) -> Whitener:

@@ -1,4 +1,4 @@
-"""Tracks as a problem: runs, knots over visited distances, the stencil that their noise asks for."""
+"""Tracks as a problem: runs, knots over visited distances, the stencil for their noise."""
 
 from __future__ import annotations
 

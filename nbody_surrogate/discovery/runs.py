@@ -45,7 +45,7 @@ class MeasuredRun:
     @property
     def n(self) -> int:
         """Particles."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     def stretches(self, i: int, shortest: int) -> list[slice]:
         """Return the stretches of at least so many frames in which particle `i` is there."""
@@ -58,7 +58,7 @@ class MeasuredRun:
         i, j = np.triu_indices(self.n, 1)
         both = self.there[::every, i] & self.there[::every, j]
         r = np.linalg.norm(self.x[::every, i] - self.x[::every, j], axis=-1)
-        return r[both & (r > 0)]
+        return np.asarray(r[both & (r > 0)])
 
 
 def measured_run(x: np.ndarray, dt: float, first: int, start: int) -> MeasuredRun:

@@ -76,7 +76,7 @@ class Envelope:
 
     def __call__(self, r: np.ndarray) -> np.ndarray:
         """Return its values at the distances `r`."""
-        return (r * r + self.core**2) ** (0.5 * self.power) * np.exp(-r / self.length)
+        return np.asarray((r * r + self.core**2) ** (0.5 * self.power) * np.exp(-r / self.length))
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class PairCurve:
 
     def matrix(self, r: Float64[np.ndarray, " R"]) -> Float64[np.ndarray, "R K"]:
         """Return all basis functions at `r`."""
-        return self.knots.matrix(r / (r + self.scale)) * self.envelope(r)[:, None]
+        return np.asarray(self.knots.matrix(r / (r + self.scale)) * self.envelope(r)[:, None])
 
     def to_dict(self, coefficients: np.ndarray) -> dict[str, Any]:
         """Return the curve as the system `discovered` takes it."""

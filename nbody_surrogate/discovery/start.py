@@ -1,7 +1,7 @@
 """Where the search begins: an envelope, a coarse curve, strengths and responses with their signs.
 
-Under a given envelope, and with a few coefficients for every ordered pair, the equation of motion is
-linear. Its normal equations are summed once; the product response times strength times curve is
+Under a given envelope, and with a few coefficients for every ordered pair, the equation of motion
+is linear. Its normal equations are summed once; the product response times strength times curve is
 then fitted to them by alternating least squares, from many patterns of signs, without looking at
 the tracks again. Envelopes are told apart by what is left.
 """
@@ -132,7 +132,7 @@ def excerpt(problem: Problem, frames: int = FRAMES) -> Problem:
 
 
 def begin(problem: Problem, envelopes: Sequence[Envelope] = ENVELOPES) -> list[Start]:
-    """Return the best start with pair forces alone, and the best one with fields and drag beside."""
+    """Return the best start with pair forces alone, and the best with fields and drag beside."""
     scale = problem.curve.scale
     coarse = replace(problem.curve, knots=coarser(problem.curve.knots, COARSE))
     few = replace(excerpt(problem), directed=None, curve=coarse)
