@@ -90,8 +90,8 @@ def discover(
     ----------
     runs : sequence of Tracks
     axis : str or None
-        ``x``, ``y`` or ``z``, about which forces may be directed, such as those of an ion flow. None:
-        pair forces are central.
+        ``x``, ``y`` or ``z``, about which forces may be directed, such as those of an ion flow; by
+        None pair forces are central.
     drag : str
         ``each`` particle has its own, one is ``shared``, or there is ``none``.
     couplings : bool

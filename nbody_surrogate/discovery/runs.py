@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +77,7 @@ def _bridge(x: np.ndarray, seen: np.ndarray, there: np.ndarray) -> None:
     known = np.flatnonzero(seen)
     if known.size < 4 or known.size == len(x):
         return
-    for before, after in zip(known[:-1], known[1:], strict=True):
+    for before, after in pairwise(known):
         if 1 < after - before <= GAP + 1:
             # four neighbours on each side decide: a spline through all would be no better
             at = known[max(0, np.searchsorted(known, before) - 3) :][:8]

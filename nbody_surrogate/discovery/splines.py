@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["DirectedCurve", "Envelope", "Knots", "PairCurve"]
 
 
+REACH = 1.5
+"""Length over which directed forces fall off at least, over the scale of their curve."""
+
+
 @dataclass(frozen=True)
 class Knots:
     """Uniform knots of a cubic spline: B-spline k is centred at ``first + k spacing``."""
@@ -162,8 +166,13 @@ class DirectedCurve:
         return self.across.count * self.along.count
 
     def under(self, envelope: Envelope) -> DirectedCurve:
-        """Return the same knots under another envelope."""
-        return replace(self, envelope=envelope)
+        """Return the same knots under another envelope, cut off at `REACH` scales.
+
+        A push along the axis by particles far away cannot be told from a uniform field: what is
+        directed is looked for among those that are near.
+        """
+        length = min(envelope.length, REACH * self.scale)
+        return replace(self, envelope=replace(envelope, length=length))
 
     def pieces(self, rho: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return flat indices and values (..., 16) of the products that are not zero."""

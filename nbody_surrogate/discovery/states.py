@@ -1,7 +1,7 @@
 """Positions and velocities out of noisy tracks, by the law that was found.
 
 The path that is most probable given the measured positions, the forces and the kicks: a
-fixed-interval smoother (Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445), written as one banded system.
+fixed-interval smoother (Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445), as one banded system.
 """
 
 from __future__ import annotations
