@@ -18,7 +18,7 @@ from nbody_surrogate.discovery.files import FOUND, write_folder
 from nbody_surrogate.viz.discovery.interval_chart import interval_chart
 from nbody_surrogate.viz.discovery.law_charts import law_charts
 from nbody_surrogate.viz.discovery.report import write_discovery_report
-from nbody_surrogate.viz.discovery.words import interval_text, lead, p_text
+from nbody_surrogate.discovery.words import interval_text, lead, p_text
 from nbody_surrogate.viz.html.charts import BOTTOM, HEIGHT, TOP, Backdrop, Series, line_chart
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")

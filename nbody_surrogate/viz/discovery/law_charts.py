@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nbody_surrogate.discovery.contents import DiscoveryFile
-from nbody_surrogate.viz.discovery.words import unit_of
+from nbody_surrogate.discovery.words import unit_of
 from nbody_surrogate.viz.html.charts import Backdrop, Series, line_chart
 
 __all__ = ["law_charts"]

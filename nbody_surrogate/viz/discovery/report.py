@@ -26,7 +26,7 @@ from nbody_surrogate.viz.discovery.tables import (
     particle_table,
     symmetry_table,
 )
-from nbody_surrogate.viz.discovery.words import lead
+from nbody_surrogate.discovery.words import lead
 from nbody_surrogate.viz.drawable import checked_camera
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.html.look import PageLook

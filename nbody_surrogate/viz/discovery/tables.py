@@ -8,7 +8,7 @@ from html import escape
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.discovery.contents import DiscoveryFile
-from nbody_surrogate.viz.discovery.words import interval_text, p_text
+from nbody_surrogate.discovery.words import interval_text, p_text
 
 __all__ = [
     *("field_table", "formula_table", "number_table", "particle_table", "symmetry_table"),
