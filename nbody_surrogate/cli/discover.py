@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["discover"]
 
-SILENT = ("output", "overwrite", "no_report", "as_json", "wide", "quiet")
+SILENT = ("overwrite", "no_report", "as_json", "wide", "quiet")
 CHOICES = {"axis": ("z", "none"), "drag": ("each", "shared", "none")}
 SHOWN = 600  # frames of tracks in a report without a forecast
 
@@ -100,7 +100,7 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
             progress=progress,
             **{key: options[key] for key in ("drag", "couplings", "hold_out", "bootstrap", "seed")},
         )
-    content = {**found.discovery, "command": command_line(SILENT, {"output": output})}
+    content = {**found.discovery, "command": command_line(SILENT)}
     write_folder(folder, found.law, content, overwrite=options["overwrite"])
     if not options["no_report"]:
         with sign("writing the report", hidden=hidden):
@@ -171,6 +171,6 @@ def _tell(folder: Path, options: dict[str, Any]) -> None:
     system = shlex.quote(f"discovered:{folder}")
     steps = (
         f"Run it: nbody-sim run --system {system} --report run.html",
-        f"Compare methods on it: nbody-sim compare --system {system} --integrators leapfrog:4,rk4:4",
+        f"Compare methods: nbody-sim compare --system {system} --integrators leapfrog:4,rk4:4",
     )
     print_table(summary_table(read.discovery, steps), files, wide=options["wide"])

@@ -15,6 +15,7 @@ from nbody_surrogate.contracts.arrays import demand_vectors
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.contents import DiscoveryFile
 from nbody_surrogate.discovery.files import REPORT, Found, read_folder
+from nbody_surrogate.discovery.words import lead
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.viz.discovery.interval_chart import interval_chart
 from nbody_surrogate.viz.discovery.law_charts import law_charts
@@ -26,7 +27,6 @@ from nbody_surrogate.viz.discovery.tables import (
     particle_table,
     symmetry_table,
 )
-from nbody_surrogate.discovery.words import lead
 from nbody_surrogate.viz.drawable import checked_camera
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.html.look import PageLook

@@ -37,7 +37,7 @@ def table(
 
 
 def number_table(found: DiscoveryFile) -> str:
-    """What was read, the noise, and how good the law is."""
+    """Tell what was read, the noise, and how good the law is."""
     tracks, noise, rest = found.tracks, found.noise, found.residuals
     length, time = _behind(tracks.length_unit), _behind(tracks.time_unit)
     rows = [
@@ -88,7 +88,7 @@ def particle_table(found: DiscoveryFile) -> str:
 
 
 def field_table(found: DiscoveryFile) -> str:
-    """What acts on each particle by itself."""
+    """Tell what acts on each particle by itself."""
     if not found.field:
         return '<p class="faint">There is no field: particles see each other alone.</p>'
     rows = [(each.name, interval_text(each)) for each in found.field]
