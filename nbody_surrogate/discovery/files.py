@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +28,6 @@ from nbody_surrogate.registry.registry import system_class
 __all__ = ["FOUND", "LAW", "REPORT", "Found", "as_file", "read_folder", "write_folder"]
 
 SYSTEM = "discovered"
-TOKEN = 8  # bytes, of a name that nobody has
 
 
 class Found(NamedTuple):
@@ -89,7 +86,7 @@ def write_folder(
     for name, text in texts.items():
         JSON.require(len(text.encode()), f"{name!r} of a discovery", RunError)
     try:
-        with _replaced_at_end(path) as part:
+        with atomic_folder(path, overwrite=overwrite or path.is_dir()) as part:  # an empty one
             for name, text in texts.items():
                 write_new(part / name, text.encode())
     except OSError as error:
@@ -147,21 +144,3 @@ def _text(content: dict[str, Any]) -> str:
     """Write JSON with a line for each key, as lists of numbers are long."""
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-@contextmanager
-def _replaced_at_end(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill that takes the place of another; what fails leaves that one."""
-    old: Path | None = None
-    try:
-        with atomic_folder(folder) as part:
-            yield part
-            if folder.exists():
-                away = folder.with_name(f".{folder.name[:100]}-{os.urandom(TOKEN).hex()}")
-                old = folder.rename(away)
-    except BaseException:
-        if old is not None:
-            old.rename(folder)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)

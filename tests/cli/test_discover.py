@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ import pytest
 
 from commands import MISUSE, bad, contents, good
 from found_laws import N, found_discovery, found_law, tracks_and_forecast
+from json_schemas import documented
 from nbody_surrogate import InputError
 from nbody_surrogate.discovery.files import FOUND, LAW, REPORT, read_folder
 
@@ -79,8 +79,7 @@ def test_the_command_is_kept_that_makes_it_again(asked):
 
 
 def test_json_holds_the_law_and_all_that_was_found(asked):
-    found = json.loads(good(*CALL, "-o", "a", "--json"))
-    assert found["schema"].startswith("nbody-sim discover/")
+    found = documented("discover", good(*CALL, "-o", "a", "--json"))
     assert found["law"]["charges"] == found_law()["charges"]
     assert found["discovery"]["symmetries"] == found_discovery()["symmetries"]
     assert found["files"] == [f"a/{name}" for name in (LAW, FOUND, REPORT)]
