@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click import get_current_context
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.options import options_of
@@ -132,7 +133,7 @@ def _held(output: Path, overwrite: bool) -> Path:
         folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError) as error:
         raise InputError(f"`output` {str(output)!r}: {one_line(error)}") from None
-    click.get_current_context().with_resource(NameLock(folder.absolute()))
+    get_current_context().with_resource(NameLock(folder.absolute()))
     return folder
 
 

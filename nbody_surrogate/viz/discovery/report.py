@@ -84,14 +84,14 @@ def write_discovery_report(
     found = read_folder(folder)
     file = check_page_path(Path(folder) / REPORT if path is None else path, overwrite, "path")
     shape = found.discovery.tracks
-    arrays = [
+    drawn, beside = (
         None if given is None else _positions(name, given, shape.particles, shape.dimensions)
         for name, given in (("tracks", tracks), ("forecast", forecast))
-    ]
-    if arrays[0] is None and arrays[1] is not None:
+    )
+    if drawn is None and beside is not None:
         raise InputError("`forecast` goes with `tracks`, beside which it is drawn")
     look = PageLook.of(shape.dimensions == 2, checked_camera(camera), theme, background)
-    return write_page(file, _page(Path(folder), found, *arrays, look), overwrite, "path")
+    return write_page(file, _page(Path(folder), found, drawn, beside, look), overwrite, "path")
 
 
 def _positions(name: str, given: Any, particles: int, dimensions: int) -> np.ndarray:
