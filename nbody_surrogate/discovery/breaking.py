@@ -1,0 +1,146 @@
+"""Low-order accelerations that break one symmetry each, by moments of the directions to others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from nbody_surrogate.discovery.breaking_kernel import pair_moments
+from nbody_surrogate.discovery.equations import Problem, View
+from nbody_surrogate.discovery.splines import Knots
+from nbody_surrogate.discovery.unknowns import Unknowns
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["KINDS", "BreakingTerms"]
+
+COARSE, FINE = 2, 7
+"""Shapes of each pair term under the envelope: a straight line in u; for what is broken, a spline."""
+
+KINDS = ("reciprocity", "isotropy", "reflection", "time-shift", "charge-conjugation")
+
+
+@final
+class BreakingTerms:
+    """Accelerations by which pair forces would not be reciprocal, isotropic, mirrored, or steady.
+
+    With n the direction from j to i, and weights w of every other by its strength and envelope:
+
+    - reciprocity: e w and (e.n) n w, for each axis e, which push both of a pair the same way;
+    - isotropy: Q n w and (n.Q n) n w, for each symmetric Q without trace;
+    - reflection: e x n w for each axis e (n turned by a right angle in the plane), and v x e;
+    - time shift: the pair forces, and the fields, in proportion to time;
+    - charge conjugation: pair forces times one charge more, that of either particle, or its sign.
+
+    Parameters
+    ----------
+    problem : Problem
+    fine : frozenset of str
+        Kinds whose pair terms are splines of the distance.
+
+    Attributes
+    ----------
+    amounts : ndarray, shape (E,)
+    parts : dict of str to slice
+        Which of them each kind has.
+    """
+
+    def __init__(self, problem: Problem, fine: frozenset[str] = frozenset()) -> None:
+        self._problem = problem
+        self._knots = Knots.over(*problem.curve.knots.ends, FINE)
+        self._orders = {kind: FINE if kind in fine else COARSE for kind in KINDS}
+        d = problem.dimensions
+        self._forms = np.array(_forms(d))
+        axes = 1 if d == 2 else 3
+        counts = {
+            "reciprocity": 2 * d * self._orders["reciprocity"],
+            "isotropy": 2 * len(self._forms) * self._orders["isotropy"],
+            "reflection": axes * self._orders["reflection"] + axes,
+            "time-shift": self._orders["time-shift"] + 1,
+            "charge-conjugation": 4 * self._orders["charge-conjugation"],
+        }
+        ends = np.cumsum(list(counts.values()))
+        self.parts = {
+            name: slice(int(end) - count, int(end))
+            for (name, count), end in zip(counts.items(), ends, strict=True)
+        }
+        self.amounts = np.zeros(int(ends[-1]))
+        self._length = max(len(run.x) * run.dt for run in problem.runs)
+
+    def accelerations(
+        self, run: int, i: int, seen: View, unknowns: Unknowns
+    ) -> Float64[np.ndarray, "D T E"]:
+        """Return those of one particle, in unit amounts."""
+        problem, measured = self._problem, self._problem.runs[run]
+        response = float(unknowns.part("responses")[measured.first + i])
+        strengths = unknowns.part("strengths")[problem.strengths_of(run, i, seen.others)]
+        x = measured.x[:, i]
+        # in runs apart from each other, each has a clock of its own
+        clock = (np.arange(len(x)) * measured.dt - 0.5 * self._length) / self._length
+        out = np.zeros((self.amounts.size, problem.dimensions, len(x)))
+        pair_moments(
+            measured.x,
+            measured.there,
+            i,
+            seen.others,
+            strengths,
+            self._own_strength(unknowns, run, i),
+            problem.curve.envelope.numbers,
+            (problem.curve.scale, self._knots.first, self._knots.spacing),
+            self._knots.count,
+            self._forms,
+            np.array([self._orders[kind] for kind in KINDS]),
+            np.array([self.parts[kind].start for kind in KINDS]),
+            clock,
+            out,
+        )
+        out[self.parts["time-shift"].stop - 1] = clock * self._field(unknowns, x, response)
+        v = np.zeros_like(x)
+        v[1:] = np.diff(x, axis=0) / measured.dt  # by earlier frames alone
+        end = self.parts["reflection"].stop
+        for k, axis in enumerate(reversed(_axes(problem.dimensions))):
+            out[end - 1 - k] = _turned(v, axis).T
+        # as it lies in memory: columns, then time
+        return response * out.transpose(1, 2, 0)
+
+    def _own_strength(self, unknowns: Unknowns, run: int, i: int) -> float:
+        """Return the strength by which particle `i` acts; its sign of response among couplings."""
+        measured = self._problem.runs[run]
+        if self._problem.couplings is not None:
+            return float(np.sign(unknowns.part("responses")[measured.first + i]))
+        return float(unknowns.part("strengths")[measured.first + i])
+
+    def _field(self, unknowns: Unknowns, x: np.ndarray, response: float) -> np.ndarray:
+        """Return the field's acceleration over the response, (D, T)."""
+        uniform = unknowns.part("uniform") / response + unknowns.part("uniform_by_charge")
+        gradient = unknowns.part("gradient") / response + unknowns.part("gradient_by_charge")
+        return (uniform + gradient * x).T
+
+
+def _axes(d: int) -> list[np.ndarray | None]:
+    """Return the axes that vectors turn about: in the plane, the upright one."""
+    return [None] if d == 2 else list(np.eye(3))
+
+
+def _turned(vectors: np.ndarray, axis: np.ndarray | None) -> np.ndarray:
+    """Return the axis times vectors (T, D); in the plane the axis stands upright."""
+    if axis is None:
+        return np.stack([-vectors[:, 1], vectors[:, 0]], -1)
+    return np.cross(axis, vectors)
+
+
+def _forms(d: int) -> list[np.ndarray]:
+    """Return a basis of the symmetric forms without trace."""
+    forms = []
+    for a in range(d):
+        for b in range(a):
+            form = np.zeros((d, d))
+            form[a, b] = form[b, a] = 1.0
+            forms.append(form)
+    for a in range(1, d):
+        form = np.zeros((d, d))
+        form[0, 0], form[a, a] = 1.0, -1.0
+        forms.append(form)
+    return forms

@@ -1,0 +1,220 @@
+"""From tracks to a law, its errors, its symmetries and a simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
+from nbody_surrogate.discovery.equations import Problem
+from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
+from nbody_surrogate.discovery.findings import findings_of
+from nbody_surrogate.discovery.forecast import Forecasts, forecast
+from nbody_surrogate.discovery.formulas import rank_formulas
+from nbody_surrogate.discovery.freedom import DRAGS, Freedom
+from nbody_surrogate.discovery.intervals import draws_of
+from nbody_surrogate.discovery.law import law_of
+from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
+from nbody_surrogate.discovery.selection import best_start, needed_terms
+from nbody_surrogate.discovery.symmetries import Symmetry, find_symmetries
+from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
+from nbody_surrogate.errors import InputError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.tracks.tracks import Tracks
+
+__all__ = ["Discovery", "discover"]
+
+STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
+AXES = {"x": 0, "y": 1, "z": 2}
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """What tracks told.
+
+    Attributes
+    ----------
+    law : dict
+        Parameters of the system `discovered`: ``make_system("discovered", **found.law)`` runs it.
+    discovery : dict
+        All else, as ``discovery.json`` has it.
+    forecasts : Forecasts or None
+        Runs of the law from held-out states.
+    estimate : Estimate
+        The estimate itself, for who wants more of it.
+    """
+
+    law: dict[str, Any]
+    discovery: dict[str, Any]
+    forecasts: Forecasts | None = field(repr=False)
+    estimate: Estimate = field(repr=False)
+
+    @property
+    def forecast_frames(self) -> np.ndarray | None:
+        """The longest forecast, shape (F, N, D), or None."""
+        return None if self.forecasts is None else self.forecasts.frames
+
+
+def discover(
+    runs: Sequence[Tracks],
+    *,
+    axis: str | None = "z",
+    drag: str = "each",
+    couplings: bool = False,
+    same_particles: bool = False,
+    hold_out: float = 0.2,
+    bootstrap: int = 200,
+    seed: int = 0,
+    knots: int = 24,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Discovery:
+    """Infer the law by which particles move, from their tracks alone.
+
+    The equation of motion of each particle is written between frames (`innovations`), whitened by
+    its own noise, and fitted by penalised maximum likelihood: the pair force as a spline under an
+    envelope, strengths and responses of all particles, fields, drag, kicks and noise.
+
+    Parameters
+    ----------
+    runs : sequence of Tracks
+    axis : str or None
+        ``x``, ``y`` or ``z``: about which forces may be directed, such as that of an ion flow. None:
+        pair forces are central.
+    drag : str
+        ``each`` particle has its own, one is ``shared``, or there is ``none``.
+    couplings : bool
+        Each pair has a strength of its own, in place of each particle.
+    same_particles : bool
+        Particles of one place are the same ones in all runs.
+    hold_out : float
+        Share of the frames, the last ones of each run, by which the law is judged.
+    bootstrap : int
+        Draws that intervals are taken from.
+    seed : int
+        Of these draws.
+    knots : int
+        Of the pair curve.
+    command : str
+        Which is noted with the result.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Discovery
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of range, or tracks are too few.
+    RunError
+        If tracks do not tell the pair force.
+    """
+    options = _checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
+    demand_tracks(runs, couplings)
+    tell = _Teller(progress)
+    rng = np.random.default_rng(seed)
+    whole = problem_of(runs, options.axis, couplings, same_particles, knots)
+    begins = [round(len(run.x) * (1.0 - hold_out)) for run in whole.runs]
+    problem = seen_part(whole, begins)
+    tell("start")
+    start = best_start(problem, options.freedom)
+    tell("fit")
+    central = replace(start.problem, directed=None)
+    fit = _full(central, start, options.freedom)
+    tell("symmetries")
+    symmetries, extended = find_symmetries(fit, rng)
+    freedom = needed_terms(fit, extended)
+    tell("law")
+    estimate = _final(start.problem, fit, freedom, symmetries)
+    demand_told(estimate)
+    tell("intervals")
+    draws = draws_of(estimate, bootstrap, rng)
+    law, notes = law_of(estimate)
+    tell("formulas")
+    unseen = _like(held_out_part(whole, begins), estimate.problem)
+    formulas = rank_formulas(estimate, unseen) if hold_out > 0 else []
+    tell("forecast")
+    everything = _like(whole, estimate.problem)
+    forecasts = forecast(everything, estimate.unknowns, law, begins) if hold_out > 0 else None
+    found = findings_of(
+        runs, estimate, unseen, draws, symmetries, formulas, forecasts, notes, command, seed
+    )
+    tell("done")
+    return Discovery(law, found, forecasts, estimate)
+
+
+@dataclass(frozen=True)
+class _Options:
+    axis: int | None
+    freedom: Freedom
+
+
+def _checked(
+    axis: str | None,
+    drag: str,
+    couplings: bool,
+    same_particles: bool,
+    hold_out: float,
+    bootstrap: int,
+    seed: int,
+    knots: int,
+) -> _Options:
+    if axis is not None and axis not in AXES:
+        raise InputError(f"`axis` must be one of {', '.join(AXES)}, or None, got {axis!r}")
+    if drag not in DRAGS:
+        raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
+    demand_flag("couplings", couplings)
+    demand_flag("same_particles", same_particles)
+    share = demand_number("hold_out", hold_out)
+    if not 0.0 <= share <= 0.5:
+        raise InputError(f"`hold_out` must be from 0 to 0.5, got {hold_out!r}")
+    demand_whole("bootstrap", bootstrap, 20)
+    demand_whole("seed", seed, 0)
+    demand_whole("knots", knots, 8)
+    return _Options(None if axis is None else AXES[axis], Freedom(drag=drag))
+
+
+def _full(problem: Problem, start: Estimate, freedom: Freedom) -> Estimate:
+    """Fit with all terms but the directed ones."""
+    unknowns = start.unknowns.moved_to(problem.layout)
+    return improve(problem, unknowns, replace(freedom, directed=False), Smoothness(1e-3, 1e-3))
+
+
+def _final(
+    problem: Problem, fit: Estimate, freedom: Freedom, symmetries: list[Symmetry]
+) -> Estimate:
+    """Fit what is needed: terms that the tracks would miss, and forces along the axis if there."""
+    broken = {each.name for each in symmetries if each.broken}
+    directed = problem.directed is not None and bool(broken & {"reciprocity", "isotropy"})
+    chosen = problem if directed else replace(problem, directed=None)
+    unknowns = fit.unknowns.moved_to(chosen.layout)
+    for name in set(Freedom().fields) - set(freedom.fields):
+        unknowns.part(name)[:] = 0.0
+    if freedom.drag == "none":
+        unknowns.part("drag")[:] = 0.0
+    freedom = replace(freedom, directed=directed)
+    return improve(chosen, unknowns, freedom, Smoothness(fit.smoothness.curve, 1e-3))
+
+
+def _like(problem: Problem, chosen: Problem) -> Problem:
+    """Return other frames under the curves of a problem."""
+    return replace(chosen, runs=problem.runs)
+
+
+class _Teller:
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._done = 0
+
+    def __call__(self, stage: str) -> None:
+        if self._progress is not None:
+            self._progress(stage, self._done, len(STAGES))
+        self._done += 1

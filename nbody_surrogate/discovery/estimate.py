@@ -1,0 +1,236 @@
+"""The unknowns by penalised maximum likelihood: Gauss-Newton steps, noise and smoothness between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbody_surrogate.discovery.equations import Problem
+from nbody_surrogate.discovery.freedom import Freedom
+from nbody_surrogate.discovery.noise import estimate_noise
+from nbody_surrogate.discovery.normal import (
+    NormalEquations,
+    Residuals,
+    log_likelihood,
+    normal_equations,
+)
+from nbody_surrogate.discovery.unknowns import Layout, Unknowns
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["Estimate", "Smoothness", "improve", "solve", "within_scales"]
+
+ROUNDS = 30
+SMALL_GAIN = 0.2
+"""Gain in log-likelihood at which the search ends: far below what one parameter's error is worth."""
+
+HALVINGS = 6
+
+UNTOLD = 1e-11
+"""Eigenvalues of the information below this, beside the largest, are rounding's."""
+
+
+@dataclass
+class Smoothness:
+    """How strongly curves are held smooth: inverse variances of their second differences.
+
+    They are unknowns themselves (of an empirical Bayes estimate), found by expectation
+    maximisation.
+
+    Attributes
+    ----------
+    curve : float
+        Of the central curve.
+    directed : float
+        Of the directed one, whose values are drawn to 0 as well, so that it takes what no central
+        curve can.
+    """
+
+    curve: float
+    directed: float
+
+    def matrix(self, problem: Problem) -> Float64[np.ndarray, "P P"]:
+        """Return the penalty as a quadratic form of all unknowns."""
+        layout = problem.layout
+        out = np.zeros((layout.size, layout.size))
+        out[layout.part("curve"), layout.part("curve")] = self.curve * _bending(layout.curve)
+        if problem.directed is not None:
+            for name in ("across", "along"):
+                out[layout.part(name), layout.part(name)] = self.directed * _tensor(problem)
+        return out
+
+    def update(self, problem: Problem, unknowns: Unknowns, covariance: np.ndarray) -> None:
+        """Make one step of expectation maximisation."""
+        layout = problem.layout
+        self.curve = _precision(_bending(layout.curve), unknowns, covariance, ["curve"])
+        if problem.directed is not None and unknowns.part("along").any():
+            form = _tensor(problem)
+            self.directed = _precision(form, unknowns, covariance, ["across", "along"])
+
+
+def _bending(count: int) -> np.ndarray:
+    second = np.diff(np.eye(count), 2, axis=0)
+    return second.T @ second
+
+
+def _tensor(problem: Problem) -> np.ndarray:
+    assert problem.directed is not None
+    across, along = problem.directed.across.count, problem.directed.along.count
+    bent = np.kron(_bending(across), np.eye(along)) + np.kron(np.eye(across), _bending(along))
+    return bent + 0.1 * np.eye(len(bent))
+
+
+def _precision(
+    form: np.ndarray, unknowns: Unknowns, covariance: np.ndarray, names: list[str]
+) -> float:
+    total, rank = 0.0, 0
+    for name in names:
+        part = unknowns.layout.part(name)
+        value = unknowns.vector[part]
+        total += float(value @ form @ value + np.trace(form @ covariance[part, part]))
+        rank += int(np.linalg.matrix_rank(form))
+    return rank / max(total, 1e-300)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Unknowns that fit best.
+
+    Attributes
+    ----------
+    problem : Problem
+    freedom : Freedom
+    unknowns : Unknowns
+    smoothness : Smoothness
+    normal : NormalEquations
+        At the unknowns.
+    covariance : ndarray, shape (P, P)
+        Of the unknowns, as the likelihood has it, with scales fixed.
+    """
+
+    problem: Problem
+    freedom: Freedom
+    unknowns: Unknowns
+    smoothness: Smoothness
+    normal: NormalEquations
+    covariance: Float64[np.ndarray, "P P"]
+
+
+def solve(
+    information: np.ndarray, score: np.ndarray, directions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Solve normal equations within the free directions.
+
+    What no track can tell does not move: besides the sizes that the directions hold, strengths and
+    responses of a run go into each other. So ratios come out as told, sizes as they were.
+
+    Parameters
+    ----------
+    information : ndarray, shape (P, P)
+    score : ndarray, shape (P,) or (P, C)
+    directions : ndarray, shape (P, F)
+
+    Returns
+    -------
+    step : ndarray, as `score`
+    covariance : ndarray, shape (P, P)
+    """
+    h = directions.T @ information @ directions
+    # on a common scale: unknowns differ in size by many orders of magnitude
+    diagonal = np.diag(h)
+    size = np.where(diagonal > 0, 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0)), 0.0)
+    values, vectors = np.linalg.eigh(h * size[:, None] * size)
+    told = values > UNTOLD * values[-1]
+    inverse = (vectors[:, told] / values[told]) @ vectors[:, told].T
+    covariance = directions @ (inverse * size[:, None] * size) @ directions.T
+    return covariance @ score, covariance
+
+
+def within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
+    """Return those directions in which the sizes of all strengths and all responses stay.
+
+    Both go into the curve; its penalty alone would decide where to.
+    """
+    layout = unknowns.layout
+    held = np.zeros((2, layout.size))
+    for row, name in enumerate(("strengths", "responses")):
+        held[row, layout.part(name)] = np.sign(unknowns.part(name))
+    held = held @ directions
+    held = held[np.abs(held).max(1) > 0]
+    if not len(held):
+        return directions
+    _, _, v = np.linalg.svd(held)
+    return directions @ v[len(held) :].T
+
+
+def improve(
+    problem: Problem,
+    unknowns: Unknowns,
+    freedom: Freedom,
+    smoothness: Smoothness,
+    rounds: int = ROUNDS,
+    told: Callable[[int, float], None] | None = None,
+) -> Estimate:
+    """Improve unknowns until the likelihood no longer grows.
+
+    Parameters
+    ----------
+    problem : Problem
+    unknowns : Unknowns
+        Where to begin.
+    freedom : Freedom
+    smoothness : Smoothness
+    rounds : int
+        At most.
+    told : callable, optional
+        Is told the number of each round and its log-likelihood.
+    """
+    unknowns = unknowns.copy()
+    directions = freedom.directions(problem.layout)
+    now = normal_equations(problem, unknowns)
+    last = -np.inf
+    for count in range(rounds):
+        penalty = smoothness.matrix(problem)
+        step, covariance = _step(now, unknowns, penalty, directions)
+        unknowns, residuals = _moved(problem, unknowns, step, penalty)
+        smoothness.update(problem, unknowns, covariance)
+        estimate_noise(residuals, unknowns, problem.robust)
+        now = normal_equations(problem, unknowns)
+        if told is not None:
+            told(count, now.log_likelihood)
+        gain, last = now.log_likelihood - last, now.log_likelihood
+        if count >= 2 and abs(gain) < SMALL_GAIN:
+            break
+    _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
+    return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
+
+
+def _step(
+    now: NormalEquations, unknowns: Unknowns, penalty: np.ndarray, directions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    score = now.score.sum(0) - penalty @ unknowns.vector
+    return solve(now.information.sum(0) + penalty, score, within_scales(unknowns, directions))
+
+
+def _moved(
+    problem: Problem, unknowns: Unknowns, step: np.ndarray, penalty: np.ndarray
+) -> tuple[Unknowns, Residuals]:
+    """Go along a step as far as the penalised likelihood grows."""
+
+    def of(these: Unknowns) -> tuple[float, Residuals]:
+        value, residuals = log_likelihood(problem, these)
+        return value - 0.5 * float(these.vector @ penalty @ these.vector), residuals
+
+    before, found = of(unknowns)
+    for halving in range(HALVINGS):
+        moved = unknowns.copy()
+        moved.vector += 0.5**halving * step
+        after, residuals = of(moved)
+        if after >= before - 1e-9 * abs(before):
+            moved.fix_scales()
+            return moved, residuals
+    return unknowns, found

@@ -1,0 +1,141 @@
+"""The law with terms that break every symmetry, fitted at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nbody_surrogate.discovery.breaking import BreakingTerms
+from nbody_surrogate.discovery.equations import Problem, accelerations
+from nbody_surrogate.discovery.estimate import HALVINGS, Estimate, solve, within_scales
+from nbody_surrogate.discovery.noise import estimate_noise
+from nbody_surrogate.discovery.normal import (
+    NormalEquations,
+    normal_equations,
+)
+from nbody_surrogate.discovery.unknowns import FIELDS, Unknowns
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["Extended", "extend"]
+
+ROUNDS = 4
+"""At most; it is nearly linear in what is added."""
+
+SMALL_GAIN = 1.0
+"""In log-likelihood, at which the search ends."""
+
+EVERY = 10
+"""Frames between those that sizes of terms are averaged over."""
+
+
+class Extended(NamedTuple):
+    """An estimate of the law with breaking terms.
+
+    Attributes
+    ----------
+    terms : BreakingTerms
+        With their amounts.
+    unknowns : Unknowns
+    values : ndarray, shape (Z,)
+        The unknowns, and the amounts behind them.
+    covariance : ndarray, shape (Z, Z)
+    sizes : ndarray, shape (Z, Z)
+        Mean products of the accelerations by each.
+    pair : float
+        Mean square of the pair forces' accelerations.
+    """
+
+    terms: BreakingTerms
+    unknowns: Unknowns
+    values: Float64[np.ndarray, " Z"]
+    covariance: Float64[np.ndarray, "Z Z"]
+    sizes: Float64[np.ndarray, "Z Z"]
+    pair: float
+
+
+def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Extended:
+    """Fit the law with all breaking terms, from where it was without."""
+    problem, unknowns = estimate.problem, unknowns.copy()
+    layout, count = problem.layout, terms.amounts.size
+    size = layout.size + count
+    penalty = np.zeros((size, size))
+    penalty[: layout.size, : layout.size] = estimate.smoothness.matrix(problem)
+    products, pair = _sizes(problem, unknowns, terms)
+    # a term as large as the pair forces is one standard deviation: what tracks do not tell apart
+    # is shared out, what they tell is left alone
+    loose = np.r_[layout.part(FIELDS[0]).start : size]
+    penalty[loose, loose] += np.diag(products)[loose] / pair
+    shared = "shared" if estimate.freedom.drag == "none" else estimate.freedom.drag
+    freedom = replace(estimate.freedom, fields=FIELDS, directed=False, drag=shared)
+    own = within_scales(unknowns, freedom.directions(layout))
+    directions = np.zeros((size, own.shape[1] + count))
+    directions[: layout.size, : own.shape[1]] = own
+    directions[layout.size :, own.shape[1] :] = np.eye(count)
+    now = normal_equations(problem, unknowns, extra=terms)
+    for _ in range(ROUNDS):
+        before = _penalised(now, unknowns, terms, penalty)
+        step, _ = _step(now, unknowns, terms, penalty, directions)
+        share = 1.0
+        for _ in range(HALVINGS):
+            moved, kept = unknowns.copy(), terms.amounts
+            moved.vector += share * step[: layout.size]
+            terms.amounts = kept + share * step[layout.size :]
+            then = normal_equations(problem, moved, extra=terms)
+            after = _penalised(then, moved, terms, penalty)
+            if after >= before - 1e-9 * abs(before):
+                break
+            terms.amounts, share = kept, 0.5 * share
+        else:
+            break
+        gain, unknowns, now = after - before, moved, then
+        noise = unknowns.noise.copy()
+        estimate_noise(now.residuals, unknowns, problem.robust)
+        # a likelihood under other noise is another function: it is looked at once more only where
+        # the noise has moved
+        if gain < SMALL_GAIN and np.allclose(noise, unknowns.noise, rtol=0.02):
+            break
+        now = normal_equations(problem, unknowns, extra=terms)
+    _, covariance = _step(now, unknowns, terms, penalty, directions)
+    values = np.concatenate([unknowns.vector, terms.amounts])
+    return Extended(terms, unknowns, values, covariance, products, pair)
+
+
+def _penalised(
+    now: NormalEquations, unknowns: Unknowns, terms: BreakingTerms, penalty: np.ndarray
+) -> float:
+    vector = np.concatenate([unknowns.vector, terms.amounts])
+    return now.log_likelihood - 0.5 * float(vector @ penalty @ vector)
+
+
+def _step(
+    now: NormalEquations,
+    unknowns: Unknowns,
+    terms: BreakingTerms,
+    penalty: np.ndarray,
+    directions: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    vector = np.concatenate([unknowns.vector, terms.amounts])
+    score = now.score.sum(0) - penalty @ vector
+    return solve(now.information.sum(0) + penalty, score, directions)
+
+
+def _sizes(problem: Problem, unknowns: Unknowns, terms: BreakingTerms) -> tuple[np.ndarray, float]:
+    """Return the mean products of the accelerations by each unknown, and the pair forces' square."""
+    size = unknowns.layout.size + terms.amounts.size
+    products, pair, frames = np.zeros((size, size)), 0.0, 0
+    curve = unknowns.layout.part("curve")
+    for run, measured in enumerate(problem.runs):
+        for i in range(measured.n):
+            rows = measured.there[::EVERY, i]
+            for values, which in accelerations(problem, unknowns, run, i, terms):
+                some = values[::EVERY][rows]
+                products[np.ix_(which, which)] += some.T @ some
+                pair += float(
+                    ((some[:, : unknowns.layout.curve] @ unknowns.vector[curve]) ** 2).sum()
+                )
+            frames += int(rows.sum())
+    return products / max(frames, 1), pair / max(frames, 1)

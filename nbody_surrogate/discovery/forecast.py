@@ -1,0 +1,139 @@
+"""How long runs of the law stay with tracks that it has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbody_surrogate.contracts.state import State
+from nbody_surrogate.discovery.equations import Problem
+from nbody_surrogate.discovery.runs import MeasuredRun
+from nbody_surrogate.discovery.states import smoothed_states
+from nbody_surrogate.discovery.unknowns import Unknowns
+from nbody_surrogate.errors import NBodyError
+from nbody_surrogate.integrators.build import make_integrator
+from nbody_surrogate.registry.registry import make_system
+from nbody_surrogate.simulation.simulate import simulate
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["Forecasts", "forecast"]
+
+THRESHOLD = 0.1
+"""Of the mean spacing: root mean square error over particles at which a forecast ends."""
+
+SEGMENTS = 8
+MEMORY = 400
+"""Frames before a segment that its start is smoothed over; none after it."""
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Forecasts of held-out segments.
+
+    Attributes
+    ----------
+    valid_times : ndarray, shape (S,)
+        Until the error passes the threshold, or the segment ends.
+    threshold : float
+        In the tracks' unit of length.
+    frames : ndarray, shape (F, N, D)
+        The longest forecast, for a picture.
+    first : int
+        Frame of its run that it starts at.
+    run : int
+    """
+
+    valid_times: Float64[np.ndarray, " S"]
+    threshold: float
+    frames: Float64[np.ndarray, "F N D"]
+    first: int
+    run: int
+
+
+def forecast(
+    whole: Problem, unknowns: Unknowns, law: dict[str, Any], begins: list[int]
+) -> Forecasts | None:
+    """Run the law, without kicks, from states before held-out segments.
+
+    Parameters
+    ----------
+    whole : Problem
+        With all frames.
+    unknowns : Unknowns
+    law : dict
+        Parameters of the system `discovered`; of the particles of one run.
+    begins : list of int
+        First held-out frame of each run.
+
+    Returns
+    -------
+    Forecasts, or None where no run has all its particles at the start of a segment
+    """
+    count = len(law["charges"])
+    run = int(np.argmax([len(each.x) * (each.n == count) for each in whole.runs]))
+    measured = whole.runs[run]
+    threshold = THRESHOLD * _spacing(measured)
+    still = {**law, "temperature": 0.0}
+    times, best = [], None
+    edges = np.linspace(begins[run], len(measured.x), SEGMENTS + 1).astype(int)
+    for first, end in zip(edges[:-1], edges[1:], strict=True):
+        start = _start(whole, unknowns, run, int(first))
+        if start is None or end - first < 4:
+            continue
+        frames = _rolled(still, start, int(end - first - 1))
+        if frames is None:
+            continue
+        truth = measured.x[first:end]
+        seen = measured.seen[first:end]
+        square = np.where(seen, ((frames - truth) ** 2).sum(-1), 0.0).sum(1)
+        error = np.sqrt(square / np.maximum(seen.sum(1), 1))
+        wrong = np.flatnonzero(~(error <= threshold))
+        times.append((wrong[0] if wrong.size else len(error) - 1) * measured.dt)
+        if best is None or times[-1] > best[0]:
+            best = times[-1], frames, int(first)
+    if best is None:
+        return None
+    return Forecasts(np.array(times), threshold, best[1], best[2], run)
+
+
+def _start(
+    whole: Problem, unknowns: Unknowns, run: int, frame: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return positions and velocities at a frame, of it and earlier ones alone."""
+    measured = whole.runs[run]
+    part = slice(max(0, frame - MEMORY), frame + 1)
+    past = MeasuredRun(
+        measured.x[part], measured.dt, measured.seen[part], measured.there[part], measured.first, 0
+    )
+    runs = list(whole.runs)
+    runs[run] = past
+    x, v = smoothed_states(replace(whole, runs=tuple(runs)), unknowns, run)
+    return (x[-1], v[-1]) if np.isfinite(x[-1]).all() else None
+
+
+def _rolled(law: dict[str, Any], start: tuple[np.ndarray, np.ndarray], frames: int) -> Any:
+    """Return the frames of a run of the law, or None where it cannot be run."""
+    try:
+        system = make_system("discovered", **law)
+        _, particles = system.sample(0, len(law["charges"]))
+        state = State(0.0, start[0][None], start[1][None])
+        method = make_integrator("dop853", rtol=1e-6, atol=1e-8)
+        return simulate(system, state, particles, frames, method).x[0]
+    except NBodyError:
+        return None
+
+
+def _spacing(run: MeasuredRun) -> float:
+    """Return the median distance to the nearest neighbour."""
+    nearest = []
+    for t in range(0, len(run.x), max(1, len(run.x) // 50)):
+        x = run.x[t, run.there[t]]
+        if len(x) > 1:
+            r = np.linalg.norm(x[:, None] - x, axis=-1)
+            np.fill_diagonal(r, np.inf)
+            nearest += r.min(1).tolist()
+    return float(np.median(nearest))

@@ -1,0 +1,85 @@
+"""Measured runs as the estimate takes them: short gaps filled, stretches, who is there when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
+
+__all__ = ["MeasuredRun", "measured_run"]
+
+GAP = 8
+"""Longest gap of a particle, in frames, that is bridged: as long as positions between are known
+well enough for the force on others. In its own equation a bridged frame weighs nothing."""
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One run, with gaps bridged.
+
+    Attributes
+    ----------
+    x : ndarray, shape (T, N, D)
+        Anything finite where a particle is away.
+    dt : float
+    seen, there : ndarray, shape (T, N)
+        Whether a particle was measured; whether it was, or its gap is short.
+    first : int
+        Number of its first particle among those of all runs.
+    start : int
+        Number of its first frame among those of all runs, one after the other.
+    """
+
+    x: Float64[np.ndarray, "T N D"]
+    dt: float
+    seen: Bool[np.ndarray, "T N"]
+    there: Bool[np.ndarray, "T N"]
+    first: int
+    start: int
+
+    @property
+    def n(self) -> int:
+        """Particles."""
+        return self.x.shape[1]
+
+    def stretches(self, i: int, shortest: int) -> list[slice]:
+        """Return the stretches of at least so many frames in which particle `i` is there."""
+        edges = np.flatnonzero(np.diff(np.r_[0, self.there[:, i].astype(np.int8), 0]))
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [slice(int(a), int(b)) for a, b in pairs if b - a >= shortest]
+
+    def visited(self, every: int = 1) -> Float64[np.ndarray, " V"]:
+        """Return the distances of all pairs that are there, each once, of every so many frames."""
+        i, j = np.triu_indices(self.n, 1)
+        both = self.there[::every, i] & self.there[::every, j]
+        r = np.linalg.norm(self.x[::every, i] - self.x[::every, j], axis=-1)
+        return r[both & (r > 0)]
+
+
+def measured_run(x: np.ndarray, dt: float, first: int, start: int) -> MeasuredRun:
+    """Prepare positions (T, N, D) that are NaN where a particle is not seen."""
+    seen = np.isfinite(x).all(-1)
+    filled, there = np.array(x), np.array(seen)
+    for i in range(x.shape[1]):
+        _bridge(filled[:, i], seen[:, i], there[:, i])
+    filled[~there] = 0.0
+    return MeasuredRun(filled, float(dt), seen, there, first, start)
+
+
+def _bridge(x: np.ndarray, seen: np.ndarray, there: np.ndarray) -> None:
+    """Fill in the short gaps of one particle, in place."""
+    known = np.flatnonzero(seen)
+    if known.size < 4 or known.size == len(x):
+        return
+    for before, after in zip(known[:-1], known[1:], strict=True):
+        if 1 < after - before <= GAP + 1:
+            # four neighbours on each side decide: a spline through all would be no better
+            at = known[max(0, np.searchsorted(known, before) - 3) :][:8]
+            missing = np.arange(before + 1, after)
+            x[missing] = CubicSpline(at, x[at])(missing)
+            there[missing] = True

@@ -1,0 +1,78 @@
+"""Positions and velocities out of noisy tracks, by the law that was found.
+
+The path that is most probable given the measured positions, the forces and the kicks: a fixed-interval
+smoother (Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445), written as one banded system.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.linalg import solveh_banded
+
+from nbody_surrogate.discovery.equations import BRIDGED, Problem, total_force
+from nbody_surrogate.discovery.innovations import NUMEROV, hat
+from nbody_surrogate.discovery.runs import MeasuredRun
+from nbody_surrogate.discovery.unknowns import Unknowns
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["smoothed_states"]
+
+
+def smoothed_states(
+    problem: Problem, unknowns: Unknowns, run: int
+) -> tuple[Float64[np.ndarray, "T N D"], Float64[np.ndarray, "T N D"]]:
+    """Return smoothed positions and velocities of a run; NaN where a particle is away."""
+    measured = problem.runs[run]
+    x, v = np.full((2, *measured.x.shape), np.nan)
+    for i in range(measured.n):
+        force = total_force(problem, unknowns, run, i)
+        for part in measured.stretches(i, 8):
+            for d in range(problem.dimensions):
+                path = _path(measured, unknowns, i, d, part, force[d, part])
+                x[part, i, d] = path
+                v[part, i, d] = _velocity(path, force[d, part], measured.dt)
+    return x, v
+
+
+def _path(
+    measured: MeasuredRun, unknowns: Unknowns, i: int, d: int, part: slice, force: np.ndarray
+) -> np.ndarray:
+    m = measured.first + i
+    step = hat(float(unknowns.part("drag")[m]), measured.dt, NUMEROV)
+    y = measured.x[part, i, d]
+    scale = np.where(measured.seen[part, i], 1.0, BRIDGED)
+    weight = 1.0 / scale
+    # x_t - (1 + a) x_{t-1} + a x_{t-2} = weights . force, with the variance of the kicks
+    a = step.decay
+    stencil = np.array([a, -(1.0 + a), 1.0])
+    drive = sum(
+        w * force[2 + k : len(y) + k] for k, w in zip(NUMEROV.nodes, step.weights, strict=True)
+    )
+    # kicks below this share of the noise cannot be told from none, and would only spoil the sums
+    kicks = max(
+        unknowns.kicks[m] * (step.variance + 2.0 * step.covariance), 1e-9 * unknowns.noise[d]
+    )
+    ratio = unknowns.noise[d] / kicks
+    band = np.zeros((3, len(y)))
+    band[2] = weight
+    right = weight * y
+    for p in range(3):
+        rows = slice(p, len(y) - 2 + p)
+        right[rows] += ratio * stencil[p] * drive
+        for q in range(p, 3):
+            band[2 - (q - p), q : len(y) - 2 + q] += ratio * stencil[p] * stencil[q]
+    return solveh_banded(band, right)
+
+
+def _velocity(path: np.ndarray, force: np.ndarray, dt: float) -> np.ndarray:
+    """Return velocities of a path whose accelerations are nearly known."""
+    v = np.gradient(path, dt)
+    v[0] = (path[1] - path[0]) / dt - 0.5 * dt * force[0]
+    v[-1] = (path[-1] - path[-2]) / dt + 0.5 * dt * force[-1]
+    # the middle difference is too large by dt^2 / 6 times the rate of the acceleration
+    v[1:-1] -= dt / 12.0 * (force[2:] - force[:-2])
+    return v

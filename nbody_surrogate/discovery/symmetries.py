@@ -1,0 +1,197 @@
+"""Symmetries found, not supposed: terms that would break each are fitted, and tested for being 0.
+
+Every symmetry is tested beside all others: the law of central pair forces, fields and drag is
+extended at once by low-order terms of every kind, and what one symmetry forbids is tested given the
+rest. So a wake does not pass for an anisotropy, nor a drag for a drift.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
+from nbody_surrogate.discovery.estimate import Estimate
+from nbody_surrogate.discovery.extended import Extended, extend
+from nbody_surrogate.discovery.unknowns import FIELDS, Layout
+from nbody_surrogate.discovery.wald import wald
+
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["Symmetry", "find_symmetries"]
+
+LEVEL = 0.05
+"""Probability of calling any unbroken symmetry of one set of tracks broken."""
+
+MEANINGS = {
+    "translation": "the law is the same everywhere: no field that grows with the place",
+    "boost": "the law is the same in every uniformly moving frame: no drag",
+    "time-shift": "the law is the same at all times: no drift of pair forces or fields",
+    "reciprocity": "what i does to j, j does to i (Newton's third law)",
+    "isotropy": "no direction is special to pair forces, and there is no uniform field",
+    "reflection": "the mirror image of a motion is a motion: no swirl, no turning of velocities",
+    "charge-conjugation": "the law is the same with all charges reversed",
+    "energy": "energy is conserved",
+}
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """One symmetry, and what the tracks say of it.
+
+    Attributes
+    ----------
+    name, meaning : str
+    tested : bool
+    why_not : str or None
+        Where it is not tested.
+    effect, low, high : float
+        Size of the terms that break it, over that of pair forces (root mean squares), with its
+        95 % interval.
+    p, p_corrected : float
+        Of the terms being 0, and corrected for the number of symmetries tested (Holm).
+    broken : bool
+    """
+
+    name: str
+    meaning: str
+    tested: bool
+    why_not: str | None = None
+    effect: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
+    p: float = 1.0
+    p_corrected: float = 1.0
+    broken: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain numbers."""
+        return {
+            "name": self.name,
+            "meaning": self.meaning,
+            "broken": self.broken,
+            "effect": {"value": self.effect, "low": self.low, "high": self.high},
+            "p": self.p,
+            "p_corrected": self.p_corrected,
+            "tested": self.tested,
+            "why_not": self.why_not,
+        }
+
+
+def find_symmetries(
+    estimate: Estimate, rng: np.random.Generator
+) -> tuple[list[Symmetry], Extended]:
+    """Test every symmetry given all others.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        Of the law without a directed curve: what is not central shall be found here.
+    rng : numpy.random.Generator
+        Of the intervals.
+
+    Returns
+    -------
+    symmetries : list of Symmetry
+    extended : Extended
+        The law with all terms.
+    """
+    extended, unknowns = None, estimate.unknowns
+    fine: frozenset[str] = frozenset()
+    while True:
+        terms = BreakingTerms(estimate.problem, fine)
+        extended = extend(estimate, unknowns, terms)
+        found = _tested(estimate, extended, rng)
+        # a straight line leaves something of what is there, which then passes for other terms: so
+        # what breaks most is followed as it goes, before anything is said of the rest
+        coarse = [each for each in found if each.broken and each.name in set(KINDS) - fine]
+        if not coarse:
+            return [*found, _energy(found)], extended
+        fine |= {max(coarse, key=lambda each: each.effect).name}
+        unknowns = extended.unknowns
+
+
+def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) -> list[Symmetry]:
+    layout = estimate.problem.layout
+    found = []
+    for name, rows in _combinations(layout, extended.terms).items():
+        why_not = _untold(name, estimate)
+        if why_not:
+            found.append(Symmetry(name, MEANINGS[name], tested=False, why_not=why_not))
+            continue
+        values, covariance = rows @ extended.values, rows @ extended.covariance @ rows.T
+        test = wald(values, covariance)
+        effect, low, high = _effect(extended, rows, rng)
+        found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p))
+    return _corrected(found)
+
+
+def _combinations(layout: Layout, terms: BreakingTerms) -> dict[str, Float64[np.ndarray, "G Z"]]:
+    """Return for each symmetry the combinations of all values that it wants to be 0."""
+    every = np.eye(layout.size + terms.amounts.size)
+    drag = every[layout.part("drag")].mean(0, keepdims=True)
+    extra = {name: every[layout.size :][part] for name, part in terms.parts.items()}
+    uniform, charged, gradient, by_charge = (every[layout.part(name)] for name in FIELDS)
+    uneven = [y[1:] - y[:1] for y in (gradient, by_charge)]
+    return {
+        "translation": np.concatenate([gradient, by_charge]),
+        "boost": drag,
+        "time-shift": extra["time-shift"],
+        "reciprocity": extra["reciprocity"],
+        "isotropy": np.concatenate([extra["isotropy"], uniform, charged, *uneven]),
+        "reflection": extra["reflection"],
+        "charge-conjugation": np.concatenate([extra["charge-conjugation"], charged, by_charge]),
+    }
+
+
+def _untold(name: str, estimate: Estimate) -> str | None:
+    """Return why tracks say nothing of a symmetry, or None."""
+    if name == "charge-conjugation":
+        signs = np.sign(estimate.unknowns.part("responses"))
+        if np.all(signs == signs[0]):
+            return "all particles have charges of one sign"
+    return None
+
+
+def _effect(
+    extended: Extended, rows: np.ndarray, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Return the size of what some combinations stand for over that of pair forces."""
+    # the combinations pick unknowns, or differences of them: project onto what they span
+    basis = np.linalg.pinv(rows)
+    form = basis.T @ extended.sizes @ basis / max(extended.pair, 1e-300)
+    values, covariance = rows @ extended.values, rows @ extended.covariance @ rows.T
+    chance = float(np.trace(form @ covariance))
+    draws = rng.multivariate_normal(values, covariance, 400, method="eigh")
+    squares = np.einsum("sa,ab,sb->s", draws, form, draws)
+    low, high = np.quantile(squares, [0.025, 0.975])
+    # errors make any size larger than it is: once in the estimate, twice in draws about it
+    inside = [float(values @ form @ values) - chance, low - 2.0 * chance, high - 2.0 * chance]
+    value, low, high = (float(np.sqrt(max(y, 0.0))) for y in inside)
+    return value, min(low, value), max(high, value)
+
+
+def _corrected(found: list[Symmetry]) -> list[Symmetry]:
+    """Correct for the number of tests after Holm, and decide."""
+    tested = sorted((each for each in found if each.tested), key=lambda each: each.p)
+    corrected, largest = {}, 0.0
+    for k, each in enumerate(tested):
+        largest = max(largest, min(1.0, (len(tested) - k) * each.p))
+        corrected[each.name] = largest
+    return [
+        replace(each, p_corrected=corrected[each.name], broken=corrected[each.name] < LEVEL)
+        if each.tested
+        else each
+        for each in found
+    ]
+
+
+def _energy(found: list[Symmetry]) -> Symmetry:
+    """Return what the others say of energy."""
+    by = [each for each in found
+          if each.name in ("boost", "time-shift", "reciprocity", "reflection")]  # fmt: skip
+    worst = min(by, key=lambda each: each.p_corrected)
+    return replace(worst, name="energy", meaning=f"{MEANINGS['energy']} (told by {worst.name})")

@@ -1,0 +1,101 @@
+"""What tracks can tell: refused before and after, with what measurement would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nbody_surrogate.contracts.wording import counted
+from nbody_surrogate.discovery.equations import accelerations
+from nbody_surrogate.discovery.estimate import Estimate
+from nbody_surrogate.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from nbody_surrogate.tracks.tracks import Tracks
+
+__all__ = ["demand_told", "demand_tracks", "relative_error"]
+
+SHORTEST = 60
+"""Frames of a run: below, there is nothing to hold out and little to average."""
+
+EVERY = 20
+"""Frames between those that errors are averaged over."""
+
+WORST = 0.5
+"""Relative standard error of the pair force above which a curve is no finding."""
+
+
+def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
+    """Refuse runs that cannot say anything of pair forces.
+
+    Raises
+    ------
+    InputError
+    """
+    if not runs:
+        raise InputError("`tracks` must hold at least one run, got none")
+    if len({run.dimensions for run in runs}) > 1:
+        raise InputError("`tracks` must all be of 2 dimensions, or all of 3, got both")
+    for k, run in enumerate(runs):
+        if run.n < 2:
+            what = counted(run.n, "particle")
+            raise InputError(
+                f"`tracks` must hold at least 2 particles in each run, got {what} in run {k}"
+            )
+        frames = len(run.x)
+        if frames < SHORTEST:
+            raise InputError(
+                f"`tracks` must hold at least {SHORTEST} frames in each run, got {frames} in run {k}"
+            )
+    unknown = sum(run.n * (run.n - 1) // 2 if couplings else 3 * run.n for run in runs) + 40
+    rows = sum(int(np.isfinite(run.x).sum()) for run in runs)
+    if rows < 10 * unknown:
+        raise InputError(
+            f"`tracks` must hold at least {10 * unknown} coordinates for {unknown} unknowns, got "
+            f"{rows}; measure {10 * unknown / max(rows, 1):.1f} times as many frames"
+        )
+
+
+def relative_error(estimate: Estimate) -> float:
+    """Return the standard error of all pair forces on a particle over them, root mean squares.
+
+    It is what the Fisher information says: errors of all other unknowns are part of it.
+    """
+    problem, layout = estimate.problem, estimate.unknowns.layout
+    curves = np.r_[0 : layout.curve + 2 * layout.directed]
+    force = error = 0.0
+    part = estimate.covariance[np.ix_(curves, curves)]
+    value = estimate.unknowns.vector[curves]
+    for run, measured in enumerate(problem.runs):
+        for i in range(measured.n):
+            for values, which in accelerations(problem, estimate.unknowns, run, i):
+                mine = which < curves.size
+                rows = values[::EVERY][:, mine]
+                force += float(((rows @ value[which[mine]]) ** 2).sum())
+                square = part[np.ix_(which[mine], which[mine])]
+                error += float(np.einsum("tk,kl,tl->", rows, square, rows, optimize=True))
+    return float(np.sqrt(error / max(force, 1e-300)))
+
+
+def demand_told(estimate: Estimate) -> None:
+    """Refuse an estimate whose pair force is not known.
+
+    Raises
+    ------
+    RunError
+    """
+    error = relative_error(estimate)
+    if error < WORST:
+        return
+    r = np.concatenate([run.visited(7) for run in estimate.problem.runs])
+    low, high = np.quantile(r, [0.05, 0.95])
+    # one amplitude of motion along the curve of the force is worth the square of as many frames
+    frames = (error / 0.1) ** 2
+    raise RunError(
+        f"these tracks do not tell the pair force: its standard error is {100 * error:.0f} % of it "
+        f"(pairs are {low:.3g} to {high:.3g} apart, 90 % of the time). For 10 % measure "
+        f"{frames:.0f} times as many frames, or motion {np.sqrt(frames):.1f} times as wide: heat the "
+        "particles, or start them from many places"
+    )
