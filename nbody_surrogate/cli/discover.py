@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import warnings
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from click import get_current_context
 
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.options import options_of
-from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
+from nbody_surrogate.cli.progress import compiling_shown, sign, stages_bar
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.cli.track_options import TrackOptions
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -29,6 +28,8 @@ __all__ = ["discover"]
 
 SILENT = ("overwrite", "no_report", "as_json", "wide", "quiet")
 CHOICES = {"axis": ("z", "none"), "drag": ("each", "shared", "none")}
+TAKEN = ("drag", "couplings", "same_particles", "hold_out", "bootstrap", "seed", "knots")
+LEAST = {"bootstrap": 20, "seed": 0, "knots": 8}
 SHOWN = 600  # frames of tracks in a report without a forecast
 
 
@@ -54,6 +55,9 @@ SHOWN = 600  # frames of tracks in a report without a forecast
     help="Find a strength for each pair, as of springs, in place of charges.",
 )
 @click.option(
+    "--same-particles", is_flag=True, help="In all runs they are the same, in the same order."
+)
+@click.option(
     "--hold-out",
     type=float,
     default=0.2,
@@ -68,6 +72,9 @@ SHOWN = 600  # frames of tracks in a report without a forecast
     help="Draws for bands and intervals.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of these draws.")
+@click.option(
+    "--knots", type=int, default=24, show_default=True, help="Splines of the curve of a pair."
+)
 @click.option("--no-report", is_flag=True, help="Write no page.")
 @click.option("--overwrite", is_flag=True, help="Replace a discovery that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
@@ -93,16 +100,15 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         runs = given.read(files)
         from nbody_surrogate.discovery.discover import discover as found_in
         from nbody_surrogate.discovery.files import write_folder
-    bar = progress_bar("discover", None, hidden=hidden)
-    with compiling_shown(hidden=hidden), bar as progress:
+    with compiling_shown(hidden=hidden), stages_bar(hidden=hidden) as progress:
         found = found_in(
             runs,
             axis=None if options["axis"] == "none" else options["axis"],
+            command=command_line(SILENT),
             progress=progress,
-            **{key: options[key] for key in ("drag", "couplings", "hold_out", "bootstrap", "seed")},
+            **{key: options[key] for key in TAKEN},
         )
-    content = {**found.discovery, "command": command_line(SILENT)}
-    write_folder(folder, found.law, content, overwrite=options["overwrite"])
+    write_folder(folder, found.law, found.discovery, overwrite=options["overwrite"])
     if not options["no_report"]:
         with sign("writing the report", hidden=hidden):
             _write_report(folder, found, runs)
@@ -114,12 +120,12 @@ def _check(options: dict[str, Any]) -> None:
     for name, known in CHOICES.items():
         if options[name] not in known:
             raise InputError(f"`{name}` must be one of {', '.join(known)}, got {options[name]!r}")
-    for name in ("bootstrap", "seed"):
-        if options[name] < 0:
-            raise InputError(f"`{name}` must be at least 0, got {options[name]}")
+    for name, least in LEAST.items():
+        if options[name] < least:
+            raise InputError(f"`{name}` must be at least {least}, got {options[name]}")
     share = options["hold_out"]
-    if not (math.isfinite(share) and 0 < share <= 0.5):
-        raise InputError(f"`hold_out` must be above 0 and at most 0.5, got {share}")
+    if not 0 <= share <= 0.5:
+        raise InputError(f"`hold_out` must be from 0 to 0.5, got {share}")
 
 
 def _held(output: Path, overwrite: bool) -> Path:
@@ -145,10 +151,10 @@ def _write_report(folder: Path, found: Discovery, runs: Sequence[Tracks]) -> Non
 
 def _shown(found: Discovery, runs: Sequence[Tracks]) -> tuple[np.ndarray, np.ndarray | None]:
     """Return tracks (T, N, D) to draw, and a forecast beside them where there is one."""
-    if found.forecast_frames is not None:
-        tracks, forecast = found.forecast_frames
-        return tracks, forecast
-    return runs[0].x[:SHOWN], None
+    if (seen := found.forecasts) is None:
+        longest = max(runs, key=len)  # whose particles are those of the law
+        return longest.x[:SHOWN], None
+    return runs[seen.run].x[seen.first : seen.first + len(seen.frames)], seen.frames
 
 
 def _tell(folder: Path, options: dict[str, Any]) -> None:

@@ -29,9 +29,12 @@ def asked(tmp_path, monkeypatch):
     def discover(runs, *, progress=None, **options):
         calls.append((runs, options))
         for done in range(3):
-            progress(done + 1, 3)
-        frames = (tracks, forecast)
-        return SimpleNamespace(law=found_law(), discovery=found_discovery(), forecast_frames=frames)
+            progress("start", done + 1, 3)
+        return SimpleNamespace(
+            law=found_law(),
+            discovery=found_discovery() | {"command": options["command"]},
+            forecasts=SimpleNamespace(run=0, first=20, frames=forecast[20:]),
+        )
 
     module = SimpleNamespace(discover=discover)
     monkeypatch.setitem(sys.modules, "nbody_surrogate.discovery.discover", module)
@@ -53,17 +56,20 @@ def test_the_inference_is_handed_what_was_asked(asked):
     good(*CALL, "-o", "a", "-q")
     ((runs, options),) = asked
     assert runs[0].x.shape[1:] == (N, 3)
+    options.pop("command")
     assert options == {
-        **{"axis": "z", "drag": "each", "couplings": False},
-        **{"hold_out": 0.2, "bootstrap": 200, "seed": 0},
+        **{"axis": "z", "drag": "each", "couplings": False, "same_particles": False},
+        **{"hold_out": 0.2, "bootstrap": 200, "seed": 0, "knots": 24},
     }
     good(
         *(*CALL, "-o", "b", "--axis", "none", "--drag", "shared", "--couplings"),
-        *("--hold-out", 0.3, "--bootstrap", 10, "--seed", 4, "-q"),
+        *("--hold-out", 0.3, "--bootstrap", 30, "--seed", 4, "--knots", 12),
+        *("--same-particles", "-q"),
     )
+    asked[1][1].pop("command")
     assert asked[1][1] == {
-        **{"axis": None, "drag": "shared", "couplings": True},
-        **{"hold_out": 0.3, "bootstrap": 10, "seed": 4},
+        **{"axis": None, "drag": "shared", "couplings": True, "same_particles": True},
+        **{"hold_out": 0.3, "bootstrap": 30, "seed": 4, "knots": 12},
     }
 
 
@@ -99,9 +105,10 @@ def test_a_discovery_is_replaced_only_when_told(asked):
     [
         (("--axis", "x"), "`axis` must be one of z, none, got 'x'"),
         (("--drag", "much"), "`drag` must be one of each, shared, none, got 'much'"),
-        (("--hold-out", 0), "`hold_out` must be above 0 and at most 0.5, got 0.0"),
-        (("--hold-out", "nan"), "`hold_out` must be above 0"),
-        (("--bootstrap", -1), "`bootstrap` must be at least 0, got -1"),
+        (("--hold-out", 0.6), "`hold_out` must be from 0 to 0.5, got 0.6"),
+        (("--hold-out", "nan"), "`hold_out` must be from 0 to 0.5"),
+        (("--bootstrap", 5), "`bootstrap` must be at least 20, got 5"),
+        (("--knots", 7), "`knots` must be at least 8, got 7"),
         (("--seed", -1), "`seed` must be at least 0, got -1"),
         (("--frame-dt", -1), "`frame_dt` must be finite and > 0"),
     ],
@@ -136,7 +143,7 @@ def test_a_missing_file_is_one_line(asked):
 
 
 def test_without_a_forecast_the_tracks_are_drawn_alone(asked, monkeypatch):
-    found = SimpleNamespace(law=found_law(), discovery=found_discovery(), forecast_frames=None)
+    found = SimpleNamespace(law=found_law(), discovery=found_discovery(), forecasts=None)
     module = SimpleNamespace(discover=lambda runs, **options: found)
     monkeypatch.setitem(sys.modules, "nbody_surrogate.discovery.discover", module)
     good(*CALL, "-o", "a", "-q")

@@ -10,6 +10,9 @@ from nbody_surrogate.viz.html.charts import Backdrop, Series, line_chart
 
 __all__ = ["law_charts"]
 
+RARE = 0.005
+"""Share of all visits to distances that the chart with a linear axis leaves out, as too near."""
+
 KEY = (
     '<div class="key"><span class="candidate">the law, with the band of 95 %</span>'
     '<span class="spread">how often pairs were at a distance</span></div>'
@@ -24,7 +27,10 @@ def law_charts(found: DiscoveryFile) -> str:
     r, force, low, high = (np.array(each) for each in (curve.r, curve.force, curve.low, curve.high))
     label = f"distance ({unit_of(found.tracks.length_unit)})"
     backdrop = Backdrop(np.array(curve.edges), np.array(curve.counts)) if curve.counts else None
-    series = [Series("candidate", r, force, low, high, "force")]
+    # the few closest pairs would leave all others flat, and their band even more so
+    shown = r >= _nearest(found, r)
+    parts = (each[shown] for each in (r, force, low, high))
+    series = [Series("candidate", *parts, "force")]
     charts = [
         line_chart("Force of a pair of mean charges", label, series, False, "+ repels", backdrop)
     ]
@@ -35,3 +41,13 @@ def law_charts(found: DiscoveryFile) -> str:
         title = "The same" if sign > 0 else "The same, its attraction"
         charts.append(line_chart(title, label, series, True, "", backdrop))
     return f'<h2>The law</h2>{KEY}<div class="charts">{"".join(charts)}</div>'
+
+
+def _nearest(found: DiscoveryFile, r: np.ndarray) -> float:
+    """Return the distance that all pairs but a few are beyond."""
+    counts = np.array(found.curve.counts)
+    if not counts.sum():
+        return float(r[0])
+    beyond = np.searchsorted(np.cumsum(counts), RARE * counts.sum())
+    # at least two points, or there is no curve
+    return float(min(found.curve.edges[beyond], r[-2]))

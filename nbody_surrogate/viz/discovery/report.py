@@ -74,8 +74,8 @@ def write_discovery_report(
     Raises
     ------
     InputError
-        If there is no discovery, arrays are not of its particles, or the file cannot be written
-        there.
+        If there is no discovery, arrays are not of the particles of its law, or the file cannot be
+        written there.
     FileFormatError
         If the discovery is damaged.
     RunError
@@ -83,14 +83,14 @@ def write_discovery_report(
     """
     found = read_folder(folder)
     file = check_page_path(Path(folder) / REPORT if path is None else path, overwrite, "path")
-    shape = found.discovery.tracks
+    dimensions, count = found.discovery.tracks.dimensions, len(found.law["charges"])
     drawn, beside = (
-        None if given is None else _positions(name, given, shape.particles, shape.dimensions)
+        None if given is None else _positions(name, given, count, dimensions)
         for name, given in (("tracks", tracks), ("forecast", forecast))
     )
     if drawn is None and beside is not None:
         raise InputError("`forecast` goes with `tracks`, beside which it is drawn")
-    look = PageLook.of(shape.dimensions == 2, checked_camera(camera), theme, background)
+    look = PageLook.of(dimensions == 2, checked_camera(camera), theme, background)
     return write_page(file, _page(Path(folder), found, drawn, beside, look), overwrite, "path")
 
 
@@ -98,7 +98,7 @@ def _positions(name: str, given: Any, particles: int, dimensions: int) -> np.nda
     values = demand_vectors(name, given, "T N D", (dimensions,))
     if values.shape[1] != particles:
         raise InputError(
-            f"`{name}` must be of the {counted(particles, 'particle')} of the discovery, got "
+            f"`{name}` must be of the {counted(particles, 'particle')} of the law, got "
             f"{values.shape[1]}"
         )
     return values

@@ -55,7 +55,7 @@ def number_table(found: DiscoveryFile) -> str:
     if (seen := found.forecast) is not None:
         rows += [
             (f"forecasts valid for{time}", interval_text(seen.valid_time)),
-            ("forecast segments", f"{seen.segments}, threshold {number_text(seen.threshold)}"),
+            ("forecast segments", f"{seen.segments}, threshold {figure_text(seen.threshold)}"),
         ]
     units = "" if tracks.length_unit and tracks.time_unit else " Units are those of the tracks."
     made = table((), rows, f"In brackets: 95 % intervals.{units}")
@@ -102,7 +102,9 @@ def symmetry_table(found: DiscoveryFile) -> str:
     for each in found.symmetries:
         said = ("broken" if each.broken else "holds") if each.tested else "not tested"
         why = each.meaning if each.why_not is None else f"{each.meaning}; {each.why_not}"
-        numbers = (interval_text(each.effect), p_text(each.p), p_text(each.p_corrected))
+        numbers = ("", "", "")
+        if each.tested:
+            numbers = (interval_text(each.effect), p_text(each.p), p_text(each.p_corrected))
         rows.append((each.name, why, said, *numbers))
     heads = ("symmetry", "what it means", "found", "effect", "p", "p, corrected")
     made = table(heads, rows, "Corrected for the number of tests.", left=(1,))
