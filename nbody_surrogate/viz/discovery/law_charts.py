@@ -29,14 +29,14 @@ def law_charts(found: DiscoveryFile) -> str:
     backdrop = Backdrop(np.array(curve.edges), np.array(curve.counts)) if curve.counts else None
     # the few closest pairs would leave all others flat, and their band even more so
     shown = r >= _nearest(found, r)
-    parts = (each[shown] for each in (r, force, low, high))
-    series = [Series("candidate", *parts, "force")]
+    ends = low[shown], high[shown]
+    series = [Series("candidate", r[shown], force[shown], *ends, "force")]
     charts = [
         line_chart("Force of a pair of mean charges", label, series, False, "+ repels", backdrop)
     ]
     if (force > 0).all() or (force < 0).all():
         sign = 1.0 if force[0] > 0 else -1.0
-        ends = (sign * low, sign * high) if sign > 0 else (sign * high, sign * low)
+        ends = (low, high) if sign > 0 else (-high, -low)
         series = [Series("candidate", r, sign * force, *ends, "force")]
         title = "The same" if sign > 0 else "The same, its attraction"
         charts.append(line_chart(title, label, series, True, "", backdrop))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.arrays import demand_vectors
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.contents import DiscoveryFile
 from nbody_surrogate.discovery.files import REPORT, Found, read_folder
@@ -35,6 +36,11 @@ from nbody_surrogate.viz.html.scene import scene_html, scene_script
 __all__ = ["write_discovery_report"]
 
 
+@guided(
+    run="`folder`, that of a discovery; `write_report` is of runs",
+    output="`path`",
+    **dict.fromkeys(["reference", "x"], "`tracks` and `forecast`, arrays of positions"),
+)
 def write_discovery_report(
     folder: str | os.PathLike[str],
     tracks: np.ndarray | None = None,
