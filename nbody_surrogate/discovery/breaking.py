@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 import numpy as np
@@ -39,6 +40,8 @@ class BreakingTerms:
     problem : Problem
     fine : frozenset of str
         Kinds whose pair terms are splines of the distance.
+    kinds : tuple of str
+        Those that there are.
 
     Attributes
     ----------
@@ -47,19 +50,27 @@ class BreakingTerms:
         Which of them each kind has.
     """
 
-    def __init__(self, problem: Problem, fine: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        fine: frozenset[str] = frozenset(),
+        kinds: tuple[str, ...] = KINDS,
+    ) -> None:
         self._problem = problem
         self._knots = Knots.over(*problem.curve.knots.ends, FINE)
-        self._orders = {kind: FINE if kind in fine else COARSE for kind in KINDS}
+        self._orders = {kind: FINE if kind in fine else COARSE for kind in kinds}
         d = problem.dimensions
         self._forms = np.array(_forms(d))
         axes = 1 if d == 2 else 3
+        counts_of: dict[str, Callable[[int], int]] = {
+            "reciprocity": lambda order: 2 * d * order,
+            "isotropy": lambda order: 2 * len(self._forms) * order,
+            "reflection": lambda order: axes * order + axes,
+            "time-shift": lambda order: order + 1,
+            "charge-conjugation": lambda order: 4 * order,
+        }
         counts = {
-            "reciprocity": 2 * d * self._orders["reciprocity"],
-            "isotropy": 2 * len(self._forms) * self._orders["isotropy"],
-            "reflection": axes * self._orders["reflection"] + axes,
-            "time-shift": self._orders["time-shift"] + 1,
-            "charge-conjugation": 4 * self._orders["charge-conjugation"],
+            kind: count(self._orders[kind]) for kind, count in counts_of.items() if kind in kinds
         }
         ends = np.cumsum(list(counts.values()))
         self.parts = {
@@ -91,17 +102,19 @@ class BreakingTerms:
             (problem.curve.scale, self._knots.first, self._knots.spacing),
             self._knots.count,
             self._forms,
-            np.array([self._orders[kind] for kind in KINDS]),
-            np.array([self.parts[kind].start for kind in KINDS]),
+            np.array([self._orders.get(kind, 0) for kind in KINDS]),
+            np.array([self.parts[kind].start if kind in self.parts else -1 for kind in KINDS]),
             clock,
             out,
         )
-        out[self.parts["time-shift"].stop - 1] = clock * self._field(unknowns, x, response)
-        v = np.zeros_like(x)
-        v[1:] = np.diff(x, axis=0) / measured.dt  # by earlier frames alone
-        end = self.parts["reflection"].stop
-        for k, axis in enumerate(reversed(_axes(problem.dimensions))):
-            out[end - 1 - k] = _turned(v, axis).T
+        if "time-shift" in self.parts:
+            out[self.parts["time-shift"].stop - 1] = clock * self._field(unknowns, x, response)
+        if "reflection" in self.parts:
+            v = np.zeros_like(x)
+            v[1:] = np.diff(x, axis=0) / measured.dt  # by earlier frames alone
+            end = self.parts["reflection"].stop
+            for k, axis in enumerate(reversed(_axes(problem.dimensions))):
+                out[end - 1 - k] = _turned(v, axis).T
         # as it lies in memory: columns, then time
         return response * out.transpose(1, 2, 0)
 

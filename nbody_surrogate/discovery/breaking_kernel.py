@@ -32,7 +32,8 @@ def pair_moments(
     """Add the pair terms of all kinds on particle `i`.
 
     Shapes: x (T, N, D); forms (F, D, D); orders, starts (5,), of the kinds in the order of
-    `KINDS`: shapes of each (2, or `count`), and its first column; clock (T,); out (E, D, T).
+    `KINDS`: shapes of each (2, or `count`), and its first column, -1 of one that is left out; clock
+    (T,); out (E, D, T).
     """
     frames, _, dimensions = x.shape
     power, core, rate = envelope
@@ -63,6 +64,8 @@ def pair_moments(
                 weights[0, k], places[0, k] = (size if k == 0 else size * u), min(k, 1)
                 weights[1, k], places[1, k] = size * four[k], start + k
             for kind in range(5):
+                if starts[kind] < 0:
+                    continue
                 fine = 0 if orders[kind] == 2 else 1
                 for k in range(4 if fine else 2):
                     _add(

@@ -70,7 +70,7 @@ def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Exte
     loose = np.r_[layout.part(FIELDS[0]).start : size]
     penalty[loose, loose] += np.diag(products)[loose] / pair
     shared = "shared" if estimate.freedom.drag == "none" else estimate.freedom.drag
-    freedom = replace(estimate.freedom, fields=FIELDS, directed=False, drag=shared)
+    freedom = replace(estimate.freedom, fields=FIELDS, drag=shared)
     own = within_scales(unknowns, freedom.directions(layout))
     directions = np.zeros((size, own.shape[1] + count))
     directions[: layout.size, : own.shape[1]] = own
@@ -127,15 +127,14 @@ def _sizes(problem: Problem, unknowns: Unknowns, terms: BreakingTerms) -> tuple[
     """Return the mean products of the accelerations by each unknown, and the pair forces' square."""
     size = unknowns.layout.size + terms.amounts.size
     products, pair, frames = np.zeros((size, size)), 0.0, 0
-    curve = unknowns.layout.part("curve")
+    curves = unknowns.layout.curve + 2 * unknowns.layout.directed
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             rows = measured.there[::EVERY, i]
             for values, which in accelerations(problem, unknowns, run, i, terms):
                 some = values[::EVERY][rows]
                 products[np.ix_(which, which)] += some.T @ some
-                pair += float(
-                    ((some[:, : unknowns.layout.curve] @ unknowns.vector[curve]) ** 2).sum()
-                )
+                mine = which < curves
+                pair += float(((some[:, mine] @ unknowns.vector[which[mine]]) ** 2).sum())
             frames += int(rows.sum())
     return products / max(frames, 1), pair / max(frames, 1)

@@ -25,8 +25,11 @@ __all__ = ["held_out_part", "problem_of", "seen_part"]
 EXACT = 1e-6
 """Noise over the median distance below which tracks are those of a computation."""
 
-ACROSS, ALONG = 9, 7
+ACROSS, ALONG = 12, 9
 """Knots of directed curves: their products are two hundred unknowns as it is."""
+
+NEAR = 0.3
+"""Scale of directed curves over that of the central one: a wake is felt by those just behind."""
 
 EXACT_KNOTS = 2
 """How many times as many knots a curve has where tracks are exact."""
@@ -75,7 +78,11 @@ def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedC
             z.append(apart[:, axis])
             rho.append(np.linalg.norm(np.delete(apart, axis, 1), axis=1))
     return DirectedCurve.over(
-        np.concatenate(rho), np.concatenate(z), curve.envelope, curve.scale, (ACROSS, ALONG)
+        np.concatenate(rho),
+        np.concatenate(z),
+        curve.envelope,
+        NEAR * curve.scale,
+        (ACROSS, ALONG),
     )
 
 

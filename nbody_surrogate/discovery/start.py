@@ -42,7 +42,7 @@ FRAMES = 3000
 ENVELOPES = tuple(
     [Envelope(-2.0, length) for length in (np.inf, 2.0, 1.0, 0.5)]
     + [Envelope(-2.0, np.inf, core) for core in (0.04, 0.12)]
-    + [Envelope(power) for power in (-4.0, 0.0, 1.0)]
+    + [Envelope(power) for power in (0.0, 1.0)]
 )
 """Candidates; lengths and cores in units of the median distance."""
 
