@@ -1,4 +1,4 @@
-"""A data set of a law that stands in a folder: its spec takes all numbers, and forgets the folder."""
+"""A data set of a law in a folder: its spec takes all numbers, and needs the folder no more."""
 
 from __future__ import annotations
 
