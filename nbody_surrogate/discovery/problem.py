@@ -60,12 +60,12 @@ def problem_of(
     if axis is not None and axis < runs[0].dimensions and runs[0].dimensions == 3:
         directed = _directed(measured, axis, curve)
     table = _couplings(measured, same_particles) if couplings else None
-    problem = Problem(tuple(measured), curve, directed, axis or 0, CAUSAL, table, robust=False)
+    problem = Problem(tuple(measured), curve, directed, axis or 0, CAUSAL, table, robust=True)
     noise = np.sqrt(first_unknowns(problem).noise.max())
     if noise > EXACT * curve.scale:
         return problem
     finer = PairCurve.over(r, EXACT_KNOTS * knots, Envelope())
-    return replace(problem, curve=finer, stencil=SMOOTH, robust=True)
+    return replace(problem, curve=finer, stencil=SMOOTH)
 
 
 def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedCurve:

@@ -301,6 +301,11 @@ def _alternate(
     strengths = np.where(np.abs(strengths) < small, small, strengths)
     if np.sum(np.sign(responses) * np.sign(strengths[: responses.size])) < 0:
         responses, curve = -responses, -curve  # so that masses come out positive if they can
+    if strengths.sum() < 0 and problem.couplings is None:
+        responses, strengths = (
+            -responses,
+            -strengths,
+        )  # which of two signs is which, nobody can tell
     return Product(misfit, responses, strengths, curve)
 
 
