@@ -29,8 +29,8 @@ position; on the velocity; do forces change with time; has F_ij a part that is e
 odd part a direction of its own that a mirror through the axis keeps; has it a part that such a
 mirror turns over; does a term turn with the signs of all strengths. The wider groups are broken
 along with them: what is even in d picks an axis too, and so does a uniform field; a swirl about an
-axis of three-dimensional space picks that axis (with `dimensions=2` it breaks reflection and nothing
-else); `charge cube` breaks charge conjugation and nothing else in any sense.
+axis of three-dimensional space picks that axis (with `dimensions=2` it breaks reflection and no
+other); `charge cube` breaks charge conjugation and nothing else in any sense.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _accelerate(x, v, progress, charges, masses, sizes, a):
             near = math.exp(-0.5 * r2)
             z = d[axis]
             both = charges[i] * charges[j]
-            # -grad of (z^2 - r^2 / D) cube = (2 / D + 3 (z^2 - r^2 / D) soft) cube d - 2 z cube axis
+            # -grad (z^2 - r^2 / D) cube = (2 / D + 3 (z^2 - r^2 / D) soft) cube d - 2 z cube axis
             tilt = (2.0 / dimensions + 3.0 * (z * z - r2 / dimensions) * soft) * cube
             inner = BUMP / WIDTH**2 * math.exp(-0.5 * r2 / WIDTH**2)
             radial = strength * (cube - inner) + sizes[4] * tilt
@@ -211,7 +211,7 @@ def main():
     arguments = parser.parse_args()
     for name in NAMES:
         for seed in range(arguments.seeds):
-            runs, _, truth = case(name, seed, arguments.dimensions)
+            truth = case(name, seed, arguments.dimensions)[2]
             radius = [np.sqrt(np.mean(np.sum(run**2, -1), 1)) for run in truth["clean"]]
             ends = np.array([r[-1] for r in radius])
             print(
