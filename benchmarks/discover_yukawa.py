@@ -2,15 +2,16 @@
 
     m_i a_i = sum_j q_i q_j exp(-r / lambda) (1 / r + 1 / lambda) d / r^2 + one-body terms - drag
 
-Rows are integrals of the equation of motion against bumps phi that vanish with their slopes at their
-ends, so that a becomes the integral of phi'' x and v that of -phi' x: measured positions are never
-differentiated. Unlike grains have a charge over mass b_i and a charge q_j each (m = q / b), alike
-ones share both. One-body terms per axis: uniform, and proportional to b: uniform, linear. Drag is
-gamma m^power. Rows are weighted by each grain's residual: most of it are kicks, which are white.
+Rows are integrals of the equation of motion against bumps phi that vanish with their slopes at
+their ends, so that a becomes the integral of phi'' x and v that of -phi' x: measured positions are
+never differentiated. Unlike grains have a charge over mass b_i and a charge q_j each (m = q / b),
+alike ones share both. One-body terms per axis: uniform, and proportional to b: uniform, linear.
+Drag is gamma m^power. Rows are weighted by each grain's residual: most of it are kicks, which are
+white.
 
 Least squares would be biased, as the kicks of a window drive x and v of the same window: in thermal
-equilibrium the drag comes out as zero. So the normal equations have instruments, the derivatives of the
-law at states that are foreseen from the frames before the window.
+equilibrium the drag comes out as zero. So the normal equations have instruments, the derivatives of
+the law at states that are foreseen from the frames before the window.
 
 `fit_yukawa` and `fit_yukawa_alike` return what `discover_rivals.py` describes.
 """
@@ -47,8 +48,8 @@ def bump(half: int, dt: float):
     first = -8.0 * s * c**3 / scale
     second = (48.0 * s**2 * c**2 - 8.0 * c**3) / scale**2
     whole = phi.sum()
-    # Sums, not integrals: the trapezoid is exact to high order for what vanishes smoothly at its ends,
-    # but for the second moment of phi'', which is set to its exact value.
+    # Sums are integrals to high order for what vanishes smoothly at its ends; the moments of phi'
+    # and phi'' that make v and a right are set to their exact values.
     second -= second.mean()
     second *= 2.0 / np.sum(second * (s * scale) ** 2) * whole
     first *= -1.0 / np.sum(first * s * scale) * whole
@@ -79,7 +80,7 @@ def yukawa(r, screening):
 
 
 def pair_sums(x, rows, screening):
-    """Weak sums (W, N, N, D) of the pair terms on i by j, and their derivatives by log screening."""
+    """Weak sums (W, N, N, D) of the pair terms on i by j, and derivatives by log screening."""
     d = x[:, :, None] - x[:, None]
     r = np.sqrt(np.sum(d**2, -1)) + np.eye(x.shape[1])
     force, slope = yukawa(r, screening)
@@ -209,7 +210,7 @@ def _solve(model, parameters):
 
 
 def _fit(x, dt, alike):
-    begun = time.perf_counter()
+    begun = time.process_time()
     x, half = np.asarray(x, float), 8
     model = Model(x, dt, alike, half)
     parameters, left = _solve(model, model.start())
@@ -217,7 +218,7 @@ def _fit(x, dt, alike):
     if width != half:
         model = Model(x, dt, alike, width)
         parameters, _ = _solve(model, parameters)
-    return _answer(model, parameters, time.perf_counter() - begun) | {"half_width": width}
+    return _answer(model, parameters, time.process_time() - begun) | {"half_width": width}
 
 
 def _answer(model, parameters, seconds):
