@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "BreakingTerms"]
 
 COARSE, FINE = 2, 7
-"""Shapes of each pair term under the envelope: a straight line in u; for what is broken, a spline."""
+"""Shapes of each pair term under the envelope: a line in u; of what is broken, a spline."""
 
 KINDS = ("reciprocity", "isotropy", "reflection", "time-shift", "charge-conjugation")
 
@@ -90,7 +90,7 @@ class BreakingTerms:
         x = measured.x[:, i]
         # in runs apart from each other, each has a clock of its own
         clock = (np.arange(len(x)) * measured.dt - 0.5 * self._length) / self._length
-        out = np.zeros((self.amounts.size, problem.dimensions, len(x)))
+        out = np.zeros((problem.dimensions, len(x), self.amounts.size))
         pair_moments(
             measured.x,
             measured.there,
@@ -108,15 +108,17 @@ class BreakingTerms:
             out,
         )
         if "time-shift" in self.parts:
-            out[self.parts["time-shift"].stop - 1] = clock * self._field(unknowns, x, response)
+            out[:, :, self.parts["time-shift"].stop - 1] = clock * self._field(
+                unknowns, x, response
+            )
         if "reflection" in self.parts:
             v = np.zeros_like(x)
             v[1:] = np.diff(x, axis=0) / measured.dt  # by earlier frames alone
             end = self.parts["reflection"].stop
             for k, axis in enumerate(reversed(_axes(problem.dimensions))):
-                out[end - 1 - k] = _turned(v, axis).T
-        # as it lies in memory: columns, then time
-        return response * out.transpose(1, 2, 0)
+                out[:, :, end - 1 - k] = _turned(v, axis).T
+        out *= response
+        return out
 
     def _own_strength(self, unknowns: Unknowns, run: int, i: int) -> float:
         """Return the strength by which particle `i` acts; its sign of response among couplings."""
@@ -129,7 +131,7 @@ class BreakingTerms:
         """Return the field's acceleration over the response, (D, T)."""
         uniform = unknowns.part("uniform") / response + unknowns.part("uniform_by_charge")
         gradient = unknowns.part("gradient") / response + unknowns.part("gradient_by_charge")
-        return (uniform + gradient * x).T
+        return np.asarray((uniform + gradient * x).T)
 
 
 def _axes(d: int) -> list[np.ndarray | None]:

@@ -33,7 +33,7 @@ def pair_moments(
 
     Shapes: x (T, N, D); forms (F, D, D); orders, starts (5,), of the kinds in the order of
     `KINDS`: shapes of each (2, or `count`), and its first column, -1 of one that is left out; clock
-    (T,); out (E, D, T).
+    (T,); out (D, T, E).
     """
     frames, _, dimensions = x.shape
     power, core, rate = envelope
@@ -103,9 +103,9 @@ def _add(
     dimensions = n.size
     if kind == 0:  # reciprocity
         for a in range(dimensions):
-            out[start + 2 * a * order + place, a, t] += w
+            out[a, t, start + 2 * a * order + place] += w
             for d in range(dimensions):
-                out[start + (2 * a + 1) * order + place, d, t] += w * n[a] * n[d]
+                out[d, t, start + (2 * a + 1) * order + place] += w * n[a] * n[d]
     elif kind == 1:  # isotropy
         for f in range(len(forms)):
             stretch = 0.0
@@ -114,25 +114,25 @@ def _add(
                 for b in range(dimensions):
                     pull += forms[f, a, b] * n[b]
                 stretch += n[a] * pull
-                out[start + 2 * f * order + place, a, t] += w * pull
+                out[a, t, start + 2 * f * order + place] += w * pull
             for d in range(dimensions):
-                out[start + (2 * f + 1) * order + place, d, t] += w * stretch * n[d]
+                out[d, t, start + (2 * f + 1) * order + place] += w * stretch * n[d]
     elif kind == 2:  # reflection
         if dimensions == 2:
-            out[start + place, 0, t] -= w * n[1]
-            out[start + place, 1, t] += w * n[0]
+            out[0, t, start + place] -= w * n[1]
+            out[1, t, start + place] += w * n[0]
         else:
             for a in range(3):
                 b, c = (a + 1) % 3, (a + 2) % 3
-                out[start + a * order + place, b, t] -= w * n[c]
-                out[start + a * order + place, c, t] += w * n[b]
+                out[b, t, start + a * order + place] -= w * n[c]
+                out[c, t, start + a * order + place] += w * n[b]
     elif kind == 3:  # time shift
         for d in range(dimensions):
-            out[start + place, d, t] += clock * w * n[d]
+            out[d, t, start + place] += clock * w * n[d]
     else:  # charge conjugation
         for d in range(dimensions):
             push = w * n[d]
-            out[start + place, d, t] += own * push
-            out[start + order + place, d, t] += strength * push
-            out[start + 2 * order + place, d, t] += math.copysign(1.0, own) * push
-            out[start + 3 * order + place, d, t] += math.copysign(1.0, strength) * push
+            out[d, t, start + place] += own * push
+            out[d, t, start + order + place] += strength * push
+            out[d, t, start + 2 * order + place] += math.copysign(1.0, own) * push
+            out[d, t, start + 3 * order + place] += math.copysign(1.0, strength) * push

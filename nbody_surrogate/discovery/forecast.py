@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.states import smoothed_states
@@ -80,10 +82,15 @@ def forecast(
     run = int(np.argmax([len(each.x) * (each.n == count) for each in whole.runs]))
     measured = whole.runs[run]
     threshold = THRESHOLD * _spacing(measured)
-    still = {**law, "temperature": 0.0}
+    try:
+        system = make_system("discovered", **{**law, "temperature": 0.0})
+        _, particles = system.sample(0, count)
+    except NBodyError:
+        return None
+    still = system, particles
     times, best = [], None
     edges = np.linspace(begins[run], len(measured.x), SEGMENTS + 1).astype(int)
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in pairwise(edges):
         start = _start(whole, unknowns, run, int(first))
         if start is None or end - first < 4:
             continue
@@ -114,7 +121,7 @@ def _start(
 
 
 def _followed(
-    law: dict[str, Any],
+    law: tuple[AbstractSystem, Particles],
     start: tuple[np.ndarray, np.ndarray],
     measured: MeasuredRun,
     first: int,
@@ -143,12 +150,11 @@ def _followed(
 
 
 def _rolled(
-    law: dict[str, Any], x: np.ndarray, v: np.ndarray, frames: int
+    law: tuple[AbstractSystem, Particles], x: np.ndarray, v: np.ndarray, frames: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """Return further frames of a run of the law and its last velocities, or None if it fails."""
+    system, particles = law
     try:
-        system = make_system("discovered", **law)
-        _, particles = system.sample(0, len(law["charges"]))
         state = State(0.0, x[None], v[None])
         method = make_integrator("dop853", rtol=1e-6, atol=1e-8)
         run = simulate(system, state, particles, frames, method)

@@ -112,8 +112,8 @@ def _add(part: Equations, edges: np.ndarray, information: np.ndarray, score: np.
 
 
 def _square(x: np.ndarray) -> np.ndarray:
-    half = blas.dsyrk(1.0, x, trans=1)
-    return half + np.triu(half, 1).T
+    half = blas.dsyrk(1.0, x.T)  # rows of a matrix are columns of its transpose, as they lie
+    return np.asarray(half + np.triu(half, 1).T)
 
 
 def log_likelihood(
