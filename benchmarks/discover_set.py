@@ -150,7 +150,9 @@ def show(rows: dict[str, np.ndarray], n: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Find a law, train by it, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/discover-set"))
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=100, help="of the first run of the tracks")
@@ -162,7 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model = given.output / "model"
     began = time.process_time()
     train_from_discovery(law, given.minutes, 0, model, frame_dt=FRAME_DT, report=print)
-    print(f"training took {(time.process_time() - began) / 60:.1f} min of processor time, with data")
+    print(
+        f"training took {(time.process_time() - began) / 60:.1f} min of processor time, with data"
+    )
     for n in given.particles:
         rows = rows_of(truth_of_system(nb.make_system("charged"), n), law, given.output)
         show(rows, n)

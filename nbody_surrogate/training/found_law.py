@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ SPLINES = 64
 POINTS = 2000
 """Distances that such a curve is fitted at."""
 
+LEAST = 1.0 / 200.0
+"""Of the largest distance, the least softening: so far do the features of `set` reach."""
+
 FIRST_STRETCH = 1.25
 """Times the least visited distance: from there on a curve is trusted to have a slope."""
 
@@ -42,9 +45,10 @@ class LearnableLaw:
     system : AbstractSystem
         As it was found.
     parameters : dict
-        What trajectories are made with. Those of `system`, but for a force that grows without
-        bound below the least visited distance, which the tracks say nothing of: there it falls to
-        zero as a r + b r^3, which goes on smoothly.
+        What trajectories are made with. Those of `system`, but for distances below the least
+        visited one, which the tracks say nothing of: there a force that falls with the distance
+        would go on as its envelope does, without bound or with a jump in its direction. It goes to
+        zero as its envelope times a r + b r^3, smoothly.
     visited : tuple of float
         The least and the largest distance that the curve was fitted at.
     """
@@ -61,7 +65,7 @@ class LearnableLaw:
     @property
     def softening(self) -> float:
         """The smallest distance that a model has to resolve."""
-        return float(self.parameters["pair"]["core"]) or self.visited[0]
+        return max(float(self.parameters["pair"]["core"]), LEAST * self.visited[1])
 
     def curve(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return distances and the force between unit charges there, float64, (count,).
@@ -69,7 +73,9 @@ class LearnableLaw:
         They begin at a third of the least visited one, where the model has to go on smoothly.
         """
         r = np.geomspace(self.visited[0] / 3.0, self.visited[1], count)
-        return torch.from_numpy(r), torch.from_numpy(_force(make_system(SYSTEM, **self.parameters), r))
+        return torch.from_numpy(r), torch.from_numpy(
+            _force(make_system(SYSTEM, **self.parameters), r)
+        )
 
 
 def learnable_law(law: Mapping[str, Any], frame_dt: float | None) -> LearnableLaw:
@@ -136,35 +142,36 @@ def _force(system: AbstractSystem, r: Float64[np.ndarray, " R"]) -> Float64[np.n
 _ONE = torch.ones((), dtype=torch.float64)
 
 
-def _inside(
-    system: AbstractSystem, low: float, r: Float64[np.ndarray, " R"]
-) -> Float64[np.ndarray, " R"]:
-    """Go on below the least visited distance by a r + b r^3, through the curve's first stretch."""
-    near = low * np.array([1.0, FIRST_STRETCH])
-    a, b = np.linalg.solve(np.stack([near, near**3], 1), _force(system, near))
-    return np.asarray(a * r + b * r**3)
-
-
 def _bounded(
     pair: Mapping[str, Any], ends: tuple[float, float], system: AbstractSystem
 ) -> dict[str, Any]:
     """Return a curve that is the same over what was visited, and bounded below that."""
-    if pair["power"] >= 0 or pair["core"] > 0:
+    if pair["power"] >= 0:
         return {**pair}
     scale, (low, high) = pair["scale"], ends
+    core = max(pair["core"], low)
     last = high / (high + scale)
     spacing = last / (SPLINES - 3)
-    knots = spacing * (np.arange(SPLINES + 4) - 3.0)
     u = np.linspace(1e-6, last * (1 - 1e-9), POINTS)
     r = scale * u / (1 - u)
-    force = np.where(r < low, _inside(system, low, r), _force(system, np.maximum(r, low)))
-    envelope = (r * r + low**2) ** (0.5 * pair["power"])
-    if pair["screening_length"] is not None:
-        envelope *= np.exp(-r / pair["screening_length"])
-    size = np.maximum(np.abs(force), 1e-2 * np.median(np.abs(force)))
-    rows = BSpline.design_matrix(u, knots, 3).toarray() * (envelope / size)[:, None]
-    found = np.linalg.lstsq(rows, force / size, rcond=None)[0]
+    envelope = _envelope(pair, core)
+    near = low * np.array([1.0, FIRST_STRETCH])
+    a, b = np.linalg.solve(np.stack([near, near**3], 1), _force(system, near) / envelope(near))
+    outer = np.maximum(r, low)
+    wanted = np.where(r < low, a * r + b * r**3, _force(system, outer) / envelope(outer))
+    size = np.maximum(np.abs(wanted), 1e-2 * np.median(np.abs(wanted)))
+    knots = spacing * (np.arange(SPLINES + 4) - 3.0)
+    rows = BSpline.design_matrix(u, knots, 3).toarray() / size[:, None]
+    found = np.linalg.lstsq(rows, wanted / size, rcond=None)[0]
     return {
-        **{**pair, "core": low, "first": -spacing, "spacing": spacing},
+        **{**pair, "core": core, "first": -spacing, "spacing": spacing},
         "coefficients": found.tolist(),
     }
+
+
+def _envelope(
+    pair: Mapping[str, Any], core: float
+) -> Callable[[Float64[np.ndarray, " R"]], Float64[np.ndarray, " R"]]:
+    length = pair["screening_length"]
+    rate = 0.0 if length is None else 1.0 / length
+    return lambda r: np.asarray((r * r + core**2) ** (0.5 * pair["power"]) * np.exp(-rate * r))

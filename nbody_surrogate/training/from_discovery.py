@@ -50,7 +50,7 @@ CHUNK = 12
 LARGEST_BATCH, PAIRS = 64, 1200
 """Windows of a batch, and how many pairs they are to have together, at most."""
 
-MOST_TRAJECTORIES = 1000
+LEAST_TRAJECTORIES, MOST_TRAJECTORIES = 40, 1000
 LEAST_STEPS, MOST_STEPS = 20, 200_000
 SHARE = 0.85
 """Of the time that is given, for steps; the rest is for data and scores."""
@@ -179,6 +179,7 @@ def _values(found: LearnableLaw, seed: int, folder: Path, steps: int) -> Recipe:
         "data": _data(found, seed, steps),
         "steps": steps,
         "chunk": CHUNK,
+        "learning_rate": 1e-3,  # it begins near the end
         "rise": min(200, max(steps // 10, 1)),
         "quantiles": {0.5: 1.0, 0.98: 10.0},
         "engine": "fused",
@@ -211,7 +212,7 @@ def _data(found: LearnableLaw, seed: int, steps: int) -> list[dict[str, Any]]:
             "parameters": found.parameters,
             "particles": size,
             "dimensions": found.parameters["dimensions"],
-            "trajectories": min(max(wanted, 40), MOST_TRAJECTORIES),
+            "trajectories": min(max(wanted, LEAST_TRAJECTORIES), MOST_TRAJECTORIES),
             "frames": FRAMES,
             "seed": seed + 1 + number,
             "options": {"rtol": 1e-10, "atol": 1e-10},
