@@ -65,7 +65,7 @@ def law_of_tracks(output: Path, first_seed: int) -> dict[str, Any]:
     began = time.process_time()
     found = discover(tracks(first_seed), axis=None, drag="shared", hold_out=0.0, bootstrap=20)
     print(f"discover took {time.process_time() - began:.0f} s of processor time")
-    law = {**found.law, **particles_of(found)}
+    law = {**found.law, **particles_of(found)}  # a run may have found no sound charges
     output.mkdir(parents=True, exist_ok=True)
     write_json(path, law)
     return law

@@ -111,8 +111,8 @@ def _demand_learnable(law: Mapping[str, Any]) -> None:
     if law["drag"] > 0:
         kicks = " and random kicks" if law["temperature"] > 0 else ""
         raise InputError(
-            f"`law` has a drag of {law['drag']:g}{kicks}, and surrogate 'set' learns motion that is "
-            f"reversible; {instead}"
+            f"`law` has a drag of {law['drag']:g}{kicks}, and surrogate 'set' learns motion "
+            f"without; {instead}"
         )
     if law["couplings"] is not None:
         raise InputError(

@@ -50,7 +50,9 @@ CHUNK = 12
 LARGEST_BATCH, PAIRS = 64, 1200
 """Windows of a batch, and how many pairs they are to have together, at most."""
 
-LEAST_TRAJECTORIES, MOST_TRAJECTORIES = 40, 1000
+LEAST_TRAJECTORIES, MOST_TRAJECTORIES, MOST_PAIRS = 40, 1000, 15_000
+"""Of a source; pairs are those of all trajectories, whose forces take the time."""
+
 LEAST_STEPS, MOST_STEPS = 20, 200_000
 SHARE = 0.85
 """Of the time that is given, for steps; the rest is for data and scores."""
@@ -206,13 +208,15 @@ def _data(found: LearnableLaw, seed: int, steps: int) -> list[dict[str, Any]]:
     sources = []
     for number, size in enumerate(sizes):
         batch = min(max(2 * PAIRS // (size * (size - 1)), 4), LARGEST_BATCH)
+        most = max(2 * MOST_PAIRS // (size * (size - 1)), LEAST_TRAJECTORIES)
+        most = min(most, MOST_TRAJECTORIES)
         wanted = batch * steps * CHUNK // (len(sizes) * FRAMES)  # so that no window comes twice
         spec = {
             "system": SYSTEM,
             "parameters": found.parameters,
             "particles": size,
             "dimensions": found.parameters["dimensions"],
-            "trajectories": min(max(wanted, LEAST_TRAJECTORIES), MOST_TRAJECTORIES),
+            "trajectories": min(max(wanted, LEAST_TRAJECTORIES), most),
             "frames": FRAMES,
             "seed": seed + 1 + number,
             "options": {"rtol": 1e-10, "atol": 1e-10},

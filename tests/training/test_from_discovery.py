@@ -94,7 +94,7 @@ def test_a_force_that_grows_with_the_distance_is_taken_as_it_is():
 
 
 def test_plummers_law_goes_on_to_zero_distance_as_it_is():
-    """Under the envelope (r^2 + a^2)^(-3/2) its curve is r, to which splines and what follows fit."""
+    """Under the envelope (r^2 + a^2)^(-3/2) its curve is r, and so is what is put below it."""
     law = central_law()
     u, scale = np.linspace(0.05, 0.8, 60), 2.0
     spacing = u[1] - u[0]
