@@ -70,9 +70,10 @@ class LearnableLaw:
     def curve(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return distances and the force between unit charges there, float64, (count,).
 
-        They begin at a third of the least visited one, where the model has to go on smoothly.
+        They go from a third of the least visited one to three times the largest: larger clouds
+        are trained on as well.
         """
-        r = np.geomspace(self.visited[0] / 3.0, self.visited[1], count)
+        r = np.geomspace(self.visited[0] / 3.0, 3.0 * self.visited[1], count)
         return torch.from_numpy(r), torch.from_numpy(
             _force(make_system(SYSTEM, **self.parameters), r)
         )

@@ -26,7 +26,7 @@ def central_law(**changes):
     pair = {"power": -2, "core": 0.1, "screening_length": 2.0, "scale": 1.0, "first": -0.02}
     law = {
         "frame_dt": 0.02,
-        "pair": {**pair, "spacing": 0.1, "coefficients": [0.8, 1.0, 1.1, 1.0, 0.9, 1.0, 1.0]},
+        "pair": {**pair, "spacing": 0.15, "coefficients": [0.8, 1.0, 1.1, 1.0, 0.9, 1.0, 1.0]},
         "uniform": [0.0, 0.0, -0.1],
         "charges": [1.0, -1.1, 0.9, 1.0, -1.0],
         "masses": [1.0, 1.2, 0.9, 1.1, 1.0],
@@ -96,11 +96,11 @@ def test_a_force_that_grows_with_the_distance_is_taken_as_it_is():
 def test_plummers_law_goes_on_to_zero_distance_as_it_is():
     """Under the envelope (r^2 + a^2)^(-3/2) its curve is r, and so is what is put below it."""
     law = central_law()
-    u, scale = np.linspace(0.05, 0.8, 60), 2.0
+    u, scale = np.linspace(0.02, 0.8, 60), 2.0  # from a distance below a on
     spacing = u[1] - u[0]
     # coefficients of r = scale u / (1 - u), which splines of degree 3 take over to fourth order
     knots = (u[0] + spacing * np.arange(-2.0, 63.0))[:64]
-    r = np.geomspace(scale * 0.065 / 0.935, scale * 0.75 / 0.25, 500)
+    r = np.geomspace(*(scale * u[[1, -2]] / (1 - u[[1, -2]])), 500)
     rows = BSpline.design_matrix(r / (r + scale), knots, 3).toarray()
     found = np.linalg.lstsq(rows / r[:, None], np.ones(500), rcond=None)[0]
     law["pair"] = {"power": -3, "core": 0.1, "screening_length": None, "scale": scale}
@@ -114,7 +114,7 @@ def test_plummers_law_goes_on_to_zero_distance_as_it_is():
 
 def test_below_what_was_visited_a_force_without_bound_falls_to_zero():
     law = central_law()
-    law["pair"] = {**law["pair"], "power": -4, "core": 0.0, "first": 0.0}
+    law["pair"] = {**law["pair"], "power": -4, "core": 0.0, "first": 0.0, "spacing": 0.1}
     found = learnable_law(law, 0.1)
     low, high = found.visited
     assert low == pytest.approx(0.1 / 0.9)
@@ -195,7 +195,8 @@ def test_the_model_runs_guarded_by_its_folder(trained):
     system = nb.make_system(f"discovered:{place / 'grains'}", frame_dt=0.05)
     state, particles = system.sample(0, 2)
     method = nb.make_integrator("set", weights=str(made.weights))
-    run = nb.simulate(system, state, particles, 10, method, guard="warn", outside=None)
+    watch = nb.Guard(policy="warn", energy=0.5)
+    run = nb.simulate(system, state, particles, 10, method, guard=watch, outside=None)
     truth = nb.simulate(system, state, particles, 10, "dop853-compiled")
     assert run.valid.all()
     # a step of leapfrog by the curve: the weights hardly moved
