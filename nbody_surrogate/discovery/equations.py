@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -102,6 +102,7 @@ class View(NamedTuple):
     by_directed: Float64[np.ndarray, "D T Q"] | None
 
 
+@runtime_checkable
 class Extra(Protocol):
     """Accelerations that the unknowns do not have."""
 
