@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg import expm
 
 import nbody_surrogate as nb
 from nbody_surrogate.discovery.equations import Problem
@@ -90,3 +91,44 @@ def somewhere(problem, seed=0, drag=0.3, noise=1e-4, kicks=1e-2):
     unknowns.noise[:] = noise * rng.uniform(0.5, 2.0, size=problem.dimensions)
     unknowns.kicks[:] = kicks * rng.uniform(0.5, 2.0, size=problem.particles)
     return unknowns
+
+
+def ornstein_uhlenbeck(drag, dt):
+    """Covariances of position and velocity that unit kicks make in one step."""
+    a, g = np.exp(-drag * dt), drag
+    vv = (1 - a * a) / (2 * g)
+    xv = (1 - a) ** 2 / (2 * g * g)
+    xx = (dt - 2 * (1 - a) / g + (1 - a * a) / (2 * g)) / g**2
+    return xx, xv, vv
+
+
+def kicked(drag, kicks, noise, frames, seed, dt=DT, shape=(30,)):
+    """Positions of free particles in a bath, exactly, shape (T, ...); numbers may differ for each."""
+    rng = np.random.default_rng(seed)
+    drag, kicks = np.broadcast_to(drag, shape), np.broadcast_to(kicks, shape)
+    xx, xv, vv = ornstein_uhlenbeck(drag, dt)
+    a = np.exp(-drag * dt)
+    x, v = np.zeros(shape), np.sqrt(kicks / (2 * drag)) * rng.normal(size=shape)
+    out = []
+    for _ in range(frames):
+        out.append(x)
+        first, second = rng.normal(size=(2, *shape))
+        by_v = np.sqrt(kicks * vv) * first
+        by_x = np.sqrt(kicks) * (xv / np.sqrt(vv) * first + np.sqrt(xx - xv**2 / vv) * second)
+        x, v = x + (1 - a) / drag * v + by_x, a * v + by_v
+    return np.array(out) + np.sqrt(noise) * rng.normal(size=(frames, *shape))
+
+
+def trapped(stiffness, drag, temperature, frames, seed, n=4, dimensions=3, dt=DT):
+    """Positions of unit masses on springs to the origin, in equilibrium with a bath, exactly."""
+    rng = np.random.default_rng(seed)
+    flow = expm(dt * np.array([[0.0, 1.0], [-stiffness, -drag]]))
+    still = np.diag([temperature / stiffness, temperature])
+    # what a step must add for equilibrium to stay as it is
+    root = np.linalg.cholesky(still - flow @ still @ flow.T)
+    y = np.sqrt(still) @ rng.normal(size=(2, n * dimensions))
+    out = []
+    for _ in range(frames):
+        out.append(y[0].reshape(n, dimensions))
+        y = flow @ y + root @ rng.normal(size=y.shape)
+    return np.array(out)

@@ -7,6 +7,7 @@ import pytest
 
 from nbody_surrogate.discovery.equations import BRIDGED
 from nbody_surrogate.discovery.innovations import CAUSAL, NUMEROV, SMOOTH, hat, whitener
+from watched import kicked, ornstein_uhlenbeck
 
 DT = 0.2
 DRAGS = (0.0, 1e-6, 0.3, 4.0, -0.2)
@@ -69,15 +70,6 @@ def test_causal_looks_back_alone():
     assert max(CAUSAL.nodes) < 0
 
 
-def ornstein_uhlenbeck(drag, dt):
-    """Covariances of position and velocity that unit kicks make in one step."""
-    a, g = np.exp(-drag * dt), drag
-    vv = (1 - a * a) / (2 * g)
-    xv = (1 - a) ** 2 / (2 * g * g)
-    xx = (dt - 2 * (1 - a) / g + (1 - a * a) / (2 * g)) / g**2
-    return xx, xv, vv
-
-
 @pytest.mark.parametrize("drag", [0.5, 2.0, 9.0])
 def test_kicks_have_the_covariance_of_ornstein_and_uhlenbeck(drag):
     """A row is (1 - a) / g times the kick of velocity before, and the displacements by kicks."""
@@ -121,25 +113,10 @@ def test_innovations_are_those_of_the_dense_covariance(drag):
     assert white.log_determinant == pytest.approx(0.5 * logarithm, rel=1e-12)
 
 
-def kicked(drag, kicks, noise, frames, seed, dt=DT):
-    """Positions of 30 particles that move exactly so, shape (T, 30)."""
-    rng = np.random.default_rng(seed)
-    xx, xv, vv = ornstein_uhlenbeck(drag, dt)
-    root = np.linalg.cholesky(kicks * np.array([[xx, xv], [xv, vv]]))
-    x, v = np.zeros((2, 30))
-    v += np.sqrt(kicks / (2 * drag)) * rng.normal(size=30)
-    a, out = np.exp(-drag * dt), []
-    for _ in range(frames):
-        out.append(x)
-        by_x, by_v = root @ rng.normal(size=(2, 30))
-        x, v = x + (1 - a) / drag * v + by_x, a * v + by_v
-    return np.array(out) + np.sqrt(noise) * rng.normal(size=(frames, 30))
-
-
 @pytest.mark.parametrize(("kicks", "noise"), [(0.5, 1e-3), (1e-3, 1e-3), (0.5, 1e-9)])
 def test_innovations_of_kicked_particles_are_white(kicks, noise):
     """Mean squares of n normal numbers are good to sqrt(2 / n), correlations to sqrt(1 / n)."""
-    x = kicked(0.8, kicks, noise, 1500, seed=4)
+    x = kicked(0.8, kicks, noise, 1500, 4, DT)
     step = hat(0.8, DT, CAUSAL)
     rows = x[2:] - (1 + step.decay) * x[1:-1] + step.decay * x[:-2]
     e = whitener(step, np.full(len(x), noise), kicks)(rows)
@@ -154,7 +131,7 @@ def test_innovations_of_kicked_particles_are_white(kicks, noise):
 
 def test_a_position_that_was_not_seen_says_nothing():
     """Squares of innovations are those of the seen ones alone, wherever the bridged ones are."""
-    x = kicked(0.8, 0.01, 1e-4, 300, seed=5)
+    x = kicked(0.8, 0.01, 1e-4, 300, 5, DT)
     step = hat(0.8, DT, CAUSAL)
     scale = np.ones(300)
     scale[[40, 41, 42, 200]] = BRIDGED
@@ -172,7 +149,7 @@ def test_a_position_that_was_not_seen_says_nothing():
 @pytest.mark.parametrize(("kicks", "noise"), [(1e-2, 1e-4), (1e-6, 1e-4), (0.1, 1e-6)])
 def test_a_likelihood_over_a_gap_is_that_without_the_frame(kicks, noise):
     """Whatever the kicks: to a thousandth, where a fit ends at gains of 0.2."""
-    x = kicked(0.8, kicks, noise, 60, seed=6)
+    x = kicked(0.8, kicks, noise, 60, 6, DT)
     step, scale = hat(0.8, DT, CAUSAL), np.ones(60)
     scale[30] = BRIDGED
     rows = x[2:] - (1 + step.decay) * x[1:-1] + step.decay * x[:-2]
