@@ -297,8 +297,12 @@ def _alternate(
     small = 1e-3
     responses = np.where(np.abs(responses) < small, small, responses)
     strengths = np.where(np.abs(strengths) < small, small, strengths)
-    if np.sum(np.sign(responses) * np.sign(strengths[: responses.size])) < 0:
-        responses, curve = -responses, -curve  # so that masses come out positive if they can
+    # so that masses come out positive if they can; couplings may have either sign
+    signs = np.sign(strengths) if problem.couplings is None else 1.0
+    if np.sum(responses * signs) < 0:
+        responses, curve = -responses, -curve
+    if problem.couplings is not None and strengths.sum() < 0:
+        strengths, curve = -strengths, -curve
     return Product(misfit, responses, strengths, curve)
 
 
