@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from nbody_surrogate.discovery.breaking_kernel import pair_moments
 from nbody_surrogate.discovery.equations import Problem, View
 from nbody_surrogate.discovery.splines import Knots
 from nbody_surrogate.discovery.unknowns import Unknowns
@@ -38,6 +40,8 @@ class BreakingTerms:
     problem : Problem
     fine : frozenset of str
         Kinds whose pair terms are splines of the distance.
+    kinds : tuple of str
+        Those that there are.
 
     Attributes
     ----------
@@ -46,19 +50,27 @@ class BreakingTerms:
         Which of them each kind has.
     """
 
-    def __init__(self, problem: Problem, fine: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        fine: frozenset[str] = frozenset(),
+        kinds: tuple[str, ...] = KINDS,
+    ) -> None:
         self._problem = problem
         self._knots = Knots.over(*problem.curve.knots.ends, FINE)
-        self._orders = {kind: FINE if kind in fine else COARSE for kind in KINDS}
+        self._orders = {kind: FINE if kind in fine else COARSE for kind in kinds}
         d = problem.dimensions
-        self._forms = _forms(d)
+        self._forms = np.array(_forms(d))
         axes = 1 if d == 2 else 3
+        counts_of: dict[str, Callable[[int], int]] = {
+            "reciprocity": lambda order: 2 * d * order,
+            "isotropy": lambda order: 2 * len(self._forms) * order,
+            "reflection": lambda order: axes * order + axes,
+            "time-shift": lambda order: order + 1,
+            "charge-conjugation": lambda order: 4 * order,
+        }
         counts = {
-            "reciprocity": 2 * d * self._orders["reciprocity"],
-            "isotropy": 2 * len(self._forms) * self._orders["isotropy"],
-            "reflection": axes * self._orders["reflection"] + axes,
-            "time-shift": self._orders["time-shift"] + 1,
-            "charge-conjugation": 4 * self._orders["charge-conjugation"],
+            kind: count(self._orders[kind]) for kind, count in counts_of.items() if kind in kinds
         }
         ends = np.cumsum(list(counts.values()))
         self.parts = {
@@ -75,40 +87,38 @@ class BreakingTerms:
         problem, measured = self._problem, self._problem.runs[run]
         response = float(unknowns.part("responses")[measured.first + i])
         strengths = unknowns.part("strengths")[problem.strengths_of(run, i, seen.others)]
-        apart = measured.x[:, i, None] - measured.x[:, seen.others]
-        r = np.sqrt((apart**2).sum(-1))
-        there = measured.there[:, [i]] & measured.there[:, seen.others] & (r > 0)
-        r = np.where(there, r, 1.0)
-        n = apart / r[..., None]
-        shape = np.where(there, problem.curve.envelope(r), 0.0)
-        u = r / (r + problem.curve.scale)
-        shapes = {order: self._shapes(u, shape, order) for order in set(self._orders.values())}
-        v = np.zeros_like(measured.x[:, i])
-        v[1:] = np.diff(measured.x[:, i], axis=0) / measured.dt  # by earlier frames alone
-        columns = []
-        for kind in KINDS:
-            weights = [shape * strengths for shape in shapes[self._orders[kind]]]
-            if kind == "time-shift":
-                # in runs apart from each other, each has a clock of its own
-                clock = (np.arange(len(r)) * measured.dt - 0.5 * self._length) / self._length
-                columns += [clock * np.einsum("to,tod->dt", w, n) for w in weights]
-                columns += [clock * self._field(unknowns, measured.x[:, i], response)]
-            elif kind == "charge-conjugation":
-                own = self._own_strength(unknowns, run, i)
-                for size in (own, strengths, np.sign(own), np.sign(strengths)):
-                    columns += [np.einsum("to,tod->dt", w * size, n) for w in weights]
-            else:
-                columns += self._columns(kind, n, weights, v)
-        return response * np.stack(columns, -1)
-
-    def _shapes(self, u: np.ndarray, shape: np.ndarray, order: int) -> list[np.ndarray]:
-        """Return the shapes of pair terms at all distances, (T, O) each."""
-        if order == COARSE:
-            return [shape, shape * u]
-        first, values = self._knots.pieces(u)
-        out = np.zeros((*u.shape, order))
-        np.put_along_axis(out, first[..., None] + np.arange(4), values * shape[..., None], -1)
-        return list(np.moveaxis(out, -1, 0))
+        x = measured.x[:, i]
+        # in runs apart from each other, each has a clock of its own
+        clock = (np.arange(len(x)) * measured.dt - 0.5 * self._length) / self._length
+        out = np.zeros((problem.dimensions, len(x), self.amounts.size))
+        pair_moments(
+            measured.x,
+            measured.there,
+            i,
+            seen.others,
+            strengths,
+            self._own_strength(unknowns, run, i),
+            problem.curve.envelope.numbers,
+            (problem.curve.scale, self._knots.first, self._knots.spacing),
+            self._knots.count,
+            self._forms,
+            np.array([self._orders.get(kind, 0) for kind in KINDS]),
+            np.array([self.parts[kind].start if kind in self.parts else -1 for kind in KINDS]),
+            clock,
+            out,
+        )
+        if "time-shift" in self.parts:
+            out[:, :, self.parts["time-shift"].stop - 1] = clock * self._field(
+                unknowns, x, response
+            )
+        if "reflection" in self.parts:
+            v = np.zeros_like(x)
+            v[1:] = np.diff(x, axis=0) / measured.dt  # by earlier frames alone
+            end = self.parts["reflection"].stop
+            for k, axis in enumerate(reversed(_axes(problem.dimensions))):
+                out[:, :, end - 1 - k] = _turned(v, axis).T
+        out *= response
+        return out
 
     def _own_strength(self, unknowns: Unknowns, run: int, i: int) -> float:
         """Return the strength by which particle `i` acts; its sign of response among couplings."""
@@ -116,29 +126,6 @@ class BreakingTerms:
         if self._problem.couplings is not None:
             return float(np.sign(unknowns.part("responses")[measured.first + i]))
         return float(unknowns.part("strengths")[measured.first + i])
-
-    def _columns(
-        self, kind: str, n: np.ndarray, weights: list[np.ndarray], v: np.ndarray
-    ) -> list[np.ndarray]:
-        """Return what breaks reciprocity, isotropy or reflection, each (D, T)."""
-        d = n.shape[-1]
-        columns = []
-        for w in weights:
-            first = np.einsum("to,tod->dt", w, n)
-            if kind == "reciprocity":
-                for a in range(d):
-                    push = np.zeros_like(first)
-                    push[a] = w.sum(1)
-                    columns += [push, np.einsum("to,tod->dt", w * n[..., a], n)]
-            elif kind == "isotropy":
-                for form in self._forms:
-                    stretch = np.einsum("toa,ab,tob->to", n, form, n)
-                    columns += [form @ first, np.einsum("to,tod->dt", w * stretch, n)]
-            else:
-                columns += [_turned(first.T, axis).T for axis in _axes(d)]
-        if kind == "reflection":
-            columns += [_turned(v, axis).T for axis in _axes(d)]
-        return columns
 
     def _field(self, unknowns: Unknowns, x: np.ndarray, response: float) -> np.ndarray:
         """Return the field's acceleration over the response, (D, T)."""

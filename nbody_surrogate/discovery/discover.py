@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
+from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
 from nbody_surrogate.discovery.findings import findings_of
@@ -19,14 +20,18 @@ from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, needed_terms
-from nbody_surrogate.discovery.symmetries import Symmetry, find_symmetries
+from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
+from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
     from nbody_surrogate.tracks.tracks import Tracks
 
 __all__ = ["Discovery", "discover"]
+
+UNDIRECTED = frozenset({"reciprocity", "isotropy"})
+"""Symmetries that forces along an axis break."""
 
 STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
 AXES = {"x": 0, "y": 1, "z": 2}
@@ -127,13 +132,21 @@ def discover(
     tell("start")
     start = best_start(problem, options.freedom)
     tell("fit")
-    central = replace(start.problem, directed=None)
-    fit = _full(central, start, options.freedom)
+    fit = _full(replace(start.problem, directed=None), start.unknowns, options.freedom, tell)
     tell("symmetries")
-    symmetries, extended = find_symmetries(fit, rng)
-    freedom = needed_terms(fit, extended)
+    axial = start.problem.directed is not None
+    symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
+    broken = {each.name for each in symmetries if each.broken}
+    if axial and broken & UNDIRECTED:
+        # what is not central is followed along the axis before anything is said of the rest
+        fit = _full(start.problem, fit.unknowns, options.freedom, tell)
+        others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)
+        rest, extended = find_symmetries(fit, rng, others)
+        known = [each for each in symmetries if each.name in UNDIRECTED]
+        symmetries = corrected([*known, *rest])
+    symmetries = [*symmetries, energy_of(symmetries)]
     tell("law")
-    estimate = _final(start.problem, fit, freedom, symmetries)
+    estimate = _final(fit, needed_terms(fit, extended))
     demand_told(estimate)
     tell("intervals")
     draws = draws_of(estimate, bootstrap, rng)
@@ -182,26 +195,21 @@ def _checked(
     return _Options(None if axis is None else AXES[axis], Freedom(drag=drag))
 
 
-def _full(problem: Problem, start: Estimate, freedom: Freedom) -> Estimate:
-    """Fit with all terms but the directed ones."""
-    unknowns = start.unknowns.moved_to(problem.layout)
-    return improve(problem, unknowns, replace(freedom, directed=False), Smoothness(1e-3, 1e-3))
+def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, told: _Teller) -> Estimate:
+    """Fit with all terms."""
+    freedom = replace(freedom, directed=problem.directed is not None)
+    begin = unknowns.moved_to(problem.layout)
+    return improve(problem, begin, freedom, Smoothness(1e-3, 1e-3), told=told.round)
 
 
-def _final(
-    problem: Problem, fit: Estimate, freedom: Freedom, symmetries: list[Symmetry]
-) -> Estimate:
-    """Fit what is needed: terms that the tracks would miss, and forces along the axis if there."""
-    broken = {each.name for each in symmetries if each.broken}
-    directed = problem.directed is not None and bool(broken & {"reciprocity", "isotropy"})
-    chosen = problem if directed else replace(problem, directed=None)
-    unknowns = fit.unknowns.moved_to(chosen.layout)
-    for name in set(Freedom().fields) - set(freedom.fields):
+def _final(fit: Estimate, freedom: Freedom) -> Estimate:
+    """Fit what is needed, from where the fit with all terms ended."""
+    unknowns = fit.unknowns.copy()
+    for name in set(fit.freedom.fields) - set(freedom.fields):
         unknowns.part(name)[:] = 0.0
     if freedom.drag == "none":
         unknowns.part("drag")[:] = 0.0
-    freedom = replace(freedom, directed=directed)
-    return improve(chosen, unknowns, freedom, Smoothness(fit.smoothness.curve, 1e-3))
+    return improve(fit.problem, unknowns, freedom, fit.smoothness, rounds=6)
 
 
 def _like(problem: Problem, chosen: Problem) -> Problem:
@@ -210,11 +218,17 @@ def _like(problem: Problem, chosen: Problem) -> Problem:
 
 
 class _Teller:
+    """Passes on how far it is."""
+
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
         self._done = 0
 
     def __call__(self, stage: str) -> None:
+        """Tell that a stage begins."""
         if self._progress is not None:
             self._progress(stage, self._done, len(STAGES))
         self._done += 1
+
+    def round(self, count: int, log_likelihood: float) -> None:
+        """Be told of a round of a fit."""

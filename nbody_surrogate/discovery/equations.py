@@ -8,16 +8,28 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from nbody_surrogate.discovery.innovations import Hat, Stencil, hat, whitener
+from nbody_surrogate.discovery.innovations import Hat, Stencil, Whitener, hat, whitener
 from nbody_surrogate.discovery.kernels import central_sums, directed_sums
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.splines import DirectedCurve, PairCurve
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
+from nbody_surrogate.discovery.whiten_kernel import whitened_columns
 
 if TYPE_CHECKING:
     from jaxtyping import Float64, Int64
 
-__all__ = ["BRIDGED", "HUBER", "Equations", "Extra", "Problem", "View", "accelerations", "equations", "total_force", "view"]
+__all__ = [
+    "BRIDGED",
+    "HUBER",
+    "Equations",
+    "Extra",
+    "Problem",
+    "View",
+    "accelerations",
+    "equations",
+    "total_force",
+    "view",
+]
 
 BRIDGED = 1e8
 """How much larger the variance of a position is that was not measured. Bridges are wrong by far less
@@ -71,9 +83,7 @@ class Problem:
         strengths = self.particles
         if self.couplings is not None:
             strengths = 1 + max(int(table.max()) for table in self.couplings)
-        return Layout(
-            self.curve.knots.count, directed, strengths, self.particles, self.dimensions
-        )
+        return Layout(self.curve.knots.count, directed, strengths, self.particles, self.dimensions)
 
     def strengths_of(self, run: int, i: int, others: np.ndarray) -> Int64[np.ndarray, " O"]:
         """Return the numbers of the strengths by which the others act on particle `i`."""
@@ -138,7 +148,7 @@ class Equations(NamedTuple):
     scale : ndarray, shape (R + 2,)
         Variance of the positions of their frames over that of a measured one.
     free : float
-        Sum of the innovations' squares, had there been no force and no drag.
+        Sum of the innovations' squares, had there been no force and no drag; 0 with columns.
     """
 
     innovations: Float64[np.ndarray, "D R"]
@@ -210,8 +220,7 @@ def equations(
     if extra is not None:
         more = extra.accelerations(run, i, seen, unknowns)
         total = total + more @ extra.amounts
-        if with_columns:
-            forces = _extended(forces, more, unknowns.layout.size)
+        _extend(forces, more, unknowns.layout.size)
     drag = unknowns.layout.part("drag").start + m
     for part in measured.stretches(i, stencil.before + stencil.after + 12):
         t = np.arange(part.start + stencil.before, part.stop - stencil.after)
@@ -224,15 +233,15 @@ def equations(
             white = whitener(step, scale * unknowns.noise[d], float(unknowns.kicks[m]))
             innovations[d] = white(rows[d])
             determinant += white.log_determinant
-            free += float((white(here[d] - past[d]) ** 2).sum())
             if with_columns:
-                values, places = forces[d]
-                # columns of one unknown lie side by side in memory, as the solver wants them
-                raw = np.empty((t.size, places.size + 1), order="F")
-                raw[:, :-1] = _integral(step, stencil, values.T, t).T
-                raw[:, -1] = -measured.dt * step.decay * past[d]
-                columns.append(white(raw))
-                which.append(np.append(places, drag))
+                columns.append(
+                    _whitened(
+                        forces[d], step, stencil, white, t, -measured.dt * step.decay * past[d]
+                    )
+                )
+                which.append(np.append(_places(forces[d]), drag))
+            else:
+                free += float((white(here[d] - past[d]) ** 2).sum())
         if problem.robust:
             # the same weight for all axes, so that no choice of axes matters
             size = np.maximum(np.sqrt((innovations**2).sum(0)), 1e-300)
@@ -257,7 +266,7 @@ def total_force(
 
 def accelerations(
     problem: Problem, unknowns: Unknowns, run: int, i: int, extra: Extra | None = None
-) -> Columns:
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each axis the acceleration (T, C) by one of each unknown, and which these are.
 
     That of the drag is by the velocity between the frames before and after.
@@ -266,25 +275,35 @@ def accelerations(
     seen = view(problem, unknowns, run, i)
     forces = _columns(problem, unknowns, run, i, seen)
     if extra is not None:
-        more = extra.accelerations(run, i, seen, unknowns)
-        forces = _extended(forces, more, unknowns.layout.size)
+        _extend(forces, extra.accelerations(run, i, seen, unknowns), unknowns.layout.size)
     v = np.gradient(measured.x[:, i], measured.dt, axis=0)
     drag = unknowns.layout.part("drag").start + measured.first + i
     return [
-        (np.concatenate([values, -v[:, d, None]], 1), np.append(which, drag))
-        for d, (values, which) in enumerate(forces)
+        (
+            np.concatenate([each.factor * each.values for each in axis] + [-v[:, d, None]], 1),
+            np.append(_places(axis), drag),
+        )
+        for d, axis in enumerate(forces)
     ]
 
 
-Columns = list[tuple[np.ndarray, np.ndarray]]
+class Block(NamedTuple):
+    """Accelerations along one axis by unknowns that lie side by side: a factor times values (T, C)."""
+
+    factor: float
+    values: Float64[np.ndarray, "T C"]
+    places: Int64[np.ndarray, " C"]
 
 
-def _columns(problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View) -> Columns:
-    """Return for each axis the derivatives of the acceleration (T, C), and whose they are."""
+def _columns(
+    problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View
+) -> list[list[Block]]:
+    """Return for each axis the derivatives of the acceleration."""
     measured, layout = problem.runs[run], unknowns.layout
     m = measured.first + i
     response = float(unknowns.part("responses")[m])
     sources = layout.part("strengths").start + problem.strengths_of(run, i, seen.others)
+    own_place = layout.part("responses").start + m
     out = []
     for d in range(problem.dimensions):
         x = measured.x[:, i, d]
@@ -292,28 +311,51 @@ def _columns(problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View)
         own = seen.force[d] + uniform + unknowns.part("gradient_by_charge")[d] * x
         one = np.ones_like(x)
         fields = np.stack([own, one, response * one, x, response * x], -1)
-        values = [response * seen.by_curve[d], response * seen.by_other[d], fields]
-        places = [
-            np.arange(layout.curve),
-            sources,
-            [layout.part("responses").start + m],
-            [layout.part(name).start + d for name in FIELDS],
+        places = [own_place, *(layout.part(name).start + d for name in FIELDS)]
+        blocks = [
+            Block(response, seen.by_curve[d], np.arange(layout.curve)),
+            Block(response, seen.by_other[d], sources),
+            Block(1.0, fields, np.array(places)),
         ]
         if seen.by_directed is not None:
             component = layout.part("along" if d == problem.axis else "across")
-            values.append(response * seen.by_directed[d])
-            places.append(np.arange(component.start, component.stop))
-        out.append((np.concatenate(values, 1), np.concatenate(places).astype(np.int64)))
+            where = np.arange(component.start, component.stop)
+            blocks.append(Block(response, seen.by_directed[d], where))
+        out.append(blocks)
     return out
 
 
-def _extended(forces: Columns, more: np.ndarray, first: int) -> Columns:
-    """Add further accelerations (D, T, E)."""
+def _extend(forces: list[list[Block]], more: np.ndarray, first: int) -> None:
+    """Add further accelerations (D, T, E) behind all unknowns, in place."""
     places = first + np.arange(more.shape[-1])
-    return [
-        (np.concatenate([values, extra], 1), np.concatenate([which, places]))
-        for (values, which), extra in zip(forces, more, strict=True)
-    ]
+    for blocks, extra in zip(forces, more, strict=False):
+        blocks.append(Block(1.0, extra, places))
+
+
+def _places(blocks: list[Block]) -> Int64[np.ndarray, " C"]:
+    return np.concatenate([block.places for block in blocks]).astype(np.int64)
+
+
+def _whitened(
+    blocks: list[Block],
+    step: Hat,
+    stencil: Stencil,
+    white: Whitener,
+    t: np.ndarray,
+    last: np.ndarray,
+) -> Float64[np.ndarray, "R C"]:
+    """Return the innovations of all columns, and of one more that is integrated already."""
+    count = sum(block.values.shape[1] for block in blocks)
+    out = np.empty((t.size, count + 1))
+    nodes, weights = np.array(stencil.nodes), np.array(step.weights)
+    start = 0
+    for block in blocks:
+        whitened_columns(
+            block.values, block.factor, int(t[0]), nodes, weights, white.factor, start, out
+        )
+        start += block.values.shape[1]
+    out[:, -1] = white(last)
+    return out
 
 
 def _field(unknowns: Unknowns, x: np.ndarray, response: float) -> np.ndarray:

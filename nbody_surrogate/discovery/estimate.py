@@ -84,7 +84,9 @@ def _tensor(problem: Problem) -> np.ndarray:
     return bent + 0.1 * np.eye(len(bent))
 
 
-def _precision(form: np.ndarray, unknowns: Unknowns, covariance: np.ndarray, names: list[str]) -> float:
+def _precision(
+    form: np.ndarray, unknowns: Unknowns, covariance: np.ndarray, names: list[str]
+) -> float:
     total, rank = 0.0, 0
     for name in names:
         part = unknowns.layout.part(name)

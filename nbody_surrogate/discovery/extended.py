@@ -13,8 +13,6 @@ from nbody_surrogate.discovery.estimate import HALVINGS, Estimate, solve, within
 from nbody_surrogate.discovery.noise import estimate_noise
 from nbody_surrogate.discovery.normal import (
     NormalEquations,
-    Residuals,
-    log_likelihood,
     normal_equations,
 )
 from nbody_surrogate.discovery.unknowns import FIELDS, Unknowns
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Extended", "extend"]
 
-ROUNDS = 6
+ROUNDS = 4
 """At most; it is nearly linear in what is added."""
 
 SMALL_GAIN = 1.0
@@ -72,54 +70,45 @@ def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Exte
     loose = np.r_[layout.part(FIELDS[0]).start : size]
     penalty[loose, loose] += np.diag(products)[loose] / pair
     shared = "shared" if estimate.freedom.drag == "none" else estimate.freedom.drag
-    freedom = replace(estimate.freedom, fields=FIELDS, directed=False, drag=shared)
+    freedom = replace(estimate.freedom, fields=FIELDS, drag=shared)
     own = within_scales(unknowns, freedom.directions(layout))
     directions = np.zeros((size, own.shape[1] + count))
     directions[: layout.size, : own.shape[1]] = own
     directions[layout.size :, own.shape[1] :] = np.eye(count)
-    last = -np.inf
-    for _ in range(ROUNDS):
-        now = normal_equations(problem, unknowns, extra=terms)
-        gain, last = now.log_likelihood - last, now.log_likelihood
-        if abs(gain) < SMALL_GAIN:
-            break
-        step, _ = _step(now, unknowns, terms, penalty, directions)
-        unknowns = _moved(problem, unknowns, terms, step, penalty)
     now = normal_equations(problem, unknowns, extra=terms)
+    for _ in range(ROUNDS):
+        before = _penalised(now, unknowns, terms, penalty)
+        step, _ = _step(now, unknowns, terms, penalty, directions)
+        share = 1.0
+        for _ in range(HALVINGS):
+            moved, kept = unknowns.copy(), terms.amounts
+            moved.vector += share * step[: layout.size]
+            terms.amounts = kept + share * step[layout.size :]
+            then = normal_equations(problem, moved, extra=terms)
+            after = _penalised(then, moved, terms, penalty)
+            if after >= before - 1e-9 * abs(before):
+                break
+            terms.amounts, share = kept, 0.5 * share
+        else:
+            break
+        gain, unknowns, now = after - before, moved, then
+        noise = unknowns.noise.copy()
+        estimate_noise(now.residuals, unknowns, problem.robust)
+        # a likelihood under other noise is another function: it is looked at once more only where
+        # the noise has moved
+        if gain < SMALL_GAIN and np.allclose(noise, unknowns.noise, rtol=0.02):
+            break
+        now = normal_equations(problem, unknowns, extra=terms)
     _, covariance = _step(now, unknowns, terms, penalty, directions)
     values = np.concatenate([unknowns.vector, terms.amounts])
     return Extended(terms, unknowns, values, covariance, products, pair)
 
 
-def _moved(
-    problem: Problem,
-    unknowns: Unknowns,
-    terms: BreakingTerms,
-    step: np.ndarray,
-    penalty: np.ndarray,
-) -> Unknowns:
-    """Go along a step as far as the penalised likelihood grows; amounts are moved in place."""
-    size = unknowns.layout.size
-    here = terms.amounts
-
-    def of(these: Unknowns) -> tuple[float, Residuals]:
-        vector = np.concatenate([these.vector, terms.amounts])
-        value, residuals = log_likelihood(problem, these, terms)
-        return value - 0.5 * float(vector @ penalty @ vector), residuals
-
-    before, found = of(unknowns)
-    for halving in range(HALVINGS):
-        moved = unknowns.copy()
-        moved.vector += 0.5**halving * step[:size]
-        terms.amounts = here + 0.5**halving * step[size:]
-        after, residuals = of(moved)
-        if after >= before - 1e-9 * abs(before):
-            estimate_noise(residuals, moved, problem.robust)
-            return moved
-    terms.amounts = here
-    unknowns = unknowns.copy()
-    estimate_noise(found, unknowns, problem.robust)
-    return unknowns
+def _penalised(
+    now: NormalEquations, unknowns: Unknowns, terms: BreakingTerms, penalty: np.ndarray
+) -> float:
+    vector = np.concatenate([unknowns.vector, terms.amounts])
+    return now.log_likelihood - 0.5 * float(vector @ penalty @ vector)
 
 
 def _step(
@@ -134,21 +123,18 @@ def _step(
     return solve(now.information.sum(0) + penalty, score, directions)
 
 
-def _sizes(
-    problem: Problem, unknowns: Unknowns, terms: BreakingTerms
-) -> tuple[np.ndarray, float]:
+def _sizes(problem: Problem, unknowns: Unknowns, terms: BreakingTerms) -> tuple[np.ndarray, float]:
     """Return the mean products of the accelerations by each unknown, and the pair forces' square."""
     size = unknowns.layout.size + terms.amounts.size
     products, pair, frames = np.zeros((size, size)), 0.0, 0
-    curve = unknowns.layout.part("curve")
+    curves = unknowns.layout.curve + 2 * unknowns.layout.directed
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             rows = measured.there[::EVERY, i]
             for values, which in accelerations(problem, unknowns, run, i, terms):
                 some = values[::EVERY][rows]
                 products[np.ix_(which, which)] += some.T @ some
-                pair += float(((some[:, : unknowns.layout.curve] @ unknowns.vector[curve]) ** 2).sum())
+                mine = which < curves
+                pair += float(((some[:, mine] @ unknowns.vector[which[mine]]) ** 2).sum())
             frames += int(rows.sum())
     return products / max(frames, 1), pair / max(frames, 1)
-
-

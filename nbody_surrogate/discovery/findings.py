@@ -165,8 +165,11 @@ def _residuals(estimate: Estimate, unseen: Problem) -> dict[str, Any]:
         "r2_held_out": 1.0 - explained / max(total, 1e-300),
         "chi2": float(squares.sum() / max(rows.sum(), 1.0)),
         "frames": sum(len(run.x) for run in source.runs),
-        "per_particle": [float(s / n) if n else 0.0 for s, n in zip(squares, rows, strict=True)
-                         if n or seen.any()],  # fmt: skip
+        "per_particle": [
+            float(s / n) if n else 0.0
+            for s, n in zip(squares, rows, strict=True)
+            if n or seen.any()
+        ],  # fmt: skip
     }
 
 

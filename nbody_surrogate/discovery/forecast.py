@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import State
+from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.states import smoothed_states
@@ -24,6 +25,9 @@ __all__ = ["Forecasts", "forecast"]
 
 THRESHOLD = 0.1
 """Of the mean spacing: root mean square error over particles at which a forecast ends."""
+
+PIECE = 40
+"""Frames of a run of the law before it is looked at."""
 
 SEGMENTS = 8
 MEMORY = 400
@@ -77,22 +81,22 @@ def forecast(
     run = int(np.argmax([len(each.x) * (each.n == count) for each in whole.runs]))
     measured = whole.runs[run]
     threshold = THRESHOLD * _spacing(measured)
-    still = {**law, "temperature": 0.0}
+    try:
+        system = make_system("discovered", **{**law, "temperature": 0.0})
+        _, particles = system.sample(0, count)
+    except NBodyError:
+        return None
+    still = system, particles
     times, best = [], None
     edges = np.linspace(begins[run], len(measured.x), SEGMENTS + 1).astype(int)
     for first, end in zip(edges[:-1], edges[1:], strict=True):
         start = _start(whole, unknowns, run, int(first))
         if start is None or end - first < 4:
             continue
-        frames = _rolled(still, start, int(end - first - 1))
+        valid, frames = _followed(still, start, measured, int(first), int(end), threshold)
         if frames is None:
             continue
-        truth = measured.x[first:end]
-        seen = measured.seen[first:end]
-        square = np.where(seen, ((frames - truth) ** 2).sum(-1), 0.0).sum(1)
-        error = np.sqrt(square / np.maximum(seen.sum(1), 1))
-        wrong = np.flatnonzero(~(error <= threshold))
-        times.append((wrong[0] if wrong.size else len(error) - 1) * measured.dt)
+        times.append(valid)
         if best is None or times[-1] > best[0]:
             best = times[-1], frames, int(first)
     if best is None:
@@ -115,16 +119,47 @@ def _start(
     return (x[-1], v[-1]) if np.isfinite(x[-1]).all() else None
 
 
-def _rolled(law: dict[str, Any], start: tuple[np.ndarray, np.ndarray], frames: int) -> Any:
-    """Return the frames of a run of the law, or None where it cannot be run."""
+def _followed(
+    law: tuple[AbstractSystem, Particles],
+    start: tuple[np.ndarray, np.ndarray],
+    measured: MeasuredRun,
+    first: int,
+    end: int,
+    threshold: float,
+) -> tuple[float, np.ndarray | None]:
+    """Run the law until it is wrong or the segment ends; return the time, and the frames."""
+    frames = [start[0][None]]
+    x, v, done = *start, 0
+    while first + done < end - 1:
+        piece = _rolled(law, x, v, min(PIECE, end - 1 - first - done))
+        if piece is None:
+            break
+        frames.append(piece[0])
+        part = slice(first + done + 1, first + done + 1 + len(piece[0]))
+        seen = measured.seen[part]
+        square = np.where(seen, ((piece[0] - measured.x[part]) ** 2).sum(-1), 0.0).sum(1)
+        error = np.sqrt(square / np.maximum(seen.sum(1), 1))
+        wrong = np.flatnonzero(~(error <= threshold))
+        if wrong.size:
+            return (done + 1 + wrong[0]) * measured.dt, np.concatenate(frames)
+        x, v, done = piece[0][-1], piece[1], done + len(piece[0])
+    if done == 0:
+        return 0.0, None
+    return done * measured.dt, np.concatenate(frames)
+
+
+def _rolled(
+    law: tuple[AbstractSystem, Particles], x: np.ndarray, v: np.ndarray, frames: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return further frames of a run of the law and its last velocities, or None if it fails."""
+    system, particles = law
     try:
-        system = make_system("discovered", **law)
-        _, particles = system.sample(0, len(law["charges"]))
-        state = State(0.0, start[0][None], start[1][None])
+        state = State(0.0, x[None], v[None])
         method = make_integrator("dop853", rtol=1e-6, atol=1e-8)
-        return simulate(system, state, particles, frames, method).x[0]
+        run = simulate(system, state, particles, frames, method)
     except NBodyError:
         return None
+    return run.x[0, 1:], run.v[0, -1]
 
 
 def _spacing(run: MeasuredRun) -> float:

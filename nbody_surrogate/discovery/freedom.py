@@ -54,7 +54,9 @@ class Freedom:
             free += ["across", "along"]
         if self.drag == "each":
             free += ["drag"]
-        columns = [np.eye(layout.size)[:, layout.part(name)] for name in layout.sizes if name in free]
+        columns = [
+            np.eye(layout.size)[:, layout.part(name)] for name in layout.sizes if name in free
+        ]
         if self.drag == "shared":
             together = np.zeros((layout.size, 1))
             together[layout.part("drag")] = 1.0

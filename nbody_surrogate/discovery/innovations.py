@@ -30,7 +30,7 @@ from scipy.linalg import lapack
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["CAUSAL", "NUMEROV", "SMOOTH", "Hat", "Stencil", "hat", "whitener"]
+__all__ = ["CAUSAL", "NUMEROV", "SMOOTH", "Hat", "Stencil", "Whitener", "hat", "whitener"]
 
 
 class Stencil(NamedTuple):
@@ -99,14 +99,14 @@ class Whitener:
 
     def __init__(self, band: Float64[np.ndarray, "3 R"]) -> None:
         # LAPACK itself: there may be hundreds of short stretches, and each is taken many times
-        self._factor, fault = lapack.dpbtrf(band, lower=1)
+        self.factor, fault = lapack.dpbtrf(band, lower=1)
         if fault:
             raise ArithmeticError("a covariance is not positive")
-        self.log_determinant = float(np.log(self._factor[0]).sum())
+        self.log_determinant = float(np.log(self.factor[0]).sum())
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Return innovations of rows, shape (R, ...)."""
-        out, fault = lapack.dtbtrs(self._factor, rows.reshape(len(rows), -1), uplo="L")
+        out, fault = lapack.dtbtrs(self.factor, rows.reshape(len(rows), -1), uplo="L")
         if fault:
             raise ArithmeticError("a factor of the covariance is singular")
         return out.reshape(rows.shape)

@@ -25,7 +25,9 @@ BLOCKS = 60
 """Blocks of time: enough for their scatter to be known to a tenth, each still hundreds of frames."""
 
 
-def draws_of(estimate: Estimate, count: int, rng: np.random.Generator) -> Float64[np.ndarray, "S P"]:
+def draws_of(
+    estimate: Estimate, count: int, rng: np.random.Generator
+) -> Float64[np.ndarray, "S P"]:
     """Return draws of the unknowns about their estimate.
 
     Parameters

@@ -7,12 +7,12 @@ import math
 import numba
 import numpy as np
 
-__all__ = ["central_sums", "directed_sums"]
+__all__ = ["central_sums", "directed_sums", "envelope_of", "spline_piece"]
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
-def _piece(s: float, count: int, four: np.ndarray) -> int:
-    """Write the four cubic B-splines that are not zero at place `s`, and return the first's index."""
+def spline_piece(s: float, count: int, four: np.ndarray) -> int:
+    """Write the four cubic B-splines that are not zero at `s`, and return the first's index."""
     s = min(max(s, 1.0), count - 2.0 - 1e-9)
     cell = int(s)
     f = s - cell
@@ -25,7 +25,8 @@ def _piece(s: float, count: int, four: np.ndarray) -> int:
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
-def _envelope(r2: float, power: float, core: float, rate: float) -> float:
+def envelope_of(r2: float, power: float, core: float, rate: float) -> float:
+    """Return the envelope at a squared distance."""
     return (r2 + core * core) ** (0.5 * power) * math.exp(-rate * math.sqrt(r2))
 
 
@@ -65,8 +66,8 @@ def central_sums(
             if r2 == 0.0:
                 continue  # a force without a direction
             r = math.sqrt(r2)
-            start = _piece((r / (r + scale) - first) / spacing, coefficients.size, four)
-            size = _envelope(r2, power, core, rate) / r
+            start = spline_piece((r / (r + scale) - first) / spacing, coefficients.size, four)
+            size = envelope_of(r2, power, core, rate) / r
             force = 0.0
             for k in range(4):
                 four[k] *= size
@@ -120,9 +121,9 @@ def directed_sums(
             if rho2 + z * z == 0.0:
                 continue  # a force without a direction
             rho = math.sqrt(rho2)
-            k0 = _piece((rho / (rho + scale) - first) / spacing, wide, a)
-            l0 = _piece((z / math.sqrt(z * z + height * height) - low) / step, deep, b)
-            size = _envelope(rho2 + z * z, power, core, rate)
+            k0 = spline_piece((rho / (rho + scale) - first) / spacing, wide, a)
+            l0 = spline_piece((z / math.sqrt(z * z + height * height) - low) / step, deep, b)
+            size = envelope_of(rho2 + z * z, power, core, rate)
             outward, upward = 0.0, 0.0
             for k in range(4):
                 for m in range(4):

@@ -82,7 +82,9 @@ def _drag_law(estimate: Estimate, masses: np.ndarray, mine: slice) -> tuple[floa
     if len(drag) < 4 or (drag <= 0).any() or np.ptp(np.log(masses)) < 0.05:
         return max(mean, 0.0), 0.0
     # errors of the logarithm are those of the rate over it
-    rows = np.stack([np.ones_like(masses), np.log(masses)], -1) * (drag / np.sqrt(variance))[:, None]
+    rows = (
+        np.stack([np.ones_like(masses), np.log(masses)], -1) * (drag / np.sqrt(variance))[:, None]
+    )
     right = np.log(drag) * drag / np.sqrt(variance)
     found = np.linalg.lstsq(rows, right, rcond=None)[0]
     return float(np.exp(found[0])), float(found[1])

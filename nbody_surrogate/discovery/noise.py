@@ -45,7 +45,10 @@ def _best(cost: object, now: float) -> float:
     start = np.log(max(now, FLOOR))
     low = max(start - REACH, np.log(FLOOR))
     found = minimize_scalar(
-        cost, bounds=(low, max(start, low) + REACH), method="bounded", options={"xatol": 0.05}
+        cost,
+        bounds=(low, max(start, low) + REACH),
+        method="bounded",
+        options={"xatol": 0.1, "maxiter": 9},
     )
     return float(np.exp(found.x))
 

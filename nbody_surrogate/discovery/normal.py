@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.linalg import blas
 
 from nbody_surrogate.discovery.equations import HUBER, Equations, Extra, Problem, equations
 from nbody_surrogate.discovery.unknowns import Unknowns
@@ -41,12 +42,15 @@ class NormalEquations:
     log_likelihood : float
         Up to a constant; of robust estimates Huber's.
     rows : int
+    residuals : Residuals
+        Without their columns.
     """
 
     information: Float64[np.ndarray, "B P P"]
     score: Float64[np.ndarray, "B P"]
     log_likelihood: float
     rows: int
+    residuals: Residuals
 
 
 def blocks_of(problem: Problem, count: int) -> Int64[np.ndarray, " E"]:
@@ -82,28 +86,34 @@ def normal_equations(
     size = unknowns.layout.size + (0 if extra is None else extra.amounts.size)
     information = np.zeros((len(edges) - 1, size, size))
     score = np.zeros((len(edges) - 1, size))
-    likelihood, rows = 0.0, 0
+    likelihood, rows, kept = 0.0, 0, Residuals([], [])
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             for part in equations(problem, unknowns, run, i, extra):
                 likelihood -= misfit(part.innovations, problem.robust) + part.log_determinant
                 rows += part.innovations.size
                 _add(part, edges, information, score)
-    return NormalEquations(information, score, likelihood, rows)
+                kept.particles.append(measured.first + i)
+                kept.parts.append(part._replace(columns=()))
+    return NormalEquations(information, score, likelihood, rows, kept)
 
 
 def _add(part: Equations, edges: np.ndarray, information: np.ndarray, score: np.ndarray) -> None:
     """Add the rows of one stretch to the sums of their blocks, in place."""
     cuts = np.searchsorted(part.frames, edges)
-    for which, columns, innovations in zip(
-        part.which, part.columns, part.innovations, strict=True
-    ):
+    for which, columns, innovations in zip(part.which, part.columns, part.innovations, strict=True):
         square = np.ix_(which, which)
         for b in range(len(edges) - 1):
             x = columns[cuts[b] : cuts[b + 1]]
             if len(x):
-                information[b][square] += x.T @ x
+                # half of the products are those of the other half
+                information[b][square] += _square(x)
                 score[b][which] += x.T @ innovations[cuts[b] : cuts[b + 1]]
+
+
+def _square(x: np.ndarray) -> np.ndarray:
+    half = blas.dsyrk(1.0, x.T)  # rows of a matrix are columns of its transpose, as they lie
+    return half + np.triu(half, 1).T
 
 
 def log_likelihood(

@@ -25,8 +25,11 @@ __all__ = ["held_out_part", "problem_of", "seen_part"]
 EXACT = 1e-6
 """Noise over the median distance below which tracks are those of a computation."""
 
-ACROSS, ALONG = 9, 7
+ACROSS, ALONG = 12, 9
 """Knots of directed curves: their products are two hundred unknowns as it is."""
+
+NEAR = 0.3
+"""Scale of directed curves over that of the central one: a wake is felt by those just behind."""
 
 EXACT_KNOTS = 2
 """How many times as many knots a curve has where tracks are exact."""
@@ -48,19 +51,21 @@ def problem_of(
         )
     r = np.concatenate([run.visited(3) for run in measured])
     if r.size < 100:
-        raise InputError("`tracks` must show particles together, got hardly a frame with two of them")
+        raise InputError(
+            "`tracks` must show particles together, got hardly a frame with two of them"
+        )
     curve = PairCurve.over(r, knots, Envelope())
     # about an axis there must be something across it
     directed = None
     if axis is not None and axis < runs[0].dimensions and runs[0].dimensions == 3:
         directed = _directed(measured, axis, curve)
     table = _couplings(measured, same_particles) if couplings else None
-    problem = Problem(tuple(measured), curve, directed, axis or 0, CAUSAL, table, robust=False)
+    problem = Problem(tuple(measured), curve, directed, axis or 0, CAUSAL, table, robust=True)
     noise = np.sqrt(first_unknowns(problem).noise.max())
     if noise > EXACT * curve.scale:
         return problem
     finer = PairCurve.over(r, EXACT_KNOTS * knots, Envelope())
-    return replace(problem, curve=finer, stencil=SMOOTH, robust=True)
+    return replace(problem, curve=finer, stencil=SMOOTH)
 
 
 def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedCurve:
@@ -73,11 +78,17 @@ def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedC
             z.append(apart[:, axis])
             rho.append(np.linalg.norm(np.delete(apart, axis, 1), axis=1))
     return DirectedCurve.over(
-        np.concatenate(rho), np.concatenate(z), curve.envelope, curve.scale, (ACROSS, ALONG)
+        np.concatenate(rho),
+        np.concatenate(z),
+        curve.envelope,
+        NEAR * curve.scale,
+        (ACROSS, ALONG),
     )
 
 
-def _couplings(runs: list[MeasuredRun], same_particles: bool) -> tuple[Int64[np.ndarray, "N N"], ...]:
+def _couplings(
+    runs: list[MeasuredRun], same_particles: bool
+) -> tuple[Int64[np.ndarray, "N N"], ...]:
     """Number the pairs of all runs."""
     tables, count = [], 0
     for run in runs:

@@ -71,7 +71,9 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
             return freedom
         worst = max(idle, key=lambda term: idle[term][1].p)
         index = idle[worst][0]
-        gain = covariance[:, index] @ np.linalg.pinv(covariance[np.ix_(index, index)], hermitian=True)
+        gain = covariance[:, index] @ np.linalg.pinv(
+            covariance[np.ix_(index, index)], hermitian=True
+        )
         values = values - gain @ values[index]
         covariance = covariance - gain @ covariance[index]
         freedom = freedom.without(worst)

@@ -39,7 +39,9 @@ class Knots:
         np.put_along_axis(out, first[:, None] + np.arange(4), values, 1)
         return out
 
-    def pieces(self, u: np.ndarray) -> tuple[Int64[np.ndarray, "..."], Float64[np.ndarray, "... 4"]]:
+    def pieces(
+        self, u: np.ndarray
+    ) -> tuple[Int64[np.ndarray, "..."], Float64[np.ndarray, "... 4"]]:
         """Return the index of the first B-spline that is not zero at `u`, and four values.
 
         Outside of the knots, `u` is taken at their ends: there a curve goes on by its envelope.
@@ -140,7 +142,12 @@ class DirectedCurve:
 
     @classmethod
     def over(
-        cls, rho: np.ndarray, z: np.ndarray, envelope: Envelope, scale: float, counts: tuple[int, int]
+        cls,
+        rho: np.ndarray,
+        z: np.ndarray,
+        envelope: Envelope,
+        scale: float,
+        counts: tuple[int, int],
     ) -> DirectedCurve:
         """Return a curve with knots over the visited separations."""
         height = float(max(np.sqrt(np.mean(z * z)), 1e-6 * scale))
@@ -166,7 +173,9 @@ class DirectedCurve:
         index = (i[..., None] + four)[..., :, None] * self.along.count + (j[..., None] + four)[
             ..., None, :
         ]
-        values = a[..., :, None] * b[..., None, :] * self.envelope(np.hypot(rho, z))[..., None, None]
+        values = (
+            a[..., :, None] * b[..., None, :] * self.envelope(np.hypot(rho, z))[..., None, None]
+        )
         return index.reshape(*rho.shape, 16), values.reshape(*rho.shape, 16)
 
     def to_dict(self, across: np.ndarray, along: np.ndarray) -> dict[str, Any]:

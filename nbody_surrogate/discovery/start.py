@@ -42,7 +42,7 @@ FRAMES = 3000
 ENVELOPES = tuple(
     [Envelope(-2.0, length) for length in (np.inf, 2.0, 1.0, 0.5)]
     + [Envelope(-2.0, np.inf, core) for core in (0.04, 0.12)]
-    + [Envelope(power) for power in (-4.0, 0.0, 1.0)]
+    + [Envelope(power) for power in (0.0, 1.0)]
 )
 """Candidates; lengths and cores in units of the median distance."""
 
@@ -167,7 +167,9 @@ def _normal(problem: Problem) -> dict[bool, list[Linear | None]]:
     """Return the normal equations of each particle, with pair forces alone and with all."""
     unknowns = first_unknowns(problem)
     unknowns.part("curve")[:] = 0.0  # innovations are then of the tracks themselves
-    found: dict[bool, list[Linear | None]] = {key: [None] * problem.particles for key in (True, False)}
+    found: dict[bool, list[Linear | None]] = {
+        key: [None] * problem.particles for key in (True, False)
+    }
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             a, b, rest, sources = _sums(problem, unknowns, run, i)
@@ -298,11 +300,16 @@ def _alternate(
     responses = np.where(np.abs(responses) < small, small, responses)
     strengths = np.where(np.abs(strengths) < small, small, strengths)
     # so that masses come out positive if they can; couplings may have either sign
-    signs = np.sign(strengths) if problem.couplings is None else 1.0
-    if np.sum(responses * signs) < 0:
+    signs = np.sign(strengths) if problem.couplings is None else np.ones(responses.size)
+    if np.sum(np.sign(responses) * signs) < 0:
         responses, curve = -responses, -curve
-    if problem.couplings is not None and strengths.sum() < 0:
-        strengths, curve = -strengths, -curve
+    if strengths.sum() < 0:
+        # which of two signs is which, nobody can tell
+        strengths = -strengths
+        if problem.couplings is None:
+            responses = -responses
+        else:
+            curve = -curve
     return Product(misfit, responses, strengths, curve)
 
 

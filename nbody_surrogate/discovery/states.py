@@ -49,9 +49,13 @@ def _path(
     # x_t - (1 + a) x_{t-1} + a x_{t-2} = weights . force, with the variance of the kicks
     a = step.decay
     stencil = np.array([a, -(1.0 + a), 1.0])
-    drive = sum(w * force[2 + k : len(y) + k] for k, w in zip(NUMEROV.nodes, step.weights, strict=True))
+    drive = sum(
+        w * force[2 + k : len(y) + k] for k, w in zip(NUMEROV.nodes, step.weights, strict=True)
+    )
     # kicks below this share of the noise cannot be told from none, and would only spoil the sums
-    kicks = max(unknowns.kicks[m] * (step.variance + 2.0 * step.covariance), 1e-9 * unknowns.noise[d])
+    kicks = max(
+        unknowns.kicks[m] * (step.variance + 2.0 * step.covariance), 1e-9 * unknowns.noise[d]
+    )
     ratio = unknowns.noise[d] / kicks
     band = np.zeros((3, len(y)))
     band[2] = weight

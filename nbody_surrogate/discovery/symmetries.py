@@ -21,7 +21,7 @@ from nbody_surrogate.discovery.wald import wald
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Symmetry", "find_symmetries"]
+__all__ = ["Symmetry", "corrected", "energy_of", "find_symmetries"]
 
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
@@ -82,16 +82,24 @@ class Symmetry:
 
 
 def find_symmetries(
-    estimate: Estimate, rng: np.random.Generator
+    estimate: Estimate,
+    rng: np.random.Generator,
+    kinds: tuple[str, ...] = KINDS,
+    follow_along_axis: bool = False,
 ) -> tuple[list[Symmetry], Extended]:
     """Test every symmetry given all others.
 
     Parameters
     ----------
     estimate : Estimate
-        Of the law without a directed curve: what is not central shall be found here.
+        Of the law with all fields and drag. Its directed curve, if it has one, stands for all that
+        would break reciprocity and isotropy; `kinds` must then leave these out.
     rng : numpy.random.Generator
         Of the intervals.
+    kinds : tuple of str
+        Of `KINDS`, those that are looked for.
+    follow_along_axis : bool
+        Whether a directed curve will follow what is broken, so that it need not be followed here.
 
     Returns
     -------
@@ -99,17 +107,16 @@ def find_symmetries(
     extended : Extended
         The law with all terms.
     """
-    extended, unknowns = None, estimate.unknowns
+    unknowns = estimate.unknowns
     fine: frozenset[str] = frozenset()
     while True:
-        terms = BreakingTerms(estimate.problem, fine)
-        extended = extend(estimate, unknowns, terms)
+        extended = extend(estimate, unknowns, BreakingTerms(estimate.problem, fine, kinds))
         found = _tested(estimate, extended, rng)
         # a straight line leaves something of what is there, which then passes for other terms: so
         # what breaks most is followed as it goes, before anything is said of the rest
-        coarse = [each for each in found if each.broken and each.name in set(KINDS) - fine]
-        if not coarse:
-            return [*found, _energy(found)], extended
+        coarse = [each for each in found if each.broken and each.name in set(kinds) - fine]
+        if not coarse or follow_along_axis:
+            return found, extended
         fine |= {max(coarse, key=lambda each: each.effect).name}
         unknowns = extended.unknowns
 
@@ -126,19 +133,19 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
         test = wald(values, covariance)
         effect, low, high = _effect(extended, rows, rng)
         found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p))
-    return _corrected(found)
+    return corrected(found)
 
 
-def _combinations(
-    layout: Layout, terms: BreakingTerms
-) -> dict[str, Float64[np.ndarray, "G Z"]]:
+def _combinations(layout: Layout, terms: BreakingTerms) -> dict[str, Float64[np.ndarray, "G Z"]]:
     """Return for each symmetry the combinations of all values that it wants to be 0."""
     every = np.eye(layout.size + terms.amounts.size)
     drag = every[layout.part("drag")].mean(0, keepdims=True)
-    extra = {name: every[layout.size :][part] for name, part in terms.parts.items()}
+    none = every[:0]
+    extra = {name: every[layout.size :][terms.parts[name]] if name in terms.parts else none
+             for name in KINDS}  # fmt: skip
     uniform, charged, gradient, by_charge = (every[layout.part(name)] for name in FIELDS)
     uneven = [y[1:] - y[:1] for y in (gradient, by_charge)]
-    return {
+    rows = {
         "translation": np.concatenate([gradient, by_charge]),
         "boost": drag,
         "time-shift": extra["time-shift"],
@@ -147,6 +154,7 @@ def _combinations(
         "reflection": extra["reflection"],
         "charge-conjugation": np.concatenate([extra["charge-conjugation"], charged, by_charge]),
     }
+    return {name: each for name, each in rows.items() if name in terms.parts or name not in KINDS}
 
 
 def _untold(name: str, estimate: Estimate) -> str | None:
@@ -176,7 +184,7 @@ def _effect(
     return value, min(low, value), max(high, value)
 
 
-def _corrected(found: list[Symmetry]) -> list[Symmetry]:
+def corrected(found: list[Symmetry]) -> list[Symmetry]:
     """Correct for the number of tests after Holm, and decide."""
     tested = sorted((each for each in found if each.tested), key=lambda each: each.p)
     corrected, largest = {}, 0.0
@@ -191,7 +199,7 @@ def _corrected(found: list[Symmetry]) -> list[Symmetry]:
     ]
 
 
-def _energy(found: list[Symmetry]) -> Symmetry:
+def energy_of(found: list[Symmetry]) -> Symmetry:
     """Return what the others say of energy."""
     by = [each for each in found
           if each.name in ("boost", "time-shift", "reciprocity", "reflection")]  # fmt: skip

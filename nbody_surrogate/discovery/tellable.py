@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbody_surrogate.contracts.wording import counted
-from nbody_surrogate.discovery.equations import Problem
+from nbody_surrogate.discovery.equations import accelerations
 from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from jaxtyping import Float64
-
     from nbody_surrogate.tracks.tracks import Tracks
 
 __all__ = ["demand_told", "demand_tracks", "relative_error"]
 
 SHORTEST = 60
 """Frames of a run: below, there is nothing to hold out and little to average."""
+
+EVERY = 20
+"""Frames between those that errors are averaged over."""
 
 WORST = 0.5
 """Relative standard error of the pair force above which a curve is no finding."""
@@ -40,7 +41,9 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
     for k, run in enumerate(runs):
         if run.n < 2:
             what = counted(run.n, "particle")
-            raise InputError(f"`tracks` must hold at least 2 particles in each run, got {what} in run {k}")
+            raise InputError(
+                f"`tracks` must hold at least 2 particles in each run, got {what} in run {k}"
+            )
         frames = len(run.x)
         if frames < SHORTEST:
             raise InputError(
@@ -56,12 +59,24 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
 
 
 def relative_error(estimate: Estimate) -> float:
-    """Return the standard error of the pair force over it, both as root mean squares over visits.
+    """Return the standard error of all pair forces on a particle over them, root mean squares.
 
     It is what the Fisher information says: errors of all other unknowns are part of it.
     """
-    force, error = _force_and_error(estimate.problem, estimate)
-    return float(np.sqrt(np.mean(error**2) / max(float(np.mean(force**2)), 1e-300)))
+    problem, layout = estimate.problem, estimate.unknowns.layout
+    curves = np.r_[0 : layout.curve + 2 * layout.directed]
+    force = error = 0.0
+    part = estimate.covariance[np.ix_(curves, curves)]
+    value = estimate.unknowns.vector[curves]
+    for run, measured in enumerate(problem.runs):
+        for i in range(measured.n):
+            for values, which in accelerations(problem, estimate.unknowns, run, i):
+                mine = which < curves.size
+                rows = values[::EVERY][:, mine]
+                force += float(((rows @ value[which[mine]]) ** 2).sum())
+                square = part[np.ix_(which[mine], which[mine])]
+                error += float(np.einsum("tk,kl,tl->", rows, square, rows, optimize=True))
+    return float(np.sqrt(error / max(force, 1e-300)))
 
 
 def demand_told(estimate: Estimate) -> None:
@@ -84,15 +99,3 @@ def demand_told(estimate: Estimate) -> None:
         f"{frames:.0f} times as many frames, or motion {np.sqrt(frames):.1f} times as wide: heat the "
         "particles, or start them from many places"
     )
-
-
-def _force_and_error(
-    problem: Problem, estimate: Estimate
-) -> tuple[Float64[np.ndarray, " V"], Float64[np.ndarray, " V"]]:
-    r = np.concatenate([run.visited(7) for run in problem.runs])
-    r = r[:: max(1, r.size // 5000)]
-    matrix = problem.curve.matrix(r)
-    part = estimate.unknowns.layout.part("curve")
-    force = matrix @ estimate.unknowns.part("curve")
-    variance = np.einsum("rk,kl,rl->r", matrix, estimate.covariance[part, part], matrix)
-    return force, np.sqrt(np.maximum(variance, 0.0))

@@ -25,11 +25,13 @@ class Found(NamedTuple):
     particles: Particles
 
 
-def found(system, n, frames, seed, freedom, envelope, dimensions=3, noise=0.0, pairs=False):
+def found(
+    system, n, frames, seed, freedom, envelope, knots=12, dimensions=3, noise=0.0, pairs=False
+):
     state, particles = system.sample(seed, n, dimensions=dimensions)
     run = nb.simulate(system, state, particles, frames)[0]
     tracks = observe(run, noise=noise, seed=seed + 1000)
-    start = begin(problem_of([tracks], None, pairs, False, 12), (envelope,))[-1]
+    start = begin(problem_of([tracks], None, pairs, False, knots), (envelope,))[-1]
     return Found(improve(start.problem, start.unknowns, freedom, Smoothness(1e-3, 1e-3)), run, particles)
 
 
@@ -41,7 +43,7 @@ def dust():
     """Five grains of noisy dust in the plane, without wakes; 3.1 s of CPU with what is compiled."""
     system = nb.make_system("dust", wake_charge=0.0, temperature=0.1, charge_spread=0.3)
     freedom = Freedom(directed=False, fields=("gradient_by_charge",))
-    return found(system, 5, 1500, 3, freedom, Envelope(-2.0, 1.0), dimensions=2, noise=1e-3)
+    return found(system, 5, 1500, 3, freedom, Envelope(-2.0, 1.0), 8, 2, noise=1e-3)
 
 
 @pytest.fixture(scope="session")
@@ -54,4 +56,5 @@ def charges():
 
 @pytest.fixture(scope="session")
 def springs():
-    return found(nb.make_system("springs"), 5, 200, 0, PAIRS_ALONE, Envelope(1.0), pairs=True)
+    # exact tracks have twice as many knots as asked for
+    return found(nb.make_system("springs"), 5, 200, 0, PAIRS_ALONE, Envelope(1.0), 4, pairs=True)
