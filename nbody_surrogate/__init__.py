@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.tracks.writing import write_tracks
     from nbody_surrogate.training.plan import plan
     from nbody_surrogate.training.train import TrainedModel, train
+    from nbody_surrogate.viz.discovery.report import write_discovery_report
     from nbody_surrogate.viz.figures.plot import plot
     from nbody_surrogate.viz.html.report import write_report
     from nbody_surrogate.viz.html.thumbnail import thumbnail
@@ -143,6 +144,7 @@ else:
             "nbody_surrogate.training.plan": ["plan"],
             "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
+            "nbody_surrogate.viz.discovery.report": ["write_discovery_report"],
             "nbody_surrogate.viz.html.report": ["write_report"],
             "nbody_surrogate.viz.html.thumbnail": ["thumbnail"],
             "nbody_surrogate.viz.render": ["render"],
@@ -251,6 +253,7 @@ __all__ = [
     "thumbnail",
     "train",
     "twins_of",
+    "write_discovery_report",
     "write_report",
     "write_tracks",
 ]

@@ -123,6 +123,7 @@ ELSEWHERE = {
     "AbstractSystem.legacy_draw": "takes a stream of random numbers",
     **dict.fromkeys(["AbstractSystem.check_start", "AbstractDearSystem.check_start"], START),
     "system_from_callable": "takes a start: tests/registry/test_callable_system.py",
+    "write_discovery_report": "takes a folder too: tests/viz/test_discovery_page.py",
     "Evaluated": HANDED,
     "Comparison": "made by `compare`",
     "Configurations": HANDED,

@@ -14,6 +14,7 @@ SUMMARIES = {
     "compare": "Compare runs with a reference: FILES are the reference's and then one or more "
     "candidates'.",
     "dataset": "Make data sets that reproduce, and find what is wrong with any.",
+    "discover": "Find the law behind the tracks in FILES, and write it to a folder.",
     "evaluate": "Score MODEL: a name of `nbody-sim models list`, a folder of weights or a run "
     "folder.",
     "export": "Write one trajectory of RUN to OUTPUT, for other programs.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbody_surrogate.registry.law_folder import named_folder
+from nbody_surrogate.registry.law_folder import demand_law, named_folder
 
 __all__ = ["DEFAULT_PARTICLES", "PARTICLES", "PHYSICS", "usual_particles"]
 
@@ -23,6 +23,7 @@ def usual_particles(system: str) -> int:
     """
     if named_folder(system) is None:
         return DEFAULT_PARTICLES
+    demand_law(system)  # before anything is imported that reads it
     from nbody_surrogate.registry.registry import make_system
 
     return make_system(system).usual_particles or DEFAULT_PARTICLES

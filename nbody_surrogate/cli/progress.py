@@ -20,6 +20,7 @@ __all__ = [
     "hide_sign",
     "progress_bar",
     "sign",
+    "stages_bar",
     "training_bar",
     "with_frames_bar",
 ]
@@ -119,6 +120,29 @@ def progress_bar(
         task = bar.add_task(printable(label), total=total)
         # a method may report parts of a frame
         yield lambda done, whole: bar.update(task, completed=int(done), total=whole)
+
+
+@contextmanager
+def stages_bar(*, hidden: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a callable that takes the name of a stage, and how many of all are done."""
+    if hidden:
+        yield lambda stage, done, whole: None
+        return
+    hide_sign()
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from nbody_surrogate.cli.console import PlainConsole
+
+    words = TextColumn("{task.description:>12}", markup=False)
+    columns = (words, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = PlainConsole(fold=True, stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda stage, done, whole: bar.update(
+            task, description=printable(stage), completed=done, total=whole
+        )
 
 
 def with_frames_bar(*, hidden: bool = False) -> Callable[..., Any]:

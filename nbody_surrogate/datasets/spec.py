@@ -25,11 +25,11 @@ from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.datasets.dated_options import dated_options
+from nbody_surrogate.datasets.folder_system import without_folder
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.toml import read_toml
-from nbody_surrogate.registry.law_folder import law_parameters, named_folder, plain_name
 from nbody_surrogate.registry.lookup import names
-from nbody_surrogate.registry.registry import make_system, preset, system_class
+from nbody_surrogate.registry.registry import make_system, preset
 
 __all__ = [
     "STORED",
@@ -314,7 +314,7 @@ def resolve(values: Mapping[str, Any], owner: str = "the data set") -> DatasetSp
     if name is not None and not isinstance(name, str):
         raise InputError(f"`preset` of {owner} must be a name, got {name!r}")
     base = dict(preset(name)) if name is not None else {}
-    merged = _without_folder(_merged(base, changes))
+    merged = without_folder(_merged(base, changes))
     trajectories = changes.get("trajectories")
     if "splits" in base and "splits" not in changes and isinstance(trajectories, int):
         merged["splits"] = _scaled(base["splits"], max(trajectories, 1))
@@ -323,20 +323,6 @@ def resolve(values: Mapping[str, Any], owner: str = "the data set") -> DatasetSp
             raise InputError(f"`horizon` of {owner} needs a `window`; presets with one: set-paper")
         merged["window"] = {**merged["window"], "horizon": horizon}
     return validated(DatasetSpec, merged, owner)
-
-
-def _without_folder(values: dict[str, Any]) -> dict[str, Any]:
-    """Take what a folder of a law has for parameters: the data set is to need it no more."""
-    system, given = values.get("system"), values.get("parameters", {})
-    if not isinstance(system, str) or named_folder(system) is None:
-        return values
-    if not isinstance(given, Mapping):  # which is told as it is of any system
-        return {**values, "system": plain_name(system)}
-    cls = system_class(system)
-    made = cls(**law_parameters(system, cls, given))
-    usual = {"particles": made.usual_particles, "dimensions": made.usual_dimensions}
-    named = {"system": plain_name(system), "parameters": made.spec.model_dump(mode="json")}
-    return {**usual, **values, **named}
 
 
 def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "BreakingTerms"]
 
 COARSE, FINE = 2, 7
-"""Shapes of each pair term under the envelope: a straight line in u; for what is broken, a spline."""
+"""Shapes of each pair term under the envelope: a line in u; of what is broken, a spline."""
 
 KINDS = ("reciprocity", "isotropy", "reflection", "time-shift", "charge-conjugation")
 
@@ -131,7 +131,7 @@ class BreakingTerms:
         """Return the field's acceleration over the response, (D, T)."""
         uniform = unknowns.part("uniform") / response + unknowns.part("uniform_by_charge")
         gradient = unknowns.part("gradient") / response + unknowns.part("gradient_by_charge")
-        return (uniform + gradient * x).T
+        return np.asarray((uniform + gradient * x).T)
 
 
 def _axes(d: int) -> list[np.ndarray | None]:

@@ -26,6 +26,8 @@ from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.errors import InputError
 
 if TYPE_CHECKING:
+    from jaxtyping import Float64
+
     from nbody_surrogate.tracks.tracks import Tracks
 
 __all__ = ["Discovery", "discover"]
@@ -53,12 +55,15 @@ class Discovery:
         Runs of the law from held-out states.
     estimate : Estimate
         The estimate itself, for who wants more of it.
+    draws : ndarray, shape (S, P)
+        Of all its unknowns, which intervals were taken from.
     """
 
     law: dict[str, Any]
     discovery: dict[str, Any]
     forecasts: Forecasts | None = field(repr=False)
     estimate: Estimate = field(repr=False)
+    draws: Float64[np.ndarray, "S P"] = field(repr=False)
 
     @property
     def forecast_frames(self) -> np.ndarray | None:
@@ -90,8 +95,8 @@ def discover(
     ----------
     runs : sequence of Tracks
     axis : str or None
-        ``x``, ``y`` or ``z``: about which forces may be directed, such as that of an ion flow. None:
-        pair forces are central.
+        ``x``, ``y`` or ``z``, about which forces may be directed, such as those of an ion flow; by
+        None pair forces are central.
     drag : str
         ``each`` particle has its own, one is ``shared``, or there is ``none``.
     couplings : bool
@@ -161,7 +166,7 @@ def discover(
         runs, estimate, unseen, draws, symmetries, formulas, forecasts, notes, command, seed
     )
     tell("done")
-    return Discovery(law, found, forecasts, estimate)
+    return Discovery(law, found, forecasts, estimate, draws)
 
 
 @dataclass(frozen=True)

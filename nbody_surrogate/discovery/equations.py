@@ -69,7 +69,7 @@ class Problem:
     @property
     def dimensions(self) -> int:
         """Of space."""
-        return self.runs[0].x.shape[2]
+        return int(self.runs[0].x.shape[2])
 
     @property
     def particles(self) -> int:
@@ -88,7 +88,7 @@ class Problem:
     def strengths_of(self, run: int, i: int, others: np.ndarray) -> Int64[np.ndarray, " O"]:
         """Return the numbers of the strengths by which the others act on particle `i`."""
         if self.couplings is not None:
-            return self.couplings[run][i, others]
+            return np.asarray(self.couplings[run][i, others])
         return self.runs[run].first + others
 
 
@@ -261,7 +261,7 @@ def total_force(
     measured = problem.runs[run]
     seen = view(problem, unknowns, run, i)
     response = float(unknowns.part("responses")[measured.first + i])
-    return response * seen.force + _field(unknowns, measured.x[:, i].T, response)
+    return np.asarray(response * seen.force + _field(unknowns, measured.x[:, i].T, response))
 
 
 def accelerations(
@@ -288,7 +288,7 @@ def accelerations(
 
 
 class Block(NamedTuple):
-    """Accelerations along one axis by unknowns that lie side by side: a factor times values (T, C)."""
+    """Accelerations along one axis by unknowns side by side: a factor times values (T, C)."""
 
     factor: float
     values: Float64[np.ndarray, "T C"]
@@ -361,7 +361,7 @@ def _whitened(
 def _field(unknowns: Unknowns, x: np.ndarray, response: float) -> np.ndarray:
     uniform = unknowns.part("uniform") + response * unknowns.part("uniform_by_charge")
     gradient = unknowns.part("gradient") + response * unknowns.part("gradient_by_charge")
-    return uniform[:, None] + gradient[:, None] * x
+    return np.asarray(uniform[:, None] + gradient[:, None] * x)
 
 
 def _integral(step: Hat, stencil: Stencil, values: np.ndarray, t: np.ndarray) -> np.ndarray:

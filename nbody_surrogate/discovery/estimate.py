@@ -1,4 +1,4 @@
-"""The unknowns by penalised maximum likelihood: Gauss-Newton steps, noise and smoothness between."""
+"""The unknowns by penalised maximum likelihood: Gauss-Newton steps, noise, smoothness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nbody_surrogate.discovery.normal import (
     log_likelihood,
     normal_equations,
 )
-from nbody_surrogate.discovery.unknowns import Layout, Unknowns
+from nbody_surrogate.discovery.unknowns import Unknowns
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -26,7 +26,7 @@ __all__ = ["Estimate", "Smoothness", "improve", "solve", "within_scales"]
 
 ROUNDS = 30
 SMALL_GAIN = 0.2
-"""Gain in log-likelihood at which the search ends: far below what one parameter's error is worth."""
+"""Gain in log-likelihood at which the search ends: one parameter's error is worth more."""
 
 HALVINGS = 6
 
@@ -164,7 +164,7 @@ def within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
     if not len(held):
         return directions
     _, _, v = np.linalg.svd(held)
-    return directions @ v[len(held) :].T
+    return np.asarray(directions @ v[len(held) :].T)
 
 
 def improve(

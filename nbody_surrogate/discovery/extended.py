@@ -124,7 +124,7 @@ def _step(
 
 
 def _sizes(problem: Problem, unknowns: Unknowns, terms: BreakingTerms) -> tuple[np.ndarray, float]:
-    """Return the mean products of the accelerations by each unknown, and the pair forces' square."""
+    """Return mean products of the accelerations by each unknown, and the pair forces' square."""
     size = unknowns.layout.size + terms.amounts.size
     products, pair, frames = np.zeros((size, size)), 0.0, 0
     curves = unknowns.layout.curve + 2 * unknowns.layout.directed

@@ -9,29 +9,25 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nbody_surrogate.contracts.arguments import demand_flag, demand_path
+from nbody_surrogate.contracts.arguments import demand_path
 from nbody_surrogate.contracts.parameters import validated
 from nbody_surrogate.discovery.contents import DiscoveryFile
+from nbody_surrogate.discovery.place import FOUND, REPORT, check_folder
 from nbody_surrogate.errors import FileFormatError, InputError, RunError, one_line
 from nbody_surrogate.files.atomic import atomic_folder
 from nbody_surrogate.files.json_file import read_json
 from nbody_surrogate.files.limits import JSON
 from nbody_surrogate.files.new_file import write_new
-from nbody_surrogate.files.output_path import OTHERWISE
 from nbody_surrogate.registry.law_folder import LAW, demand_law, law_parameters
 from nbody_surrogate.registry.registry import system_class
 
-__all__ = ["FOUND", "LAW", "REPORT", "Found", "check_folder", "read_folder", "write_folder"]
+__all__ = ["FOUND", "LAW", "REPORT", "Found", "as_file", "read_folder", "write_folder"]
 
-FOUND, REPORT = "discovery.json", "report.html"
 SYSTEM = "discovered"
-TOKEN = 8  # bytes, of a name that nobody has
 
 
 class Found(NamedTuple):
@@ -46,43 +42,6 @@ class Found(NamedTuple):
 
     law: dict[str, Any]
     discovery: DiscoveryFile
-
-
-def check_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """Refuse a folder that cannot be written, before anything is computed for it.
-
-    Parameters
-    ----------
-    folder : path_like
-        A new folder, or an empty one.
-    overwrite : bool
-        Whether a discovery that is there may be replaced; nothing else ever is.
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    InputError
-        If there is something else, or a discovery that may not be replaced.
-    """
-    path = demand_path("output", folder)
-    demand_flag("overwrite", overwrite)
-    try:
-        if path.is_symlink() or (path.exists() and not path.is_dir()):
-            raise InputError(f"`output` {str(path)!r} is no folder; choose another name")
-        held = {each.name for each in path.iterdir()} if path.exists() else set()
-    except (OSError, ValueError) as error:
-        raise InputError(f"`output` {str(path)!r}: {one_line(error)}") from None
-    if others := held - {LAW, FOUND, REPORT}:
-        raise InputError(
-            f"`output` {str(path)!r} holds {min(others)!r}, which is of no discovery; choose an "
-            "empty folder or a new one"
-        )
-    if held and not overwrite:
-        raise InputError(f"`output` {str(path)!r} holds a discovery; {OTHERWISE}")
-    return path
 
 
 def write_folder(
@@ -127,7 +86,7 @@ def write_folder(
     for name, text in texts.items():
         JSON.require(len(text.encode()), f"{name!r} of a discovery", RunError)
     try:
-        with _replaced_at_end(path) as part:
+        with atomic_folder(path, overwrite=overwrite or path.is_dir()) as part:  # an empty one
             for name, text in texts.items():
                 write_new(part / name, text.encode())
     except OSError as error:
@@ -185,21 +144,3 @@ def _text(content: dict[str, Any]) -> str:
     """Write JSON with a line for each key, as lists of numbers are long."""
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-@contextmanager
-def _replaced_at_end(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill that takes the place of another; what fails leaves that one."""
-    old: Path | None = None
-    try:
-        with atomic_folder(folder) as part:
-            yield part
-            if folder.exists():
-                away = folder.with_name(f".{folder.name[:100]}-{os.urandom(TOKEN).hex()}")
-                old = folder.rename(away)
-    except BaseException:
-        if old is not None:
-            old.rename(folder)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)

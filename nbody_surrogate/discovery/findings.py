@@ -133,7 +133,11 @@ def _noise(estimate: Estimate, draws: np.ndarray) -> dict[str, Any]:
     position = float(np.sqrt(unknowns.noise.mean()))
     # the variance of n Gaussian numbers is known to a share of sqrt(2 / n)
     share = 1.96 * np.sqrt(0.5 / estimate.normal.rows)
-    noise = {"value": position, "low": position * (1 - share), "high": position * (1 + share)}
+    noise = {
+        "value": position,
+        "low": float(position * (1 - share)),
+        "high": float(position * (1 + share)),
+    }
     drag = unknowns.part("drag")
     if not (drag > 0).all() or estimate.problem.couplings is not None:
         return {"position": noise, "temperature": {"value": 0.0, "low": 0.0, "high": 0.0}}
@@ -160,16 +164,11 @@ def _residuals(estimate: Estimate, unseen: Problem) -> dict[str, Any]:
         rows[m] += part.innovations.size
         explained += float((part.innovations**2).sum())
         total += part.free
-    seen = rows > 0
     return {
         "r2_held_out": 1.0 - explained / max(total, 1e-300),
         "chi2": float(squares.sum() / max(rows.sum(), 1.0)),
         "frames": sum(len(run.x) for run in source.runs),
-        "per_particle": [
-            float(s / n) if n else 0.0
-            for s, n in zip(squares, rows, strict=True)
-            if n or seen.any()
-        ],  # fmt: skip
+        "per_particle": (squares / np.maximum(rows, 1.0)).tolist(),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def forecast(
     still = system, particles
     times, best = [], None
     edges = np.linspace(begins[run], len(measured.x), SEGMENTS + 1).astype(int)
-    for first, end in zip(edges[:-1], edges[1:], strict=True):
+    for first, end in pairwise(edges):
         start = _start(whole, unknowns, run, int(first))
         if start is None or end - first < 4:
             continue

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCKS", "draws_of", "interval"]
 
 BLOCKS = 60
-"""Blocks of time: enough for their scatter to be known to a tenth, each still hundreds of frames."""
+"""Blocks of time: enough for their scatter to be known to a tenth."""
 
 
 def draws_of(
@@ -49,7 +49,7 @@ def draws_of(
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     shaken += root @ rng.standard_normal((len(values), count))
     steps, _ = solve(normal.information.sum(0) + penalty, shaken, directions)
-    return unknowns.vector + steps.T
+    return np.asarray(unknowns.vector + steps.T)
 
 
 def interval(value: float, draws: np.ndarray) -> dict[str, Any]:

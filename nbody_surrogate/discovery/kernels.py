@@ -27,7 +27,7 @@ def spline_piece(s: float, count: int, four: np.ndarray) -> int:
 @numba.njit(cache=True, error_model="numpy", inline="always")
 def envelope_of(r2: float, power: float, core: float, rate: float) -> float:
     """Return the envelope at a squared distance."""
-    return (r2 + core * core) ** (0.5 * power) * math.exp(-rate * math.sqrt(r2))
+    return float((r2 + core * core) ** (0.5 * power) * math.exp(-rate * math.sqrt(r2)))
 
 
 @numba.njit(cache=True, error_model="numpy")

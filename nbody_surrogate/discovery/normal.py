@@ -113,7 +113,7 @@ def _add(part: Equations, edges: np.ndarray, information: np.ndarray, score: np.
 
 def _square(x: np.ndarray) -> np.ndarray:
     half = blas.dsyrk(1.0, x.T)  # rows of a matrix are columns of its transpose, as they lie
-    return half + np.triu(half, 1).T
+    return np.asarray(half + np.triu(half, 1).T)
 
 
 def log_likelihood(

@@ -1,4 +1,4 @@
-"""Tracks as a problem: runs, knots over visited distances, the stencil that their noise asks for."""
+"""Tracks as a problem: runs, knots over visited distances, the stencil for their noise."""
 
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedC
             apart = (run.x[t, i] - run.x[t, j])[both]
             z.append(apart[:, axis])
             rho.append(np.linalg.norm(np.delete(apart, axis, 1), axis=1))
+    # under the central envelope it would be told by the field where it is far from everything
     return DirectedCurve.over(
         np.concatenate(rho),
         np.concatenate(z),
@@ -89,7 +90,7 @@ def _directed(runs: list[MeasuredRun], axis: int, curve: PairCurve) -> DirectedC
 def _couplings(
     runs: list[MeasuredRun], same_particles: bool
 ) -> tuple[Int64[np.ndarray, "N N"], ...]:
-    """Number the pairs of all runs."""
+    """Give each pair of all runs a number."""
     tables, count = [], 0
     for run in runs:
         table = np.zeros((run.n, run.n), dtype=np.int64)

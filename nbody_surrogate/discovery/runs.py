@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +46,7 @@ class MeasuredRun:
     @property
     def n(self) -> int:
         """Particles."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     def stretches(self, i: int, shortest: int) -> list[slice]:
         """Return the stretches of at least so many frames in which particle `i` is there."""
@@ -58,7 +59,7 @@ class MeasuredRun:
         i, j = np.triu_indices(self.n, 1)
         both = self.there[::every, i] & self.there[::every, j]
         r = np.linalg.norm(self.x[::every, i] - self.x[::every, j], axis=-1)
-        return r[both & (r > 0)]
+        return np.asarray(r[both & (r > 0)])
 
 
 def measured_run(x: np.ndarray, dt: float, first: int, start: int) -> MeasuredRun:
@@ -76,7 +77,7 @@ def _bridge(x: np.ndarray, seen: np.ndarray, there: np.ndarray) -> None:
     known = np.flatnonzero(seen)
     if known.size < 4 or known.size == len(x):
         return
-    for before, after in zip(known[:-1], known[1:], strict=True):
+    for before, after in pairwise(known):
         if 1 < after - before <= GAP + 1:
             # four neighbours on each side decide: a spline through all would be no better
             at = known[max(0, np.searchsorted(known, before) - 3) :][:8]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem
@@ -47,7 +48,7 @@ def _first_smoothness() -> Smoothness:
 def _evidence(estimate: Estimate) -> float:
     """Return the log-likelihood less what as many unknowns gain by chance (Schwarz)."""
     count = estimate.freedom.directions(estimate.problem.layout).shape[1]
-    return estimate.normal.log_likelihood - 0.5 * count * float(np.log(estimate.normal.rows))
+    return float(estimate.normal.log_likelihood - 0.5 * count * float(np.log(estimate.normal.rows)))
 
 
 def needed_terms(fit: Estimate, extended: Extended) -> Freedom:

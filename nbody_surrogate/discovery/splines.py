@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["DirectedCurve", "Envelope", "Knots", "PairCurve"]
 
 
+REACH = 1.5
+"""Length over which directed forces fall off at least, over the scale of their curve."""
+
+
 @dataclass(frozen=True)
 class Knots:
     """Uniform knots of a cubic spline: B-spline k is centred at ``first + k spacing``."""
@@ -76,7 +80,7 @@ class Envelope:
 
     def __call__(self, r: np.ndarray) -> np.ndarray:
         """Return its values at the distances `r`."""
-        return (r * r + self.core**2) ** (0.5 * self.power) * np.exp(-r / self.length)
+        return np.asarray((r * r + self.core**2) ** (0.5 * self.power) * np.exp(-r / self.length))
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class PairCurve:
 
     def matrix(self, r: Float64[np.ndarray, " R"]) -> Float64[np.ndarray, "R K"]:
         """Return all basis functions at `r`."""
-        return self.knots.matrix(r / (r + self.scale)) * self.envelope(r)[:, None]
+        return np.asarray(self.knots.matrix(r / (r + self.scale)) * self.envelope(r)[:, None])
 
     def to_dict(self, coefficients: np.ndarray) -> dict[str, Any]:
         """Return the curve as the system `discovered` takes it."""
@@ -162,8 +166,13 @@ class DirectedCurve:
         return self.across.count * self.along.count
 
     def under(self, envelope: Envelope) -> DirectedCurve:
-        """Return the same knots under another envelope."""
-        return replace(self, envelope=envelope)
+        """Return the same knots under another envelope, cut off at `REACH` scales.
+
+        A push along the axis by particles far away cannot be told from a uniform field: what is
+        directed is looked for among those that are near.
+        """
+        length = min(envelope.length, REACH * self.scale)
+        return replace(self, envelope=replace(envelope, length=length))
 
     def pieces(self, rho: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return flat indices and values (..., 16) of the products that are not zero."""

@@ -1,7 +1,7 @@
 """Where the search begins: an envelope, a coarse curve, strengths and responses with their signs.
 
-Under a given envelope, and with a few coefficients for every ordered pair, the equation of motion is
-linear. Its normal equations are summed once; the product response times strength times curve is
+Under a given envelope, and with a few coefficients for every ordered pair, the equation of motion
+is linear. Its normal equations are summed once; the product response times strength times curve is
 then fitted to them by alternating least squares, from many patterns of signs, without looking at
 the tracks again. Envelopes are told apart by what is left.
 """
@@ -33,10 +33,10 @@ COARSE = 7
 SHORT, LONG = 12, 200
 """Rounds of alternating least squares for each pattern of signs, and for the best."""
 
-TRIALS = 32
+FEW, TRIALS = 5, 40
 """Patterns of signs that the split into responses and strengths begins with."""
 
-FRAMES = 3000
+FRAMES = 2500
 """Frames, over all runs, that a start is sought in; it need not be exact."""
 
 ENVELOPES = tuple(
@@ -132,19 +132,26 @@ def excerpt(problem: Problem, frames: int = FRAMES) -> Problem:
 
 
 def begin(problem: Problem, envelopes: Sequence[Envelope] = ENVELOPES) -> list[Start]:
-    """Return the best start with pair forces alone, and the best one with fields and drag beside."""
+    """Return the best start with pair forces alone, and the best with fields and drag beside."""
     scale = problem.curve.scale
     coarse = replace(problem.curve, knots=coarser(problem.curve.knots, COARSE))
     few = replace(excerpt(problem), directed=None, curve=coarse)
     best: dict[bool, tuple[Product, Envelope]] = {}
+    sums: dict[bool, list[Linear | None]] = {}
     for envelope in envelopes:
         here = Envelope(envelope.power, envelope.length * scale, envelope.core * scale)
         trial = replace(few, curve=coarse.under(here))
         for alone, linear in _normal(trial).items():
-            product = _product(trial, linear)
+            product = _product(trial, linear, FEW)
             if alone not in best or product.misfit < best[alone][0].misfit:
-                best[alone] = product, here
-    return [_start(problem, coarse, alone, *each) for alone, each in best.items()]
+                best[alone], sums[alone] = (product, here), linear
+    starts = []
+    for alone, (product, here) in best.items():
+        # envelopes are told apart by few patterns of signs; the one that is gone on with gets many
+        more = _product(replace(few, curve=coarse.under(here)), sums[alone], TRIALS)
+        chosen = more if more.misfit < product.misfit else product
+        starts.append(_start(problem, coarse, alone, chosen, here))
+    return starts
 
 
 def _start(
@@ -259,12 +266,12 @@ def _added(one: Linear, other: Linear) -> Linear:
     )
 
 
-def _product(problem: Problem, linear: list[Linear | None]) -> Product:
+def _product(problem: Problem, linear: list[Linear | None], trials: int) -> Product:
     """Fit responses times strengths times a curve, from several patterns of signs."""
     rng = np.random.default_rng(0)
     layout = problem.layout
     best = None
-    for trial in range(TRIALS):
+    for trial in range(trials):
         signs = np.ones(layout.strengths)
         if trial:
             signs = rng.choice([-1.0, 1.0], layout.strengths)

@@ -1,7 +1,7 @@
 """Positions and velocities out of noisy tracks, by the law that was found.
 
-The path that is most probable given the measured positions, the forces and the kicks: a fixed-interval
-smoother (Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445), written as one banded system.
+The path that is most probable given the measured positions, the forces and the kicks: a
+fixed-interval smoother (Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445), as one banded system.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _path(
         right[rows] += ratio * stencil[p] * drive
         for q in range(p, 3):
             band[2 - (q - p), q : len(y) - 2 + q] += ratio * stencil[p] * stencil[q]
-    return solveh_banded(band, right)
+    return np.asarray(solveh_banded(band, right))
 
 
 def _velocity(path: np.ndarray, force: np.ndarray, dt: float) -> np.ndarray:
@@ -75,4 +75,4 @@ def _velocity(path: np.ndarray, force: np.ndarray, dt: float) -> np.ndarray:
     v[-1] = (path[-1] - path[-2]) / dt + 0.5 * dt * force[-1]
     # the middle difference is too large by dt^2 / 6 times the rate of the acceleration
     v[1:-1] -= dt / 12.0 * (force[2:] - force[:-2])
-    return v
+    return np.asarray(v)

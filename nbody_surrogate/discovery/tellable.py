@@ -47,7 +47,8 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
         frames = len(run.x)
         if frames < SHORTEST:
             raise InputError(
-                f"`tracks` must hold at least {SHORTEST} frames in each run, got {frames} in run {k}"
+                f"`tracks` must hold at least {SHORTEST} frames in each run, got {frames} in run "
+                f"{k}"
             )
     unknown = sum(run.n * (run.n - 1) // 2 if couplings else 3 * run.n for run in runs) + 40
     rows = sum(int(np.isfinite(run.x).sum()) for run in runs)
@@ -96,6 +97,6 @@ def demand_told(estimate: Estimate) -> None:
     raise RunError(
         f"these tracks do not tell the pair force: its standard error is {100 * error:.0f} % of it "
         f"(pairs are {low:.3g} to {high:.3g} apart, 90 % of the time). For 10 % measure "
-        f"{frames:.0f} times as many frames, or motion {np.sqrt(frames):.1f} times as wide: heat the "
-        "particles, or start them from many places"
+        f"{frames:.0f} times as many frames, or motion {np.sqrt(frames):.1f} times as wide: heat "
+        "the particles, or start them from many places"
     )

@@ -22,8 +22,8 @@ def whitened_columns(
     """Write the innovations of accelerations `values` (T, C) into columns of `out` (R, P).
 
     Row r is the integral over the hat that ends at frame `first` + r, times `factor`, less what the
-    rows before it tell of it: forward substitution by the Cholesky factor `band` (3, R). Time is the
-    outer loop, so that columns fill the processor's vectors.
+    rows before it tell of it: forward substitution by the Cholesky factor `band` (3, R). Time is
+    the outer loop, so that columns fill the processor's vectors.
     """
     rows, count = out.shape[0], values.shape[1]
     for r in range(rows):

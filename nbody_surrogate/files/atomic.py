@@ -256,21 +256,41 @@ def _rename(part: Path, path: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def atomic_folder(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a new folder to fill; it becomes `folder` when the block has ended well.
+
+    Parameters
+    ----------
+    folder : Path
+    overwrite : bool
+        Whether a folder that is there is replaced, all of it: no file of it stays. Between two
+        renames there is none of the name.
 
     Raises
     ------
     OSError
-        If it cannot be made or renamed, as where `folder` is there by now. Whatever ends the
-        block, nothing is left of it.
+        If it cannot be made or renamed, as where `folder` is there by now and may not be replaced.
+        Whatever ends the block, nothing is left of it, and what was there is.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    part = folder.parent / f".{shortened(folder.name)}-{os.urandom(TOKEN).hex()}"
+    part, old = _beside(folder), _beside(folder)
     part.mkdir()  # by the umask, as every folder that the user makes
     try:
         yield part
-        part.rename(folder)
+        if overwrite and folder.is_dir():
+            folder.rename(old)
+        try:
+            part.rename(folder)
+        except BaseException:
+            if old.exists():
+                old.rename(folder)
+            raise
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _beside(folder: Path) -> Path:
+    """Return a hidden name beside a folder that nobody can have guessed."""
+    return folder.parent / f".{shortened(folder.name)}-{os.urandom(TOKEN).hex()}"

@@ -98,6 +98,13 @@ AT_ONCE = {
     "tracks taken.h5 --noise -1": "`noise` must be finite and >= 0, got -1",
     "tracks taken.h5 --every 0": "`every` must be at least 1, got 0",
     "tracks taken.h5 --missing 1": "`missing` must be at least 0 and below 1, got 1",
+    # discoveries
+    "discover none.csv -o a": "'none.csv' cannot be read: it does not exist",
+    "discover taken.h5 -o a --axis x": "`axis` must be one of z, none, got 'x'",
+    "discover taken.h5 -o a --bootstrap 3": "`bootstrap` must be at least 20, got 3",
+    "discover taken.h5 -o taken.h5": "`output` 'taken.h5' is no folder",
+    "run --system discovered:nowhere": "there is no folder 'nowhere'",
+    "bench --system discovered:": "names no folder: write discovered:FOLDER",
     "tracks taken.h5 -o a.txt": "`output` must name a file ending in one of .csv",
     **{
         SET_RUN + f"--tolerance {value}": f"`tolerance` must be finite and > 0, got {value}"

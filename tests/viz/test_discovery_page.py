@@ -15,10 +15,10 @@ from found_laws import N, around, changed, found_discovery, found_law, tracks_an
 from nbody_surrogate import FileFormatError, InputError
 from nbody_surrogate.discovery.contents import DiscoveryFile, Interval
 from nbody_surrogate.discovery.files import FOUND, write_folder
+from nbody_surrogate.discovery.words import interval_text, lead, p_text
 from nbody_surrogate.viz.discovery.interval_chart import interval_chart
 from nbody_surrogate.viz.discovery.law_charts import law_charts
 from nbody_surrogate.viz.discovery.report import write_discovery_report
-from nbody_surrogate.viz.discovery.words import interval_text, lead, p_text
 from nbody_surrogate.viz.html.charts import BOTTOM, HEIGHT, TOP, Backdrop, Series, line_chart
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -120,7 +120,7 @@ def test_tracks_of_the_plane_alone(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "parts"),
     [
-        ([np.zeros((5, N - 1, 3))], ["`tracks`", "12 particles", "got 11"]),
+        ([np.zeros((5, N - 1, 3))], ["`tracks`", "12 particles of the law", "got 11"]),
         ([np.zeros((5, N, 2))], ["`tracks`", "D = 3"]),
         ([np.zeros((N, 3))], ["`tracks`", "(T, N, D)"]),
         ([np.zeros((5, N, 3)), np.zeros((5, N, 2))], ["`forecast`", "D = 3"]),
@@ -226,6 +226,15 @@ def test_a_force_of_one_sign_has_a_logarithmic_axis_too():
     wobbly = pulls | {"force": [(-1.0) ** k for k in range(60)]}
     assert law_charts(found(curve=wobbly)).count("<figure") == 1
     assert "no force" in law_charts(found(curve={}))
+
+
+def test_the_closest_visits_do_not_flatten_the_linear_chart():
+    curve = found_discovery()["curve"]
+    r = np.array(curve["r"])
+    steep = curve | {key: (1e6 * (r < 0.3) + 1.0).tolist() for key in ("force", "low", "high")}
+    linear, logarithmic = law_charts(found(curve=steep)).split("</figure>")[:2]
+    assert points(linear, "curve candidate")[:, 1].std() < 1e-9
+    assert points(logarithmic, "curve candidate")[:, 1].std() > 10.0
 
 
 def test_intervals_stand_where_their_numbers_are():

@@ -9,7 +9,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.discovery.contents import Interval
-from nbody_surrogate.viz.discovery.words import interval_text
+from nbody_surrogate.discovery.words import interval_text
 from nbody_surrogate.viz.html.charts import RIGHT, WIDTH
 from nbody_surrogate.viz.html.ticks import nice
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from nbody_surrogate.contracts.arrays import demand_vectors
+from nbody_surrogate.contracts.calls import guided
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.contents import DiscoveryFile
 from nbody_surrogate.discovery.files import REPORT, Found, read_folder
+from nbody_surrogate.discovery.words import lead
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.viz.discovery.interval_chart import interval_chart
 from nbody_surrogate.viz.discovery.law_charts import law_charts
@@ -26,7 +28,6 @@ from nbody_surrogate.viz.discovery.tables import (
     particle_table,
     symmetry_table,
 )
-from nbody_surrogate.viz.discovery.words import lead
 from nbody_surrogate.viz.drawable import checked_camera
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.html.look import PageLook
@@ -35,6 +36,11 @@ from nbody_surrogate.viz.html.scene import scene_html, scene_script
 __all__ = ["write_discovery_report"]
 
 
+@guided(
+    run="`folder`, that of a discovery; `write_report` is of runs",
+    output="`path`",
+    **dict.fromkeys(["reference", "x"], "`tracks` and `forecast`, arrays of positions"),
+)
 def write_discovery_report(
     folder: str | os.PathLike[str],
     tracks: np.ndarray | None = None,
@@ -74,8 +80,8 @@ def write_discovery_report(
     Raises
     ------
     InputError
-        If there is no discovery, arrays are not of its particles, or the file cannot be written
-        there.
+        If there is no discovery, arrays are not of the particles of its law, or the file cannot be
+        written there.
     FileFormatError
         If the discovery is damaged.
     RunError
@@ -83,22 +89,22 @@ def write_discovery_report(
     """
     found = read_folder(folder)
     file = check_page_path(Path(folder) / REPORT if path is None else path, overwrite, "path")
-    shape = found.discovery.tracks
-    arrays = [
-        None if given is None else _positions(name, given, shape.particles, shape.dimensions)
+    dimensions, count = found.discovery.tracks.dimensions, len(found.law["charges"])
+    drawn, beside = (
+        None if given is None else _positions(name, given, count, dimensions)
         for name, given in (("tracks", tracks), ("forecast", forecast))
-    ]
-    if arrays[0] is None and arrays[1] is not None:
+    )
+    if drawn is None and beside is not None:
         raise InputError("`forecast` goes with `tracks`, beside which it is drawn")
-    look = PageLook.of(shape.dimensions == 2, checked_camera(camera), theme, background)
-    return write_page(file, _page(Path(folder), found, *arrays, look), overwrite, "path")
+    look = PageLook.of(dimensions == 2, checked_camera(camera), theme, background)
+    return write_page(file, _page(Path(folder), found, drawn, beside, look), overwrite, "path")
 
 
 def _positions(name: str, given: Any, particles: int, dimensions: int) -> np.ndarray:
     values = demand_vectors(name, given, "T N D", (dimensions,))
     if values.shape[1] != particles:
         raise InputError(
-            f"`{name}` must be of the {counted(particles, 'particle')} of the discovery, got "
+            f"`{name}` must be of the {counted(particles, 'particle')} of the law, got "
             f"{values.shape[1]}"
         )
     return values

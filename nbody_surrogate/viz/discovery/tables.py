@@ -8,7 +8,7 @@ from html import escape
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.discovery.contents import DiscoveryFile
-from nbody_surrogate.viz.discovery.words import interval_text, p_text
+from nbody_surrogate.discovery.words import interval_text, p_text
 
 __all__ = [
     *("field_table", "formula_table", "number_table", "particle_table", "symmetry_table"),
@@ -37,7 +37,7 @@ def table(
 
 
 def number_table(found: DiscoveryFile) -> str:
-    """What was read, the noise, and how good the law is."""
+    """Tell what was read, the noise, and how good the law is."""
     tracks, noise, rest = found.tracks, found.noise, found.residuals
     length, time = _behind(tracks.length_unit), _behind(tracks.time_unit)
     rows = [
@@ -55,7 +55,7 @@ def number_table(found: DiscoveryFile) -> str:
     if (seen := found.forecast) is not None:
         rows += [
             (f"forecasts valid for{time}", interval_text(seen.valid_time)),
-            ("forecast segments", f"{seen.segments}, threshold {number_text(seen.threshold)}"),
+            ("forecast segments", f"{seen.segments}, threshold {figure_text(seen.threshold)}"),
         ]
     units = "" if tracks.length_unit and tracks.time_unit else " Units are those of the tracks."
     made = table((), rows, f"In brackets: 95 % intervals.{units}")
@@ -88,7 +88,7 @@ def particle_table(found: DiscoveryFile) -> str:
 
 
 def field_table(found: DiscoveryFile) -> str:
-    """What acts on each particle by itself."""
+    """Tell what acts on each particle by itself."""
     if not found.field:
         return '<p class="faint">There is no field: particles see each other alone.</p>'
     rows = [(each.name, interval_text(each)) for each in found.field]
@@ -102,7 +102,9 @@ def symmetry_table(found: DiscoveryFile) -> str:
     for each in found.symmetries:
         said = ("broken" if each.broken else "holds") if each.tested else "not tested"
         why = each.meaning if each.why_not is None else f"{each.meaning}; {each.why_not}"
-        numbers = (interval_text(each.effect), p_text(each.p), p_text(each.p_corrected))
+        numbers = ("", "", "")
+        if each.tested:
+            numbers = (interval_text(each.effect), p_text(each.p), p_text(each.p_corrected))
         rows.append((each.name, why, said, *numbers))
     heads = ("symmetry", "what it means", "found", "effect", "p", "p, corrected")
     made = table(heads, rows, "Corrected for the number of tests.", left=(1,))

@@ -43,6 +43,11 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
 
     Curves are as good as the tracks: beyond the distances that were visited, S stays what it was at
     the last of them. The energy is exact for the curve as it is.
+
+    References
+    ----------
+    Yu, Cho and Burton, PNAS 122 (2025) e2505725122, for unlike particles whose forces are learned
+    from tracks; de Boor, "A Practical Guide to Splines" (2001), for the curves.
     """
 
     name = "discovered"

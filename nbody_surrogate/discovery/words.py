@@ -8,7 +8,7 @@ from collections.abc import Callable
 from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.discovery.contents import DiscoveryFile, Interval
 
-__all__ = ["interval_text", "lead", "p_text", "unit_of"]
+__all__ = ["interval_text", "lead", "listed", "p_text", "unit_of"]
 
 
 def interval_text(each: Interval | None) -> str:
@@ -86,10 +86,11 @@ def _symmetries(found: DiscoveryFile) -> str:
     if not broken:
         return f"Of {counted(len(tested), 'symmetry')} tested, none is broken."
     verb = "is" if len(broken) == 1 else "are"
-    return f"Of {counted(len(tested), 'symmetry')} tested, {_listed(broken)} {verb} broken."
+    return f"Of {counted(len(tested), 'symmetry')} tested, {listed(broken)} {verb} broken."
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Join names: ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
