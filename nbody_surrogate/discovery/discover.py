@@ -36,7 +36,8 @@ UNDIRECTED = frozenset({"reciprocity", "isotropy"})
 """Symmetries that forces along an axis break."""
 
 STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
-AXES = {"x": 0, "y": 1, "z": 2}
+AXES = {"z": 2}
+"""About which the simulator's directed forces are."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -186,7 +187,7 @@ def _checked(
     knots: int,
 ) -> _Options:
     if axis is not None and axis not in AXES:
-        raise InputError(f"`axis` must be one of {', '.join(AXES)}, or None, got {axis!r}")
+        raise InputError(f"`axis` must be {' or '.join(AXES)}, or None, got {axis!r}")
     if drag not in DRAGS:
         raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
     demand_flag("couplings", couplings)
