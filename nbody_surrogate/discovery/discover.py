@@ -205,7 +205,7 @@ def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, told: _Teller)
     """Fit with all terms."""
     freedom = replace(freedom, directed=problem.directed is not None)
     begin = unknowns.moved_to(problem.layout)
-    return improve(problem, begin, freedom, Smoothness(1e-3, 1e-3), told=told.round)
+    return improve(problem, begin, freedom, Smoothness.loose(begin), told=told.round)
 
 
 def _final(fit: Estimate, freedom: Freedom) -> Estimate:
