@@ -41,7 +41,8 @@ UNDIRECTED = frozenset({"reciprocity", "isotropy"})
 """Symmetries that forces along an axis break."""
 
 STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
-AXES = {"x": 0, "y": 1, "z": 2}
+AXES = {"z": 2}
+"""About which the simulator's directed forces are."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -191,7 +192,7 @@ def _checked(
     knots: int,
 ) -> _Options:
     if axis is not None and axis not in AXES:
-        raise InputError(f"`axis` must be one of {', '.join(AXES)}, or None, got {axis!r}")
+        raise InputError(f"`axis` must be {' or '.join(AXES)}, or None, got {axis!r}")
     if drag not in DRAGS:
         raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
     demand_flag("couplings", couplings)
@@ -209,7 +210,7 @@ def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, told: _Teller)
     """Fit with all terms, then once more along the paths that the first fit makes of the tracks."""
     freedom = replace(freedom, directed=problem.directed is not None)
     begin = unknowns.moved_to(problem.layout)
-    fit = improve(problem, begin, freedom, Smoothness(1e-3, 1e-3), told=told.round)
+    fit = improve(problem, begin, freedom, Smoothness.loose(begin), told=told.round)
     for _ in range(SMOOTHINGS if problem.stencil is CAUSAL else 0):
         smooth = along_smoothed_paths(fit.problem, fit.unknowns)
         fit = improve(smooth, fit.unknowns, freedom, fit.smoothness, rounds=4, told=told.round)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,8 +31,10 @@ __all__ = [
     "view",
 ]
 
-BRIDGED = 1e12
-"""How much larger the variance of a position is that was not measured."""
+BRIDGED = 1e8
+"""How much larger the variance of a position is that was not measured. Bridges are wrong by far less
+than ten thousand times the noise; more would cost the digits of the Cholesky factor, half a unit of
+log-likelihood for each gap at 1e12 and weak kicks."""
 
 HUBER = 4.0
 """Innovations beyond so many standard deviations count linearly in robust estimates: Gaussian ones
@@ -112,6 +114,7 @@ class View(NamedTuple):
     by_directed: Float64[np.ndarray, "D T Q"] | None
 
 
+@runtime_checkable
 class Extra(Protocol):
     """Accelerations that the unknowns do not have."""
 

@@ -53,6 +53,12 @@ class Smoothness:
     curve: float
     directed: float
 
+    @classmethod
+    def loose(cls, unknowns: Unknowns) -> Smoothness:
+        """Return what lets curves bend thirty times as much as they are large, in any units."""
+        size = float(np.mean(unknowns.part("curve") ** 2))
+        return cls(1e-3 / max(size, 1e-300), 1e-3 / max(size, 1e-300))
+
     def matrix(self, problem: Problem) -> Float64[np.ndarray, "P P"]:
         """Return the penalty as a quadratic form of all unknowns."""
         layout = problem.layout

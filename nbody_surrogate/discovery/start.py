@@ -303,13 +303,17 @@ def _alternate(
     small = 1e-3
     responses = np.where(np.abs(responses) < small, small, responses)
     strengths = np.where(np.abs(strengths) < small, small, strengths)
-    if np.sum(np.sign(responses) * np.sign(strengths[: responses.size])) < 0:
-        responses, curve = -responses, -curve  # so that masses come out positive if they can
-    if strengths.sum() < 0 and problem.couplings is None:
-        responses, strengths = (
-            -responses,
-            -strengths,
-        )  # which of two signs is which, nobody can tell
+    # so that masses come out positive if they can; couplings may have either sign
+    signs = np.sign(strengths) if problem.couplings is None else np.ones(responses.size)
+    if np.sum(np.sign(responses) * signs) < 0:
+        responses, curve = -responses, -curve
+    if strengths.sum() < 0:
+        # which of two signs is which, nobody can tell
+        strengths = -strengths
+        if problem.couplings is None:
+            responses = -responses
+        else:
+            curve = -curve
     return Product(misfit, responses, strengths, curve)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -121,7 +122,7 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
         curve = self.spec.pair
         if curve is None:
             return None
-        return spline_pair(Curve(**dict(curve)), by_charge=self.spec.couplings is None)
+        return _pair_law(Curve(**dict(curve)), self.spec.couplings is None)
 
     def _shape(self) -> frozenset[str]:
         """Which turns and reflections hold."""
@@ -165,3 +166,7 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
         if np.array_equal(which, np.arange(places.shape[1])):
             return places[some[0]], velocities[some[0]]
         return like_measured(rng, places, len(which)), velocities[some, which]
+
+
+# every evaluation of the forces asks for the law, and its energies take a hundred times as long
+_pair_law = lru_cache(maxsize=64)(spline_pair)
