@@ -169,7 +169,7 @@ def view(problem: Problem, unknowns: Unknowns, run: int, i: int) -> View:
     strengths = unknowns.part("strengths")[problem.strengths_of(run, i, others)]
     shape = (problem.dimensions, len(measured.x))
     by_other, by_curve = np.zeros((*shape, others.size)), np.zeros((*shape, layout.curve))
-    scene = (measured.x, measured.there, i, others, strengths)
+    scene = (measured.path, measured.there, i, others, strengths)
     curve, directed = problem.curve, problem.directed
     central_sums(
         *scene,
@@ -215,7 +215,7 @@ def equations(
     response = float(unknowns.part("responses")[m])
     step = hat(float(unknowns.part("drag")[m]), measured.dt, stencil)
     x = measured.x[:, i].T
-    total = response * seen.force + _field(unknowns, x, response)
+    total = response * seen.force + _field(unknowns, measured.path[:, i].T, response)
     forces = _columns(problem, unknowns, run, i, seen) if with_columns else []
     if extra is not None:
         more = extra.accelerations(run, i, seen, unknowns)
@@ -261,7 +261,7 @@ def total_force(
     measured = problem.runs[run]
     seen = view(problem, unknowns, run, i)
     response = float(unknowns.part("responses")[measured.first + i])
-    return np.asarray(response * seen.force + _field(unknowns, measured.x[:, i].T, response))
+    return np.asarray(response * seen.force + _field(unknowns, measured.path[:, i].T, response))
 
 
 def accelerations(
@@ -306,7 +306,7 @@ def _columns(
     own_place = layout.part("responses").start + m
     out = []
     for d in range(problem.dimensions):
-        x = measured.x[:, i, d]
+        x = measured.path[:, i, d]
         uniform = unknowns.part("uniform_by_charge")[d]
         own = seen.force[d] + uniform + unknowns.part("gradient_by_charge")[d] * x
         one = np.ones_like(x)

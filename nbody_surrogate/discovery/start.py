@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple, final
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem, View, equations, view
-from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.splines import Envelope, Knots, PairCurve
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -124,9 +123,7 @@ def excerpt(problem: Problem, frames: int = FRAMES) -> Problem:
     runs, start = [], 0
     for run in problem.runs:
         short = slice(0, share)
-        runs.append(
-            MeasuredRun(run.x[short], run.dt, run.seen[short], run.there[short], run.first, start)
-        )
+        runs.append(run.cut(short, start))
         start += len(runs[-1].x)
     return replace(problem, runs=tuple(runs))
 
