@@ -68,7 +68,9 @@ def test_charges_have_their_signs_from_the_start(charges, seed):
     """Whatever the order of particles, and with masses that are positive."""
     order = np.random.default_rng(seed).permutation(5)
     run = charges.estimate.problem.runs[0]
-    problem = replace(charges.estimate.problem, runs=(replace(run, x=run.x[:, order]),))
+    problem = replace(
+        charges.estimate.problem, runs=(replace(run, x=run.x[:, order], path=run.x[:, order]),)
+    )
     q = charges.particles.charges[0][order]
     for start in begin(problem, (Envelope(-2.0, np.inf, 0.12),)):
         strengths, responses = (start.unknowns.part(k) for k in ("strengths", "responses"))
