@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
@@ -72,6 +73,10 @@ class Discovery:
     estimate: Estimate = field(repr=False)
     draws: Float64[np.ndarray, "S P"] = field(repr=False)
 
+    def __repr__(self) -> str:
+        count = counted(len(self.discovery.get("particles", ())), "particle")
+        return f"{type(self).__name__}({count}, formula={self.discovery.get('formula')!r})"
+
     @property
     def forecast_frames(self) -> np.ndarray | None:
         """The longest forecast, shape (F, N, D), or None."""
@@ -96,7 +101,8 @@ def discover(
 
     The equation of motion of each particle is written between frames (`innovations`), whitened by
     its own noise, and fitted by penalised maximum likelihood: the pair force as a spline under an
-    envelope, strengths and responses of all particles, fields, drag, kicks and noise.
+    envelope, strengths and responses of all particles, fields, drag, kicks and noise. All numbers
+    are in the units of the measurement; charges, and charges over masses, are ratios to their mean.
 
     Parameters
     ----------

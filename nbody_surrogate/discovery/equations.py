@@ -32,9 +32,9 @@ __all__ = [
 ]
 
 BRIDGED = 1e8
-"""How much larger the variance of a position is that was not measured. Bridges are wrong by far less
-than ten thousand times the noise; more would cost the digits of the Cholesky factor, half a unit of
-log-likelihood for each gap at 1e12 and weak kicks."""
+"""How much larger the variance of a position is that was not measured. Bridges are wrong by far
+less than ten thousand times the noise; more would cost the digits of the Cholesky factor, half a
+unit of log-likelihood for each gap at 1e12 and weak kicks."""
 
 HUBER = 4.0
 """Innovations beyond so many standard deviations count linearly in robust estimates: Gaussian ones

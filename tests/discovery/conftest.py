@@ -32,7 +32,9 @@ def found(
     run = nb.simulate(system, state, particles, frames)[0]
     tracks = observe(run, noise=noise, seed=seed + 1000)
     start = begin(problem_of([tracks], None, pairs, False, knots), (envelope,))[-1]
-    return Found(improve(start.problem, start.unknowns, freedom, Smoothness(1e-3, 1e-3)), run, particles)
+    return Found(
+        improve(start.problem, start.unknowns, freedom, Smoothness(1e-3, 1e-3)), run, particles
+    )
 
 
 PAIRS_ALONE = Freedom(directed=False, fields=(), drag="none")

@@ -140,7 +140,7 @@ def test_the_likelihood_is_the_same_everywhere_and_in_motion_without_field_and_d
     unknowns = plain(one)
     unknowns.part("gradient")[:] = unknowns.part("gradient_by_charge")[:] = 0.0
     drift = np.array([0.3, -0.2, 0.5]) * DT * np.arange(60)[:, None, None]
-    rest = replace(one, runs=problem_of(x + [3.0, -2.0, 1.0]).runs)
+    rest = replace(one, runs=problem_of(x + np.array([3.0, -2.0, 1.0])).runs)
     moving = replace(one, runs=problem_of(x + drift).runs)
     value = log_likelihood(one, unknowns)[0]
     assert log_likelihood(rest, unknowns)[0] == pytest.approx(value, rel=1e-8)

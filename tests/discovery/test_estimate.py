@@ -136,7 +136,9 @@ def test_a_search_never_makes_it_worse():
     unknowns = somewhere(problem)
     told = []
     freedom = Freedom(directed=False)
-    improve(problem, unknowns, freedom, Smoothness(1.0, 1.0), told=lambda n, value: told.append(value))
+    improve(
+        problem, unknowns, freedom, Smoothness(1.0, 1.0), told=lambda n, value: told.append(value)
+    )
     assert told[-1] > told[0]
     assert len(told) >= 3
 

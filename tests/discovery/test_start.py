@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nbody_surrogate.discovery.problem import problem_of as problem_of_tracks
 from nbody_surrogate.discovery.splines import Envelope, Knots
 from nbody_surrogate.discovery.start import begin, coarser, excerpt, first_unknowns
-from watched import kicked, problem_of, swings, tracks_of
+from watched import kicked, problem_of, swings
 
 
 @pytest.mark.parametrize("noise", [1e-4, 1e-2])
@@ -66,8 +67,10 @@ def test_the_envelope_of_springs_is_found(springs):
 def test_charges_have_their_signs_from_the_start(charges, seed):
     """Whatever the order of particles, and with masses that are positive."""
     order = np.random.default_rng(seed).permutation(5)
-    x = charges.estimate.problem.runs[0].x[:, order]
-    problem = problem_of_tracks([tracks_of(x)], None, False, False, 12)
+    run = charges.estimate.problem.runs[0]
+    problem = replace(
+        charges.estimate.problem, runs=(replace(run, x=run.x[:, order], path=run.x[:, order]),)
+    )
     q = charges.particles.charges[0][order]
     for start in begin(problem, (Envelope(-2.0, np.inf, 0.12),)):
         strengths, responses = (start.unknowns.part(k) for k in ("strengths", "responses"))

@@ -96,7 +96,9 @@ def test_who_is_away_has_no_state_and_short_gaps_are_filled():
     assert np.isfinite(x[~gone]).all() and np.isfinite(v[~gone]).all()
     optimum = best(seen[:, :1], 1e-4)
     gap = slice(100, 104)
-    assert rms(x[gap, 0] - truth[gap, 0, 0]) < 1.3 * rms(optimum[gap, 0, 0] - truth[gap, 0, 0]) + 1e-3
+    assert (
+        rms(x[gap, 0] - truth[gap, 0, 0]) < 1.3 * rms(optimum[gap, 0, 0] - truth[gap, 0, 0]) + 1e-3
+    )
 
 
 def test_velocities_of_a_known_force_are_of_fourth_order():
