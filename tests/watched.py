@@ -103,7 +103,7 @@ def ornstein_uhlenbeck(drag, dt):
 
 
 def kicked(drag, kicks, noise, frames, seed, dt=DT, shape=(30,)):
-    """Positions of free particles in a bath, exactly, shape (T, ...); numbers may differ for each."""
+    """Positions of free particles in a bath, exactly, shape (T, ...); each may have its own."""
     rng = np.random.default_rng(seed)
     drag, kicks = np.broadcast_to(drag, shape), np.broadcast_to(kicks, shape)
     xx, xv, vv = ornstein_uhlenbeck(drag, dt)

@@ -109,7 +109,7 @@ def test_innovations_are_those_of_the_dense_covariance(drag):
     lower = np.linalg.cholesky(covariance)
     np.testing.assert_allclose(white(rows), np.linalg.solve(lower, rows), rtol=1e-9)
     np.testing.assert_allclose(white(rows[:, 1]), white(rows)[:, 1])
-    sign, logarithm = np.linalg.slogdet(covariance)
+    _, logarithm = np.linalg.slogdet(covariance)
     assert white.log_determinant == pytest.approx(0.5 * logarithm, rel=1e-12)
 
 

@@ -40,7 +40,9 @@ def test_central_forces_are_what_they_are_in_numpy(dimensions):
                 for j in seen.others
             ]
             np.testing.assert_allclose(seen.by_curve[:, t], np.sum(by, 0), rtol=1e-11, atol=1e-14)
-            each = np.stack([b @ curve / strengths[j] for b, j in zip(by, seen.others)], -1)
+            each = np.stack(
+                [b @ curve / strengths[j] for b, j in zip(by, seen.others, strict=True)], -1
+            )
             np.testing.assert_allclose(seen.by_other[:, t], each, rtol=1e-11, atol=1e-14)
         np.testing.assert_allclose(
             seen.force, seen.by_other @ strengths[seen.others], rtol=1e-12, atol=1e-14

@@ -87,7 +87,7 @@ def test_masses_that_are_none_are_told_of(charges):
 
 
 def test_couplings_are_those_of_the_pairs(springs):
-    law, notes = law_of(springs.estimate)
+    law, _ = law_of(springs.estimate)
     couplings = np.array(law["couplings"])
     np.testing.assert_array_equal(couplings, couplings.T)
     assert not couplings.diagonal().any()

@@ -45,9 +45,9 @@ def information(problem, unknowns, logs, step=0.05):
         return -log_likelihood(problem, these)[0]
 
     e, out = step * np.eye(len(logs)), np.empty((len(logs), len(logs)))
-    for k, l in zip(*np.triu_indices(len(logs)), strict=True):
-        four = [s * t * of(logs + s * e[k] + t * e[l]) for s in (1, -1) for t in (1, -1)]
-        out[k, l] = out[l, k] = sum(four) / (2 * step) ** 2
+    for j, k in zip(*np.triu_indices(len(logs)), strict=True):
+        four = [s * t * of(logs + s * e[j] + t * e[k]) for s in (1, -1) for t in (1, -1)]
+        out[j, k] = out[k, j] = sum(four) / (2 * step) ** 2
     return out
 
 

@@ -79,7 +79,7 @@ def accelerations(x, charges, **law):
 
 @pytest.mark.parametrize("envelope", ENVELOPES)
 def test_the_simulator_has_the_same_curve(envelope):
-    """Two particles at distances within what was visited and on both sides beyond, in any direction."""
+    """Two particles at distances that were visited, and on both sides beyond."""
     rng = np.random.default_rng(2)
     curve = PairCurve.over(np.geomspace(0.5, 4.0, 50), 12, envelope)
     coefficients = rng.uniform(0.5, 1.5, size=12)
