@@ -20,6 +20,7 @@ from nbody_surrogate.discovery.freedom import DRAGS, Freedom
 from nbody_surrogate.discovery.innovations import CAUSAL
 from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.law import law_of
+from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, needed_terms
 from nbody_surrogate.discovery.states import along_smoothed_paths
@@ -61,7 +62,7 @@ class Discovery:
     forecasts : Forecasts or None
         Runs of the law from held-out states.
     estimate : Estimate
-        The estimate itself, for who wants more of it.
+        The estimate itself, for who wants more of it; about the middle of the tracks.
     draws : ndarray, shape (S, P)
         Of all its unknowns, which intervals were taken from.
     """
@@ -143,7 +144,8 @@ def discover(
     demand_tracks(runs, couplings)
     tell = _Teller(progress)
     rng = np.random.default_rng(seed)
-    whole = problem_of(runs, options.axis, couplings, same_particles, knots)
+    middle = middle_of(runs)
+    whole = problem_of(about_middle(runs, middle), options.axis, couplings, same_particles, knots)
     begins = [round(len(run.x) * (1.0 - hold_out)) for run in whole.runs]
     problem = seen_part(whole, begins)
     tell("start")
@@ -173,11 +175,20 @@ def discover(
     tell("forecast")
     everything = replace(estimate.problem, runs=whole.runs)
     forecasts = forecast(everything, estimate.unknowns, law, begins) if hold_out > 0 else None
+    law = at_origin(law, middle)
+    if forecasts is not None:
+        forecasts = replace(forecasts, frames=forecasts.frames + middle)
+    if estimate.freedom.fields:
+        notes.append(f"fields are about the middle of the tracks, {_place(middle)}")
     found = findings_of(
         runs, estimate, unseen, draws, symmetries, formulas, forecasts, notes, command, seed
     )
     tell("done")
     return Discovery(law, found, forecasts, estimate, draws)
+
+
+def _place(x: np.ndarray) -> str:
+    return f"({', '.join(f'{float(y):.4g}' for y in x)})"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,9 @@ SURE = 1e-3
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
 
+NOTHING = 1e-6
+"""Size over that of pair forces below which a term is rounding's, however sure exact tracks are."""
+
 MEANINGS = {
     "translation": "the law is the same everywhere: no field that grows with the place",
     "boost": "the law is the same in every uniformly moving frame: no drag",
@@ -206,7 +209,11 @@ def corrected(found: list[Symmetry]) -> list[Symmetry]:
         largest = max(largest, min(1.0, (len(tested) - k) * each.p))
         corrected[each.name] = largest
     return [
-        replace(each, p_corrected=corrected[each.name], broken=corrected[each.name] < LEVEL)
+        replace(
+            each,
+            p_corrected=corrected[each.name],
+            broken=corrected[each.name] < LEVEL and each.high > NOTHING,
+        )
         if each.tested
         else each
         for each in found

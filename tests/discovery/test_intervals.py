@@ -12,7 +12,7 @@ from nbody_surrogate.discovery.estimate import Smoothness, improve
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.intervals import BLOCKS, draws_of, interval
 from nbody_surrogate.discovery.normal import blocks_of, normal_equations
-from nbody_surrogate.discovery.problem import problem_of
+from nbody_surrogate.discovery.problem import problem_of, seen_part
 from nbody_surrogate.discovery.splines import Envelope
 from nbody_surrogate.discovery.start import begin
 from nbody_surrogate.tracks.observe import observe
@@ -44,7 +44,7 @@ def test_draws_spread_as_the_information_has_it(dust, draws):
         for k in range(layout.part(name).start, layout.part(name).stop):
             shares = np.einsum("p,bpq,q->b", covariance[k], blocks, covariance[k])
             shares /= covariance[k, k]
-            assert shares.sum() == pytest.approx(1, abs=0.02)  # the rest is the smoothness'
+            assert 0.8 < shares.sum() < 1 + 1e-6  # the rest is the smoothness'
             error = np.sqrt(2 * (shares**2).sum() + 2 / 2000)
             scores.append((draws[:, k].var() / covariance[k, k] - 1) / error)
     # 1 on average: over eight tracks like these it was 1.04
@@ -81,10 +81,8 @@ def test_a_seed_gives_the_same_draws(dust):
 
 
 def test_half_of_the_frames_spread_as_twice_the_variance(dust):
-    run = dust.estimate.problem.runs[0]
-    half = slice(0, len(run.x) // 2)
-    cut = replace(run, x=run.x[half], seen=run.seen[half], there=run.there[half])
-    estimate = replace(dust.estimate, problem=replace(dust.estimate.problem, runs=(cut,)))
+    problem = dust.estimate.problem
+    estimate = replace(dust.estimate, problem=seen_part(problem, [len(problem.runs[0].x) // 2]))
     part = dust.estimate.unknowns.layout.part("strengths")
     wide = draws_of(estimate, 1000, np.random.default_rng(0))[:, part].std(0)
     theory = np.sqrt(2 * np.diag(dust.estimate.covariance)[part])
