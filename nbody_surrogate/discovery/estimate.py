@@ -167,8 +167,8 @@ def within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
         along = held @ directions
         mine = np.abs(along) > 0
         if mine.any():
-            # directions of one part alone: with those of a curve, whose units are others, they would
-            # make sums in which the smaller ones are lost
+            # directions of one part alone: with those of a curve, whose units are others, they
+            # would make sums in which the smaller ones are lost
             _, _, v = np.linalg.svd(along[mine][None])
             directions = np.concatenate([directions[:, ~mine], directions[:, mine] @ v[1:].T], 1)
     return directions

@@ -45,7 +45,8 @@ def grains():
 @pytest.fixture(scope="module")
 def of_grains(grains):
     told = []
-    found = discover([grains[0]], command="a command", seed=4, progress=lambda *now: told.append(now))
+    tell = told.append
+    found = discover([grains[0]], command="a command", seed=4, progress=lambda *now: tell(now))
     return found, told
 
 

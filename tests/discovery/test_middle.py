@@ -74,12 +74,17 @@ def test_an_estimate_is_the_same_in_all_units(dust, length, time):
 )
 def test_a_discovery_is_the_same_in_all_units_and_places(dust, measured):
     found = []
-    for x, dt in ((dust.estimate.problem.runs[0].x, 0.05), measured(dust.estimate.problem.runs[0].x)):
+    for x, dt in (
+        (dust.estimate.problem.runs[0].x, 0.05),
+        measured(dust.estimate.problem.runs[0].x),
+    ):
         found.append(discover([tracks_of(x, dt)], bootstrap=20, knots=8).discovery)
     one, other = found
     for key in ("charge", "charge_to_mass"):
         for bound in ("value", "low", "high"):
-            values = [[each[key][bound] for each in each_found["particles"]] for each_found in found]
+            values = [
+                [each[key][bound] for each in each_found["particles"]] for each_found in found
+            ]
             np.testing.assert_allclose(values[1], values[0], rtol=1e-3)
     assert [each["name"] for each in one["field"]] == [each["name"] for each in other["field"]]
     for mine, yours in zip(one["symmetries"], other["symmetries"], strict=True):
