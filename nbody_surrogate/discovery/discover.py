@@ -24,7 +24,7 @@ from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, needed_terms
 from nbody_surrogate.discovery.states import along_smoothed_paths
-from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries
+from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries, is_directed
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
 from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.errors import InputError
@@ -155,8 +155,7 @@ def discover(
     tell("symmetries")
     axial = start.problem.directed is not None
     symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
-    broken = {each.name for each in symmetries if each.broken}
-    if axial and broken & UNDIRECTED:
+    if axial and is_directed(extended):
         # what is not central is followed along the axis before anything is said of the rest
         fit = _full(start.problem, fit.unknowns, options.freedom, tell)
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)

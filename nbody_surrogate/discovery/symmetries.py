@@ -21,7 +21,10 @@ from nbody_surrogate.discovery.wald import wald
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Symmetry", "corrected", "energy_of", "find_symmetries"]
+__all__ = ["Symmetry", "corrected", "energy_of", "find_symmetries", "is_directed"]
+
+SURE = 1e-3
+"""Probability below which pair forces get a direction, which is two hundred unknowns more."""
 
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
@@ -122,6 +125,17 @@ def find_symmetries(
             return found, extended
         fine |= {max(coarse, key=lambda each: each.effect).name}
         unknowns = extended.unknowns
+
+
+def is_directed(extended: Extended) -> bool:
+    """Whether pair forces are not central, or not reciprocal, whatever the fields are."""
+    size = extended.unknowns.layout.size
+    for kind in ("reciprocity", "isotropy"):
+        part = extended.terms.parts[kind]
+        rows = np.arange(size + part.start, size + part.stop)
+        if wald(extended.values[rows], extended.covariance[np.ix_(rows, rows)]).p < SURE:
+            return True
+    return False
 
 
 def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) -> list[Symmetry]:

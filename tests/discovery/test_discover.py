@@ -45,14 +45,13 @@ def grains():
 @pytest.fixture(scope="module")
 def of_grains(grains):
     told = []
-    found = discover(
-        [grains[0]], command="a command", seed=4, progress=lambda *now: told.append(now)
-    )
+    tell = told.append
+    found = discover([grains[0]], command="a command", seed=4, progress=lambda *now: tell(now))
     return found, told
 
 
 def test_grains_of_dust(grains, of_grains, tmp_path):
-    found, _ = of_grains
+    found, stages = of_grains
     q, m = grains[1].charges[0], grains[1].masses[0]
     for key, truth in (("charge", ratios(q)), ("charge_to_mass", ratios(q / m))):
         bounds = [[each[key][k] for each in found.discovery["particles"]] for k in ("low", "high")]
