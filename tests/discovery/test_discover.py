@@ -51,7 +51,7 @@ def of_grains(grains):
 
 
 def test_grains_of_dust(grains, of_grains, tmp_path):
-    found, stages = of_grains
+    found, _ = of_grains
     q, m = grains[1].charges[0], grains[1].masses[0]
     for key, truth in (("charge", ratios(q)), ("charge_to_mass", ratios(q / m))):
         bounds = [[each[key][k] for each in found.discovery["particles"]] for k in ("low", "high")]
