@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.tracks.reading import read_tracks
     from nbody_surrogate.tracks.tracks import Tracks
     from nbody_surrogate.tracks.writing import write_tracks
+    from nbody_surrogate.training.from_discovery import train_from_discovery
     from nbody_surrogate.training.plan import plan
     from nbody_surrogate.training.train import TrainedModel, train
     from nbody_surrogate.viz.discovery.report import write_discovery_report
@@ -143,6 +144,7 @@ else:
             "nbody_surrogate.tracks.reading": ["read_tracks"],
             "nbody_surrogate.tracks.tracks": ["Tracks"],
             "nbody_surrogate.tracks.writing": ["write_tracks"],
+            "nbody_surrogate.training.from_discovery": ["train_from_discovery"],
             "nbody_surrogate.training.plan": ["plan"],
             "nbody_surrogate.training.train": ["TrainedModel", "train"],
             "nbody_surrogate.viz.figures.plot": ["plot"],
@@ -256,6 +258,7 @@ __all__ = [
     "system_from_callable",
     "thumbnail",
     "train",
+    "train_from_discovery",
     "twins_of",
     "write_discovery_report",
     "write_report",

@@ -14,6 +14,7 @@ from click import get_current_context
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.progress import compiling_shown, sign, stages_bar
+from nbody_surrogate.cli.stepper import check_stepper_options, run_line, train_stepper
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.cli.track_options import TrackOptions
 from nbody_surrogate.errors import InputError, NBodyWarning
@@ -75,6 +76,14 @@ SHOWN = 600  # frames of tracks in a report without a forecast
 @click.option(
     "--knots", type=int, default=24, show_default=True, help="Splines of the curve of a pair."
 )
+@click.option(
+    "--set",
+    "set_minutes",
+    type=float,
+    metavar="MINUTES",
+    help="Train a learned stepper for so long, into OUTPUT-set.",
+)
+@click.option("--set-frame-dt", type=float, help="Its frames.  [default: those of the tracks]")
 @click.option("--no-report", is_flag=True, help="Write no page.")
 @click.option("--overwrite", is_flag=True, help="Replace a discovery that is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON in place of the table.")
@@ -92,6 +101,7 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     given = TrackOptions.taken(options)
     given.check(files)
     _check(options)
+    check_stepper_options(options["set_minutes"], options["set_frame_dt"], output)
     folder = _held(output, options["overwrite"])
     hidden = options["quiet"] or options["as_json"]
     if options["quiet"]:
@@ -112,7 +122,11 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     if not options["no_report"]:
         with sign("writing the report", hidden=hidden):
             _write_report(folder, found, runs)
-    _tell(folder, options)
+    model = None
+    if options["set_minutes"] is not None:
+        wanted = options["set_minutes"], options["seed"], options["set_frame_dt"]
+        model = train_stepper(folder, *wanted, hidden=hidden)
+    _tell(folder, options, model)
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -157,7 +171,7 @@ def _shown(found: Discovery, runs: Sequence[Tracks]) -> tuple[np.ndarray, np.nda
     return runs[seen.run].x[seen.first : seen.first + len(seen.frames)], seen.frames
 
 
-def _tell(folder: Path, options: dict[str, Any]) -> None:
+def _tell(folder: Path, options: dict[str, Any], model: Path | None) -> None:
     """Print what was found, where it is, and what to type next."""
     from nbody_surrogate.discovery.files import FOUND, LAW, REPORT, read_folder
 
@@ -168,7 +182,8 @@ def _tell(folder: Path, options: dict[str, Any]) -> None:
         from nbody_surrogate.cli.json_output import print_json
 
         content = {"discovery": read.discovery.model_dump(mode="json"), "law": read.law}
-        print_json("discover", {**content, "files": list(map(str, files))})
+        made = {} if model is None else {"stepper": str(model)}
+        print_json("discover", {**content, "files": list(map(str, files)), **made})
         return
     if options["quiet"]:
         return
@@ -179,5 +194,6 @@ def _tell(folder: Path, options: dict[str, Any]) -> None:
     steps = (
         f"Run it: nbody-sim run --system {system} --report run.html",
         f"Compare methods: nbody-sim compare --system {system} --integrators leapfrog:4,rk4:4",
+        *([] if model is None else [run_line(folder, model, options["set_frame_dt"])]),
     )
     print_table(summary_table(read.discovery, steps), files, wide=options["wide"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,7 +23,7 @@ class CardSystem(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     system: str = Field(description="its registered name")
-    spec: dict[str, float | int | str | bool | list[float | None] | None] = Field(
+    spec: dict[str, float | int | str | bool | list[Any] | dict[str, Any] | None] = Field(
         description="the parameters that the motion depends on"
     )
     numerical: tuple[str, ...] = Field(

@@ -233,6 +233,23 @@ class AbstractSurrogate(nn.Module, ABC, Generic[Config_co]):
             The true increments after the last frame.
         """
 
+    def begin_with_curve(self, r: Tensor, force: Tensor) -> bool:
+        """Begin with a central pair law that is known as a curve; by default nothing is done.
+
+        Parameters
+        ----------
+        r : Tensor, float64, shape (R,)
+            Distances, ascending, those that are visited.
+        force : Tensor, float64, shape (R,)
+            The force between two unit charges, positive where they repel each other.
+
+        Returns
+        -------
+        bool
+            Whether the model has taken it.
+        """
+        return False
+
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Return the cache after the frames of a window, which may be empty.
 

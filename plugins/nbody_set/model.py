@@ -42,6 +42,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.functional import linear, silu
 
+from nbody_set.curve_fit import begin_with_curve
 from nbody_set.domain import LARGEST, Domain, extremes, gate, lone_pair
 from nbody_surrogate.contracts import (
     AbstractFusedSteps,
@@ -438,6 +439,13 @@ class SET(AbstractSurrogate[SETConfig]):
         h = motion.h.view(n, batch, frames, -1)
         h = h + self.attention(h)
         return self._finish(motion._replace(h=h.flatten(1, 2)), constants, (batch, frames))
+
+    def begin_with_curve(self, r: Tensor, force: Tensor) -> bool:
+        """See `AbstractSurrogate.begin_with_curve`; a prior `kernel` takes it."""
+        if self.config.prior != "kernel":
+            return False
+        begin_with_curve(self.prior, self.pair_features, self.config.softening, r, force)
+        return True
 
     def start_cache(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
         """Keys and values of the last L - 1 frames, and how many of them are real."""

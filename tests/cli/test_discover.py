@@ -150,3 +150,50 @@ def test_without_a_forecast_the_tracks_are_drawn_alone(asked, monkeypatch):
     page = Path("a", REPORT).read_text()
     assert 'id="scene"' in page
     assert "ring: forecast" not in page
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """What the training behind it is called with; it trains nothing."""
+    calls = []
+
+    def train_from_discovery(*given, **options):
+        options.pop("report")
+        calls.append((given, options))
+
+    module = SimpleNamespace(train_from_discovery=train_from_discovery)
+    monkeypatch.setitem(sys.modules, "nbody_surrogate.training.from_discovery", module)
+    return calls
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_stepper_is_trained_beside_the_folder(learned):
+    text = good(*CALL, "-o", "grains", "--set", 2.5, "--set-frame-dt", 0.1, "--seed", 3)
+    ((given, options),) = learned
+    assert given == (Path("grains"), 2.5, 3, Path("grains-set"))
+    assert options["frame_dt"] == 0.1
+    assert (
+        "train_from_discovery('grains', 2.5, 3, 'grains-set', frame_dt=0.1)" in options["command"]
+    )
+    told = "nbody-sim run --system discovered:grains --frame-dt 0.1 --integrator set --weights"
+    assert f"{told} grains-set" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--set", 0), "`set` must be above 0, got 0"),
+        (("--set", "nan"), "`set` must be above 0"),
+        (("--set", 1, "--set-frame-dt", -1), "`set_frame_dt` must be above 0, got -1"),
+        (("--set-frame-dt", 1), "give --set MINUTES as well"),
+    ],
+)
+def test_a_stepper_that_cannot_be_is_refused_before_tracks_are_read(asked, learned, options, said):
+    assert said in bad(MISUSE, *CALL, "-o", "grains", *options)
+    assert not asked and not learned
+
+
+def test_a_model_that_is_there_is_not_trained_over(asked, learned):
+    Path("grains-set").mkdir()
+    assert "'grains-set', which is there" in bad(MISUSE, *CALL, "-o", "grains", "--set", 1)
+    assert not asked and not learned

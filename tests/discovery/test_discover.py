@@ -51,7 +51,7 @@ def of_grains(grains):
 
 
 def test_grains_of_dust(grains, of_grains, tmp_path):
-    found, _ = of_grains
+    found, _stages = of_grains
     q, m = grains[1].charges[0], grains[1].masses[0]
     for key, truth in (("charge", ratios(q)), ("charge_to_mass", ratios(q / m))):
         bounds = [[each[key][k] for each in found.discovery["particles"]] for k in ("low", "high")]
@@ -74,7 +74,7 @@ def test_grains_of_dust(grains, of_grains, tmp_path):
 
 
 def test_stages_are_told_in_order(of_grains):
-    found, stages = of_grains
+    found, _stages = of_grains
     names = list(dict.fromkeys(name for name, *_ in stages))
     assert names == [*STAGES, "done"]
     done = [done for _, done, _ in stages]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import final
 
 import numpy as np
@@ -105,6 +105,11 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the curve, and the fields with the drag."""
+        return self._laws
+
+    @cached_property
+    def _laws(self) -> ForceLaws:
+        # once: the energies of a curve are integrals, which take tens of milliseconds
         spec = self.spec
         field = affine_field(
             spec.uniform,
