@@ -74,7 +74,7 @@ def test_grains_of_dust(grains, of_grains, tmp_path):
 
 
 def test_stages_are_told_in_order(of_grains):
-    found, _stages = of_grains
+    found, stages = of_grains
     names = list(dict.fromkeys(name for name, *_ in stages))
     assert names == [*STAGES, "done"]
     done = [done for _, done, _ in stages]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -147,6 +148,13 @@ def test_starts_are_states_of_the_tracks(dust):
         frame = int(np.argmin(np.abs(x - start).sum((1, 2))))
         np.testing.assert_array_equal(start, x[frame])
         np.testing.assert_array_equal(speed, v[frame])
+
+
+def test_a_law_goes_to_another_process(dust):
+    """After it has been used, too."""
+    system = nb.make_system("discovered", **law_of(dust.estimate)[0])
+    system.force_laws()
+    assert pickle.loads(pickle.dumps(system)).spec == system.spec
 
 
 def test_the_law_runs(dust):

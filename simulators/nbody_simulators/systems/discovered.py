@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property, lru_cache
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -106,6 +106,10 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
     def force_laws(self) -> ForceLaws:
         """Return the curve, and the fields with the drag."""
         return self._laws
+
+    def __getstate__(self) -> dict[str, Any]:
+        # functions made in other functions go to no other process: they are made there again
+        return {key: value for key, value in vars(self).items() if key != "_laws"}
 
     @cached_property
     def _laws(self) -> ForceLaws:
