@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nbody_surrogate.datasets.audit.audit import audit_dataset
     from nbody_surrogate.datasets.dataset import Dataset
     from nbody_surrogate.datasets.generation.generate import generate_dataset
+    from nbody_surrogate.discovery.discover import Discovery, discover
     from nbody_surrogate.errors import (
         FileFormatError,
         InputError,
@@ -133,6 +134,7 @@ else:
             "nbody_surrogate.datasets.audit.audit": ["audit_dataset"],
             "nbody_surrogate.datasets.dataset": ["Dataset"],
             "nbody_surrogate.datasets.generation.generate": ["generate_dataset"],
+            "nbody_surrogate.discovery.discover": ["Discovery", "discover"],
             "nbody_surrogate.evaluation.evaluate": ["Scorecard", "evaluate"],
             "nbody_surrogate.evaluation.plan.result": ["Plan"],
             "nbody_surrogate.formats.saving": ["load", "save"],
@@ -192,6 +194,7 @@ __all__ = [
     "Checkpoint",
     "Comparison",
     "Dataset",
+    "Discovery",
     "Ensemble",
     "FileFormatError",
     "Guard",
@@ -223,6 +226,7 @@ __all__ = [
     "audit_dataset",
     "compare",
     "comparison_table",
+    "discover",
     "evaluate",
     "generate_dataset",
     "list_integrators",

@@ -126,6 +126,7 @@ ELSEWHERE = {
     "write_discovery_report": "takes a folder too: tests/viz/test_discovery_page.py",
     "Evaluated": HANDED,
     "Comparison": "made by `compare`",
+    "Discovery": "made by `discover`",
     "Configurations": HANDED,
     "Draw": HANDED,
     **dict.fromkeys(["AbstractSystem.scenery", "SystemScenery.scenery"], PICTURES),

@@ -87,12 +87,12 @@ class BreakingTerms:
         problem, measured = self._problem, self._problem.runs[run]
         response = float(unknowns.part("responses")[measured.first + i])
         strengths = unknowns.part("strengths")[problem.strengths_of(run, i, seen.others)]
-        x = measured.x[:, i]
+        x = measured.path[:, i]
         # in runs apart from each other, each has a clock of its own
         clock = (np.arange(len(x)) * measured.dt - 0.5 * self._length) / self._length
         out = np.zeros((problem.dimensions, len(x), self.amounts.size))
         pair_moments(
-            measured.x,
+            measured.path,
             measured.there,
             i,
             seen.others,

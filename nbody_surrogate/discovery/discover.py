@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
@@ -16,11 +17,14 @@ from nbody_surrogate.discovery.findings import findings_of
 from nbody_surrogate.discovery.forecast import Forecasts, forecast
 from nbody_surrogate.discovery.formulas import rank_formulas
 from nbody_surrogate.discovery.freedom import DRAGS, Freedom
+from nbody_surrogate.discovery.innovations import CAUSAL
 from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.law import law_of
+from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, needed_terms
-from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries
+from nbody_surrogate.discovery.states import along_smoothed_paths
+from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries, is_directed
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
 from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.errors import InputError
@@ -32,11 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Discovery", "discover"]
 
+SMOOTHINGS = 2
+"""Fits along smoothed paths: the second one moves charges by a hundredth of their errors."""
+
 UNDIRECTED = frozenset({"reciprocity", "isotropy"})
 """Symmetries that forces along an axis break."""
 
 STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
-AXES = {"x": 0, "y": 1, "z": 2}
+AXES = {"z": 2}
+"""About which the simulator's directed forces are."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -54,7 +62,7 @@ class Discovery:
     forecasts : Forecasts or None
         Runs of the law from held-out states.
     estimate : Estimate
-        The estimate itself, for who wants more of it.
+        The estimate itself, for who wants more of it; about the middle of the tracks.
     draws : ndarray, shape (S, P)
         Of all its unknowns, which intervals were taken from.
     """
@@ -64,6 +72,10 @@ class Discovery:
     forecasts: Forecasts | None = field(repr=False)
     estimate: Estimate = field(repr=False)
     draws: Float64[np.ndarray, "S P"] = field(repr=False)
+
+    def __repr__(self) -> str:
+        count = counted(len(self.discovery.get("particles", ())), "particle")
+        return f"{type(self).__name__}({count}, formula={self.discovery.get('formula')!r})"
 
     @property
     def forecast_frames(self) -> np.ndarray | None:
@@ -89,7 +101,8 @@ def discover(
 
     The equation of motion of each particle is written between frames (`innovations`), whitened by
     its own noise, and fitted by penalised maximum likelihood: the pair force as a spline under an
-    envelope, strengths and responses of all particles, fields, drag, kicks and noise.
+    envelope, strengths and responses of all particles, fields, drag, kicks and noise. All numbers
+    are in the units of the measurement; charges, and charges over masses, are ratios to their mean.
 
     Parameters
     ----------
@@ -131,7 +144,8 @@ def discover(
     demand_tracks(runs, couplings)
     tell = _Teller(progress)
     rng = np.random.default_rng(seed)
-    whole = problem_of(runs, options.axis, couplings, same_particles, knots)
+    middle = middle_of(runs)
+    whole = problem_of(about_middle(runs, middle), options.axis, couplings, same_particles, knots)
     begins = [round(len(run.x) * (1.0 - hold_out)) for run in whole.runs]
     problem = seen_part(whole, begins)
     tell("start")
@@ -141,8 +155,7 @@ def discover(
     tell("symmetries")
     axial = start.problem.directed is not None
     symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
-    broken = {each.name for each in symmetries if each.broken}
-    if axial and broken & UNDIRECTED:
+    if axial and is_directed(extended):
         # what is not central is followed along the axis before anything is said of the rest
         fit = _full(start.problem, fit.unknowns, options.freedom, tell)
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)
@@ -157,16 +170,25 @@ def discover(
     draws = draws_of(estimate, bootstrap, rng)
     law, notes = law_of(estimate)
     tell("formulas")
-    unseen = _like(held_out_part(whole, begins), estimate.problem)
+    unseen = _like(held_out_part(whole, begins), estimate)
     formulas = rank_formulas(estimate, unseen) if hold_out > 0 else []
     tell("forecast")
-    everything = _like(whole, estimate.problem)
+    everything = replace(estimate.problem, runs=whole.runs)
     forecasts = forecast(everything, estimate.unknowns, law, begins) if hold_out > 0 else None
+    law = at_origin(law, middle)
+    if forecasts is not None:
+        forecasts = replace(forecasts, frames=forecasts.frames + middle)
+    if estimate.freedom.fields:
+        notes.append(f"fields are about the middle of the tracks, {_place(middle)}")
     found = findings_of(
         runs, estimate, unseen, draws, symmetries, formulas, forecasts, notes, command, seed
     )
     tell("done")
     return Discovery(law, found, forecasts, estimate, draws)
+
+
+def _place(x: np.ndarray) -> str:
+    return f"({', '.join(f'{float(y):.4g}' for y in x)})"
 
 
 @dataclass(frozen=True)
@@ -186,7 +208,7 @@ def _checked(
     knots: int,
 ) -> _Options:
     if axis is not None and axis not in AXES:
-        raise InputError(f"`axis` must be one of {', '.join(AXES)}, or None, got {axis!r}")
+        raise InputError(f"`axis` must be {' or '.join(AXES)}, or None, got {axis!r}")
     if drag not in DRAGS:
         raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
     demand_flag("couplings", couplings)
@@ -201,10 +223,14 @@ def _checked(
 
 
 def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, told: _Teller) -> Estimate:
-    """Fit with all terms."""
+    """Fit with all terms, then once more along the paths that the first fit makes of the tracks."""
     freedom = replace(freedom, directed=problem.directed is not None)
     begin = unknowns.moved_to(problem.layout)
-    return improve(problem, begin, freedom, Smoothness(1e-3, 1e-3), told=told.round)
+    fit = improve(problem, begin, freedom, Smoothness.loose(begin), told=told.round)
+    for _ in range(SMOOTHINGS if problem.stencil is CAUSAL else 0):
+        smooth = along_smoothed_paths(fit.problem, fit.unknowns)
+        fit = improve(smooth, fit.unknowns, freedom, fit.smoothness, rounds=4, told=told.round)
+    return fit
 
 
 def _final(fit: Estimate, freedom: Freedom) -> Estimate:
@@ -217,9 +243,10 @@ def _final(fit: Estimate, freedom: Freedom) -> Estimate:
     return improve(fit.problem, unknowns, freedom, fit.smoothness, rounds=6)
 
 
-def _like(problem: Problem, chosen: Problem) -> Problem:
-    """Return other frames under the curves of a problem."""
-    return replace(chosen, runs=problem.runs)
+def _like(problem: Problem, estimate: Estimate) -> Problem:
+    """Return other frames under the curves of an estimate, along paths by its law."""
+    other = replace(estimate.problem, runs=problem.runs)
+    return along_smoothed_paths(other, estimate.unknowns) if other.stencil is CAUSAL else other
 
 
 class _Teller:

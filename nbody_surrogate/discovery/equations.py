@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,8 +31,10 @@ __all__ = [
     "view",
 ]
 
-BRIDGED = 1e12
-"""How much larger the variance of a position is that was not measured."""
+BRIDGED = 1e8
+"""How much larger the variance of a position is that was not measured. Bridges are wrong by far
+less than ten thousand times the noise; more would cost the digits of the Cholesky factor, half a
+unit of log-likelihood for each gap at 1e12 and weak kicks."""
 
 HUBER = 4.0
 """Innovations beyond so many standard deviations count linearly in robust estimates: Gaussian ones
@@ -112,6 +114,7 @@ class View(NamedTuple):
     by_directed: Float64[np.ndarray, "D T Q"] | None
 
 
+@runtime_checkable
 class Extra(Protocol):
     """Accelerations that the unknowns do not have."""
 
@@ -166,7 +169,7 @@ def view(problem: Problem, unknowns: Unknowns, run: int, i: int) -> View:
     strengths = unknowns.part("strengths")[problem.strengths_of(run, i, others)]
     shape = (problem.dimensions, len(measured.x))
     by_other, by_curve = np.zeros((*shape, others.size)), np.zeros((*shape, layout.curve))
-    scene = (measured.x, measured.there, i, others, strengths)
+    scene = (measured.path, measured.there, i, others, strengths)
     curve, directed = problem.curve, problem.directed
     central_sums(
         *scene,
@@ -212,7 +215,7 @@ def equations(
     response = float(unknowns.part("responses")[m])
     step = hat(float(unknowns.part("drag")[m]), measured.dt, stencil)
     x = measured.x[:, i].T
-    total = response * seen.force + _field(unknowns, x, response)
+    total = response * seen.force + _field(unknowns, measured.path[:, i].T, response)
     forces = _columns(problem, unknowns, run, i, seen) if with_columns else []
     if extra is not None:
         more = extra.accelerations(run, i, seen, unknowns)
@@ -258,7 +261,7 @@ def total_force(
     measured = problem.runs[run]
     seen = view(problem, unknowns, run, i)
     response = float(unknowns.part("responses")[measured.first + i])
-    return np.asarray(response * seen.force + _field(unknowns, measured.x[:, i].T, response))
+    return np.asarray(response * seen.force + _field(unknowns, measured.path[:, i].T, response))
 
 
 def accelerations(
@@ -303,7 +306,7 @@ def _columns(
     own_place = layout.part("responses").start + m
     out = []
     for d in range(problem.dimensions):
-        x = measured.x[:, i, d]
+        x = measured.path[:, i, d]
         uniform = unknowns.part("uniform_by_charge")[d]
         own = seen.force[d] + uniform + unknowns.part("gradient_by_charge")[d] * x
         one = np.ones_like(x)

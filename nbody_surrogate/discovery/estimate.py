@@ -53,6 +53,12 @@ class Smoothness:
     curve: float
     directed: float
 
+    @classmethod
+    def loose(cls, unknowns: Unknowns) -> Smoothness:
+        """Return what lets curves bend thirty times as much as they are large, in any units."""
+        size = float(np.mean(unknowns.part("curve") ** 2))
+        return cls(1e-3 / max(size, 1e-300), 1e-3 / max(size, 1e-300))
+
     def matrix(self, problem: Problem) -> Float64[np.ndarray, "P P"]:
         """Return the penalty as a quadratic form of all unknowns."""
         layout = problem.layout
@@ -155,16 +161,17 @@ def within_scales(unknowns: Unknowns, directions: np.ndarray) -> np.ndarray:
 
     Both go into the curve; its penalty alone would decide where to.
     """
-    layout = unknowns.layout
-    held = np.zeros((2, layout.size))
-    for row, name in enumerate(("strengths", "responses")):
-        held[row, layout.part(name)] = np.sign(unknowns.part(name))
-    held = held @ directions
-    held = held[np.abs(held).max(1) > 0]
-    if not len(held):
-        return directions
-    _, _, v = np.linalg.svd(held)
-    return np.asarray(directions @ v[len(held) :].T)
+    for name in ("strengths", "responses"):
+        held = np.zeros(unknowns.layout.size)
+        held[unknowns.layout.part(name)] = np.sign(unknowns.part(name))
+        along = held @ directions
+        mine = np.abs(along) > 0
+        if mine.any():
+            # directions of one part alone: with those of a curve, whose units are others, they
+            # would make sums in which the smaller ones are lost
+            _, _, v = np.linalg.svd(along[mine][None])
+            directions = np.concatenate([directions[:, ~mine], directions[:, mine] @ v[1:].T], 1)
+    return directions
 
 
 def improve(

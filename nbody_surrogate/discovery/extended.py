@@ -68,7 +68,7 @@ def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Exte
     # a term as large as the pair forces is one standard deviation: what tracks do not tell apart
     # is shared out, what they tell is left alone
     loose = np.r_[layout.part(FIELDS[0]).start : size]
-    penalty[loose, loose] += np.diag(products)[loose] / pair
+    penalty[loose, loose] += np.diag(products)[loose] / max(pair, 1e-300)
     shared = "shared" if estimate.freedom.drag == "none" else estimate.freedom.drag
     freedom = replace(estimate.freedom, fields=FIELDS, drag=shared)
     own = within_scales(unknowns, freedom.directions(layout))

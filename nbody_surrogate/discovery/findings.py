@@ -143,8 +143,9 @@ def _noise(estimate: Estimate, draws: np.ndarray) -> dict[str, Any]:
         return {"position": noise, "temperature": {"value": 0.0, "low": 0.0, "high": 0.0}}
 
     def temperature(strengths: np.ndarray, responses: np.ndarray, rates: np.ndarray) -> np.ndarray:
-        each = unknowns.kicks * np.abs(strengths / responses) / (2.0 * np.maximum(rates, 1e-300))
-        return np.asarray(each.mean(-1))
+        # of sums: a single drag may be known so badly that its draws pass through 0
+        kicks = (unknowns.kicks * np.abs(strengths / responses)).sum(-1)
+        return np.asarray(kicks / np.maximum(2.0 * rates.sum(-1), 1e-12 * kicks))
 
     names = ("strengths", "responses", "drag")
     value = temperature(*(unknowns.part(name) for name in names))

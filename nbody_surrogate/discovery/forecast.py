@@ -111,9 +111,7 @@ def _start(
     """Return positions and velocities at a frame, of it and earlier ones alone."""
     measured = whole.runs[run]
     part = slice(max(0, frame - MEMORY), frame + 1)
-    past = MeasuredRun(
-        measured.x[part], measured.dt, measured.seen[part], measured.there[part], measured.first, 0
-    )
+    past = measured.cut(part, 0)
     runs = list(whole.runs)
     runs[run] = past
     x, v = smoothed_states(replace(whole, runs=tuple(runs)), unknowns, run)

@@ -16,6 +16,7 @@ from scipy.optimize import least_squares
 
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, solve, within_scales
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.normal import NormalEquations, blocks_of, normal_equations
 
 __all__ = ["FORMULAS", "Formula", "RankedFormula", "rank_formulas"]
@@ -28,6 +29,11 @@ DOUBT = 2.0
 
 In the likelihood of one block a right formula is as often better than the curve as worse, by about
 1; the median does not ask how much a few encounters weigh."""
+
+
+CLOSE = 1e-3
+"""Relative distance to the curve within which a formula of exact tracks is that of the curve. Their
+likelihood is no measure: it is of the rounding of a computation, which no curve follows."""
 
 
 @dataclass(frozen=True)
@@ -100,13 +106,16 @@ class RankedFormula:
     held_out : float
         Log-likelihood of the frames held out over that of the curve, per frame.
     fits : bool
-        Whether it is as good as the curve, within `DOUBT`.
+        Whether it is as good as the curve, within `DOUBT`; of exact tracks, within `CLOSE` of it.
+    distance : float
+        Of exact tracks: relative difference to the curve, see `_Shapes.distance`.
     """
 
     formula: Formula
     parameters: dict[str, float]
     held_out: float
     fits: bool
+    distance: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -139,7 +148,8 @@ def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
     fitting = [each for each in found if each.fits]
     # among those that say the same, the one that needs less
     fitting.sort(key=lambda each: (len(each.formula.parameters), -each.held_out))
-    others = sorted((each for each in found if not each.fits), key=lambda each: -each.held_out)
+    others = [each for each in found if not each.fits]
+    others.sort(key=lambda each: (each.distance, -each.held_out))
     return [*fitting, *others]
 
 
@@ -166,6 +176,7 @@ class _Shapes:
         newton = (vectors[:, told] / values[told]) @ (vectors[:, told].T @ score)
         self.target = self.root @ (self.here + newton)
         self._place(problem)
+        self._near = problem.curve.matrix(_acting(estimate))
 
     def _place(self, problem: Problem) -> None:
         """Find the separations that formulas are compared at, and what their forces become."""
@@ -195,6 +206,12 @@ class _Shapes:
         upward = np.concatenate([central * (z / self.r)[:, None], none, tensor], 1)
         self._project = np.linalg.pinv(np.concatenate([outward, upward]), rcond=1e-6)
 
+    def distance(self, step: np.ndarray) -> float:
+        """Return the relative difference to the estimate that nine visits of ten are below."""
+        curve = slice(0, self._near.shape[1])
+        force, change = self._near @ self.here[curve], self._near @ step[curve]
+        return float(np.quantile(np.abs(change) / np.maximum(np.abs(force), 1e-300), 0.9))
+
     def of(self, formula: Formula, parameters: np.ndarray) -> np.ndarray:
         """Return the coefficients of all curves that are nearest to a formula."""
         own = parameters[:-3] if formula.behind else parameters
@@ -210,6 +227,24 @@ class _Shapes:
             pull = share * formula.force(r, *own) / r
             outward, upward = outward - pull * self._rho, upward - pull * height
         return np.asarray(self._project @ np.concatenate([outward, upward]))
+
+
+def _acting(estimate: Estimate) -> np.ndarray:
+    """Return visited distances, of those pairs alone that act on each other."""
+    problem, strengths = estimate.problem, estimate.unknowns.part("strengths")
+    found = []
+    for k, run in enumerate(problem.runs):
+        i, j = np.triu_indices(run.n, 1)
+        if problem.couplings is None:
+            size = np.abs(strengths[run.first + i] * strengths[run.first + j])
+        else:
+            size = np.abs(strengths[problem.couplings[k][i, j]])
+        acts = size > 1e-2 * size.max()
+        i, j = i[acts], j[acts]
+        both = run.there[::7, i] & run.there[::7, j]
+        found.append(np.linalg.norm(run.x[::7, i] - run.x[::7, j], axis=-1)[both])
+    r = np.concatenate(found)
+    return np.asarray(r[:: max(1, r.size // 20000)])
 
 
 def _fitted(
@@ -237,7 +272,7 @@ def _fitted(
         if found.cost < cost:
             best, cost = np.exp(found.x), found.cost
     if not np.isfinite(cost):
-        return RankedFormula(formula, {}, -np.inf, False)
+        return RankedFormula(formula, {}, -np.inf, False, np.inf)
     step = shapes.response @ (amount(best) * shapes.of(formula, best) - shapes.here)
     changes = np.array(
         [g @ step - 0.5 * step @ h @ step
@@ -245,4 +280,8 @@ def _fitted(
     )  # fmt: skip
     parameters = {"A": amount(best), **dict(zip(formula.parameters, map(float, best), strict=True))}
     fits = bool(np.median(changes) > -DOUBT)
-    return RankedFormula(formula, parameters, float(changes.sum()) / frames, fits)
+    held_out = float(changes.sum()) / frames
+    if estimate.problem.stencil != SMOOTH:
+        return RankedFormula(formula, parameters, held_out, fits)
+    distance = shapes.distance(step[shapes.curves])
+    return RankedFormula(formula, parameters, held_out, distance < CLOSE, distance)

@@ -118,6 +118,8 @@ def directed_sums(
             for d in range(dimensions):
                 if d != axis:
                     rho2 += (x[t, i, d] - x[t, j, d]) ** 2
+            if rho2 + z * z == 0.0:
+                continue  # a force without a direction
             rho = math.sqrt(rho2)
             k0 = spline_piece((rho / (rho + scale) - first) / spacing, wide, a)
             l0 = spline_piece((z / math.sqrt(z * z + height * height) - low) / step, deep, b)

@@ -93,11 +93,11 @@ def _drag_law(estimate: Estimate, masses: np.ndarray, mine: slice) -> tuple[floa
 def _temperature(
     estimate: Estimate, masses: np.ndarray, mine: slice, drag: float, power: float
 ) -> float:
-    """Return the temperature of kicks that balance the drag, the mean over particles."""
+    """Return the temperature of kicks that balance the drag, of all particles together."""
     if drag <= 0:
         return 0.0
     rates = drag * masses**power
-    return float(np.mean(estimate.unknowns.kicks[mine] * masses / (2.0 * rates)))
+    return float(np.sum(estimate.unknowns.kicks[mine] * masses) / (2.0 * np.sum(rates)))
 
 
 def _snapshots(estimate: Estimate, run: int) -> tuple[list[Any], list[Any]]:

@@ -114,8 +114,6 @@ def held_out_part(problem: Problem, begins: list[int]) -> Problem:
 def _cut(problem: Problem, parts: list[slice]) -> Problem:
     runs, start = [], 0
     for run, part in zip(problem.runs, parts, strict=True):
-        runs.append(
-            MeasuredRun(run.x[part], run.dt, run.seen[part], run.there[part], run.first, start)
-        )
+        runs.append(run.cut(part, start))
         start += len(runs[-1].x)
     return replace(problem, runs=tuple(runs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ class MeasuredRun:
     ----------
     x : ndarray, shape (T, N, D)
         Anything finite where a particle is away.
+    path : ndarray, shape (T, N, D)
+        Where forces are evaluated: as measured, or smoothed by a law that is known already.
     dt : float
     seen, there : ndarray, shape (T, N)
         Whether a particle was measured; whether it was, or its gap is short.
@@ -37,6 +39,7 @@ class MeasuredRun:
     """
 
     x: Float64[np.ndarray, "T N D"]
+    path: Float64[np.ndarray, "T N D"]
     dt: float
     seen: Bool[np.ndarray, "T N"]
     there: Bool[np.ndarray, "T N"]
@@ -47,6 +50,15 @@ class MeasuredRun:
     def n(self) -> int:
         """Particles."""
         return int(self.x.shape[1])
+
+    def cut(self, part: slice, start: int) -> MeasuredRun:
+        """Return some of its frames, the first of which gets that number."""
+        each = (self.x[part], self.path[part], self.dt, self.seen[part], self.there[part])
+        return MeasuredRun(*each, self.first, start)
+
+    def along(self, path: Float64[np.ndarray, "T N D"]) -> MeasuredRun:
+        """Return the run with forces evaluated along another path, where that is finite."""
+        return replace(self, path=np.where(np.isfinite(path), path, self.path))
 
     def stretches(self, i: int, shortest: int) -> list[slice]:
         """Return the stretches of at least so many frames in which particle `i` is there."""
@@ -69,7 +81,7 @@ def measured_run(x: np.ndarray, dt: float, first: int, start: int) -> MeasuredRu
     for i in range(x.shape[1]):
         _bridge(filled[:, i], seen[:, i], there[:, i])
     filled[~there] = 0.0
-    return MeasuredRun(filled, float(dt), seen, there, first, start)
+    return MeasuredRun(filled, filled, float(dt), seen, there, first, start)
 
 
 def _bridge(x: np.ndarray, seen: np.ndarray, there: np.ndarray) -> None:

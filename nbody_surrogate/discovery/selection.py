@@ -35,14 +35,11 @@ def best_start(problem: Problem, freedom: Freedom, seed_rounds: int = ROUNDS) ->
     for start in begin(problem):
         terms = bare if start.alone else replace(freedom, directed=False)
         few = excerpt(start.problem)
-        found.append(improve(few, start.unknowns, terms, _first_smoothness(), seed_rounds))
+        smoothness = Smoothness.loose(start.unknowns)
+        found.append(improve(few, start.unknowns, terms, smoothness, seed_rounds))
     best = max(found, key=_evidence)
     return replace(best, problem=replace(problem, curve=best.problem.curve,
                                          directed=best.problem.directed))  # fmt: skip
-
-
-def _first_smoothness() -> Smoothness:
-    return Smoothness(curve=1e-3, directed=1e-3)
 
 
 def _evidence(estimate: Estimate) -> float:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple, final
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem, View, equations, view
-from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.splines import Envelope, Knots, PairCurve
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -33,7 +32,7 @@ COARSE = 7
 SHORT, LONG = 12, 200
 """Rounds of alternating least squares for each pattern of signs, and for the best."""
 
-FEW, TRIALS = 5, 40
+FEW, TRIALS = 12, 64
 """Patterns of signs that the split into responses and strengths begins with."""
 
 FRAMES = 2500
@@ -124,9 +123,7 @@ def excerpt(problem: Problem, frames: int = FRAMES) -> Problem:
     runs, start = [], 0
     for run in problem.runs:
         short = slice(0, share)
-        runs.append(
-            MeasuredRun(run.x[short], run.dt, run.seen[short], run.there[short], run.first, start)
-        )
+        runs.append(run.cut(short, start))
         start += len(runs[-1].x)
     return replace(problem, runs=tuple(runs))
 
@@ -270,6 +267,7 @@ def _product(problem: Problem, linear: list[Linear | None], trials: int) -> Prod
     """Fit responses times strengths times a curve, from several patterns of signs."""
     rng = np.random.default_rng(0)
     layout = problem.layout
+    every = _stacked(linear, problem.curve.knots.count)
     best = None
     for trial in range(trials):
         signs = np.ones(layout.strengths)
@@ -277,80 +275,99 @@ def _product(problem: Problem, linear: list[Linear | None], trials: int) -> Prod
             signs = rng.choice([-1.0, 1.0], layout.strengths)
         free = problem.couplings is None
         responses = signs.copy() if free else np.ones(problem.particles)
-        found = _alternate(problem, linear, responses, signs, SHORT)
+        found = _alternate(problem, every, responses, signs, SHORT)
         if best is None or found.misfit < best.misfit:
             best = found
     assert best is not None
-    return _alternate(problem, linear, best.responses, best.strengths, LONG)
+    return _alternate(problem, every, best.responses, best.strengths, LONG)
+
+
+class Stacked(NamedTuple):
+    """Normal equations of all particles as arrays; those with fewer others are filled up by 0.
+
+    Shapes: sources (M, O), information (M, O, K, O, K), score (M, O, K).
+    """
+
+    sources: Int64[np.ndarray, "M O"]
+    information: Float64[np.ndarray, "M O K O K"]
+    score: Float64[np.ndarray, "M O K"]
+    rest: float
+
+
+def _stacked(linear: list[Linear | None], count: int) -> Stacked:
+    parts = [(m, part) for m, part in enumerate(linear) if part is not None]
+    most = max(part.sources.size for _, part in parts)
+    shape = (len(linear), most, count)
+    sources = np.zeros(shape[:2], dtype=np.int64)
+    information, score = np.zeros((*shape, most, count)), np.zeros(shape)
+    for m, part in parts:
+        n = part.sources.size
+        sources[m, :n] = part.sources
+        information[m, :n, :, :n] = part.information.reshape(n, count, n, count)
+        score[m, :n] = part.score.reshape(n, count)
+    return Stacked(sources, information, score, sum(part.rest for _, part in parts))
 
 
 def _alternate(
     problem: Problem,
-    linear: list[Linear | None],
+    every: Stacked,
     responses: np.ndarray,
     strengths: np.ndarray,
     rounds: int,
 ) -> Product:
     """Improve curve, responses and strengths in turn; each is linear given the others."""
-    count = problem.curve.knots.count
-    curve = np.zeros(count)
+    curve = np.zeros(problem.curve.knots.count)
     misfit = np.inf
     for _ in range(rounds):
-        curve = _best_curve(linear, responses, strengths, count)
-        responses, misfit = _best_responses(linear, responses, strengths, curve)
-        strengths = _best_strengths(linear, responses, strengths, curve)
+        curve = _best_curve(every, responses, strengths)
+        responses, misfit = _best_responses(every, responses, strengths, curve)
+        strengths = _best_strengths(every, responses, strengths, curve)
         size = np.abs(responses).mean() or 1.0, np.abs(strengths).mean() or 1.0
         responses, strengths = responses / size[0], strengths / size[1]
-    curve = _best_curve(linear, responses, strengths, count)
+    curve = _best_curve(every, responses, strengths)
     # exactly 0 could never be left again: scales move by the sign of a strength
     small = 1e-3
     responses = np.where(np.abs(responses) < small, small, responses)
     strengths = np.where(np.abs(strengths) < small, small, strengths)
-    if np.sum(np.sign(responses) * np.sign(strengths[: responses.size])) < 0:
-        responses, curve = -responses, -curve  # so that masses come out positive if they can
-    if strengths.sum() < 0 and problem.couplings is None:
-        responses, strengths = (
-            -responses,
-            -strengths,
-        )  # which of two signs is which, nobody can tell
+    # so that masses come out positive if they can; couplings may have either sign
+    signs = np.sign(strengths) if problem.couplings is None else np.ones(responses.size)
+    if np.sum(np.sign(responses) * signs) < 0:
+        responses, curve = -responses, -curve
+    if strengths.sum() < 0:
+        # which of two signs is which, nobody can tell
+        strengths = -strengths
+        if problem.couplings is None:
+            responses = -responses
+        else:
+            curve = -curve
     return Product(misfit, responses, strengths, curve)
 
 
-def _best_curve(
-    linear: list[Linear | None], responses: np.ndarray, strengths: np.ndarray, count: int
-) -> np.ndarray:
-    a, b = np.zeros((count, count)), np.zeros(count)
-    for m, part in enumerate(linear):
-        if part is not None:
-            spread = responses[m] * np.kron(strengths[part.sources][:, None], np.eye(count))
-            a += spread.T @ part.information @ spread
-            b += spread.T @ part.score
-    return _ridged(a, b)
+def _best_curve(every: Stacked, responses: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    near = strengths[every.sources]
+    a = np.einsum("m,mo,mokpl,mp->kl", responses**2, near, every.information, near, optimize=True)
+    return _ridged(a, np.einsum("m,mo,mok->k", responses, near, every.score))
 
 
 def _best_responses(
-    linear: list[Linear | None], responses: np.ndarray, strengths: np.ndarray, curve: np.ndarray
+    every: Stacked, responses: np.ndarray, strengths: np.ndarray, curve: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    responses, misfit = responses.copy(), 0.0
-    for m, part in enumerate(linear):
-        if part is not None:
-            force = np.kron(strengths[part.sources], curve)
-            square = float(force @ part.information @ force)
-            along = float(force @ part.score)
-            responses[m] = along / square if square > 0 else responses[m]
-            misfit += part.rest - (along**2 / square if square > 0 else 0.0)
-    return responses, misfit
+    force = strengths[every.sources][..., None] * curve
+    square = np.einsum("mok,mokpl,mpl->m", force, every.information, force, optimize=True)
+    along = np.einsum("mok,mok->m", force, every.score)
+    told = square > 0
+    responses = np.where(told, along / np.where(told, square, 1.0), responses)
+    return responses, every.rest - float((along * responses)[told].sum())
 
 
 def _best_strengths(
-    linear: list[Linear | None], responses: np.ndarray, strengths: np.ndarray, curve: np.ndarray
+    every: Stacked, responses: np.ndarray, strengths: np.ndarray, curve: np.ndarray
 ) -> np.ndarray:
     a, b = np.zeros((strengths.size,) * 2), np.zeros(strengths.size)
-    for m, part in enumerate(linear):
-        if part is not None:
-            spread = responses[m] * np.kron(np.eye(part.sources.size), curve[:, None])
-            a[np.ix_(part.sources, part.sources)] += spread.T @ part.information @ spread
-            b[part.sources] += spread.T @ part.score
+    pairs = np.einsum("k,mokpl,l->mop", curve, every.information, curve, optimize=True)
+    where = every.sources[:, :, None], every.sources[:, None, :]
+    np.add.at(a, where, (responses**2)[:, None, None] * pairs)
+    np.add.at(b, every.sources, responses[:, None] * (every.score @ curve))
     return _ridged(a, b)
 
 

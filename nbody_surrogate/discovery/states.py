@@ -6,6 +6,7 @@ fixed-interval smoother (Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445), as on
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from nbody_surrogate.discovery.unknowns import Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["smoothed_states"]
+__all__ = ["along_smoothed_paths", "smoothed_states"]
 
 
 def smoothed_states(
@@ -36,6 +37,17 @@ def smoothed_states(
                 x[part, i, d] = path
                 v[part, i, d] = _velocity(path, force[d, part], measured.dt)
     return x, v
+
+
+def along_smoothed_paths(problem: Problem, unknowns: Unknowns) -> Problem:
+    """Return the problem with forces evaluated where a law says that particles were.
+
+    Forces at measured positions have noise of their own, which attenuates what they are fitted by.
+    """
+    runs = [
+        run.along(smoothed_states(problem, unknowns, k)[0]) for k, run in enumerate(problem.runs)
+    ]
+    return replace(problem, runs=tuple(runs))
 
 
 def _path(

@@ -21,10 +21,16 @@ from nbody_surrogate.discovery.wald import wald
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Symmetry", "corrected", "energy_of", "find_symmetries"]
+__all__ = ["Symmetry", "corrected", "energy_of", "find_symmetries", "is_directed"]
+
+SURE = 1e-3
+"""Probability below which pair forces get a direction, which is two hundred unknowns more."""
 
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
+
+NOTHING = 1e-6
+"""Size over that of pair forces below which a term is rounding's, however sure exact tracks are."""
 
 MEANINGS = {
     "translation": "the law is the same everywhere: no field that grows with the place",
@@ -121,6 +127,17 @@ def find_symmetries(
         unknowns = extended.unknowns
 
 
+def is_directed(extended: Extended) -> bool:
+    """Whether pair forces are not central, or not reciprocal, whatever the fields are."""
+    size = extended.unknowns.layout.size
+    for kind in ("reciprocity", "isotropy"):
+        part = extended.terms.parts[kind]
+        rows = np.arange(size + part.start, size + part.stop)
+        if wald(extended.values[rows], extended.covariance[np.ix_(rows, rows)]).p < SURE:
+            return True
+    return False
+
+
 def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) -> list[Symmetry]:
     layout = estimate.problem.layout
     found = []
@@ -192,7 +209,11 @@ def corrected(found: list[Symmetry]) -> list[Symmetry]:
         largest = max(largest, min(1.0, (len(tested) - k) * each.p))
         corrected[each.name] = largest
     return [
-        replace(each, p_corrected=corrected[each.name], broken=corrected[each.name] < LEVEL)
+        replace(
+            each,
+            p_corrected=corrected[each.name],
+            broken=corrected[each.name] < LEVEL and each.high > NOTHING,
+        )
         if each.tested
         else each
         for each in found

@@ -23,6 +23,9 @@ SHORTEST = 60
 EVERY = 20
 """Frames between those that errors are averaged over."""
 
+HOPELESS = 100.0
+"""Relative standard error beyond which it makes no sense to say how many more frames would do."""
+
 WORST = 0.5
 """Relative standard error of the pair force above which a curve is no finding."""
 
@@ -92,6 +95,12 @@ def demand_told(estimate: Estimate) -> None:
         return
     r = np.concatenate([run.visited(7) for run in estimate.problem.runs])
     low, high = np.quantile(r, [0.05, 0.95])
+    if not error < HOPELESS:
+        raise RunError(
+            "these tracks do not tell the pair force: particles hardly move, so that its standard "
+            f"error is over {HOPELESS:.0f} times the force (pairs are {low:.3g} to {high:.3g} "
+            "apart): heat the particles, or start them from many places"
+        )
     # one amplitude of motion along the curve of the force is worth the square of as many frames
     frames = (error / 0.1) ** 2
     raise RunError(

@@ -14,6 +14,7 @@ import nbody_surrogate as nb
 from nbody_surrogate import contracts
 from nbody_surrogate.contracts import NeighbourRequest
 from nbody_surrogate.contracts.model_card import CardSystem
+from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.evaluation.evaluate import Scorecard
 from nbody_surrogate.evaluation.plan.result import (
     Asked,
@@ -102,6 +103,8 @@ def objects(tmp_path_factory):
         *(nb.observe(run[0], noise=0.1, seed=0), nb.position_noise(nb.observe(run[0], seed=0))),
         *(TrainedModel(folder, recipe), recipe, nb.make_system("trap").force_laws().field),
         nb.make_system("dust").force_laws().directed,
+        # an estimate takes seconds, and is not looked at
+        nb.Discovery({}, {"formula": "yukawa"}, None, object.__new__(Estimate), np.ones((20, 9))),
     ]
 
 

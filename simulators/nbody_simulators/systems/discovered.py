@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import final
+from functools import cached_property, lru_cache
+from typing import Any, final
 
 import numpy as np
 
@@ -107,6 +107,10 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
         """Return the curve, and the fields with the drag."""
         return self._laws
 
+    def __getstate__(self) -> dict[str, Any]:
+        # functions made in other functions go to no other process: they are made there again
+        return {key: value for key, value in vars(self).items() if key != "_laws"}
+
     @cached_property
     def _laws(self) -> ForceLaws:
         # once: the energies of a curve are integrals, which take tens of milliseconds
@@ -127,7 +131,7 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
         curve = self.spec.pair
         if curve is None:
             return None
-        return spline_pair(Curve(**dict(curve)), by_charge=self.spec.couplings is None)
+        return _pair_law(Curve(**dict(curve)), self.spec.couplings is None)
 
     def _shape(self) -> frozenset[str]:
         """Which turns and reflections hold."""
@@ -171,3 +175,7 @@ class Discovered(AbstractLawSystem[DiscoveredSpec]):
         if np.array_equal(which, np.arange(places.shape[1])):
             return places[some[0]], velocities[some[0]]
         return like_measured(rng, places, len(which)), velocities[some, which]
+
+
+# every evaluation of the forces asks for the law, and its energies take a hundred times as long
+_pair_law = lru_cache(maxsize=64)(spline_pair)
