@@ -127,6 +127,7 @@ ELSEWHERE = {
     "Evaluated": HANDED,
     "Comparison": "made by `compare`",
     "Discovery": "made by `discover`",
+    "AbstractSurrogate.begin_with_curve": TORCH,
     "Configurations": HANDED,
     "Draw": HANDED,
     **dict.fromkeys(["AbstractSystem.scenery", "SystemScenery.scenery"], PICTURES),

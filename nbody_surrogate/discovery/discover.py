@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Discovery", "discover"]
 
+HELD_OUT = 10
+"""Fewest frames of a run to judge by: below, blocks of them would be of one frame each."""
+
 SMOOTHINGS = 2
 """Fits along smoothed paths: the second one moves charges by a hundredth of their errors."""
 
@@ -142,6 +145,7 @@ def discover(
     """
     options = _checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
     demand_tracks(runs, couplings)
+    _demand_held_out(runs, hold_out)
     tell = _Teller(progress)
     rng = np.random.default_rng(seed)
     middle = middle_of(runs)
@@ -220,6 +224,16 @@ def _checked(
     demand_whole("seed", seed, 0)
     demand_whole("knots", knots, 8)
     return _Options(None if axis is None else AXES[axis], Freedom(drag=drag))
+
+
+def _demand_held_out(runs: Sequence[Tracks], hold_out: float) -> None:
+    """Refuse to judge by a handful of frames."""
+    shortest = min(len(run.x) for run in runs)
+    if hold_out > 0 and hold_out * shortest < HELD_OUT:
+        raise InputError(
+            f"`hold_out` must leave at least {HELD_OUT} of {shortest} frames to judge by, or none, "
+            f"got {hold_out:g}; write 0 or at least {HELD_OUT / shortest:.2g}"
+        )
 
 
 def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, told: _Teller) -> Estimate:

@@ -129,7 +129,7 @@ class RankedFormula:
 
 
 def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
-    """Fit every formula, and rank them, the best first; fewer parameters go before as good ones.
+    """Fit every formula, and rank them: those that fit first, by likelihood less what parameters cost.
 
     Parameters
     ----------
@@ -146,8 +146,9 @@ def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
         if shapes.directed or not formula.behind
     ]
     fitting = [each for each in found if each.fits]
-    # among those that say the same, the one that needs less
-    fitting.sort(key=lambda each: (len(each.formula.parameters), -each.held_out))
+    # a parameter has to gain what chance would give it in as many frames (Schwarz)
+    price = 0.5 * float(np.log(max(frames, 2)))
+    fitting.sort(key=lambda each: len(each.formula.parameters) * price - each.held_out * frames)
     others = [each for each in found if not each.fits]
     others.sort(key=lambda each: (each.distance, -each.held_out))
     return [*fitting, *others]

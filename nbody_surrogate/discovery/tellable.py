@@ -37,6 +37,9 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
     ------
     InputError
     """
+    if not isinstance(runs, Sequence):
+        what = type(runs).__name__
+        raise InputError(f"`runs` must be a list of Tracks, got {what}; write [tracks]")
     if not runs:
         raise InputError("`tracks` must hold at least one run, got none")
     if len({run.dimensions for run in runs}) > 1:

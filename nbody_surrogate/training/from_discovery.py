@@ -87,7 +87,7 @@ def train_from_discovery(
     Trajectories are made by the law, from starts that resemble the tracks, of one particle less
     than were measured, of one more, and of twice as many. The pair function of the model begins as
     the curve that was found; what is learned is what its sub-steps leave out. A folder with a part
-    of the same training is gone on with.
+    of the same training is gone on with. Lengths and times are in the units of the measurement.
 
     Parameters
     ----------
