@@ -61,7 +61,8 @@ def pair_sum(x, weights, length):
 
 
 def inference_of(x, dt):
-    return UnderdampedLangevinInference(TrajectoryCollection.from_arrays(X=x, dt=dt))
+    tracks = TrajectoryCollection.from_arrays(X=x, dt=dt)
+    return UnderdampedLangevinInference(tracks, max_memory_gb=4.0)  # one chunk is much faster
 
 
 def alike_basis(dimensions, length):

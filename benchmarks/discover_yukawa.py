@@ -135,13 +135,22 @@ class Model:
         head = [np.ones(2 * n), [np.log(self.nearest)]]
         return np.concatenate([*head, np.zeros(2 * d), trap, [0.1, 0.0]])
 
-    def bounded(self, parameters):
-        """Parameters as physics allows them, wherever a step from afar, or a wrong law, leads."""
-        n = self.count
-        out = parameters.copy()
+    def moved(self, parameters, step):
+        """Parameters after a step: strengths move little at once, fields and drag, which enter
+        linearly, as they must; then the scale of b is set and all is held where physics allows it.
+        """
+        n, d = self.count, self.dimensions
+        bent = np.r_[: 2 * n + 1, -1]
+        step = step.copy()
+        step[bent] *= min(1.0, 0.2 / max(np.abs(step[bent]).max(), 1e-300))
+        out = parameters + step
         out[: 2 * n] = np.clip(out[: 2 * n], 0.1, 10.0)
+        scale = out[:n].mean()
+        out[:n] /= scale
+        out[n : 2 * n] *= scale
+        out[2 * n + 1 + d : 2 * n + 1 + 3 * d] *= scale
         out[2 * n] = np.clip(out[2 * n], np.log(0.1 * self.nearest), np.log(20.0 * self.nearest))
-        out[-2], out[-1] = max(out[-2], 0.0), np.clip(out[-1], -2.0, 2.0)
+        out[-2], out[-1] = max(out[-2], 0.0), np.clip(out[-1], -1.0, 1.0)
         return out
 
     def directions(self):
@@ -202,9 +211,9 @@ def _solve(model, parameters):
         normal = np.einsum("wndp,wndq->pq", instruments, columns)
         right = np.einsum("wndp,wnd->p", instruments, left)
         step = np.linalg.lstsq(normal, right, rcond=1e-9)[0]  # the scale of b is free
-        length = np.abs(step).max()
-        parameters = model.bounded(parameters + change @ (step * min(1.0, 0.3 / length)))
-        if length < TOLERANCE:
+        before = parameters
+        parameters = model.moved(parameters, change @ step)
+        if np.abs(parameters - before).max() < TOLERANCE:
             break
     return parameters, left
 
@@ -225,8 +234,6 @@ def _answer(model, parameters, seconds):
     b, q, screening, fields, drag, power = model.parts(parameters)
     mass = q / b / np.mean(q / b)
     drags = drag * mass**power
-    fields = fields * np.array([[1.0], [b.mean()], [b.mean()]])
-    q, b = q * b.mean(), b / b.mean()
 
     def acceleration(x, v):
         d = x[..., :, None, :] - x[..., None, :, :]
