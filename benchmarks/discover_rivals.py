@@ -36,7 +36,7 @@ from pathlib import Path
 
 import numpy as np
 
-HELD_OUT, STRIDE, HORIZON = 0.2, 40, 400  # share; frames between starts, and at most ahead
+HELD_OUT, STRIDE, HORIZON = 0.2, 40, 800  # share; frames between starts, and at most ahead
 THRESHOLD = 0.1  # of the mean spacing
 SUBSTEPS = 4
 NAMES = ("sfi", "sfi_unlike", "sindy", "sindy_unlike", "yukawa", "yukawa_alike")

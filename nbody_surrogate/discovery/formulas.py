@@ -129,7 +129,7 @@ class RankedFormula:
 
 
 def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
-    """Fit every formula, and rank them: those that fit first, by likelihood less what parameters cost.
+    """Fit every formula and rank them: those that fit first, by likelihood less a price.
 
     Parameters
     ----------
