@@ -72,6 +72,8 @@ CALLS = {
     "export": ("export", "run.h5", "new.npz"),
     "tracks": ("tracks", "run.h5", "-o", "new.csv"),
     "tracks of a table": ("tracks", "tracks.csv", "--frame-dt", "0.1", "-o", "new.npz"),
+    # so few frames that they are refused before anything is sought in them
+    "discover": ("discover", "tracks.csv", "--frame-dt", "0.1", "-o", "new", "--set", "1"),
     "report": ("report", "run.h5", "-o", "new.html", "--no-floor"),
     "render": ("render", "run.h5", "-o", "new.png", "--size", "64", "48"),
     "render a movie": ("render", "run.h5", "-o", "new.gif", "--size", "64", "48"),

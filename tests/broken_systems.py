@@ -7,7 +7,7 @@ from pydantic import field_validator
 
 from examples import Yukawa
 from nbody_surrogate.contracts.box import Box
-from nbody_surrogate.contracts.force_laws import ForceLaws, PairLaw
+from nbody_surrogate.contracts.force_laws import DirectedLaw, ForceLaws, PairLaw
 from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.contracts.neighbours import NeighbourRequest
 from nbody_surrogate.contracts.scenery import Ellipsoid
@@ -95,6 +95,19 @@ def with_radii(self, rng, n, dimensions):
     return Yukawa._sample(self, rng, n, dimensions)._replace(radii=np.ones(n))
 
 
+def behind(self):
+    """One-way forces, of a system that declares a potential."""
+
+    def factory(sqrt, where):
+        return lambda p, dx, dy, dz, *pair: (0.0, 0.0, -1.0)
+
+    return ForceLaws(directed=DirectedLaw((1.0,), factory))
+
+
+def slow(self, particles):
+    return 0.5 * np.ones_like(particles.charges)
+
+
 SYSTEMS = {
     "parameters": ({"Spec": Doubling}, "Spec", "same from JSON"),
     "starts": ({"_sample": flat}, "_sample", r"draw `x` of shape \(1, 2\), got float64 .*\(1, 3\)"),
@@ -144,4 +157,10 @@ SYSTEMS = {
         "must return None where forces are the same",
     ),
     "scenery": ({"_scenery": flickering}, "_scenery", "same shapes each time"),
+    "directed": ({"force_laws": behind}, "has_potential", "must be False where a law is directed"),
+    "bath": (
+        {"one_body_acceleration": drag, "velocity_dependent": True, "drag_rates": slow},
+        "drag_rates",
+        "must tell all that forces do with velocities",
+    ),
 }

@@ -15,6 +15,7 @@ import numpy as np
 from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
 from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.discovery.extended import Extended, extend
+from nbody_surrogate.discovery.tellable import relative_error
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout
 from nbody_surrogate.discovery.wald import wald
 
@@ -28,6 +29,12 @@ SURE = 1e-3
 
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
+
+SHAPED = frozenset({"time-shift", "reflection", "charge-conjugation"})
+"""Symmetries whose terms have the shapes of pair forces: an error of the curves passes for them."""
+
+ERRORS = 2.0
+"""Such a term has to be larger than so many errors of the pair force itself."""
 
 NOTHING = 1e-6
 """Size over that of pair forces below which a term is rounding's, however sure exact tracks are."""
@@ -59,6 +66,8 @@ class Symmetry:
         95 % interval.
     p, p_corrected : float
         Of the terms being 0, and corrected for the number of symmetries tested (Holm).
+    least : float
+        Size below which it is not called broken, however small p is.
     broken : bool
     """
 
@@ -70,6 +79,7 @@ class Symmetry:
     low: float = 0.0
     high: float = 0.0
     p: float = 1.0
+    least: float = NOTHING
     p_corrected: float = 1.0
     broken: bool = False
 
@@ -140,6 +150,7 @@ def is_directed(extended: Extended) -> bool:
 
 def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) -> list[Symmetry]:
     layout = estimate.problem.layout
+    floor = ERRORS * relative_error(estimate)
     found = []
     for name, rows in _combinations(layout, extended.terms).items():
         why_not = _untold(name, estimate)
@@ -149,7 +160,8 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
         values, covariance = rows @ extended.values, rows @ extended.covariance @ rows.T
         test = wald(values, covariance)
         effect, low, high = _effect(extended, rows, rng)
-        found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p))
+        least = max(NOTHING, floor) if name in SHAPED else NOTHING
+        found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p, least))
     return corrected(found)
 
 
@@ -212,7 +224,7 @@ def corrected(found: list[Symmetry]) -> list[Symmetry]:
         replace(
             each,
             p_corrected=corrected[each.name],
-            broken=corrected[each.name] < LEVEL and each.high > NOTHING,
+            broken=corrected[each.name] < LEVEL and each.high > each.least,
         )
         if each.tested
         else each
