@@ -123,7 +123,13 @@ def symmetries():
     rows = [
         {
             **{"name": name, "meaning": meaning, "broken": broken, "effect": around(effect, 0.3)},
-            **{"p": p, "p_corrected": min(1.0, 7 * p), "tested": True, "why_not": None},
+            **{
+                "p": p,
+                "p_corrected": min(1.0, 7 * p),
+                "least": 1e-6,
+                "tested": True,
+                "why_not": None,
+            },
         }
         for name, meaning, broken, effect, p in tests
     ]
@@ -131,7 +137,14 @@ def symmetries():
         *rows,
         {
             **{"name": "charge conjugation", "meaning": "signs of all charges may be exchanged"},
-            **{"broken": False, "effect": None, "p": None, "p_corrected": None, "tested": False},
+            **{
+                "broken": False,
+                "effect": None,
+                "p": None,
+                "p_corrected": None,
+                "least": None,
+                "tested": False,
+            },
             "why_not": "all charges are of one sign",
         },
     ]

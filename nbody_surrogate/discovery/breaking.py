@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from nbody_surrogate.discovery.breaking_kernel import pair_moments
+from nbody_surrogate.discovery.breaking_kernel import COARSE, pair_moments
 from nbody_surrogate.discovery.equations import Problem, View
 from nbody_surrogate.discovery.splines import Knots
 from nbody_surrogate.discovery.unknowns import Unknowns
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "BreakingTerms"]
 
-COARSE, FINE = 2, 7
-"""Shapes of each pair term under the envelope: a line in u; of what is broken, a spline."""
+FINE = 7
+"""Shapes of a pair term of what is broken: splines. Of all others, `COARSE`."""
 
 KINDS = ("reciprocity", "isotropy", "reflection", "time-shift", "charge-conjugation")
 

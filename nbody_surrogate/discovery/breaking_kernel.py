@@ -9,7 +9,10 @@ import numpy as np
 
 from nbody_surrogate.discovery.kernels import envelope_of, spline_piece
 
-__all__ = ["pair_moments"]
+__all__ = ["COARSE", "pair_moments"]
+
+COARSE = 2
+"""Shapes of a pair term that is a straight line in u."""
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -66,7 +69,7 @@ def pair_moments(
             for kind in range(5):
                 if starts[kind] < 0:
                     continue
-                fine = 0 if orders[kind] == 2 else 1
+                fine = 0 if orders[kind] == COARSE else 1
                 for k in range(4 if fine else 2):
                     _add(
                         kind,

@@ -93,6 +93,7 @@ class SymmetryTest(_Section):
     effect: Interval | None = None
     p: Share | None = None
     p_corrected: Share | None = None
+    least: float | None = None
     tested: bool = True
     why_not: Text | None = None
 

@@ -40,7 +40,8 @@ HELD_OUT = 10
 """Fewest frames of a run to judge by: below, blocks of them would be of one frame each."""
 
 SMOOTHINGS = 2
-"""Fits along smoothed paths: eight in place of two change charges over masses of grains by 3e-5."""
+"""Fits along smoothed paths. Eight in place of two changed charges over masses of twelve grains by
+3e-5, a tenth of their error."""
 
 UNDIRECTED = frozenset({"reciprocity", "isotropy"})
 """Symmetries that forces along an axis break."""
@@ -155,13 +156,13 @@ def discover(
     tell("start")
     start = best_start(problem, options.freedom)
     tell("fit")
-    fit = _full(replace(start.problem, directed=None), start.unknowns, options.freedom, tell)
+    fit = _full(replace(start.problem, directed=None), start.unknowns, options.freedom)
     tell("symmetries")
     axial = start.problem.directed is not None
     symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
     if axial and is_directed(extended):
         # what is not central is followed along the axis before anything is said of the rest
-        fit = _full(start.problem, fit.unknowns, options.freedom, tell)
+        fit = _full(start.problem, fit.unknowns, options.freedom)
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)
         rest, extended = find_symmetries(fit, rng, others)
         known = [each for each in symmetries if each.name in UNDIRECTED]
@@ -178,10 +179,16 @@ def discover(
     formulas = rank_formulas(estimate, unseen) if hold_out > 0 else []
     tell("forecast")
     everything = replace(estimate.problem, runs=whole.runs)
-    forecasts = forecast(everything, estimate.unknowns, law, begins) if hold_out > 0 else None
+    forecasts = forecast(everything, runs, estimate.unknowns, law, begins) if hold_out > 0 else None
     law = at_origin(law, middle)
     if forecasts is not None:
         forecasts = replace(forecasts, frames=forecasts.frames + middle)
+        if forecasts.whole:
+            count = counted(forecasts.valid_times.size, "forecast")
+            notes.append(
+                f"{forecasts.whole} of {count} stayed right to the end of the held-out segment, "
+                "which is all that their time says"
+            )
     if estimate.freedom.fields:
         notes.append(f"fields are about the middle of the tracks, {_place(middle)}")
     found = findings_of(
@@ -236,14 +243,14 @@ def _demand_held_out(runs: Sequence[Tracks], hold_out: float) -> None:
         )
 
 
-def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, told: _Teller) -> Estimate:
+def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom) -> Estimate:
     """Fit with all terms, then once more along the paths that the first fit makes of the tracks."""
     freedom = replace(freedom, directed=problem.directed is not None)
     begin = unknowns.moved_to(problem.layout)
-    fit = improve(problem, begin, freedom, Smoothness.loose(begin), told=told.round)
+    fit = improve(problem, begin, freedom, Smoothness.loose(begin))
     for _ in range(SMOOTHINGS if problem.stencil is CAUSAL else 0):
         smooth = along_smoothed_paths(fit.problem, fit.unknowns)
-        fit = improve(smooth, fit.unknowns, freedom, fit.smoothness, rounds=4, told=told.round)
+        fit = improve(smooth, fit.unknowns, freedom, fit.smoothness, rounds=4)
     return fit
 
 
@@ -275,6 +282,3 @@ class _Teller:
         if self._progress is not None:
             self._progress(stage, self._done, len(STAGES))
         self._done += 1
-
-    def round(self, count: int, log_likelihood: float) -> None:
-        """Be told of a round of a fit."""

@@ -328,7 +328,7 @@ def _columns(
 def _extend(forces: list[list[Block]], more: np.ndarray, first: int) -> None:
     """Add further accelerations (D, T, E) behind all unknowns, in place."""
     places = first + np.arange(more.shape[-1])
-    for blocks, extra in zip(forces, more, strict=False):
+    for blocks, extra in zip(forces, more, strict=True):
         blocks.append(Block(1.0, extra, places))
 
 

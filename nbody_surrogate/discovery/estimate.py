@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,10 +71,12 @@ class Smoothness:
     def update(self, problem: Problem, unknowns: Unknowns, covariance: np.ndarray) -> None:
         """Make one step of expectation maximisation."""
         layout = problem.layout
-        self.curve = _precision(_bending(layout.curve), unknowns, covariance, ["curve"])
+        # a straight line, of two coefficients, is not bent
+        rank = layout.curve - 2
+        self.curve = _precision(_bending(layout.curve), rank, unknowns, covariance, ["curve"])
         if problem.directed is not None and unknowns.part("along").any():
-            form = _tensor(problem)
-            self.directed = _precision(form, unknowns, covariance, ["across", "along"])
+            form, names = _tensor(problem), ["across", "along"]
+            self.directed = _precision(form, layout.directed, unknowns, covariance, names)
 
 
 def _bending(count: int) -> np.ndarray:
@@ -91,15 +92,14 @@ def _tensor(problem: Problem) -> np.ndarray:
 
 
 def _precision(
-    form: np.ndarray, unknowns: Unknowns, covariance: np.ndarray, names: list[str]
+    form: np.ndarray, rank: int, unknowns: Unknowns, covariance: np.ndarray, names: list[str]
 ) -> float:
-    total, rank = 0.0, 0
+    total = 0.0
     for name in names:
         part = unknowns.layout.part(name)
         value = unknowns.vector[part]
         total += float(value @ form @ value + np.trace(form @ covariance[part, part]))
-        rank += int(np.linalg.matrix_rank(form))
-    return rank / max(total, 1e-300)
+    return len(names) * rank / max(total, 1e-300)
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,6 @@ def improve(
     freedom: Freedom,
     smoothness: Smoothness,
     rounds: int = ROUNDS,
-    told: Callable[[int, float], None] | None = None,
 ) -> Estimate:
     """Improve unknowns until the likelihood no longer grows.
 
@@ -193,22 +192,18 @@ def improve(
     smoothness : Smoothness
     rounds : int
         At most.
-    told : callable, optional
-        Is told the number of each round and its log-likelihood.
     """
-    unknowns = unknowns.copy()
+    unknowns, smoothness = unknowns.copy(), replace(smoothness)
     directions = freedom.directions(problem.layout)
     now = normal_equations(problem, unknowns)
     last = -np.inf
     for count in range(rounds):
         penalty = smoothness.matrix(problem)
         step, covariance = _step(now, unknowns, penalty, directions)
-        unknowns, residuals = _moved(problem, unknowns, step, penalty)
+        unknowns, residuals = _moved(problem, unknowns, now, step, penalty)
         smoothness.update(problem, unknowns, covariance)
         estimate_noise(residuals, unknowns, problem.robust)
         now = normal_equations(problem, unknowns)
-        if told is not None:
-            told(count, now.log_likelihood)
         gain, last = now.log_likelihood - last, now.log_likelihood
         if count >= 2 and abs(gain) < SMALL_GAIN:
             break
@@ -224,20 +219,24 @@ def _step(
 
 
 def _moved(
-    problem: Problem, unknowns: Unknowns, step: np.ndarray, penalty: np.ndarray
+    problem: Problem,
+    unknowns: Unknowns,
+    now: NormalEquations,
+    step: np.ndarray,
+    penalty: np.ndarray,
 ) -> tuple[Unknowns, Residuals]:
     """Go along a step as far as the penalised likelihood grows."""
 
-    def of(these: Unknowns) -> tuple[float, Residuals]:
-        value, residuals = log_likelihood(problem, these)
-        return value - 0.5 * float(these.vector @ penalty @ these.vector), residuals
+    def penalised(value: float, these: Unknowns) -> float:
+        return value - 0.5 * float(these.vector @ penalty @ these.vector)
 
-    before, found = of(unknowns)
+    before = penalised(now.log_likelihood, unknowns)
     for halving in range(HALVINGS):
         moved = unknowns.copy()
         moved.vector += 0.5**halving * step
-        after, residuals = of(moved)
+        value, residuals = log_likelihood(problem, moved)
+        after = penalised(value, moved)
         if after >= before - 1e-9 * abs(before):
             moved.fix_scales()
             return moved, residuals
-    return unknowns, found
+    return unknowns, now.residuals

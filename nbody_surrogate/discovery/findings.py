@@ -14,6 +14,7 @@ from nbody_surrogate.discovery.formulas import RankedFormula
 from nbody_surrogate.discovery.intervals import interval
 from nbody_surrogate.discovery.normal import log_likelihood
 from nbody_surrogate.discovery.symmetries import Symmetry
+from nbody_surrogate.results.bootstrap import finite_or_none, mean_interval
 
 if TYPE_CHECKING:
     from nbody_surrogate.tracks.tracks import Tracks
@@ -159,14 +160,13 @@ def _residuals(estimate: Estimate, unseen: Problem) -> dict[str, Any]:
     _, residuals = log_likelihood(source, estimate.unknowns)
     squares = np.zeros(source.particles)
     rows = np.zeros(source.particles)
-    explained, total = 0.0, 0.0
+    total = 0.0
     for m, part in zip(residuals.particles, residuals.parts, strict=True):
         squares[m] += float((part.innovations**2).sum())
         rows[m] += part.innovations.size
-        explained += float((part.innovations**2).sum())
         total += part.free
     return {
-        "r2_held_out": 1.0 - explained / max(total, 1e-300),
+        "r2_held_out": 1.0 - float(squares.sum()) / max(total, 1e-300),
         "chi2": float(squares.sum() / max(rows.sum(), 1.0)),
         "frames": sum(len(run.x) for run in source.runs),
         "per_particle": (squares / np.maximum(rows, 1.0)).tolist(),
@@ -174,11 +174,11 @@ def _residuals(estimate: Estimate, unseen: Problem) -> dict[str, Any]:
 
 
 def _forecast(forecasts: Forecasts) -> dict[str, Any]:
-    times = forecasts.valid_times
-    rng = np.random.default_rng(0)
-    means = rng.choice(times, (400, times.size)).mean(1)
+    mean = mean_interval(forecasts.valid_times)
+    # of a single segment the interval is the whole line; no time is below 0
+    ends = {"low": finite_or_none(max(mean.low, 0.0)), "high": finite_or_none(mean.high)}
     return {
-        "valid_time": interval(float(times.mean()), means),
-        "segments": int(times.size),
+        "valid_time": {"value": mean.value, **ends},
+        "segments": int(forecasts.valid_times.size),
         "threshold": forecasts.threshold,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ from nbody_surrogate.simulation.simulate import simulate
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
+
+    from nbody_surrogate.tracks.tracks import Tracks
 
 __all__ = ["Forecasts", "forecast"]
 
@@ -43,6 +46,8 @@ class Forecasts:
     ----------
     valid_times : ndarray, shape (S,)
         Until the error passes the threshold, or the segment ends.
+    whole : int
+        How many were right to the end of their segment.
     threshold : float
         In the tracks' unit of length.
     frames : ndarray, shape (F, N, D)
@@ -53,6 +58,7 @@ class Forecasts:
     """
 
     valid_times: Float64[np.ndarray, " S"]
+    whole: int
     threshold: float
     frames: Float64[np.ndarray, "F N D"]
     first: int
@@ -60,7 +66,11 @@ class Forecasts:
 
 
 def forecast(
-    whole: Problem, unknowns: Unknowns, law: dict[str, Any], begins: list[int]
+    whole: Problem,
+    tracks: Sequence[Tracks],
+    unknowns: Unknowns,
+    law: dict[str, Any],
+    begins: list[int],
 ) -> Forecasts | None:
     """Run the law, without kicks, from states before held-out segments.
 
@@ -68,6 +78,8 @@ def forecast(
     ----------
     whole : Problem
         With all frames.
+    tracks : sequence of Tracks
+        Of the same runs.
     unknowns : Unknowns
     law : dict
         Parameters of the system `discovered`; of the particles of one run.
@@ -81,14 +93,14 @@ def forecast(
     count = len(law["charges"])
     run = int(np.argmax([len(each.x) * (each.n == count) for each in whole.runs]))
     measured = whole.runs[run]
-    threshold = THRESHOLD * _spacing(measured)
+    threshold = THRESHOLD * tracks[run].spacing
     try:
         system = make_system("discovered", **{**law, "temperature": 0.0})
         _, particles = system.sample(0, count)
     except NBodyError:
         return None
     still = system, particles
-    times, best = [], None
+    times, best, complete = [], None, 0
     edges = np.linspace(begins[run], len(measured.x), SEGMENTS + 1).astype(int)
     for first, end in pairwise(edges):
         start = _start(whole, unknowns, run, int(first))
@@ -98,11 +110,12 @@ def forecast(
         if frames is None:
             continue
         times.append(valid)
+        complete += len(frames) >= end - first and valid >= (end - first - 1) * measured.dt
         if best is None or times[-1] > best[0]:
             best = times[-1], frames, int(first)
     if best is None:
         return None
-    return Forecasts(np.array(times), threshold, best[1], best[2], run)
+    return Forecasts(np.array(times), int(complete), threshold, best[1], best[2], run)
 
 
 def _start(
@@ -159,15 +172,3 @@ def _rolled(
     except NBodyError:
         return None
     return run.x[0, 1:], run.v[0, -1]
-
-
-def _spacing(run: MeasuredRun) -> float:
-    """Return the median distance to the nearest neighbour."""
-    nearest = []
-    for t in range(0, len(run.x), max(1, len(run.x) // 50)):
-        x = run.x[t, run.there[t]]
-        if len(x) > 1:
-            r = np.linalg.norm(x[:, None] - x, axis=-1)
-            np.fill_diagonal(r, np.inf)
-            nearest += r.min(1).tolist()
-    return float(np.median(nearest))

@@ -28,28 +28,21 @@ class Freedom:
     fields : tuple of str
         Of `FIELDS`, those that are there.
     directed : bool
-    unlike : bool
-        Whether particles have strengths and responses of their own.
     """
 
     drag: str = "each"
     fields: tuple[str, ...] = FIELDS
     directed: bool = True
-    unlike: bool = True
 
     def without(self, term: str) -> Freedom:
         """Return this freedom with one term less."""
         if term == "drag":
             return replace(self, drag="none")
-        if term == "directed":
-            return replace(self, directed=False)
         return replace(self, fields=tuple(field for field in self.fields if field != term))
 
     def directions(self, layout: Layout) -> Float64[np.ndarray, "P F"]:
         """Return the directions in which the vector of unknowns may move, as columns."""
-        free = ["curve", *self.fields]
-        if self.unlike:
-            free += ["strengths", "responses"]
+        free = ["curve", "strengths", "responses", *self.fields]
         if self.directed:
             free += ["across", "along"]
         if self.drag == "each":

@@ -18,6 +18,7 @@ from nbody_surrogate.discovery.extended import Extended, extend
 from nbody_surrogate.discovery.tellable import relative_error
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout
 from nbody_surrogate.discovery.wald import wald
+from nbody_surrogate.results.paired import holm
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -92,6 +93,7 @@ class Symmetry:
             "effect": {"value": self.effect, "low": self.low, "high": self.high},
             "p": self.p,
             "p_corrected": self.p_corrected,
+            "least": self.least,
             "tested": self.tested,
             "why_not": self.why_not,
         }
@@ -215,20 +217,12 @@ def _effect(
 
 def corrected(found: list[Symmetry]) -> list[Symmetry]:
     """Correct for the number of tests after Holm, and decide."""
-    tested = sorted((each for each in found if each.tested), key=lambda each: each.p)
-    corrected, largest = {}, 0.0
-    for k, each in enumerate(tested):
-        largest = max(largest, min(1.0, (len(tested) - k) * each.p))
-        corrected[each.name] = largest
+    ps = holm([each.p if each.tested else np.nan for each in found])
     return [
-        replace(
-            each,
-            p_corrected=corrected[each.name],
-            broken=corrected[each.name] < LEVEL and each.high > each.least,
-        )
+        replace(each, p_corrected=p, broken=p < LEVEL and each.high > each.least)
         if each.tested
         else each
-        for each in found
+        for each, p in zip(found, ps, strict=True)
     ]
 
 
