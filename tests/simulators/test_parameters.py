@@ -59,6 +59,7 @@ WRONG = {
         ("pair", CURVE | {"coefficients": (1.0,) * 3}, "at least 4"),
         ("pair", CURVE | {"coefficients": (1.0,) * 65}, "at most 64"),
         ("pair", CURVE | {"spacing": 0.4}, "below 1"),
+        ("pair", CURVE | {"core": 0.0, "first": -0.1}, "above 0"),
         ("pair", CURVE | {"code": "os"}, "not a parameter"),
     ],
     "dust": [
