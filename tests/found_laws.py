@@ -99,7 +99,7 @@ def found_discovery(seed=0):
             "frames": 1600,
             "per_particle": (1.0 + 0.05 * rng.normal(size=N)).round(4).tolist(),
         },
-        "forecast": {"valid_time": around(6.4, 0.2), "segments": 20, "threshold": 0.1},
+        "forecast": {"valid_time": around(6.4, 0.2), "segments": 20, "whole": 4, "threshold": 0.1},
         "notes": ["Particle 7 was seen in 7912 of 8000 frames; what is missing was left out."],
     }
 

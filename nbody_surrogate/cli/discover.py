@@ -17,7 +17,7 @@ from nbody_surrogate.cli.progress import compiling_shown, sign, stages_bar
 from nbody_surrogate.cli.stepper import check_stepper_options, run_line, train_stepper
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.cli.track_options import TrackOptions
-from nbody_surrogate.errors import InputError, NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,7 +125,11 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     model = None
     if options["set_minutes"] is not None:
         wanted = options["set_minutes"], options["seed"], options["set_frame_dt"]
-        model = train_stepper(folder, *wanted, hidden=hidden)
+        try:
+            model = train_stepper(folder, *wanted, hidden=hidden)
+        except NBodyError:
+            _tell(folder, options, None)  # what was found is whole, and took its time
+            raise
     _tell(folder, options, model)
 
 
@@ -191,9 +195,11 @@ def _tell(folder: Path, options: dict[str, Any], model: Path | None) -> None:
     from nbody_surrogate.discovery.summary import summary_table
 
     system = shlex.quote(f"discovered:{folder}")
+    # kicks at random are for one method alone
+    rivals = "baoab:4,baoab:16" if read.law["temperature"] else "leapfrog:4,rk4:4"
     steps = (
         f"Run it: nbody-sim run --system {system} --report run.html",
-        f"Compare methods: nbody-sim compare --system {system} --integrators leapfrog:4,rk4:4",
+        f"Compare methods: nbody-sim compare --system {system} --integrators {rivals}",
         *([] if model is None else [run_line(folder, model, options["set_frame_dt"])]),
     )
     print_table(summary_table(read.discovery, steps), files, wide=options["wide"])

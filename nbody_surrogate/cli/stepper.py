@@ -9,7 +9,7 @@ from pathlib import Path
 from nbody_surrogate.cli.interruption import interruptible
 from nbody_surrogate.cli.progress import sign
 from nbody_surrogate.cli.terminal import echo
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, RunError
 
 __all__ = ["check_stepper_options", "run_line", "stepper_folder", "train_stepper"]
 
@@ -62,9 +62,14 @@ def train_stepper(
         f"{str(model)!r}{dt})"
     )
     with interruptible(f"the discovery is whole; the training goes on with {call} in Python"):
-        train_from_discovery(
-            folder, minutes, seed, model, frame_dt=frame_dt, report=say, command=call
-        )
+        try:
+            train_from_discovery(
+                folder, minutes, seed, model, frame_dt=frame_dt, report=say, command=call
+            )
+        except InputError as error:  # what the tracks turned out to tell is nobody's misuse
+            raise RunError(
+                f"no stepper was trained, the discovery in {str(folder)!r} is whole: {error}"
+            ) from None
     return model
 
 

@@ -122,6 +122,7 @@ class Forecast(_Section):
 
     valid_time: Interval
     segments: NonNegativeInt
+    whole: NonNegativeInt = Field(default=0, description="segments that ended before it was wrong")
     threshold: float
 
 

@@ -22,7 +22,7 @@ from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
-from nbody_surrogate.discovery.selection import best_start, needed_terms
+from nbody_surrogate.discovery.selection import best_start, left_out, needed_terms
 from nbody_surrogate.discovery.states import along_smoothed_paths
 from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries, is_directed
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
@@ -174,6 +174,7 @@ def discover(
     tell("intervals")
     draws = draws_of(estimate, bootstrap, rng)
     law, notes = law_of(estimate)
+    notes += left_out(fit, estimate.freedom)
     tell("formulas")
     unseen = _like(held_out_part(whole, begins), estimate)
     formulas = rank_formulas(estimate, unseen) if hold_out > 0 else []
@@ -183,12 +184,6 @@ def discover(
     law = at_origin(law, middle)
     if forecasts is not None:
         forecasts = replace(forecasts, frames=forecasts.frames + middle)
-        if forecasts.whole:
-            count = counted(forecasts.valid_times.size, "forecast")
-            notes.append(
-                f"{forecasts.whole} of {count} stayed right to the end of the held-out segment, "
-                "which is all that their time says"
-            )
     if estimate.freedom.fields:
         notes.append(f"fields are about the middle of the tracks, {_place(middle)}")
     found = findings_of(

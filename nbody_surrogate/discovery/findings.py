@@ -92,11 +92,11 @@ def _particles(
 ) -> list[dict[str, Any]]:
     problem, layout = estimate.problem, estimate.unknowns.layout
     unknown = estimate.unknowns.vector
-    found, told = [], set()
+    found, seen = [], set()
     for k, (run, measured) in enumerate(zip(runs, problem.runs, strict=True)):
-        if measured.first in told:
+        if measured.first in seen:
             continue  # the same particles once more
-        told.add(measured.first)
+        seen.add(measured.first)
         mine = slice(measured.first, measured.first + measured.n)
         columns = {}
         for key, name in (("charge", "strengths"), ("charge_to_mass", "responses")):
@@ -110,7 +110,9 @@ def _particles(
                 draws[:, place] / np.abs(draws[:, place]).mean(1, keepdims=True),
             )
         place = slice(layout.part("drag").start + mine.start, layout.part("drag").start + mine.stop)
-        columns["drag"] = unknown[place], draws[:, place]
+        # what is left out was not measured as 0
+        told = estimate.freedom.drag != "none"
+        columns["drag"] = unknown[place], draws[:, place] if told else np.empty((0, measured.n))
         for i in range(measured.n):
             name = run.names[i] if len(runs) == 1 else f"{k}:{run.names[i]}"
             each = {key: interval(value[i], draw[:, i]) for key, (value, draw) in columns.items()}
@@ -140,8 +142,8 @@ def _noise(estimate: Estimate, draws: np.ndarray) -> dict[str, Any]:
         "high": float(position * (1 + share)),
     }
     drag = unknowns.part("drag")
-    if not (drag > 0).all() or estimate.problem.couplings is not None:
-        return {"position": noise, "temperature": {"value": 0.0, "low": 0.0, "high": 0.0}}
+    if drag.sum() <= 0 or estimate.problem.couplings is not None:
+        return {"position": noise, "temperature": {"value": 0.0, "low": None, "high": None}}
 
     def temperature(strengths: np.ndarray, responses: np.ndarray, rates: np.ndarray) -> np.ndarray:
         # of sums: a single drag may be known so badly that its draws pass through 0
@@ -180,5 +182,6 @@ def _forecast(forecasts: Forecasts) -> dict[str, Any]:
     return {
         "valid_time": {"value": mean.value, **ends},
         "segments": int(forecasts.valid_times.size),
+        "whole": forecasts.whole,
         "threshold": forecasts.threshold,
     }

@@ -53,6 +53,8 @@ def draws_of(
 
 
 def interval(value: float, draws: np.ndarray) -> dict[str, Any]:
-    """Return a value with its 95 % interval, as plain numbers."""
-    low, high = np.quantile(draws, [0.025, 0.975]) if len(draws) else (np.nan, np.nan)
+    """Return a value with its 95 % interval, as plain numbers; None without draws."""
+    if not len(draws):
+        return {"value": float(value), "low": None, "high": None}
+    low, high = np.quantile(draws, [0.025, 0.975])
     return {"value": float(value), "low": float(low), "high": float(high)}

@@ -13,11 +13,11 @@ from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.start import begin, excerpt
 from nbody_surrogate.discovery.wald import wald
 
-__all__ = ["best_start", "needed_terms"]
+__all__ = ["best_start", "left_out", "needed_terms"]
 
-LEVEL = 1e-3
-"""Probability below which a term is kept: with some six terms looked at, one in 170 tracks has a
-term too many."""
+LEVEL = 0.05 / 7
+"""Probability below which a term is kept: that by which the clearest of seven symmetries is called
+broken, so that a law has what its table of symmetries says."""
 
 ROUNDS = 8
 """Of each start, before the best of them is gone on with."""
@@ -52,7 +52,7 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
     """Return the terms that the tracks would miss, told beside all that could break a symmetry.
 
     Dropped one after the other, the least needed first; what is left follows each time, as the
-    quadratic likelihood has it.
+    quadratic likelihood has it. A drag is asked for by its mean, as its symmetry is.
     """
     layout = fit.problem.layout
     freedom = fit.freedom
@@ -60,15 +60,15 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
     while True:
         tests = {}
         for term in terms_of(freedom):
-            index = np.arange(layout.size)[layout.part(term)]
-            if term == "drag" and freedom.drag == "shared":
-                index = index[:1]
-            tests[term] = index, wald(values[index], covariance[np.ix_(index, index)])
-        idle = {term: each for term, each in tests.items() if each[1].p > LEVEL}
+            rows = np.eye(len(values))[layout.part(term)]
+            if term == "drag":
+                rows = rows.mean(0, keepdims=True)
+            tests[term] = wald(rows @ values, rows @ covariance @ rows.T)
+        idle = {term: test for term, test in tests.items() if test.p > LEVEL}
         if not idle:
             return freedom
-        worst = max(idle, key=lambda term: idle[term][1].p)
-        index = idle[worst][0]
+        worst = max(idle, key=lambda term: idle[term].p)
+        index = np.arange(layout.size)[layout.part(worst)]
         gain = covariance[:, index] @ np.linalg.pinv(
             covariance[np.ix_(index, index)], hermitian=True
         )
@@ -80,3 +80,16 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
 def terms_of(freedom: Freedom) -> list[str]:
     """Return the terms beside the central pair force that are there."""
     return [*freedom.fields, *(["drag"] if freedom.drag != "none" else [])]
+
+
+def left_out(fit: Estimate, kept: Freedom) -> list[str]:
+    """Say how large a drag may be that the law has not."""
+    if fit.freedom.drag == "none" or kept.drag != "none":
+        return []
+    part = fit.unknowns.layout.part("drag")
+    mean = float(fit.unknowns.part("drag").mean())
+    error = float(np.sqrt(fit.covariance[part, part].mean()))
+    return [
+        f"no drag is told: fitted, its mean is {mean:.2g} with a standard error of {error:.2g}, "
+        "and it is left out"
+    ]

@@ -7,7 +7,7 @@ import numpy as np
 from nbody_surrogate.comparison.text_table import TextTable
 from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.discovery.contents import DiscoveryFile, Interval
-from nbody_surrogate.discovery.words import interval_text, listed
+from nbody_surrogate.discovery.words import also_fit, forecast_text, interval_text, listed
 
 __all__ = ["summary_table"]
 
@@ -32,7 +32,7 @@ def summary_table(found: DiscoveryFile, notes: tuple[str, ...] = ()) -> TextTabl
     )
     rows = [
         ("formula", _formula(found)),
-        ("explained of held-out frames", f"{figure_text(100 * found.residuals.r2_held_out, 4)} %"),
+        ("held-out residuals, over noise", figure_text(found.residuals.chi2, 3)),
         ("charges over their mean", _ratios([each.charge for each in found.particles])),
         ("charge / mass over the mean", _ratios([each.charge_to_mass for each in found.particles])),
         (_in("drag", tracks.time_unit, "1 / "), _ratios([each.drag for each in found.particles])),
@@ -42,7 +42,7 @@ def summary_table(found: DiscoveryFile, notes: tuple[str, ...] = ()) -> TextTabl
     ]
     if found.forecast is not None:
         label = _in("forecasts valid for", tracks.time_unit)
-        rows.append((label, interval_text(found.forecast.valid_time)))
+        rows.append((label, forecast_text(found.forecast)))
     return TextTable(title, ("", "found"), tuple(rows), (*found.notes, *notes), words=True)
 
 
@@ -53,7 +53,11 @@ def _in(label: str, unit: str | None, over: str = "") -> str:
 def _formula(found: DiscoveryFile) -> str:
     if found.formula is None:
         return "none fits: the curve is the law" if found.formulas else "none was tried"
-    return next(each.text for each in found.formulas if each.name == found.formula)
+    best = next(each for each in found.formulas if each.name == found.formula)
+    numbers = ", ".join(f"{key} {figure_text(value, 4)}" for key, value in best.parameters.items())
+    others = also_fit(found)
+    also = f"; {listed(others)} not ruled out" if others else ""
+    return f"{best.text}, {numbers}{also}"
 
 
 def _broken(found: DiscoveryFile) -> str:

@@ -6,9 +6,18 @@ import math
 from collections.abc import Callable
 
 from nbody_surrogate.contracts.wording import counted, figure_text
-from nbody_surrogate.discovery.contents import DiscoveryFile, Interval
+from nbody_surrogate.discovery.contents import DiscoveryFile, Forecast, Interval, TracksRead
 
-__all__ = ["interval_text", "lead", "listed", "p_text", "unit_of"]
+__all__ = [
+    "acceleration_unit",
+    "also_fit",
+    "forecast_text",
+    "interval_text",
+    "lead",
+    "listed",
+    "p_text",
+    "unit_of",
+]
 
 
 def interval_text(each: Interval | None) -> str:
@@ -36,6 +45,16 @@ def _rounded(each: Interval) -> Callable[[float], str]:
     return text
 
 
+def forecast_text(seen: Forecast, unit: str = "") -> str:
+    """Write how long forecasts were right; one that outlasts its segment tells a bound alone."""
+    if seen.whole == seen.segments:
+        return f"at least {figure_text(seen.valid_time.value, 4)}{unit}, all of each segment"
+    text = interval_text(seen.valid_time) + unit
+    if not seen.whole:
+        return text
+    return f"at least {text}; {seen.whole} of {seen.segments} outlast their segment"
+
+
 def p_text(p: float | None) -> str:
     """Write a p-value; one that is too small to be believed is below a bound."""
     if p is None:
@@ -48,6 +67,11 @@ def unit_of(name: str | None) -> str:
     return "units of the tracks" if name is None else name
 
 
+def acceleration_unit(tracks: TracksRead) -> str:
+    """Name the unit of accelerations, which pair forces are in too: over the mean mass."""
+    return f"{tracks.length_unit or 'length'} / {tracks.time_unit or 'time'}²"
+
+
 def lead(found: DiscoveryFile) -> str:
     """Say in plain words what was found."""
     tracks = found.tracks
@@ -55,16 +79,15 @@ def lead(found: DiscoveryFile) -> str:
     said = [
         f"{counted(tracks.particles, 'particle')} were watched for "
         f"{counted(tracks.frames, 'frame')}{runs}.",
-        f"The law explains {_percent(found.residuals.r2_held_out)} of how held-out frames "
-        "accelerate.",
+        f"What the law leaves of held-out frames is {figure_text(found.residuals.chi2, 3)} times "
+        "their noise, of which 1 is all that noise leaves.",
         _formula(found),
         _symmetries(found),
     ]
     if found.forecast is not None:
         unit = found.tracks.time_unit or "time units"
         said.append(
-            f"Runs of it stay with held-out tracks for {interval_text(found.forecast.valid_time)} "
-            f"{unit}."
+            f"Runs of it stay with held-out tracks for {forecast_text(found.forecast, f' {unit}')}."
         )
     return " ".join(said)
 
@@ -75,7 +98,14 @@ def _formula(found: DiscoveryFile) -> str:
     if found.formula is None:
         tried = ", ".join(each.name for each in found.formulas)
         return f"None of the formulas fits ({tried}): the curve itself is the law."
-    return f"Of the formulas that were tried, {found.formula} fits."
+    others = also_fit(found)
+    also = f"; {listed(others)} cannot be ruled out" if others else ""
+    return f"Of the formulas that were tried, {found.formula} fits best{also}."
+
+
+def also_fit(found: DiscoveryFile) -> list[str]:
+    """Name the formulas that fit beside the one that is given."""
+    return [each.name for each in found.formulas if each.fits and each.name != found.formula]
 
 
 def _symmetries(found: DiscoveryFile) -> str:
@@ -92,7 +122,3 @@ def _symmetries(found: DiscoveryFile) -> str:
 def listed(names: list[str]) -> str:
     """Join names: ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _percent(share: float) -> str:
-    return f"{figure_text(100 * share, 4)} %"

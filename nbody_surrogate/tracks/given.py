@@ -57,8 +57,8 @@ class Given:
             return float(told or self.frame_dt or 0.0)
         if not math.isclose(told, self.frame_dt, rel_tol=SAME):
             raise InputError(
-                f"`frame_dt` is not needed: the times of {file} are {number_text(told)} from frame "
-                f"to frame, got {number_text(self.frame_dt)}"
+                f"`frame_dt`, or 1 / `frame_rate`, is not needed: the times of {file} are "
+                f"{number_text(told)} from frame to frame, got {number_text(self.frame_dt)}"
             )
         return told
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from commands import MISUSE, bad, contents, good
+from commands import FAILURE, MISUSE, bad, contents, good, nbody_sim
 from found_laws import N, found_discovery, found_law, tracks_and_forecast
 from json_schemas import documented
 from nbody_surrogate import InputError
@@ -197,3 +197,17 @@ def test_a_model_that_is_there_is_not_trained_over(asked, learned):
     Path("grains-set").mkdir()
     assert "'grains-set', which is there" in bad(MISUSE, *CALL, "-o", "grains", "--set", 1)
     assert not asked and not learned
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_law_that_cannot_be_learned_loses_nothing(monkeypatch):
+    def refuse(*given, **options):
+        raise InputError("`law` has a drag of 0.2, and surrogate 'set' learns motion without")
+
+    module = SimpleNamespace(train_from_discovery=refuse)
+    monkeypatch.setitem(sys.modules, "nbody_surrogate.training.from_discovery", module)
+    result = nbody_sim(*CALL, "-o", "grains", "--set", 1)
+    said = "no stepper was trained, the discovery in 'grains' is whole: `law` has a drag"
+    assert result.exit_code == FAILURE and said in result.stderr
+    assert "nbody-sim run --system discovered:grains" in result.stdout
+    assert Path("grains", LAW).is_file()

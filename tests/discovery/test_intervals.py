@@ -93,6 +93,7 @@ def test_an_interval_holds_95_of_100_draws():
     found = interval(0.5, np.linspace(0.0, 1.0, 1001))
     assert found == {"value": 0.5, "low": pytest.approx(0.025), "high": pytest.approx(0.975)}
     assert all(type(each) is float for each in found.values())
+    assert interval(0.5, np.empty(0)) == {"value": 0.5, "low": None, "high": None}
 
 
 @pytest.mark.slow

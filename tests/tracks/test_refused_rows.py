@@ -97,7 +97,7 @@ def test_one_frame_has_one_time(tmp_path):
 def test_a_given_distance_must_be_that_of_the_times(tmp_path):
     path = written(tmp_path, "frame,t,particle,x,y\n0,0,1,0,0\n1,0.1,1,0,0\n")
     assert read(path, frame_dt=0.1)[0].frame_dt == 0.1
-    with refused(NBodyError, "`frame_dt` is not needed", "0.1", "got 0.2"):
+    with refused(NBodyError, "`frame_dt`, or 1 / `frame_rate`, is not needed", "0.1", "got 0.2"):
         read(path, frame_dt=0.2)
 
 

@@ -15,7 +15,7 @@ from found_laws import N, around, changed, found_discovery, found_law, tracks_an
 from nbody_surrogate import FileFormatError, InputError
 from nbody_surrogate.discovery.contents import DiscoveryFile, Interval
 from nbody_surrogate.discovery.files import FOUND, write_folder
-from nbody_surrogate.discovery.words import interval_text, lead, p_text
+from nbody_surrogate.discovery.words import also_fit, forecast_text, interval_text, lead, p_text
 from nbody_surrogate.viz.discovery.interval_chart import interval_chart
 from nbody_surrogate.viz.discovery.law_charts import law_charts
 from nbody_surrogate.viz.discovery.report import write_discovery_report
@@ -172,14 +172,34 @@ def test_small_p_values_are_bounds():
 
 def test_the_lead_says_what_was_found():
     text = lead(found())
-    assert "Of the formulas that were tried, wake fits." in text
+    assert "1.04 times their noise" in text
+    assert "Of the formulas that were tried, wake fits best" in text
     assert "Newton's third law, isotropy, translation and boost are broken." in text
-    assert "stay with held-out tracks for 6.4 (5.1 to 7.7) s" in text
+    wanted = (
+        "stay with held-out tracks for at least 6.4 (5.1 to 7.7) s; 4 of 20 outlast their segment"
+    )
+    assert wanted in text
     none = found(formula=None, forecast=None, symmetries=[])
     assert "None of the formulas fits (wake, Yukawa, Coulomb)" in lead(none)
     assert "No symmetry was tested" in lead(none)
     kept = [row | {"broken": False} for row in found_discovery()["symmetries"][:3]]
     assert "Of 3 symmetries tested, none is broken." in lead(found(symmetries=kept))
+
+
+def test_a_forecast_that_outlasts_its_segment_tells_a_bound():
+    seen = found().forecast
+    texts = [forecast_text(seen.model_copy(update={"whole": k}), " s") for k in (0, 4, 20)]
+    assert texts == [
+        "6.4 (5.1 to 7.7) s",
+        "at least 6.4 (5.1 to 7.7) s; 4 of 20 outlast their segment",
+        "at least 6.400 s, all of each segment",
+    ]
+
+
+def test_formulas_that_are_not_ruled_out_are_named():
+    both = [row | {"fits": row["name"] != "Coulomb"} for row in found_discovery()["formulas"]]
+    assert also_fit(found(formulas=both)) == ["Yukawa"]
+    assert "wake fits best; Yukawa cannot be ruled out." in lead(found(formulas=both))
 
 
 # Pictures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nbody_surrogate.discovery.contents import DiscoveryFile
-from nbody_surrogate.discovery.words import unit_of
+from nbody_surrogate.discovery.words import acceleration_unit, unit_of
 from nbody_surrogate.viz.html.charts import Backdrop, Series, line_chart
 
 __all__ = ["law_charts"]
@@ -31,9 +31,8 @@ def law_charts(found: DiscoveryFile) -> str:
     shown = r >= _nearest(found, r)
     ends = low[shown], high[shown]
     series = [Series("candidate", r[shown], force[shown], *ends, "force")]
-    charts = [
-        line_chart("Force of a pair of mean charges", label, series, False, "+ repels", backdrop)
-    ]
+    title = f"Force of a pair of mean charges ({acceleration_unit(found.tracks)}, of a mean mass)"
+    charts = [line_chart(title, label, series, False, "+ repels", backdrop)]
     if (force > 0).all() or (force < 0).all():
         sign = 1.0 if force[0] > 0 else -1.0
         ends = (low, high) if sign > 0 else (-high, -low)

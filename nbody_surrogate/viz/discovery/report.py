@@ -13,7 +13,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.arrays import demand_vectors
 from nbody_surrogate.contracts.calls import guided
-from nbody_surrogate.contracts.wording import counted
+from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.discovery.contents import DiscoveryFile
 from nbody_surrogate.discovery.files import REPORT, Found, read_folder
 from nbody_surrogate.discovery.words import lead
@@ -123,7 +123,8 @@ def _page(
     scene, script = "", ""
     if tracks is not None:
         runs = scene_runs(found, tracks, forecast)
-        scene = f"<section>{scene_html(*runs, '', look=look)}</section>"
+        drawn = scene_html(*runs, "", look=look)
+        scene = f"<section>{drawn}{_shown(found, tracks, forecast)}</section>"
         script = scene_script(*runs, look)
     parts = [
         f"<h1>{escape(title)}</h1>",
@@ -144,6 +145,19 @@ def _page(
     ]
     script = f"{script}\n{resource('charts.js')}\nnbodyCharts(document);"
     return document(title, "\n".join(parts), script, look.themed)
+
+
+def _shown(found: Found, tracks: np.ndarray, forecast: np.ndarray | None) -> str:
+    """Say what the scene shows: one segment of many, or the first frames."""
+    dt, unit = found.discovery.tracks.frame_dt, found.discovery.tracks.time_unit or "time units"
+    frames = len(tracks) if forecast is None else min(len(tracks), len(forecast))
+    span = f"{counted(frames, 'frame')}, {figure_text(dt * (frames - 1), 3)} {unit}"
+    what = (
+        f"The tracks: {span}."
+        if forecast is None
+        else f"A forecast against held-out tracks: {span}. Of all forecasts it is the longest."
+    )
+    return f'<p class="faint">{escape(what)}</p>'
 
 
 def _particle_charts(found: DiscoveryFile) -> str:

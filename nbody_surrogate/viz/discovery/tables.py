@@ -8,7 +8,12 @@ from html import escape
 from nbody_surrogate.contracts.time_text import number_text
 from nbody_surrogate.contracts.wording import counted, figure_text
 from nbody_surrogate.discovery.contents import DiscoveryFile
-from nbody_surrogate.discovery.words import interval_text, p_text
+from nbody_surrogate.discovery.words import acceleration_unit, forecast_text, interval_text, p_text
+
+SYMMETRIES = (
+    "Effect: root mean square of what breaks a symmetry, over that of the pair forces; in brackets "
+    "its 95 % interval. Corrected: by Holm, for the number of tests."
+)
 
 __all__ = [
     *("field_table", "formula_table", "number_table", "particle_table", "symmetry_table"),
@@ -48,13 +53,13 @@ def number_table(found: DiscoveryFile) -> str:
         ("positions missing", f"{figure_text(100 * tracks.missing, 2)} %"),
         (f"noise of positions{length}", interval_text(noise.position)),
         ("temperature of the kicks", interval_text(noise.temperature)),
-        ("R², held-out frames", figure_text(rest.r2_held_out, 5)),
+        ("R² of held-out innovations, noise and all", figure_text(rest.r2_held_out, 5)),
         ("residuals over noise (χ²)", figure_text(rest.chi2)),
         ("held-out frames", str(rest.frames)),
     ]
     if (seen := found.forecast) is not None:
         rows += [
-            (f"forecasts valid for{time}", interval_text(seen.valid_time)),
+            (f"forecasts valid for{time}", forecast_text(seen)),
             ("forecast segments", f"{seen.segments}, threshold {figure_text(seen.threshold)}"),
         ]
     units = "" if tracks.length_unit and tracks.time_unit else " Units are those of the tracks."
@@ -92,7 +97,13 @@ def field_table(found: DiscoveryFile) -> str:
     if not found.field:
         return '<p class="faint">There is no field: particles see each other alone.</p>'
     rows = [(each.name, interval_text(each)) for each in found.field]
-    made = table(("field", "strength"), rows, "In brackets: 95 % intervals.")
+    unit, rate = acceleration_unit(found.tracks), f"1 / {found.tracks.time_unit or 'time'}²"
+    said = (
+        f"Accelerations: uniform ones in {unit}; gradients, which grow with the place, in {rate}. "
+        "Those by charge are times a particle's charge / mass over the mean. In brackets: 95 % "
+        "intervals."
+    )
+    made = table(("field", "strength"), rows, said)
     return f'<div class="narrow">{made}</div>'
 
 
@@ -107,7 +118,7 @@ def symmetry_table(found: DiscoveryFile) -> str:
             numbers = (interval_text(each.effect), p_text(each.p), p_text(each.p_corrected))
         rows.append((each.name, why, said, *numbers))
     heads = ("symmetry", "what it means", "found", "effect", "p", "p, corrected")
-    made = table(heads, rows, "Corrected for the number of tests.", left=(1,))
+    made = table(heads, rows, SYMMETRIES, left=(1,))
     return made.replace("<td>broken</td>", '<td class="yes">broken</td>')
 
 

@@ -58,8 +58,8 @@ class PairCurve(Envelope):
         self.demand_range(len(self.coefficients))
         if self.power < 0 and self.core == 0 and self.first + self.spacing <= 0:
             raise ValueError(
-                "`first` + `spacing` must be above 0 where `power` is negative and `core` is 0: the "
-                "curve would reach to where its energy has no limit"
+                "`first` + `spacing` must be above 0 where `power` is negative and `core` is 0: "
+                "the curve would reach to where its energy has no limit"
             )
         return self
 
