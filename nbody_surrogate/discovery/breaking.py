@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from nbody_surrogate.discovery.breaking_kernel import COARSE, pair_moments
-from nbody_surrogate.discovery.equations import Problem, View
+from nbody_surrogate.discovery.equations import Problem
+from nbody_surrogate.discovery.forces import WHOLE, View
 from nbody_surrogate.discovery.splines import Knots
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -81,19 +82,21 @@ class BreakingTerms:
         self._length = max(len(run.x) * run.dt for run in problem.runs)
 
     def accelerations(
-        self, run: int, i: int, seen: View, unknowns: Unknowns
+        self, run: int, i: int, seen: View, unknowns: Unknowns, part: slice = WHOLE
     ) -> Float64[np.ndarray, "D T E"]:
-        """Return those of one particle, in unit amounts."""
+        """Return those of one particle in a part of its run, in unit amounts."""
         problem, measured = self._problem, self._problem.runs[run]
         response = float(unknowns.part("responses")[measured.first + i])
         strengths = unknowns.part("strengths")[problem.strengths_of(run, i, seen.others)]
-        x = measured.path[:, i]
+        path = measured.path[part]
+        x = path[:, i]
         # in runs apart from each other, each has a clock of its own
-        clock = (np.arange(len(x)) * measured.dt - 0.5 * self._length) / self._length
+        frames = np.arange(len(measured.path))[part]
+        clock = (frames * measured.dt - 0.5 * self._length) / self._length
         out = np.zeros((problem.dimensions, len(x), self.amounts.size))
         pair_moments(
-            measured.path,
-            measured.there,
+            path,
+            measured.there[part],
             i,
             seen.others,
             strengths,

@@ -12,13 +12,14 @@ from nbody_surrogate.contracts.arguments import demand_flag, demand_number, dema
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.equations import Problem
-from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
+from nbody_surrogate.discovery.estimate import ROUNDS, Estimate, Smoothness, improve
 from nbody_surrogate.discovery.findings import findings_of
 from nbody_surrogate.discovery.forecast import Forecasts, forecast
 from nbody_surrogate.discovery.formulas import rank_formulas
 from nbody_surrogate.discovery.freedom import DRAGS, Freedom
 from nbody_surrogate.discovery.innovations import CAUSAL
 from nbody_surrogate.discovery.intervals import draws_of
+from nbody_surrogate.discovery.joint import joint_work
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
@@ -42,6 +43,13 @@ HELD_OUT = 10
 SMOOTHINGS = 2
 """Fits along smoothed paths. Eight in place of two changed charges over masses of twelve grains by
 3e-5, a tenth of their error."""
+
+MOST_WORK = 1e12
+"""Operations of one round for all particles together: some minutes of one core. Beyond, the paths
+of each are followed by themselves."""
+
+PRELUDE = 8
+"""Rounds of a fit that one of all particles together follows."""
 
 UNDIRECTED = frozenset({"reciprocity", "isotropy"})
 """Symmetries that forces along an axis break."""
@@ -156,17 +164,21 @@ def discover(
     tell("start")
     start = best_start(problem, options.freedom)
     tell("fit")
-    fit = _full(replace(start.problem, directed=None), start.unknowns, options.freedom)
-    tell("symmetries")
     axial = start.problem.directed is not None
+    central = replace(start.problem, directed=None)
+    fit = _full(central, start.unknowns, options.freedom, joint=not axial)
+    tell("symmetries")
     symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
     if axial and is_directed(extended):
         # what is not central is followed along the axis before anything is said of the rest
-        fit = _full(start.problem, fit.unknowns, options.freedom)
+        fit = _full(start.problem, fit.unknowns, options.freedom, joint=True)
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)
         rest, extended = find_symmetries(fit, rng, others)
         known = [each for each in symmetries if each.name in UNDIRECTED]
         symmetries = corrected([*known, *rest])
+    elif axial:
+        fit = _along_paths(fit, SMOOTHINGS, joint=True)
+        symmetries, extended = find_symmetries(fit, rng)
     symmetries = [*symmetries, energy_of(symmetries)]
     tell("law")
     estimate = _final(fit, needed_terms(fit, extended))
@@ -238,14 +250,25 @@ def _demand_held_out(runs: Sequence[Tracks], hold_out: float) -> None:
         )
 
 
-def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom) -> Estimate:
-    """Fit with all terms, then once more along the paths that the first fit makes of the tracks."""
+def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, joint: bool) -> Estimate:
+    """Fit with all terms, then once more along the paths that the first fit makes of the tracks.
+
+    Paths of each particle by itself come first; those of all together where `joint` says so.
+    """
     freedom = replace(freedom, directed=problem.directed is not None)
     begin = unknowns.moved_to(problem.layout)
-    fit = improve(problem, begin, freedom, Smoothness.loose(begin))
-    for _ in range(SMOOTHINGS if problem.stencil is CAUSAL else 0):
+    noisy = problem.stencil is CAUSAL
+    rounds = PRELUDE if noisy and joint_work(problem) < MOST_WORK else ROUNDS
+    fit = improve(problem, begin, freedom, Smoothness.loose(begin), rounds)
+    return _along_paths(fit, SMOOTHINGS if joint else 1, joint) if noisy else fit
+
+
+def _along_paths(fit: Estimate, times: int, joint: bool) -> Estimate:
+    """Fit anew along smoothed paths."""
+    for _ in range(times):
         smooth = along_smoothed_paths(fit.problem, fit.unknowns)
-        fit = improve(smooth, fit.unknowns, freedom, fit.smoothness, rounds=4)
+        smooth = replace(smooth, joint=joint and joint_work(smooth) < MOST_WORK)
+        fit = improve(smooth, fit.unknowns, fit.freedom, fit.smoothness, rounds=4)
     return fit
 
 

@@ -21,11 +21,16 @@ from nbody_surrogate.discovery.unknowns import Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Estimate", "Smoothness", "improve", "solve", "within_scales"]
+__all__ = ["ROUNDS", "Estimate", "Smoothness", "improve", "solve", "within_scales"]
 
 ROUNDS = 30
+"""At most."""
+
 SMALL_GAIN = 0.2
 """Gain in log-likelihood at which the search ends: one parameter's error is worth more."""
+
+SMALL_JOINT_GAIN = 1.0
+"""The same where all particles are taken together, and traces are drawn."""
 
 HALVINGS = 6
 
@@ -193,6 +198,8 @@ def improve(
     rounds : int
         At most.
     """
+    if problem.joint:
+        return _improve_jointly(problem, unknowns, freedom, smoothness, rounds)
     unknowns, smoothness = unknowns.copy(), replace(smoothness)
     directions = freedom.directions(problem.layout)
     now = normal_equations(problem, unknowns)
@@ -211,6 +218,45 @@ def improve(
     return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
 
 
+def _improve_jointly(
+    problem: Problem,
+    unknowns: Unknowns,
+    freedom: Freedom,
+    smoothness: Smoothness,
+    rounds: int,
+) -> Estimate:
+    """Improve everything at once in each round, noise and kicks too: rounds are dear."""
+    unknowns, smoothness = unknowns.copy(), replace(smoothness)
+    directions = freedom.directions(problem.layout)
+    now = normal_equations(problem, unknowns)
+    for _ in range(rounds):
+        penalty = smoothness.matrix(problem)
+        before = _penalised(now.log_likelihood, unknowns, penalty)
+        step, covariance = _step(now, unknowns, penalty, directions)
+        for halving in range(HALVINGS):
+            moved = unknowns.copy()
+            moved.vector += 0.5**halving * step
+            if halving < 2:  # what remains of a bad step is the unknowns'
+                estimate_noise(now.residuals, moved, problem.robust)
+            moved.fix_scales()
+            then = normal_equations(problem, moved)
+            gain = _penalised(then.log_likelihood, moved, penalty) - before
+            if gain >= -SMALL_JOINT_GAIN:
+                break
+        else:
+            break
+        unknowns, now = moved, then
+        smoothness.update(problem, unknowns, covariance)
+        if gain < SMALL_JOINT_GAIN:
+            break
+    _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
+    return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
+
+
+def _penalised(value: float, unknowns: Unknowns, penalty: np.ndarray) -> float:
+    return value - 0.5 * float(unknowns.vector @ penalty @ unknowns.vector)
+
+
 def _step(
     now: NormalEquations, unknowns: Unknowns, penalty: np.ndarray, directions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -226,16 +272,12 @@ def _moved(
     penalty: np.ndarray,
 ) -> tuple[Unknowns, Residuals]:
     """Go along a step as far as the penalised likelihood grows."""
-
-    def penalised(value: float, these: Unknowns) -> float:
-        return value - 0.5 * float(these.vector @ penalty @ these.vector)
-
-    before = penalised(now.log_likelihood, unknowns)
+    before = _penalised(now.log_likelihood, unknowns, penalty)
     for halving in range(HALVINGS):
         moved = unknowns.copy()
         moved.vector += 0.5**halving * step
         value, residuals = log_likelihood(problem, moved)
-        after = penalised(value, moved)
+        after = _penalised(value, moved, penalty)
         if after >= before - 1e-9 * abs(before):
             moved.fix_scales()
             return moved, residuals

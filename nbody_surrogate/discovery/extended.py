@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nbody_surrogate.discovery.breaking import BreakingTerms
-from nbody_surrogate.discovery.equations import Problem, accelerations
+from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import HALVINGS, Estimate, solve, within_scales
+from nbody_surrogate.discovery.forces import accelerations
 from nbody_surrogate.discovery.noise import estimate_noise
 from nbody_surrogate.discovery.normal import (
     NormalEquations,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.discovery.forecast import Forecasts
 from nbody_surrogate.discovery.formulas import RankedFormula
 from nbody_surrogate.discovery.intervals import interval
+from nbody_surrogate.discovery.joint import joint_parts
 from nbody_surrogate.discovery.normal import log_likelihood
 from nbody_surrogate.discovery.symmetries import Symmetry
 from nbody_surrogate.results.bootstrap import finite_or_none, mean_interval
@@ -159,7 +161,8 @@ def _noise(estimate: Estimate, draws: np.ndarray) -> dict[str, Any]:
 def _residuals(estimate: Estimate, unseen: Problem) -> dict[str, Any]:
     """Compare innovations of held-out frames with those of standing still where one was going."""
     source = unseen if any(len(run.x) > 40 for run in unseen.runs) else estimate.problem
-    _, residuals = log_likelihood(source, estimate.unknowns)
+    apart = replace(source, joint=False)
+    _, residuals = log_likelihood(apart, estimate.unknowns)
     squares = np.zeros(source.particles)
     rows = np.zeros(source.particles)
     total = 0.0
@@ -167,6 +170,13 @@ def _residuals(estimate: Estimate, unseen: Problem) -> dict[str, Any]:
         squares[m] += float((part.innovations**2).sum())
         rows[m] += part.innovations.size
         total += part.free
+    if source.joint:
+        squares[:], rows[:] = 0.0, 0.0
+        unknowns = estimate.unknowns
+        for each in joint_parts(source, unknowns, with_columns=False, with_noise=False):
+            mine = slice(each.first, each.first + each.counted.shape[1])
+            squares[mine] += (each.innovations**2).sum((0, 2))
+            rows[mine] += each.counted.sum(0) * source.dimensions
     return {
         "r2_held_out": 1.0 - float(squares.sum()) / max(total, 1e-300),
         "chi2": float(squares.sum() / max(rows.sum(), 1.0)),

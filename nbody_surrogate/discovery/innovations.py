@@ -30,7 +30,14 @@ from scipy.linalg import lapack
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["CAUSAL", "NUMEROV", "SMOOTH", "Hat", "Stencil", "Whitener", "hat", "whitener"]
+__all__ = [
+    *("CAUSAL", "HUBER", "NUMEROV", "SMOOTH"),
+    *("Hat", "Stencil", "Whitener", "hat", "misfit", "whitener"),
+]
+
+HUBER = 4.0
+"""Innovations beyond so many standard deviations count linearly in robust estimates: Gaussian ones
+do so once in 16 000."""
 
 
 class Stencil(NamedTuple):
@@ -132,3 +139,12 @@ def whitener(step: Hat, noise: Float64[np.ndarray, " R2"], kicks: float) -> Whit
     band[1, :-1] = -(1.0 + a) * now[:-1] - a * (1.0 + a) * before[:-1] + kicks * step.covariance
     band[2, :-2] = a * now[:-2]
     return Whitener(band)
+
+
+def misfit(innovations: np.ndarray, robust: bool) -> float:
+    """Return half the sum of squares; robust ones are weighted already by sqrt(HUBER / size)."""
+    if not robust:
+        return 0.5 * float((innovations**2).sum())
+    # a weighted innovation is sqrt(HUBER size), and counts HUBER size - HUBER^2 / 2
+    size = (innovations**2).sum(0)
+    return float(np.where(size <= HUBER**2, 0.5 * size, size - 0.5 * HUBER**2).sum())

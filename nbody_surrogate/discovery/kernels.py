@@ -75,7 +75,7 @@ def central_sums(
             for d in range(dimensions):
                 apart = x[t, i, d] - x[t, j, d]
                 by_other[d, t, o] += force * apart
-                for k in range(4):
+                for k in range(4 if by_curve.shape[2] else 0):
                     by_curve[d, t, start + k] += strengths[o] * apart * four[k]
 
 
@@ -135,7 +135,7 @@ def directed_sums(
                 share = 1.0 if d == axis else (x[t, i, d] - x[t, j, d]) / max(rho, 1e-12)
                 by_other[d, t, o] += share * (upward if d == axis else outward)
                 weight = strengths[o] * share * size
-                for k in range(4):
+                for k in range(4 if by_curve.shape[2] else 0):
                     for m in range(4):
                         place = (k0 + k) * deep + l0 + m
                         by_curve[d, t, place] += weight * a[k] * b[m]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from nbody_surrogate.discovery.equations import HUBER, Equations
-from nbody_surrogate.discovery.innovations import whitener
+from nbody_surrogate.discovery.equations import Equations
+from nbody_surrogate.discovery.innovations import HUBER, whitener
 from nbody_surrogate.discovery.normal import Residuals
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -21,6 +21,9 @@ FLOOR = 1e-30
 
 def estimate_noise(residuals: Residuals, unknowns: Unknowns, robust: bool) -> None:
     """Improve the noise of positions of each axis and the kicks of each particle, in place."""
+    if residuals.joint is not None:
+        residuals.joint.improve(unknowns)
+        return
     every = list(zip(residuals.particles, residuals.parts, strict=True))
     for m in sorted(set(residuals.particles)):
         mine = [part for k, part in every if k == m]

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import blas
 
-from nbody_surrogate.discovery.equations import HUBER, Equations, Extra, Problem, equations
+from nbody_surrogate.discovery.equations import Equations, Problem, equations
+from nbody_surrogate.discovery.forces import Extra
+from nbody_surrogate.discovery.innovations import misfit
+from nbody_surrogate.discovery.joint import JointPart, NoiseScore, joint_parts
 from nbody_surrogate.discovery.unknowns import Unknowns
 
 if TYPE_CHECKING:
@@ -25,10 +28,13 @@ class Residuals:
     ----------
     particles : list of int
     parts : list of Equations
+    joint : NoiseScore or None
+        In place of both, where all particles are taken together.
     """
 
     particles: list[int]
     parts: list[Equations]
+    joint: NoiseScore | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,15 @@ def normal_equations(
     information = np.zeros((len(edges) - 1, size, size))
     score = np.zeros((len(edges) - 1, size))
     likelihood, rows, kept = 0.0, 0, Residuals([], [])
+    if problem.joint:
+        noise = None
+        for each in joint_parts(problem, unknowns, extra):
+            assert each.columns is not None and each.noise is not None
+            likelihood += each.log_likelihood(problem.robust)
+            rows += each.rows
+            noise = each.noise if noise is None else noise + each.noise
+            _add_joint(each, edges, information, score)
+        return NormalEquations(information, score, likelihood, rows, Residuals([], [], noise))
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             for part in equations(problem, unknowns, run, i, extra):
@@ -111,6 +126,20 @@ def _add(part: Equations, edges: np.ndarray, information: np.ndarray, score: np.
                 score[b][which] += x.T @ innovations[cuts[b] : cuts[b + 1]]
 
 
+def _add_joint(
+    part: JointPart, edges: np.ndarray, information: np.ndarray, score: np.ndarray
+) -> None:
+    """Add the rows of all particles of a window to the sums of their blocks, in place."""
+    assert part.columns is not None
+    cuts = np.searchsorted(part.frames, edges)
+    for b in range(len(edges) - 1):
+        rows = slice(cuts[b], cuts[b + 1])
+        x = part.columns[rows].reshape(-1, part.columns.shape[2])
+        if len(x):
+            information[b] += _square(x)
+            score[b] += x.T @ part.innovations[rows].ravel()
+
+
 def _square(x: np.ndarray) -> np.ndarray:
     half = blas.dsyrk(1.0, x.T)  # rows of a matrix are columns of its transpose, as they lie
     return np.asarray(half + np.triu(half, 1).T)
@@ -121,6 +150,13 @@ def log_likelihood(
 ) -> tuple[float, Residuals]:
     """Return the log-likelihood and the residuals, without derivatives: several times as fast."""
     total, kept = 0.0, Residuals([], [])
+    if problem.joint:
+        noise = None
+        for each in joint_parts(problem, unknowns, extra, with_columns=False):
+            assert each.noise is not None
+            total += each.log_likelihood(problem.robust)
+            noise = each.noise if noise is None else noise + each.noise
+        return total, Residuals([], [], noise)
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
             for part in equations(problem, unknowns, run, i, extra, with_columns=False):
@@ -128,12 +164,3 @@ def log_likelihood(
                 kept.particles.append(measured.first + i)
                 kept.parts.append(part)
     return total, kept
-
-
-def misfit(innovations: np.ndarray, robust: bool) -> float:
-    """Return half the sum of squares; robust ones are weighted already by sqrt(HUBER / size)."""
-    if not robust:
-        return 0.5 * float((innovations**2).sum())
-    # a weighted innovation is sqrt(HUBER size), and counts HUBER size - HUBER^2 / 2
-    size = (innovations**2).sum(0)
-    return float(np.where(size <= HUBER**2, 0.5 * size, size - 0.5 * HUBER**2).sum())

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 __all__ = ["DirectedCurve", "Envelope", "Knots", "PairCurve"]
 
 
+HEIGHT = 2.0
+"""Scale along the axis over the root mean square of visited separations. By one that is as large
+as these, the curves of a wake leave out seven times as much, far above and below."""
+
 REACH = 1.5
 """Length over which directed forces fall off at least, over the scale of their curve."""
 
@@ -154,7 +158,7 @@ class DirectedCurve:
         counts: tuple[int, int],
     ) -> DirectedCurve:
         """Return a curve with knots over the visited separations."""
-        height = float(max(np.sqrt(np.mean(z * z)), 1e-6 * scale))
+        height = float(max(HEIGHT * np.sqrt(np.mean(z * z)), 1e-6 * scale))
         u, w = rho / (rho + scale), z / np.sqrt(z * z + height**2)
         edge = float(np.abs(w).max())
         across = Knots.over(float(u.min()), float(u.max()), counts[0])

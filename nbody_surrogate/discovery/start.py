@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.discovery.equations import Problem, View, equations, view
+from nbody_surrogate.discovery.equations import Problem, equations
+from nbody_surrogate.discovery.forces import WHOLE, View, view
 from nbody_surrogate.discovery.splines import Envelope, Knots, PairCurve
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -228,14 +229,14 @@ class PairTerms:
         self.amounts = np.zeros(0)
 
     def accelerations(
-        self, run: int, i: int, seen: View, unknowns: Unknowns
+        self, run: int, i: int, seen: View, unknowns: Unknowns, part: slice = WHOLE
     ) -> Float64[np.ndarray, "D T E"]:
         """Return them, the coefficients of one particle side by side."""
         columns = []
         for k in range(self._problem.curve.knots.count):
             self._unknowns.part("curve")[:] = 0.0
             self._unknowns.part("curve")[k] = 1.0
-            columns.append(view(self._problem, self._unknowns, run, i).by_other)
+            columns.append(view(self._problem, self._unknowns, run, i, part).by_other)
         return np.stack(columns, -1).reshape(*columns[0].shape[:2], -1)
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from nbody_surrogate.discovery.equations import BRIDGED, Problem, total_force
+from nbody_surrogate.discovery.equations import BRIDGED, Problem
+from nbody_surrogate.discovery.forces import total_force
 from nbody_surrogate.discovery.innovations import NUMEROV, hat
+from nbody_surrogate.discovery.joint import joint_paths
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -29,11 +31,15 @@ def smoothed_states(
     """Return smoothed positions and velocities of a run; NaN where a particle is away."""
     measured = problem.runs[run]
     x, v = np.full((2, *measured.x.shape), np.nan)
+    together = joint_paths(problem, unknowns, run) if problem.joint else None
     for i in range(measured.n):
         force = total_force(problem, unknowns, run, i)
         for part in measured.stretches(i, 8):
             for d in range(problem.dimensions):
-                path = _path(measured, unknowns, i, d, part, force[d, part])
+                if together is None:
+                    path = _path(measured, unknowns, i, d, part, force[d, part])
+                else:
+                    path = together[part, i, d]
                 x[part, i, d] = path
                 v[part, i, d] = _velocity(path, force[d, part], measured.dt)
     return x, v

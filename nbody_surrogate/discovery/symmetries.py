@@ -126,6 +126,8 @@ def find_symmetries(
         The law with all terms.
     """
     unknowns = estimate.unknowns
+    # terms that tracks do not tell from pair forces would only take these forces' places
+    kinds = tuple(kind for kind in kinds if _untold(kind, estimate) is None)
     fine: frozenset[str] = frozenset()
     while True:
         extended = extend(estimate, unknowns, BreakingTerms(estimate.problem, fine, kinds))
@@ -155,15 +157,14 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
     floor = ERRORS * relative_error(estimate)
     found = []
     for name, rows in _combinations(layout, extended.terms).items():
-        why_not = _untold(name, estimate)
-        if why_not:
-            found.append(Symmetry(name, MEANINGS[name], tested=False, why_not=why_not))
-            continue
         values, covariance = rows @ extended.values, rows @ extended.covariance @ rows.T
         test = wald(values, covariance)
         effect, low, high = _effect(extended, rows, rng)
         least = max(NOTHING, floor) if name in SHAPED else NOTHING
         found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p, least))
+    for name in MEANINGS:
+        if why_not := _untold(name, estimate):
+            found.append(Symmetry(name, MEANINGS[name], tested=False, why_not=why_not))
     return corrected(found)
 
 

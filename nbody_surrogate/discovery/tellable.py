@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbody_surrogate.contracts.wording import counted
-from nbody_surrogate.discovery.equations import accelerations
 from nbody_surrogate.discovery.estimate import Estimate
+from nbody_surrogate.discovery.forces import accelerations
 from nbody_surrogate.errors import InputError, RunError
 
 if TYPE_CHECKING:

@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nbody_surrogate.discovery.equations import HUBER, accelerations, equations, total_force
+from nbody_surrogate.discovery.equations import equations
+from nbody_surrogate.discovery.forces import accelerations, total_force
+from nbody_surrogate.discovery.innovations import HUBER
 from nbody_surrogate.discovery.innovations import SMOOTH, whitener
 from nbody_surrogate.discovery.normal import log_likelihood
 from nbody_surrogate.discovery.unknowns import FIELDS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nbody_surrogate.discovery.equations import view
+from nbody_surrogate.discovery.forces import view
 from watched import problem_of, somewhere, swings, turned
 
 
