@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
 from nbody_surrogate.contracts.wording import counted
@@ -155,10 +156,17 @@ def discover(
     options = _checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
     demand_tracks(runs, couplings)
     _demand_held_out(runs, hold_out)
-    tell = _Teller(progress)
-    rng = np.random.default_rng(seed)
+    # thousands of small matrices: on two threads BLAS takes ten times as long for them
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _found(runs, options, command, _Teller(progress))
+
+
+def _found(runs: Sequence[Tracks], options: _Options, command: str, tell: _Teller) -> Discovery:
+    hold_out = options.hold_out
+    rng = np.random.default_rng(options.seed)
     middle = middle_of(runs)
-    whole = problem_of(about_middle(runs, middle), options.axis, couplings, same_particles, knots)
+    settings = options.couplings, options.same_particles, options.knots
+    whole = problem_of(about_middle(runs, middle), options.axis, *settings)
     begins = [round(len(run.x) * (1.0 - hold_out)) for run in whole.runs]
     problem = seen_part(whole, begins)
     tell("start")
@@ -184,7 +192,7 @@ def discover(
     estimate = _final(fit, needed_terms(fit, extended))
     demand_told(estimate)
     tell("intervals")
-    draws = draws_of(estimate, bootstrap, rng)
+    draws = draws_of(estimate, options.bootstrap, rng)
     law, notes = law_of(estimate)
     notes += left_out(fit, estimate.freedom)
     tell("formulas")
@@ -199,7 +207,8 @@ def discover(
     if estimate.freedom.fields:
         notes.append(f"fields are about the middle of the tracks, {_place(middle)}")
     found = findings_of(
-        runs, estimate, unseen, draws, symmetries, formulas, forecasts, notes, command, seed
+        *(runs, estimate, unseen, draws, symmetries, formulas),
+        *(forecasts, notes, command, options.seed),
     )
     tell("done")
     return Discovery(law, found, forecasts, estimate, draws)
@@ -213,6 +222,12 @@ def _place(x: np.ndarray) -> str:
 class _Options:
     axis: int | None
     freedom: Freedom
+    couplings: bool
+    same_particles: bool
+    hold_out: float
+    bootstrap: int
+    seed: int
+    knots: int
 
 
 def _checked(
@@ -237,7 +252,9 @@ def _checked(
     demand_whole("bootstrap", bootstrap, 20)
     demand_whole("seed", seed, 0)
     demand_whole("knots", knots, 8)
-    return _Options(None if axis is None else AXES[axis], Freedom(drag=drag))
+    along = None if axis is None else AXES[axis]
+    rest = couplings, same_particles, share, bootstrap, seed, knots
+    return _Options(along, Freedom(drag=drag), *rest)
 
 
 def _demand_held_out(runs: Sequence[Tracks], hold_out: float) -> None:

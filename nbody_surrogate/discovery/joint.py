@@ -210,8 +210,8 @@ def joint_paths(problem: Problem, unknowns: Unknowns, run: int) -> Float64[np.nd
 
 
 def _windows(measured: MeasuredRun, columns: int) -> list[slice]:
-    frames = len(measured.x)
-    wide = MEMORY / (8.0 * measured.x[0].size * columns)
+    frames, particles, dimensions = measured.x.shape
+    wide = MEMORY / (8.0 * particles * dimensions * columns)
     wide = int(min(max(wide, 20.0), WINDOW))
     edges = np.linspace(0, frames, max(1, round(frames / wide)) + 1).astype(int)
     return [slice(int(a), int(b)) for a, b in pairwise(edges)]

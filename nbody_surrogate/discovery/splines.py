@@ -17,8 +17,9 @@ HEIGHT = 2.0
 """Scale along the axis over the root mean square of visited separations. By one that is as large
 as these, the curves of a wake leave out seven times as much, far above and below."""
 
-REACH = 1.5
-"""Length over which directed forces fall off at least, over the scale of their curve."""
+REACH = 3.0
+"""Length over which directed forces fall off at least, over the scale of their curve. With half of
+it, what wakes do far away is held to be less than it is, and charges over masses pay for it."""
 
 
 @dataclass(frozen=True)

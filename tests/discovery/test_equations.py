@@ -9,8 +9,7 @@ import pytest
 
 from nbody_surrogate.discovery.equations import equations
 from nbody_surrogate.discovery.forces import accelerations, total_force
-from nbody_surrogate.discovery.innovations import HUBER
-from nbody_surrogate.discovery.innovations import SMOOTH, whitener
+from nbody_surrogate.discovery.innovations import HUBER, SMOOTH, whitener
 from nbody_surrogate.discovery.normal import log_likelihood
 from nbody_surrogate.discovery.unknowns import FIELDS
 from watched import DT, problem_of, somewhere, swings, turned

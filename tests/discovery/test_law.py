@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import nbody_surrogate as nb
-from nbody_surrogate.discovery.forces import total_force
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness
+from nbody_surrogate.discovery.forces import total_force
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.law import SNAPSHOTS, law_of, masses_of
 from nbody_surrogate.discovery.normal import normal_equations
