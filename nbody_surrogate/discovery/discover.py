@@ -177,7 +177,7 @@ def _found(runs: Sequence[Tracks], options: _Options, command: str, tell: _Telle
     fit = _full(central, start.unknowns, options.freedom, joint=not axial)
     tell("symmetries")
     symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
-    if axial and is_directed(extended):
+    if axial and is_directed(fit, extended):
         # what is not central is followed along the axis before anything is said of the rest
         fit = _full(start.problem, fit.unknowns, options.freedom, joint=True)
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)

@@ -31,8 +31,9 @@ SURE = 1e-3
 LEVEL = 0.05
 """Probability of calling any unbroken symmetry of one set of tracks broken."""
 
-SHAPED = frozenset({"time-shift", "reflection", "charge-conjugation"})
-"""Symmetries whose terms have the shapes of pair forces: an error of the curves passes for them."""
+SHAPED = frozenset(KINDS)
+"""Symmetries whose terms have the shapes of pair forces: an error of the curves passes for them,
+unless fields alone break them."""
 
 ERRORS = 2.0
 """Such a term has to be larger than so many errors of the pair force itself."""
@@ -141,27 +142,39 @@ def find_symmetries(
         unknowns = extended.unknowns
 
 
-def is_directed(extended: Extended) -> bool:
+def is_directed(estimate: Estimate, extended: Extended) -> bool:
     """Whether pair forces are not central, or not reciprocal, whatever the fields are."""
-    size = extended.unknowns.layout.size
+    every = np.eye(extended.values.size)[extended.unknowns.layout.size :]
     for kind in ("reciprocity", "isotropy"):
-        part = extended.terms.parts[kind]
-        rows = np.arange(size + part.start, size + part.stop)
-        if wald(extended.values[rows], extended.covariance[np.ix_(rows, rows)]).p < SURE:
+        rows = every[extended.terms.parts[kind]]
+        _, _, high = _effect(extended, rows, np.random.default_rng(0))
+        if _chance(extended, rows) < SURE and high > _floor(estimate):
             return True
     return False
 
 
+def _floor(estimate: Estimate) -> float:
+    return max(NOTHING, ERRORS * relative_error(estimate))
+
+
+def _chance(extended: Extended, rows: np.ndarray) -> float:
+    """Return the p-value of some combinations being 0."""
+    if not len(rows):
+        return 1.0
+    return wald(rows @ extended.values, rows @ extended.covariance @ rows.T).p
+
+
 def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) -> list[Symmetry]:
     layout = estimate.problem.layout
-    floor = ERRORS * relative_error(estimate)
+    floor = _floor(estimate)
     found = []
     for name, rows in _combinations(layout, extended.terms).items():
-        values, covariance = rows @ extended.values, rows @ extended.covariance @ rows.T
-        test = wald(values, covariance)
+        p = _chance(extended, rows)
         effect, low, high = _effect(extended, rows, rng)
-        least = max(NOTHING, floor) if name in SHAPED else NOTHING
-        found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, test.p, least))
+        fields = rows[~rows[:, layout.size :].any(1)]
+        sure = _chance(extended, fields) < LEVEL / len(MEANINGS)
+        least = floor if name in SHAPED and not sure else NOTHING
+        found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, p, least))
     for name in MEANINGS:
         if why_not := _untold(name, estimate):
             found.append(Symmetry(name, MEANINGS[name], tested=False, why_not=why_not))
