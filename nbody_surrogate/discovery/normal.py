@@ -11,7 +11,8 @@ from scipy.linalg import blas
 from nbody_surrogate.discovery.equations import Equations, Problem, equations
 from nbody_surrogate.discovery.forces import Extra
 from nbody_surrogate.discovery.innovations import misfit
-from nbody_surrogate.discovery.joint import JointPart, NoiseScore, joint_parts
+from nbody_surrogate.discovery.joint import JointPart, joint_parts
+from nbody_surrogate.discovery.joint_rows import NoiseScore
 from nbody_surrogate.discovery.unknowns import Unknowns
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import nbody_surrogate as nb
-from nbody_surrogate.discovery import joint
+from nbody_surrogate.discovery import joint, joint_rows
 from nbody_surrogate.discovery.block_factor import block_factor
 from nbody_surrogate.discovery.equations import BRIDGED
 from nbody_surrogate.discovery.forces import force_jacobian, total_force
@@ -212,7 +212,7 @@ def test_columns_are_what_rows_lose_by_each_unknown():
 
 
 def test_the_noise_score_is_the_slope_by_logarithms(monkeypatch):
-    monkeypatch.setattr(joint, "PROBES", 400)
+    monkeypatch.setattr(joint_rows, "PROBES", 400)
     problem = together(swings(60, 3))
     unknowns = somewhere(problem)
     score = normal_equations(problem, unknowns).residuals.joint.score
@@ -329,7 +329,7 @@ def test_one_wild_position_counts_as_far_as_it_is_out():
 
 def test_a_step_of_the_noise_stays_within_bounds():
     unknowns = somewhere(together())
-    score = joint.NoiseScore(np.full(6, 1e9), np.eye(6))
+    score = joint_rows.NoiseScore(np.full(6, 1e9), np.eye(6))
     before = unknowns.noise.copy()
     score.improve(unknowns)
     np.testing.assert_allclose(unknowns.noise / before, np.e)
