@@ -88,7 +88,7 @@ class BreakingTerms:
         problem, measured = self._problem, self._problem.runs[run]
         response = float(unknowns.part("responses")[measured.first + i])
         strengths = unknowns.part("strengths")[problem.strengths_of(run, i, seen.others)]
-        path = measured.path[part]
+        path = seen.path
         x = path[:, i]
         # in runs apart from each other, each has a clock of its own
         frames = np.arange(len(measured.path))[part]

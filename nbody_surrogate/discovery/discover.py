@@ -49,6 +49,9 @@ MOST_WORK = 1e12
 """Operations of one round for all particles together: some minutes of one core. Beyond, the paths
 of each are followed by themselves."""
 
+MOST_KNOTS = 64
+"""Coefficients of the pair force that the system `discovered` takes."""
+
 PRELUDE = 8
 """Rounds of a fit that one of all particles together follows."""
 
@@ -284,9 +287,27 @@ def _along_paths(fit: Estimate, times: int, joint: bool) -> Estimate:
     """Fit anew along smoothed paths."""
     for _ in range(times):
         smooth = along_smoothed_paths(fit.problem, fit.unknowns)
-        smooth = replace(smooth, joint=joint and joint_work(smooth) < MOST_WORK)
+        if joint and not smooth.joint and joint_work(smooth) < MOST_WORK:
+            fit = _refined(replace(fit, problem=replace(smooth, joint=True)))
+            smooth = fit.problem
         fit = improve(smooth, fit.unknowns, fit.freedom, fit.smoothness, rounds=4)
     return fit
+
+
+def _refined(fit: Estimate) -> Estimate:
+    """Return the same law with twice the knots of the pair curve, as far as a law may have them.
+
+    All particles together tell it so well that its shape would pass for other terms.
+    """
+    if 2 * fit.problem.curve.knots.count - 3 > MOST_KNOTS:
+        return fit
+    curve, coefficients = fit.problem.curve.refined(fit.unknowns.part("curve"))
+    problem = replace(fit.problem, curve=curve)
+    unknowns = fit.unknowns.moved_to(problem.layout)
+    unknowns.part("curve")[:] = coefficients
+    # second differences are a quarter as large, and there are twice as many
+    smoothness = replace(fit.smoothness, curve=8.0 * fit.smoothness.curve)
+    return replace(fit, problem=problem, unknowns=unknowns, smoothness=smoothness)
 
 
 def _final(fit: Estimate, freedom: Freedom) -> Estimate:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WHOLE",
     *("Block", "Extra", "View", "accelerations", "extend_columns", "force_columns"),
-    *("force_jacobian", "places_of", "total_force", "total_of", "view"),
+    *("force_jacobian", "places_of", "total_force", "total_of", "view", "view_as_measured"),
 ]
 
 WHOLE = slice(None)
@@ -33,6 +33,8 @@ class View(NamedTuple):
 
     Attributes
     ----------
+    path : ndarray, shape (T, N, D)
+        Positions that they are evaluated at.
     others : ndarray, shape (O,)
         Places of the others in the run.
     force : ndarray, shape (D, T)
@@ -43,6 +45,7 @@ class View(NamedTuple):
         By each coefficient; of the directed curve those of the component along each axis.
     """
 
+    path: Float64[np.ndarray, "T N D"]
     others: Int64[np.ndarray, " O"]
     force: Float64[np.ndarray, "D T"]
     by_other: Float64[np.ndarray, "D T O"]
@@ -64,11 +67,27 @@ class Extra(Protocol):
         ...
 
 
-def view(problem: Problem, unknowns: Unknowns, run: int, i: int, part: slice = WHOLE) -> View:
+def view(
+    problem: Problem,
+    unknowns: Unknowns,
+    run: int,
+    i: int,
+    part: slice = WHOLE,
+    with_curves: bool = True,
+) -> View:
     """Evaluate the pair forces on particle `i` of a run, or in a part of it."""
     measured = problem.runs[run]
     path, there = measured.path[part], measured.there[part]
-    return _seen(problem, unknowns, run, i, path, there, with_curves=True)
+    return _seen(problem, unknowns, run, i, path, there, with_curves)
+
+
+def view_as_measured(
+    problem: Problem, unknowns: Unknowns, run: int, i: int, part: slice = WHOLE
+) -> View:
+    """Evaluate them at the measured positions, whatever the path is."""
+    measured = problem.runs[run]
+    there = measured.there[part]
+    return _seen(problem, unknowns, run, i, measured.x[part], there, with_curves=True)
 
 
 def force_jacobian(
@@ -136,7 +155,7 @@ def _seen(
             by_other,
             by_directed,
         )
-    return View(others, by_other @ strengths, by_other, by_curve, by_directed)
+    return View(path, others, by_other @ strengths, by_other, by_curve, by_directed)
 
 
 def total_force(
@@ -147,14 +166,14 @@ def total_force(
 
 
 def total_of(
-    problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View, part: slice = WHOLE
+    problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View
 ) -> Float64[np.ndarray, "D T"]:
-    """Return the same of forces that are evaluated already, in a part of the run."""
+    """Return the same of pair forces that are evaluated already."""
     measured = problem.runs[run]
     response = float(unknowns.part("responses")[measured.first + i])
     uniform = unknowns.part("uniform") + response * unknowns.part("uniform_by_charge")
     gradient = unknowns.part("gradient") + response * unknowns.part("gradient_by_charge")
-    field = uniform[:, None] + gradient[:, None] * measured.path[part, i].T
+    field = uniform[:, None] + gradient[:, None] * seen.path[:, i].T
     return np.asarray(response * seen.force + field)
 
 
@@ -190,7 +209,7 @@ class Block(NamedTuple):
 
 
 def force_columns(
-    problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View, part: slice = WHOLE
+    problem: Problem, unknowns: Unknowns, run: int, i: int, seen: View
 ) -> list[list[Block]]:
     """Return for each axis the derivatives of the acceleration."""
     measured, layout = problem.runs[run], unknowns.layout
@@ -200,7 +219,7 @@ def force_columns(
     own_place = layout.part("responses").start + m
     out = []
     for d in range(problem.dimensions):
-        x = measured.path[part, i, d]
+        x = seen.path[:, i, d]
         uniform = unknowns.part("uniform_by_charge")[d]
         own = seen.force[d] + uniform + unknowns.part("gradient_by_charge")[d] * x
         one = np.ones_like(x)

@@ -11,13 +11,14 @@ from nbody_surrogate.discovery.block_factor import BlockFactor, block_factor
 from nbody_surrogate.discovery.equations import BRIDGED, Problem
 from nbody_surrogate.discovery.forces import (
     Extra,
-    View,
+    extend_columns,
     force_columns,
     force_jacobian,
     total_of,
     view,
+    view_as_measured,
 )
-from nbody_surrogate.discovery.innovations import HUBER, NUMEROV, Hat, hat
+from nbody_surrogate.discovery.innovations import CAUSAL, HUBER, NUMEROV, hat
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -200,15 +201,14 @@ def joint_rows(
     forces, slopes = np.zeros((count, *shape)), np.zeros((count, *shape, *shape))
     made = np.zeros((count - 2, *shape, columns)) if columns else None
     for i in range(measured.n):
-        seen = view(problem, unknowns, run, i, part)
-        forces[:, i] = total_of(problem, unknowns, run, i, seen, part).T
-        more = None
-        if extra is not None:
+        seen = view(problem, unknowns, run, i, part, with_curves=False)
+        forces[:, i] = total_of(problem, unknowns, run, i, seen).T
+        if extra is not None and extra.amounts.any():
             more = extra.accelerations(run, i, seen, unknowns, part)
             forces[:, i] += (more @ extra.amounts).T
         slopes[:, i] = force_jacobian(problem, unknowns, run, i, part)
         if made is not None:
-            _fill(made[:, i], problem, unknowns, (run, i, part), seen, more, steps[i])
+            _fill(made[:, i], problem, unknowns, (run, i, part), extra)
     slopes = slopes.reshape(count, n, n)
     y, path = (each[part].reshape(count, n) for each in (measured.x, measured.path))
     forces = forces.reshape(count, n) + np.einsum("tab,tb->ta", slopes, y - path)
@@ -261,27 +261,31 @@ def _fill(
     problem: Problem,
     unknowns: Unknowns,
     where: tuple[int, int, slice],
-    seen: View,
-    more: np.ndarray | None,
-    step: Hat,
+    extra: Extra | None,
 ) -> None:
-    """Write the columns (R, D, P) of one particle."""
+    """Write the columns (R, D, P) of one particle.
+
+    They are of measured positions at earlier frames alone. What a frame adds is independent of
+    these, so that the score is 0 on average whatever the kicks are; at a path, which is smoothed
+    over later frames, it is not, and a drag comes out too small.
+    """
     run, i, part = where
     measured = problem.runs[run]
-    count = len(out)
-    drag = unknowns.layout.part("drag").start + measured.first + i
-    for d, blocks in enumerate(force_columns(problem, unknowns, run, i, seen, part)):
-        for block in blocks:
-            values = sum(
-                weight * block.values[2 + node : 2 + node + count]
-                for node, weight in zip(NUMEROV.nodes, step.weights, strict=True)
-            )
-            out[:, d][:, block.places] += block.factor * values
-        if more is not None:
-            size = unknowns.layout.size
-            out[:, d, size:] = sum(
-                weight * more[d, 2 + node : 2 + node + count]
-                for node, weight in zip(NUMEROV.nodes, step.weights, strict=True)
-            )
-        past = measured.path[part][1:-1, i, d] - measured.path[part][:-2, i, d]
-        out[:, d, drag] -= measured.dt * step.decay * past
+    dt, layout = measured.dt, unknowns.layout
+    seen = view_as_measured(problem, unknowns, run, i, part)
+    drag = layout.part("drag").start + measured.first + i
+    rate = float(unknowns.part("drag")[measured.first + i])
+    x = measured.x[part, i]
+    blocks = force_columns(problem, unknowns, run, i, seen)
+    if extra is not None:
+        extend_columns(blocks, extra.accelerations(run, i, seen, unknowns, part), layout.size)
+    # in the first rows there are no five frames before
+    for stencil, rows in ((NUMEROV, slice(0, 3)), (CAUSAL, slice(3, len(out)))):
+        step = hat(rate, dt, stencil)
+        for d, axis in enumerate(blocks):
+            for block in axis:
+                out[rows, d][:, block.places] += block.factor * sum(
+                    weight * block.values[rows.start + 2 + node : rows.stop + 2 + node]
+                    for node, weight in zip(stencil.nodes, step.weights, strict=True)
+                )
+    out[:, :, drag] -= dt * np.exp(-rate * dt) * (x[1:-1] - x[:-2])

@@ -111,6 +111,17 @@ class PairCurve:
         """Return the same knots under another envelope."""
         return replace(self, envelope=envelope)
 
+    def refined(
+        self, coefficients: Float64[np.ndarray, " K"]
+    ) -> tuple[PairCurve, Float64[np.ndarray, " K2"]]:
+        """Return the same curve by knots half as far apart, and its coefficients (2 K - 3)."""
+        c, knots = coefficients, self.knots
+        out = np.empty(2 * c.size - 3)
+        out[::2] = 0.5 * (c[:-1] + c[1:])
+        out[1::2] = (c[:-2] + 6.0 * c[1:-1] + c[2:]) / 8.0
+        half = 0.5 * knots.spacing
+        return replace(self, knots=Knots(knots.first + half, half, out.size)), out
+
     def pieces(self, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return indices and values of the B-splines at `r`, times the envelope."""
         first, values = self.knots.pieces(r / (r + self.scale))

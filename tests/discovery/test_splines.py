@@ -117,3 +117,13 @@ def test_the_simulator_has_the_same_directed_curve(envelope):
             out = values[0] @ across[at[0]]
             expected = 1.3 * 0.8 * np.array([out * d[0] / flat, out * d[1] / flat, up])
             np.testing.assert_allclose(found[i], expected, rtol=near, atol=near)
+
+
+def test_a_refined_curve_is_the_same_curve():
+    r = np.linspace(0.3, 4.0, 200)
+    curve = PairCurve.over(r, 9, Envelope(-2.0, 1.5, 0.1))
+    coefficients = np.random.default_rng(0).normal(size=9)
+    finer, more = curve.refined(coefficients)
+    assert finer.knots.count == more.size == 15
+    assert finer.knots.ends == pytest.approx(curve.knots.ends)
+    np.testing.assert_allclose(finer.matrix(r) @ more, curve.matrix(r) @ coefficients, rtol=1e-7)
