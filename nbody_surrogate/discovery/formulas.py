@@ -265,9 +265,10 @@ def _fitted(
         if not start:
             cost = 0.0
             break
+        logs = np.log(start)  # of lengths in any units
         with np.errstate(all="ignore"):
             try:
-                found = least_squares(left, np.log(start), bounds=(-12, 12), max_nfev=60)
+                found = least_squares(left, logs, bounds=(logs - 12, logs + 12), max_nfev=60)
             except ValueError:  # a start whose curve is not finite over the visited distances
                 continue
         if found.cost < cost:

@@ -38,8 +38,9 @@ unless fields alone break them."""
 ERRORS = 2.0
 """Such a term has to be larger than so many errors of the pair force itself."""
 
-NOTHING = 1e-6
-"""Size over that of pair forces below which a term is rounding's, however sure exact tracks are."""
+NOTHING = 1e-4
+"""Size over that of pair forces below which a term is what the curves leave out, however sure it
+is: of exact tracks it always is."""
 
 MEANINGS = {
     "translation": "the law is the same everywhere: no field that grows with the place",
@@ -168,7 +169,7 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
     layout = estimate.problem.layout
     floor = _floor(estimate)
     found = []
-    for name, rows in _combinations(layout, extended.terms).items():
+    for name, rows in _combinations(layout, extended).items():
         p = _chance(extended, rows)
         effect, low, high = _effect(extended, rows, rng)
         fields = rows[~rows[:, layout.size :].any(1)]
@@ -181,8 +182,9 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
     return corrected(found)
 
 
-def _combinations(layout: Layout, terms: BreakingTerms) -> dict[str, Float64[np.ndarray, "G Z"]]:
+def _combinations(layout: Layout, extended: Extended) -> dict[str, Float64[np.ndarray, "G Z"]]:
     """Return for each symmetry the combinations of all values that it wants to be 0."""
+    terms = extended.terms
     every = np.eye(layout.size + terms.amounts.size)
     drag = every[layout.part("drag")].mean(0, keepdims=True)
     none = every[:0]
@@ -195,11 +197,36 @@ def _combinations(layout: Layout, terms: BreakingTerms) -> dict[str, Float64[np.
         "boost": drag,
         "time-shift": extra["time-shift"],
         "reciprocity": extra["reciprocity"],
-        "isotropy": np.concatenate([extra["isotropy"], uniform, charged, *uneven]),
+        "isotropy": np.concatenate(
+            [
+                extra["isotropy"],
+                _without_centre(extended, uniform, charged, gradient, by_charge),
+                *uneven,
+            ]
+        ),
         "reflection": extra["reflection"],
         "charge-conjugation": np.concatenate([extra["charge-conjugation"], charged, by_charge]),
     }
     return {name: each for name, each in rows.items() if name in terms.parts or name not in KINDS}
+
+
+def _without_centre(
+    extended: Extended,
+    uniform: np.ndarray,
+    charged: np.ndarray,
+    gradient: np.ndarray,
+    by_charge: np.ndarray,
+) -> np.ndarray:
+    """Return what no other centre of a trap would take away of the uniform fields.
+
+    A trap is the same in all directions about its own centre, which need not be the middle of the
+    tracks; a second one, of charges, must have the same.
+    """
+    if _chance(extended, np.concatenate([gradient, by_charge])) > LEVEL / len(MEANINGS):
+        return np.concatenate([uniform, charged])
+    slopes = np.array([(rows @ extended.values).mean() for rows in (gradient, by_charge)])
+    along = slopes / np.linalg.norm(slopes)
+    return np.asarray(along[1] * uniform - along[0] * charged)
 
 
 def _untold(name: str, estimate: Estimate) -> str | None:

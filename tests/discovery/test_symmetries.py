@@ -1,0 +1,101 @@
+"""What is called broken, by values that tracks could have told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nbody_surrogate.discovery import symmetries
+from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
+from nbody_surrogate.discovery.extended import Extended
+from nbody_surrogate.discovery.symmetries import NOTHING, find_symmetries, is_directed
+
+
+def extended(estimate, error=1e-4, amounts=(), **values):
+    """As if all unknowns but these were 0, each within an error."""
+    terms = BreakingTerms(estimate.problem, frozenset(), kinds(estimate))
+    layout = estimate.problem.layout
+    vector = np.zeros(layout.size + terms.amounts.size)
+    for name, value in values.items():
+        vector[layout.part(name)] = value
+    for kind, value in dict(amounts).items():
+        part = terms.parts[kind]
+        vector[layout.size + part.start : layout.size + part.stop] = value
+    size = vector.size
+    covariance = error**2 * np.eye(size)
+    return Extended(terms, estimate.unknowns, vector, covariance, np.eye(size), 1.0)
+
+
+def kinds(estimate):
+    signs = np.sign(estimate.unknowns.part("responses"))
+    one = np.all(signs == signs[0])
+    return tuple(kind for kind in KINDS if not (one and kind == "charge-conjugation"))
+
+
+@pytest.fixture
+def broken(dust, monkeypatch):
+    def called(**given):
+        found = extended(dust.estimate, **given)
+        monkeypatch.setattr(symmetries, "extend", lambda *_: found)
+        some, _ = find_symmetries(dust.estimate, np.random.default_rng(0), follow_along_axis=True)
+        return {each.name for each in some if each.broken}
+
+    return called
+
+
+def test_nothing_breaks_nothing(broken):
+    assert broken() == set()
+
+
+def test_a_drag_breaks_boosts_alone(broken):
+    assert broken(drag=0.2) == {"boost"}
+
+
+def test_a_field_that_grows_alike_along_all_axes_is_a_place_and_no_direction(broken):
+    assert broken(gradient=-0.5, gradient_by_charge=-0.3) == {"translation"}
+    assert broken(gradient_by_charge=[-0.5, -0.7]) == {"translation", "isotropy"}
+
+
+def test_a_uniform_field_is_a_direction(broken):
+    assert broken(uniform=[0.0, 0.1]) == {"isotropy"}
+
+
+def test_a_trap_is_about_its_centre_wherever_that_is(broken):
+    centre = np.array([0.3, -0.2])
+    both = {"gradient": -0.5, "gradient_by_charge": -0.3}
+    assert broken(**both, uniform=0.5 * centre, uniform_by_charge=0.3 * centre) == {"translation"}
+    # charges that are held elsewhere see a direction
+    two = broken(**both, uniform=0.5 * centre, uniform_by_charge=-0.3 * centre)
+    assert two == {"translation", "isotropy"}
+
+
+def test_terms_with_the_shape_of_pair_forces_are_larger_than_these_forces_errors(dust, broken):
+    floor = symmetries.ERRORS * symmetries.relative_error(dust.estimate)
+    assert floor > 10 * NOTHING
+    for kind in ("reciprocity", "isotropy", "time-shift"):
+        count = len(range(*extended(dust.estimate).terms.parts[kind].indices(10**6)))
+        for size, said in ((0.2 * floor, set()), (3.0 * floor, {kind})):
+            each = size / np.sqrt(count)
+            assert broken(error=1e-6, amounts={kind: each}) == said
+
+
+def test_a_sure_field_is_told_however_small_it_is_beside_the_pairs(dust, broken):
+    floor = symmetries.ERRORS * symmetries.relative_error(dust.estimate)
+    assert broken(error=1e-6, uniform=0.1 * floor) == {"isotropy"}
+
+
+def test_forces_get_a_direction_only_where_it_is_no_error_of_theirs(dust):
+    floor = symmetries.ERRORS * symmetries.relative_error(dust.estimate)
+    for kind in ("reciprocity", "isotropy"):
+        for size, said in ((0.02 * floor, False), (3.0 * floor, True)):
+            found = extended(dust.estimate, error=1e-6, amounts={kind: size})
+            assert is_directed(dust.estimate, found) == said
+    assert not is_directed(dust.estimate, extended(dust.estimate, uniform=0.3))
+
+
+def test_where_all_charges_have_one_sign_their_reversal_is_not_tested(dust, monkeypatch):
+    found = extended(dust.estimate)
+    monkeypatch.setattr(symmetries, "extend", lambda *_: found)
+    some, _ = find_symmetries(dust.estimate, np.random.default_rng(0))
+    (one,) = [each for each in some if each.name == "charge-conjugation"]
+    assert not one.tested and "one sign" in one.why_not
