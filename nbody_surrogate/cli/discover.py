@@ -196,7 +196,7 @@ def _tell(folder: Path, options: dict[str, Any], model: Path | None) -> None:
 
     system = shlex.quote(f"discovered:{folder}")
     # kicks at random are for one method alone
-    rivals = "baoab:4,baoab:16" if read.law["temperature"] else "leapfrog:4,rk4:4"
+    rivals = "baoab:4,baoab:8" if read.law["temperature"] else "leapfrog:4,rk4:4"
     steps = (
         f"Run it: nbody-sim run --system {system} --report run.html",
         f"Compare methods: nbody-sim compare --system {system} --integrators {rivals}",
