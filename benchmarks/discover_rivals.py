@@ -39,7 +39,7 @@ import numpy as np
 HELD_OUT, STRIDE, HORIZON = 0.2, 40, 800  # share; frames between starts, and at most ahead
 THRESHOLD = 0.1  # of the mean spacing
 SUBSTEPS = 4
-NAMES = ("sfi", "sfi_unlike", "sindy", "sindy_unlike", "yukawa", "yukawa_alike")
+NAMES = ("sfi", "sfi_unlike", "sindy", "sindy_unlike", "yukawa", "yukawa_alike", "yukawa_wake")
 # With a pool of one or two threads JAX 0.10.2 waits for itself for ever in the chunked programs of
 # SFI, so it is told of eight; times are those of processors, all threads together.
 ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NPROC": "8"}

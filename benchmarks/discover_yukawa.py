@@ -13,7 +13,11 @@ Least squares would be biased, as the kicks of a window drive x and v of the sam
 equilibrium the drag comes out as zero. So the normal equations have instruments, the derivatives of
 the law at states that are foreseen from the frames before the window.
 
-`fit_yukawa` and `fit_yukawa_alike` return what `discover_rivals.py` describes.
+`fit_yukawa_wake` has a wake behind each grain too: -w times the same force from a place at a
+distance below it, softened, which is the very form that `dust` has. It knows what `nbody-sim
+discover` has to find.
+
+`fit_yukawa`, `fit_yukawa_alike` and `fit_yukawa_wake` return what `discover_rivals.py` describes.
 """
 
 from __future__ import annotations
@@ -26,6 +30,7 @@ from scipy.signal import savgol_filter
 
 HALF_WIDTHS = (3, 4, 5, 6, 8, 10, 12, 16, 24, 32)  # frames, of which one is chosen by `best_width`
 STEPS, TOLERANCE = 40, 1e-5
+SHIFT = 1e-4  # of a shape, for its derivative
 SMOOTHING = 9  # frames of the cubic that takes noise off distances; accelerations do not see it
 
 
@@ -72,28 +77,43 @@ def rows_of(x, dt, half):
 
 
 def yukawa(r, screening):
-    """Force over distance of unit charges, and its derivative by log screening."""
-    envelope = np.exp(-r / screening)
-    force = envelope * (1.0 / r + 1.0 / screening) / r**2
-    slope = envelope / (r * screening**2)
-    return force, slope
+    """Force over distance of unit charges."""
+    return np.exp(-r / screening) * (1.0 / r + 1.0 / screening) / r**2
 
 
-def pair_sums(x, rows, screening):
-    """Weak sums (W, N, N, D) of the pair terms on i by j, and derivatives by log screening."""
+def pair_force(d, shape):
+    """Forces (..., D) of unit charges at separations d; shape is log screening, and of a wake its
+    share and the logarithms of its distance and softening."""
+    screening = np.exp(shape[0])
+    r = np.sqrt(np.sum(d**2, -1))
+    apart = r > 0
+    force = np.where(apart, yukawa(np.where(apart, r, 1.0), screening), 0.0)[..., None] * d
+    if len(shape) == 1:
+        return force
+    share, distance, softening = shape[1], np.exp(shape[2]), np.exp(shape[3])
+    below = d.copy()
+    below[..., -1] += distance
+    r = np.sqrt(np.sum(below**2, -1) + softening**2)
+    return force - np.where(apart, share * yukawa(r, screening), 0.0)[..., None] * below
+
+
+def pair_sums(x, rows, shape):
+    """Weak sums (W, N, N, D) of the pair terms on i by j, and derivatives by their shape."""
     d = x[:, :, None] - x[:, None]
-    r = np.sqrt(np.sum(d**2, -1)) + np.eye(x.shape[1])
-    force, slope = yukawa(r, screening)
-    diagonal = np.arange(x.shape[1])
-    force[:, diagonal, diagonal] = slope[:, diagonal, diagonal] = 0.0
-    return [windows(term[..., None] * d, rows.weights, rows.starts) for term in (force, slope)]
+    found = [windows(pair_force(d, shape), rows.weights, rows.starts)]
+    for k in range(len(shape)):
+        step = SHIFT * np.eye(len(shape))[k]
+        slope = (pair_force(d, shape + step) - pair_force(d, shape - step)) / (2.0 * SHIFT)
+        found.append(windows(slope, rows.weights, rows.starts))
+    return found
 
 
 class Model:
-    """The law and its parameters: b (N), q (N), log lambda, fields (3, D), drag, power."""
+    """The law and its parameters: b (N), q (N), shape (S), fields (3, D), drag, power."""
 
-    def __init__(self, x, dt, alike, half):
-        self.alike, self.rows = alike, rows_of(x, dt, half)
+    def __init__(self, x, dt, kind, half):
+        self.alike, self.shapes = kind == "alike", 4 if kind == "wake" else 1
+        self.rows = rows_of(x, dt, half)
         self.count, self.dimensions = x.shape[1:]
         self.smooth = savgol_filter(x, SMOOTHING, 3, axis=0)
         self.x, self.v = foreseen(x, dt, self.rows)
@@ -101,12 +121,12 @@ class Model:
         self.nearest = np.median(np.sort(r, -1)[..., 1])
 
     def parts(self, parameters):
-        n, d = self.count, self.dimensions
+        n, d, end = self.count, self.dimensions, 2 * self.count + self.shapes
         return (
             parameters[:n],
             parameters[n : 2 * n],
-            np.exp(parameters[2 * n]),
-            parameters[2 * n + 1 : 2 * n + 1 + 3 * d].reshape(3, d),
+            parameters[2 * n : end],
+            parameters[end : end + 3 * d].reshape(3, d),
             parameters[-2],
             parameters[-1],
         )
@@ -114,17 +134,17 @@ class Model:
     def terms(self, parameters, sums, x, v):
         """Accelerations (W, N, D), and their derivatives (W, N, D, P); x, v, sums as in Rows."""
         b, q, _, fields, drag, power = self.parts(parameters)
-        n, d = self.count, self.dimensions
+        n, d, end = self.count, self.dimensions, 2 * self.count + self.shapes
         mass = q / b / np.mean(q / b)
         pull = np.einsum("wijd,j->wid", sums[0], q) + fields[1] - fields[2] * x
-        wider = np.einsum("wijd,j->wid", sums[1], q)
-        columns = np.zeros((*x.shape, 2 * n + 3 + 3 * d))
+        columns = np.zeros((*x.shape, end + 2 + 3 * d))
         grains, axes = np.arange(n), np.arange(d)
         columns[:, grains, :, grains] = np.moveaxis(pull, 1, 0)
         columns[..., n : 2 * n] = b[:, None, None] * np.swapaxes(sums[0], 2, 3)
-        columns[..., 2 * n] = b[:, None] * wider
+        for k, change in enumerate(sums[1:]):
+            columns[..., 2 * n + k] = b[:, None] * np.einsum("wijd,j->wid", change, q)
         for k, field in enumerate((np.ones_like(x), np.ones_like(x) * b[:, None], -x * b[:, None])):
-            columns[:, :, axes, 2 * n + 1 + k * d + axes] = field
+            columns[:, :, axes, end + k * d + axes] = field
         columns[..., -2] = -(mass**power)[:, None] * v
         columns[..., -1] = -drag * (mass**power * np.log(mass))[:, None] * v
         return b[:, None] * pull + fields[0] + drag * columns[..., -2], columns
@@ -132,15 +152,17 @@ class Model:
     def start(self):
         n, d = self.count, self.dimensions
         trap = np.var(self.rows.v) / np.var(self.smooth, axis=(0, 1))
-        head = [np.ones(2 * n), [np.log(self.nearest)]]
+        near = np.log(self.nearest)
+        shape = [near, 0.1, near - 1.0, near - 1.0][: self.shapes]
+        head = [np.ones(2 * n), shape]
         return np.concatenate([*head, np.zeros(2 * d), trap, [0.1, 0.0]])
 
     def moved(self, parameters, step):
         """Parameters after a step: strengths move little at once, fields and drag, which enter
         linearly, as they must; then the scale of b is set and all is held where physics allows it.
         """
-        n, d = self.count, self.dimensions
-        bent = np.r_[: 2 * n + 1, -1]
+        n, d, end = self.count, self.dimensions, 2 * self.count + self.shapes
+        bent = np.r_[:end, -1]
         step = step.copy()
         step[bent] *= min(1.0, 0.2 / max(np.abs(step[bent]).max(), 1e-300))
         out = parameters + step
@@ -148,14 +170,18 @@ class Model:
         scale = out[:n].mean()
         out[:n] /= scale
         out[n : 2 * n] *= scale
-        out[2 * n + 1 + d : 2 * n + 1 + 3 * d] *= scale
-        out[2 * n] = np.clip(out[2 * n], np.log(0.1 * self.nearest), np.log(20.0 * self.nearest))
+        out[end + d : end + 3 * d] *= scale
+        near = np.log(self.nearest)
+        out[2 * n] = np.clip(out[2 * n], near + np.log(0.1), near + np.log(20.0))
+        if self.shapes > 1:
+            out[2 * n + 1] = np.clip(out[2 * n + 1], -2.0, 2.0)
+            out[2 * n + 2 : end] = np.clip(out[2 * n + 2 : end], near - 4.0, near + 1.0)
         out[-2], out[-1] = max(out[-2], 0.0), np.clip(out[-1], -1.0, 1.0)
         return out
 
     def directions(self):
         """Allowed changes of the parameters (P, free): all, or those that keep grains alike."""
-        whole = np.eye(2 * self.count + 3 + 3 * self.dimensions)
+        whole = np.eye(2 * self.count + self.shapes + 2 + 3 * self.dimensions)
         if not self.alike:
             return whole
         n, d = self.count, self.dimensions
@@ -200,10 +226,10 @@ def _solve(model, parameters):
     rows, change = model.rows, model.directions()
     middle = rows._replace(weights=np.ones(1), starts=np.arange(len(rows.starts)))
     for _ in range(STEPS):
-        screening = model.parts(parameters)[2]
-        sums = pair_sums(model.smooth, rows, screening)
+        shape = model.parts(parameters)[2]
+        sums = pair_sums(model.smooth, rows, shape)
         seen, columns = model.terms(parameters, sums, rows.x, rows.v)
-        sums = pair_sums(model.x, middle, screening)
+        sums = pair_sums(model.x, middle, shape)
         _, instruments = model.terms(parameters, sums, model.x, model.v)
         left = rows.a - seen
         weights = 1.0 / np.mean(left**2, axis=(0, 2))[:, None, None]
@@ -218,46 +244,50 @@ def _solve(model, parameters):
     return parameters, left
 
 
-def _fit(x, dt, alike):
+def _fit(x, dt, kind):
     begun = time.process_time()
     x, half = np.asarray(x, float), 8
-    model = Model(x, dt, alike, half)
+    model = Model(x, dt, kind, half)
     parameters, left = _solve(model, model.start())
     width = best_width(x, dt, half, left)
     if width != half:
-        model = Model(x, dt, alike, width)
+        model = Model(x, dt, kind, width)
         parameters, _ = _solve(model, parameters)
     return _answer(model, parameters, time.process_time() - begun) | {"half_width": width}
 
 
 def _answer(model, parameters, seconds):
-    b, q, screening, fields, drag, power = model.parts(parameters)
+    b, q, shape, fields, drag, power = model.parts(parameters)
     mass = q / b / np.mean(q / b)
     drags = drag * mass**power
 
     def acceleration(x, v):
-        d = x[..., :, None, :] - x[..., None, :, :]
-        r = np.sqrt(np.sum(d**2, -1)) + np.eye(len(q))
-        force = yukawa(r, screening)[0] * (1.0 - np.eye(len(q)))
-        pairs = np.einsum("...ij,...ijd,j->...id", force, d, q)
+        force = pair_force(x[..., :, None, :] - x[..., None, :, :], shape)
+        pairs = np.einsum("...ijd,j->...id", force, q)
         return b[:, None] * (pairs + fields[1] - fields[2] * x) + fields[0] - drags[:, None] * v
 
     return {
         "acceleration": acceleration,
-        "curve": lambda r: yukawa(r, screening)[0] * r,
+        "curve": lambda r: yukawa(r, np.exp(shape[0])) * r,
         "charges": None if model.alike else q / q.mean(),
         "charge_to_mass": None if model.alike else b,
         "drag": drags,
-        "screening_length": float(screening),
+        "screening_length": float(np.exp(shape[0])),
+        "wake": [float(s) for s in shape[1:]],
         "seconds": seconds,
     }
 
 
 def fit_yukawa(x, dt):
     """One Yukawa law, unlike grains. x (T, N, D) noisy positions, dt the frame interval."""
-    return _fit(x, dt, alike=False)
+    return _fit(x, dt, "unlike")
 
 
 def fit_yukawa_alike(x, dt):
     """One Yukawa law, all grains alike."""
-    return _fit(x, dt, alike=True)
+    return _fit(x, dt, "alike")
+
+
+def fit_yukawa_wake(x, dt):
+    """A Yukawa law with a wake behind each grain, unlike grains."""
+    return _fit(x, dt, "wake")
