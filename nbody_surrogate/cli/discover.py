@@ -30,6 +30,7 @@ __all__ = ["discover"]
 SILENT = ("overwrite", "no_report", "as_json", "wide", "quiet")
 CHOICES = {"axis": ("z", "none"), "drag": ("each", "shared", "none")}
 TAKEN = ("drag", "couplings", "same_particles", "hold_out", "bootstrap", "seed", "knots")
+MOST_KNOTS = 64
 LEAST = {"bootstrap": 20, "seed": 0, "knots": 8}
 SHOWN = 600  # frames of tracks in a report without a forecast
 
@@ -121,7 +122,7 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     write_folder(folder, found.law, found.discovery, overwrite=options["overwrite"])
     if not options["no_report"]:
         with sign("writing the report", hidden=hidden):
-            _write_report(folder, found, runs)
+            _write_report(folder, found, found.tracks)
     model = None
     if options["set_minutes"] is not None:
         wanted = options["set_minutes"], options["seed"], options["set_frame_dt"]
@@ -141,6 +142,8 @@ def _check(options: dict[str, Any]) -> None:
     for name, least in LEAST.items():
         if options[name] < least:
             raise InputError(f"`{name}` must be at least {least}, got {options[name]}")
+    if options["knots"] > MOST_KNOTS:
+        raise InputError(f"`knots` must be at most {MOST_KNOTS}, got {options['knots']}")
     share = options["hold_out"]
     if not 0 <= share <= 0.5:
         raise InputError(f"`hold_out` must be from 0 to 0.5, got {share}")

@@ -23,13 +23,14 @@ from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.joint import joint_work
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
-from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
+from nbody_surrogate.discovery.problem import MOST_KNOTS, held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, left_out, needed_terms
 from nbody_surrogate.discovery.states import along_smoothed_paths
 from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries, is_directed
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
 from nbody_surrogate.discovery.unknowns import Unknowns
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.discovery.usable import demand_depth, told_gaps, usable_tracks
+from nbody_surrogate.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -48,9 +49,6 @@ SMOOTHINGS = 2
 MOST_WORK = 1e12
 """Operations of one round for all particles together: some minutes of one core. Beyond, the paths
 of each are followed by themselves."""
-
-MOST_KNOTS = 64
-"""Coefficients of the pair force that the system `discovered` takes."""
 
 PRELUDE = 8
 """Rounds of a fit that one of all particles together follows."""
@@ -81,6 +79,8 @@ class Discovery:
         The estimate itself, for who wants more of it; about the middle of the tracks.
     draws : ndarray, shape (S, P)
         Of all its unknowns, which intervals were taken from.
+    tracks : tuple of Tracks
+        What was fitted, without positions and particles that were left out.
     """
 
     law: dict[str, Any]
@@ -88,6 +88,7 @@ class Discovery:
     forecasts: Forecasts | None = field(repr=False)
     estimate: Estimate = field(repr=False)
     draws: Float64[np.ndarray, "S P"] = field(repr=False)
+    tracks: tuple[Tracks, ...] = field(repr=False)
 
     def __repr__(self) -> str:
         count = counted(len(self.discovery.get("particles", ())), "particle")
@@ -159,12 +160,26 @@ def discover(
     options = _checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
     demand_tracks(runs, couplings)
     _demand_held_out(runs, hold_out)
+    demand_depth(runs)
+    runs, notes = usable_tracks(runs, same_particles)
     # thousands of small matrices: on two threads BLAS takes ten times as long for them
     with threadpool_limits(limits=1, user_api="blas"):
-        return _found(runs, options, command, _Teller(progress))
+        try:
+            return _found(runs, notes, options, command, _Teller(progress))
+        except ArithmeticError as error:
+            raise RunError(
+                f"these tracks could not be fitted ({error}): look for particles that are one, or "
+                "that are seen in turns"
+            ) from None
 
 
-def _found(runs: Sequence[Tracks], options: _Options, command: str, tell: _Teller) -> Discovery:
+def _found(
+    runs: Sequence[Tracks],
+    left_aside: list[str],
+    options: _Options,
+    command: str,
+    tell: _Teller,
+) -> Discovery:
     hold_out = options.hold_out
     rng = np.random.default_rng(options.seed)
     middle = middle_of(runs)
@@ -197,10 +212,14 @@ def _found(runs: Sequence[Tracks], options: _Options, command: str, tell: _Telle
     tell("intervals")
     draws = draws_of(estimate, options.bootstrap, rng)
     law, notes = law_of(estimate)
-    notes += left_out(fit, estimate.freedom)
+    notes = [*left_aside, *told_gaps(whole.runs), *notes, *left_out(fit, estimate.freedom)]
     tell("formulas")
     unseen = _like(held_out_part(whole, begins), estimate)
-    formulas = rank_formulas(estimate, unseen) if hold_out > 0 else []
+    formulas = []
+    if hold_out > 0 and not _shows_pairs(unseen, problem):
+        notes.append("held-out frames show too few pairs to judge formulas by them")
+    elif hold_out > 0:
+        formulas = rank_formulas(estimate, unseen)
     tell("forecast")
     everything = replace(estimate.problem, runs=whole.runs)
     forecasts = forecast(everything, runs, estimate.unknowns, law, begins) if hold_out > 0 else None
@@ -214,7 +233,16 @@ def _found(runs: Sequence[Tracks], options: _Options, command: str, tell: _Telle
         *(forecasts, notes, command, options.seed),
     )
     tell("done")
-    return Discovery(law, found, forecasts, estimate, draws)
+    return Discovery(law, found, forecasts, estimate, draws, tuple(runs))
+
+
+def _shows_pairs(unseen: Problem, seen: Problem) -> bool:
+    """Whether frames that were held out have half as many pairs as others, frame by frame."""
+    per_frame = [
+        sum(run.visited(3).size for run in part.runs) / max(sum(len(run.x) for run in part.runs), 1)
+        for part in (unseen, seen)
+    ]
+    return per_frame[0] >= 0.5 * per_frame[1]
 
 
 def _place(x: np.ndarray) -> str:
@@ -243,7 +271,7 @@ def _checked(
     seed: int,
     knots: int,
 ) -> _Options:
-    if axis is not None and axis not in AXES:
+    if axis is not None and not (isinstance(axis, str) and axis in AXES):
         raise InputError(f"`axis` must be {' or '.join(AXES)}, or None, got {axis!r}")
     if drag not in DRAGS:
         raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
@@ -254,7 +282,8 @@ def _checked(
         raise InputError(f"`hold_out` must be from 0 to 0.5, got {hold_out!r}")
     demand_whole("bootstrap", bootstrap, 20)
     demand_whole("seed", seed, 0)
-    demand_whole("knots", knots, 8)
+    if demand_whole("knots", knots, 8) > MOST_KNOTS:
+        raise InputError(f"`knots` must be from 8 to {MOST_KNOTS}, got {knots}")
     along = None if axis is None else AXES[axis]
     rest = couplings, same_particles, share, bootstrap, seed, knots
     return _Options(along, Freedom(drag=drag), *rest)

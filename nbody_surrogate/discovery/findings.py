@@ -44,7 +44,7 @@ def findings_of(
         "version": 1,
         "command": command,
         "seed": seed,
-        "tracks": _tracks(runs),
+        "tracks": _tracks(runs, estimate.problem.particles),
         "curve": _curve(estimate, draws),
         "particles": _particles(runs, estimate, draws),
         "field": _fields(estimate, draws),
@@ -58,12 +58,12 @@ def findings_of(
     }
 
 
-def _tracks(runs: Sequence[Tracks]) -> dict[str, Any]:
+def _tracks(runs: Sequence[Tracks], particles: int) -> dict[str, Any]:
     return {
         "files": list(dict.fromkeys(run.source.file for run in runs)),
         "runs": len(runs),
         "frames": sum(len(run.x) for run in runs),
-        "particles": sum(run.n for run in runs),
+        "particles": particles,
         "dimensions": runs[0].dimensions,
         "frame_dt": runs[0].frame_dt,
         "length_unit": runs[0].length_unit,

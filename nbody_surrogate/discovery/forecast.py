@@ -91,7 +91,8 @@ def forecast(
     Forecasts, or None where no run has all its particles at the start of a segment
     """
     count = len(law["charges"])
-    run = int(np.argmax([len(each.x) * (each.n == count) for each in whole.runs]))
+    # that whose particles the law has: the longest of what was seen
+    run = int(np.argmax(begins))
     measured = whole.runs[run]
     threshold = THRESHOLD * tracks[run].spacing
     try:
@@ -167,7 +168,7 @@ def _rolled(
     system, particles = law
     try:
         state = State(0.0, x[None], v[None])
-        method = make_integrator("dop853", rtol=1e-6, atol=1e-8)
+        method = make_integrator("dop853", rtol=1e-6, atol=1e-8 * float(np.ptp(x)))
         run = simulate(system, state, particles, frames, method)
     except NBodyError:
         return None

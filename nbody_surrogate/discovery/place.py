@@ -36,13 +36,21 @@ def check_folder(folder: str | os.PathLike[str], overwrite: bool = False) -> Pat
     """
     path = demand_path("output", folder)
     demand_flag("overwrite", overwrite)
+    if not path.name:
+        raise InputError(f"`output` must be a folder with a name, got {str(folder)!r}")
     try:
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise InputError(f"`output` {str(path)!r} is no folder; choose another name")
-        held = {each.name for each in path.iterdir()} if path.exists() else set()
+        held = {each.name: each.is_file() for each in path.iterdir()} if path.exists() else {}
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"`output` {str(path)!r}: {one_line(error)}") from None
-    if others := held - {LAW, FOUND, REPORT}:
+    # a page alone, or a folder by the name of a file, may be anybody's
+    whole = held.get(LAW, False) and held.get(FOUND, False)
+    others = [name for name, is_file in held.items()
+              if not (whole and is_file and name in (LAW, FOUND, REPORT))]  # fmt: skip
+    if others:
         raise InputError(
             f"`output` {str(path)!r} holds {min(others)!r}, which is of no discovery; choose an "
             "empty folder or a new one"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from nbody_surrogate.tracks.tracks import Tracks
 
-__all__ = ["held_out_part", "problem_of", "seen_part"]
+__all__ = ["MOST_KNOTS", "held_out_part", "problem_of", "seen_part"]
 
 EXACT = 1e-6
 """Noise over the median distance below which tracks are those of a computation."""
@@ -31,6 +31,9 @@ with a wake, and charges over masses are wrong by more than their errors."""
 
 NEAR = 0.3
 """Scale of directed curves over that of the central one: a wake is felt by those just behind."""
+
+MOST_KNOTS = 64
+"""Coefficients of the pair force that the system `discovered` takes."""
 
 EXACT_KNOTS = 2
 """How many times as many knots a curve has where tracks are exact."""
@@ -65,7 +68,7 @@ def problem_of(
     noise = np.sqrt(first_unknowns(problem).noise.max())
     if noise > EXACT * curve.scale:
         return problem
-    finer = PairCurve.over(r, EXACT_KNOTS * knots, Envelope())
+    finer = PairCurve.over(r, min(EXACT_KNOTS * knots, MOST_KNOTS), Envelope())
     return replace(problem, curve=finer, stencil=SMOOTH)
 
 

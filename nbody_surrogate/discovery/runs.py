@@ -19,6 +19,11 @@ GAP = 8
 well enough for the force on others. In its own equation a bridged frame weighs nothing."""
 
 
+MOST_LOST = 0.5
+"""Share of frames in which somebody is out of sight, up to which nothing is fitted there. What he
+does to the others is not known."""
+
+
 @dataclass(frozen=True)
 class MeasuredRun:
     """One run, with gaps bridged.
@@ -36,6 +41,10 @@ class MeasuredRun:
         Number of its first particle among those of all runs.
     start : int
         Number of its first frame among those of all runs, one after the other.
+    lost : ndarray, shape (T,)
+        Whether somebody is out of sight, in a gap that is not bridged.
+    whole : ndarray, shape (T,)
+        Frames that are fitted: those in which nobody is lost, if they are enough.
     """
 
     x: Float64[np.ndarray, "T N D"]
@@ -45,6 +54,8 @@ class MeasuredRun:
     there: Bool[np.ndarray, "T N"]
     first: int
     start: int
+    lost: Bool[np.ndarray, " T"]
+    whole: Bool[np.ndarray, " T"]
 
     @property
     def n(self) -> int:
@@ -54,15 +65,16 @@ class MeasuredRun:
     def cut(self, part: slice, start: int) -> MeasuredRun:
         """Return some of its frames, the first of which gets that number."""
         each = (self.x[part], self.path[part], self.dt, self.seen[part], self.there[part])
-        return MeasuredRun(*each, self.first, start)
+        return MeasuredRun(*each, self.first, start, self.lost[part], self.whole[part])
 
     def along(self, path: Float64[np.ndarray, "T N D"]) -> MeasuredRun:
         """Return the run with forces evaluated along another path, where that is finite."""
         return replace(self, path=np.where(np.isfinite(path), path, self.path))
 
     def stretches(self, i: int, shortest: int) -> list[slice]:
-        """Return the stretches of at least so many frames in which particle `i` is there."""
-        edges = np.flatnonzero(np.diff(np.r_[0, self.there[:, i].astype(np.int8), 0]))
+        """Return the stretches of at least so many frames in which particle `i` is fitted."""
+        fitted = self.there[:, i] & self.whole
+        edges = np.flatnonzero(np.diff(np.r_[0, fitted.astype(np.int8), 0]))
         pairs = zip(edges[::2], edges[1::2], strict=True)
         return [slice(int(a), int(b)) for a, b in pairs if b - a >= shortest]
 
@@ -81,7 +93,19 @@ def measured_run(x: np.ndarray, dt: float, first: int, start: int) -> MeasuredRu
     for i in range(x.shape[1]):
         _bridge(filled[:, i], seen[:, i], there[:, i])
     filled[~there] = 0.0
-    return MeasuredRun(filled, filled, float(dt), seen, there, first, start)
+    lost = _lost(there)
+    whole = ~lost if lost.mean() <= MOST_LOST else np.ones_like(lost)
+    return MeasuredRun(filled, filled, float(dt), seen, there, first, start, lost, whole)
+
+
+def _lost(there: np.ndarray) -> np.ndarray:
+    """Return (T,): whether a particle is away that was there before and is again later.
+
+    Before it is seen first and after it is seen last it may be anywhere.
+    """
+    come = np.logical_or.accumulate(there, 0)
+    stays = np.logical_or.accumulate(there[::-1], 0)[::-1]
+    return np.asarray((come & stays & ~there).any(1))
 
 
 def _bridge(x: np.ndarray, seen: np.ndarray, there: np.ndarray) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.discovery.forces import accelerations
 from nbody_surrogate.errors import InputError, RunError
-
-if TYPE_CHECKING:
-    from nbody_surrogate.tracks.tracks import Tracks
+from nbody_surrogate.tracks.tracks import Tracks
 
 __all__ = ["demand_told", "demand_tracks", "relative_error"]
 
@@ -40,8 +37,17 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
     if not isinstance(runs, Sequence):
         what = type(runs).__name__
         raise InputError(f"`runs` must be a list of Tracks, got {what}; write [tracks]")
+    for run in runs:
+        if not isinstance(run, Tracks):
+            what = type(run).__name__
+            raise InputError(f"`runs` must be a list of Tracks, got one of {what}; read_tracks")
     if not runs:
         raise InputError("`tracks` must hold at least one run, got none")
+    for name in ("length_unit", "time_unit"):
+        # a law has one unit of each, and nothing is converted
+        units = sorted({getattr(run, name) for run in runs} - {None})
+        if len(units) > 1:
+            raise InputError(f"`{name}` must be the same in all runs, got {' and '.join(units)}")
     if len({run.dimensions for run in runs}) > 1:
         raise InputError("`tracks` must all be of 2 dimensions, or all of 3, got both")
     for k, run in enumerate(runs):

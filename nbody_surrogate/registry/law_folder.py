@@ -108,6 +108,9 @@ def _read(path: Path, cls: type[AbstractSystem]) -> dict[str, Any]:
     values = read_json(path)
     if not isinstance(values, dict):
         raise FileFormatError(f"{str(path)!r} is damaged: it holds no parameters by name")
+    # a default would be the law of an example
+    if missing := sorted(set(cls.Spec.model_fields) - set(values)):
+        raise FileFormatError(f"{str(path)!r} is damaged: it lacks {', '.join(missing)}")
     try:
         validated(cls.Spec, values, f"system {cls.name!r}")
     except InputError as error:

@@ -34,6 +34,7 @@ def asked(tmp_path, monkeypatch):
             law=found_law(),
             discovery=found_discovery() | {"command": options["command"]},
             forecasts=SimpleNamespace(run=0, first=20, frames=forecast[20:]),
+            tracks=runs,
         )
 
     module = SimpleNamespace(discover=discover)
@@ -143,8 +144,12 @@ def test_a_missing_file_is_one_line(asked):
 
 
 def test_without_a_forecast_the_tracks_are_drawn_alone(asked, monkeypatch):
-    found = SimpleNamespace(law=found_law(), discovery=found_discovery(), forecasts=None)
-    module = SimpleNamespace(discover=lambda runs, **options: found)
+    def without(runs, **options):
+        return SimpleNamespace(
+            law=found_law(), discovery=found_discovery(), forecasts=None, tracks=runs
+        )
+
+    module = SimpleNamespace(discover=without)
     monkeypatch.setitem(sys.modules, "nbody_surrogate.discovery.discover", module)
     good(*CALL, "-o", "a", "-q")
     page = Path("a", REPORT).read_text()

@@ -104,7 +104,9 @@ def objects(tmp_path_factory):
         *(TrainedModel(folder, recipe), recipe, nb.make_system("trap").force_laws().field),
         nb.make_system("dust").force_laws().directed,
         # an estimate takes seconds, and is not looked at
-        nb.Discovery({}, {"formula": "yukawa"}, None, object.__new__(Estimate), np.ones((20, 9))),
+        nb.Discovery(
+            {}, {"formula": "yukawa"}, None, object.__new__(Estimate), np.ones((20, 9)), ()
+        ),
     ]
 
 
