@@ -40,7 +40,9 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
     for run in runs:
         if not isinstance(run, Tracks):
             what = type(run).__name__
-            raise InputError(f"`runs` must be a list of Tracks, got one of {what}; read_tracks")
+            raise InputError(
+                f"`runs` must be a list of Tracks, got one of {what}; read_tracks makes them"
+            )
     if not runs:
         raise InputError("`tracks` must hold at least one run, got none")
     for name in ("length_unit", "time_unit"):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from nbody_surrogate import InputError
-from nbody_surrogate.discovery.discover import discover
 from nbody_surrogate.discovery.runs import measured_run
 from nbody_surrogate.discovery.tellable import demand_tracks
 from nbody_surrogate.discovery.usable import demand_depth, told_gaps, usable_tracks
@@ -73,19 +74,37 @@ def test_runs_have_one_unit():
     demand_tracks([one, replace(one, length_unit=None)], couplings=False)
 
 
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("given", ["tracks.csv", np.zeros((100, 5, 2))])
-def test_what_are_no_tracks_is_said(given):
-    with pytest.raises(InputError, match="`runs` must be a list of Tracks"):
-        discover([given])
+WRONG = """
+import numpy as np
+from nbody_surrogate import InputError
+from nbody_surrogate.discovery.discover import discover
+from nbody_surrogate.tracks.tracks import Tracks
+
+tracks = Tracks(np.random.default_rng(0).normal(size=(200, 3, 3)), 0.1, ("0", "1", "2"))
+for runs, options in (
+    (["tracks.csv"], {}),
+    ([np.zeros((100, 5, 2))], {}),
+    (tracks, {}),
+    ([tracks], {"axis": ["z"]}),
+    ([tracks], {"knots": 65}),
+):
+    try:
+        discover(runs, **options)
+    except InputError as error:
+        print(error)
+"""
 
 
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("given", [{"axis": ["z"]}, {"knots": 65}])
-def test_what_cannot_be_is_refused_before_anything_is_fitted(given):
-    (name,) = given
-    with pytest.raises(InputError, match=f"`{name}` must be"):
-        discover([tracks_of(swings(200, 3))], **given)
+def test_what_cannot_be_is_refused_before_anything_is_fitted():
+    # in a process of its own, in which nobody checks annotations
+    done = subprocess.run([sys.executable, "-c", WRONG], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "`runs` must be a list of Tracks, got one of str; read_tracks makes them",
+        "`runs` must be a list of Tracks, got one of ndarray; read_tracks makes them",
+        "`runs` must be a list of Tracks, got Tracks; write [tracks]",
+        "`axis` must be z, or None, got ['z']",
+        "`knots` must be from 8 to 64, got 65",
+    ]
 
 
 def test_frames_in_which_somebody_is_lost_are_not_fitted():
