@@ -9,7 +9,7 @@ import numpy as np
 
 from nbody_surrogate.discovery.breaking_kernel import COARSE, pair_moments
 from nbody_surrogate.discovery.equations import Problem
-from nbody_surrogate.discovery.forces import WHOLE, View
+from nbody_surrogate.discovery.forces import View
 from nbody_surrogate.discovery.splines import Knots
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -82,21 +82,20 @@ class BreakingTerms:
         self._length = max(len(run.x) * run.dt for run in problem.runs)
 
     def accelerations(
-        self, run: int, i: int, seen: View, unknowns: Unknowns, part: slice = WHOLE
+        self, run: int, i: int, seen: View, unknowns: Unknowns
     ) -> Float64[np.ndarray, "D T E"]:
-        """Return those of one particle in a part of its run, in unit amounts."""
+        """Return those of one particle where it is seen, in unit amounts."""
         problem, measured = self._problem, self._problem.runs[run]
         response = float(unknowns.part("responses")[measured.first + i])
         strengths = unknowns.part("strengths")[problem.strengths_of(run, i, seen.others)]
         path = seen.path
         x = path[:, i]
         # in runs apart from each other, each has a clock of its own
-        frames = np.arange(len(measured.path))[part]
-        clock = (frames * measured.dt - 0.5 * self._length) / self._length
+        clock = (seen.times - 0.5 * self._length) / self._length
         out = np.zeros((problem.dimensions, len(x), self.amounts.size))
         pair_moments(
             path,
-            measured.there[part],
+            seen.there,
             i,
             seen.others,
             strengths,
@@ -116,7 +115,7 @@ class BreakingTerms:
             )
         if "reflection" in self.parts:
             v = np.zeros_like(x)
-            v[1:] = np.diff(x, axis=0) / measured.dt  # by earlier frames alone
+            v[1:] = np.diff(x, axis=0) / np.diff(seen.times)[:, None]  # by earlier frames alone
             end = self.parts["reflection"].stop
             for k, axis in enumerate(reversed(_axes(problem.dimensions))):
                 out[:, :, end - 1 - k] = _turned(v, axis).T

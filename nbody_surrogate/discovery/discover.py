@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
+from nbody_surrogate.discovery.encounters import has_nodes, other_frames, resolve_encounters
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import ROUNDS, Estimate, Smoothness, improve
 from nbody_surrogate.discovery.findings import findings_of
@@ -24,7 +25,7 @@ from nbody_surrogate.discovery.joint import joint_work
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
 from nbody_surrogate.discovery.problem import MOST_KNOTS, held_out_part, problem_of, seen_part
-from nbody_surrogate.discovery.selection import best_start, left_out, needed_terms
+from nbody_surrogate.discovery.selection import best_start, left_out, needed_terms, without_twins
 from nbody_surrogate.discovery.states import along_smoothed_paths
 from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries, is_directed
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
@@ -193,17 +194,21 @@ def _found(
     axial = start.problem.directed is not None
     central = replace(start.problem, directed=None)
     fit = _full(central, start.unknowns, options.freedom, joint=not axial)
+    fit = without_twins(resolve_encounters(fit, MOST_WORK))
     tell("symmetries")
     symmetries, extended = find_symmetries(fit, rng, follow_along_axis=axial)
     if axial and is_directed(fit, extended):
         # what is not central is followed along the axis before anything is said of the rest
-        fit = _full(start.problem, fit.unknowns, options.freedom, joint=True)
+        directed = replace(start.problem, curve=fit.problem.curve)
+        fit = _full(directed, fit.unknowns, options.freedom, joint=True)
+        fit = resolve_encounters(fit, MOST_WORK)
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)
         rest, extended = find_symmetries(fit, rng, others)
         known = [each for each in symmetries if each.name in UNDIRECTED]
         symmetries = corrected([*known, *rest])
     elif axial:
-        fit = _along_paths(fit, SMOOTHINGS, joint=True)
+        if start.problem.stencil is CAUSAL and not has_nodes(fit.problem):
+            fit = _along_paths(fit, SMOOTHINGS, joint=True)
         symmetries, extended = find_symmetries(fit, rng)
     symmetries = [*symmetries, energy_of(symmetries)]
     tell("law")
@@ -221,7 +226,7 @@ def _found(
     elif hold_out > 0:
         formulas = rank_formulas(estimate, unseen)
     tell("forecast")
-    everything = replace(estimate.problem, runs=whole.runs)
+    everything = other_frames(estimate, whole)
     forecasts = forecast(everything, runs, estimate.unknowns, law, begins) if hold_out > 0 else None
     law = at_origin(law, middle)
     if forecasts is not None:
@@ -351,7 +356,7 @@ def _final(fit: Estimate, freedom: Freedom) -> Estimate:
 
 def _like(problem: Problem, estimate: Estimate) -> Problem:
     """Return other frames under the curves of an estimate, along paths by its law."""
-    other = replace(estimate.problem, runs=problem.runs)
+    other = other_frames(estimate, problem)
     return along_smoothed_paths(other, estimate.unknowns) if other.stencil is CAUSAL else other
 
 

@@ -39,6 +39,10 @@ less than ten thousand times the noise; more would cost the digits of the Choles
 unit of log-likelihood for each gap at 1e12 and weak kicks."""
 
 
+LEAST_ROWS = 4
+"""Of a stretch. Where frames are hardly close enough there are many short ones."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What stays the same while the unknowns are sought.
@@ -152,7 +156,7 @@ def equations(
         total = total + more @ extra.amounts
         extend_columns(forces, more, unknowns.layout.size)
     drag = unknowns.layout.part("drag").start + m
-    for part in measured.stretches(i, stencil.before + stencil.after + 12):
+    for part in measured.told(i, stencil.before + stencil.after + LEAST_ROWS):
         t = np.arange(part.start + stencil.before, part.stop - stencil.after)
         here, past = x[:, t] - x[:, t - 1], x[:, t - 1] - x[:, t - 2]
         rows = here - step.decay * past - _integral(step, stencil, total, t)

@@ -198,6 +198,8 @@ def improve(
     rounds : int
         At most.
     """
+    if any(run.steps > 1 for run in problem.runs):
+        return _improve_between(problem, unknowns, freedom, smoothness, rounds)
     if problem.joint:
         return _improve_jointly(problem, unknowns, freedom, smoothness, rounds)
     unknowns, smoothness = unknowns.copy(), replace(smoothness)
@@ -251,6 +253,49 @@ def _improve_jointly(
             break
     _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
     return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
+
+
+def _improve_between(
+    problem: Problem,
+    unknowns: Unknowns,
+    freedom: Freedom,
+    smoothness: Smoothness,
+    rounds: int,
+) -> Estimate:
+    """Improve the unknowns and the noise in turns: with nodes between frames noise falls far."""
+    unknowns, smoothness = unknowns.copy(), replace(smoothness)
+    directions = freedom.directions(problem.layout)
+    now = normal_equations(problem, unknowns)
+    for _ in range(rounds):
+        penalty = smoothness.matrix(problem)
+        before = _penalised(now.log_likelihood, unknowns, penalty)
+        step, covariance = _step(now, unknowns, penalty, directions)
+        unknowns, residuals = _moved(problem, unknowns, now, step, penalty)
+        smoothness.update(problem, unknowns, covariance)
+        unknowns = _quieter(problem, unknowns, residuals)
+        now = normal_equations(problem, unknowns)
+        if _penalised(now.log_likelihood, unknowns, penalty) - before < SMALL_JOINT_GAIN:
+            break
+    _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
+    return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
+
+
+def _quieter(problem: Problem, unknowns: Unknowns, residuals: Residuals) -> Unknowns:
+    """Return the same under the noise and the kicks that are most likely, of a few."""
+    best, most = unknowns, -np.inf
+    moved = unknowns.copy()
+    estimate_noise(residuals, moved, problem.robust)
+    steps = [np.log(new / old) for new, old in
+             ((moved.noise, unknowns.noise), (moved.kicks, unknowns.kicks))]  # fmt: skip
+    for largest in (np.inf, 1.0, 0.0):
+        tried = unknowns.copy()
+        for old, step in zip((tried.noise, tried.kicks), steps, strict=True):
+            old *= np.exp(np.clip(step, -largest, largest))
+        value = log_likelihood(problem, tried)[0]
+        if value < most:
+            break
+        best, most = tried, value
+    return best
 
 
 def _penalised(value: float, unknowns: Unknowns, penalty: np.ndarray) -> float:

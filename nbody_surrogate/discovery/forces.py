@@ -10,7 +10,7 @@ from nbody_surrogate.discovery.kernels import central_sums, directed_sums
 from nbody_surrogate.discovery.unknowns import FIELDS, Unknowns
 
 if TYPE_CHECKING:
-    from jaxtyping import Float64, Int64
+    from jaxtyping import Bool, Float64, Int64
 
     from nbody_surrogate.discovery.equations import Problem
 
@@ -35,6 +35,9 @@ class View(NamedTuple):
     ----------
     path : ndarray, shape (T, N, D)
         Positions that they are evaluated at.
+    there : ndarray, shape (T, N)
+    times : ndarray, shape (T,)
+        Since the run began, in equal steps.
     others : ndarray, shape (O,)
         Places of the others in the run.
     force : ndarray, shape (D, T)
@@ -46,6 +49,8 @@ class View(NamedTuple):
     """
 
     path: Float64[np.ndarray, "T N D"]
+    there: Bool[np.ndarray, "T N"]
+    times: Float64[np.ndarray, " T"]
     others: Int64[np.ndarray, " O"]
     force: Float64[np.ndarray, "D T"]
     by_other: Float64[np.ndarray, "D T O"]
@@ -61,9 +66,9 @@ class Extra(Protocol):
     """How much of each there is."""
 
     def accelerations(
-        self, run: int, i: int, seen: View, unknowns: Unknowns, part: slice = WHOLE
+        self, run: int, i: int, seen: View, unknowns: Unknowns
     ) -> Float64[np.ndarray, "D T E"]:
-        """Return those of one particle in a part of its run, in unit amounts."""
+        """Return those of one particle where it is seen, in unit amounts."""
         ...
 
 
@@ -76,18 +81,15 @@ def view(
     with_curves: bool = True,
 ) -> View:
     """Evaluate the pair forces on particle `i` of a run, or in a part of it."""
-    measured = problem.runs[run]
-    path, there = measured.path[part], measured.there[part]
-    return _seen(problem, unknowns, run, i, path, there, with_curves)
+    path = problem.runs[run].path[part]
+    return _seen(problem, unknowns, run, i, path, part, with_curves)
 
 
 def view_as_measured(
     problem: Problem, unknowns: Unknowns, run: int, i: int, part: slice = WHOLE
 ) -> View:
     """Evaluate them at the measured positions, whatever the path is."""
-    measured = problem.runs[run]
-    there = measured.there[part]
-    return _seen(problem, unknowns, run, i, measured.x[part], there, with_curves=True)
+    return _seen(problem, unknowns, run, i, problem.runs[run].x[part], part, with_curves=True)
 
 
 def force_jacobian(
@@ -95,7 +97,7 @@ def force_jacobian(
 ) -> Float64[np.ndarray, "T D N D"]:
     """Return how the acceleration of a particle changes with the positions of all."""
     measured, shift = problem.runs[run], SHIFT * problem.curve.scale
-    path, there = measured.path[part], measured.there[part]
+    path = measured.path[part]
     m = measured.first + i
     response = float(unknowns.part("responses")[m])
     out = np.zeros((len(path), path.shape[2], measured.n, path.shape[2]))
@@ -104,7 +106,7 @@ def force_jacobian(
         for step in (shift, -shift):
             moved = path.copy()
             moved[:, i, k] += step
-            ends.append(_seen(problem, unknowns, run, i, moved, there, with_curves=False))
+            ends.append(_seen(problem, unknowns, run, i, moved, part, with_curves=False))
         strengths = unknowns.part("strengths")[problem.strengths_of(run, i, ends[0].others)]
         slope = (ends[0].by_other - ends[1].by_other) * (response * strengths / (2.0 * shift))
         slope = np.moveaxis(slope, 1, 0)
@@ -121,10 +123,12 @@ def _seen(
     run: int,
     i: int,
     path: np.ndarray,
-    there: np.ndarray,
+    part: slice,
     with_curves: bool,
 ) -> View:
-    layout = problem.layout
+    measured, layout = problem.runs[run], problem.layout
+    there = measured.there[part]
+    times = measured.begun + measured.dt * np.arange(len(measured.x), dtype=float)[part]
     others = np.array([j for j in range(path.shape[1]) if j != i], dtype=np.int64)
     strengths = unknowns.part("strengths")[problem.strengths_of(run, i, others)]
     shape = (problem.dimensions, len(path))
@@ -155,7 +159,7 @@ def _seen(
             by_other,
             by_directed,
         )
-    return View(path, others, by_other @ strengths, by_other, by_curve, by_directed)
+    return View(path, there, times, others, by_other @ strengths, by_other, by_curve, by_directed)
 
 
 def total_force(

@@ -36,6 +36,10 @@ CLOSE = 1e-3
 likelihood is no measure: it is of the rounding of a computation, which no curve follows."""
 
 
+WEAK = 1e-3
+"""Of the median force: what is below counts as if it were that large, in relative differences."""
+
+
 @dataclass(frozen=True)
 class Formula:
     """A pair force of unit strengths.
@@ -168,16 +172,24 @@ class _Shapes:
         # how all other unknowns follow
         self.response = -solve(h, h[:, self.curves], rest)[0]
         self.response[self.curves] = np.eye(count)
+        self.here = estimate.unknowns.vector[self.curves]
+        near = problem.curve.matrix(_acting(estimate))
+        self._near = near
+        if problem.stencil == SMOOTH and not self.directed:
+            # relative differences, over visited distances
+            force = np.abs(near @ self.here)
+            self.root = near / np.maximum(force, WEAK * np.median(force))[:, None]
+            self.target = self.root @ self.here
+            self._place(problem)
+            return
         information, score = self.response.T @ h @ self.response, self.response.T @ g
         values, vectors = np.linalg.eigh(information)
         told = values > 1e-12 * values[-1]
         self.root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-        self.here = estimate.unknowns.vector[self.curves]
         # of a direction that is not told the score is nothing but rounding
         newton = (vectors[:, told] / values[told]) @ (vectors[:, told].T @ score)
         self.target = self.root @ (self.here + newton)
         self._place(problem)
-        self._near = problem.curve.matrix(_acting(estimate))
 
     def _place(self, problem: Problem) -> None:
         """Find the separations that formulas are compared at, and what their forces become."""
@@ -241,9 +253,9 @@ def _acting(estimate: Estimate) -> np.ndarray:
         else:
             size = np.abs(strengths[problem.couplings[k][i, j]])
         acts = size > 1e-2 * size.max()
-        i, j = i[acts], j[acts]
-        both = run.there[::7, i] & run.there[::7, j]
-        found.append(np.linalg.norm(run.x[::7, i] - run.x[::7, j], axis=-1)[both])
+        i, j, nodes = i[acts], j[acts], run.at_nodes()
+        both = nodes.there[::7, i] & nodes.there[::7, j]
+        found.append(np.linalg.norm(nodes.x[::7, i] - nodes.x[::7, j], axis=-1)[both])
     r = np.concatenate(found)
     return np.asarray(r[:: max(1, r.size // 20000)])
 

@@ -27,17 +27,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbody_surrogate.discovery.between import led_through
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.forces import Extra
 from nbody_surrogate.discovery.innovations import misfit
-from nbody_surrogate.discovery.joint_rows import NoiseScore, joint_rows
+from nbody_surrogate.discovery.joint_rows import NoiseScore, joint_rows, node_rows
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.unknowns import Unknowns
 
 if TYPE_CHECKING:
-    from jaxtyping import Float64, Int64
+    from jaxtyping import Bool, Float64, Int64
 
-__all__ = ["JointPart", "NoiseScore", "joint_parts", "joint_paths", "joint_work"]
+__all__ = ["JointPart", "NoiseScore", "joint_parts", "joint_paths", "joint_work", "settle"]
 
 WINDOW = 640
 """Frames that are taken together. The first state of each window is free, which costs two of its
@@ -165,9 +166,26 @@ def joint_paths(problem: Problem, unknowns: Unknowns, run: int) -> Float64[np.nd
     return out
 
 
+def settle(problem: Problem, unknowns: Unknowns, run: int) -> Bool[np.ndarray, "L N"]:
+    """Move what is between the frames of a run, in place, to where the law leads.
+
+    Returns
+    -------
+    led : ndarray, shape (T - 1, N)
+        Where it leads at all, see `between.led_through`.
+    """
+    measured = problem.runs[run]
+    led = np.ones((len(measured.x) - 1, measured.n), dtype=bool)
+    for part in _windows(measured, 1):
+        rows = node_rows(problem, unknowns, run, part)
+        moving = measured.moving(part)
+        led[part.start : part.stop - 1] = led_through(measured, part, rows, moving)
+    return led
+
+
 def _windows(measured: MeasuredRun, columns: int) -> list[slice]:
     frames, particles, dimensions = measured.x.shape
-    wide = MEMORY / (8.0 * particles * dimensions * columns)
+    wide = MEMORY / (8.0 * particles * dimensions * columns * measured.steps)
     wide = int(min(max(wide, 20.0), WINDOW))
     edges = np.linspace(0, frames, max(1, round(frames / wide)) + 1).astype(int)
     return [slice(int(a), int(b)) for a, b in pairwise(edges)]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nbody_surrogate.discovery.between import FrameRows, condensed, fine_problem, settled
 from nbody_surrogate.discovery.block_factor import BlockFactor, block_factor
 from nbody_surrogate.discovery.equations import BRIDGED, Problem
 from nbody_surrogate.discovery.forces import (
     Extra,
+    View,
     extend_columns,
     force_columns,
     force_jacobian,
@@ -25,7 +27,7 @@ from nbody_surrogate.discovery.unknowns import Unknowns
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["JointRows", "NoiseScore", "joint_rows"]
+__all__ = ["JointRows", "NoiseScore", "joint_rows", "node_rows"]
 
 LEAST = 8
 """Frames of the shortest stretch of a particle that has rows."""
@@ -35,6 +37,9 @@ PROBES = 4
 
 LARGEST_STEP = 1.0
 """Of a logarithm of noise or kicks."""
+
+LARGEST_FALL = 4.0
+"""The same downwards with nodes between frames, where noise begins far above what there is."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +51,24 @@ class NoiseScore:
     score : ndarray, shape (D + M,)
         By the noise along each axis, then by the kicks of each particle.
     information : ndarray, shape (D + M, D + M)
+    fall : float
+        How far a logarithm may fall in one step.
     """
 
     score: Float64[np.ndarray, " Q"]
     information: Float64[np.ndarray, "Q Q"]
+    fall: float
 
     def __add__(self, other: NoiseScore) -> NoiseScore:
         """Return that of both."""
-        return NoiseScore(self.score + other.score, self.information + other.information)
+        information = self.information + other.information
+        return NoiseScore(self.score + other.score, information, self.fall)
 
     def improve(self, unknowns: Unknowns) -> None:
         """Make a step, in place."""
         held = self.information + 1e-9 * np.diag(np.diag(self.information) + 1e-300)
         step = np.linalg.lstsq(held, self.score, rcond=1e-12)[0]
-        step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        step = np.clip(step, -self.fall, LARGEST_STEP)
         axes = unknowns.noise.size
         unknowns.noise *= np.exp(step[:axes])
         unknowns.kicks *= np.exp(step[axes:])
@@ -171,7 +180,8 @@ class JointRows:
         places = np.r_[:axes, mine]
         information = np.zeros((size, size))
         information[np.ix_(places, places)] = changes.T @ changes
-        return NoiseScore(0.5 * score, 0.5 * information)
+        fall = LARGEST_STEP if self.measured.steps == 1 else LARGEST_FALL
+        return NoiseScore(0.5 * score, 0.5 * information, fall)
 
 
 def _t(matrices: np.ndarray) -> np.ndarray:
@@ -192,39 +202,23 @@ def joint_rows(
     if not active.any():
         return None
     shape = (measured.n, problem.dimensions)
-    n = measured.n * problem.dimensions
-    count = part.stop - part.start
     steps = [
         hat(float(unknowns.part("drag")[measured.first + i]), measured.dt, NUMEROV)
         for i in range(measured.n)
     ]
-    forces, slopes = np.zeros((count, *shape)), np.zeros((count, *shape, *shape))
-    made = np.zeros((count - 2, *shape, columns)) if columns else None
-    for i in range(measured.n):
-        seen = view(problem, unknowns, run, i, part, with_curves=False)
-        forces[:, i] = total_of(problem, unknowns, run, i, seen).T
-        if extra is not None and extra.amounts.any():
-            more = extra.accelerations(run, i, seen, unknowns, part)
-            forces[:, i] += (more @ extra.amounts).T
-        slopes[:, i] = force_jacobian(problem, unknowns, run, i, part)
-        if made is not None:
-            _fill(made[:, i], problem, unknowns, (run, i, part), extra)
-    slopes = slopes.reshape(count, n, n)
+    if measured.steps == 1:
+        rows = _frame_rows(problem, unknowns, run, part, extra, columns)
+    else:
+        rows = _rows_between(problem, unknowns, run, part, extra, columns)
+    count, n = part.stop - part.start, shape[0] * shape[1]
     y, path = (each[part].reshape(count, n) for each in (measured.x, measured.path))
-    forces = forces.reshape(count, n) + np.einsum("tab,tb->ta", slopes, y - path)
-    decay = np.repeat([step.decay for step in steps], shape[1])
-    weights = np.repeat([step.weights for step in steps], shape[1], 0).T
     mask = np.repeat(active, shape[1], 1)
-    own = (np.ones(n), -(1.0 + decay), decay)
-    left, feels = np.zeros((count - 2, n)), []
-    for k, (mine, weight) in enumerate(zip(own, weights, strict=True)):
-        at = slice(2 - k, count - k)
-        left += mine * y[at] - weight * forces[at]
-        matrix = -weight[:, None] * slopes[at]
-        matrix[:, np.arange(n), np.arange(n)] += mine
-        feels.append(matrix * mask[..., None])
+    left, feels = rows.left.copy(), []
+    for k, each in enumerate(rows.feels):
+        left += np.einsum("tab,tb->ta", each, (y - path)[2 - k : count - k])
+        feels.append(each * mask[..., None])
+    made = rows.columns
     if made is not None:
-        made = made.reshape(count - 2, n, columns)
         made *= mask[..., None]
     scale = np.where(measured.seen[part], 1.0, BRIDGED)
     kicks = unknowns.kicks[measured.first : measured.first + measured.n]
@@ -245,6 +239,89 @@ def joint_rows(
     )
 
 
+def _frame_rows(
+    problem: Problem,
+    unknowns: Unknowns,
+    run: int,
+    part: slice,
+    extra: Extra | None,
+    columns: int,
+    along_path: bool = False,
+) -> FrameRows:
+    """Return the rows of three frames each, along the path; columns as measured unless told."""
+    measured = problem.runs[run]
+    path = measured.path[part]
+    count, *shape = path.shape
+    n = shape[0] * shape[1]
+    steps = [
+        hat(float(unknowns.part("drag")[measured.first + i]), measured.dt, NUMEROV)
+        for i in range(measured.n)
+    ]
+    forces, slopes = np.zeros((count, *shape)), np.zeros((count, *shape, *shape))
+    made = np.zeros((count - 2, *shape, columns)) if columns else None
+    for i in range(measured.n):
+        seen = view(problem, unknowns, run, i, part, with_curves=along_path and made is not None)
+        forces[:, i] = total_of(problem, unknowns, run, i, seen).T
+        if extra is not None and extra.amounts.any():
+            forces[:, i] += (extra.accelerations(run, i, seen, unknowns) @ extra.amounts).T
+        slopes[:, i] = force_jacobian(problem, unknowns, run, i, part)
+        if made is not None:
+            known = seen if along_path else view_as_measured(problem, unknowns, run, i, part)
+            _fill(made[:, i], problem, unknowns, (run, i, known), extra, along_path)
+    forces, slopes = forces.reshape(count, n), slopes.reshape(count, n, n)
+    decay = np.repeat([step.decay for step in steps], shape[1])
+    weights = np.repeat([step.weights for step in steps], shape[1], 0).T
+    own = (np.ones(n), -(1.0 + decay), decay)
+    left, feels = np.zeros((count - 2, n)), []
+    for k, (mine, weight) in enumerate(zip(own, weights, strict=True)):
+        at = slice(2 - k, count - k)
+        left += mine * path[at].reshape(-1, n) - weight * forces[at]
+        matrix = -weight[:, None] * slopes[at]
+        matrix[:, np.arange(n), np.arange(n)] += mine
+        feels.append(matrix)
+    whole = None if made is None else made.reshape(count - 2, n, columns)
+    return FrameRows(left, (feels[0], feels[1], feels[2]), whole)
+
+
+def node_rows(
+    problem: Problem,
+    unknowns: Unknowns,
+    run: int,
+    part: slice,
+    extra: Extra | None = None,
+    columns: int = 0,
+) -> FrameRows:
+    """Return the rows of three nodes each, which have been moved to where the law leads."""
+    nodes = fine_problem(problem, run, part)
+
+    def at_nodes(columns: int = 0) -> FrameRows:
+        return _frame_rows(nodes, unknowns, run, slice(None), extra, columns, along_path=True)
+
+    measured = problem.runs[run]
+    rows = settled(measured, part, at_nodes, measured.moving(part))
+    return at_nodes(columns) if columns else rows
+
+
+def _rows_between(
+    problem: Problem,
+    unknowns: Unknowns,
+    run: int,
+    part: slice,
+    extra: Extra | None,
+    columns: int,
+) -> FrameRows:
+    """Return the rows of three frames each, with all that is between them."""
+    measured = problem.runs[run]
+    steps, moving = measured.steps, measured.moving(part)
+    rows = node_rows(problem, unknowns, run, part, extra, columns)
+    mine = slice(measured.first, measured.first + measured.n)
+    rate = np.repeat(unknowns.part("drag")[mine], problem.dimensions)
+    # of a free path from one frame to the next: how much of it is in a step
+    decay = np.exp(-rate * measured.dt / steps)
+    shrink = np.sum(decay ** np.arange(steps)[:, None], axis=0)
+    return condensed(rows, steps, moving, shrink)
+
+
 def _active(measured: MeasuredRun, part: slice) -> np.ndarray:
     """Return (R, N): whether a particle is there in the three frames of a row."""
     there = np.zeros((part.stop - part.start, measured.n), dtype=bool)
@@ -253,34 +330,39 @@ def _active(measured: MeasuredRun, part: slice) -> np.ndarray:
             a, b = (min(max(edge - part.start, 0), len(there)) for edge in
                     (stretch.start, stretch.stop))  # fmt: skip
             there[a:b, i] = True
-    return np.asarray(there[2:] & there[1:-1] & there[:-2])
+    active = there[2:] & there[1:-1] & there[:-2]
+    if measured.led is not None:
+        led = measured.moving(part)
+        active &= led[1:] & led[:-1]
+    return np.asarray(active)
 
 
 def _fill(
     out: np.ndarray,
     problem: Problem,
     unknowns: Unknowns,
-    where: tuple[int, int, slice],
+    where: tuple[int, int, View],
     extra: Extra | None,
+    along_path: bool,
 ) -> None:
     """Write the columns (R, D, P) of one particle.
 
-    They are of measured positions at earlier frames alone. What a frame adds is independent of
+    Unless `along_path`, they are of earlier frames alone. What a frame adds is independent of
     these, so that the score is 0 on average whatever the kicks are; at a path, which is smoothed
     over later frames, it is not, and a drag comes out too small.
     """
-    run, i, part = where
+    run, i, seen = where
     measured = problem.runs[run]
     dt, layout = measured.dt, unknowns.layout
-    seen = view_as_measured(problem, unknowns, run, i, part)
     drag = layout.part("drag").start + measured.first + i
     rate = float(unknowns.part("drag")[measured.first + i])
-    x = measured.x[part, i]
+    x = seen.path[:, i]
     blocks = force_columns(problem, unknowns, run, i, seen)
     if extra is not None:
-        extend_columns(blocks, extra.accelerations(run, i, seen, unknowns, part), layout.size)
+        extend_columns(blocks, extra.accelerations(run, i, seen, unknowns), layout.size)
     # in the first rows there are no five frames before
-    for stencil, rows in ((NUMEROV, slice(0, 3)), (CAUSAL, slice(3, len(out)))):
+    few = len(out) if along_path else 3
+    for stencil, rows in ((NUMEROV, slice(0, few)), (CAUSAL, slice(few, len(out)))):
         step = hat(rate, dt, stencil)
         for d, axis in enumerate(blocks):
             for block in axis:

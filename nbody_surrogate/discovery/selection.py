@@ -10,14 +10,19 @@ from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
 from nbody_surrogate.discovery.extended import Extended
 from nbody_surrogate.discovery.freedom import Freedom
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.start import begin, excerpt
+from nbody_surrogate.discovery.symmetries import NOTHING
 from nbody_surrogate.discovery.wald import wald
 
-__all__ = ["best_start", "left_out", "needed_terms"]
+__all__ = ["best_start", "left_out", "needed_terms", "without_twins"]
 
 LEVEL = 0.05 / 7
 """Probability below which a term is kept: that by which the clearest of seven symmetries is called
 broken, so that a law has what its table of symmetries says."""
+
+ALIKE = 1e-3
+"""Spread of responses over their mean, below which they are one."""
 
 ROUNDS = 8
 """Of each start, before the best of them is gone on with."""
@@ -48,6 +53,22 @@ def _evidence(estimate: Estimate) -> float:
     return float(estimate.normal.log_likelihood - 0.5 * count * float(np.log(estimate.normal.rows)))
 
 
+def without_twins(fit: Estimate) -> Estimate:
+    """Return the same law with fields by charge taken for plain ones where responses are all alike.
+
+    As those of masses under gravity: tracks tell the sum of both alone, and parts of it that cancel
+    are left wherever a search put them.
+    """
+    responses = fit.unknowns.part("responses")
+    if np.ptp(responses) > ALIKE * abs(float(responses.mean())):
+        return fit
+    unknowns = fit.unknowns.copy()
+    for plain in ("uniform", "gradient"):
+        unknowns.part(plain)[:] += responses.mean() * unknowns.part(f"{plain}_by_charge")
+        unknowns.part(f"{plain}_by_charge")[:] = 0.0
+    return replace(fit, unknowns=unknowns)
+
+
 def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
     """Return the terms that the tracks would miss, told beside all that could break a symmetry.
 
@@ -64,17 +85,35 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
             if term == "drag":
                 rows = rows.mean(0, keepdims=True)
             tests[term] = wald(rows @ values, rows @ covariance @ rows.T)
-        idle = {term: test for term, test in tests.items() if test.p > LEVEL}
+        idle = {term: test.p for term, test in tests.items() if test.p > LEVEL}
+        if fit.problem.stencil == SMOOTH:
+            # exact tracks tell anything there is, and what their curves leave out as well
+            idle |= {term: 2.0 - size for term in tests
+                     if (size := _missed(extended, values, covariance, layout.part(term)))
+                     < NOTHING}  # fmt: skip
         if not idle:
             return freedom
-        worst = max(idle, key=lambda term: idle[term].p)
-        index = np.arange(layout.size)[layout.part(worst)]
-        gain = covariance[:, index] @ np.linalg.pinv(
-            covariance[np.ix_(index, index)], hermitian=True
-        )
-        values = values - gain @ values[index]
-        covariance = covariance - gain @ covariance[index]
+        worst = max(idle, key=lambda term: idle[term])
+        gain = _gain(covariance, layout.part(worst))
+        values = values - gain @ values[layout.part(worst)]
+        covariance = covariance - gain @ covariance[layout.part(worst)]
         freedom = freedom.without(worst)
+
+
+def _gain(covariance: np.ndarray, part: slice) -> np.ndarray:
+    """Return how much all unknowns follow those of a part."""
+    return np.asarray(covariance[:, part] @ np.linalg.pinv(covariance[part, part], hermitian=True))
+
+
+def _missed(extended: Extended, values: np.ndarray, covariance: np.ndarray, part: slice) -> float:
+    """Return how much accelerations change without a term, over those of pairs, others following.
+
+    Two terms that can stand for each other may both be large, and nothing together.
+    """
+    change = _gain(covariance, part) @ values[part]
+    own = values[part] @ extended.sizes[part, part] @ values[part]
+    least = min(float(change @ extended.sizes @ change), float(own))
+    return float(np.sqrt(max(least, 0.0) / max(extended.pair, 1e-300)))
 
 
 def terms_of(freedom: Freedom) -> list[str]:

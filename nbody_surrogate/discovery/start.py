@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem, equations
-from nbody_surrogate.discovery.forces import WHOLE, View, view
+from nbody_surrogate.discovery.forces import View, view
 from nbody_surrogate.discovery.splines import Envelope, Knots, PairCurve
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -95,14 +95,16 @@ def first_unknowns(problem: Problem) -> Unknowns:
     rough = np.zeros(problem.particles)
     for run in problem.runs:
         for i in range(run.n):
+            # sixth differences of a smooth path are nothing; their noise is of variance 924
+            differences += [np.diff(run.x[part, i], 6, axis=0) for part in run.told(i, 12)]
             for part in run.stretches(i, 40):
                 x = run.x[part, i]
-                # sixth differences of a smooth path are nothing; their noise is of variance 924
-                differences.append(np.median(np.diff(x, 6, axis=0) ** 2, axis=0) / (924 * 0.455))
                 # the median leaves out encounters, over which frames are too far apart to tell
                 second = (np.diff(x[::STRIDE], 2, axis=0) ** 2).sum(1)
                 rough[run.first + i] = np.median(second) / (STRIDE * run.dt) ** 3
-    noise = np.median(differences, 0) if differences else np.full(d, 1e-6)
+    noise = np.full(d, 1e-6)
+    if differences:
+        noise = np.median(np.concatenate(differences) ** 2, axis=0) / (924 * 0.455)
     known = rough[rough > 0]
     # one that moves straight may yet be pulled later
     rough = np.maximum(rough, 1e-2 * known.mean() if known.size else 1.0)
@@ -229,14 +231,14 @@ class PairTerms:
         self.amounts = np.zeros(0)
 
     def accelerations(
-        self, run: int, i: int, seen: View, unknowns: Unknowns, part: slice = WHOLE
+        self, run: int, i: int, seen: View, unknowns: Unknowns
     ) -> Float64[np.ndarray, "D T E"]:
         """Return them, the coefficients of one particle side by side."""
         columns = []
         for k in range(self._problem.curve.knots.count):
             self._unknowns.part("curve")[:] = 0.0
             self._unknowns.part("curve")[k] = 1.0
-            columns.append(view(self._problem, self._unknowns, run, i, part).by_other)
+            columns.append(view(self._problem, self._unknowns, run, i).by_other)
         return np.stack(columns, -1).reshape(*columns[0].shape[:2], -1)
 
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg import solveh_banded
 
+from nbody_surrogate.discovery.between import fine_problem
 from nbody_surrogate.discovery.equations import BRIDGED, Problem
 from nbody_surrogate.discovery.forces import total_force
 from nbody_surrogate.discovery.innovations import NUMEROV, hat
-from nbody_surrogate.discovery.joint import joint_paths
+from nbody_surrogate.discovery.joint import joint_paths, settle
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -30,6 +31,8 @@ def smoothed_states(
 ) -> tuple[Float64[np.ndarray, "T N D"], Float64[np.ndarray, "T N D"]]:
     """Return smoothed positions and velocities of a run; NaN where a particle is away."""
     measured = problem.runs[run]
+    if measured.steps > 1:
+        return _states_between(problem, unknowns, run)
     x, v = np.full((2, *measured.x.shape), np.nan)
     together = joint_paths(problem, unknowns, run) if problem.joint else None
     for i in range(measured.n):
@@ -43,6 +46,28 @@ def smoothed_states(
                 x[part, i, d] = path
                 v[part, i, d] = _velocity(path, force[d, part], measured.dt)
     return x, v
+
+
+def _states_between(
+    problem: Problem, unknowns: Unknowns, run: int
+) -> tuple[Float64[np.ndarray, "T N D"], Float64[np.ndarray, "T N D"]]:
+    """Return the same of a run with nodes between its frames, which tell the velocities."""
+    x = joint_paths(problem, unknowns, run)
+    runs = list(problem.runs)
+    measured = runs[run] = problem.runs[run].along(x)
+    problem = replace(problem, runs=tuple(runs))
+    settle(problem, unknowns, run)
+    nodes = fine_problem(problem, run, slice(0, len(x)))
+    v = np.full(x.shape, np.nan)
+    for i in range(measured.n):
+        force = total_force(nodes, unknowns, run, i)
+        for part in measured.stretches(i, 8):
+            at = slice(part.start * measured.steps, (part.stop - 1) * measured.steps + 1)
+            path = nodes.runs[run].path[at, i]
+            for d in range(problem.dimensions):
+                fine = _velocity(path[:, d], force[d, at], nodes.runs[run].dt)
+                v[part, i, d] = fine[:: measured.steps]
+    return np.where(np.isfinite(v), x, np.nan), v
 
 
 def along_smoothed_paths(problem: Problem, unknowns: Unknowns) -> Problem:

@@ -15,6 +15,7 @@ import numpy as np
 from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
 from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.discovery.extended import Extended, extend
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.tellable import relative_error
 from nbody_surrogate.discovery.unknowns import FIELDS, Layout
 from nbody_surrogate.discovery.wald import wald
@@ -68,7 +69,8 @@ class Symmetry:
         Size of the terms that break it, over that of pair forces (root mean squares), with its
         95 % interval.
     p, p_corrected : float
-        Of the terms being 0, and corrected for the number of symmetries tested (Holm).
+        Of the terms being 0, and corrected for the number of symmetries tested (Holm); of exact
+        tracks 1 unless they are surely larger than `least`.
     least : float
         Size below which it is not called broken, however small p is.
     broken : bool
@@ -175,6 +177,8 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
         fields = rows[~rows[:, layout.size :].any(1)]
         sure = _chance(extended, fields) < LEVEL / len(MEANINGS)
         least = floor if name in SHAPED and not sure else NOTHING
+        if estimate.problem.stencil == SMOOTH and low <= least:
+            p = 1.0  # of exact tracks it is that of what the curves leave out
         found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, p, least))
     for name in MEANINGS:
         if why_not := _untold(name, estimate):

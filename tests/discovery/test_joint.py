@@ -338,10 +338,12 @@ def test_one_wild_position_counts_as_far_as_it_is_out():
 
 def test_a_step_of_the_noise_stays_within_bounds():
     unknowns = somewhere(together())
-    score = joint_rows.NoiseScore(np.full(6, 1e9), np.eye(6))
+    score = joint_rows.NoiseScore(np.full(6, 1e9), np.eye(6), 4.0)
     before = unknowns.noise.copy()
     score.improve(unknowns)
     np.testing.assert_allclose(unknowns.noise / before, np.e)
+    joint_rows.NoiseScore(np.full(6, -1e9), np.eye(6), 4.0).improve(unknowns)
+    np.testing.assert_allclose(unknowns.noise / before, np.exp(-3.0))
 
 
 def test_work_grows_with_the_cube_of_the_particles():
