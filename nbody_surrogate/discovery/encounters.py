@@ -21,7 +21,7 @@ MANY = 0.95
 """Share of a particle's rows that its first noise is for. A law that knows no encounters yet is
 wrong there by far more than elsewhere, and steps that mind its errors alone are of no use."""
 
-STAGES = (4, 4, 8)
+STAGES = (6, 8)
 """Rounds, after each of which the law is asked anew where it leads."""
 
 MOST = 0.75
@@ -47,10 +47,10 @@ def resolve_encounters(fit: Estimate, most_work: float) -> Estimate:
     if steps == 1 or steps * joint_work(problem) > most_work:
         return fit
     problem = replace(with_nodes(problem, steps), joint=True)
-    fit = _finer(replace(fit, problem=_led(problem, fit.unknowns)))
+    fit = _with_first_noise(_finer(replace(fit, problem=_led(problem, fit.unknowns))))
     for rounds in STAGES:
         # a law that knows more of an encounter leads through more of them
-        fit = _with_first_noise(replace(fit, problem=_led(fit.problem, fit.unknowns)))
+        fit = replace(fit, problem=_led(fit.problem, fit.unknowns))
         fit = improve(fit.problem, fit.unknowns, fit.freedom, fit.smoothness, rounds)
     return fit
 

@@ -32,6 +32,9 @@ SMALL_GAIN = 0.2
 SMALL_JOINT_GAIN = 1.0
 """The same where all particles are taken together, and traces are drawn."""
 
+SMALL_GAIN_BETWEEN = 20.0
+"""The same with nodes between frames: what is left then is what curves leave out."""
+
 HALVINGS = 6
 
 UNTOLD = 1e-11
@@ -274,7 +277,7 @@ def _improve_between(
         smoothness.update(problem, unknowns, covariance)
         unknowns = _quieter(problem, unknowns, residuals)
         now = normal_equations(problem, unknowns)
-        if _penalised(now.log_likelihood, unknowns, penalty) - before < SMALL_JOINT_GAIN:
+        if _penalised(now.log_likelihood, unknowns, penalty) - before < SMALL_GAIN_BETWEEN:
             break
     _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
     return Estimate(problem, freedom, unknowns, smoothness, now, covariance)

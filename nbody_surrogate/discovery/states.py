@@ -114,8 +114,9 @@ def _path(
 def _velocity(path: np.ndarray, force: np.ndarray, dt: float) -> np.ndarray:
     """Return velocities of a path whose accelerations are nearly known."""
     v = np.gradient(path, dt)
-    v[0] = (path[1] - path[0]) / dt - 0.5 * dt * force[0]
-    v[-1] = (path[-1] - path[-2]) / dt + 0.5 * dt * force[-1]
+    # at the ends as well, an acceleration that changes steadily is integrated as it is
+    v[0] = (path[1] - path[0]) / dt - dt / 6.0 * (2.0 * force[0] + force[1])
+    v[-1] = (path[-1] - path[-2]) / dt + dt / 6.0 * (2.0 * force[-1] + force[-2])
     # the middle difference is too large by dt^2 / 6 times the rate of the acceleration
     v[1:-1] -= dt / 12.0 * (force[2:] - force[:-2])
     return np.asarray(v)
