@@ -78,13 +78,15 @@ def table(rows):
             if not each:
                 continue
             error = np.array([one["error"] for one in each])
+            middle, seconds = (
+                np.median([one[key] for one in each]) for key in ("median", "seconds")
+            )
             print(
-                f"{name:8} {kind:6} {len(each)} seeds, error median {np.median(error):.1e}, worst "
-                f"{error.max():.1e}; of the median force {np.median([e['median'] for e in each]):.0e}; "
-                f"steps {sorted({e['steps'] for e in each})}, drag found {sum(e['drag'] != 0 for e in each)}, "
-                f"symmetries broken {sum(bool(e['broken']) for e in each)}, formulas "
-                f"{sorted({str(e['formula']) for e in each})}, {np.median([e['seconds'] for e in each]):.0f} s"
-            )  # fmt: skip
+                f"{name:8} {kind:6} {len(each)} seeds: error {np.median(error):.1e}, worst "
+                f"{error.max():.1e}, in the median {middle:.0e}; {seconds:.0f} s"
+            )
+            for key in ("steps", "drag", "broken", "formula"):
+                print(f"    {key}: {sorted({str(one[key]) for one in each})}")
 
 
 def main():

@@ -87,7 +87,8 @@ def steps_between(problem: Problem, unknowns: Unknowns) -> int:
         [_slopes(problem, unknowns, run) for run in range(len(problem.runs))] or [np.zeros(1)]
     )
     fast = fast[np.isfinite(fast)]
-    if not fast.size or np.mean(fast > FAST) <= RARE:
+    left_out = not all(run.slow.all() for run in problem.runs)
+    if not fast.size or (np.mean(fast > FAST) <= RARE and not left_out):
         return 1
     return int(np.clip(np.ceil(np.sqrt(np.quantile(fast, 1.0 - RARE) / STEP)), 2, MOST_STEPS))
 

@@ -77,6 +77,11 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
     """
     layout = fit.problem.layout
     freedom = fit.freedom
+    if fit.problem.stencil == SMOOTH:
+        # exact tracks tell anything there is, and what their curves leave out as well
+        for term in terms_of(freedom):
+            if _size(extended, layout.part(term)) < NOTHING:
+                freedom = freedom.without(term)
     values, covariance = extended.values.copy(), extended.covariance.copy()
     while True:
         tests = {}
@@ -85,35 +90,23 @@ def needed_terms(fit: Estimate, extended: Extended) -> Freedom:
             if term == "drag":
                 rows = rows.mean(0, keepdims=True)
             tests[term] = wald(rows @ values, rows @ covariance @ rows.T)
-        idle = {term: test.p for term, test in tests.items() if test.p > LEVEL}
-        if fit.problem.stencil == SMOOTH:
-            # exact tracks tell anything there is, and what their curves leave out as well
-            idle |= {term: 2.0 - size for term in tests
-                     if (size := _missed(extended, values, covariance, layout.part(term)))
-                     < NOTHING}  # fmt: skip
+        idle = {term: test for term, test in tests.items() if test.p > LEVEL}
         if not idle:
             return freedom
-        worst = max(idle, key=lambda term: idle[term])
-        gain = _gain(covariance, layout.part(worst))
-        values = values - gain @ values[layout.part(worst)]
-        covariance = covariance - gain @ covariance[layout.part(worst)]
+        worst = max(idle, key=lambda term: idle[term].p)
+        index = np.arange(layout.size)[layout.part(worst)]
+        gain = covariance[:, index] @ np.linalg.pinv(
+            covariance[np.ix_(index, index)], hermitian=True
+        )
+        values = values - gain @ values[index]
+        covariance = covariance - gain @ covariance[index]
         freedom = freedom.without(worst)
 
 
-def _gain(covariance: np.ndarray, part: slice) -> np.ndarray:
-    """Return how much all unknowns follow those of a part."""
-    return np.asarray(covariance[:, part] @ np.linalg.pinv(covariance[part, part], hermitian=True))
-
-
-def _missed(extended: Extended, values: np.ndarray, covariance: np.ndarray, part: slice) -> float:
-    """Return how much accelerations change without a term, over those of pairs, others following.
-
-    Two terms that can stand for each other may both be large, and nothing together.
-    """
-    change = _gain(covariance, part) @ values[part]
-    own = values[part] @ extended.sizes[part, part] @ values[part]
-    least = min(float(change @ extended.sizes @ change), float(own))
-    return float(np.sqrt(max(least, 0.0) / max(extended.pair, 1e-300)))
+def _size(extended: Extended, part: slice) -> float:
+    """Return how large the accelerations by a term are over those of pairs."""
+    square = extended.values[part] @ extended.sizes[part, part] @ extended.values[part]
+    return float(np.sqrt(max(square, 0.0) / max(extended.pair, 1e-300)))
 
 
 def terms_of(freedom: Freedom) -> list[str]:

@@ -9,8 +9,10 @@ import pytest
 
 from nbody_surrogate.discovery.extended import Extended
 from nbody_surrogate.discovery.freedom import Freedom
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.selection import LEVEL, left_out, needed_terms
 from nbody_surrogate.discovery.symmetries import LEVEL as OF_ALL
+from nbody_surrogate.discovery.symmetries import NOTHING
 
 
 def extended(estimate, drag=1.0, gradient=1.0):
@@ -51,3 +53,16 @@ def test_a_drag_that_is_left_out_is_told_with_its_error(dust):
     assert left_out(dust.estimate, dust.estimate.freedom) == []
     never = replace(dust.estimate, freedom=Freedom(drag="none"))
     assert left_out(never, never.freedom) == []
+
+
+def test_of_exact_tracks_a_term_has_a_size(springs):
+    """They tell anything beyond rounding, and what their curves leave out is beyond it."""
+    fit = replace(springs.estimate, freedom=Freedom(fields=("gradient",), drag="none"))
+    assert fit.problem.stencil == SMOOTH
+    sure = extended(fit, gradient=0.0)
+    for size, kept in ((0.5, ()), (2.0, ("gradient",))):
+        values = sure.values.copy()
+        values[fit.problem.layout.part("gradient")] = size * NOTHING / np.sqrt(3.0)
+        sizes = np.eye(len(values))
+        told = sure._replace(values=values, covariance=1e-20 * sizes, sizes=sizes)
+        assert needed_terms(fit, told).fields == kept
