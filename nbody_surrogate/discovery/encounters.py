@@ -9,10 +9,10 @@ import numpy as np
 from nbody_surrogate.discovery.between import steps_between, with_nodes
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
-from nbody_surrogate.discovery.innovations import HUBER
+from nbody_surrogate.discovery.innovations import HUBER, SMOOTH
 from nbody_surrogate.discovery.joint import joint_parts, joint_work, settle
 from nbody_surrogate.discovery.problem import MOST_KNOTS
-from nbody_surrogate.discovery.splines import Knots, PairCurve
+from nbody_surrogate.discovery.splines import PairCurve
 from nbody_surrogate.discovery.unknowns import Unknowns
 
 __all__ = ["has_nodes", "other_frames", "resolve_encounters"]
@@ -21,15 +21,15 @@ MANY = 0.95
 """Share of a particle's rows that its first noise is for. A law that knows no encounters yet is
 wrong there by far more than elsewhere, and steps that mind its errors alone are of no use."""
 
+FEW = 8
+"""Rounds of a fit with other knots alone."""
+
 STAGES = (6, 8)
 """Rounds, after each of which the law is asked anew where it leads."""
 
 MOST = 0.75
 """Share of the particles whose first noise all others have as well. Two that turn about each other
 in a few frames, which frames alone tell nothing of, may need far more."""
-
-CLOSE = 0.001
-"""Share of pairs that may be nearer than the first knot's scale."""
 
 
 def resolve_encounters(fit: Estimate, most_work: float) -> Estimate:
@@ -44,6 +44,8 @@ def resolve_encounters(fit: Estimate, most_work: float) -> Estimate:
     """
     problem = fit.problem
     steps = steps_between(problem, fit.unknowns)
+    if steps == 1 and problem.stencil == SMOOTH:
+        return _closer(fit)
     if steps == 1 or steps * joint_work(problem) > most_work:
         return fit
     problem = replace(with_nodes(problem, steps), joint=True)
@@ -53,6 +55,15 @@ def resolve_encounters(fit: Estimate, most_work: float) -> Estimate:
         fit = replace(fit, problem=_led(fit.problem, fit.unknowns))
         fit = improve(fit.problem, fit.unknowns, fit.freedom, fit.smoothness, rounds)
     return fit
+
+
+def _closer(fit: Estimate) -> Estimate:
+    """Return the law of exact tracks by as many knots as a law may have, if that is likelier."""
+    other = _finer(fit)
+    other = improve(other.problem, other.unknowns, other.freedom, other.smoothness, FEW)
+    more = 0.5 * np.log(fit.normal.rows) * (other.unknowns.vector.size - fit.unknowns.vector.size)
+    gain = other.normal.log_likelihood - fit.normal.log_likelihood
+    return other if gain > more else fit
 
 
 def _led(problem: Problem, unknowns: Unknowns) -> Problem:
@@ -82,9 +93,9 @@ def _finer(fit: Estimate) -> Estimate:
     """Return the same law by more knots, finest where particles meet, and by a first noise."""
     problem, old = fit.problem, fit.problem.curve
     r = np.concatenate([run.visited() for run in problem.runs])
-    scale = float(np.sqrt(np.quantile(r, CLOSE) * r.max()))
+    curve = PairCurve.close(r, MOST_KNOTS, old.envelope)
+    scale = curve.scale
     low, high = (float(y / (y + scale)) for y in (r.min(), r.max()))
-    curve = PairCurve(old.envelope, scale, Knots.over(low, high, MOST_KNOTS))
     u = np.linspace(low, high, 20 * MOST_KNOTS)
     at = scale * u / (1.0 - u)
     ratio = old.knots.matrix(at / (at + old.scale)) @ fit.unknowns.part("curve")

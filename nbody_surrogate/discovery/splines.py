@@ -22,6 +22,10 @@ REACH = 3.0
 it, what wakes do far away is held to be less than it is, and charges over masses pay for it."""
 
 
+CLOSE = 0.001
+"""Share of pairs that are nearer than what knots are finest at."""
+
+
 @dataclass(frozen=True)
 class Knots:
     """Uniform knots of a cubic spline: B-spline k is centred at ``first + k spacing``."""
@@ -101,11 +105,18 @@ class PairCurve:
     knots: Knots
 
     @classmethod
-    def over(cls, r: np.ndarray, count: int, envelope: Envelope) -> PairCurve:
+    def over(
+        cls, r: np.ndarray, count: int, envelope: Envelope, scale: float | None = None
+    ) -> PairCurve:
         """Return a curve with knots over the visited distances `r`."""
-        scale = float(np.median(r))
+        scale = float(np.median(r)) if scale is None else scale
         low, high = (float(y / (y + scale)) for y in (r.min(), r.max()))
         return cls(envelope, scale, Knots.over(low, high, count))
+
+    @classmethod
+    def close(cls, r: np.ndarray, count: int, envelope: Envelope) -> PairCurve:
+        """Return a curve whose knots are finest where particles meet, as exact tracks tell."""
+        return cls.over(r, count, envelope, float(np.sqrt(np.quantile(r, CLOSE) * r.max())))
 
     def under(self, envelope: Envelope) -> PairCurve:
         """Return the same knots under another envelope."""

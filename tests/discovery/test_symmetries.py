@@ -8,7 +8,15 @@ import pytest
 from nbody_surrogate.discovery import symmetries
 from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
 from nbody_surrogate.discovery.extended import Extended
-from nbody_surrogate.discovery.symmetries import NOTHING, find_symmetries, is_directed
+from nbody_surrogate.discovery.innovations import SMOOTH
+from nbody_surrogate.discovery.symmetries import (
+    LEAK,
+    NOTHING,
+    Symmetry,
+    corrected,
+    find_symmetries,
+    is_directed,
+)
 
 
 def extended(estimate, error=1e-4, amounts=(), **values):
@@ -99,3 +107,22 @@ def test_where_all_charges_have_one_sign_their_reversal_is_not_tested(dust, monk
     some, _ = find_symmetries(dust.estimate, np.random.default_rng(0))
     (one,) = [each for each in some if each.name == "charge-conjugation"]
     assert not one.tested and "one sign" in one.why_not
+
+
+def test_what_a_large_term_leaves_is_not_called_broken():
+    """Splines do not follow a term quite, and errors are far smaller than what is left."""
+
+    def of(name, effect, p=1e-9):
+        return Symmetry(name, "", True, None, effect, 0.9 * effect, 1.1 * effect, p)
+
+    found = corrected([of("reciprocity", 0.06), of("boost", 0.002), of("isotropy", 0.004)])
+    assert [each.broken for each in found] == [True, False, True]
+    assert found[1].least == pytest.approx(LEAK * 0.06)
+    # a field does not have the shape of pair forces, and leaves nothing
+    assert all(each.broken for each in corrected([of("translation", 0.06), of("boost", 0.002)]))
+
+
+def test_of_exact_tracks_a_broken_symmetry_is_surely_larger_than_nothing(springs):
+    (first, *_), _ = find_symmetries(springs.estimate, np.random.default_rng(0))
+    assert springs.estimate.problem.stencil == SMOOTH
+    assert first.low <= first.least and first.p == 1.0
