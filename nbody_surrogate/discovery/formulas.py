@@ -152,7 +152,11 @@ def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
     fitting = [each for each in found if each.fits]
     # a parameter has to gain what chance would give it in as many frames (Schwarz)
     price = 0.5 * float(np.log(max(frames, 2)))
-    fitting.sort(key=lambda each: len(each.formula.parameters) * price - each.held_out * frames)
+    if estimate.problem.stencil == SMOOTH:
+        # of those that are the curve, the one with least that could be anything else
+        fitting.sort(key=lambda each: (len(each.formula.parameters), each.distance))
+    else:
+        fitting.sort(key=lambda each: len(each.formula.parameters) * price - each.held_out * frames)
     others = [each for each in found if not each.fits]
     others.sort(key=lambda each: (each.distance, -each.held_out))
     return [*fitting, *others]
