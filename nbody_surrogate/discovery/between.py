@@ -23,6 +23,7 @@ from scipy.interpolate import CubicSpline
 
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.forces import force_jacobian
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -87,7 +88,8 @@ def steps_between(problem: Problem, unknowns: Unknowns) -> int:
         [_slopes(problem, unknowns, run) for run in range(len(problem.runs))] or [np.zeros(1)]
     )
     fast = fast[np.isfinite(fast)]
-    left_out = not all(run.slow.all() for run in problem.runs)
+    # of noisy tracks those may be a tracker's errors
+    left_out = problem.stencil == SMOOTH and not all(run.slow.all() for run in problem.runs)
     if not fast.size or (np.mean(fast > FAST) <= RARE and not left_out):
         return 1
     return int(np.clip(np.ceil(np.sqrt(np.quantile(fast, 1.0 - RARE) / STEP)), 2, MOST_STEPS))

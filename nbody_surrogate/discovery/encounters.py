@@ -90,7 +90,7 @@ def other_frames(estimate: Estimate, frames: Problem) -> Problem:
 
 
 def _finer(fit: Estimate) -> Estimate:
-    """Return the same law by more knots, finest where particles meet, and by a first noise."""
+    """Return the same law by more knots, finest where particles meet."""
     problem, old = fit.problem, fit.problem.curve
     r = np.concatenate([run.visited() for run in problem.runs])
     curve = PairCurve.close(r, MOST_KNOTS, old.envelope)

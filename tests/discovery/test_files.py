@@ -70,6 +70,39 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path, overwrite):
     assert sorted(contents(tmp_path)) == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("held", [[REPORT], [LAW], [LAW, REPORT], [FOUND]])
+def test_parts_of_a_discovery_may_be_anybodys(tmp_path, held):
+    for name in held:
+        (tmp_path / name).write_text("years of work")
+    with pytest.raises(InputError) as caught:
+        write_folder(tmp_path, found_law(), found_discovery(), overwrite=True)
+    one_line(caught, "`output`", "of no discovery")
+    assert sorted(contents(tmp_path)) == sorted(held)
+
+
+def test_a_folder_by_the_name_of_a_file_is_left_alone(folder):
+    (folder / REPORT).mkdir()
+    with pytest.raises(InputError) as caught:
+        write_folder(folder, found_law(1), found_discovery(1), overwrite=True)
+    one_line(caught, "`output`", REPORT)
+
+
+def test_a_place_has_a_name():
+    with pytest.raises(InputError) as caught:
+        write_folder(".", found_law(), found_discovery(), overwrite=True)
+    one_line(caught, "`output`", "with a name", "'.'")
+
+
+@pytest.mark.parametrize("key", ["charges", "drag", "frame_dt", "pair"])
+def test_a_law_that_lacks_a_number_is_not_run_by_that_of_an_example(folder, key):
+    law = json.loads((folder / LAW).read_text())
+    del law[key]
+    (folder / LAW).write_text(json.dumps(law))
+    with pytest.raises(FileFormatError) as caught:
+        read_folder(folder)
+    one_line(caught, LAW, f"lacks {key}")
+
+
 def test_an_empty_folder_becomes_one(tmp_path):
     (tmp_path / "a").mkdir()
     assert read_folder(write_folder(tmp_path / "a", found_law(), found_discovery()))
