@@ -182,7 +182,8 @@ def trained(tmp_path_factory):
     for name, value in (("FRAMES", 12), ("LEAST_STEPS", 2), ("LEAST_TRAJECTORIES", 10)):
         patch.setattr(from_discovery, name, value)
     (place / "grains").mkdir()
-    (place / "grains" / "law.json").write_text(json.dumps(law))
+    whole = nb.make_system("discovered", **law).spec.model_dump_json()  # as discover writes it
+    (place / "grains" / "law.json").write_text(whole)
     made = train_from_discovery(place / "grains", 1e-5, 0, place / "model", frame_dt=0.05)
     yield place, law, made
     torch.set_num_threads(threads)
