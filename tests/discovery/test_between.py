@@ -185,6 +185,7 @@ def law_error(fit, softening=0.1):
     return np.abs(force / truth / np.median(force / truth) - 1.0)
 
 
+@pytest.mark.slow
 def test_encounters_tell_the_law(fits):
     start, fit, _, particles, _ = fits
     assert start.problem.stencil is SMOOTH and has_nodes(fit.problem)
@@ -195,6 +196,7 @@ def test_encounters_tell_the_law(fits):
     np.testing.assert_allclose(strengths / strengths.mean(), mass / mass.mean(), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_velocities_are_those_between_frames(fits):
     _, fit, _, _, run = fits
     x, v = smoothed_states(fit.problem, fit.unknowns, 0)
@@ -205,6 +207,7 @@ def test_velocities_are_those_between_frames(fits):
     np.testing.assert_allclose(x[known], run.x[known], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_frames_have_nodes_too(fits):
     _, fit, *_ = fits
     other = other_frames(
@@ -214,6 +217,7 @@ def test_other_frames_have_nodes_too(fits):
     assert other.runs[0].led.shape == (59, 3)
 
 
+@pytest.mark.slow
 def test_too_much_work_is_left(fits):
     start, *_ = fits
     assert resolve_encounters(start, 1.0) is start
