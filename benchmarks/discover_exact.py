@@ -3,8 +3,8 @@
     python benchmarks/discover_exact.py --seeds 5 --output exact.json
     python benchmarks/discover_exact.py --show exact.json
 
-Five particles of `charged`, `gravity` and `springs`, one run of 400 frames of 0.05: of a third of
-the encounters of `gravity` the frames see nothing. Errors are of accelerations at the frames that
+Five particles of `charged`, `gravity` and `springs`, one run of 400 frames of 0.05, which do not
+resolve the encounters. Errors are of accelerations at the frames that
 were fitted, rms over rms, and in the median over particles and frames. Beside the law as found
 stands what `steps_between` asks for, and the law of frames alone, as if it had asked for none.
 """

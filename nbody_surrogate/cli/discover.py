@@ -18,6 +18,7 @@ from nbody_surrogate.cli.stepper import check_stepper_options, run_line, train_s
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.cli.track_options import TrackOptions
 from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning
+from nbody_surrogate.registry.law_folder import MOST_KNOTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,6 @@ __all__ = ["discover"]
 SILENT = ("overwrite", "no_report", "as_json", "wide", "quiet")
 CHOICES = {"axis": ("z", "none"), "drag": ("each", "shared", "none")}
 TAKEN = ("drag", "couplings", "same_particles", "hold_out", "bootstrap", "seed", "knots")
-MOST_KNOTS = 64
 LEAST = {"bootstrap": 20, "seed": 0, "knots": 8}
 SHOWN = 600  # frames of tracks in a report without a forecast
 

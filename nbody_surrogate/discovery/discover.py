@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
-from nbody_surrogate.discovery.encounters import has_nodes, other_frames, resolve_encounters
+from nbody_surrogate.discovery.encounters import other_frames, resolve_encounters
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import ROUNDS, Estimate, Smoothness, improve
 from nbody_surrogate.discovery.findings import findings_of
@@ -24,14 +24,22 @@ from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.joint import joint_work
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
-from nbody_surrogate.discovery.problem import MOST_KNOTS, held_out_part, problem_of, seen_part
+from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, left_out, needed_terms, without_twins
 from nbody_surrogate.discovery.states import along_smoothed_paths
-from nbody_surrogate.discovery.symmetries import corrected, energy_of, find_symmetries, is_directed
+from nbody_surrogate.discovery.symmetries import (
+    UNDIRECTED,
+    corrected,
+    energy_of,
+    find_symmetries,
+    is_directed,
+    without_leaks,
+)
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
 from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.discovery.usable import demand_depth, told_gaps, usable_tracks
 from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.registry.law_folder import MOST_KNOTS
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -53,9 +61,6 @@ of each are followed by themselves."""
 
 PRELUDE = 8
 """Rounds of a fit that one of all particles together follows."""
-
-UNDIRECTED = frozenset({"reciprocity", "isotropy"})
-"""Symmetries that forces along an axis break."""
 
 STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
 AXES = {"z": 2}
@@ -205,9 +210,9 @@ def _found(
         others = tuple(kind for kind in KINDS if kind not in UNDIRECTED)
         rest, extended = find_symmetries(fit, rng, others)
         known = [each for each in symmetries if each.name in UNDIRECTED]
-        symmetries = corrected([*known, *rest])
+        symmetries = without_leaks(corrected([*known, *rest]), UNDIRECTED)
     elif axial:
-        if start.problem.stencil is CAUSAL and not has_nodes(fit.problem):
+        if start.problem.stencil is CAUSAL and not fit.problem.has_nodes:
             fit = _along_paths(fit, SMOOTHINGS, joint=True)
         symmetries, extended = find_symmetries(fit, rng)
     symmetries = [*symmetries, energy_of(symmetries)]

@@ -11,11 +11,11 @@ from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
 from nbody_surrogate.discovery.innovations import HUBER, SMOOTH
 from nbody_surrogate.discovery.joint import joint_parts, joint_work, settle
-from nbody_surrogate.discovery.problem import MOST_KNOTS
 from nbody_surrogate.discovery.splines import PairCurve
 from nbody_surrogate.discovery.unknowns import Unknowns
+from nbody_surrogate.registry.law_folder import MOST_KNOTS
 
-__all__ = ["has_nodes", "other_frames", "resolve_encounters"]
+__all__ = ["other_frames", "resolve_encounters"]
 
 MANY = 0.95
 """Share of a particle's rows that its first noise is for. A law that knows no encounters yet is
@@ -76,15 +76,10 @@ def _led(problem: Problem, unknowns: Unknowns) -> Problem:
     )
 
 
-def has_nodes(problem: Problem) -> bool:
-    """Whether there is anything between its frames."""
-    return any(run.steps > 1 for run in problem.runs)
-
-
 def other_frames(estimate: Estimate, frames: Problem) -> Problem:
     """Return the problem with the frames of another, and as many nodes between them."""
     other = replace(estimate.problem, runs=frames.runs)
-    if not has_nodes(estimate.problem):
+    if not estimate.problem.has_nodes:
         return other
     return _led(with_nodes(other, estimate.problem.runs[0].steps), estimate.unknowns)
 

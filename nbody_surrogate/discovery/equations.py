@@ -72,6 +72,11 @@ class Problem:
     joint: bool = False
 
     @property
+    def has_nodes(self) -> bool:
+        """Whether there is anything between its frames, see `between`."""
+        return any(run.steps > 1 for run in self.runs)
+
+    @property
     def dimensions(self) -> int:
         """Of space."""
         return int(self.runs[0].x.shape[2])

@@ -201,23 +201,24 @@ def improve(
     rounds : int
         At most.
     """
-    if any(run.steps > 1 for run in problem.runs):
-        return _improve_between(problem, unknowns, freedom, smoothness, rounds)
-    if problem.joint:
+    if problem.joint and not problem.has_nodes:
         return _improve_jointly(problem, unknowns, freedom, smoothness, rounds)
     unknowns, smoothness = unknowns.copy(), replace(smoothness)
     directions = freedom.directions(problem.layout)
     now = normal_equations(problem, unknowns)
-    last = -np.inf
+    last, small = -np.inf, SMALL_GAIN_BETWEEN if problem.has_nodes else SMALL_GAIN
     for count in range(rounds):
         penalty = smoothness.matrix(problem)
         step, covariance = _step(now, unknowns, penalty, directions)
         unknowns, residuals = _moved(problem, unknowns, now, step, penalty)
         smoothness.update(problem, unknowns, covariance)
-        estimate_noise(residuals, unknowns, problem.robust)
+        if problem.has_nodes:
+            unknowns = _quieter(problem, unknowns, residuals)
+        else:
+            estimate_noise(residuals, unknowns, problem.robust)
         now = normal_equations(problem, unknowns)
         gain, last = now.log_likelihood - last, now.log_likelihood
-        if count >= 2 and abs(gain) < SMALL_GAIN:
+        if count >= 2 and abs(gain) < small:
             break
     _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
     return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
@@ -258,33 +259,8 @@ def _improve_jointly(
     return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
 
 
-def _improve_between(
-    problem: Problem,
-    unknowns: Unknowns,
-    freedom: Freedom,
-    smoothness: Smoothness,
-    rounds: int,
-) -> Estimate:
-    """Improve the unknowns and the noise in turns: with nodes between frames noise falls far."""
-    unknowns, smoothness = unknowns.copy(), replace(smoothness)
-    directions = freedom.directions(problem.layout)
-    now = normal_equations(problem, unknowns)
-    for _ in range(rounds):
-        penalty = smoothness.matrix(problem)
-        before = _penalised(now.log_likelihood, unknowns, penalty)
-        step, covariance = _step(now, unknowns, penalty, directions)
-        unknowns, residuals = _moved(problem, unknowns, now, step, penalty)
-        smoothness.update(problem, unknowns, covariance)
-        unknowns = _quieter(problem, unknowns, residuals)
-        now = normal_equations(problem, unknowns)
-        if _penalised(now.log_likelihood, unknowns, penalty) - before < SMALL_GAIN_BETWEEN:
-            break
-    _, covariance = _step(now, unknowns, smoothness.matrix(problem), directions)
-    return Estimate(problem, freedom, unknowns, smoothness, now, covariance)
-
-
 def _quieter(problem: Problem, unknowns: Unknowns, residuals: Residuals) -> Unknowns:
-    """Return the same under the noise and the kicks that are most likely, of a few."""
+    """Return the same under the likeliest noise and kicks of a few: with nodes they fall far."""
     best, most = unknowns, -np.inf
     moved = unknowns.copy()
     estimate_noise(residuals, moved, problem.robust)

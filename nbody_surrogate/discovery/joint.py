@@ -176,7 +176,9 @@ def settle(problem: Problem, unknowns: Unknowns, run: int) -> Bool[np.ndarray, "
     """
     measured = problem.runs[run]
     led = np.ones((len(measured.x) - 1, measured.n), dtype=bool)
-    for part in _windows(measured, 1):
+    for window in _windows(measured, 1):
+        # with the interval that leads to the next window
+        part = slice(window.start, min(window.stop + 1, len(measured.x)))
         rows = node_rows(problem, unknowns, run, part)
         moving = measured.moving(part)
         led[part.start : part.stop - 1] = led_through(measured, part, rows, moving)

@@ -20,7 +20,7 @@ from nbody_surrogate.discovery.forces import (
     view,
     view_as_measured,
 )
-from nbody_surrogate.discovery.innovations import CAUSAL, HUBER, NUMEROV, hat
+from nbody_surrogate.discovery.innovations import CAUSAL, HUBER, NUMEROV, Hat, hat
 from nbody_surrogate.discovery.runs import MeasuredRun
 from nbody_surrogate.discovery.unknowns import Unknowns
 
@@ -202,10 +202,7 @@ def joint_rows(
     if not active.any():
         return None
     shape = (measured.n, problem.dimensions)
-    steps = [
-        hat(float(unknowns.part("drag")[measured.first + i]), measured.dt, NUMEROV)
-        for i in range(measured.n)
-    ]
+    steps = _steps_of(measured, unknowns)
     if measured.steps == 1:
         rows = _frame_rows(problem, unknowns, run, part, extra, columns)
     else:
@@ -239,6 +236,12 @@ def joint_rows(
     )
 
 
+def _steps_of(measured: MeasuredRun, unknowns: Unknowns) -> list[Hat]:
+    """Return the kernel of each particle of a run."""
+    mine = slice(measured.first, measured.first + measured.n)
+    return [hat(float(rate), measured.dt, NUMEROV) for rate in unknowns.part("drag")[mine]]
+
+
 def _frame_rows(
     problem: Problem,
     unknowns: Unknowns,
@@ -253,10 +256,7 @@ def _frame_rows(
     path = measured.path[part]
     count, *shape = path.shape
     n = shape[0] * shape[1]
-    steps = [
-        hat(float(unknowns.part("drag")[measured.first + i]), measured.dt, NUMEROV)
-        for i in range(measured.n)
-    ]
+    steps = _steps_of(measured, unknowns)
     forces, slopes = np.zeros((count, *shape)), np.zeros((count, *shape, *shape))
     made = np.zeros((count - 2, *shape, columns)) if columns else None
     for i in range(measured.n):

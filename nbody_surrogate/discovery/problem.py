@@ -14,13 +14,14 @@ from nbody_surrogate.discovery.runs import MeasuredRun, measured_run
 from nbody_surrogate.discovery.splines import DirectedCurve, Envelope, PairCurve
 from nbody_surrogate.discovery.start import first_unknowns
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.registry.law_folder import MOST_KNOTS
 
 if TYPE_CHECKING:
     from jaxtyping import Int64
 
     from nbody_surrogate.tracks.tracks import Tracks
 
-__all__ = ["MOST_KNOTS", "held_out_part", "problem_of", "seen_part"]
+__all__ = ["held_out_part", "problem_of", "seen_part"]
 
 EXACT = 1e-6
 """Noise over the median distance below which tracks are those of a computation."""
@@ -31,9 +32,6 @@ with a wake, and charges over masses are wrong by more than their errors."""
 
 NEAR = 0.3
 """Scale of directed curves over that of the central one: a wake is felt by those just behind."""
-
-MOST_KNOTS = 64
-"""Coefficients of the pair force that the system `discovered` takes."""
 
 EXACT_KNOTS = 2
 """How many times as many knots a curve has where tracks are exact."""

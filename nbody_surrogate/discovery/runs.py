@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import CubicSpline, interp1d
+from scipy.interpolate import CubicSpline, make_interp_spline
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
@@ -106,7 +106,7 @@ class MeasuredRun:
         if self.fine is not None:
             # what lies between goes along
             at = np.arange(len(self.fine)) / self.steps
-            fine = self.fine + interp1d(np.arange(len(path)), path - self.path, axis=0)(at)
+            fine = self.fine + make_interp_spline(np.arange(len(path)), path - self.path, k=1)(at)
         return replace(self, path=path, fine=fine)
 
     def stretches(self, i: int, shortest: int) -> list[slice]:

@@ -96,7 +96,8 @@ def first_unknowns(problem: Problem) -> Unknowns:
     for run in problem.runs:
         for i in range(run.n):
             # sixth differences of a smooth path are nothing; their noise is of variance 924
-            differences += [np.diff(run.x[part, i], 6, axis=0) for part in run.told(i, 12)]
+            smooth = run.told(i, 12) or run.stretches(i, 40)
+            differences += [np.diff(run.x[part, i], 6, axis=0) for part in smooth]
             for part in run.stretches(i, 40):
                 x = run.x[part, i]
                 # the median leaves out encounters, over which frames are too far apart to tell

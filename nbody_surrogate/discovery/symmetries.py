@@ -24,7 +24,10 @@ from nbody_surrogate.results.paired import holm
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["Symmetry", "corrected", "energy_of", "find_symmetries", "is_directed"]
+__all__ = [
+    *("UNDIRECTED", "Symmetry", "corrected", "energy_of", "find_symmetries", "is_directed"),
+    "without_leaks",
+]
 
 SURE = 1e-3
 """Probability below which pair forces get a direction, which is two hundred unknowns more."""
@@ -36,6 +39,9 @@ SHAPED = frozenset(KINDS)
 """Symmetries whose terms have the shapes of pair forces: an error of the curves passes for them,
 unless fields alone break them."""
 
+UNDIRECTED = frozenset({"reciprocity", "isotropy"})
+"""Symmetries that forces along an axis break."""
+
 ERRORS = 2.0
 """Such a term has to be larger than so many errors of the pair force itself."""
 
@@ -45,7 +51,7 @@ is: of exact tracks it always is."""
 
 LEAK = 0.05
 """Share of the largest term of a shape that may pass for other terms, as splines do not follow it
-quite. In tracks that break one symmetry it was up to 0.04."""
+quite. In tracks that break one symmetry most of what was called broken beside it was below."""
 
 MEANINGS = {
     "translation": "the law is the same everywhere: no field that grows with the place",
@@ -144,7 +150,8 @@ def find_symmetries(
         # what breaks most is followed as it goes, before anything is said of the rest
         coarse = [each for each in found if each.broken and each.name in set(kinds) - fine]
         if not coarse or follow_along_axis:
-            return found, extended
+            followed = UNDIRECTED if follow_along_axis else frozenset()
+            return without_leaks(found, followed), extended
         fine |= {max(coarse, key=lambda each: each.effect).name}
         unknowns = extended.unknowns
 
@@ -152,7 +159,7 @@ def find_symmetries(
 def is_directed(estimate: Estimate, extended: Extended) -> bool:
     """Whether pair forces are not central, or not reciprocal, whatever the fields are."""
     every = np.eye(extended.values.size)[extended.unknowns.layout.size :]
-    for kind in ("reciprocity", "isotropy"):
+    for kind in UNDIRECTED:
         rows = every[extended.terms.parts[kind]]
         _, _, high = _effect(extended, rows, np.random.default_rng(0))
         if _chance(extended, rows) < SURE and high > _floor(estimate):
@@ -267,20 +274,26 @@ def _effect(
 def corrected(found: list[Symmetry]) -> list[Symmetry]:
     """Correct for the number of tests after Holm, and decide."""
     ps = holm([each.p if each.tested else np.nan for each in found])
-    decided = [
+    return [
         replace(each, p_corrected=p, broken=p < LEVEL and each.high > each.least)
         if each.tested
         else each
         for each, p in zip(found, ps, strict=True)
     ]
-    largest = max(
-        (each.effect for each in decided if each.broken and each.name in SHAPED), default=0.0
-    )
+
+
+def without_leaks(found: list[Symmetry], followed: frozenset[str] = frozenset()) -> list[Symmetry]:
+    """Call nothing broken that is no more than what the largest term of a shape leaves over.
+
+    Those in `followed` leave nothing, as a directed curve has all of them, and are left alone.
+    """
+    shaped = [each for each in found if each.broken and each.name in SHAPED - followed]
+    least = LEAK * max((each.effect for each in shaped), default=0.0)
     return [
-        replace(each, least=max(each.least, LEAK * largest), broken=False)
-        if each.broken and each.effect < LEAK * largest
+        replace(each, least=max(each.least, least), broken=False)
+        if each.broken and each.name not in followed and each.effect < least
         else each
-        for each in decided
+        for each in found
     ]
 
 

@@ -17,9 +17,20 @@ from nbody_surrogate.errors import FileFormatError, InputError, one_line
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.system import AbstractSystem
 
-__all__ = ["LAW", "demand_law", "file_name", "law_parameters", "named_folder", "plain_name"]
+__all__ = [
+    "LAW",
+    "MOST_KNOTS",
+    "demand_law",
+    "file_name",
+    "law_parameters",
+    "named_folder",
+    "plain_name",
+]
 
 LAW = "law.json"
+MOST_KNOTS = 64
+"""Coefficients of a pair force that the system takes."""
+
 SYSTEM = "discovered"
 PREFIX = f"{SYSTEM}:"
 

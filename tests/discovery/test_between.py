@@ -9,7 +9,7 @@ import pytest
 
 import nbody_surrogate as nb
 from nbody_surrogate.discovery.between import FrameRows, condensed, steps_between, with_nodes
-from nbody_surrogate.discovery.encounters import has_nodes, other_frames, resolve_encounters
+from nbody_surrogate.discovery.encounters import other_frames, resolve_encounters
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.joint import joint_parts, settle
@@ -155,7 +155,7 @@ def test_runs_are_cut_and_moved_with_their_nodes():
 def test_frames_that_are_close_enough_need_no_nodes(charges):
     assert steps_between(charges.estimate.problem, charges.estimate.unknowns) == 1
     closer = resolve_encounters(charges.estimate, 1e12)
-    assert not has_nodes(closer.problem)
+    assert not closer.problem.has_nodes
     assert closer.normal.log_likelihood >= charges.estimate.normal.log_likelihood
     assert other_frames(charges.estimate, charges.estimate.problem).runs[0].steps == 1
 
@@ -188,7 +188,7 @@ def law_error(fit, softening=0.1):
 @pytest.mark.slow
 def test_encounters_tell_the_law(fits):
     start, fit, _, particles, _ = fits
-    assert start.problem.stencil is SMOOTH and has_nodes(fit.problem)
+    assert start.problem.stencil is SMOOTH and fit.problem.has_nodes
     assert not start.problem.runs[0].slow.all()
     assert np.quantile(law_error(fit), 0.95) < 1e-3
     mass = particles.masses[0]
