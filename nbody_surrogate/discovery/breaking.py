@@ -103,6 +103,8 @@ class BreakingTerms:
             problem.curve.envelope.numbers,
             (problem.curve.scale, self._knots.first, self._knots.spacing),
             self._knots.count,
+            (problem.curve.knots.first, problem.curve.knots.spacing),
+            unknowns.part("curve"),
             self._forms,
             np.array([self._orders.get(kind, 0) for kind in KINDS]),
             np.array([self.parts[kind].start if kind in self.parts else -1 for kind in KINDS]),

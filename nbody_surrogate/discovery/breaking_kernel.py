@@ -26,6 +26,8 @@ def pair_moments(
     envelope: tuple[float, float, float],
     knots: tuple[float, float, float],
     count: int,
+    fitted: tuple[float, float],
+    coefficients: np.ndarray,
     forms: np.ndarray,
     orders: np.ndarray,
     starts: np.ndarray,
@@ -34,7 +36,8 @@ def pair_moments(
 ) -> None:
     """Add the pair terms of all kinds on particle `i`.
 
-    Shapes: x (T, N, D); forms (F, D, D); orders, starts (5,), of the kinds in the order of
+    Shapes: x (T, N, D); coefficients (K,), of the pair force so far under the same envelope, whose
+    knots are `fitted`; forms (F, D, D); orders, starts (5,), of the kinds in the order of
     `KINDS`: shapes of each (2, or `count`), and its first column, -1 of one that is left out; clock
     (T,); out (D, T, E).
     """
@@ -66,14 +69,20 @@ def pair_moments(
             for k in range(4):
                 weights[0, k], places[0, k] = (size if k == 0 else size * u), min(k, 1)
                 weights[1, k], places[1, k] = size * four[k], start + k
+            start = spline_piece((u - fitted[0]) / fitted[1], coefficients.size, four)
+            force = 0.0
+            for k in range(4):
+                force += coefficients[start + k] * four[k]
             for kind in range(5):
                 if starts[kind] < 0:
                     continue
                 fine = 0 if orders[kind] == COARSE else 1
+                # what changes with time is the force itself
+                shape = force if kind == 3 and not fine else 1.0
                 for k in range(4 if fine else 2):
                     _add(
                         kind,
-                        weights[fine, k],
+                        shape * weights[fine, k],
                         starts[kind],
                         places[fine, k],
                         orders[kind],

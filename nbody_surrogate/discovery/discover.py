@@ -14,7 +14,14 @@ from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.encounters import other_frames, resolve_encounters
 from nbody_surrogate.discovery.equations import Problem
-from nbody_surrogate.discovery.estimate import ROUNDS, Estimate, Smoothness, improve
+from nbody_surrogate.discovery.estimate import (
+    ROUNDS,
+    SMALL_GAIN,
+    SMALL_IN_PRELUDE,
+    Estimate,
+    Smoothness,
+    improve,
+)
 from nbody_surrogate.discovery.findings import findings_of
 from nbody_surrogate.discovery.forecast import Forecasts, forecast
 from nbody_surrogate.discovery.formulas import rank_formulas
@@ -317,8 +324,9 @@ def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, joint: bool) -
     freedom = replace(freedom, directed=problem.directed is not None)
     begin = unknowns.moved_to(problem.layout)
     noisy = problem.stencil is CAUSAL
-    rounds = PRELUDE if noisy and joint_work(problem) < MOST_WORK else ROUNDS
-    fit = improve(problem, begin, freedom, Smoothness.loose(begin), rounds)
+    prelude = noisy and joint_work(problem) < MOST_WORK
+    rounds, small = (PRELUDE, SMALL_IN_PRELUDE) if prelude else (ROUNDS, SMALL_GAIN)
+    fit = improve(problem, begin, freedom, Smoothness.loose(begin), rounds, small)
     return _along_paths(fit, SMOOTHINGS if joint else 1, joint) if noisy else fit
 
 
@@ -356,7 +364,8 @@ def _final(fit: Estimate, freedom: Freedom) -> Estimate:
         unknowns.part(name)[:] = 0.0
     if freedom.drag == "none":
         unknowns.part("drag")[:] = 0.0
-    return improve(fit.problem, unknowns, freedom, fit.smoothness, rounds=6)
+    now = fit.normal.moved(unknowns.vector - fit.unknowns.vector)
+    return improve(fit.problem, unknowns, freedom, fit.smoothness, rounds=6, now=now)
 
 
 def _like(problem: Problem, estimate: Estimate) -> Problem:

@@ -9,7 +9,14 @@ import numpy as np
 
 from nbody_surrogate.discovery.breaking import BreakingTerms
 from nbody_surrogate.discovery.equations import Problem
-from nbody_surrogate.discovery.estimate import HALVINGS, Estimate, solve, within_scales
+from nbody_surrogate.discovery.estimate import (
+    HALVINGS,
+    Estimate,
+    change_noise,
+    small_step,
+    solve,
+    within_scales,
+)
 from nbody_surrogate.discovery.forces import accelerations
 from nbody_surrogate.discovery.noise import estimate_noise
 from nbody_surrogate.discovery.normal import (
@@ -25,6 +32,9 @@ __all__ = ["Extended", "extend"]
 
 ROUNDS = 4
 """At most; it is nearly linear in what is added."""
+
+JOINT_ROUNDS = 6
+"""The same of all particles together, where noise and kicks take part in each."""
 
 SMALL_GAIN = 1.0
 """In log-likelihood, at which the search ends."""
@@ -58,9 +68,9 @@ class Extended(NamedTuple):
     pair: float
 
 
-def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Extended:
+def extend(estimate: Estimate, terms: BreakingTerms) -> Extended:
     """Fit the law with all breaking terms, from where it was without."""
-    problem, unknowns = estimate.problem, unknowns.copy()
+    problem, unknowns = estimate.problem, estimate.unknowns.copy()
     layout, count = problem.layout, terms.amounts.size
     size = layout.size + count
     penalty = np.zeros((size, size))
@@ -76,15 +86,23 @@ def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Exte
     directions = np.zeros((size, own.shape[1] + count))
     directions[: layout.size, : own.shape[1]] = own
     directions[layout.size :, own.shape[1] :] = np.eye(count)
+    # of nodes noise falls far in the first rounds, and is looked for by itself
+    jointly = problem.joint and not problem.has_nodes
     now = normal_equations(problem, unknowns, extra=terms)
-    for _ in range(ROUNDS):
+    for _ in range(JOINT_ROUNDS if jointly else ROUNDS):
         before = _penalised(now, unknowns, terms, penalty)
         step, _ = _step(now, unknowns, terms, penalty, directions)
+        if jointly and small_step(now, _all(unknowns, terms), penalty, step):
+            unknowns.vector += step[: layout.size]
+            terms.amounts = terms.amounts + step[layout.size :]
+            break
         share = 1.0
-        for _ in range(HALVINGS):
+        for halving in range(HALVINGS):
             moved, kept = unknowns.copy(), terms.amounts
             moved.vector += share * step[: layout.size]
             terms.amounts = kept + share * step[layout.size :]
+            if jointly:
+                change_noise(now, moved, halving)
             then = normal_equations(problem, moved, extra=terms)
             after = _penalised(then, moved, terms, penalty)
             if after >= before - 1e-9 * abs(before):
@@ -93,6 +111,8 @@ def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Exte
         else:
             break
         gain, unknowns, now = after - before, moved, then
+        if jointly:
+            continue
         noise = unknowns.noise.copy()
         estimate_noise(now.residuals, unknowns, problem.robust)
         # a likelihood under other noise is another function: it is looked at once more only where
@@ -101,14 +121,17 @@ def extend(estimate: Estimate, unknowns: Unknowns, terms: BreakingTerms) -> Exte
             break
         now = normal_equations(problem, unknowns, extra=terms)
     _, covariance = _step(now, unknowns, terms, penalty, directions)
-    values = np.concatenate([unknowns.vector, terms.amounts])
-    return Extended(terms, unknowns, values, covariance, products, pair)
+    return Extended(terms, unknowns, _all(unknowns, terms), covariance, products, pair)
+
+
+def _all(unknowns: Unknowns, terms: BreakingTerms) -> np.ndarray:
+    return np.concatenate([unknowns.vector, terms.amounts])
 
 
 def _penalised(
     now: NormalEquations, unknowns: Unknowns, terms: BreakingTerms, penalty: np.ndarray
 ) -> float:
-    vector = np.concatenate([unknowns.vector, terms.amounts])
+    vector = _all(unknowns, terms)
     return now.log_likelihood - 0.5 * float(vector @ penalty @ vector)
 
 
@@ -119,7 +142,7 @@ def _step(
     penalty: np.ndarray,
     directions: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    vector = np.concatenate([unknowns.vector, terms.amounts])
+    vector = _all(unknowns, terms)
     score = now.score.sum(0) - penalty @ vector
     return solve(now.information.sum(0) + penalty, score, directions)
 

@@ -38,8 +38,14 @@ PROBES = 4
 LARGEST_STEP = 1.0
 """Of a logarithm of noise or kicks."""
 
-LARGEST_FALL = 4.0
-"""The same downwards with nodes between frames, where noise begins far above what there is."""
+LARGEST_SHARE = 0.95
+"""Of a variance that one step takes off."""
+
+LARGEST_FALL = 3.0
+"""Of a logarithm of noise or kicks, downwards."""
+
+LARGEST_FALL_BETWEEN = 4.0
+"""The same with nodes between frames, where noise begins far above what there is."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +70,23 @@ class NoiseScore:
         information = self.information + other.information
         return NoiseScore(self.score + other.score, information, self.fall)
 
-    def improve(self, unknowns: Unknowns) -> None:
-        """Make a step, in place."""
+    def step(self) -> Float64[np.ndarray, " Q"]:
+        """Return by how much the logarithms are to change."""
         held = self.information + 1e-9 * np.diag(np.diag(self.information) + 1e-300)
         step = np.linalg.lstsq(held, self.score, rcond=1e-12)[0]
-        step = np.clip(step, -self.fall, LARGEST_STEP)
+        if self.fall == LARGEST_FALL:
+            # far above what there is, a step of the variance goes there at once, one of its
+            # logarithm by a factor of e
+            step = np.where(step < 0, np.log1p(np.maximum(step, -LARGEST_SHARE)), step)
+        return np.asarray(np.clip(step, -self.fall, LARGEST_STEP))
+
+    def gain(self) -> float:
+        """Return what the log-likelihood gains by the step, were it quadratic."""
+        return 0.5 * float(self.score @ self.step())
+
+    def improve(self, unknowns: Unknowns, largest: float = np.inf) -> None:
+        """Make a step, no logarithm by more than `largest`, in place."""
+        step = np.clip(self.step(), -largest, largest)
         axes = unknowns.noise.size
         unknowns.noise *= np.exp(step[:axes])
         unknowns.kicks *= np.exp(step[axes:])
@@ -180,7 +198,7 @@ class JointRows:
         places = np.r_[:axes, mine]
         information = np.zeros((size, size))
         information[np.ix_(places, places)] = changes.T @ changes
-        fall = LARGEST_STEP if self.measured.steps == 1 else LARGEST_FALL
+        fall = LARGEST_FALL if self.measured.steps == 1 else LARGEST_FALL_BETWEEN
         return NoiseScore(0.5 * score, 0.5 * information, fall)
 
 

@@ -7,7 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem
-from nbody_surrogate.discovery.estimate import Estimate, Smoothness, improve
+from nbody_surrogate.discovery.estimate import (
+    SMALL_GAIN,
+    SMALL_IN_PRELUDE,
+    Estimate,
+    Smoothness,
+    improve,
+)
 from nbody_surrogate.discovery.extended import Extended
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.innovations import SMOOTH
@@ -37,11 +43,12 @@ def best_start(problem: Problem, freedom: Freedom, seed_rounds: int = ROUNDS) ->
     """
     found = []
     bare = replace(freedom, fields=(), drag="none", directed=False)
+    small = SMALL_GAIN if problem.stencil == SMOOTH else SMALL_IN_PRELUDE
     for start in begin(problem):
         terms = bare if start.alone else replace(freedom, directed=False)
         few = excerpt(start.problem)
         smoothness = Smoothness.loose(start.unknowns)
-        found.append(improve(few, start.unknowns, terms, smoothness, seed_rounds))
+        found.append(improve(few, start.unknowns, terms, smoothness, seed_rounds, small))
     best = max(found, key=_evidence)
     return replace(best, problem=replace(problem, curve=best.problem.curve,
                                          directed=best.problem.directed))  # fmt: skip

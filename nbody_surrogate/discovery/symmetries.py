@@ -49,6 +49,9 @@ NOTHING = 1e-4
 """Size over that of pair forces below which a term is what the curves leave out, however sure it
 is: of exact tracks it always is."""
 
+POOR = 0.1
+"""Share of what is there that a straight line in u may show at least."""
+
 LEAK = 0.05
 """Share of the largest term of a shape that may pass for other terms, as splines do not follow it
 quite. In tracks that break one symmetry most of what was called broken beside it was below."""
@@ -139,21 +142,34 @@ def find_symmetries(
     extended : Extended
         The law with all terms.
     """
-    unknowns = estimate.unknowns
     # terms that tracks do not tell from pair forces would only take these forces' places
     kinds = tuple(kind for kind in kinds if _untold(kind, estimate) is None)
     fine: frozenset[str] = frozenset()
     while True:
-        extended = extend(estimate, unknowns, BreakingTerms(estimate.problem, fine, kinds))
+        extended = extend(estimate, BreakingTerms(estimate.problem, fine, kinds))
         found = _tested(estimate, extended, rng)
         # a straight line leaves something of what is there, which then passes for other terms: so
         # what breaks most is followed as it goes, before anything is said of the rest
-        coarse = [each for each in found if each.broken and each.name in set(kinds) - fine]
-        if not coarse or follow_along_axis:
+        coarse = [each for each in _shown(found) if each.name in set(kinds) - fine]
+        if not coarse or _clear(found) or follow_along_axis:
             followed = UNDIRECTED if follow_along_axis else frozenset()
             return without_leaks(found, followed), extended
         fine |= {max(coarse, key=lambda each: each.effect).name}
-        unknowns = extended.unknowns
+
+
+def _clear(found: list[Symmetry]) -> bool:
+    """Whether one symmetry is broken, and nothing is left over that might pass for another."""
+    (*rest, first) = sorted(found, key=lambda each: each.effect)
+    return first.broken and all(each.p_corrected > LEVEL for each in rest if each.tested)
+
+
+def _shown(found: list[Symmetry]) -> list[Symmetry]:
+    """Return what is broken by terms of a shape, or might be for want of a better shape."""
+    shown = [each for each in found
+             if each.name in SHAPED and each.p_corrected < LEVEL
+             and each.high > POOR * each.least]  # fmt: skip
+    least = LEAK * max((each.effect for each in shown), default=0.0)
+    return [each for each in shown if each.effect >= least]
 
 
 def is_directed(estimate: Estimate, extended: Extended) -> bool:
