@@ -364,8 +364,13 @@ def _final(fit: Estimate, freedom: Freedom) -> Estimate:
         unknowns.part(name)[:] = 0.0
     if freedom.drag == "none":
         unknowns.part("drag")[:] = 0.0
+    rest = freedom, fit.smoothness, 6
     now = fit.normal.moved(unknowns.vector - fit.unknowns.vector)
-    return improve(fit.problem, unknowns, freedom, fit.smoothness, rounds=6, now=now)
+    found = improve(fit.problem, unknowns, *rest, now=now)
+    if found.normal is now and freedom != fit.freedom:
+        # what is left out was too much for the likelihood to be quadratic
+        return improve(fit.problem, unknowns, *rest)
+    return found
 
 
 def _like(problem: Problem, estimate: Estimate) -> Problem:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nbody_surrogate.discovery.equations import Problem
+from nbody_surrogate.discovery.forces import Extra
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.noise import estimate_noise
 from nbody_surrogate.discovery.normal import (
@@ -28,6 +29,8 @@ __all__ = [
         "SMALL_IN_PRELUDE",
         "Estimate",
         "Smoothness",
+        "change_noise",
+        "equations_at",
         "improve",
         "small_step",
         "solve",
@@ -283,7 +286,9 @@ def _improve_jointly(
             moved.vector += 0.5**halving * step
             change_noise(now, moved, halving)
             moved.fix_scales()
-            then = normal_equations(problem, moved)
+            then = equations_at(problem, moved)
+            if then is None:
+                continue
             gain = _penalised(then.log_likelihood, moved, penalty) - before
             if gain >= -SMALL_JOINT_GAIN:
                 break
@@ -313,6 +318,16 @@ def _quieter(problem: Problem, unknowns: Unknowns, residuals: Residuals) -> Unkn
             break
         best, most = tried, value
     return best
+
+
+def equations_at(
+    problem: Problem, unknowns: Unknowns, extra: Extra | None = None
+) -> NormalEquations | None:
+    """Return the normal equations, None where no noise could explain the forces' slopes."""
+    try:
+        return normal_equations(problem, unknowns, extra=extra)
+    except ArithmeticError:
+        return None
 
 
 def change_noise(now: NormalEquations, moved: Unknowns, halving: int) -> None:

@@ -13,6 +13,7 @@ from nbody_surrogate.discovery.estimate import (
     HALVINGS,
     Estimate,
     change_noise,
+    equations_at,
     small_step,
     solve,
     within_scales,
@@ -103,9 +104,9 @@ def extend(estimate: Estimate, terms: BreakingTerms) -> Extended:
             terms.amounts = kept + share * step[layout.size :]
             if jointly:
                 change_noise(now, moved, halving)
-            then = normal_equations(problem, moved, extra=terms)
-            after = _penalised(then, moved, terms, penalty)
-            if after >= before - 1e-9 * abs(before):
+            then = equations_at(problem, moved, terms)
+            after = -np.inf if then is None else _penalised(then, moved, terms, penalty)
+            if then is not None and after >= before - 1e-9 * abs(before):
                 break
             terms.amounts, share = kept, 0.5 * share
         else:

@@ -60,12 +60,10 @@ class NormalEquations:
     residuals: Residuals
 
     def moved(self, step: Float64[np.ndarray, " P"]) -> NormalEquations:
-        """Return them at unknowns a step away, as the quadratic likelihood has it.
-
-        Of the likelihood itself that is no claim: it is lower than any.
-        """
-        score = self.score - np.einsum("bij,j->bi", self.information, step)
-        return replace(self, score=score, log_likelihood=-np.inf)
+        """Return them at unknowns a step away, as the quadratic likelihood has it."""
+        bent = np.einsum("bij,j->bi", self.information, step)
+        gain = float(step @ (self.score - 0.5 * bent).sum(0))
+        return replace(self, score=self.score - bent, log_likelihood=self.log_likelihood + gain)
 
 
 def blocks_of(problem: Problem, count: int) -> Int64[np.ndarray, " E"]:
@@ -157,14 +155,20 @@ def _square(x: np.ndarray) -> np.ndarray:
 def log_likelihood(
     problem: Problem, unknowns: Unknowns, extra: Extra | None = None
 ) -> tuple[float, Residuals]:
-    """Return the log-likelihood and the residuals, without derivatives: several times as fast."""
+    """Return the log-likelihood and the residuals, without derivatives: several times as fast.
+
+    It is -inf where the forces' slopes are such that no noise could explain any path.
+    """
     total, kept = 0.0, Residuals([], [])
     if problem.joint:
         noise = None
-        for each in joint_parts(problem, unknowns, extra, with_columns=False):
-            assert each.noise is not None
-            total += each.log_likelihood(problem.robust)
-            noise = each.noise if noise is None else noise + each.noise
+        try:
+            for each in joint_parts(problem, unknowns, extra, with_columns=False):
+                assert each.noise is not None
+                total += each.log_likelihood(problem.robust)
+                noise = each.noise if noise is None else noise + each.noise
+        except ArithmeticError:
+            return -np.inf, kept
         return total, Residuals([], [], noise)
     for run, measured in enumerate(problem.runs):
         for i in range(measured.n):
