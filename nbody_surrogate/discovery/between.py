@@ -47,6 +47,13 @@ STEP = 0.05
 """The same between nodes: the error of their rows is then below 1e-6 of the force."""
 
 MOST_STEPS = 16
+
+STEPS_AT_ENDS = 4
+"""Where the first and the last frames alone ask for steps."""
+
+SURELY = 1.05
+"""How much faster than elsewhere."""
+
 ROUNDS = 12
 SETTLED = 1e-9
 """Of the distance between frames: a step of Newton's method whose next one is nothing."""
@@ -83,16 +90,33 @@ class FrameRows(NamedTuple):
 
 
 def steps_between(problem: Problem, unknowns: Unknowns) -> int:
-    """Return how many steps a law needs from one frame to the next; 1 where frames do."""
-    fast = np.concatenate(
-        [_slopes(problem, unknowns, run) for run in range(len(problem.runs))] or [np.zeros(1)]
-    )
+    """Return how many steps a law needs from one frame to the next; 1 where frames do.
+
+    Of exact tracks every frame counts: steps are taken wherever some frames have no row of their
+    own that others do not stand for, as where two particles are nearest as tracks begin or end.
+    """
+    slopes = [_slopes(problem, unknowns, run) for run in range(len(problem.runs))]
+    fast = np.concatenate(slopes or [np.zeros(1)])
     fast = fast[np.isfinite(fast)]
-    # of noisy tracks those may be a tracker's errors
-    left_out = problem.stencil == SMOOTH and not all(run.slow.all() for run in problem.runs)
-    if not fast.size or (np.mean(fast > FAST) <= RARE and not left_out):
+    least = 1
+    if problem.stencil == SMOOTH:
+        # of noisy tracks those may be a tracker's errors
+        left_out = not all(run.slow.all() for run in problem.runs)
+        least = 2 if left_out else 1
+        least = STEPS_AT_ENDS if _fastest_at_ends(slopes) else least
+    if not fast.size or (np.mean(fast > FAST) <= RARE and least == 1):
         return 1
-    return int(np.clip(np.ceil(np.sqrt(np.quantile(fast, 1.0 - RARE) / STEP)), 2, MOST_STEPS))
+    steps = np.ceil(np.sqrt(np.quantile(fast, 1.0 - RARE) / STEP))
+    return int(np.clip(steps, max(least, 2), MOST_STEPS))
+
+
+def _fastest_at_ends(slopes: list[np.ndarray]) -> bool:
+    """Whether forces change faster where tracks begin or end than wherever there are rows."""
+    before, after = SMOOTH.before - 1, SMOOTH.after + 1
+    inner = [each[before:-after] for each in slopes]
+    ends = [np.r_[each[:before], each[-after:]] for each in slopes]
+    most = [np.nanmax(np.concatenate(each), initial=0.0) for each in (inner, ends)]
+    return bool(most[1] > SURELY * most[0])
 
 
 def _slopes(problem: Problem, unknowns: Unknowns, run: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.forces import Extra
 from nbody_surrogate.discovery.freedom import Freedom
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.noise import estimate_noise
 from nbody_surrogate.discovery.normal import (
     NormalEquations,
@@ -56,10 +57,11 @@ SMALL_GAIN_BETWEEN = 20.0
 HALVINGS = 6
 
 LARGEST_RISE = 10.0
-"""Of a smoothness in one round, over what expectation maximisation would make of it."""
+"""Of a smoothness in one round, over what expectation maximisation would make of it. Of exact
+tracks it may not: what holds a curve smooth there is its knots."""
 
 LEAST_TOLD = 0.1
-"""Of the numbers of a curve, so that it may bend again where it does not yet."""
+"""Of the numbers of a curve: below, the data tell none of its bends."""
 
 UNTOLD = 1e-11
 """Eigenvalues of the information below this, beside the largest, are rounding's."""
@@ -105,10 +107,11 @@ class Smoothness:
         layout = problem.layout
         # a straight line, of two coefficients, is not bent
         rank, form = layout.curve - 2, _bending(layout.curve)
-        self.curve = _precision(self.curve, form, rank, unknowns, covariance, ["curve"])
+        rise = 1.0 if problem.stencil == SMOOTH else LARGEST_RISE
+        self.curve = _precision(self.curve, form, rank, unknowns, covariance, ["curve"], rise)
         if problem.directed is not None and unknowns.part("along").any():
             rank, form, names = layout.directed, _tensor(problem), ["across", "along"]
-            self.directed = _precision(self.directed, form, rank, unknowns, covariance, names)
+            self.directed = _precision(self.directed, form, rank, unknowns, covariance, names, rise)
 
 
 def _bending(count: int) -> np.ndarray:
@@ -130,6 +133,7 @@ def _precision(
     unknowns: Unknowns,
     covariance: np.ndarray,
     names: list[str],
+    rise: float,
 ) -> float:
     """Return how many of the numbers of curves are told, over how much they bend."""
     bent, loose, count = 0.0, 0.0, float(len(names) * rank)
@@ -138,10 +142,12 @@ def _precision(
         value = unknowns.vector[part]
         bent += float(value @ form @ value)
         loose += float(np.trace(form @ covariance[part, part]))
+    told = count - now * loose
+    if told < LEAST_TOLD:
+        return now  # it is straight, and any more would be as well
     # a curve that does not bend yet may have to
     careful = count / max(bent + loose, 1e-300)
-    told = max(count - now * loose, LEAST_TOLD)
-    return min(told / max(bent, 1e-300), LARGEST_RISE * careful)
+    return min(told / max(bent, 1e-300), rise * careful)
 
 
 @dataclass(frozen=True)

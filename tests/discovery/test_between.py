@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 
 import nbody_surrogate as nb
-from nbody_surrogate.discovery.between import FrameRows, condensed, steps_between, with_nodes
+from nbody_surrogate.discovery.between import (
+    STEPS_AT_ENDS,
+    FrameRows,
+    condensed,
+    steps_between,
+    with_nodes,
+)
 from nbody_surrogate.discovery.encounters import other_frames, resolve_encounters
 from nbody_surrogate.discovery.freedom import Freedom
-from nbody_surrogate.discovery.innovations import SMOOTH
+from nbody_surrogate.discovery.innovations import CAUSAL, SMOOTH
 from nbody_surrogate.discovery.joint import joint_parts, settle
 from nbody_surrogate.discovery.problem import problem_of as whole_problem_of
 from nbody_surrogate.discovery.selection import best_start, without_twins
@@ -150,6 +156,20 @@ def test_runs_are_cut_and_moved_with_their_nodes():
     assert nodes.begun == pytest.approx(2 * DT)
     assert np.shares_memory(nodes.path, run.fine)
     assert run.visited().size == 3 * 118
+
+
+def test_tracks_that_begin_where_forces_change_fastest_need_nodes(charges):
+    """Of the first frames there are no rows else, and no other frames stand for them."""
+    problem, unknowns = charges.estimate.problem, charges.estimate.unknowns
+    apart = np.linalg.norm(charges.run.x[:, :, None] - charges.run.x[:, None], axis=-1)
+    nearest = int((apart + 9.0 * np.eye(5)).min((1, 2))[:-100].argmin())
+    (run,) = problem.runs
+    cut = replace(problem, runs=(run.cut(slice(nearest, None), 0),))
+    assert steps_between(cut, unknowns) == STEPS_AT_ENDS
+    inside = replace(problem, runs=(run.cut(slice(max(nearest - 20, 0), None), 0),))
+    assert nearest >= 20 and steps_between(inside, unknowns) == 1
+    noisy = replace(cut, stencil=CAUSAL)
+    assert steps_between(noisy, unknowns) == 1
 
 
 def test_frames_that_are_close_enough_need_no_nodes(charges):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nbody_surrogate.discovery import estimate as estimate_module
 from nbody_surrogate.discovery.estimate import Smoothness, improve, solve, within_scales
 from nbody_surrogate.discovery.freedom import Freedom
-from nbody_surrogate.discovery.unknowns import FIELDS
+from nbody_surrogate.discovery.unknowns import FIELDS, Layout, Unknowns
 from watched import problem_of, somewhere, swings, trapped
 
 
@@ -138,6 +139,56 @@ def test_a_search_never_makes_it_worse():
         for n in (1, 2, 6)
     ]
     assert found[0] < found[1] < found[2]
+
+
+def smoothed(y, rounds, rise):
+    """Smoothness of a curve that is seen with errors of 0.1, round by round."""
+    layout = Layout(len(y), 0, 2, 2, 2)
+    unknowns = Unknowns(np.zeros(layout.size), layout, np.ones(2), np.ones(2))
+    smoothness, found = 1e-3, []
+    second = np.diff(np.eye(len(y)), 2, axis=0)
+    for _ in range(rounds):
+        covariance = np.linalg.inv(100.0 * np.eye(len(y)) + smoothness * second.T @ second)
+        unknowns.part("curve")[:] = covariance @ (100.0 * y)
+        whole = np.zeros((unknowns.layout.size, unknowns.layout.size))
+        whole[: len(y), : len(y)] = covariance
+        rest = second.T @ second, len(y) - 2, unknowns, whole, ["curve"], rise
+        smoothness = estimate_module._precision(smoothness, *rest)
+        found.append(smoothness)
+    return np.array(found)
+
+
+def test_smoothness_comes_to_where_expectation_maximisation_would():
+    """Both stand still where as many numbers are told as the curve's bends are worth."""
+    y = np.cumsum(np.cumsum(0.1 * np.random.default_rng(0).normal(size=40)))
+    slow, fast = smoothed(y, 2000, 1.0), smoothed(y, 40, estimate_module.LARGEST_RISE)
+    assert 10.0 < fast[-1] < 1000.0
+    assert fast[-1] == pytest.approx(slow[-1], rel=1e-3)
+    near = [int(np.flatnonzero(np.abs(np.log(each / fast[-1])) < 0.05)[0]) for each in (slow, fast)]
+    assert near[1] < 0.7 * near[0]
+
+
+def test_the_smoothness_of_a_straight_line_stays_finite():
+    ends = []
+    for seed in range(8):
+        y = np.linspace(1.0, 2.0, 40) + 0.1 * np.random.default_rng(seed).normal(size=40)
+        found = smoothed(y, 400, estimate_module.LARGEST_RISE)
+        assert found[-1] == pytest.approx(found[-100], rel=1e-3)
+        ends.append(found[-1])
+    # in some of them nothing is told of any bend
+    assert min(ends) > 1e4 and 1e7 < max(ends) < 1e12
+
+
+def test_equations_a_step_away_are_those_of_a_quadratic(charges):
+    normal = charges.estimate.normal
+    rng = np.random.default_rng(0)
+    step = 1e-3 * rng.normal(size=normal.score.shape[1])
+    moved = normal.moved(step)
+    np.testing.assert_allclose(moved.score, normal.score - normal.information @ step)
+    # from there back, as from anywhere
+    back = moved.moved(-step)
+    assert back.log_likelihood == pytest.approx(normal.log_likelihood)
+    np.testing.assert_allclose(back.score, normal.score, atol=1e-6 * np.abs(moved.score).max())
 
 
 def test_what_it_is_given_stays_as_it_was():

@@ -11,6 +11,7 @@ import nbody_surrogate as nb
 from nbody_surrogate.discovery import joint, joint_rows
 from nbody_surrogate.discovery.block_factor import block_factor
 from nbody_surrogate.discovery.equations import BRIDGED
+from nbody_surrogate.discovery.estimate import equations_at
 from nbody_surrogate.discovery.forces import force_jacobian, total_force
 from nbody_surrogate.discovery.innovations import CAUSAL, NUMEROV, hat
 from nbody_surrogate.discovery.joint import joint_parts, joint_paths
@@ -344,6 +345,27 @@ def test_a_step_of_the_noise_stays_within_bounds():
     np.testing.assert_allclose(unknowns.noise / before, np.e)
     joint_rows.NoiseScore(np.full(6, -1e9), np.eye(6), 4.0).improve(unknowns)
     np.testing.assert_allclose(unknowns.noise / before, np.exp(-3.0))
+    before = unknowns.noise.copy()
+    score.improve(unknowns, 0.25)
+    np.testing.assert_allclose(unknowns.noise / before, np.exp(0.25))
+
+
+def test_of_rows_that_are_all_kicks_one_step_of_the_noise_finds_them():
+    """A hundred rows of variance 1 under one of 20: by its logarithm it would take three steps."""
+    rows, false = 100.0, 20.0
+    score = 0.5 * rows * (1.0 / false - 1.0)
+    fall = joint_rows.LARGEST_FALL
+    one = joint_rows.NoiseScore(np.full(6, score), 0.5 * rows * np.eye(6), fall)
+    np.testing.assert_allclose(one.step(), -np.log(false), rtol=1e-6)
+    assert one.gain() == pytest.approx(6 * 0.5 * score * -np.log(false))
+
+
+def test_a_law_that_no_noise_explains_is_no_error_but_impossible():
+    problem = together()
+    unknowns = somewhere(problem)
+    unknowns.part("curve")[:] = 1e12
+    assert log_likelihood(problem, unknowns)[0] == -np.inf
+    assert equations_at(problem, unknowns) is None
 
 
 def test_work_grows_with_the_cube_of_the_particles():

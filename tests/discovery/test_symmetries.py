@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nbody_surrogate.discovery import symmetries
 from nbody_surrogate.discovery.breaking import KINDS, BreakingTerms
 from nbody_surrogate.discovery.extended import Extended
+from nbody_surrogate.discovery.forces import accelerations, view
 from nbody_surrogate.discovery.innovations import SMOOTH
+from nbody_surrogate.discovery.splines import Envelope
 from nbody_surrogate.discovery.symmetries import (
     LEAK,
     NOTHING,
@@ -126,6 +130,65 @@ def test_what_a_large_term_leaves_is_not_called_broken():
     assert without_leaks(fields) == fields
     # nor does what a directed curve has: the drag of grains with wakes is a drag
     assert all(each.broken for each in without_leaks(told, UNDIRECTED))
+
+
+def test_what_changes_with_time_is_the_pair_force_itself(charges):
+    """Under any envelope: a straight line in u would not follow a force that turns its sign."""
+    problem, unknowns = charges.estimate.problem, charges.estimate.unknowns
+    curve = problem.curve.under(Envelope(1.0))
+    odd = replace(problem, curve=curve)
+    unknowns = unknowns.copy()
+    unknowns.part("curve")[:] = np.cos(np.arange(curve.knots.count))
+    terms = BreakingTerms(odd, frozenset(), ("time-shift",))
+    seen = view(odd, unknowns, 0, 1)
+    found = terms.accelerations(0, 1, seen, unknowns)
+    layout = unknowns.layout
+    clock = seen.times / (len(seen.times) * problem.runs[0].dt) - 0.5
+    for axis, (columns, which) in enumerate(accelerations(odd, unknowns, 0, 1)):
+        mine = which < layout.curve
+        force = columns[:, mine] @ unknowns.vector[which[mine]]
+        np.testing.assert_allclose(found[axis, :, 0], clock * force, rtol=1e-9, atol=1e-12)
+
+
+def test_what_may_be_larger_by_another_shape_is_followed(charges, monkeypatch):
+    """What is small but sure may be the tenth of something; what a larger term leaves is not."""
+    made, ps = [], {"time-shift": 1e-30, "isotropy": 1e-9}
+    effects = {"time-shift": 0.006, "isotropy": 0.0002}
+
+    def tested(estimate, extended, rng):
+        return corrected(
+            [Symmetry(name, "", True, None, effects.get(name, 0.0), 0.0, effects.get(name, 0.0),
+                      ps.get(name, 1.0), 0.009) for name in KINDS]
+        )  # fmt: skip
+
+    some = extended(charges.estimate)
+
+    def made_of(estimate, terms):
+        made.append({kind: part.stop - part.start for kind, part in terms.parts.items()})
+        return some
+
+    monkeypatch.setattr(symmetries, "_tested", tested)
+    monkeypatch.setattr(symmetries, "extend", made_of)
+    found, _ = find_symmetries(charges.estimate, np.random.default_rng(0))
+    assert not any(each.broken for each in found)
+    first, second = made
+    assert {kind for kind in first if second[kind] > first[kind]} == {"time-shift"}
+
+
+def test_one_that_leaves_nothing_over_is_followed_no_further(charges, monkeypatch):
+    made, some = [], extended(charges.estimate)
+
+    def tested(estimate, extended, rng):
+        return corrected(
+            [Symmetry(name, "", True, None, 0.06 * (name == "isotropy"), 0.0, 0.07,
+                      1e-30 if name == "isotropy" else 0.9, 0.009) for name in KINDS]
+        )  # fmt: skip
+
+    monkeypatch.setattr(symmetries, "_tested", tested)
+    monkeypatch.setattr(symmetries, "extend", lambda *_: made.append(0) or some)
+    found, _ = find_symmetries(charges.estimate, np.random.default_rng(0))
+    assert [each.name for each in found if each.broken] == ["isotropy"]
+    assert len(made) == 1
 
 
 def test_of_exact_tracks_a_broken_symmetry_is_surely_larger_than_nothing(springs):
