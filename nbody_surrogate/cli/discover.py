@@ -17,7 +17,7 @@ from nbody_surrogate.cli.progress import compiling_shown, sign, stages_bar
 from nbody_surrogate.cli.stepper import check_stepper_options, run_line, train_stepper
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.cli.track_options import TrackOptions
-from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning
+from nbody_surrogate.errors import InputError, NBodyError, NBodyWarning, warn
 from nbody_surrogate.registry.law_folder import MOST_KNOTS
 
 if TYPE_CHECKING:
@@ -121,8 +121,12 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         )
     write_folder(folder, found.law, found.discovery, overwrite=options["overwrite"])
     if not options["no_report"]:
-        with sign("writing the report", hidden=hidden):
-            _write_report(folder, found, found.tracks)
+        try:
+            with sign("writing the report", hidden=hidden):
+                _write_report(folder, found, found.tracks)
+        except KeyboardInterrupt:
+            warn(f"`output` {str(folder)!r} holds all that was found, but no page")
+            raise
     model = None
     if options["set_minutes"] is not None:
         wanted = options["set_minutes"], options["seed"], options["set_frame_dt"]

@@ -170,6 +170,10 @@ def discover(
     RunError
         If tracks do not tell the pair force.
     """
+    if progress is not None and not callable(progress):
+        raise InputError(
+            f"`progress` must be callable with a stage and two numbers, got {progress!r}"
+        )
     options = _checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
     demand_tracks(runs, couplings)
     _demand_held_out(runs, hold_out)

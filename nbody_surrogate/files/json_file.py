@@ -56,9 +56,24 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     FileFormatError
-        If it is missing, too large or damaged.
+        If it is missing, too large or damaged, or has a key twice.
     """
     try:
-        return json.loads(read_bounded(path, JSON.largest))
+        return json.loads(read_bounded(path, JSON.largest), object_pairs_hook=_each_once)
+    except _TwiceError as error:
+        raise FileFormatError(f"{str(path)!r} is damaged: it has {error} twice") from None
     except DAMAGE:
         raise FileFormatError(f"{str(path)!r} is damaged: it is no JSON") from None
+
+
+class _TwiceError(Exception):
+    """A key that an object has twice: which one counts is anybody's guess."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(repr(key[:60]))
+        found[key] = value
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.errors import InputError
 
 __all__ = ["SIGN", "split_approximation"]
@@ -36,6 +37,7 @@ def split_approximation(text: str, label: str = "integrator") -> tuple[str, str 
     InputError
         If nothing stands before or behind the sign.
     """
+    demand_kind(label, text, str, "a name, as text")
     method, sign, approximation = text.partition(SIGN)
     if not sign or os.sep in text or Path(text).is_dir():
         return text, None

@@ -126,4 +126,20 @@ def _read(path: Path, cls: type[AbstractSystem]) -> dict[str, Any]:
         validated(cls.Spec, values, f"system {cls.name!r}")
     except InputError as error:
         raise FileFormatError(f"{str(path)!r}: {one_line(error)}") from None
+    if text := _texts(values):
+        raise FileFormatError(
+            f"{str(path)!r} is damaged: {text[0]!r} must be of numbers, and holds text"
+        )
     return values
+
+
+def _texts(values: Any, name: str = "") -> list[str]:
+    """Return the names of numbers that are written as text: "1e3" would be read as one."""
+    if isinstance(values, str):
+        return [name]
+    if isinstance(values, list):
+        return [text for each in values for text in _texts(each, name)]
+    if not isinstance(values, dict):
+        return []
+    named = {f"{name}.{key}" if name else str(key): each for key, each in values.items()}
+    return [text for key, each in named.items() for text in _texts(each, key)]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from typing import Any, NamedTuple, TypeVar
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.origin import (
     OWN_DISTRIBUTION,
     THIS_SESSION,
@@ -227,6 +228,7 @@ def load(kind: Kind, name: str, label: str) -> Any:
     PluginError
         If two do, it cannot be imported, or its class is none of the kind.
     """
+    demand_kind(label, name, str, "a name, as text")
     if (kind, name) in registered:
         return registered[kind, name]
     _rescan_for(kind, name)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.errors import InputError, PluginError, warn
 from nbody_surrogate.registry.law_folder import law_parameters, plain_name
 from nbody_surrogate.registry.lookup import Class, load, names, register
@@ -153,6 +154,7 @@ def system_class(name: str) -> type[AbstractSystem]:
     PluginError
         If its plugin cannot be imported, or its class is none of a system.
     """
+    demand_kind("system", name, str, "a name, as text")
     cls: type[AbstractSystem] = load("systems", plain_name(name), "system")
     return cls
 

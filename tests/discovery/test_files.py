@@ -93,6 +93,25 @@ def test_a_place_has_a_name():
     one_line(caught, "`output`", "with a name", "'.'")
 
 
+def test_numbers_of_a_law_that_are_text_are_refused(folder):
+    law = json.loads((folder / LAW).read_text())
+    law["pair"]["scale"] = "1.0"
+    (folder / LAW).write_text(json.dumps(law))
+    with pytest.raises(FileFormatError) as caught:
+        read_folder(folder)
+    one_line(caught, LAW, "'pair.scale' must be of numbers")
+
+
+@pytest.mark.parametrize("name", [LAW, FOUND])
+def test_a_key_that_is_there_twice_is_refused(folder, name):
+    text = (folder / name).read_text()
+    key = next(iter(json.loads(text)))
+    (folder / name).write_text(text.replace("{", f'{{"{key}": 1.0,', 1))
+    with pytest.raises(FileFormatError) as caught:
+        read_folder(folder)
+    one_line(caught, name, f"it has '{key}' twice")
+
+
 @pytest.mark.parametrize("key", ["charges", "drag", "frame_dt", "pair"])
 def test_a_law_that_lacks_a_number_is_not_run_by_that_of_an_example(folder, key):
     law = json.loads((folder / LAW).read_text())
