@@ -14,6 +14,7 @@ from click import get_current_context
 from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.options import options_of
 from nbody_surrogate.cli.progress import compiling_shown, sign, stages_bar
+from nbody_surrogate.cli.pysr_search import check_search, search_for
 from nbody_surrogate.cli.stepper import check_stepper_options, run_line, train_stepper
 from nbody_surrogate.cli.terminal import wide_option
 from nbody_surrogate.cli.track_options import TrackOptions
@@ -78,6 +79,13 @@ SHOWN = 600  # frames of tracks in a report without a forecast
     "--knots", type=int, default=24, show_default=True, help="Splines of the curve of a pair."
 )
 @click.option(
+    "--pysr",
+    "pysr_minutes",
+    type=float,
+    metavar="MINUTES",
+    help="Search for a formula with PySR for so long, if that is installed.",
+)
+@click.option(
     "--set",
     "set_minutes",
     type=float,
@@ -102,6 +110,7 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
     given = TrackOptions.taken(options)
     given.check(files)
     _check(options)
+    check_search(options["pysr_minutes"])
     check_stepper_options(options["set_minutes"], options["set_frame_dt"], output)
     folder = _held(output, options["overwrite"])
     hidden = options["quiet"] or options["as_json"]
@@ -111,12 +120,15 @@ def discover(files: tuple[Path, ...], output: Path, **options: Any) -> None:
         runs = given.read(files)
         from nbody_surrogate.discovery.discover import discover as found_in
         from nbody_surrogate.discovery.files import write_folder
+
+        search = search_for(options["pysr_minutes"], options["seed"])
     with compiling_shown(hidden=hidden), stages_bar(hidden=hidden) as progress:
         found = found_in(
             runs,
             axis=None if options["axis"] == "none" else options["axis"],
             command=command_line(SILENT),
             progress=progress,
+            search=search,
             **{key: options[key] for key in TAKEN},
         )
     write_folder(folder, found.law, found.discovery, overwrite=options["overwrite"])

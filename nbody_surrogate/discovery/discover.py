@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from nbody_surrogate.contracts.arguments import demand_flag, demand_number, demand_whole
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.encounters import other_frames, resolve_encounters
@@ -25,15 +24,25 @@ from nbody_surrogate.discovery.estimate import (
 from nbody_surrogate.discovery.findings import findings_of
 from nbody_surrogate.discovery.forecast import Forecasts, forecast
 from nbody_surrogate.discovery.formulas import rank_formulas
-from nbody_surrogate.discovery.freedom import DRAGS, Freedom
+from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.innovations import CAUSAL
 from nbody_surrogate.discovery.intervals import draws_of
 from nbody_surrogate.discovery.joint import joint_work
 from nbody_surrogate.discovery.law import law_of
 from nbody_surrogate.discovery.middle import about_middle, at_origin, middle_of
+from nbody_surrogate.discovery.options import (
+    Options,
+    checked,
+    demand_callables,
+    demand_held_out,
+)
 from nbody_surrogate.discovery.problem import held_out_part, problem_of, seen_part
 from nbody_surrogate.discovery.selection import best_start, left_out, needed_terms, without_twins
 from nbody_surrogate.discovery.states import along_smoothed_paths
+from nbody_surrogate.discovery.symbolic import (
+    SymbolicRegressor,
+    searched_formulas,
+)
 from nbody_surrogate.discovery.symmetries import (
     UNDIRECTED,
     corrected,
@@ -45,7 +54,7 @@ from nbody_surrogate.discovery.symmetries import (
 from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
 from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.discovery.usable import demand_depth, told_gaps, usable_tracks
-from nbody_surrogate.errors import InputError, RunError
+from nbody_surrogate.errors import RunError
 from nbody_surrogate.registry.law_folder import MOST_KNOTS
 
 if TYPE_CHECKING:
@@ -54,9 +63,6 @@ if TYPE_CHECKING:
     from nbody_surrogate.tracks.tracks import Tracks
 
 __all__ = ["Discovery", "discover"]
-
-HELD_OUT = 10
-"""Fewest frames of a run to judge by: below, blocks of them would be of one frame each."""
 
 SMOOTHINGS = 2
 """Fits along smoothed paths. Eight in place of two changed charges over masses of twelve grains by
@@ -70,9 +76,6 @@ PRELUDE = 8
 """Rounds of a fit that one of all particles together follows."""
 
 STAGES = ("start", "fit", "symmetries", "law", "intervals", "formulas", "forecast")
-AXES = {"z": 2}
-"""About which the simulator's directed forces are."""
-
 Progress = Callable[[str, int, int], None]
 
 
@@ -126,6 +129,7 @@ def discover(
     knots: int = 24,
     command: str = "",
     progress: Progress | None = None,
+    search: SymbolicRegressor | None = None,
 ) -> Discovery:
     """Infer the law by which particles move, from their tracks alone.
 
@@ -158,6 +162,9 @@ def discover(
         Which is noted with the result.
     progress : callable, optional
         ``progress(stage, done, total)``.
+    search : SymbolicRegressor, optional
+        Such as ``pysr.PySRRegressor(...)``: what it makes of the curve is ranked beside the
+        formulas that are known.
 
     Returns
     -------
@@ -168,21 +175,18 @@ def discover(
     InputError
         If a parameter is out of range, or tracks are too few.
     RunError
-        If tracks do not tell the pair force.
+        If tracks do not tell the pair force, or a search fails.
     """
-    if progress is not None and not callable(progress):
-        raise InputError(
-            f"`progress` must be callable with a stage and two numbers, got {progress!r}"
-        )
-    options = _checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
+    demand_callables(progress, search)
+    options = checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
     demand_tracks(runs, couplings)
-    _demand_held_out(runs, hold_out)
+    demand_held_out(runs, hold_out)
     demand_depth(runs)
     runs, notes = usable_tracks(runs, same_particles)
     # thousands of small matrices: on two threads BLAS takes ten times as long for them
     with threadpool_limits(limits=1, user_api="blas"):
         try:
-            return _found(runs, notes, options, command, _Teller(progress))
+            return _found(runs, notes, options, command, _Teller(progress), search)
         except ArithmeticError as error:
             raise RunError(
                 f"these tracks could not be fitted ({error}): look for particles that are one, or "
@@ -193,9 +197,10 @@ def discover(
 def _found(
     runs: Sequence[Tracks],
     left_aside: list[str],
-    options: _Options,
+    options: Options,
     command: str,
     tell: _Teller,
+    search: SymbolicRegressor | None,
 ) -> Discovery:
     hold_out = options.hold_out
     rng = np.random.default_rng(options.seed)
@@ -240,7 +245,8 @@ def _found(
     if hold_out > 0 and not _shows_pairs(unseen, problem):
         notes.append("held-out frames show too few pairs to judge formulas by them")
     elif hold_out > 0:
-        formulas = rank_formulas(estimate, unseen)
+        more = () if search is None else searched_formulas(estimate, search)
+        formulas = rank_formulas(estimate, unseen, more)
     tell("forecast")
     everything = other_frames(estimate, whole)
     forecasts = forecast(everything, runs, estimate.unknowns, law, begins) if hold_out > 0 else None
@@ -268,56 +274,6 @@ def _shows_pairs(unseen: Problem, seen: Problem) -> bool:
 
 def _place(x: np.ndarray) -> str:
     return f"({', '.join(f'{float(y):.4g}' for y in x)})"
-
-
-@dataclass(frozen=True)
-class _Options:
-    axis: int | None
-    freedom: Freedom
-    couplings: bool
-    same_particles: bool
-    hold_out: float
-    bootstrap: int
-    seed: int
-    knots: int
-
-
-def _checked(
-    axis: str | None,
-    drag: str,
-    couplings: bool,
-    same_particles: bool,
-    hold_out: float,
-    bootstrap: int,
-    seed: int,
-    knots: int,
-) -> _Options:
-    if axis is not None and not (isinstance(axis, str) and axis in AXES):
-        raise InputError(f"`axis` must be {' or '.join(AXES)}, or None, got {axis!r}")
-    if drag not in DRAGS:
-        raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
-    demand_flag("couplings", couplings)
-    demand_flag("same_particles", same_particles)
-    share = demand_number("hold_out", hold_out)
-    if not 0.0 <= share <= 0.5:
-        raise InputError(f"`hold_out` must be from 0 to 0.5, got {hold_out!r}")
-    demand_whole("bootstrap", bootstrap, 20)
-    demand_whole("seed", seed, 0)
-    if demand_whole("knots", knots, 8) > MOST_KNOTS:
-        raise InputError(f"`knots` must be from 8 to {MOST_KNOTS}, got {knots}")
-    along = None if axis is None else AXES[axis]
-    rest = couplings, same_particles, share, bootstrap, seed, knots
-    return _Options(along, Freedom(drag=drag), *rest)
-
-
-def _demand_held_out(runs: Sequence[Tracks], hold_out: float) -> None:
-    """Refuse to judge by a handful of frames."""
-    shortest = min(len(run.x) for run in runs)
-    if hold_out > 0 and hold_out * shortest < HELD_OUT:
-        raise InputError(
-            f"`hold_out` must leave at least {HELD_OUT} of {shortest} frames to judge by, or none, "
-            f"got {hold_out:g}; write 0 or at least {HELD_OUT / shortest:.2g}"
-        )
 
 
 def _full(problem: Problem, unknowns: Unknowns, freedom: Freedom, joint: bool) -> Estimate:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -19,7 +19,10 @@ from nbody_surrogate.discovery.estimate import Estimate, solve, within_scales
 from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.normal import NormalEquations, blocks_of, normal_equations
 
-__all__ = ["FORMULAS", "Formula", "RankedFormula", "rank_formulas"]
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+__all__ = ["FORMULAS", "Formula", "RankedFormula", "acting", "rank_formulas"]
 
 BLOCKS = 12
 """Of the held-out frames, for the error of their likelihood."""
@@ -55,6 +58,8 @@ class Formula:
     behind : bool
         Whether each particle has a wake too: the same force about a place below it, of another size
         and sign. Three more parameters: its share, its distance, its softening.
+    constants : int
+        That `force` has besides, and that a search has fitted to the curve.
     """
 
     name: str
@@ -63,6 +68,12 @@ class Formula:
     parameters: tuple[str, ...] = ()
     starts: Callable[[float], tuple[tuple[float, ...], ...]] = lambda r: ((),)
     behind: bool = False
+    constants: int = 0
+
+    @property
+    def freedom(self) -> int:
+        """How many numbers it has beside its size."""
+        return len(self.parameters) + self.constants
 
 
 def _yukawa(r: np.ndarray, length: float) -> np.ndarray:
@@ -132,7 +143,9 @@ class RankedFormula:
         }
 
 
-def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
+def rank_formulas(
+    estimate: Estimate, held_out: Problem, others: tuple[Formula, ...] = ()
+) -> list[RankedFormula]:
     """Fit every formula and rank them: those that fit first, by likelihood less a price.
 
     Parameters
@@ -140,13 +153,15 @@ def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
     estimate : Estimate
     held_out : Problem
         Frames that the estimate has not seen.
+    others : tuple of Formula
+        Beside `FORMULAS`.
     """
     unseen = normal_equations(held_out, estimate.unknowns, blocks_of(held_out, BLOCKS))
     frames = sum(len(run.x) for run in held_out.runs)
     shapes = _Shapes(estimate)
     found = [
         _fitted(formula, estimate, shapes, unseen, frames)
-        for formula in FORMULAS
+        for formula in (*FORMULAS, *others)
         if shapes.directed or not formula.behind
     ]
     fitting = [each for each in found if each.fits]
@@ -154,12 +169,12 @@ def rank_formulas(estimate: Estimate, held_out: Problem) -> list[RankedFormula]:
     price = 0.5 * float(np.log(max(frames, 2)))
     if estimate.problem.stencil == SMOOTH:
         # of those that are the curve, the one with least that could be anything else
-        fitting.sort(key=lambda each: (len(each.formula.parameters), each.distance))
+        fitting.sort(key=lambda each: (each.formula.freedom, each.distance))
     else:
-        fitting.sort(key=lambda each: len(each.formula.parameters) * price - each.held_out * frames)
-    others = [each for each in found if not each.fits]
-    others.sort(key=lambda each: (each.distance, -each.held_out))
-    return [*fitting, *others]
+        fitting.sort(key=lambda each: each.formula.freedom * price - each.held_out * frames)
+    rest = [each for each in found if not each.fits]
+    rest.sort(key=lambda each: (each.distance, -each.held_out))
+    return [*fitting, *rest]
 
 
 class _Shapes:
@@ -177,7 +192,7 @@ class _Shapes:
         self.response = -solve(h, h[:, self.curves], rest)[0]
         self.response[self.curves] = np.eye(count)
         self.here = estimate.unknowns.vector[self.curves]
-        near = problem.curve.matrix(_acting(estimate))
+        near = problem.curve.matrix(acting(estimate))
         self._near = near
         if problem.stencil == SMOOTH and not self.directed:
             # relative differences, over visited distances
@@ -246,7 +261,7 @@ class _Shapes:
         return np.asarray(self._project @ np.concatenate([outward, upward]))
 
 
-def _acting(estimate: Estimate) -> np.ndarray:
+def acting(estimate: Estimate) -> Float64[np.ndarray, " R"]:
     """Return visited distances, of those pairs alone that act on each other."""
     problem, strengths = estimate.problem, estimate.unknowns.part("strengths")
     found = []
