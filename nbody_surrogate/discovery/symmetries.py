@@ -87,6 +87,8 @@ class Symmetry:
     least : float
         Size below which it is not called broken, however small p is.
     broken : bool
+    shaped : float
+        Size of those of its terms that have the shape of pair forces, and may leave something over.
     """
 
     name: str
@@ -100,6 +102,7 @@ class Symmetry:
     least: float = NOTHING
     p_corrected: float = 1.0
     broken: bool = False
+    shaped: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain numbers."""
@@ -168,7 +171,7 @@ def _shown(found: list[Symmetry]) -> list[Symmetry]:
     shown = [each for each in found
              if each.name in SHAPED and each.p_corrected < LEVEL
              and each.high > POOR * each.least]  # fmt: skip
-    least = LEAK * max((each.effect for each in shown), default=0.0)
+    least = LEAK * max((each.shaped for each in shown), default=0.0)
     return [each for each in shown if each.effect >= least]
 
 
@@ -206,7 +209,11 @@ def _tested(estimate: Estimate, extended: Extended, rng: np.random.Generator) ->
         least = floor if name in SHAPED and not sure else NOTHING
         if estimate.problem.stencil == SMOOTH and low <= least:
             p = 1.0  # of exact tracks it is that of what the curves leave out
-        found.append(Symmetry(name, MEANINGS[name], True, None, effect, low, high, p, least))
+        pairs = rows[rows[:, layout.size :].any(1)]
+        shaped = _effect(extended, pairs, rng)[0] if len(pairs) < len(rows) else effect
+        found.append(
+            Symmetry(name, MEANINGS[name], True, None, effect, low, high, p, least, shaped=shaped)
+        )
     for name in MEANINGS:
         if why_not := _untold(name, estimate):
             found.append(Symmetry(name, MEANINGS[name], tested=False, why_not=why_not))
@@ -273,6 +280,8 @@ def _effect(
     extended: Extended, rows: np.ndarray, rng: np.random.Generator
 ) -> tuple[float, float, float]:
     """Return the size of what some combinations stand for over that of pair forces."""
+    if not len(rows):
+        return 0.0, 0.0, 0.0
     # the combinations pick unknowns, or differences of them: project onto what they span
     basis = np.linalg.pinv(rows)
     form = basis.T @ extended.sizes @ basis / max(extended.pair, 1e-300)
@@ -304,7 +313,7 @@ def without_leaks(found: list[Symmetry], followed: frozenset[str] = frozenset())
     Those in `followed` leave nothing, as a directed curve has all of them, and are left alone.
     """
     shaped = [each for each in found if each.broken and each.name in SHAPED - followed]
-    least = LEAK * max((each.effect for each in shaped), default=0.0)
+    least = LEAK * max((each.shaped for each in shaped), default=0.0)
     return [
         replace(each, least=max(each.least, least), broken=False)
         if each.broken and each.name not in followed and each.effect < least

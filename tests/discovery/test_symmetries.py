@@ -93,6 +93,18 @@ def test_terms_with_the_shape_of_pair_forces_are_larger_than_these_forces_errors
             assert broken(error=1e-6, amounts={kind: each}) == said
 
 
+def test_the_shape_of_a_trap_that_is_not_round_is_none_of_pair_forces(dust):
+    rng = np.random.default_rng(0)
+    (found,) = [each for each in symmetries._tested(
+        dust.estimate, extended(dust.estimate, gradient=[1.0, 2.0]), rng)
+        if each.name == "isotropy"]  # fmt: skip
+    assert found.broken and found.effect > 0.5 and found.shaped < 1e-3
+    (pairs,) = [each for each in symmetries._tested(
+        dust.estimate, extended(dust.estimate, amounts={"isotropy": 0.3}), rng)
+        if each.name == "isotropy"]  # fmt: skip
+    assert pairs.shaped == pytest.approx(pairs.effect, rel=1e-3)
+
+
 def test_a_sure_field_is_told_however_small_it_is_beside_the_pairs(dust, broken):
     floor = symmetries.ERRORS * symmetries.relative_error(dust.estimate)
     assert broken(error=1e-6, uniform=0.1 * floor) == {"isotropy"}
@@ -119,7 +131,8 @@ def test_what_a_large_term_leaves_is_not_called_broken():
     """Splines do not follow a term quite, and errors are far smaller than what is left."""
 
     def of(name, effect, p=1e-9):
-        return Symmetry(name, "", True, None, effect, 0.9 * effect, 1.1 * effect, p)
+        ends = 0.9 * effect, 1.1 * effect
+        return Symmetry(name, "", True, None, effect, *ends, p, shaped=effect)
 
     told = corrected([of("reciprocity", 0.06), of("boost", 0.002), of("isotropy", 0.004)])
     found = without_leaks(told)
@@ -128,6 +141,10 @@ def test_what_a_large_term_leaves_is_not_called_broken():
     # a field does not have the shape of pair forces, and leaves nothing
     fields = corrected([of("translation", 0.06), of("boost", 0.002)])
     assert without_leaks(fields) == fields
+    # of a trap that is not round all but the uneven part of a field is left as it was
+    trap = replace(of("isotropy", 3.6), shaped=0.001)
+    trapped = corrected([trap, of("translation", 4.0), of("boost", 0.16)])
+    assert all(each.broken for each in without_leaks(trapped))
     # nor does what a directed curve has: the drag of grains with wakes is a drag
     assert all(each.broken for each in without_leaks(told, UNDIRECTED))
 
@@ -158,7 +175,7 @@ def test_what_may_be_larger_by_another_shape_is_followed(charges, monkeypatch):
     def tested(estimate, extended, rng):
         return corrected(
             [Symmetry(name, "", True, None, effects.get(name, 0.0), 0.0, effects.get(name, 0.0),
-                      ps.get(name, 1.0), 0.009) for name in KINDS]
+                      ps.get(name, 1.0), 0.009, shaped=effects.get(name, 0.0)) for name in KINDS]
         )  # fmt: skip
 
     some = extended(charges.estimate)
@@ -181,7 +198,8 @@ def test_one_that_leaves_nothing_over_is_followed_no_further(charges, monkeypatc
     def tested(estimate, extended, rng):
         return corrected(
             [Symmetry(name, "", True, None, 0.06 * (name == "isotropy"), 0.0, 0.07,
-                      1e-30 if name == "isotropy" else 0.9, 0.009) for name in KINDS]
+                      1e-30 if name == "isotropy" else 0.9, 0.009,
+                      shaped=0.06 * (name == "isotropy")) for name in KINDS]
         )  # fmt: skip
 
     monkeypatch.setattr(symmetries, "_tested", tested)
