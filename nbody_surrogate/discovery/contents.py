@@ -106,6 +106,9 @@ class Fit(_Section):
     held_out: float = Field(description="per independent frame")
     fits: bool
     text: Text
+    distance: FiniteFloat | None = Field(
+        default=None, ge=0, description="relative, to the curve; of exact tracks alone"
+    )
 
 
 class Residuals(_Section):

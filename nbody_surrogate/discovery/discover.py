@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +111,29 @@ class Discovery:
     def __repr__(self) -> str:
         count = counted(len(self.discovery.get("particles", ())), "particle")
         return f"{type(self).__name__}({count}, formula={self.discovery.get('formula')!r})"
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write it as a folder, which ``discovered:FOLDER`` names as a system.
+
+        `nbody_surrogate.write_discovery_report` makes its page.
+
+        Parameters
+        ----------
+        folder : path_like
+            A new folder, or an empty one.
+        overwrite : bool
+            Whether a discovery that is there may be replaced.
+
+        Raises
+        ------
+        InputError
+            If there is something else.
+        RunError
+            If it cannot be written; what was there stays.
+        """
+        from nbody_surrogate.discovery.files import write_folder
+
+        return write_folder(folder, self.law, self.discovery, overwrite=overwrite)
 
     @property
     def forecast_frames(self) -> np.ndarray | None:

@@ -122,15 +122,15 @@ class RankedFormula:
         Log-likelihood of the frames held out over that of the curve, per frame.
     fits : bool
         Whether it is as good as the curve, within `DOUBT`; of exact tracks, within `CLOSE` of it.
-    distance : float
-        Of exact tracks: relative difference to the curve, see `_Shapes.distance`.
+    distance : float or None
+        Of exact tracks alone: relative difference to the curve, see `_Shapes.distance`.
     """
 
     formula: Formula
     parameters: dict[str, float]
     held_out: float
     fits: bool
-    distance: float = 0.0
+    distance: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -140,6 +140,7 @@ class RankedFormula:
             "held_out": self.held_out,
             "fits": self.fits,
             "text": self.formula.text,
+            "distance": self.distance,
         }
 
 
@@ -169,11 +170,11 @@ def rank_formulas(
     price = 0.5 * float(np.log(max(frames, 2)))
     if estimate.problem.stencil == SMOOTH:
         # of those that are the curve, the one with least that could be anything else
-        fitting.sort(key=lambda each: (each.formula.freedom, each.distance))
+        fitting.sort(key=lambda each: (each.formula.freedom, each.distance or 0.0))
     else:
         fitting.sort(key=lambda each: each.formula.freedom * price - each.held_out * frames)
     rest = [each for each in found if not each.fits]
-    rest.sort(key=lambda each: (each.distance, -each.held_out))
+    rest.sort(key=lambda each: (each.distance or 0.0, -each.held_out))
     return [*fitting, *rest]
 
 

@@ -128,7 +128,12 @@ def left_out(fit: Estimate, kept: Freedom) -> list[str]:
     part = fit.unknowns.layout.part("drag")
     mean = float(fit.unknowns.part("drag").mean())
     error = float(np.sqrt(fit.covariance[part, part].mean()))
+    why = (
+        f", and less than {NOTHING:g} of the pair forces is what curves leave over"
+        if fit.problem.stencil == SMOOTH and abs(mean) > 2.0 * error
+        else ""
+    )
     return [
-        f"no drag is told: fitted, its mean is {mean:.2g} with a standard error of {error:.2g}, "
-        "and it is left out"
+        f"no drag is told: fitted, its mean is {mean:.2g} with a standard error of {error:.2g}"
+        f"{why}, and it is left out"
     ]

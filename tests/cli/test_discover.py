@@ -61,6 +61,7 @@ def test_the_inference_is_handed_what_was_asked(asked):
     assert options == {
         **{"axis": "z", "drag": "each", "couplings": False, "same_particles": False},
         **{"hold_out": 0.2, "bootstrap": 200, "seed": 0, "knots": 24},
+        "search": None,
     }
     good(
         *(*CALL, "-o", "b", "--axis", "none", "--drag", "shared", "--couplings"),
@@ -71,6 +72,7 @@ def test_the_inference_is_handed_what_was_asked(asked):
     assert asked[1][1] == {
         **{"axis": None, "drag": "shared", "couplings": True, "same_particles": True},
         **{"hold_out": 0.3, "bootstrap": 30, "seed": 4, "knots": 12},
+        "search": None,
     }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import nbody_surrogate as nb
 from nbody_surrogate.discovery.discover import STAGES, discover
-from nbody_surrogate.discovery.files import read_folder, write_folder
+from nbody_surrogate.discovery.files import read_folder
 from watched import tracks_of, watched
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def broken(found):
 def whole(found, tmp_path, **start):
     """Check that it is written, read and run."""
     json.dumps(found.discovery, allow_nan=False)
-    folder = write_folder(tmp_path / "found", found.law, found.discovery)
+    folder = found.save(tmp_path / "found")
     system = nb.make_system("discovered", **read_folder(folder).law)
     state, particles = system.sample(0, len(found.law["charges"]), **start)
     assert np.isfinite(nb.simulate(system, state, particles, 10)[0].x).all()
@@ -112,6 +112,8 @@ def test_charges_of_both_signs_without_noise(tmp_path):
     size = np.abs(q).mean() * np.abs(q / m).mean()
     assert best["A"] == pytest.approx(size, rel=1e-3)
     assert found.discovery["residuals"]["r2_held_out"] > 1 - 1e-6
+    distances = [each["distance"] for each in found.discovery["formulas"]]
+    assert distances[0] < 1e-3 < min(distances[1:])
     whole(found, tmp_path)
 
 

@@ -19,6 +19,7 @@ from nbody_surrogate.discovery.words import also_fit, forecast_text, interval_te
 from nbody_surrogate.viz.discovery.interval_chart import interval_chart
 from nbody_surrogate.viz.discovery.law_charts import law_charts
 from nbody_surrogate.viz.discovery.report import write_discovery_report
+from nbody_surrogate.viz.discovery.tables import formula_table
 from nbody_surrogate.viz.html.charts import BOTTOM, HEIGHT, TOP, Backdrop, Series, line_chart
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -194,6 +195,19 @@ def test_a_forecast_that_outlasts_its_segment_tells_a_bound():
         "at least 6.4 (5.1 to 7.7) s; 4 of 20 outlast their segment",
         "at least 6.400 s, all of each segment",
     ]
+
+
+def test_formulas_of_exact_tracks_are_held_against_the_curve_itself():
+    exact = [row | {"distance": d} for row, d in
+             zip(found_discovery()["formulas"], (3e-5, 0.2, 0.9), strict=True)]  # fmt: skip
+    told = formula_table(found(formulas=exact))
+    assert "from the curve" in told and "Relative distance to the curve" in told
+    assert "<td>30e-6</td>" in told
+    assert "-25.3" not in told
+    # in the order that they were ranked in, whatever their likelihoods
+    assert told.index("wake") < told.index("Yukawa") < told.index("Coulomb")
+    noisy = formula_table(found())
+    assert "against the curve" in noisy and "-25.3" in noisy and "A is of the acceleration" in noisy
 
 
 def test_formulas_that_are_not_ruled_out_are_named():

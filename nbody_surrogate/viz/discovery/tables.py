@@ -14,6 +14,15 @@ SYMMETRIES = (
     "Effect: root mean square of what breaks a symmetry, over that of the pair forces; in brackets "
     "its 95 % interval. Corrected: by Holm, for the number of tests."
 )
+AGAINST_CURVE = (
+    "Log-likelihood of held-out frames against the curve's, for each independent frame: below zero "
+    "the curve is better."
+)
+FROM_CURVE = "Relative distance to the curve, which nine of ten visited distances are within."
+SIZE = (
+    "A is of the acceleration that a particle of the mean charge gives to one of the mean charge / "
+    "mass."
+)
 
 __all__ = [
     *("field_table", "formula_table", "number_table", "particle_table", "symmetry_table"),
@@ -126,21 +135,17 @@ def formula_table(found: DiscoveryFile) -> str:
     """Formulas that were tried, the best first."""
     if not found.formulas:
         return '<p class="faint">No formula was tried.</p>'
-    ranked = sorted(found.formulas, key=lambda each: -each.held_out)
+    exact = any(each.distance is not None for each in found.formulas)
     rows = [
         (
             each.name,
             each.text,
             ", ".join(f"{key} {figure_text(value, 4)}" for key, value in each.parameters.items()),
-            figure_text(each.held_out),
+            figure_text(each.held_out if each.distance is None else each.distance),
             "yes" if each.fits else "no",
         )
-        for each in ranked
+        for each in found.formulas
     ]
-    return table(
-        ("name", "formula", "parameters", "against the curve", "fits"),
-        rows,
-        "Log-likelihood of held-out frames against the curve's, for each independent frame: "
-        "below zero the curve is better.",
-        left=(1, 2),
-    )
+    against = FROM_CURVE if exact else AGAINST_CURVE
+    heads = ("name", "formula", "parameters", "from the curve" if exact else "against the curve")
+    return table((*heads, "fits"), rows, f"{against} {SIZE}", left=(1, 2))
