@@ -25,7 +25,7 @@ from nbody_surrogate.discovery.estimate import (
 )
 from nbody_surrogate.discovery.findings import findings_of
 from nbody_surrogate.discovery.forecast import Forecasts, forecast
-from nbody_surrogate.discovery.formulas import rank_formulas
+from nbody_surrogate.discovery.formulas import outdone, rank_formulas
 from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.innovations import CAUSAL
 from nbody_surrogate.discovery.intervals import draws_of
@@ -272,6 +272,7 @@ def _found(
     elif hold_out > 0:
         more = () if search is None else searched_formulas(estimate, search)
         formulas = rank_formulas(estimate, unseen, more)
+        notes += outdone(formulas, unseen)
     tell("forecast")
     everything = other_frames(estimate, whole)
     forecasts = forecast(everything, runs, estimate.unknowns, law, begins) if hold_out > 0 else None

@@ -7,7 +7,7 @@ quadratic forms, without another look at the tracks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from nbody_surrogate.discovery.normal import NormalEquations, blocks_of, normal_
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["FORMULAS", "Formula", "RankedFormula", "acting", "rank_formulas"]
+__all__ = ["FORMULAS", "Formula", "RankedFormula", "acting", "outdone", "rank_formulas"]
 
 BLOCKS = 12
 """Of the held-out frames, for the error of their likelihood."""
@@ -33,6 +33,10 @@ DOUBT = 2.0
 In the likelihood of one block a right formula is as often better than the curve as worse, by about
 1; the median does not ask how much a few encounters weigh."""
 
+
+OUTDONE = 20.0
+"""Log-likelihood of held-out frames by which, and by one more for each of its numbers, no formula
+is better than a curve that was found: their errors cost it a part of that."""
 
 CLOSE = 1e-3
 """Relative distance to the curve within which a formula of exact tracks is that of the curve. Their
@@ -176,6 +180,24 @@ def rank_formulas(
     rest = [each for each in found if not each.fits]
     rest.sort(key=lambda each: (each.distance or 0.0, -each.held_out))
     return [*fitting, *rest]
+
+
+def outdone(ranked: Sequence[RankedFormula], held_out: Problem) -> list[str]:
+    """Say where a formula tells more of unseen frames than the curve, which had all its freedom.
+
+    Then the search for the curve ended short of what the tracks tell.
+    """
+    if held_out.stencil == SMOOTH or not ranked or not ranked[0].fits:
+        return []
+    best = ranked[0]
+    gain = best.held_out * sum(len(run.x) for run in held_out.runs)
+    if gain < OUTDONE + held_out.layout.curve + 2 * held_out.layout.directed:
+        return []
+    return [
+        f"{best.formula.name} is far better than the curve that was found, by {gain:.0f} in "
+        "log-likelihood of held-out frames: the search ended early, and curve, fields, symmetries "
+        "and intervals are not to be trusted; measure more frames of each encounter"
+    ]
 
 
 class _Shapes:

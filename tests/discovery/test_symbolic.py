@@ -13,7 +13,7 @@ from scipy.optimize import curve_fit
 from commands import MISUSE, bad
 from nbody_surrogate.cli import pysr_search
 from nbody_surrogate.discovery import formulas as formulas_module
-from nbody_surrogate.discovery.formulas import FORMULAS, rank_formulas
+from nbody_surrogate.discovery.formulas import FORMULAS, RankedFormula, outdone, rank_formulas
 from nbody_surrogate.discovery.options import demand_callables
 from nbody_surrogate.discovery.symbolic import searched_formulas
 from nbody_surrogate.errors import InputError, RunError
@@ -56,6 +56,21 @@ def test_one_that_is_known_is_simpler(charges):
     searched = searched_formulas(charges.estimate, Forms())
     ranked = rank_formulas(charges.estimate, charges.estimate.problem, searched)
     assert [each.formula.name for each in ranked if each.fits] == ["softened-coulomb", "searched-8"]
+
+
+def test_a_curve_that_a_formula_outdoes_by_far_is_told_of(dust, charges):
+    problem = dust.estimate.problem
+    frames, least = len(problem.runs[0].x), formulas_module.OUTDONE + problem.layout.curve
+
+    def ranked(gain, fits=True):
+        return [RankedFormula(FORMULAS[1], {}, gain / frames, fits)]
+
+    assert outdone([], problem) == outdone(ranked(0.9 * least), problem) == []
+    assert outdone(ranked(5.0 * least, fits=False), problem) == []
+    (note,) = outdone(ranked(5.0 * least), problem)
+    assert "softened-coulomb is far better than the curve" in note and "not to be trusted" in note
+    # the likelihood of exact tracks is of rounding
+    assert outdone(ranked(5.0 * least), charges.estimate.problem) == []
 
 
 def test_a_constant_is_a_formula_too(charges):
