@@ -165,7 +165,7 @@ def formulas():
 
 def fit(name, parameters, held_out, fits, text):
     values = {"parameters": parameters, "held_out": held_out, "fits": fits, "text": text}
-    return {"name": name, **values}
+    return {"name": name, **values, "distance": None}
 
 
 def tracks_and_forecast(frames=120, seed=3):

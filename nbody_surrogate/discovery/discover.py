@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.discovery.breaking import KINDS
 from nbody_surrogate.discovery.encounters import other_frames, resolve_encounters
@@ -53,7 +54,7 @@ from nbody_surrogate.discovery.symmetries import (
     is_directed,
     without_leaks,
 )
-from nbody_surrogate.discovery.tellable import demand_told, demand_tracks
+from nbody_surrogate.discovery.tellable import demand_company, demand_told, demand_tracks
 from nbody_surrogate.discovery.unknowns import Unknowns
 from nbody_surrogate.discovery.usable import demand_depth, told_gaps, usable_tracks
 from nbody_surrogate.errors import RunError
@@ -167,8 +168,8 @@ def discover(
     ----------
     runs : sequence of Tracks
     axis : str or None
-        ``x``, ``y`` or ``z``, about which forces may be directed, such as those of an ion flow; by
-        None pair forces are central.
+        ``z``, along which forces may be directed, such as those of an ion flow; by None pair
+        forces are central.
     drag : str
         ``each`` particle has its own, one is ``shared``, or there is ``none``.
     couplings : bool
@@ -203,6 +204,7 @@ def discover(
         If tracks do not tell the pair force, or a search fails.
     """
     demand_callables(progress, search)
+    demand_kind("command", command, str, "text")
     options = checked(axis, drag, couplings, same_particles, hold_out, bootstrap, seed, knots)
     demand_tracks(runs, couplings)
     demand_held_out(runs, hold_out)
@@ -212,7 +214,7 @@ def discover(
     with threadpool_limits(limits=1, user_api="blas"):
         try:
             return _found(runs, notes, options, command, _Teller(progress), search)
-        except ArithmeticError as error:
+        except (ArithmeticError, np.linalg.LinAlgError) as error:
             raise RunError(
                 f"these tracks could not be fitted ({error}): look for particles that are one, or "
                 "that are seen in turns"
@@ -234,6 +236,7 @@ def _found(
     whole = problem_of(about_middle(runs, middle), options.axis, *settings)
     begins = [round(len(run.x) * (1.0 - hold_out)) for run in whole.runs]
     problem = seen_part(whole, begins)
+    demand_company(runs)
     tell("start")
     start = best_start(problem, options.freedom)
     tell("fit")

@@ -12,6 +12,7 @@ from nbody_surrogate.discovery.equations import Problem
 from nbody_surrogate.discovery.estimate import Estimate
 from nbody_surrogate.discovery.forecast import Forecasts
 from nbody_surrogate.discovery.formulas import RankedFormula
+from nbody_surrogate.discovery.innovations import SMOOTH
 from nbody_surrogate.discovery.intervals import interval
 from nbody_surrogate.discovery.joint import joint_parts
 from nbody_surrogate.discovery.normal import log_likelihood
@@ -144,7 +145,8 @@ def _noise(estimate: Estimate, draws: np.ndarray) -> dict[str, Any]:
         "high": float(position * (1 + share)),
     }
     drag = unknowns.part("drag")
-    if drag.sum() <= 0 or estimate.problem.couplings is not None:
+    exact = estimate.problem.stencil == SMOOTH  # kicks would be what the curves leave over
+    if exact or drag.sum() <= 0 or estimate.problem.couplings is not None:
         return {"position": noise, "temperature": {"value": 0.0, "low": None, "high": None}}
 
     def temperature(strengths: np.ndarray, responses: np.ndarray, rates: np.ndarray) -> np.ndarray:

@@ -15,10 +15,13 @@ from nbody_surrogate.registry.law_folder import MOST_KNOTS
 if TYPE_CHECKING:
     from nbody_surrogate.tracks.tracks import Tracks
 
-__all__ = ["Options", "checked", "demand_callables", "demand_held_out"]
+__all__ = ["MOST_DRAWS", "Options", "checked", "demand_callables", "demand_held_out"]
 
 HELD_OUT = 10
 """Fewest frames of a run to judge by: below, blocks of them would be of one frame each."""
+
+MOST_DRAWS = 100_000
+"""For intervals: of a tenth of a per cent of their own, and all in memory."""
 
 AXES = {"z": 2}
 """About which the simulator's directed forces are."""
@@ -57,14 +60,15 @@ def checked(
     """
     if axis is not None and not (isinstance(axis, str) and axis in AXES):
         raise InputError(f"`axis` must be {' or '.join(AXES)}, or None, got {axis!r}")
-    if drag not in DRAGS:
+    if not (isinstance(drag, str) and drag in DRAGS):
         raise InputError(f"`drag` must be one of {', '.join(DRAGS)}, got {drag!r}")
     demand_flag("couplings", couplings)
     demand_flag("same_particles", same_particles)
     share = demand_number("hold_out", hold_out)
     if not 0.0 <= share <= 0.5:
         raise InputError(f"`hold_out` must be from 0 to 0.5, got {hold_out!r}")
-    demand_whole("bootstrap", bootstrap, 20)
+    if demand_whole("bootstrap", bootstrap, 20) > MOST_DRAWS:
+        raise InputError(f"`bootstrap` must be from 20 to {MOST_DRAWS}, got {bootstrap}")
     demand_whole("seed", seed, 0)
     if demand_whole("knots", knots, 8) > MOST_KNOTS:
         raise InputError(f"`knots` must be from 8 to {MOST_KNOTS}, got {knots}")

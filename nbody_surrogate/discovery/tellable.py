@@ -12,7 +12,7 @@ from nbody_surrogate.discovery.forces import accelerations
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.tracks.tracks import Tracks
 
-__all__ = ["demand_told", "demand_tracks", "relative_error"]
+__all__ = ["demand_company", "demand_told", "demand_tracks", "relative_error"]
 
 SHORTEST = 60
 """Frames of a run: below, there is nothing to hold out and little to average."""
@@ -25,6 +25,10 @@ HOPELESS = 100.0
 
 WORST = 0.5
 """Relative standard error of the pair force above which a curve is no finding."""
+
+ALONE = 1e-6
+"""Share of its accelerations that a particle may owe to others where a drag and a field tell the
+rest."""
 
 
 def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
@@ -71,6 +75,40 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
             f"`tracks` must hold at least {10 * unknown} coordinates for {unknown} unknowns, got "
             f"{rows}; measure {10 * unknown / max(rows, 1):.1f} times as many frames"
         )
+
+
+def demand_company(runs: Sequence[Tracks]) -> None:
+    """Refuse tracks of particles that move by themselves, each by a drag and a field.
+
+    Under x'' = c - k x - g x' alone each coordinate at a frame is the same combination of those at
+    two frames before. So are straight lines, circles, and rotations of all together. Exact tracks
+    would tell any pair force among them, as rounding has it.
+
+    Raises
+    ------
+    RunError
+    """
+    for run in runs:
+        for i in range(run.n):
+            for x in run.x[:, i].T:
+                rows = np.stack([x[1:-1], x[:-2], np.ones(len(x) - 2)], -1)
+                last = x[2:]
+                whole = np.isfinite(rows).all(1) & np.isfinite(last)
+                rows, last = rows[whole], last[whole]
+                if not len(rows):
+                    continue
+                middle = rows[:, 0].mean()
+                rows[:, :2] -= middle
+                last = last - middle
+                left = last - rows @ np.linalg.lstsq(rows, last, rcond=None)[0]
+                bent = last - 2.0 * rows[:, 0] + rows[:, 1]
+                rounding = 1e-14 * float(np.abs(x[np.isfinite(x)]).max())
+                if np.sqrt(np.mean(left**2)) > max(ALONE * np.sqrt(np.mean(bent**2)), rounding):
+                    return
+    raise RunError(
+        "these tracks do not tell the pair force: each particle moves as by a drag and a field of "
+        "its own, or all turn as one; start the particles closer together, or from other places"
+    )
 
 
 def relative_error(estimate: Estimate) -> float:

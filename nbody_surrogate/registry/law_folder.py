@@ -128,14 +128,14 @@ def _read(path: Path, cls: type[AbstractSystem]) -> dict[str, Any]:
         raise FileFormatError(f"{str(path)!r}: {one_line(error)}") from None
     if text := _texts(values):
         raise FileFormatError(
-            f"{str(path)!r} is damaged: {text[0]!r} must be of numbers, and holds text"
+            f"{str(path)!r} is damaged: {text[0]!r} must be of numbers, and holds other things"
         )
     return values
 
 
 def _texts(values: Any, name: str = "") -> list[str]:
-    """Return the names of numbers that are written as text: "1e3" would be read as one."""
-    if isinstance(values, str):
+    """Return the names of what is no number: "1e3" and true would be read as one."""
+    if isinstance(values, str | bool):
         return [name]
     if isinstance(values, list):
         return [text for each in values for text in _texts(each, name)]

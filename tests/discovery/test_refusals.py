@@ -14,7 +14,7 @@ from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.problem import problem_of
 from nbody_surrogate.discovery.splines import Envelope
 from nbody_surrogate.discovery.start import begin
-from nbody_surrogate.discovery.tellable import demand_told, relative_error
+from nbody_surrogate.discovery.tellable import demand_company, demand_told, relative_error
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.tracks.observe import observe
 from refusals import refused
@@ -151,6 +151,37 @@ def test_what_never_moves_is_refused(noise):
     x += noise * np.random.default_rng(0).normal(size=x.shape)
     with refused(RunError, "these tracks do not tell the pair force"):
         discover([tracks_of(x)], bootstrap=20)
+
+
+def alone(kind):
+    """Exact tracks of four particles that do not act on each other, or seem not to."""
+    rng = np.random.default_rng(0)
+    t, x, v = 0.05 * np.arange(400)[:, None, None], rng.normal(size=(4, 2)), rng.normal(size=(4, 2))
+    c, s = np.cos(0.7 * t), np.sin(0.7 * t)
+    return {
+        "drag": 2.0 * x - 2.0 * v * np.expm1(-0.5 * t),
+        "straight": x + v * t,
+        "rest": x + 0.0 * t,
+        "trap": 3.0 + x * c + v * s,
+        "rotation": 5.0 + np.stack([x[:, 0] * c[..., 0] - x[:, 1] * s[..., 0],
+                                    x[:, 0] * s[..., 0] + x[:, 1] * c[..., 0]], -1),
+    }[kind]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["drag", "straight", "rest", "trap", "rotation"])
+def test_exact_tracks_of_particles_that_move_by_themselves_are_refused(kind):
+    """Rounding tells a pair force among them, and very well."""
+    with refused(RunError, "these tracks do not tell the pair force", "of its own"):
+        discover([tracks_of(alone(kind))], bootstrap=20)
+
+
+def test_particles_that_feel_each_other_a_little_are_not_alone():
+    x = alone("trap")
+    x[:, 0] += 1e-5 * (x[:, 1] - x[:, 0]) / np.linalg.norm(x[:, 1] - x[:, 0], axis=-1)[:, None]
+    demand_company([tracks_of(x)])
+    demand_company(
+        [tracks_of(alone("drag") + 1e-6 * np.random.default_rng(0).normal(size=x.shape))]
+    )
 
 
 @pytest.mark.slow
