@@ -73,6 +73,10 @@ def _without_rare(run: Tracks) -> tuple[Tracks, tuple[str, ...]]:
     return replace(run, x=run.x[:, kept], names=names, charges=charges, masses=masses), gone
 
 
+IN_A_PLANE = {"x": "x=z,z=none", "y": "y=z,z=none", "z": "z=none"}
+"""Columns of a table for two dimensions, without the one named."""
+
+
 def demand_depth(runs: Sequence[Tracks]) -> None:
     """Refuse tracks in space that lie in a plane.
 
@@ -82,16 +86,24 @@ def demand_depth(runs: Sequence[Tracks]) -> None:
     """
     if runs[0].dimensions < 3:
         return
+    flat = []
     for d, axis in enumerate("xyz"):
         spread = max(float(np.nanstd(run.x[..., d])) for run in runs)
         # where frames do not resolve the motion along it, that passes for noise
         told = [position_noise(replace(run, x=run.x[..., [d, d]])) for run in runs]
         noise = max((each.mean for each in told if not each.is_bound), default=0.0)
         if spread <= FLAT * noise:
-            raise InputError(
-                f"`tracks` must move along {axis}, got a spread of {spread:.2g} there and noise of "
-                f"{noise:.2g}; leave it out, in a table by --columns {axis}=none"
-            )
+            flat.append((axis, spread, noise))
+    if not flat:
+        return
+    axis, spread, noise = flat[0]
+    seen = f"got a spread of {spread:.2g} there and noise of {noise:.2g}"
+    if len(flat) > 1:
+        raise InputError(f"`tracks` must move by more than their noise along {axis}, {seen}")
+    raise InputError(
+        f"`tracks` must move along {axis}, {seen}; leave it out, in a table by --columns "
+        f"{IN_A_PLANE[axis]}"
+    )
 
 
 def told_gaps(runs: Sequence[MeasuredRun]) -> list[str]:

@@ -13,6 +13,7 @@ from nbody_surrogate import InputError
 from nbody_surrogate.discovery.runs import measured_run
 from nbody_surrogate.discovery.tellable import demand_tracks
 from nbody_surrogate.discovery.usable import demand_depth, told_gaps, usable_tracks
+from nbody_surrogate.tracks.reading import read_tracks
 from nbody_surrogate.tracks.tracks import Jump
 from watched import DT, swings, tracks_of
 
@@ -64,6 +65,31 @@ def test_tracks_in_a_plane_are_not_in_space(noise):
         demand_depth([tracks_of(flat)])
     demand_depth([tracks_of(swings(200, 4) + 1e-3)])
     demand_depth([tracks_of(swings(200, 4, dimensions=2))])
+
+
+@pytest.mark.parametrize("flat", ["x", "y", "z"])
+def test_what_is_advised_for_tracks_in_a_plane_can_be_done(flat, tmp_path):
+    x = turned_flat(swings(200, 4, dimensions=2), 0.0)
+    x[..., 2] = 7.0
+    order = {"x": [2, 0, 1], "y": [0, 2, 1], "z": [0, 1, 2]}[flat]
+    path = tmp_path / "a.csv"
+    rows = ["frame,particle,x,y,z"]
+    for t, frame in enumerate(x[..., order]):
+        rows += [f"{t},{i},{','.join(map(repr, map(float, row)))}" for i, row in enumerate(frame)]
+    path.write_text("\n".join(rows))
+    with pytest.raises(InputError) as caught:
+        demand_depth(read_tracks(path, frame_dt=0.1))
+    columns = str(caught.value).split("--columns ")[1]
+    (left,) = read_tracks(path, frame_dt=0.1, columns=columns)
+    assert left.dimensions == 2
+    assert np.nanstd(left.x, axis=(0, 1)).min() > 0.1
+
+
+def test_tracks_of_noise_alone_get_no_advice_on_columns():
+    noise = 30.0 * np.random.default_rng(0).normal(size=(200, 4, 3))
+    with pytest.raises(InputError, match="must move by more than their noise along x") as caught:
+        demand_depth([tracks_of(noise)])
+    assert "columns" not in str(caught.value)
 
 
 def test_runs_have_one_unit():
