@@ -14,7 +14,12 @@ from nbody_surrogate.discovery.freedom import Freedom
 from nbody_surrogate.discovery.problem import problem_of
 from nbody_surrogate.discovery.splines import Envelope
 from nbody_surrogate.discovery.start import begin
-from nbody_surrogate.discovery.tellable import demand_company, demand_told, relative_error
+from nbody_surrogate.discovery.tellable import (
+    demand_company,
+    demand_told,
+    demand_tracks,
+    relative_error,
+)
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.tracks.observe import observe
 from refusals import refused
@@ -173,6 +178,13 @@ def test_exact_tracks_of_particles_that_move_by_themselves_are_refused(kind):
     """Rounding tells a pair force among them, and very well."""
     with refused(RunError, "these tracks do not tell the pair force", "of its own"):
         discover([tracks_of(alone(kind))], bootstrap=20)
+
+
+def test_a_run_counts_once():
+    run = tracks_of(swings(200, 4))
+    with refused(InputError, "`tracks` must hold each run once", "in runs 0 and 1"):
+        demand_tracks([run, replace(run, names=("e", "f", "g", "h"))], couplings=False)
+    demand_tracks([run, replace(run, x=run.x + 1.0)], couplings=False)
 
 
 def test_particles_that_feel_each_other_a_little_are_not_alone():

@@ -97,7 +97,7 @@ def test_runs_have_one_unit():
     other = replace(one, length_unit="mm")
     with pytest.raises(InputError, match="`length_unit` must be the same in all runs, got mm and"):
         demand_tracks([one, other], couplings=False)
-    demand_tracks([one, replace(one, length_unit=None)], couplings=False)
+    demand_tracks([one, replace(one, x=one.x + 1.0, length_unit=None)], couplings=False)
 
 
 WRONG = """
