@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Any
 
 from nbody_surrogate.errors import InputError, RunError, one_line
+from nbody_surrogate.registry.entry_points import package_exists
 
 __all__ = ["check_search", "search_for"]
 
@@ -21,7 +21,7 @@ def check_search(minutes: float | None) -> None:
         return
     if not 0 < minutes < 1e6:
         raise InputError(f"`pysr` must be a time in minutes above 0, got {minutes:g}")
-    if find_spec("pysr") is None:
+    if not package_exists("pysr"):
         raise InputError(
             "`pysr` needs the package pysr, which is not installed: "
             "pip install 'nbody-surrogate[pysr]'"

@@ -105,7 +105,7 @@ def test_what_is_no_regressor_is_refused_before_anything_is_computed():
 
 def test_without_the_package_the_command_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pysr_search, "find_spec", lambda name: None)
+    monkeypatch.setattr(pysr_search, "package_exists", lambda name: False)
     Path("a.csv").write_text("frame,particle,x,y\n")
     line = bad(MISUSE, "discover", "a.csv", "-o", "b", "--pysr", "1")
     assert "`pysr` needs the package pysr" in line and "nbody-surrogate[pysr]" in line
