@@ -158,8 +158,6 @@ def _check(options: dict[str, Any]) -> None:
     for name, least in LEAST.items():
         if options[name] < least:
             raise InputError(f"`{name}` must be at least {least}, got {options[name]}")
-    if options["bootstrap"] > 100_000:  # of `discovery.options`, which imports NumPy
-        raise InputError(f"`bootstrap` must be at most 100000, got {options['bootstrap']}")
     if options["knots"] > MOST_KNOTS:
         raise InputError(f"`knots` must be at most {MOST_KNOTS}, got {options['knots']}")
     share = options["hold_out"]

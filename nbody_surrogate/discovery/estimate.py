@@ -24,19 +24,17 @@ if TYPE_CHECKING:
     from jaxtyping import Float64
 
 __all__ = [
-    *(
-        "ROUNDS",
-        "SMALL_GAIN",
-        "SMALL_IN_PRELUDE",
-        "Estimate",
-        "Smoothness",
-        "change_noise",
-        "equations_at",
-        "improve",
-        "small_step",
-        "solve",
-        "within_scales",
-    ),
+    "ROUNDS",
+    "SMALL_GAIN",
+    "SMALL_IN_PRELUDE",
+    "Estimate",
+    "Smoothness",
+    "change_noise",
+    "equations_at",
+    "improve",
+    "small_step",
+    "solve",
+    "within_scales",
 ]
 
 ROUNDS = 30

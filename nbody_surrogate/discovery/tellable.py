@@ -68,14 +68,13 @@ def demand_tracks(runs: Sequence[Tracks], couplings: bool) -> None:
                 f"`tracks` must hold at least {SHORTEST} frames in each run, got {frames} in run "
                 f"{k}"
             )
+    first: dict[bytes, int] = {}
     for k, run in enumerate(runs):
-        for other in range(k):
-            if np.array_equal(run.x, runs[other].x, equal_nan=True):
-                # as independent frames they would make everything look surer than it is
-                raise InputError(
-                    f"`tracks` must hold each run once, got the same positions in runs {other} "
-                    f"and {k}"
-                )
+        # as independent frames they would make everything look surer than it is
+        if (other := first.setdefault(run.x.tobytes(), k)) < k:
+            raise InputError(
+                f"`tracks` must hold each run once, got the same positions in runs {other} and {k}"
+            )
     unknown = sum(run.n * (run.n - 1) // 2 if couplings else 3 * run.n for run in runs) + 40
     rows = sum(int(np.isfinite(run.x).sum()) for run in runs)
     if rows < 10 * unknown:
