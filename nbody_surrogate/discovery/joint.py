@@ -175,7 +175,10 @@ def settle(problem: Problem, unknowns: Unknowns, run: int) -> Bool[np.ndarray, "
         Where it leads at all, see `between.led_through`.
     """
     measured = problem.runs[run]
-    led = np.ones((len(measured.x) - 1, measured.n), dtype=bool)
+    # a run of which nothing is held out has no frame, and no interval either
+    led = np.ones((max(len(measured.x) - 1, 0), measured.n), dtype=bool)
+    if not led.size:
+        return led
     for window in _windows(measured, 1):
         # with the interval that leads to the next window
         part = slice(window.start, min(window.stop + 1, len(measured.x)))

@@ -237,6 +237,16 @@ def test_other_frames_have_nodes_too(fits):
     assert other.runs[0].led.shape == (59, 3)
 
 
+def test_where_nothing_is_held_out_nothing_is_led(charges):
+    problem, unknowns = charges.estimate.problem, charges.estimate.unknowns
+    (run,) = problem.runs
+    seen = replace(problem, runs=(run.cut(slice(0, 40), 0),))
+    finer = replace(charges.estimate, problem=with_nodes(seen, 3))
+    empty = other_frames(finer, replace(problem, runs=(run.cut(slice(len(run.x), None), 0),)))
+    assert empty.runs[0].led.shape == (0, run.n)
+    assert settle(empty, unknowns, 0).shape == (0, run.n)
+
+
 @pytest.mark.slow
 def test_too_much_work_is_left(fits):
     start, *_ = fits
