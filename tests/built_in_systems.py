@@ -14,12 +14,15 @@ from nbody_surrogate import Particles, make_system
 
 ROUNDING = 1e-12  # of the largest acceleration: a few terms, but of near particles 0.03 apart
 SOLVER = 1e-12  # rtol and atol of the solutions below
-NAMES = sorted(
+EVERY = sorted(
     point.name
     for point in entry_points(group="nbody_surrogate.systems")
     if point.value.startswith("nbody_simulators.")
     and point.name != "ase"  # whose forces are another program's: tests/simulators/test_ase.py
 )
+HIDDEN = ("bath", "charging", "ties")
+"""Those whose states hold more than positions and velocities: see test_hidden_systems.py."""
+NAMES = [name for name in EVERY if name not in HIDDEN]
 CASES = [
     *((name, {}) for name in NAMES),
     ("trap", {"frequencies": (0.6, 0.6, 1.3)}),
@@ -35,6 +38,8 @@ CASES = [
     ("dust", dict.fromkeys(("wake_charge", "drag", "gravity", "radial", "vertical"), 0.0)),
 ]
 every_system = pytest.mark.parametrize("name", NAMES)
+with_hidden_ones = pytest.mark.parametrize("name", EVERY)
+every_hidden_one = pytest.mark.parametrize("name", HIDDEN)
 every_case = pytest.mark.parametrize(
     ("name", "parameters"), CASES, ids=["-".join([n, *map(str, p.values())]) for n, p in CASES]
 )

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from built_in_systems import build, class_of, every_case, every_system, somewhere
+from built_in_systems import HIDDEN, build, class_of, every_case, somewhere, with_hidden_ones
 from nbody_surrogate import InputError
 from nbody_surrogate.contracts.system_spec import SystemSpec
 
@@ -40,8 +40,10 @@ SURFACE = {
     "height_spacing": 1.0,
 }
 WRONG = {
+    "bath": [("oscillators", 0, ">= 1"), ("memory", 0.0, "> 0"), ("friction", -1.0, ">= 0")],
     "charged": [("softening", -0.1, ">= 0"), ("charge_range", (3, 1), "0 <= lo <= hi")],
     "charged-clipped": [("clip", 0.0, "> 0"), ("spread", 0.0, "> 0"), ("softening", 0.1, "clip")],
+    "charging": [("delay", 0.0, "> 0"), ("scatter", 1.5, "<= 1"), ("range", 0.0, "> 0")],
     "discovered": [
         ("drag", -0.1, ">= 0"),
         ("temperature", -0.1, ">= 0"),
@@ -80,6 +82,7 @@ WRONG = {
     "penning": [("softening", -0.1, ">= 0"), ("mass_range", (2, 1), "0 < lo <= hi")],
     "spheres": [("permittivity", 0.5, ">= 1"), ("order", -1, ">= 0"), ("least_gap", 0.0, "> 0")],
     "springs": [("stiffness", -0.1, ">= 0")],
+    "ties": [("waiting", 0.0, "> 0"), ("edge", 0.0, "> 0"), ("stiffness", -1.0, ">= 0")],
     "trap": [("frequencies", (1, 1, -1), ">= 0"), ("mass_range", (-1, 1), "0 < lo <= hi")],
 }
 
@@ -109,7 +112,7 @@ BESIDE = {
 """What a parameter acts beside only: a low order, or some pairs."""
 OF_BOTH = {"least_gap"}
 """Parameters of forces that say which starts there may be."""
-RELAXED = {"dust"}
+RELAXED = {"dust", *HIDDEN}
 """Systems whose starts are relaxed by their forces."""
 
 
@@ -119,14 +122,14 @@ def own_fields(name):
     return {key: field for key, field in fields.items() if key not in SystemSpec.model_fields}
 
 
-@every_system
+@with_hidden_ones
 def test_an_unknown_parameter_is_one_line_with_the_known_ones(name):
     with pytest.raises(InputError) as caught:
         build(name, nonsense=1.0)
     one_line(caught, "`nonsense`", f"system {name!r}", *own_fields(name), "frame_dt")
 
 
-@every_system
+@with_hidden_ones
 def test_parameters_out_of_range_are_one_line(name):
     for key, value, range_ in WRONG[name]:
         with pytest.raises(InputError) as caught:
@@ -134,7 +137,7 @@ def test_parameters_out_of_range_are_one_line(name):
         one_line(caught, f"`{key}", f"system {name!r}", range_)
 
 
-@every_system
+@with_hidden_ones
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "much"])
 def test_every_parameter_must_be_a_finite_number_or_of_its_kind(name, value):
     for key, field in own_fields(name).items():
@@ -147,7 +150,7 @@ def test_every_parameter_must_be_a_finite_number_or_of_its_kind(name, value):
         one_line(caught, f"`{key}", f"system {name!r}")
 
 
-@every_system
+@with_hidden_ones
 def test_every_parameter_is_described(name):
     assert all(field.description for field in own_fields(name).values())
 
@@ -171,25 +174,41 @@ def altered(value):
     return "equal"
 
 
-@every_system
+@with_hidden_ones
 def test_every_parameter_acts_on_the_forces_or_on_the_starts_as_described(name):
-    x, v, particles = somewhere(build(name), 1, 3)
+    at = somewhere(build(name), 1, 3)
     for key, field in own_fields(name).items():
-        others = BESIDE.get(key, {})
+        known = own_fields(name)
+        others = {other: y for other, y in BESIDE.get(key, {}).items() if other in known}
         system = build(name, **others)
-        forces, starts = system.acceleration(x, v, particles), drawn(system)
+        forces, starts = motion(system, *at), drawn(system)
         changed = OTHER[key] if key in OTHER else altered(field.default)
         other = build(name, **(others | {key: changed}))
         of_sampler = field.description.startswith(SAMPLER)
-        same = np.array_equal(other.acceleration(x, v, particles), forces)
+        same = np.array_equal(motion(other, *at), forces)
         kicks = other.bath_temperature != system.bath_temperature
         assert (same and not kicks) == of_sampler, key
         if key not in OF_BOTH and name not in RELAXED:
             assert np.array_equal(drawn(other), starts) != of_sampler, key
 
 
+def motion(system, x, v, particles):
+    """All that the equations of motion give: accelerations, and rates of what is hidden."""
+    shapes = {
+        each.name: (1, *each.axes(particles.n, x.shape[2])) for each in system.hidden_variables
+    }
+    if not shapes:
+        return system.acceleration(x, v, particles)
+    behind = {
+        key: np.linspace(0.5, 1.5, math.prod(axes)).reshape(axes) for key, axes in shapes.items()
+    }
+    rates = system.hidden_rate(x, v, particles, behind)
+    parts = (system.acceleration(x, v, particles, behind), *rates.values())
+    return np.concatenate([part.ravel() for part in parts])
+
+
 def drawn(system):
     """All numbers of a start in one row; with spread 1, N = 40 reaches the walls."""
     state, particles = system.sample(2, 40)
-    parts = (state.x, state.v, particles.charges, particles.masses)
+    parts = (state.x, state.v, particles.charges, particles.masses, *state.hidden.values())
     return np.concatenate([part.ravel() for part in parts])

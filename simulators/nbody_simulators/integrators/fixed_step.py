@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from typing_extensions import TypeVar
 
 from nbody_simulators.integrators.fitting import methods_without_laws
+from nbody_simulators.integrators.hidden_steps import run_with_hidden
 from nbody_simulators.integrators.plain_steps import PlainProblem, run_plainly
 from nbody_simulators.integrators.threads import spread_over_threads
 from nbody_simulators.kernels.compiled_laws import laws_of, parameters_of
@@ -37,6 +38,7 @@ from nbody_surrogate.contracts import (
 )
 
 if TYPE_CHECKING:
+    from nbody_simulators.integrators.hidden_steps import Slopes, Values
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
 __all__ = ["MOST_FORCES", "AbstractFixedStep", "SubstepOptions", "lanes_of", "marches"]
@@ -101,7 +103,8 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
        before the first step of a segment;
     2. implement `_march`: the frames of trajectories side by side, compiled;
     3. implement `_array_step`: one step of a batch by the same formula, in torch or NumPy; what it
-       needs again in each step comes from `_torch_problem`;
+       needs again in each step comes from `_torch_problem`; with the capability
+       ``hidden-variables``, implement `_hidden_step` too;
     4. optionally refuse systems in `_refuse`; set `needs_laws` where nothing else will do;
     5. where steps depend on more than the state, as on noise, hand it to the two in `_marcher` and
        `_stepper`; where drag is no part of the forces, set `at_rest`.
@@ -150,6 +153,10 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         Where there is an opening, a is the acceleration at x. Nothing is changed in place.
         """
 
+    def _hidden_step(self, slopes: Slopes, y: Values, step: float) -> Values:
+        """Return x, v and hidden variables after one step, for a method that has the capability."""
+        raise NotImplementedError("which the capability `hidden-variables` asks for")
+
     def _marcher(self, carry: Carry, part: slice, substeps: int) -> Callable[..., None]:
         """Return what is called as `_march` is, but for the problem, for part of the batch.
 
@@ -171,8 +178,8 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         return self._backend() == "numba"
 
     def batch_invariant_for(self, system: AbstractSystem) -> bool:
-        """Not of a system's own forces, which may depend on the batch in their last digits."""
-        return self.batch_invariant and system.force_laws() is not None
+        """Not of forces in NumPy, which may depend on the batch in their last digits."""
+        return self.batch_invariant and not _in_numpy(system)
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of its option, or as many as have enough vectors of trajectories each."""
@@ -197,7 +204,7 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         if why is not None:
             raise InputError(f"`integrator` {self.name} {why}")
         self._substeps(problem)
-        if not lawless:
+        if not _in_numpy(problem.system):
             self._backend()
         elif self.options.device not in ("auto", "cpu") or self.options.backend == "torch":
             raise self._no_torch(problem)
@@ -207,7 +214,7 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         key = "backend" if self.options.device in ("auto", "cpu") else "device"
         return InputError(
             f"`{key}` {getattr(self.options, key)!r} needs forces that are written as laws, system "
-            f"{problem.system.name!r} has them in NumPy alone; use "
+            f"{problem.system.name!r} has some in NumPy alone; use "
             f"{'auto' if key == 'backend' else 'cpu'}"
         )
 
@@ -250,6 +257,10 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         substeps = self._substeps(carry.problem)
         batch, n, dimensions = carry.arrays["x"].shape
+        if carry.problem.system.hidden_variables:
+            made = run_with_hidden(self._hidden_step, carry, substeps, frames, tick)
+            made.counters["nfev"] = batch * frames * substeps * self.evaluations
+            return made
         x = np.empty((batch, frames, n, dimensions))
         v = np.empty_like(x)
         if carry.problem.system.force_laws() is None:
@@ -325,6 +336,11 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
                     now_x, now_v, a = step_once(problem, now_x, now_v, a, step)
                 x[:, frame], v[:, frame] = now_x.cpu().numpy(), now_v.cpu().numpy()
                 tick(frame + 1)
+
+
+def _in_numpy(system: AbstractSystem) -> bool:
+    """Whether there are forces that are no laws, as those of hidden variables."""
+    return system.force_laws() is None or bool(system.hidden_variables)
 
 
 def marches(frames: int, substeps: int, most: int) -> Iterator[tuple[slice, int]]:

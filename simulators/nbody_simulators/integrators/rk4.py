@@ -9,9 +9,10 @@ import numpy as np
 from nbody_simulators.integrators.fixed_step import AbstractFixedStep
 from nbody_simulators.kernels.compiled_laws import compiled
 from nbody_simulators.kernels.lanes import Lanes, lane_accelerations
-from nbody_surrogate.contracts import Problem
+from nbody_surrogate.contracts import HIDDEN_VARIABLES, Problem
 
 if TYPE_CHECKING:
+    from nbody_simulators.integrators.hidden_steps import Slopes, Values
     from nbody_simulators.integrators.plain_steps import PlainProblem
     from nbody_simulators.integrators.torch_steps import TorchProblem
 
@@ -62,7 +63,8 @@ def _runge_kutta(
 class RK4(AbstractFixedStep):
     """Kutta's method of order 4 for y' = f(y) with y = (x, v).
 
-    y += (h / 6) (k_1 + 2 k_2 + 2 k_3 + k_4). Not symplectic: energies drift in long runs.
+    y += (h / 6) (k_1 + 2 k_2 + 2 k_3 + k_4). Not symplectic: energies drift in long runs. Hidden
+    variables are part of y; such systems run in NumPy, all trajectories of a batch at a time.
 
     References
     ----------
@@ -72,6 +74,7 @@ class RK4(AbstractFixedStep):
     name = "rk4"
     evaluations = 4
     opening = 1  # k_1 of the first step
+    capabilities = frozenset({HIDDEN_VARIABLES})
 
     def _march(
         self,
@@ -95,3 +98,10 @@ class RK4(AbstractFixedStep):
             sum_x, sum_v = sum_x + weight * w, sum_v + weight * b
         x, v = x + (step / 6) * sum_x, v + (step / 6) * sum_v
         return x, v, problem.acceleration(x, v)
+
+    def _hidden_step(self, slopes: Slopes, y: Values, step: float) -> Values:
+        k = sums = slopes(y)
+        for part, weight in ((0.5 * step, 2.0), (0.5 * step, 2.0), (step, 1.0)):
+            k = slopes(tuple(y_n + part * k_n for y_n, k_n in zip(y, k, strict=True)))
+            sums = tuple(s_n + weight * k_n for s_n, k_n in zip(sums, k, strict=True))
+        return tuple(y_n + (step / 6) * s_n for y_n, s_n in zip(y, sums, strict=True))

@@ -21,7 +21,7 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
 
     To write one, see `AbstractSystem`, and in place of its duties 3, 4 and 6 implement
     `force_laws`: accelerations and energies follow from them. With a directed law there is no
-    energy.
+    energy. Where hidden variables act on the motion, laws are what is left without them.
     """
 
     # The kernels are imported where they are used: with them comes numba, without which a system's
@@ -33,8 +33,8 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
 
     @property
     def has_potential(self) -> bool:
-        """Whether forces have an energy, as all but directed ones have."""
-        return self.force_laws().directed is None
+        """Whether forces have an energy of positions: not directed ones, nor hidden variables."""
+        return self.force_laws().directed is None and not self.hidden_variables
 
     @final
     def pair_acceleration(self, x: np.ndarray, particles: Particles) -> np.ndarray:
@@ -68,11 +68,11 @@ class AbstractLawSystem(AbstractSystem[Spec_co]):
 
     @final
     def potential_energy(self, x: np.ndarray, particles: Particles) -> np.ndarray:
-        """Potential energy of pairs and field, shape (...); NaN where a law is directed."""
+        """Potential energy of pairs and field, shape (...); NaN where there is none."""
         from nbody_simulators.kernels.forces import potential_energies
 
         laws = self.force_laws()
-        if laws.directed is not None:
+        if not self.has_potential:
             every = paired(particles, x, x)
             return every.evaluate(lambda x, _, few: np.full(len(x), np.nan))
         if fits(particles, x, x):

@@ -1,0 +1,178 @@
+"""Particles tied to oscillators that nobody sees: friction with a memory."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+from pydantic import Field
+
+from nbody_simulators.force_laws.coulomb import coulomb
+from nbody_simulators.force_laws.harmonic import harmonic
+from nbody_simulators.systems.dust_clouds import relaxed
+from nbody_simulators.systems.law_system import AbstractLawSystem
+from nbody_simulators.systems.sampling import spread_of
+from nbody_simulators.systems.scenery import turning_surface
+from nbody_simulators.systems.symmetries import AUTONOMOUS
+from nbody_surrogate.contracts import (
+    Draw,
+    Ellipsoid,
+    ForceLaws,
+    Hidden,
+    HiddenVariable,
+    Neighbours,
+    Particles,
+    State,
+    SystemSpec,
+)
+
+__all__ = ["Bath", "BathSpec"]
+
+
+class BathSpec(SystemSpec):
+    """Parameters of `Bath`, in reduced units."""
+
+    coupling: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="k, of the Coulomb repulsion"
+    )
+    softening: float = Field(
+        default=0.1, gt=0, allow_inf_nan=False, description="e, Plummer length"
+    )
+    frequency: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="w, angular frequency of the trap"
+    )
+    oscillators: int = Field(default=4, ge=1, le=64, description="M, of each particle")
+    friction: float = Field(
+        default=1.0, ge=0, allow_inf_nan=False, description="g, a rate: the integral of the memory"
+    )
+    memory: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="tau, how long friction remembers"
+    )
+    temperature: float = Field(
+        default=0.3, ge=0, allow_inf_nan=False, description="sampler: T of all velocities and ties"
+    )
+
+
+@final
+class Bath(AbstractLawSystem[BathSpec]):
+    """Charges in a trap, each tied to M unseen oscillators: the model of Zwanzig.
+
+    The equations of motion are those of one mechanical system,
+
+        m_i a_i = sum_j k q_i q_j (x_i - x_j) / s_ij^3 - m_i w^2 x_i - m_i c sum_k (x_i - y_ik),
+        d^2 y_ik / dt^2 = -w_k^2 (y_ik - x_i),
+
+    with c = g / (tau M) and w_k = tan(pi (2 k - 1) / (4 M)) / tau: the frequencies that share the
+    spectrum of a decaying memory in equal parts. So each particle obeys a generalised Langevin
+    equation, whose memory sum_k c cos(w_k t) is near (g / tau) exp(-t / tau) until the slowest
+    oscillator comes back, and whose noise is what the oscillators were at the start. They are
+    hidden. `whole_energy` is constant; what is seen of it is not.
+
+    A start is a cloud that was relaxed without its bath, with velocities, and oscillators about
+    their particles, of the temperature.
+
+    References
+    ----------
+    Zwanzig, J. Stat. Phys. 9 (1973) 215; Ford, Kac and Mazur, J. Math. Phys. 6 (1965) 504.
+    """
+
+    name = "bath"
+    Spec = BathSpec
+
+    @property
+    def hidden_variables(self) -> tuple[HiddenVariable, ...]:
+        """Places and velocities of the oscillators."""
+        shape = (self.spec.oscillators, "D")
+        return (
+            HiddenVariable("place", shape, "y of each particle's oscillators, less its x"),
+            HiddenVariable("speed", shape, "dy/dt of each particle's oscillators"),
+        )
+
+    @property
+    def symmetries(self) -> frozenset[str]:
+        """Symmetries of the equations of motion, by name."""
+        held = AUTONOMOUS | {"rotation", "reflection", "charge-conjugation"}
+        return held if self.spec.frequency else held | {"translation"}
+
+    @property
+    def pair_symmetries(self) -> frozenset[str]:
+        """Symmetries of the pair forces alone."""
+        return self.symmetries | {"translation", "boost"}
+
+    @property
+    def frequencies(self) -> np.ndarray:
+        """Those of the oscillators w_k, shape (M,), ascending."""
+        count = self.spec.oscillators
+        return np.tan(np.pi * (2 * np.arange(count) + 1) / (4 * count)) / self.spec.memory
+
+    @property
+    def tie(self) -> float:
+        """The strength c of each tie, per mass of its particle."""
+        return self.spec.friction / (self.spec.memory * self.spec.oscillators)
+
+    def force_laws(self) -> ForceLaws:
+        """Return the forces without the bath."""
+        spec = self.spec
+        return ForceLaws(coulomb(spec.coupling, spec.softening), harmonic((spec.frequency,) * 3))
+
+    def hidden_acceleration(
+        self,
+        x: np.ndarray,
+        v: np.ndarray,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> np.ndarray:
+        """Return the pull of the oscillators, shape (B, N, D)."""
+        del x, v, particles, neighbours
+        return np.asarray(self.tie * hidden["place"].sum(2))
+
+    def _hidden_rate(
+        self,
+        x: np.ndarray,
+        v: np.ndarray,
+        particles: Particles,
+        hidden: Hidden,
+        neighbours: Neighbours | None,
+    ) -> Hidden:
+        del x, particles, neighbours
+        # places are counted from the particle, so that nothing depends on the origin
+        place, speed = hidden["place"], hidden["speed"]
+        pull = -(self.frequencies**2)[:, None] * place
+        return {"place": speed - v[:, :, None], "speed": pull}
+
+    def whole_energy(
+        self, x: np.ndarray, v: np.ndarray, particles: Particles, hidden: Hidden
+    ) -> np.ndarray:
+        """Energy of particles and oscillators together, a constant of motion, shape (B,).
+
+        Parameters
+        ----------
+        x, v : ndarray, shape (B, N, D)
+        particles : Particles
+        hidden : mapping of str to ndarray
+            All of the system's hidden variables.
+        """
+        from nbody_simulators.kernels.forces import potential_energies
+
+        place, speed = hidden["place"], hidden["speed"]
+        still = speed / self.frequencies[:, None]
+        ties = self.tie * ((place**2).sum((2, 3)) + (still**2).sum((2, 3)))
+        own = particles.masses * ((v**2).sum(2) + ties)
+        pairs = potential_energies(x, particles, self.force_laws())
+        return np.asarray(0.5 * own.sum(1) + pairs)
+
+    def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
+        spec = self.spec
+        charges, masses = np.ones(n), np.ones(n)
+        x = spread_of(n) * rng.normal(size=(n, dimensions))
+        x = relaxed(x, charges, masses, self.force_laws())
+        v = np.sqrt(spec.temperature) * rng.normal(size=(n, dimensions))
+        shape = (n, spec.oscillators, dimensions)
+        wide = np.sqrt(spec.temperature / self.tie) if self.tie else 0.0
+        place, still = wide * rng.normal(size=(2, *shape))
+        hidden = {"place": place, "speed": self.frequencies[:, None] * still}
+        return Draw(x, v, charges, masses, hidden=hidden)
+
+    def _scenery(self, state: State, particles: Particles) -> tuple[Ellipsoid, ...]:
+        return turning_surface(state, (self.spec.frequency,) * 3)
