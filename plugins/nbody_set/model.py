@@ -44,7 +44,10 @@ from torch.nn.functional import linear, silu
 
 from nbody_set.curve_fit import begin_with_curve
 from nbody_set.domain import LARGEST, Domain, extremes, gate, lone_pair
+from nbody_set.memory import Kind, Memory, Recall, Window
+from nbody_set.misfit import PlainStep
 from nbody_surrogate.contracts import (
+    HIDDEN_VARIABLES,
     AbstractFusedSteps,
     AbstractSurrogate,
     Cache,
@@ -75,6 +78,13 @@ class SETConfig(SurrogateConfig):
         description="c_ij: k q_i q_j; learned of q_i q_j and r, at all distances; or no law given",
     )
     coupling: float = Field(default=1.0, description="k of the Coulomb prior")
+    memory: tuple[Kind, ...] = Field(
+        default=(),
+        description="what the past is asked for beside features: charges, pairs, forces",
+    )
+    temporal: Literal["attention", "mean", "gru"] = Field(
+        default="attention", description="how what `memory` reads is brought to the present"
+    )
     softening: float = Field(default=0.1, gt=0)
     frame_dt: float = Field(default=0.1, gt=0)
     bound: float | None = Field(
@@ -91,6 +101,16 @@ class SETConfig(SurrogateConfig):
     def _heads_share_the_width(self) -> Self:
         if self.width % self.heads:
             raise ValueError(f"`width` {self.width} must be a multiple of `heads` {self.heads}")
+        return self
+
+    @model_validator(mode="after")
+    def _memory_needs_a_past(self) -> Self:
+        if self.memory and self.history < 2:
+            raise ValueError(f"`memory` needs `history` of at least 2, got {self.history}")
+        if len(set(self.memory)) < len(self.memory):
+            raise ValueError(f"`memory` must name each kind once, got {', '.join(self.memory)}")
+        if self.memory and self.domain is not None:
+            raise ValueError("`domain` goes without `memory`: a plain step remembers nothing")
         return self
 
     @model_validator(mode="after")
@@ -367,6 +387,7 @@ class Constants(NamedTuple):
     field: FieldLaw | None
     gate: Tensor | None  # (S, 1) 1 within the domain of the training data, 0 outside
     halved: Tensor | None  # (S, 1) whether leapfrog's steps are half as long; None: nowhere
+    recall: Recall | None = None  # what is remembered
 
 
 class Motion(NamedTuple):
@@ -390,6 +411,7 @@ class SET(AbstractSurrogate[SETConfig]):
     shipped_weights = MappingProxyType(
         {name: WEIGHTS / name for name in ("set", "set-small", "set-kernel")}
     )
+    capabilities = frozenset({HIDDEN_VARIABLES})
     symmetries = frozenset(
         {
             "translation",
@@ -413,6 +435,8 @@ class SET(AbstractSurrogate[SETConfig]):
         )
         self.updates = nn.ModuleList(Update(config) for _ in range(config.substeps - 1))
         self.attention = TemporalAttention(config)
+        if config.memory:
+            self.memory = Memory(config, self.pair_features.size)
         # Weights of a drift-kick-drift leapfrog: K equal kicks, half drifts at both ends.
         self.kick = nn.Parameter(torch.ones(config.substeps))
         drift = torch.ones(config.substeps + 1)
@@ -426,7 +450,7 @@ class SET(AbstractSurrogate[SETConfig]):
 
     def forward(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Tensor, Tensor]:
         """See `AbstractSurrogate.forward`."""
-        if self.training and self.training_engine == "fused":
+        if self.training and self.training_engine == "fused" and not self.config.memory:
             from nbody_set.training.kernel import fits, forward
 
             if fits(self, x, particles):
@@ -436,8 +460,15 @@ class SET(AbstractSurrogate[SETConfig]):
         motion = self._substep(0, motion, constants)
         # Attention sees features of single frames, made by one sub-step that no attention feeds:
         # only so can their keys and values be kept, and a roll-out stream exactly.
-        h = motion.h.view(n, batch, frames, -1)
-        h = h + self.attention(h)
+        alone = motion.h.view(n, batch, frames, -1)
+        h = alone + self.attention(alone)
+        if self.config.memory:
+            begun = self._begin(x, v, particles)[0]
+            read = self.memory.read(
+                self._plain_step(x, v, particles), particles.masses, _ends(constants.pairs)
+            )
+            recall = self.memory.recall(self._window(begun, constants, alone), read)
+            motion, constants, h = self._recalled(begun, constants, h, recall)
         return self._finish(motion._replace(h=h.flatten(1, 2)), constants, (batch, frames))
 
     def begin_with_curve(self, r: Tensor, force: Tensor) -> bool:
@@ -458,7 +489,8 @@ class SET(AbstractSurrogate[SETConfig]):
             motion, constants = self._begin(x[:, -seen:], v[:, -seen:], particles)
             h = self._substep(0, motion, constants).h.view(n, batch, seen, -1)
             past[:, :, room - seen :] = self.attention.key_value(h)
-        return {"past": past, "filled": torch.full((batch,), seen, device=past.device)}
+        cache = {"past": past, "filled": torch.full((batch,), seen, device=past.device)}
+        return {**cache, **self._start_memory(x, v, particles)} if self.config.memory else cache
 
     def step_cache(
         self, cache: Cache, x: Tensor, v: Tensor, particles: ParticleTensors
@@ -467,19 +499,25 @@ class SET(AbstractSurrogate[SETConfig]):
         batch = x.shape[0]
         motion, constants = self._begin(x[:, None], v[:, None], particles)
         motion = self._substep(0, motion, constants)
-        h = motion.h[:, :, None]
-        attended, past = self.attention.step(h, cache["past"], cache["filled"])
-        motion = motion._replace(h=(h + attended)[:, :, 0])
-        dx, dv = self._finish(motion, constants, (batch, 1))
+        alone = motion.h[:, :, None]
+        attended, past = self.attention.step(alone, cache["past"], cache["filled"])
+        h, remembered = alone + attended, {}
+        if self.config.memory:
+            begun = self._begin(x[:, None], v[:, None], particles)[0]
+            recall, remembered = self._step_memory(
+                cache, (x, v), particles, begun, constants, alone
+            )
+            motion, constants, h = self._recalled(begun, constants, h, recall)
+        dx, dv = self._finish(motion._replace(h=h[:, :, 0]), constants, (batch, 1))
         filled = (cache["filled"] + 1).clamp(max=self.config.history - 1)
-        return dx[:, 0], dv[:, 0], {"past": past, "filled": filled}
+        return dx[:, 0], dv[:, 0], {"past": past, "filled": filled, **remembered}
 
     def fused_steps(
         self, particles: Particles, dimensions: int, field: FieldLaw | None
     ) -> AbstractFusedSteps | None:
         """See `AbstractSurrogate.fused_steps`; in float32 and float64, to three dimensions."""
         known = self.dtype in (torch.float32, torch.float64)
-        if not known or dimensions > 3 or self.kick.device.type != "cpu":
+        if not known or dimensions > 3 or self.kick.device.type != "cpu" or self.config.memory:
             return None
         from nbody_set.fused.steps import FusedSET  # numba, which nothing else here needs
 
@@ -545,9 +583,129 @@ class SET(AbstractSurrogate[SETConfig]):
         for k in range(1, self.config.substeps):
             motion = self._substep(k, motion, constants)
         n, _, dims = motion.dx.shape
+        if constants.recall is not None and constants.recall.pull is not None:
+            assert constants.recall.shift is not None
+            # of a pull that changes within the frame the sub-steps know the mean alone
+            more = constants.recall.shift - constants.recall.pull
+            motion = motion._replace(dx=motion.dx + 0.5 * self.config.frame_dt**2 * more)
         dx = motion.dx.reshape(n, *shape, dims).permute(1, 2, 0, 3)  # (B, T, N, D)
         dv = motion.dv.reshape(n, *shape, dims).permute(1, 2, 0, 3)
         return dx, dv
+
+    def initialise(
+        self, x: Tensor, v: Tensor, particles: ParticleTensors, dx: Tensor, dv: Tensor
+    ) -> None:
+        """See `AbstractSurrogate.initialise`; weights of remembered forces have a closed form."""
+        if "forces" not in self.config.memory or x.shape[1] < 2:
+            return
+        whole_x = torch.cat([x, (x[:, -1] + dx)[:, None]], 1)
+        whole_v = torch.cat([v, (v[:, -1] + dv)[:, None]], 1)
+        step = self._plain_step(whole_x, whole_v, particles)
+        vectors = torch.stack([step.kick, step.shift, step.gain], 3).permute(2, 0, 1, 3, 4)
+        self.memory.own.fit(vectors[:, :, :-1], vectors[:, :, -1, :2])
+
+    @torch.no_grad()
+    def _plain_step(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> PlainStep:
+        """Take steps without memory from all frames but the last, x and v (B, T, N, D)."""
+        batch, frames, n, dims = x.shape
+        motion, constants = self._begin(x[:, :-1], v[:, :-1], particles)
+        pairs, substeps = constants.pairs, self.config.substeps
+        impulse = axis = torch.zeros_like(motion.r)
+        for k in range(substeps):
+            s = torch.sqrt((motion.r**2).sum(-1, keepdim=True) + self.config.softening**2)
+            basis = self.pair_features.basis(s)
+            force = self.prior(constants.pair_charges, basis, s) * motion.r / s**3
+            share = _share(self.kick, k)
+            impulse = impulse + share * force
+            if "pairs" in self.config.memory:
+                axis = axis + share * self.memory.force_of_pairs(basis) * motion.r / s
+            a = pairs.gather_signed(force) / constants.masses
+            motion = self._kicked(
+                motion, constants, a, self._time(self.kick, k, constants, 1.0, 0.5)
+            )
+            motion = self._drift(k + 1, motion, constants)
+
+        def of_windows(y: Tensor) -> Tensor:
+            return y.view(y.shape[0], batch, frames - 1, dims).permute(1, 2, 0, 3)
+
+        dt = self.config.frame_dt
+        gone, gain = x[:, 1:] - x[:, :-1], v[:, 1:] - v[:, :-1]  # in the window's dtype
+        shift = (gone - of_windows(motion.dx)).to(self.dtype) / (0.5 * dt * dt)
+        kick = (gain - of_windows(motion.dv)).to(self.dtype) / dt
+        own = of_windows(impulse), of_windows(axis)
+        return PlainStep(shift, kick, *own, gain.to(self.dtype) / dt)
+
+    def _window(self, begun: Motion, constants: Constants, h: Tensor) -> Window:
+        """Describe samples at the first kick, for what is remembered; h (N, B, T, d)."""
+        s = torch.sqrt((begun.r**2).sum(-1, keepdim=True) + self.config.softening**2)
+        basis = self.pair_features.basis(s)
+        c = self.prior(constants.pair_charges, basis, s)
+        seen = self.pair_features(
+            begun.r, begun.w, begun.a, s, basis, c, constants.pair_inverse_mass
+        )
+        seen = seen.view(len(seen), *h.shape[1:3], -1)
+        return Window(h, seen, _ends(constants.pairs))
+
+    def _recalled(
+        self, begun: Motion, constants: Constants, h: Tensor, recall: Recall
+    ) -> tuple[Motion, Constants, Tensor]:
+        """Take the first sub-step again, with what is remembered."""
+        constants = constants._replace(recall=recall)
+        motion = self._substep(0, begun, constants)
+        return motion, constants, h + recall.features.view_as(h)
+
+    def _start_memory(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> Cache:
+        """Fill the cache of what is remembered, frame by frame."""
+        batch, frames, n, dims = x.shape
+        like = self.kick.new_zeros(())
+        cache = self.memory.begin(n, n * (n - 1) // 2, batch, like, dims)
+        nothing = torch.zeros((batch, n, dims), dtype=torch.float64, device=x.device)
+        cache |= {"x": nothing, "v": nothing, "known": like.new_zeros((batch,))}
+        for t in range(max(frames - self.config.history + 1, 0), frames):
+            motion, constants = self._begin(x[:, t : t + 1], v[:, t : t + 1], particles)
+            h = self._substep(0, motion, constants).h[:, :, None]
+            _, cache = self._step_memory(cache, (x[:, t], v[:, t]), particles, motion, constants, h)
+        return cache
+
+    def _step_memory(
+        self,
+        cache: Cache,
+        now: tuple[Tensor, Tensor],
+        particles: ParticleTensors,
+        begun: Motion,
+        constants: Constants,
+        h: Tensor,
+    ) -> tuple[Recall, Cache]:
+        """Return what is remembered at a new frame x, v (B, N, D), and the cache for the next."""
+        x, v = (
+            torch.stack([before.to(y), y], 1)
+            for before, y in zip((cache["x"], cache["v"]), now, strict=True)
+        )
+        known = cache["known"] > 0
+        step = self._plain_step(x, v, particles)
+        # of a start there is no interval: numbers in its place must be harmless
+        step = PlainStep(*(torch.where(known[:, None, None, None], y, 0.0) for y in step))
+        reading = self.memory.read(step, particles.masses, _ends(constants.pairs))
+        recall, following = self.memory.step(
+            cache, self._window(begun, constants, h), reading, known
+        )
+        here = {"x": x[:, 1], "v": v[:, 1], "known": torch.ones_like(cache["known"])}
+        return recall, {**following, **here}
+
+    def _remembered(
+        self, k: int, c: Tensor, h: Tensor, basis: Tensor, s: Tensor, constants: Constants
+    ) -> Tensor:
+        """Return the law c (P, S, 1) with what is remembered of charges and pairs."""
+        recall = constants.recall
+        if recall is None:
+            return c
+        if recall.charges is not None:
+            z = self.memory.charge_gain[k] * recall.charges + self.memory.charge_heads[k](h)
+            pairs = constants.pairs
+            c = c * (1.0 + z.index_select(0, pairs.i)) * (1.0 + z.index_select(0, pairs.j))
+        if recall.pairs is not None:
+            c = c + recall.pairs * self.memory.force_of_pairs(basis) * s * s
+        return c
 
     def _substep(self, k: int, motion: Motion, constants: Constants) -> Motion:
         """Kick by the central pair forces and the field, then drift."""
@@ -564,6 +722,7 @@ class SET(AbstractSurrogate[SETConfig]):
         )
         if self.config.bound is not None:
             correction = _bounded(correction, self.config.bound, features, c)
+        c = self._remembered(k, c, motion.h, basis, s, constants)
         h = motion.h
         if k < len(self.updates):  # after the last kick nobody reads features
             h = self.updates[k](h, pairs.gather(message))
@@ -599,6 +758,9 @@ class SET(AbstractSurrogate[SETConfig]):
         w, dv = motion.w + tau * pair_a, motion.dv + tau * a
         if constants.field is not None:
             kick = tau * self._field(motion, constants)
+            w, dv = w + pairs.difference(kick), dv + kick
+        if constants.recall is not None and constants.recall.pull is not None:
+            kick = tau * constants.recall.pull
             w, dv = w + pairs.difference(kick), dv + kick
         return motion._replace(w=w, dv=dv, a=pair_a)
 
@@ -646,6 +808,10 @@ def _bounded(correction: Tensor, bound: float, features: Tensor, c: Tensor) -> T
     truncation = features[..., -3:].abs().sum(-1, keepdim=True)
     largest = (bound * truncation).clamp(max=LARGEST) * c.abs()
     return torch.clamp(correction, -largest, largest)
+
+
+def _ends(pairs: Pairs) -> tuple[Tensor, Tensor]:
+    return pairs.i, pairs.j
 
 
 def _share(weights: Tensor, k: int) -> Tensor:

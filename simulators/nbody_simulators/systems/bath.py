@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 from pydantic import Field
@@ -82,7 +82,7 @@ class Bath(AbstractLawSystem[BathSpec]):
     @property
     def hidden_variables(self) -> tuple[HiddenVariable, ...]:
         """Places and velocities of the oscillators."""
-        shape = (self.spec.oscillators, "D")
+        shape: tuple[int | Literal["N", "D"], ...] = (self.spec.oscillators, "D")
         return (
             HiddenVariable("place", shape, "y of each particle's oscillators, less its x"),
             HiddenVariable("speed", shape, "dy/dt of each particle's oscillators"),
