@@ -25,7 +25,7 @@ from nbody_surrogate import (
 BATCHES = (1, 7, 8, 9, 64, 65, 130)  # around the widths of vectors and blocks
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_bits_do_not_depend_on_the_batch(charged, plasma, method, threads):
     system = charged if method in ("leapfrog", "rk4") else plasma(magnetic=B_FIELD)

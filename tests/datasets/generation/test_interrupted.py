@@ -143,8 +143,8 @@ def test_a_shard_gets_its_name_only_when_it_is_whole(made, folder, monkeypatch):
 
 # It is killed
 
-SLOW = 'particles = 3\ntrajectories = 60\nframes = 15\nintegrator = "dop853"\nshard = 3'
-"""Twenty shards of about a tenth of a second."""
+SLOW = 'particles = 3\ntrajectories = 36\nframes = 15\nintegrator = "dop853"\nshard = 3'
+"""Twelve shards of about a tenth of a second."""
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
