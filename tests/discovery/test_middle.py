@@ -53,7 +53,7 @@ def test_an_estimate_is_the_same_in_all_units(dust, length, time):
     run = dust.estimate.problem.runs[0]
     found = []
     for a, b in ((1.0, 1.0), (length, time)):
-        tracks = tracks_of(a * run.x[:600], b * run.dt)
+        tracks = tracks_of(a * run.x[:400], b * run.dt)
         start = begin(problem_of([tracks], None, False, False, 8), (Envelope(-2.0, 1.0),))[-1]
         freedom = Freedom(directed=False)
         found.append(

@@ -17,7 +17,9 @@ OTHERS = {
     "gated": SETConfig(domain=GATED, bound=1e3),
 }
 MODELS = [
-    pytest.param(name, marks=[pytest.mark.slow] if name in ("set-small", "coulomb", "kernel") else [])
+    pytest.param(
+        name, marks=[pytest.mark.slow] if name in ("set-small", "coulomb", "kernel") else []
+    )
     for name in (*SET.shipped_weights, *OTHERS)
 ]
 """`set` stands for those with Coulomb's prior, and `set-kernel` for those with a kernel."""

@@ -144,7 +144,7 @@ def test_equal_grains_are_equal_and_a_seed_draws_one_cloud():
 
 def test_no_charge_at_all_is_a_cloud_of_independent_grains():
     """Equipartition and the trap: <x^2> = T / (q h) of each, to the error of the sample."""
-    system = dust(coupling=0.0, wake_charge=0.0, gravity=0.0, drag=1.0, frame_dt=0.5)
+    system = dust(coupling=0.0, gravity=0.0, drag=1.0, frame_dt=0.5)
     state, particles = system.sample(4, 10, 192)
     run = simulate(system, state, particles, 160, make_integrator("baoab", substeps=4))
     late = run.x[:, 40:] * np.sqrt(particles.charges)[:, None, :, None]

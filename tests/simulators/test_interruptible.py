@@ -19,7 +19,7 @@ METHODS = {
     "leapfrog": "charged",
     "yoshida4": "charged",
     "symplectic-euler": "charged",
-    "rk4": "springs",
+    "rk4": "charged",
     "boris": "penning",
     "exact-flow": "trap",
 }

@@ -58,6 +58,7 @@ def test_a_stopped_run_goes_on_to_the_same_files(made, folder, values, at, finis
     assert kept.items() <= written(folder).items()
 
 
+@pytest.mark.slow
 def test_a_run_on_processes_that_is_stopped_goes_on_to_the_same_files(made, folder):
     case = SMALL | CASES["couplings"]
     spec = resolve(case)
