@@ -35,8 +35,18 @@ CASES = [
     ("dust", dict.fromkeys(("wake_charge", "drag", "gravity", "radial", "vertical"), 0.0)),
 ]
 every_system = pytest.mark.parametrize("name", NAMES)
+BETWEEN = CASES[-6:-1]
+"""Dust with some of its forces; with all, without wakes and without any it is tested fast."""
 every_case = pytest.mark.parametrize(
-    ("name", "parameters"), CASES, ids=["-".join([n, *map(str, p.values())]) for n, p in CASES]
+    ("name", "parameters"),
+    [
+        pytest.param(
+            *case,
+            id="-".join([case[0], *map(str, case[1].values())]),
+            marks=[pytest.mark.slow] if case in BETWEEN else [],
+        )
+        for case in CASES
+    ],
 )
 both_dimensions = pytest.mark.parametrize("dimensions", [2, 3])
 

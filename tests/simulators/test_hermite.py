@@ -46,7 +46,7 @@ def test_errors_go_as_the_square_of_eta(name):
     assert errors[-1] < 1e-7
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("dimensions", [pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize(
     ("name", "n"),
     [

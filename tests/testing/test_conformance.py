@@ -38,8 +38,15 @@ CONFIGS = {
 """Of models that have no default for everything, or are large by default."""
 
 
-SLOW = {"surrogate-set-spheres-inputs-unchanged"}
-"""It compiles the frames of spheres a second time, for arrays that can be written to."""
+SLOW = {
+    "surrogate-set-spheres-inputs-unchanged",
+    *(
+        f"integrator-parareal-{check}"
+        for check in ("nonfinite", "shorter-runs", "determinism", "inputs-unchanged", "shapes")
+    ),
+}
+"""The first compiles the frames of spheres a second time, for arrays that can be written to.
+Parareal runs two methods, several times."""
 
 
 def of_what_ships():

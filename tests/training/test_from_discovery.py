@@ -14,6 +14,7 @@ from found_laws import found_law
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate import InputError
 from nbody_surrogate.contracts import torch_force_laws
+from nbody_surrogate.training import found_law as found_law_module
 from nbody_surrogate.training import from_discovery
 from nbody_surrogate.training.found_law import learnable_law
 from nbody_surrogate.training.from_discovery import train_from_discovery
@@ -180,6 +181,7 @@ def soon(patch):
         sources = data(*given)
         return [each | {"spec": each["spec"] | {"integrator": "dop853"}} for each in sources]
 
+    patch.setattr(found_law_module, "SPLINES", 24)
     patch.setattr(from_discovery, "_values", by_torch)
     patch.setattr(from_discovery, "_data", by_scipy)
 
