@@ -97,6 +97,7 @@ def trap_of(frequency):
 # Steps
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", ["trap", "penning"])
 @pytest.mark.parametrize(
     ("order", "substeps"), [(2, (4, 8, 16)), (4, (6, 8, 12)), (6, (4, 5, 6, 8))]
