@@ -2,7 +2,7 @@
 
 export PATH := justfile_directory() / ".venv/bin:" + env("PATH")
 
-# The tests that run everywhere, eight minutes on two cores
+# The tests that run everywhere, five to six minutes on two cores where nothing is compiled yet
 test *ARGS:
     pytest -n 2 {{ARGS}}
 

@@ -76,7 +76,7 @@ def checked(what=None, *, typechecker):
 
     It binds the arguments of each call to the signature, checks them twice, and makes room for the
     names of axes where none is announced. Here the type checker is called once, and room is made
-    where it is needed; errors are the same.
+    where it is needed; errors are the same. What is called often is not checked each time.
     """
     if what is None:
         return functools.partial(checked, typechecker=typechecker)
@@ -90,7 +90,7 @@ def checked(what=None, *, typechecker):
     if inspect.isgeneratorfunction(what):
         return jaxtyped(annotated(what, hints), typechecker=typechecker)
     once = typechecker(annotated(what, hints))
-    return in_context(once, what) if any(map(has_shape, hints.values())) else once
+    return sampled(once, what, any(map(has_shape, hints.values())))
 
 
 def resolved(hint, names):
@@ -127,13 +127,13 @@ UNTOLD = {"ArrayLike": typing.Any}
 """What hardly anything is not, text included. To look took half the time of a right-hand side: it
 asks protocols, which Python 3.11 does slowly. Whoever takes it checks it all the same."""
 
-OFTEN, EVERY = 300, 20
-"""Calls after which a function is checked in every 20th call. Those of a right-hand side are all
+OFTEN, EVERY = 50, 50
+"""Calls after which a function is checked in every 50th call. Those of a right-hand side are all
 alike, and the tests make hundreds of thousands of them."""
 
 
-def in_context(once, function):
-    """Let an axis have one length for all arguments and results of a call."""
+def sampled(once, function, shaped):
+    """Check the first calls and then some; an axis has one length for all arguments and results."""
     calls = 0
 
     @functools.wraps(function)
@@ -141,8 +141,10 @@ def in_context(once, function):
         nonlocal calls
         __tracebackhide__ = True
         calls += 1
-        if config.jaxtyping_disable or (calls > OFTEN and calls % EVERY):
+        if (calls > OFTEN and calls % EVERY) or config.jaxtyping_disable:
             return function(*args, **kwargs)
+        if not shaped:
+            return once(*args, **kwargs)
         with jaxtyped("context"):
             return once(*args, **kwargs)
 

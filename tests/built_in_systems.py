@@ -40,8 +40,18 @@ CASES = [
 every_system = pytest.mark.parametrize("name", NAMES)
 with_hidden_ones = pytest.mark.parametrize("name", EVERY)
 every_hidden_one = pytest.mark.parametrize("name", HIDDEN)
+BETWEEN = CASES[-6:-1]
+"""Dust with some of its forces; with all, without wakes and without any it is tested fast."""
 every_case = pytest.mark.parametrize(
-    ("name", "parameters"), CASES, ids=["-".join([n, *map(str, p.values())]) for n, p in CASES]
+    ("name", "parameters"),
+    [
+        pytest.param(
+            *case,
+            id="-".join([case[0], *map(str, case[1].values())]),
+            marks=[pytest.mark.slow] if case in BETWEEN else [],
+        )
+        for case in CASES
+    ],
 )
 both_dimensions = pytest.mark.parametrize("dimensions", [2, 3])
 

@@ -66,6 +66,24 @@ def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "error::nbody_surrogate.errors.NBodyWarning")
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that are slow are left out
+def pytest_collection_modifyitems(items):
+    """Of a test that is thinned most cases are slow.
+
+    Fast are the first, the last, and so many between that one in four stays, and three at least.
+    """
+    cases = {}
+    for item in items:
+        if item.get_closest_marker("thinned"):
+            cases.setdefault((item.path, item.originalname), []).append(item)
+    for each in cases.values():
+        count = max(3, math.ceil(len(each) / 4))
+        kept = {round(k * (len(each) - 1) / (count - 1)) for k in range(count)}
+        for number, item in enumerate(each):
+            if number not in kept:
+                item.add_marker(pytest.mark.slow)
+
+
 def pytest_collection_finish():
     """Leave alone what was made by imports."""
     gc.freeze()

@@ -39,6 +39,7 @@ def start_of(system, wild):
     return State(0.0, x, v), Particles(charges, particles.masses)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", METHODS)
 def test_the_others_are_bitwise_what_they_would_have_been(tmp_path, name):
     system = make_system("charged", softening=0.1 if name == "set" else 0.0)

@@ -34,7 +34,7 @@ def made(tmp_path_factory):
     run(folder / "sparse.h5", frames=10, dt=0.2)
     run(folder / "short.h5", frames=10)
     run(folder / "four.h5", n=4)
-    run(folder / "soft.h5", system="gravity")
+    run(folder / "soft.h5", system="gravity", integrator="dop853")
     shutil.copy(folder / "fine.h5", folder / "nm.h5")
     with h5py.File(folder / "nm.h5", "r+") as file:
         file["particles/trajectory_0000/position/value"].attrs["unit"] = np.bytes_("nm")

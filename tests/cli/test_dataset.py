@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -39,10 +40,17 @@ rtol = 1e-8
 """
 
 
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("generated") / "made"
+    good("dataset", "generate", *SMALL, "-o", folder)
+    return folder
+
+
 @pytest.fixture
-def made():
-    good("dataset", "generate", *SMALL, "-o", "made")
-    return Path("made")
+def made(generated, folder):
+    """A copy, which a test may change."""
+    return Path(shutil.copytree(generated, "made"))
 
 
 # Making one
@@ -273,7 +281,10 @@ def test_a_failing_trajectory_is_one_line_and_shards_are_kept():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs SIGINT")
-@pytest.mark.parametrize(("integrator", "shard"), [("dop853", "2"), ("dop853-compiled", "20")])
+@pytest.mark.parametrize(
+    ("integrator", "shard"),
+    [pytest.param("dop853", "2", marks=pytest.mark.slow), ("dop853-compiled", "20")],
+)
 def test_ctrl_c_ends_it_soon_and_it_goes_on(integrator, shard):
     """A shard is a second's work at most, all of them are many minutes'."""
     arguments = ["--preset", "trap", "-n", 5, "--trajectories", 10**4 * int(shard), "--frames", 50]

@@ -18,7 +18,7 @@ from nbody_surrogate.discovery.files import LAW, write_folder
 from nbody_surrogate.registry.law_folder import file_name, named_folder, plain_name
 
 DRAGLESS = {"parameters": {"drag": 0.0}}
-QUIET = ("--no-reference", "--integrator", "leapfrog", "--duration", 0.5)
+QUIET = ("--no-reference", "--integrator", "rk45", "--duration", 0.5)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_run_has_the_measured_particles_and_all_numbers_of_the_law(folder):
     assert read.x.shape[2] == N
     system = read.system()
     assert system.spec == make_system("discovered", **found_law() | {"temperature": 0.0}).spec
-    good("run", "--initial", "a.h5", "--system", "discovered", *QUIET, "--integrator", "rk4", "-q")
+    good("run", "--initial", "a.h5", "--system", "discovered", *QUIET, "-q")
 
 
 def test_a_parameter_of_the_folder_may_be_changed(folder):
@@ -55,7 +55,7 @@ def test_a_parameter_of_the_folder_may_be_changed(folder):
 def test_the_file_of_a_run_is_named_after_the_folder(folder):
     good("run", "--system", f"discovered:{folder.resolve()}", "-p", "drag=0", *QUIET, "-q")
     names = [each.name for each in (folder.parent / "runs").iterdir()]
-    assert names == [f"discovered-grains-leapfrog-n{N}-seed0.h5"]
+    assert names == [f"discovered-grains-rk45-n{N}-seed0.h5"]
 
 
 def test_the_headline_has_no_thousand_numbers(folder):
@@ -120,7 +120,7 @@ def test_a_data_set_of_a_law_needs_the_folder_no_more(folder):
 def test_other_commands_take_the_name_too(folder):
     name = ("--system", "discovered:grains", "-p", "drag=0")
     compared = good(
-        *("compare", *name, "--integrators", "leapfrog:4", "--seeds", 2, "--duration", 0.2),
+        *("compare", *name, "--integrators", "rk45", "--seeds", 2, "--duration", 0.2),
         "--json",
     )
     assert json.loads(compared)["comparisons"][0]["trajectories"] == 2

@@ -36,7 +36,7 @@ def ended(process, number, frame):
     return process.communicate()[1]
 
 
-LONG = ["-n", 10, "--duration", 25, "--reference", "leapfrog", "--seed", 1]
+LONG = ["-n", 6, "--duration", 20, "--reference", "leapfrog", "--seed", 1]
 
 
 def test_signals_end_a_command_and_resume_ends_the_job(folder):
@@ -51,8 +51,8 @@ def test_signals_end_a_command_and_resume_ends_the_job(folder):
     done = nbody_sim("resume", RESTART)
     assert done.exit_code == 0, done.output
     assert "position RMSE" in done.stdout
-    start = make_system("charged").sample(1, 10)
-    whole = simulate(make_system("charged"), *start, 250, "dop853")
+    start = make_system("charged").sample(1, 6)
+    whole = simulate(make_system("charged"), *start, 200, "dop853")
     np.testing.assert_array_equal(read_h5md("run.h5").x, whole.x)
     assert read_h5md("run.reference.h5").info.success
     assert [read_h5md(f"run{kind}.h5").info.seed for kind in ("", ".reference")] == [1, 1]

@@ -8,7 +8,7 @@ import signal
 import numpy as np
 
 from command_run import SHORT, register_failing
-from commands import FAILURE, INTERRUPTED, bad, command, contents, good, nbody_sim, no_constant
+from commands import FAILURE, INTERRUPTED, bad, contents, good, nbody_sim, no_constant
 from nbody_surrogate.cli.request import InitialValueProblem
 from nbody_surrogate.formats.h5md import read_h5md
 
@@ -95,11 +95,9 @@ def test_each_warning_is_shown_once_whatever_a_command_does():
     files = ["-o", "a.h5", "--report", "a.html"]
     method = ["--integrator", "set", "--weights", "set-small", "--guard", "warn", "--no-reference"]
     numbers = ["-n", 3, "--trajectories", 2, "--duration", 12]
-    process = command("run", *method, *numbers, *files)
-    said = process.communicate()[1].splitlines()
-    assert process.returncode == 0
-    # what is compiled first depends on the tests before
-    said = [line for line in said if not line.startswith("compiling ")]
+    result = nbody_sim("run", *method, *numbers, *files)
+    assert result.exit_code == 0
+    said = result.stderr.splitlines()
     assert len(said) == len(set(said)) == 3
     # by the name of its weights, of which the surrogate has others too
     assert sum(line.startswith("Warning: set-small is outside of") for line in said) == 2

@@ -52,7 +52,10 @@ def words_of(table):
     return {word for text in texts for word in text.split()}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name == "bench")) for name in COMMANDS],
+)
 def test_at_80_columns_no_line_is_longer_and_nothing_is_cut(name, tables, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     shown = "".join(good(*command) for command in COMMANDS[name])

@@ -34,6 +34,7 @@ def copy_of(made, tmp_path):
     return copy
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("sample", [2, 100])
 @pytest.mark.parametrize("name", RECIPES)
 def test_trajectories_that_are_made_again_are_the_same_bits(made, name, sample):

@@ -99,7 +99,9 @@ def test_bonds_come_out(springs):
     np.testing.assert_allclose(force * strengths.max() * responses[0], -0.1 * r, rtol=1e-3)
 
 
-@pytest.mark.parametrize(("stiffness", "noise"), [(0.5, 0.0), (0.5, 1e-3)])
+@pytest.mark.parametrize(
+    ("stiffness", "noise"), [pytest.param(0.5, 0.0, marks=pytest.mark.slow), (0.5, 1e-3)]
+)
 def test_the_drag_of_a_bath_in_equilibrium_has_no_bias(stiffness, noise):
     """By time reversal, weak forms that are symmetric in time find none at all.
 

@@ -174,7 +174,7 @@ def test_without_forces_it_is_what_each_particle_has_by_itself():
     assert both == pytest.approx(one, rel=1e-10)
 
 
-@pytest.mark.parametrize("temperature", [1e-1, 1e-5])
+@pytest.mark.parametrize("temperature", [pytest.param(1e-1, marks=pytest.mark.slow), 1e-5])
 def test_the_score_of_the_true_law_is_0_on_average(temperature):
     """Strong kicks or hardly any: columns that look ahead would find too little drag."""
     more = {"wake_charge": 0.0, "charge_spread": 0.3, "drag": 0.3, "temperature": temperature}

@@ -157,8 +157,11 @@ def test_a_law_goes_to_another_process(dust):
     assert pickle.loads(pickle.dumps(system)).spec == system.spec
 
 
-def test_the_law_runs(dust):
+@pytest.mark.parametrize("bath", [{"temperature": 0.0}, pytest.param({}, marks=pytest.mark.slow)])
+def test_the_law_runs(dust, bath):
+    """Without the kicks that were found, and with them: which is compiled anew."""
     law, _ = law_of(dust.estimate)
+    law.update(bath)
     system = nb.make_system("discovered", **law)
     state, particles = system.sample(0, 5, dimensions=2)
     run = nb.simulate(system, state, particles, 50)[0]

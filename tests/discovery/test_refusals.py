@@ -124,7 +124,7 @@ def test_a_cold_crystal_does_not_tell_the_force():
     problem = problem_of([crystal(1e-3)], None, False, False, 8)
     start = begin(problem, (Envelope(-2.0, 1.0),))[-1]
     freedom = Freedom(directed=False)
-    estimate = improve(start.problem, start.unknowns, freedom, Smoothness(1e-3, 1e-3), rounds=8)
+    estimate = improve(start.problem, start.unknowns, freedom, Smoothness(1e-3, 1e-3), rounds=4)
     error = relative_error(estimate)
     assert error > 0.5
     for size, words in ((1.0, "its standard error is 100 % of it"), (200.0, "over 100 times")):

@@ -63,7 +63,7 @@ def test_the_envelope_of_springs_is_found(springs):
     np.testing.assert_allclose(strengths / strengths.max(), bonds, atol=0.02)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_charges_have_their_signs_from_the_start(charges, seed):
     """Whatever the order of particles, and with masses that are positive."""
     order = np.random.default_rng(seed).permutation(5)

@@ -45,6 +45,7 @@ def test_a_calculator_in_python_gives_the_same_run(names):
     np.testing.assert_allclose(names["again"].x, names["run"].x, atol=1e-8)
 
 
+@pytest.mark.slow
 def test_the_command_shows_what_the_page_does(tmp_path, monkeypatch):
     pytest.importorskip("ase")
     pytest.importorskip("tblite")

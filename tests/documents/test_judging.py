@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import nbody_surrogate
 
 PAGE = (Path(__file__).parents[2] / "docs" / "judging.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_example_prints_both_tables_and_writes_both_files(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (source,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)

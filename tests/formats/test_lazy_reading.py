@@ -13,6 +13,7 @@ from nbody_surrogate.formats.h5md import H5MDReader, read_h5md
 LAST = "particles/trajectory_0002/position/value"
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("grouped", [False, True])
 @pytest.mark.parametrize("couplings", [False, True])
 @pytest.mark.parametrize("trajectory", [0, 1, 2])

@@ -16,6 +16,13 @@ OTHERS = {
     **{prior: SETConfig(prior=prior) for prior in ("coulomb", "kernel", "none")},
     "gated": SETConfig(domain=GATED, bound=1e3),
 }
+MODELS = [
+    pytest.param(
+        name, marks=[pytest.mark.slow] if name in ("set-small", "coulomb", "kernel") else []
+    )
+    for name in (*SET.shipped_weights, *OTHERS)
+]
+"""`set` stands for those with Coulomb's prior, and `set-kernel` for those with a kernel."""
 
 
 def made(name):
@@ -24,13 +31,13 @@ def made(name):
     return perturbed_set(OTHERS[name])
 
 
-@pytest.fixture(scope="module", params=[*SET.shipped_weights, *OTHERS])
+@pytest.fixture(scope="module", params=MODELS)
 def model(request):
     """In turn each set of shipped weights, and random ones of each kind."""
     return made(request.param)
 
 
-@pytest.fixture(scope="module", params=[*SET.shipped_weights, *OTHERS, "fused"])
+@pytest.fixture(scope="module", params=[*MODELS, "fused"])
 def any_model(request):
     """As `model`, and one whose frames compiled steps make."""
     return FusedTwin(made("gated")) if request.param == "fused" else made(request.param)

@@ -41,6 +41,7 @@ SINGLE = 4.0
 """How many times torch's own error in float32 that of compiled steps may be."""
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", CONFIGS)
 def test_frames_are_torchs(name):
     """Of N = 1, of pairs that fill no vector and of more than one tile; in the trap, in a plane."""

@@ -61,6 +61,7 @@ def test_shares_are_a_palindrome_and_sum_to_one(count):
     assert float(shares.sum()) == pytest.approx(1.0, abs=1e-15)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("dims", [2, 3])
 @pytest.mark.parametrize("field", [None, TRAP], ids=["free", "trapped"])
 def test_a_frame_is_symplectic(model, dims, field):

@@ -65,6 +65,7 @@ def demand_told_or_accurate(method, kind, count, seed):
         assert error <= TIMES_THE_CARD * on_card(method, particles.n)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("kind", WILD_STARTS)
 def test_a_start_is_told_or_done_as_well_as_on_the_card(method, kind):
     demand_told_or_accurate(method, kind, 8, seed=11)
@@ -76,6 +77,7 @@ def test_many_starts_are_told_or_done_as_well_as_on_the_card(method, kind):
     demand_told_or_accurate(method, kind, 40, seed=13)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("kind", WILD_STARTS)
 def test_they_are_told_in_another_frame_of_reference_and_at_another_time(method, kind):
     state, particles = wild_starts(kind, 10, seed=12)

@@ -31,6 +31,7 @@ def width(values):
     return high - low
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_mean_in_95_of_100_cases():
     intervals = [bootstrap_mean(normal(seed, 100, mean=-3.0)) for seed in range(TRIALS)]
     above = np.mean([low > -3 for low, _ in intervals])

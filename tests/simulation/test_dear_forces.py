@@ -61,6 +61,7 @@ def method(name, **options):
 EVERY = ["dop853", "rk45", "leapfrog", "leapfrog-kdk", "srkn4", "rk4"]
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", EVERY)
 def test_no_place_is_computed_twice_and_all_is_counted(system, cluster, tmp_path, name):
     output = Output(tmp_path / "run.h5", checkpoint=tmp_path / "run.restart")
@@ -74,6 +75,7 @@ def test_no_place_is_computed_twice_and_all_is_counted(system, cluster, tmp_path
     assert run.info.counters["force_calls"] == run.info.counters["nfev"] + extra
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", EVERY)
 def test_energies_of_frames_come_from_the_forces_there(system, cluster, tmp_path, name):
     run = simulate(system, *cluster_start(), FRAMES, method(name), output=tmp_path / "run.h5")

@@ -165,7 +165,7 @@ def test_a_trajectory_has_the_same_bits_in_any_batch_and_any_segments():
         assert np.array_equal(alone.error_estimate[0], whole.error_estimate[b])
 
 
-@pytest.mark.parametrize("name", ["charged", "trap"])
+@pytest.mark.parametrize("name", ["charged", pytest.param("trap", marks=pytest.mark.slow)])
 def test_it_covers_the_true_error_and_is_sharp(name):
     """Not calibrated, so nearly always above; the median is within a factor of two."""
     system = make_system(name)

@@ -57,7 +57,13 @@ def die():
 
 
 @pytest.mark.parametrize(
-    ("name", "batch"), [*((name, 8) for name in METHODS), ("dop853", 1), ("guarded set", 1)]
+    ("name", "batch"),
+    [
+        *((name, 3) for name in METHODS if name != "set by torch"),
+        pytest.param("set by torch", 3, marks=pytest.mark.slow),
+        pytest.param("dop853", 1, marks=pytest.mark.slow),
+        ("guarded set", 1),
+    ],
 )
 def test_a_killed_run_goes_on_to_the_same_bits(folder, name, batch):
     whole = run_of(name, batch, "whole.h5")
@@ -77,7 +83,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(folder, name, batch):
     assert not list(folder.glob("*.part"))
 
 
-def test_a_run_killed_at_any_file_operation_goes_on_to_the_same_bits(folder):
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_run_killed_at_any_file_operation_goes_on_to_the_same_bits(folder, every):
     """Before each write, flush and renaming, of the output and of the restart file."""
     frames = 2 * SEGMENT + 1
     whole = run_of("leapfrog", 2, "whole.h5", frames)
@@ -110,7 +117,7 @@ def test_a_run_killed_at_any_file_operation_goes_on_to_the_same_bits(folder):
             assert not list(folder.glob("run.h5*"))
         for file in ("run.h5", "run.h5.part", RESTART, RESTART + ".part"):
             Path(file).unlink(missing_ok=True)
-        moment += 1
+        moment += every
     assert moment > 20
 
 

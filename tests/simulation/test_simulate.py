@@ -103,6 +103,7 @@ def test_progress_grows_to_the_number_of_frames(charged, start, method):
     assert_same_frames(run, run_of(charged, start, method))
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
 def test_progress_may_cancel_and_what_is_written_stays(tmp_path, charged, start, method, error):
     def cancel(done, total):
@@ -129,6 +130,7 @@ def test_progress_may_cancel_and_what_is_written_stays(tmp_path, charged, start,
 # Files
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_the_file_holds_the_result_bit_for_bit(tmp_path, charged, method, dimensions):
     start = charged.sample(2, 3, 2, dimensions)

@@ -45,6 +45,7 @@ def assert_same_bits(first, second):
 # SciPy's numbers
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("norm", ["particle", "rms"])
 @pytest.mark.parametrize("tolerance", [1e-6, 1e-9])
 @pytest.mark.parametrize(("n", "dimensions"), [(1, 2), (2, 3), (5, 2), (12, 3)])

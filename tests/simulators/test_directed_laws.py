@@ -16,6 +16,8 @@ from nbody_surrogate.evaluation.work_precision.numpy_force import NumpyForce
 ROUNDING = 1e-12
 SOLVER = 1e-9  # of dop853 at 1e-12, over a few time units
 LAW = following(np.sqrt, np.where)
+ALIKE = [pytest.param(name, marks=pytest.mark.slow) for name in ("exact-flow", "baoab")]
+"""Each is compiled for this law, and asks for forces as the splittings do."""
 
 
 def by_loops(x, particles):
@@ -43,7 +45,7 @@ def test_each_particle_feels_each_other_one(dimensions):
 
 @pytest.mark.parametrize("dimensions", [2, 3])
 @pytest.mark.parametrize("n", [1, 5, 41])  # 41: row by row
-@pytest.mark.parametrize("method", ["leapfrog", "rk4", "exact-flow", "baoab"])
+@pytest.mark.parametrize("method", ["leapfrog", "rk4", *ALIKE])
 def test_fixed_steps_take_the_same_forces(method, n, dimensions):
     system = Flock()
     start = system.sample(1, n, 2, dimensions)
@@ -72,7 +74,7 @@ def test_the_compiled_solver_takes_the_same_forces(norm):
     np.testing.assert_allclose(runs[0].x, runs[1].x, rtol=0, atol=SOLVER)
 
 
-@pytest.mark.parametrize("method", ["leapfrog", "rk4", "baoab"])
+@pytest.mark.parametrize("method", ["leapfrog", "rk4", ALIKE[-1]])
 def test_bits_do_not_depend_on_the_batch(method):
     system = Flock()
     state, particles = system.sample(3, 4, 70)

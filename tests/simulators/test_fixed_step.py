@@ -140,6 +140,7 @@ def test_progress_on_threads(charged):
         integrator.advance(carry, 6, cancel)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("backend", ["numba", "torch"])
 def test_a_failing_trajectory_leaves_its_block_alone(charged, backend, threads):

@@ -25,7 +25,7 @@ from nbody_surrogate import (
 BATCHES = (1, 7, 8, 9, 64, 65, 130)  # around the widths of vectors and blocks
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("method", METHODS)
 def test_bits_do_not_depend_on_the_batch(charged, plasma, method, threads):
     system = charged if method in ("leapfrog", "rk4") else plasma(magnetic=B_FIELD)
@@ -85,8 +85,19 @@ def test_segments_leave_no_trace(plasma):
     np.testing.assert_array_equal(first.x, second.x)
 
 
-@pytest.mark.parametrize("backend", ["numba", "torch"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "backend"),
+    [
+        *((method, "numba") for method in METHODS),
+        ("leapfrog", "torch"),
+        ("rk4", "torch"),
+        *(
+            pytest.param(method, "torch", marks=pytest.mark.slow)
+            for method in METHODS
+            if method not in ("leapfrog", "rk4")
+        ),
+    ],
+)
 def test_two_dimensions_leave_out_what_points_elsewhere(plasma, method, backend):
     """A field across the plane pulls nobody out of it, nor changes any distance."""
     magnetic = {} if method in SPLITTING else {"magnetic": (0.7, -0.4, 1.1)}

@@ -32,7 +32,7 @@ def both(system, start, frames, **options):
 # Order, and what it converges to
 
 
-@pytest.mark.parametrize("name", ["charged", "trap"])
+@pytest.mark.parametrize("name", ["charged", pytest.param("trap", marks=pytest.mark.slow)])
 def test_errors_go_as_the_square_of_eta(name):
     """Of order 4 in steps, which go as the root of eta."""
     system = make_system(name, softening=0.2)
@@ -46,9 +46,15 @@ def test_errors_go_as_the_square_of_eta(name):
     assert errors[-1] < 1e-7
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("dimensions", [pytest.param(2, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize(
-    ("name", "n"), [("charged", 6), ("gravity", 6), ("springs", 5), ("trap", 1)]
+    ("name", "n"),
+    [
+        ("charged", 6),
+        pytest.param("gravity", 6, marks=pytest.mark.slow),
+        ("springs", 5),
+        ("trap", 1),
+    ],
 )
 def test_it_agrees_with_the_truth(name, n, dimensions):
     """Pairs, couplings, fields, and one particle alone."""

@@ -59,6 +59,7 @@ def test_frames_are_where_the_times_say(charged, method):
     np.testing.assert_allclose(run.x[0, :, 0, 0], run.t - t0, rtol=0, atol=rounding)
 
 
+@pytest.mark.thinned
 def test_runs_do_not_depend_on_when_they_start(charged, method):
     state, particles = charged.sample(7, 5)
     later = State(128.0, state.x, state.v)
@@ -141,6 +142,7 @@ def too_fast(x, v):
     x[1, :, 0], v[1, :, 0] = (0.0, 1.0, 2.0), 1e308
 
 
+@pytest.mark.thinned
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of overflows, which are meant
 @pytest.mark.parametrize("spoil", [near_pair, too_fast])
 def test_a_failing_trajectory_leaves_the_others_alone(method, spoil):

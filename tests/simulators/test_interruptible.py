@@ -17,9 +17,9 @@ from nbody_surrogate import make_integrator, make_system, simulate
 
 METHODS = {
     "leapfrog": "charged",
-    "yoshida4": "springs",
+    "yoshida4": "charged",
     "symplectic-euler": "charged",
-    "rk4": "penning",
+    "rk4": "charged",
     "boris": "penning",
     "exact-flow": "trap",
 }

@@ -95,6 +95,7 @@ def circular_orbit(dimensions):
     return Orbit(system, (State(0.0, x[:1], v[:1]), Particles([q], [m])), x, v, dt)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_opposite_charges_circle_each_other(method, dimensions):
     orbit = circular_orbit(dimensions)
@@ -191,6 +192,7 @@ def a_few_charges(dimensions=3):
     return system, (State(0.5, state.x, state.v), Particles(particles.charges, masses))
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_solvers_agree_with_solve_ivp(method, dimensions):
     options, error = fine(method)
@@ -213,6 +215,7 @@ def test_rotated_starts_give_rotated_runs(method):
     np.testing.assert_allclose(other.v, run.v @ rotation.T + boost, rtol=0, atol=error)
 
 
+@pytest.mark.thinned
 def test_flat_starts_stay_flat(charged, method):
     """The same bits for fixed steps; an adaptive error norm is a mean over all coordinates."""
     flat, particles = charged.sample(6, 6, dimensions=2)

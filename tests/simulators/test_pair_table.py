@@ -41,7 +41,7 @@ def test_conductors_have_the_energy_of_their_capacitances(radii, gap):
 
 
 @pytest.mark.parametrize("permittivity", [None, 4.0])
-@pytest.mark.parametrize("order", [0, 1, 6])
+@pytest.mark.parametrize("order", [0, 3, 6])
 def test_an_order_is_that_of_spheres_in_space(order, permittivity):
     x, q, radii = np.array([[0, 0, 0], [1.1, 1.2, 1.6]]), np.array([1, -0.5]), np.array([1, 0.8])
     energy, _ = energy_and_forces(x, q, radii, order, permittivity)

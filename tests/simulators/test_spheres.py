@@ -87,6 +87,7 @@ def test_parameters_out_of_range_are_refused(parameters, name):
         make_system("spheres", **parameters)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("n", [1, 2, 5, 30])
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_starts_are_dense_and_apart(n, dimensions):

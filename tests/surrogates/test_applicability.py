@@ -125,6 +125,7 @@ def test_a_field_that_depends_on_velocity_cannot_be_applied():
     assert all(word in message for word in ("`integrator`", "velocity", "'penning'", "solver"))
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("name", "parameters", "dt", "words"),
     [

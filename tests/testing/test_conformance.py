@@ -38,10 +38,22 @@ CONFIGS = {
 """Of models that have no default for everything, or are large by default."""
 
 
+SLOW = {
+    "surrogate-set-spheres-inputs-unchanged",
+    *(
+        f"integrator-parareal-{check}"
+        for check in ("nonfinite", "shorter-runs", "determinism", "inputs-unchanged", "shapes")
+    ),
+}
+"""The first compiles the frames of spheres a second time, for arrays that can be written to.
+Parareal runs two methods, several times."""
+
+
 def of_what_ships():
     for kind, name in BUILT_IN:
         for check in checks(name, kind=kind, config=CONFIGS.get(name)):
-            yield pytest.param(check, id=f"{kind}-{name}-{check}")
+            called = f"{kind}-{name}-{check}"
+            yield pytest.param(check, id=called, marks=[pytest.mark.slow] * (called in SLOW))
 
 
 @pytest.mark.parametrize("check", list(of_what_ships()))

@@ -14,6 +14,7 @@ from found_laws import found_law
 from nbody_set.model import SET, SETConfig
 from nbody_surrogate import InputError
 from nbody_surrogate.contracts import torch_force_laws
+from nbody_surrogate.training import found_law as found_law_module
 from nbody_surrogate.training import from_discovery
 from nbody_surrogate.training.found_law import learnable_law
 from nbody_surrogate.training.from_discovery import train_from_discovery
@@ -169,8 +170,24 @@ def test_minutes_are_a_positive_number(minutes, tmp_path):
 # The training
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def soon(patch):
+    """Train by torch, on data by SciPy's solver: what is compiled for a law takes a minute."""
+    values, data = from_discovery._values, from_discovery._data
+
+    def by_torch(*given):
+        return values(*given).model_copy(update={"engine": "torch"})
+
+    def by_scipy(*given):
+        sources = data(*given)
+        return [each | {"spec": each["spec"] | {"integrator": "dop853"}} for each in sources]
+
+    patch.setattr(found_law_module, "SPLINES", 24)
+    patch.setattr(from_discovery, "_values", by_torch)
+    patch.setattr(from_discovery, "_data", by_scipy)
+
+
+@pytest.fixture(scope="module", params=["soon", pytest.param("compiled", marks=pytest.mark.slow)])
+def trained(request, tmp_path_factory):
     """A few steps for a law without bound below what was visited, from a folder."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -181,6 +198,8 @@ def trained(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     for name, value in (("FRAMES", 12), ("LEAST_STEPS", 2), ("LEAST_TRAJECTORIES", 10)):
         patch.setattr(from_discovery, name, value)
+    if request.param == "soon":
+        soon(patch)
     (place / "grains").mkdir()
     whole = nb.make_system("discovered", **law).spec.model_dump_json()  # as discover writes it
     (place / "grains" / "law.json").write_text(whole)
@@ -197,8 +216,10 @@ def test_the_model_runs_guarded_by_its_folder(trained):
     state, particles = system.sample(0, 2)
     method = nb.make_integrator("set", weights=str(made.weights))
     watch = nb.Guard(policy="warn", energy=0.5)
-    run = nb.simulate(system, state, particles, 10, method, guard=watch, outside=None)
-    truth = nb.simulate(system, state, particles, 10, "dop853-compiled")
+    run = nb.simulate(
+        system, state, particles, 10, method, guard=watch, outside=None, error_estimate=False
+    )
+    truth = nb.simulate(system, state, particles, 10, "dop853")
     assert run.valid.all()
     # a step of leapfrog by the curve: the weights hardly moved
     moved = np.abs(truth.x - state.x[:, None]).max()

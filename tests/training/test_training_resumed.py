@@ -62,6 +62,7 @@ def checkpointed(folder):
     return json.loads(path.read_text())["step"] if path.is_file() else 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 def test_a_run_killed_by_kill_9_ends_with_the_bits_of_the_one_that_was_not(folders, tmp_path):
     recipe, killed = tmp_path / "recipe.toml", tmp_path / "killed"

@@ -33,7 +33,7 @@ def runs():
         system = make_system(name)
         state, particles = system.sample(1, 5, 2, dimensions)
         made[name] = [
-            simulate(system, state, particles, 20, method) for method in ("dop853", "rk4")
+            simulate(system, state, particles, 20, method) for method in ("dop853", "rk45")
         ]
     made["seconds"] = [replace(run, t=1e-13 * run.t) for run in made["penning"]]
     return made

@@ -89,6 +89,7 @@ def assert_in_sight(
             assert not ((x > 1 - 2 * width) & (y > 1 - 2 * height)).any()
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", PLACES)
 def test_every_ball_and_trail_is_in_sight_in_all_frames(name: str) -> None:
     track = Track.of(swinging(PLACES[name]), "")
@@ -115,6 +116,7 @@ def assert_all_in_sight(track: Track, viewpoint: Viewpoint) -> None:
     assert_in_sight(still, view, track, 3)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize(
     ("n", "dim", "camera", "orbit"), [(1, 3, None, None), (2, 3, "yz", 0.0), (40, 3, "iso", 300.0)]
 )
@@ -127,6 +129,7 @@ def test_every_system_is_in_sight_in_all_frames(
     assert_all_in_sight(Track.of(ballistic(name, n, dim), ""), viewpoint)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_every_flat_system_is_in_sight_in_all_frames(name: str) -> None:
     assert_all_in_sight(Track.of(ballistic(name, 30, 2), ""), viewpoint_of(None, None, True))
@@ -160,6 +163,7 @@ def test_rings_are_in_sight_too(name: str) -> None:
         assert_in_sight(camera, view, rival, frame, rival=True)
 
 
+@pytest.mark.thinned
 @pytest.mark.parametrize("size", [0.02, 0.4, 5.0])
 @pytest.mark.parametrize("name", ["two along z", "cloud", "flat"])
 def test_balls_of_a_true_size_and_their_rings_are_in_sight(name: str, size: float) -> None:

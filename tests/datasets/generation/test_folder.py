@@ -197,6 +197,7 @@ def test_a_trajectory_that_only_a_sharper_run_fails_is_named_too(fragile, folder
     assert message.startswith("trajectory 4 failed: it broke")
 
 
+@pytest.mark.slow
 def test_a_trajectory_that_fails_in_a_worker_process_is_named(folder):
     """Forces beyond what a float holds."""
     values = SMALL | {"integrator": "dop853", "parameters": {"coupling": 1e308}}

@@ -58,6 +58,7 @@ def test_a_stopped_run_goes_on_to_the_same_files(made, folder, values, at, finis
     assert kept.items() <= written(folder).items()
 
 
+@pytest.mark.slow
 def test_a_run_on_processes_that_is_stopped_goes_on_to_the_same_files(made, folder):
     case = SMALL | CASES["couplings"]
     spec = resolve(case)
@@ -143,8 +144,8 @@ def test_a_shard_gets_its_name_only_when_it_is_whole(made, folder, monkeypatch):
 
 # It is killed
 
-SLOW = 'particles = 3\ntrajectories = 60\nframes = 15\nintegrator = "dop853"\nshard = 3'
-"""Twenty shards of about a tenth of a second."""
+SLOW = 'particles = 3\ntrajectories = 36\nframes = 15\nintegrator = "dop853"\nshard = 3'
+"""Twelve shards of about a tenth of a second."""
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
