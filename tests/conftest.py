@@ -20,6 +20,10 @@ sys.dont_write_bytecode = False
 # again, as for a small program, took a tenth of the time.
 gc.set_threshold(50_000, 20, 20)
 
+# What is written here is not to outlive a loss of power; processes that tests start do wait for the
+# disk.
+os.fsync = lambda descriptor: None
+
 import pytest
 
 HERE = Path(__file__).parent

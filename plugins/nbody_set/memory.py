@@ -1,4 +1,4 @@
-"""The memory of `set`: readings of past misfits, brought to the present, as forces of the next step.
+"""The memory of `set`: readings of past misfits, brought to the present, as forces of a step.
 
 What is read of the past is chosen by `SETConfig.memory`, see `misfit`; how it is brought to the
 present by `SETConfig.temporal`, see `recollection`. Charges and pairs act along the separation of
@@ -95,11 +95,10 @@ class Memory(nn.Module):
             self.charge_weight = _shares(self.charges)
             self.charge_features = nn.Linear(2 * self.charges.heads, d)
             self.charge_ridge = nn.Parameter(torch.tensor(RIDGE_CHARGES))
-            self.charge_heads = nn.ModuleList(
-                nn.Linear(d, 1, bias=False) for _ in range(config.substeps)
-            )
-            for head in self.charge_heads:
-                nn.init.zeros_(head.weight)  # type: ignore[arg-type]
+            heads_of_substeps = [nn.Linear(d, 1, bias=False) for _ in range(config.substeps)]
+            for head in heads_of_substeps:
+                nn.init.zeros_(head.weight)
+            self.charge_heads = nn.ModuleList(heads_of_substeps)
             self.charge_gain = nn.Parameter(torch.ones(config.substeps))
         if "pairs" in self.kinds:
             self.pair_features = nn.Linear(invariants, d)
@@ -107,14 +106,13 @@ class Memory(nn.Module):
             self.pair_weight = _shares(self.pairs)
             self.pair_ridge = nn.Parameter(torch.tensor(RIDGE_PAIRS))
             # what a remembered pair adds beyond what is linear in its readings
-            self.pair_more = nn.Sequential(
-                nn.Linear(d + 2 * self.pairs.heads, d), nn.SiLU(), nn.Linear(d, 1, bias=False)
-            )
-            nn.init.zeros_(self.pair_more[2].weight)
+            more = nn.Linear(d, 1, bias=False)
+            nn.init.zeros_(more.weight)
+            self.pair_more = nn.Sequential(nn.Linear(d + 2 * self.pairs.heads, d), nn.SiLU(), more)
             self.tie = nn.Linear(config.basis, 1, bias=False)  # phi of a radial basis
             nn.init.normal_(self.tie.weight, std=0.3)
         if "forces" in self.kinds:
-            self.own = OwnForces(config.temporal, history)
+            self.own = OwnForces(config.temporal, history, config.prior == "coulomb")
 
     def force_of_pairs(self, basis: Tensor) -> Tensor:
         """Map the radial basis (..., G) to phi (..., 1)."""
@@ -175,9 +173,7 @@ class Memory(nn.Module):
             made["charges"], following["charges"] = o[:, :, None], after
         if reading.pairs is not None:
             h = self.pair_features(window.pairs)[:, :, 0]
-            o, after = self.pairs.step(
-                _of("pairs", cache), h, reading.pairs[:, :, 0], known
-            )
+            o, after = self.pairs.step(_of("pairs", cache), h, reading.pairs[:, :, 0], known)
             made["pairs"], following["pairs"] = o[:, :, None], after
         if reading.vectors is not None:
             y, after = self.own.step(_of("forces", cache), reading.vectors[:, :, 0], known)

@@ -78,6 +78,8 @@ def charges_of(
     i, j = ends
     batch, intervals, n, dimensions = kick.shape
     pairs = len(i)
+    if pairs == 0:  # a lone particle shows no charge
+        return kick.new_zeros((batch, intervals, n, 1))
     scale = impulse.square().sum(-1).mean(-1).sqrt()[..., None, None] + torch.finfo(kick.dtype).tiny
     force, left = impulse / scale, masses[:, None, :, None] * kick / scale
     on_each = _signed(force, ends, n)  # (B, I, N D, P)
@@ -120,7 +122,8 @@ def pairs_of_misfit(
     left = (masses[:, None, :, None] * kick).reshape(batch, intervals, n * dimensions, 1)
     square = columns @ columns.transpose(-1, -2)
     square = square + ridge * torch.eye(n * dimensions, dtype=kick.dtype, device=kick.device)
-    return columns.transpose(-1, -2) @ torch.linalg.solve(square, left)
+    z: Tensor = columns.transpose(-1, -2) @ torch.linalg.solve(square, left)
+    return z
 
 
 def _signed(force: Tensor, ends: tuple[Tensor, Tensor], n: int) -> Tensor:

@@ -501,7 +501,8 @@ class SET(AbstractSurrogate[SETConfig]):
         motion = self._substep(0, motion, constants)
         alone = motion.h[:, :, None]
         attended, past = self.attention.step(alone, cache["past"], cache["filled"])
-        h, remembered = alone + attended, {}
+        h = alone + attended
+        remembered: Cache = {}
         if self.config.memory:
             begun = self._begin(x[:, None], v[:, None], particles)[0]
             recall, remembered = self._step_memory(
@@ -524,6 +525,11 @@ class SET(AbstractSurrogate[SETConfig]):
         return FusedSET(self, particles, field)
 
     def _begin(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
+        """Return the motion at the first kick of frames x, v (B, T, N, D), and what is constant."""
+        motion, constants = self._still(x, v, particles)
+        return self._drift(0, motion, constants), constants
+
+    def _still(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> tuple[Motion, Constants]:
         """Take differences in the window's dtype, then cast; S = B T."""
         frames, n = x.shape[1:3]
         pairs = pairs_of(n, x.device, self.dtype)
@@ -544,7 +550,7 @@ class SET(AbstractSurrogate[SETConfig]):
         constants = Constants(
             pairs, x, v, pair_charges, charges, masses, inverse, particles.field, gate, halved
         )
-        return self._drift(0, motion, constants), constants
+        return motion, constants
 
     def _gate(
         self, r: Tensor, w: Tensor, charges: Tensor, inverse_mass: Tensor, pairs: Pairs
@@ -607,23 +613,22 @@ class SET(AbstractSurrogate[SETConfig]):
     @torch.no_grad()
     def _plain_step(self, x: Tensor, v: Tensor, particles: ParticleTensors) -> PlainStep:
         """Take steps without memory from all frames but the last, x and v (B, T, N, D)."""
-        batch, frames, n, dims = x.shape
-        motion, constants = self._begin(x[:, :-1], v[:, :-1], particles)
-        pairs, substeps = constants.pairs, self.config.substeps
+        batch, frames, _, dims = x.shape
+        motion, constants = self._still(x[:, :-1], v[:, :-1], particles)
+        pairs, substeps, tau = constants.pairs, self.config.substeps, self.pair_features.tau
+        # leapfrog's own shares: what is read of the past must not change while shares are learned
+        motion = self._moved(motion, constants, 0.5 * tau)
         impulse = axis = torch.zeros_like(motion.r)
         for k in range(substeps):
             s = torch.sqrt((motion.r**2).sum(-1, keepdim=True) + self.config.softening**2)
             basis = self.pair_features.basis(s)
             force = self.prior(constants.pair_charges, basis, s) * motion.r / s**3
-            share = _share(self.kick, k)
-            impulse = impulse + share * force
+            impulse = impulse + force / substeps
             if "pairs" in self.config.memory:
-                axis = axis + share * self.memory.force_of_pairs(basis) * motion.r / s
+                axis = axis + self.memory.force_of_pairs(basis) * motion.r / (substeps * s)
             a = pairs.gather_signed(force) / constants.masses
-            motion = self._kicked(
-                motion, constants, a, self._time(self.kick, k, constants, 1.0, 0.5)
-            )
-            motion = self._drift(k + 1, motion, constants)
+            motion = self._kicked(motion, constants, a, tau)
+            motion = self._moved(motion, constants, tau * (0.5 if k == substeps - 1 else 1.0))
 
         def of_windows(y: Tensor) -> Tensor:
             return y.view(y.shape[0], batch, frames - 1, dims).permute(1, 2, 0, 3)
@@ -749,7 +754,9 @@ class SET(AbstractSurrogate[SETConfig]):
         force = self.config.coupling * constants.pair_charges * r / s**3
         return pairs.gather_signed(force) / constants.masses
 
-    def _kicked(self, motion: Motion, constants: Constants, a: Tensor, tau: Tensor) -> Motion:
+    def _kicked(
+        self, motion: Motion, constants: Constants, a: Tensor, tau: Tensor | float
+    ) -> Motion:
         """Change velocities by the accelerations of pairs (N, S, D) and by the field."""
         pairs = constants.pairs
         pair_a = pairs.difference(a)
@@ -778,7 +785,7 @@ class SET(AbstractSurrogate[SETConfig]):
         tau = self._time(self.drift, k, constants, 0.5 if ends else 1.0, halved)
         return self._moved(motion, constants, tau)
 
-    def _moved(self, motion: Motion, constants: Constants, tau: Tensor) -> Motion:
+    def _moved(self, motion: Motion, constants: Constants, tau: Tensor | float) -> Motion:
         # Shares sum to 1, and the momenta of kicks to 0: the centre of mass moves by exactly v dt.
         dx = motion.dx + tau * (constants.v + motion.dv)
         return motion._replace(r=motion.r + tau * motion.w, dx=dx)

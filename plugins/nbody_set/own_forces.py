@@ -3,9 +3,11 @@
 Of an oscillator that is coupled linearly, and that nobody sees, the force to come is a linear
 combination of past forces and of past changes of velocity: as in a linear prediction (Makhoul,
 Proc. IEEE 63 (1975) 561), with weights that are the same for all particles and directions. They are
-found in closed form from training windows, for each number of intervals that are known, and are
-trained on with the rest. No weight depends on a direction, so it is equivariant; readings are
-accelerations, so no origin and no frame of reference matters.
+found in closed form from training windows, for each number of intervals that are known. Steps of a
+gradient made them a hundred times worse, as so many lags that are nearly alike are ill-conditioned:
+they are trained only where the law is learned too, on which readings depend. No weight depends on a
+direction, so it is equivariant; readings are accelerations, so no origin and no frame of reference
+matters.
 """
 
 from __future__ import annotations
@@ -23,24 +25,24 @@ READ, MADE = 3, 2
 """Vectors of an interval, see `memory.Reading`; and what is made: pull and shift."""
 
 RIDGE = 1e-12
-"""Relative to the mean square of each reading: weights that only rounding would settle are small."""
+"""Relative to the mean square of each reading: weights that rounding would settle are small."""
 
 
 @final
 class OwnForces(nn.Module):
     """A linear prediction from the last L - 1 intervals.
 
-    ``attention``: weights of each lag, (L - 1 known, L - 1 lags, read, made). ``mean``: the same for
-    all lags. ``gru``: an exponential mean with a learned rate for each vector that is read.
+    ``attention``: weights of each lag, (L - 1 known, L - 1 lags, read, made). ``mean``: the same
+    for all lags. ``gru``: an exponential mean with a learned rate for each vector that is read.
     """
 
-    def __init__(self, kind: Kind, history: int) -> None:
+    def __init__(self, kind: Kind, history: int, law_given: bool) -> None:
         super().__init__()
         self.kind, self.lags = kind, history - 1
         shape = (self.lags, self.lags) if kind == "attention" else (1, 1)
         weights = torch.zeros((*shape, READ, MADE))
         weights[:, 0, 0, 0] = weights[:, 0, 1, 1] = 1.0  # as it was in the newest interval
-        self.weights = nn.Parameter(weights)
+        self.weights = nn.Parameter(weights, requires_grad=kind == "gru" or not law_given)
         if kind == "gru":
             self.rate = nn.Parameter(torch.ones(READ))
 
@@ -98,26 +100,27 @@ class OwnForces(nn.Module):
             mean = past.sum(3) / count.clamp(min=1)[..., None, None]
         else:
             mean = self._smoothed(past, count)
-        made = torch.einsum("nbtrd,rm->nbtmd", mean, self.weights[0, 0])
-        return made
+        return torch.einsum("nbtrd,rm->nbtmd", mean, self.weights[0, 0])
 
     def _smoothed(self, past: Tensor, count: Tensor) -> Tensor:
         rate = torch.sigmoid(self.rate)[:, None]
         state = torch.zeros_like(past[:, :, :, 0])
         for lag in range(self.lags - 1, -1, -1):
             oldest = (count == lag + 1)[..., None, None]
-            moved = torch.where(oldest, past[:, :, :, lag], state + rate * (past[:, :, :, lag] - state))
+            moved = torch.where(
+                oldest, past[:, :, :, lag], state + rate * (past[:, :, :, lag] - state)
+            )
             state = torch.where((count > lag)[..., None, None], moved, state)
         return state
 
 
 def _least_squares(newest_first: Tensor, wanted: Tensor) -> Tensor:
-    """Return weights (known, 3, 2) of vectors (N, B, known, 3, D) for what is wanted (N, B, 2, D)."""
+    """Return weights (known, 3, 2) of vectors (N, B, known, 3, D) for what is wanted."""
     y = wanted.double().permute(0, 1, 3, 2).reshape(-1, MADE)
     columns = newest_first.double().permute(0, 1, 4, 2, 3).reshape(len(y), -1)
     square = columns.T @ columns
     size = square.diagonal().clamp(min=torch.finfo(square.dtype).tiny).sqrt()
     scaled = square / size / size[:, None]
     scaled = scaled + RIDGE * torch.eye(len(size), dtype=square.dtype, device=square.device)
-    solved = torch.linalg.solve(scaled, columns.T @ y / size[:, None]) / size[:, None]
+    solved: Tensor = torch.linalg.solve(scaled, columns.T @ y / size[:, None]) / size[:, None]
     return solved.reshape(-1, READ, MADE)
