@@ -3,14 +3,15 @@
     python benchmarks/discover_set.py --output runs/discover-set --minutes 20
 
 Tracks are positions alone, without noise: 20 runs of `charged` with 5 particles, 1000 frames of
-0.005. `discover` finds the law (of no drag: asked for a shared one, it finds 0.002 in these tracks,
-which is false, and of which `set` knows nothing), `train_from_discovery` trains `set` for frames of 0.1 on what the
-law makes. All rows are of the starts that `nbody-sim evaluate` takes, which no training has seen:
-x-MSE of one step from true frames, the mean over starts and frames with a bootstrap interval of
-95 %, and the median over starts. Charges and masses of `charged` are those of the law on average,
-with the signs that they have. `over set-kernel` is the ratio of the means, its interval by draws of
-starts together. Rows of the law are a solver with the law in place of the true one; "bounded" is
-the law that trajectories are made with.
+0.005. `discover` finds the law, without a drag unless `--drag shared` asks for one: it then finds
+0.002 in these tracks, which is false, and of which `set` knows nothing. `train_from_discovery`
+trains `set` for frames of 0.1 on what the law makes. All rows are of the starts that
+`nbody-sim evaluate` takes, which no training has seen: x-MSE of one step from true frames, the mean
+over starts and frames with a bootstrap interval of 95 %, and the median over starts. Charges and
+masses of `charged` are those of the law on average, with the signs that they have. `over
+set-kernel` is the ratio of the means, its interval by draws of starts together. Rows of the law are
+a solver with the law in place of the true one; "bounded" is the law that trajectories are made
+with.
 
 What the output folder holds already is taken from there: tracks that were looked at, a training
 that was begun.
