@@ -192,7 +192,7 @@ def test_a_system_that_breaks_its_word_is_named(start):
 @pytest.mark.parametrize(
     ("hidden", "words"),
     [
-        ({}, "must hold the hidden variables of system 'relaxing', `charge`, got none; frames of"),
+        ({}, "must hold the hidden variables of system 'relaxing', `charge`, got none; frames of a su"),
         ({"q": np.ones((2, 4))}, "must hold the hidden variables of system 'relaxing', `charge`, "),
         (
             {"charge": np.ones((2, 4, 3))},
@@ -205,12 +205,6 @@ def test_a_state_of_another_system_is_refused(hidden, words, start):
     other = State(0.0, state.x, state.v, hidden=hidden)
     with pytest.raises(InputError, match=f"^`state` {words}"):
         simulate(Relaxing(), other, particles, 1)
-
-
-def test_a_run_does_not_hold_what_is_hidden_and_says_so(start):
-    run = simulate(Relaxing(), *start, 2)
-    with pytest.raises(InputError, match="frames of a run hold none, so draw a start, or give St"):
-        simulate(Relaxing(), run.state(2), run.particles, 1)
 
 
 # What cannot hold them
