@@ -9,7 +9,22 @@ import numpy as np
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.errors import InputError
 
-__all__ = ["demand_hidden_frames"]
+__all__ = ["demand_hidden_frames", "demand_hidden_name"]
+
+
+def demand_hidden_name(name: object) -> str:
+    """Demand a name that a hidden variable may have.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    if not isinstance(name, str) or not name.isidentifier() or name in ("x", "v"):
+        raise InputError(
+            f"`hidden` must have words for names, and neither x nor v, got {str(name)[:64]!r}"
+        )
+    return name
 
 
 def demand_hidden_frames(found: Mapping[str, np.ndarray], leading: tuple[int, ...]) -> None:
@@ -23,10 +38,7 @@ def demand_hidden_frames(found: Mapping[str, np.ndarray], leading: tuple[int, ..
     axes = "(T, N, ...)" if len(leading) == 2 else "(B, T, N, ...)"
     demand_kind("hidden", found, Mapping, "a mapping of names to arrays")
     for name, values in found.items():
-        if not isinstance(name, str) or not name.isidentifier() or name in ("x", "v"):
-            raise InputError(
-                f"`hidden` must have words for names, and neither x nor v, got {str(name)[:64]!r}"
-            )
+        demand_hidden_name(name)
         if not isinstance(values, np.ndarray) or values.dtype != np.float64:
             kind = getattr(values, "dtype", type(values).__name__)
             raise InputError(f"`hidden` {name!r} must be an array of float64, got {kind}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.memory import demand_memory, frame_bytes
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segment
@@ -171,7 +171,7 @@ class Recorder:
         self._calls = dict(carry.problem.system.computed)
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
         if estimator is not None:
-            self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
+            self.warm_ups.append(lambda: estimator.warm_up(start))
 
     def _series(self, start: np.ndarray) -> AbstractSeries:
         """Begin a series with its values at the start, shape (B, 1, ...)."""
@@ -222,11 +222,16 @@ class Recorder:
 
     def read_from(self, file: MappedRun | None) -> None:
         """Say what shows the frames of a run that is not kept; None, that nothing does for now."""
-        known = {"x": self._x, "v": self._v, **self._observables}
-        shown = {} if file is None else {"x": file.x, "v": file.v, **file.observables}
-        for name, each in known.items():
-            if isinstance(each, LatestSeries):
-                each.read_from(file, shown.get(name))
+        of_file = {} if file is None else {"x": file.x, "v": file.v}
+        observables, hidden = ({}, {}) if file is None else (file.observables, file.hidden)
+        for known, shown in (
+            ({"x": self._x, "v": self._v}, of_file),
+            (self._observables, observables),
+            (self._hidden, hidden),
+        ):
+            for name, each in known.items():
+                if isinstance(each, LatestSeries):
+                    each.read_from(file, shown.get(name))
 
     def restore(
         self,
@@ -236,9 +241,12 @@ class Recorder:
         good: Sequence[int],
         message: Sequence[str],
         observables: Mapping[str, np.ndarray],
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> None:
         """Take over a run up to and including a frame, by the F latest frames that are kept."""
         latest = slice(frame + 1 - x.shape[1], frame + 1)
+        for name, series in self._hidden.items():
+            series.put(latest, hidden[name])
         for name, values in observables.items():
             self._observables[name].put(latest, values[:, latest])
         self._x.put(latest, x)
@@ -353,8 +361,9 @@ class Recorder:
         valid, before = self.valid(new), new.start - 1
         values = np.full(valid.shape, np.nan)
         if valid.any():
-            frames = self.take(slice(before, new.stop))
-            values = self.estimator.extend(before, *frames, vouched)
+            some = slice(before, new.stop)
+            hidden = self.take_hidden(some)
+            values = self.estimator.extend(before, *self.take(some), vouched, hidden)
         self._observables[ERROR_ESTIMATE].put(new, np.where(valid, values, np.nan))
         self.info = replace(self.info, error_estimate=self.estimator.report)
 

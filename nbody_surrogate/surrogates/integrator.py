@@ -214,9 +214,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         self._check_warm_up()
         if self.model.min_history > 1:  # the warm-up's solver asks for them
             system = problem.system
-            refuse_wrong_hidden(
-                system.name, system.hidden_variables, state.hidden, state.x.shape
-            )
+            refuse_wrong_hidden(system.name, system.hidden_variables, state.hidden, state.x.shape)
         self._engine.check(problem, state.x.shape[-1])
         self._warn_of_threads(problem.particles.batch, problem.particles.n)
 
