@@ -14,8 +14,6 @@ from nbody_surrogate import InputError, PluginError, State, make_integrator, sim
 from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Frames
-from nbody_surrogate.datasets import DatasetSpec, LiveWindows
-from nbody_surrogate.registry.registry import register_system
 from nbody_surrogate.testing.probes import Relaxing
 from small_methods import SmallRK4
 
@@ -208,13 +206,3 @@ def test_a_state_of_another_system_is_refused(hidden, words, start):
     other = State(0.0, state.x, state.v, hidden=hidden)
     with pytest.raises(InputError, match=f"^`state` {words}"):
         simulate(Relaxing(), other, particles, 1)
-
-
-# What cannot hold them
-
-
-def test_a_data_set_refuses_them(registered):
-    register_system("relaxing")(Relaxing)
-    spec = DatasetSpec(system="relaxing", particles=3, trajectories=10, frames=5, integrator="rk45")
-    with pytest.raises(InputError, match=r"^a data set cannot hold hidden variables, and system '"):
-        LiveWindows(spec)
