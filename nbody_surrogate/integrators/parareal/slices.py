@@ -126,9 +126,8 @@ def make_slice(
             counters[key] = counters.get(key, 0) + count
         message, carry = segment.message[0], segment.carry
         done, good = done + segment.x.shape[1], good + int(segment.good[0])
-    x, v = (
-        np.concatenate(parts, axis=1) for parts in zip(*((y.x, y.v) for y in made), strict=True)
-    )
+    x = np.concatenate([each.x for each in made], axis=1)
+    v = np.concatenate([each.v for each in made], axis=1)
     hidden = {name: np.concatenate([y.hidden[name] for y in made], 1) for name in made[0].hidden}
     handed_on = None if carry is None or message else method.stored(carry)
     spent = time.thread_time() - began
