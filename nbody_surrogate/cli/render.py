@@ -40,7 +40,8 @@ LOOKS = ("camera", "orbit", "seconds", "theme", "background", "axes", "scale_bar
     "--colouring",
     default="auto",
     show_default=True,
-    help="By charge, mass, identity, speed or error; auto is the first that differs.",
+    help="By charge, mass, identity, speed, error or a hidden variable, by its name; auto is the "
+    "first that differs.",
 )
 @click.option("--inset/--no-inset", default=None, help="Energy error.  [default: in movies]")
 @click.option("--camera", help="iso, xy, xz, yz; azimuth,elevation; or x,y,z towards it.")

@@ -209,9 +209,12 @@ def _problem(restart: Restart, output: Path) -> InitialValueProblem:
     """Pose the problem from where the run is by now."""
     from nbody_surrogate.contracts.state import State
     from nbody_surrogate.registry.registry import system_from
-    from nbody_surrogate.simulation.run_output import RunOutput
+    from nbody_surrogate.simulation.run_output import RunOutput, hidden_of
 
     document, arrays = restart.document, restart.arrays
-    state = State(document.t0, arrays["carry.x"], arrays["carry.v"], seed=document.seed)
+    hidden = hidden_of(restart)
+    state = State(
+        document.t0, arrays["carry.x"], arrays["carry.v"], hidden=hidden, seed=document.seed
+    )
     particles = RunOutput(restart, output).particles()
     return InitialValueProblem(system_from(document.system), state, particles, document.frames)

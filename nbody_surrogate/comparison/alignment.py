@@ -173,7 +173,7 @@ def _at(run: Ensemble, t: Float64[np.ndarray, " T"]) -> Ensemble:
         v[:, 0] = run.v[:, 0]
     # what was measured of the frames is not interpolated
     info = replace(run.info, good=good)
-    return replace(run, t=t, x=x, v=v, info=info, label_error=None, observables={})
+    return replace(run, t=t, x=x, v=v, info=info, label_error=None, observables={}, hidden={})
 
 
 def _slack(one: Float64[np.ndarray, " T"], other: Float64[np.ndarray, " F"]) -> float:

@@ -168,7 +168,7 @@ def _twin(reference: Ensemble, offset: float) -> Ensemble:
     # Scaled to exactly the offset in each trajectory, however few its numbers are.
     size = np.sqrt((shift**2).mean((0, 2, 3)))
     shift *= offset * spread(reference.x[:, :1])[:, None, None] / size[:, None, None]
-    moved = State(state.t, state.x + shift[0], state.v + shift[1])
+    moved = State(state.t, state.x + shift[0], state.v + shift[1], hidden=state.hidden)
     # Over the whole run, not between two frames, whose difference has lost digits to t.
     dt = (reference.t[-1] - reference.t[0]) / (len(reference.t) - 1)
     integrator = method_from(reference.info.method)

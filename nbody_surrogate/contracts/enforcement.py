@@ -95,9 +95,16 @@ def _is_whole(value: object) -> bool:
 
 
 def refuse_unfit(
-    method: str, capabilities: frozenset[str], system: AbstractSystem, state: State
+    method: str,
+    capabilities: frozenset[str],
+    system: AbstractSystem,
+    state: State,
+    keeps_hidden: bool = True,
 ) -> None:
     """Raise where a method cannot do what a system needs, or a state is not one of the system.
+
+    A method that keeps no hidden variables, a surrogate, goes on from frames of its own, which hold
+    none.
 
     Raises
     ------
@@ -110,7 +117,8 @@ def refuse_unfit(
             f"`state` must have the {box.dimension} dimensions of the box of system "
             f"{system.name!r}, got {dimensions}"
         )
-    refuse_wrong_hidden(system.name, system.hidden_variables, state.hidden, state.x.shape)
+    if keeps_hidden or state.hidden:
+        refuse_wrong_hidden(system.name, system.hidden_variables, state.hidden, state.x.shape)
 
 
 def refuse_mismatch(state: State, particles: Particles, dt: float) -> None:

@@ -114,7 +114,7 @@ def refuse_wrong_hidden(
     if wanted.keys() != hidden.keys():
         raise InputError(
             f"`state` must hold the hidden variables of system {system!r}, {listed(wanted)}, got "
-            f"{listed(hidden)}; frames of a run hold none, so draw a start, or give "
+            f"{listed(hidden)}; frames of a surrogate's run hold none, so draw a start, or give "
             "State(..., hidden={...})"
         )
     for name, axes in wanted.items():

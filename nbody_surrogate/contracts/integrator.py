@@ -22,6 +22,11 @@ from nbody_surrogate.contracts.enforcement import (
     refuse_wrong_forces,
 )
 from nbody_surrogate.contracts.held_tick import HeldTick
+from nbody_surrogate.contracts.hidden_variables import (
+    NOTHING_HIDDEN,
+    Hidden,
+    refuse_wrong_hidden,
+)
 from nbody_surrogate.contracts.integrator_options import IntegratorOptions
 from nbody_surrogate.contracts.origin import origin_of
 from nbody_surrogate.contracts.parameters import validated
@@ -72,7 +77,8 @@ class AbstractIntegrator(Described, Generic[Options_co]):
        and else one trajectory at a time;
     7. where a carry remembers more than its newest frame, implement `_restart`, and say in
        `history` how many frames that takes. Each array of a carry has an axis of length B.
-       Where they are not NumPy's, implement `_stored` and `_restored` too;
+       Where they are not NumPy's, implement `_stored` and `_restored` too. With hidden variables
+       a method goes on by `_start`, from the newest frame alone;
     8. set `api_version` to the version of these duties that the class is written for;
     9. name in `capabilities` what of `contracts.capabilities` the method can do: a system that
        needs more is refused before `_check`. Hidden variables come in ``carry.hidden``, shape
@@ -164,6 +170,11 @@ class AbstractIntegrator(Described, Generic[Options_co]):
     def _restart(self, problem: Problem, t: float, x: np.ndarray, v: np.ndarray) -> dict[str, Any]:
         """Return a carry's arrays, beyond x and v, from the latest frames (B, W, N, D), W >= 1."""
         return self._start(problem, State(t, x[:, -1], v[:, -1]))
+
+    @property
+    def keeps_hidden(self) -> bool:
+        """Whether frames hold the hidden variables of a system; those of a surrogate do not."""
+        return self.origin.kind != "surrogate"
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads for so many trajectories of n particles; by default its option, or one."""
@@ -264,7 +275,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         # for a method that can do what the system needs
         refuse_mismatch(state, particles, dt)
         problem = Problem(system, particles, state.t, float(dt))
-        refuse_unfit(self.name, self.capabilities, system, state)
+        refuse_unfit(self.name, self.capabilities, system, state, self.keeps_hidden)
         system.refuse_wrong_radii(particles)
         with plugin_errors(system.origin, "refuse_unfit_start"):
             system.refuse_unfit_start(state, particles)
@@ -300,6 +311,7 @@ class AbstractIntegrator(Described, Generic[Options_co]):
         frame: int,
         x: Float64[np.ndarray, "B W N D"],
         v: Float64[np.ndarray, "B W N D"],
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> Carry:
         """Return a carry that goes on from frames which another method made.
 
@@ -310,15 +322,30 @@ class AbstractIntegrator(Described, Generic[Options_co]):
             Number of the last of the frames, a multiple of the segment.
         x, v : ndarray, shape (B, W, N, D)
             The latest frames, as many as there are, and not more than `history`.
+        hidden : mapping of str to ndarray, shape (B, N, ...)
+            The hidden variables of the last of them; a surrogate is never shown any.
 
         Returns
         -------
         Carry
+
+        Raises
+        ------
+        InputError
+            If the arrays are not those of the problem, or a hidden variable is missing.
         """
         refuse_unfit_frames(problem, x, v)
-        with plugin_errors(self.origin, "_restart"):
-            arrays = self._restart(problem, problem.time(frame), x, v)
-        return Carry(problem, frame, _frozen({"x": x[:, -1], "v": v[:, -1], **arrays}))
+        time, last = problem.time(frame), {"x": x[:, -1], "v": v[:, -1]}
+        variables = problem.system.hidden_variables
+        if not (variables and self.keeps_hidden):
+            with plugin_errors(self.origin, "_restart"):
+                arrays = self._restart(problem, time, x, v)
+            return Carry(problem, frame, _frozen({**last, **arrays}))
+        refuse_wrong_hidden(problem.system.name, variables, hidden, last["x"].shape)
+        with plugin_errors(self.origin, "_start"):
+            arrays = self._start(problem, State(time, *last.values(), hidden=hidden))
+        kept = {HIDDEN_PREFIX + name: values for name, values in hidden.items()}
+        return Carry(problem, frame, _frozen({**last, **kept, **arrays}))
 
     @final
     def advance(self, carry: Carry, frames: int, tick: Tick | None = None) -> Segment:

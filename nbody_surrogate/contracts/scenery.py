@@ -223,7 +223,8 @@ class SystemScenery:
         Parameters
         ----------
         state : State, shape (1, N, D)
-            At the start, for what depends on the size of the cloud or on energies.
+            At the start, for what depends on the size of the cloud, on energies, or on hidden
+            variables; these are there where the run's frames hold them.
         particles : Particles, shape (1, N)
 
         Returns

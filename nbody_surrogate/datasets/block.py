@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.state import Particles, Selection, selected
 
 __all__ = ["TrajectoryBlock"]
@@ -21,11 +22,14 @@ class TrajectoryBlock(NamedTuple):
     ----------
     x, v : ndarray, shape (B, T, N, D)
     particles : Particles, shape (B, N)
+    hidden : mapping of str to ndarray, shape (B, T, N, ...)
+        The hidden variables, where the data hold some. Windows for training never do.
     """
 
     x: np.ndarray
     v: np.ndarray
     particles: Particles
+    hidden: Hidden = NOTHING_HIDDEN
 
     def __repr__(self) -> str:
         return brief(self)
@@ -46,6 +50,7 @@ class TrajectoryBlock(NamedTuple):
             np.concatenate([block.x for block in blocks]),
             np.concatenate([block.v for block in blocks]),
             Particles(charges, masses, couplings, radii),
+            {name: np.concatenate([b.hidden[name] for b in blocks]) for name in blocks[0].hidden},
         )
 
     def subset(self, index: Selection) -> TrajectoryBlock:
@@ -57,4 +62,5 @@ class TrajectoryBlock(NamedTuple):
             If they are not there, or there are none.
         """
         some = selected(index, len(self.x))
-        return TrajectoryBlock(self.x[some], self.v[some], self.particles[some])
+        hidden = {name: values[some] for name, values in self.hidden.items()}
+        return TrajectoryBlock(self.x[some], self.v[some], self.particles[some], hidden)

@@ -20,6 +20,7 @@ from nbody_surrogate.datasets.manifest import Manifest, read_manifest, spec_hash
 from nbody_surrogate.datasets.shard import ShardReader, reported
 from nbody_surrogate.datasets.spec import DatasetSpec
 from nbody_surrogate.errors import FileFormatError, InputError, OutsideError
+from nbody_surrogate.results.observables import taken
 from nbody_surrogate.results.trajectory import RunInfo, Trajectory
 
 __all__ = ["AbstractTrajectories", "Dataset"]
@@ -52,7 +53,8 @@ class AbstractTrajectories(ABC):
         Returns
         -------
         TrajectoryBlock
-            `x` and `v` (B, T, N, D), and their `particles`.
+            `x` and `v` (B, T, N, D), their `particles`, and `hidden` variables where the data have
+            some.
 
         Raises
         ------
@@ -170,7 +172,7 @@ class Dataset(AbstractTrajectories, Suggesting):
         """Open a shard; its size and shape must be as recorded."""
         record, spec = self.manifest.shards[number], self.spec
         path = self.folder / record.name
-        shard = ShardReader(path, self._hash)
+        shard = ShardReader(path, self._hash, self.manifest.hidden_shapes)
         try:
             with reported(path):
                 wanted = (record.count, spec.rows, spec.particles, spec.dimensions)
@@ -235,4 +237,5 @@ class Dataset(AbstractTrajectories, Suggesting):
         info = RunInfo(
             system, method, self.manifest.versions, status=(0,), message=("",), good=(good,)
         )
-        return Trajectory(self.t, block.x[0], block.v[0], block.particles, info)
+        hidden = taken(block.hidden, 0)
+        return Trajectory(self.t, block.x[0], block.v[0], block.particles, info, hidden=hidden)

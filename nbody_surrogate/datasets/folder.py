@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.datasets.manifest import (
     MANIFEST,
+    HiddenColumn,
     Manifest,
     ShardRecord,
     read_manifest,
@@ -35,20 +38,32 @@ def made_by() -> dict[str, str]:
     return {name: found[name] for name in NUMERICAL if name in found}
 
 
-def claim(folder: Path, spec: DatasetSpec) -> Manifest:
+def claim(folder: Path, spec: DatasetSpec, hidden: Sequence[HiddenVariable] = ()) -> Manifest:
     """Make a folder that of a spec, or find what is finished of it.
+
+    Parameters
+    ----------
+    folder : Path
+    spec : DatasetSpec
+    hidden : sequence of HiddenVariable
+        Those that its shards hold.
+
+    Returns
+    -------
+    Manifest
 
     Raises
     ------
     InputError
         If the folder holds another data set or something else, or its shards were made by other
-        versions of the libraries.
+        versions of the libraries, or with other hidden variables.
     FileFormatError
         If its manifest is damaged or of a newer format.
     RunError
         If nothing can be written.
     """
-    mine = Manifest(spec=spec, versions=made_by())
+    columns = tuple(HiddenColumn.of(each) for each in hidden)
+    mine = Manifest(spec=spec, versions=made_by(), hidden=columns)
     if not (folder / MANIFEST).exists():
         others = set(folder.iterdir()) - {folder / LOCK, *_parts(folder)}
         if others:
@@ -69,6 +84,11 @@ def claim(folder: Path, spec: DatasetSpec) -> Manifest:
             f"`output` {str(folder)!r} was begun with {_listed(found.versions, mine.versions)}, "
             f"here is {_listed(mine.versions, found.versions)}: use the same versions, or another "
             "folder"
+        )
+    if found.hidden_shapes != mine.hidden_shapes:
+        raise InputError(
+            f"`output` {str(folder)!r} was begun with other hidden variables than the system has "
+            f"now: {_shapes(found)}, now {_shapes(mine)}; choose another folder"
         )
     return found
 
@@ -97,6 +117,11 @@ def _difference(found: Manifest, spec: DatasetSpec) -> str:
 
 def _text(key: str, value: object) -> str:
     return json.dumps(value, sort_keys=key != "splits")
+
+
+def _shapes(manifest: Manifest) -> str:
+    shapes = manifest.hidden_shapes.items()
+    return " and ".join(f"{name} {shape}" for name, shape in shapes) or "none"
 
 
 def _listed(some: dict[str, str], others: dict[str, str]) -> str:

@@ -6,19 +6,21 @@ import hashlib
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nbody_surrogate.contracts.brief import brief
+from nbody_surrogate.contracts.hidden_variables import HiddenVariable, listed
 from nbody_surrogate.datasets.spec import STORED, DatasetSpec
-from nbody_surrogate.errors import FileFormatError, one_line
+from nbody_surrogate.errors import FileFormatError, InputError, one_line
 from nbody_surrogate.files import limits
 from nbody_surrogate.files.json_file import write_json
 from nbody_surrogate.files.untrusted import require_regular
 
 __all__ = [
     "MANIFEST",
+    "HiddenColumn",
     "LabelError",
     "Manifest",
     "ShardRecord",
@@ -58,6 +60,21 @@ class LabelError(_Section):
     largest: tuple[float | None, ...]
 
 
+class HiddenColumn(_Section):
+    """A hidden variable that the shards hold for each row."""
+
+    name: str
+    shape: tuple[int | Literal["N", "D"], ...] = Field(
+        default=(), description="axes beyond those of trajectories, rows and particles"
+    )
+    description: str = ""
+
+    @classmethod
+    def of(cls, variable: HiddenVariable) -> HiddenColumn:
+        """Describe a variable of a system."""
+        return cls(name=variable.name, shape=variable.shape, description=variable.description)
+
+
 class SourceFile(_Section):
     """A file that an imported data set was made of."""
 
@@ -79,6 +96,9 @@ class Manifest(_Section):
         default=None, description="of the system's own truncation, where it has a finer version"
     )
     source: tuple[SourceFile, ...] = Field(default=(), description="of an imported data set")
+    hidden: tuple[HiddenColumn, ...] = Field(
+        default=(), description="hidden variables of the system, as columns of the shards"
+    )
 
     __repr__ = brief
 
@@ -86,6 +106,15 @@ class Manifest(_Section):
     def complete(self) -> bool:
         """Whether all shards are finished."""
         return sum(shard.count for shard in self.shards) == self.spec.trajectories
+
+    @property
+    def hidden_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the hidden variables of a trajectory at a row, (N, ...), by their names."""
+        n, dimensions = self.spec.particles, self.spec.dimensions
+        return {
+            each.name: HiddenVariable(each.name, each.shape).axes(n, dimensions)
+            for each in self.hidden
+        }
 
     @property
     def digest(self) -> str:
@@ -121,6 +150,7 @@ def read_manifest(folder: Path) -> Manifest:
         _check_version(content)
         manifest = Manifest.model_validate(content, context=STORED)
         _check_shards(manifest)
+        _check_hidden(manifest)
     except FileNotFoundError:
         raise FileFormatError(f"{str(folder)!r} is not a data set: it has no {MANIFEST}") from None
     except ValidationError as error:
@@ -159,6 +189,16 @@ def _check_shards(manifest: Manifest) -> None:
         raise ValueError("its shards are not in order")
 
 
+def _check_hidden(manifest: Manifest) -> None:
+    """Demand names and shapes that hidden variables may have."""
+    try:
+        names = [HiddenVariable(each.name, each.shape).name for each in manifest.hidden]
+    except InputError as error:
+        raise ValueError(str(error)) from None
+    if len(set(names)) < len(names):
+        raise ValueError(f"its hidden variables must have unlike names, got {listed(names)}")
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest of a folder, in one step.
 
@@ -175,4 +215,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     content = manifest.model_dump(mode="json")
     if manifest.system_error is None:  # which releases before do not know
         del content["system_error"]
+    if not manifest.hidden:  # likewise
+        del content["hidden"]
     write_json(folder / MANIFEST, content, indent=1, synced=True, limit=limits.MANIFEST)

@@ -8,6 +8,7 @@ spec                  ()               SHA-256 of the spec, as text
 first, shape          (), (4,)         number of the first trajectory; (S, T, N, D)
 t                     (T,)             times of the rows
 x, v                  (S, T, N, D)     positions and velocities
+hidden.NAME           (S, T, N, ...)   hidden variables, as the manifest names them
 charges, masses       (S, N)
 couplings             (S, N, N)        where the particles have them
 radii                 (S, N)           where the particles have them
@@ -26,15 +27,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, final
 
 import h5py
 import numpy as np
 
+from nbody_surrogate.contracts.segment import HIDDEN_PREFIX
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.errors import FileFormatError, RunError, one_line
@@ -141,6 +144,7 @@ def _arrays(data: ShardData) -> dict[str, np.ndarray]:
         arrays["stream"] = data.stream
     if data.system_error is not None:
         arrays["system_error"] = data.system_error
+    arrays |= {HIDDEN_PREFIX + name: values for name, values in data.block.hidden.items()}
     return {key: array for key, array in arrays.items() if array.size}
 
 
@@ -168,6 +172,8 @@ class ShardReader:
     path : Path
     spec : str, optional
         SHA-256 of the spec that it must be of.
+    hidden : mapping of str to tuple of int, optional
+        Hidden variables that it must hold, and their shape at a row, (N, ...).
 
     Attributes
     ----------
@@ -181,8 +187,13 @@ class ShardReader:
         If the file is missing, damaged or of another data set.
     """
 
-    def __init__(self, path: Path, spec: str | None = None) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        spec: str | None = None,
+        hidden: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    ) -> None:
+        self.path, self._hidden = path, hidden
         with reported(path):
             if path.is_symlink() or not path.is_file():
                 raise ValueError("it is not a regular file" if path.exists() else "it is missing")
@@ -236,7 +247,18 @@ class ShardReader:
                 couplings = self._values("couplings", (size, n, n))[rows]
             if "radii" in self._file:
                 radii = self._values("radii", (size, n))[rows]
-            return TrajectoryBlock(x, v, Particles(charges, masses, couplings, radii))
+            hidden = {name: values[rows] for name, values in self._hidden_values().items()}
+            particles = Particles(charges, masses, couplings, radii)
+            return TrajectoryBlock(x, v, particles, hidden)
+
+    def _hidden_values(self) -> dict[str, Any]:
+        """Open the hidden variables, which are to be there."""
+        found = {}
+        for name, tail in self._hidden.items():
+            shape = (*self.shape[:2], *tail)
+            check_size(self._file, 8 * math.prod(shape))
+            found[name] = self._values(HIDDEN_PREFIX + name, shape)
+        return found
 
     def _values(self, key: str, shape: tuple[int, ...]) -> Any:
         return open_floats(self._file, key, shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 
@@ -11,7 +12,12 @@ __all__ = ["velocities_in_step"]
 
 
 def velocities_in_step(
-    system: AbstractSystem, lag: float, x: np.ndarray, v: np.ndarray, particles: Particles
+    system: AbstractSystem,
+    lag: float,
+    x: np.ndarray,
+    v: np.ndarray,
+    particles: Particles,
+    hidden: Hidden = NOTHING_HIDDEN,
 ) -> np.ndarray:
     """Bring velocities to the time of the positions, by the force at these.
 
@@ -25,6 +31,8 @@ def velocities_in_step(
         How far in time velocities are behind; 0 leaves them as they are, to the bit.
     x, v : ndarray, shape (B, N, D)
     particles : Particles, shape (B, N)
+    hidden : mapping of str to ndarray, shape (B, N, ...)
+        The hidden variables, where the system has some.
 
     Returns
     -------
@@ -32,4 +40,4 @@ def velocities_in_step(
     """
     if lag == 0:
         return v
-    return v + lag * system.acceleration(x, v, particles)
+    return v + lag * system.acceleration(x, v, particles, hidden)

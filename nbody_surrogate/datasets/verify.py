@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -146,11 +147,13 @@ class _Stream:
 
 def _difference(stored: TrajectoryBlock, made: TrajectoryBlock) -> str | None:
     """Say how two trajectories differ, or return None where all bits are the same."""
-    pairs = {"x": (stored.x, made.x), "v": (stored.v, made.v)}
+    pairs: dict[str, tuple[Any, Any]] = {"x": (stored.x, made.x), "v": (stored.v, made.v)}
     for key in ("charges", "masses", "couplings", "radii"):
         ours, theirs = getattr(stored.particles, key), getattr(made.particles, key)
         if ours is not None or theirs is not None:
             pairs[key] = (ours, theirs)
+    for name in sorted(stored.hidden.keys() | made.hidden.keys()):
+        pairs[f"hidden {name}"] = (stored.hidden.get(name), made.hidden.get(name))
     for key, (ours, theirs) in pairs.items():
         if ours is None or theirs is None:
             return f"{key} are missing on one side"

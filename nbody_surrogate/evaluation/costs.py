@@ -81,7 +81,8 @@ def frame_costs(methods: Mapping[str, AbstractIntegrator], truth: Truth) -> Cost
     spent = dict.fromkeys(methods, 0)  # evaluations of the force
     frames = dict.fromkeys(methods, 0)
     for b in range(min(STARTS, len(truth.x))):
-        state = State(0.0, truth.x[b : b + 1, 0], truth.v[b : b + 1, 0])
+        hidden = {name: values[b : b + 1, 0] for name, values in truth.hidden.items()}
+        state = State(0.0, truth.x[b : b + 1, 0], truth.v[b : b + 1, 0], hidden=hidden)
         for label, method in methods.items():
             first = [WarmUp()] if b == 0 else []
             run = simulate(

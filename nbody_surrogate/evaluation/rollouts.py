@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nbody_surrogate.contracts.brief import brief
 from nbody_surrogate.contracts.force_laws import FieldLaw
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.surrogate import (
@@ -40,12 +41,16 @@ CHUNK = 1 << 18  # pairs of particles that a model sees at a time
 
 
 class Truth(NamedTuple):
-    """Trajectories to judge by: `x`, `v` (B, T, N, D), and their `particles` and `system`."""
+    """Trajectories to judge by: `x`, `v` (B, T, N, D), and their `particles` and `system`.
+
+    What is `hidden` (B, T, N, ...), solvers start with; no model is shown it.
+    """
 
     system: AbstractSystem
     x: np.ndarray
     v: np.ndarray
     particles: Particles
+    hidden: Hidden = NOTHING_HIDDEN
 
     def __repr__(self) -> str:
         return brief(self)
@@ -65,7 +70,11 @@ def one_step(method: AbstractIntegrator, truth: Truth, first: int = FIRST) -> np
     count = x.shape[0] // batch
     particles = truth.particles[np.repeat(np.arange(batch), count)]
     # inside of its training or not: what a method does there is what is measured, here and below
-    made = _measured(truth, State(0.0, x, v), particles, 1, method)
+    hidden = {
+        name: values[:, first:-1].reshape(-1, *values.shape[2:])
+        for name, values in truth.hidden.items()
+    }
+    made = _measured(truth, State(0.0, x, v, hidden=hidden), particles, 1, method)
     ends = made.valid_part(2).x[:, 1]
     error = ends.reshape(batch, count, n, dims) - truth.x[:, first + 1 :]
     return _failures_infinite((error**2).mean((2, 3)))
@@ -119,7 +128,8 @@ def roll_out(
     method: AbstractIntegrator, truth: Truth, frames: int, start: int = START
 ) -> np.ndarray:
     """x-MSE at each frame of a roll-out from the state at frame `start`, shape (B, frames + 1)."""
-    state = State(0.0, truth.x[:, start], truth.v[:, start])
+    hidden = {name: values[:, start] for name, values in truth.hidden.items()}
+    state = State(0.0, truth.x[:, start], truth.v[:, start], hidden=hidden)
     made = _measured(truth, state, truth.particles, frames, method)
     wanted = truth.x[:, start : start + frames + 1]
     return _failures_infinite(((made.valid_part(frames + 1).x - wanted) ** 2).mean((2, 3)))

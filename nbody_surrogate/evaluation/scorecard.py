@@ -130,7 +130,7 @@ def _truth_of(system: AbstractSystem, run: Ensemble) -> Truth:
     """Leave out trajectories that the reference did not bring to their end: there is no truth."""
     whole = run.valid.all(1)
     if whole.all():
-        return Truth(system, run.x, run.v, run.particles)
+        return Truth(system, run.x, run.v, run.particles, run.hidden)
     if not whole.any():
         raise RunError(f"there is no truth to judge by: {run.info.failures(run.info.label)[0]}")
     warn(
@@ -139,7 +139,8 @@ def _truth_of(system: AbstractSystem, run: Ensemble) -> Truth:
         "left out: there is no truth to judge by",
     )
     kept = np.flatnonzero(whole)
-    return Truth(system, run.x[kept], run.v[kept], run.particles[kept])
+    some = run[kept]
+    return Truth(system, some.x, some.v, some.particles, some.hidden)
 
 
 def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = None) -> Truth:
@@ -163,7 +164,7 @@ def truth_of_dataset(dataset: Dataset, split: str | None, most: int | None = Non
     part = dataset.part(split)
     stop = part.stop if most is None else min(part.start + most, part.stop)
     block = dataset.read(part.start, stop)
-    return Truth(system, block.x, block.v, block.particles)
+    return Truth(system, *block)
 
 
 def classical_methods(system: AbstractSystem) -> dict[str, AbstractIntegrator]:

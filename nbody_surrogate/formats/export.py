@@ -90,6 +90,9 @@ def export(
         warn(
             f"a {file.suffix} does not hold what reporters gave ({names}); an .h5 or .npz does",
         )
+    if candidate.hidden and file.suffix.lower() not in SUFFIXES:
+        names = ", ".join(sorted(candidate.hidden))
+        warn(f"a {file.suffix} does not hold hidden variables ({names}); an .h5 does")
     run = candidate.valid_part()
     if reference is not None:
         reference = as_ensemble(reference).valid_part(len(run.t))[0]

@@ -109,7 +109,10 @@ def _from_ours(file: Path, frame: int) -> tuple[State, Particles]:
                 raise InputError(f"`frame` {n} of trajectory {b} is not valid, it failed at {good}")
         installed_system(trajectories.info.system)  # refuses one that is forged
         x, v = trajectories.read(n, n + 1)
-        return State(float(trajectories.t[n]), x[:, 0], v[:, 0]), trajectories.particles
+        found = trajectories.read_hidden(n, n + 1)
+        hidden = {name: values[:, 0] for name, values in found.items()}
+        state = State(float(trajectories.t[n]), x[:, 0], v[:, 0], hidden=hidden)
+        return state, trajectories.particles
 
 
 def _from_archive(file: Path, frame: int, added: Supplements) -> tuple[State, Particles]:

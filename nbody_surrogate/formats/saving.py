@@ -91,6 +91,7 @@ def _demand_finite(run: Ensemble) -> None:
     """Refuse what a file must not hold: no reader would take it for data."""
     arrays = {"x": run.x, "v": run.v}
     arrays |= {f"observables[{name!r}]": values for name, values in run.observables.items()}
+    arrays |= {f"hidden[{name!r}]": values for name, values in run.hidden.items()}
     for name, values in arrays.items():
         wrong = run.valid & ~np.isfinite(values).all(tuple(range(2, values.ndim)))
         if wrong.any():
@@ -114,9 +115,11 @@ def _fill(file: Path, run: Ensemble) -> None:
         label_error=verified,
         box=box_of(run),
         observables={name: y.shape[2:] for name, y in run.observables.items()},
+        hidden={name: y.shape[2:] for name, y in run.hidden.items()},
     )
     with writer:
-        writer.write(run.x, run.v, run.label_error, run.valid, run.observables)
+        more = (run.label_error, run.valid, run.observables, run.hidden)
+        writer.write(run.x, run.v, *more)
         writer.finish(info)
     with h5py.File(file, "r+", libver="earliest", locking=False) as root:
         for b in range(len(run)):  # to the bit, whatever they are made of

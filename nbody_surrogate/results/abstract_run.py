@@ -13,6 +13,7 @@ import numpy as np
 
 from nbody_surrogate.contracts.attributes import Suggesting
 from nbody_surrogate.contracts.calls import guided
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.time_text import time_span_text
@@ -42,6 +43,7 @@ class AbstractRun(Suggesting, ABC):
     particles : Particles
     info : RunInfo
     observables : mapping of str to ndarray
+    hidden : mapping of str to ndarray
     """
 
     t: np.ndarray
@@ -50,6 +52,7 @@ class AbstractRun(Suggesting, ABC):
     particles: Particles
     info: RunInfo
     observables: Mapping[str, np.ndarray]
+    hidden: Hidden
 
     other_words = MappingProxyType(
         {

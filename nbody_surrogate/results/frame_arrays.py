@@ -10,13 +10,14 @@ import numpy as np
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, OutsideError
+from nbody_surrogate.results.hidden_frames import demand_hidden_frames
 from nbody_surrogate.results.observables import demand_observables
 
 __all__ = ["demand_frames", "frame_number", "frame_range"]
 
 
 def demand_frames(run: Any, axes: str) -> None:
-    """Demand that `t`, `x`, `v`, `label_error`, observables and particles fit; frames may hold NaN.
+    """Demand that all arrays of a run and its particles fit; frames may hold NaN.
 
     Parameters
     ----------
@@ -80,6 +81,7 @@ def _demand_shapes(run: Any, axes: str, leading: tuple[int, ...]) -> None:
             f"`label_error` must have shape {names} = {leading[:-1]}, got {run.label_error.shape}"
         )
     demand_observables(run.observables, leading[:-1])
+    demand_hidden_frames(run.hidden, leading)
 
 
 def frame_number(frame: Any, frames: int) -> int:

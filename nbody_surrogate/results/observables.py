@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.errors import InputError
 
-__all__ = ["demand_observable_name", "demand_observables", "known_part"]
+__all__ = ["demand_observable_name", "demand_observables", "known_part", "taken"]
 
 LONGEST = 64  # letters of a name
 TAKEN = frozenset(
@@ -69,3 +70,8 @@ def known_part(found: Mapping[str, np.ndarray], data: np.ndarray) -> dict[str, n
         name: np.where(data.reshape(*data.shape, *[1] * (y.ndim - 2)), y[:, kept], np.nan)
         for name, y in found.items()
     }
+
+
+def taken(found: Mapping[str, np.ndarray], index: Any) -> dict[str, np.ndarray]:
+    """Return the same part of each array."""
+    return {name: values[index] for name, values in found.items()}

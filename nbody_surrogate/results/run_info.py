@@ -20,7 +20,7 @@ from nbody_surrogate.results.parareal_report import PararealReport
 if TYPE_CHECKING:
     from jaxtyping import Int64
 
-__all__ = ["RunInfo"]
+__all__ = ["RunInfo", "valid_frames"]
 
 
 @dataclass(frozen=True)
@@ -188,3 +188,10 @@ class RunInfo:
         if self.method.get("eta") is not None:
             return f"{name} (eta {self.method['eta']:g})"
         return name
+
+
+def valid_frames(good: tuple[int, ...], batch: int, frames: int) -> Int64[np.ndarray, " B"]:
+    """Count the frames that are data; all of them, where a run does not say."""
+    told = np.array(good if len(good) == batch else (frames,) * batch, dtype=np.int64)
+    # the start is given, and a run that is read while it is written has fewer frames than it knows
+    return np.clip(told, 1, frames)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_whole
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.state import Particles, Selection, State, selected
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.results.abstract_run import AbstractRun
 from nbody_surrogate.results.frame_arrays import demand_frames, frame_number, frame_range
-from nbody_surrogate.results.observables import known_part
-from nbody_surrogate.results.run_info import RunInfo
+from nbody_surrogate.results.observables import known_part, taken
+from nbody_surrogate.results.run_info import RunInfo, valid_frames
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64, Int64
@@ -55,6 +56,8 @@ class Trajectory(AbstractRun):
         Of a verified run, as described for `Ensemble`.
     observables : mapping of str to ndarray, shape (T, ...)
         What each `Reporter` of the run gave, by its name.
+    hidden : mapping of str to ndarray, shape (T, N, ...)
+        The hidden variables of the system, where it has some; those of a surrogate's run are none.
 
     Raises
     ------
@@ -69,6 +72,7 @@ class Trajectory(AbstractRun):
     info: RunInfo
     label_error: Float64[np.ndarray, " T"] | None = None
     observables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    hidden: Hidden = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         demand_frames(self, "(T, N, D)")
@@ -79,7 +83,7 @@ class Trajectory(AbstractRun):
 
         From there on a trajectory that stopped only repeats the last of them.
         """
-        return int(_valid_frames(self.info.good, 1, len(self.t))[0])
+        return int(valid_frames(self.info.good, 1, len(self.t))[0])
 
     def valid_part(self) -> Trajectory:
         """Return the trajectory up to the last frame that is data.
@@ -111,7 +115,8 @@ class Trajectory(AbstractRun):
             If there is no such frame; as an `IndexError` too.
         """
         n = frame_number(frame, len(self.t))
-        return State(float(self.t[n]), self.x[n][None], self.v[n][None])
+        hidden = taken(self.hidden, np.s_[n : n + 1])
+        return State(float(self.t[n]), self.x[n][None], self.v[n][None], hidden=hidden)
 
     def __len__(self) -> int:
         return len(self.t)
@@ -171,6 +176,8 @@ class Ensemble(AbstractRun):
         one, and it means nothing once growth has taken it to the size of the cloud.
     observables : mapping of str to ndarray, shape (B, T, ...)
         What each `Reporter` of the run gave, by its name.
+    hidden : mapping of str to ndarray, shape (B, T, N, ...)
+        The hidden variables, as of a `Trajectory`.
 
     Raises
     ------
@@ -185,6 +192,7 @@ class Ensemble(AbstractRun):
     info: RunInfo
     label_error: Float64[np.ndarray, "B T"] | None = None
     observables: Mapping[str, np.ndarray] = field(default_factory=dict)
+    hidden: Hidden = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         demand_frames(self, "(B, T, N, D)")
@@ -219,10 +227,9 @@ class Ensemble(AbstractRun):
         if np.ndim(index) == 0 and not isinstance(index, slice):  # type: ignore[arg-type]
             b = int(numbers[0])
             error = None if self.label_error is None else self.label_error[b]
-            info = self.info.of(b)
-            observables = {name: y[b] for name, y in self.observables.items()}
-            arrays = (self.x[b], self.v[b], self.particles[b])
-            return Trajectory(self.t, *arrays, info, error, observables)
+            arrays = (self.x[b], self.v[b], self.particles[b], self.info.of(b))
+            more = (taken(self.observables, b), taken(self.hidden, b))
+            return Trajectory(self.t, *arrays, error, *more)
         return replace(
             self,
             x=self.x[some],
@@ -230,7 +237,8 @@ class Ensemble(AbstractRun):
             particles=self.particles[some],
             info=self.info.taking(numbers),
             label_error=None if self.label_error is None else self.label_error[some],
-            observables={name: y[some] for name, y in self.observables.items()},
+            observables=taken(self.observables, some),
+            hidden=taken(self.hidden, some),
         )
 
     def _of_both(self, *index: Any) -> Trajectory | Ensemble | State:
@@ -257,7 +265,8 @@ class Ensemble(AbstractRun):
             v=self.v[:, kept],
             info=self.info.at(chosen, len(self.t)),
             label_error=None if self.label_error is None else self.label_error[:, kept],
-            observables={name: y[:, kept] for name, y in self.observables.items()},
+            observables=taken(self.observables, np.s_[:, kept]),
+            hidden=taken(self.hidden, np.s_[:, kept]),
         )
 
     def __iter__(self) -> Iterator[Trajectory]:
@@ -269,7 +278,7 @@ class Ensemble(AbstractRun):
 
         From there on a trajectory that stopped only repeats the last of them.
         """
-        return _valid_frames(self.info.good, len(self), len(self.t))
+        return valid_frames(self.info.good, len(self), len(self.t))
 
     @property
     def valid(self) -> Bool[np.ndarray, "B T"]:
@@ -311,6 +320,7 @@ class Ensemble(AbstractRun):
             self.info,
             None if self.label_error is None else self.label_error[:, kept],
             known_part(self.observables, self.valid[:, kept]),
+            known_part(self.hidden, self.valid[:, kept]),
         )
 
     def state(self, frame: int) -> State:
@@ -331,8 +341,9 @@ class Ensemble(AbstractRun):
             If there is no such frame; as an `IndexError` too.
         """
         n = frame_number(frame, len(self.t))
-        # frames hold no hidden variables: a system that has some will refuse the state, and say so
-        return State(float(self.t[n]), self.x[:, n], self.v[:, n])
+        # those of a surrogate hold no hidden variables: what needs them refuses the state
+        hidden = taken(self.hidden, np.s_[:, n])
+        return State(float(self.t[n]), self.x[:, n], self.v[:, n], hidden=hidden)
 
     def _batch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return self.x, self.v, self.valid
@@ -375,26 +386,13 @@ def as_ensemble(
             f"got {kind}{hint}"
         )
     label_error = None if run.label_error is None else run.label_error[None]
-    observables = {name: y[None] for name, y in run.observables.items()}
     arrays = (run.x[None], run.v[None], run.particles)
-    return Ensemble(run.t, *arrays, run.info, label_error, observables)
+    more = (taken(run.observables, None), taken(run.hidden, None))
+    return Ensemble(run.t, *arrays, run.info, label_error, *more)
 
 
 def as_trajectory(
     run: Trajectory | Ensemble | str | os.PathLike[str], parameter: str = "run"
 ) -> Trajectory:
-    """Return a trajectory as it is, and the first one of an ensemble or of a file.
-
-    Raises
-    ------
-    InputError, FileFormatError
-        As of `as_ensemble`.
-    """
+    """Return a trajectory as it is, and the first one of what `as_ensemble` takes."""
     return run if isinstance(run, Trajectory) else as_ensemble(run, parameter)[0]
-
-
-def _valid_frames(good: tuple[int, ...], batch: int, frames: int) -> Int64[np.ndarray, " B"]:
-    """Count the frames that are data; all of them, where a run does not say."""
-    told = np.array(good if len(good) == batch else (frames,) * batch, dtype=np.int64)
-    # the start is given, and a run that is read while it is written has fewer frames than it knows
-    return np.clip(told, 1, frames)

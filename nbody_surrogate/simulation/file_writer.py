@@ -86,6 +86,7 @@ class FileWriter(Observer):
             kept_frames=run.done + 1 if run.done else 0,
             box=problem.system.box,
             observables={name: y.shape[2:] for name, y in run.observables.items()},
+            hidden={name: y.shape[2:] for name, y in run.hidden.items()},
         )
         if run.done == 0:
             self.on_segment(run, slice(0, 1))
@@ -102,7 +103,8 @@ class FileWriter(Observer):
             )
         label_error = None if run.label_error is None else run.label_error[:, new]
         x, v = run.take(new)
-        self.writer.write(x, v, label_error, run.valid(new), run.reported(new))
+        more = (run.valid(new), run.reported(new), run.take_hidden(new))
+        self.writer.write(x, v, label_error, *more)
 
     def on_end(self, run: Recorder) -> None:
         """Store how the run went and give the file its final name."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.memory import demand_memory, frame_bytes
 from nbody_surrogate.contracts.segment import FAILED, OK, Carry, Problem, Segment
@@ -43,7 +44,8 @@ def demand_frames_memory(start: State, frames: int, runs: int = 1, instead: str 
         If there is not so much.
     """
     batch, n, dimensions = start.x.shape
-    needed = runs * frame_bytes(batch, frames + 1, n, dimensions)
+    hidden = sum(each.nbytes for each in start.hidden.values())
+    needed = runs * (frame_bytes(batch, frames + 1, n, dimensions) + (frames + 1) * hidden)
     what = f"{frames} `frames` of {batch} `trajectories` with {n} particles"
     demand_memory(needed, what, instead)
 
@@ -98,6 +100,8 @@ class Recorder:
     x, v : ndarray, shape (B, frames + 1, N, D)
         Filled up to and including frame `done`. Of a run that is not kept, what its file shows,
         read-only; before there is a file, the start.
+    hidden : dict of str to ndarray, shape (B, frames + 1, N, ...)
+        The hidden variables, likewise, where the system has some and the method keeps them.
     done : int
     carry : Carry or None
         What the next segment starts from; None after the last.
@@ -144,6 +148,9 @@ class Recorder:
         self.carry: Carry | None = carry
         self.frames, self.done, self.wall_time = frames, 0, 0.0
         self._x, self._v = self._series(start.x[:, None]), self._series(start.v[:, None])
+        # before its first frame a surrogate may have those of the start, to warm up with
+        held = carry.hidden if integrator.keeps_hidden else NOTHING_HIDDEN
+        self._hidden = {name: self._series(values[:, None]) for name, values in held.items()}
         self._truth, self._finer = truth, finer
         # zero at the start, which both runs share
         self.label_error = None if truth is None else np.zeros((batch, frames + 1))
@@ -164,7 +171,7 @@ class Recorder:
         self._calls = dict(carry.problem.system.computed)
         self.warm_ups: list[Callable[[], object]] = [lambda: integrator.advance(carry, 1)]
         if estimator is not None:
-            self.warm_ups.append(lambda: estimator.warm_up(start.x, start.v))
+            self.warm_ups.append(lambda: estimator.warm_up(start))
 
     def _series(self, start: np.ndarray) -> AbstractSeries:
         """Begin a series with its values at the start, shape (B, 1, ...)."""
@@ -184,6 +191,11 @@ class Recorder:
         return self._v.whole
 
     @property
+    def hidden(self) -> dict[str, np.ndarray]:
+        """Hidden variables of all frames."""
+        return {name: each.whole for name, each in self._hidden.items()}
+
+    @property
     def observables(self) -> dict[str, np.ndarray]:
         """What was reported of all frames."""
         return {name: each.whole for name, each in self._observables.items()}
@@ -193,6 +205,10 @@ class Recorder:
     ) -> tuple[Float64[np.ndarray, "B F N D"], Float64[np.ndarray, "B F N D"]]:
         """Return positions and velocities of some frames that are done."""
         return self._x.take(frames), self._v.take(frames)
+
+    def take_hidden(self, frames: slice) -> dict[str, np.ndarray]:
+        """Return the hidden variables of some frames that are done, shape (B, F, N, ...) each."""
+        return {name: each.take(frames) for name, each in self._hidden.items()}
 
     def reported(self, frames: slice) -> dict[str, np.ndarray]:
         """Return what was reported of some frames that are done, shape (B, F, ...) each."""
@@ -206,11 +222,16 @@ class Recorder:
 
     def read_from(self, file: MappedRun | None) -> None:
         """Say what shows the frames of a run that is not kept; None, that nothing does for now."""
-        known = {"x": self._x, "v": self._v, **self._observables}
-        shown = {} if file is None else {"x": file.x, "v": file.v, **file.observables}
-        for name, each in known.items():
-            if isinstance(each, LatestSeries):
-                each.read_from(file, shown.get(name))
+        of_file = {} if file is None else {"x": file.x, "v": file.v}
+        observables, hidden = ({}, {}) if file is None else (file.observables, file.hidden)
+        for known, shown in (
+            ({"x": self._x, "v": self._v}, of_file),
+            (self._observables, observables),
+            (self._hidden, hidden),
+        ):
+            for name, each in known.items():
+                if isinstance(each, LatestSeries):
+                    each.read_from(file, shown.get(name))
 
     def restore(
         self,
@@ -220,9 +241,12 @@ class Recorder:
         good: Sequence[int],
         message: Sequence[str],
         observables: Mapping[str, np.ndarray],
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> None:
         """Take over a run up to and including a frame, by the F latest frames that are kept."""
         latest = slice(frame + 1 - x.shape[1], frame + 1)
+        for name, series in self._hidden.items():
+            series.put(latest, hidden[name])
         for name, values in observables.items():
             self._observables[name].put(latest, values[:, latest])
         self._x.put(latest, x)
@@ -240,13 +264,15 @@ class Recorder:
         """Take over a segment's frames; trajectories that failed before stay frozen."""
         length = segment.x.shape[1]
         new = slice(self.done + 1, self.done + 1 + length)
-        last_x, last_v = self.take(slice(self.done, self.done + 1))
-        x, v = self._x.put(new, segment.x), self._v.put(new, segment.v)
+        for series, values in self._moving(segment):
+            last = series.take(slice(self.done, self.done + 1))
+            kept = series.put(new, values)
+            for b, why in enumerate(self.message):
+                # the method computes it along with the batch, whatever became of it
+                if why:
+                    kept[b] = last[b]
         for b, why in enumerate(segment.message):
-            # the method computes it along with the batch, whatever became of it
-            if self.message[b]:
-                x[b], v[b] = last_x[b], last_v[b]
-            elif why:
+            if why and not self.message[b]:
                 self.message[b], self.status[b] = why, int(segment.status[b])
                 self.good[b] = self.done + 1 + segment.good[b]
         for key, count in segment.counters.items():
@@ -257,6 +283,13 @@ class Recorder:
         new = self._done(new, segment.vouched)
         self._count()
         return new
+
+    def _moving(self, segment: Segment) -> Iterator[tuple[AbstractSeries, np.ndarray]]:
+        """Yield what a method moves on, each with its frames of a segment."""
+        yield self._x, segment.x
+        yield self._v, segment.v
+        for name, series in self._hidden.items():
+            yield series, segment.hidden[name]
 
     def count_from(self, calls: Mapping[str, int]) -> None:
         """Count what the system has computed since it had computed so much, as of `calls`."""
@@ -278,7 +311,7 @@ class Recorder:
         """Repeat the last frame to the end of the run; by segments, where frames are not kept."""
         length = self.frames - self.done if self.keep else self.next_frames
         new = slice(self.done + 1, self.done + 1 + length)
-        for series in (self._x, self._v):
+        for series in (self._x, self._v, *self._hidden.values()):
             last = series.take(slice(self.done, self.done + 1))
             series.put(new, np.broadcast_to(last, (len(last), length, *last.shape[2:])))
         self.carry = None
@@ -328,8 +361,9 @@ class Recorder:
         valid, before = self.valid(new), new.start - 1
         values = np.full(valid.shape, np.nan)
         if valid.any():
-            frames = self.take(slice(before, new.stop))
-            values = self.estimator.extend(before, *frames, vouched)
+            some = slice(before, new.stop)
+            hidden = self.take_hidden(some)
+            values = self.estimator.extend(before, *self.take(some), vouched, hidden)
         self._observables[ERROR_ESTIMATE].put(new, np.where(valid, values, np.nan))
         self.info = replace(self.info, error_estimate=self.estimator.report)
 
@@ -349,4 +383,5 @@ class Recorder:
         """Return the result."""
         problem: Problem = self.problem
         frames, particles = (self._t, self.x, self.v), problem.particles
-        return Ensemble(*frames, particles, self.info, self.label_error, self.observables)
+        more = (self.label_error, self.observables, self.hidden)
+        return Ensemble(*frames, particles, self.info, *more)

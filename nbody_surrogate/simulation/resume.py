@@ -26,7 +26,7 @@ from nbody_surrogate.formats.h5md import MappedRun, check_output_path
 from nbody_surrogate.integrators.build import method_from
 from nbody_surrogate.registry.registry import system_from
 from nbody_surrogate.results.error_estimate import ERROR_ESTIMATE
-from nbody_surrogate.results.guard_events import GuardEvent, GuardEvents
+from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 from nbody_surrogate.simulation.checkpoint import (
     Checkpoint,
@@ -46,7 +46,7 @@ from nbody_surrogate.simulation.guard.outside import DomainWatch, Outside
 from nbody_surrogate.simulation.observers import Observer, Progress, as_observers
 from nbody_surrogate.simulation.recorder import Recorder
 from nbody_surrogate.simulation.reporters import Reporter, reporters_among
-from nbody_surrogate.simulation.run_output import RunOutput, named_output
+from nbody_surrogate.simulation.run_output import FoundFrames, RunOutput, hidden_of, named_output
 from nbody_surrogate.simulation.simulate import roll_out
 
 __all__ = ["resume"]
@@ -185,7 +185,8 @@ def _problem(
     """Build the problem, checked as at the start of a run."""
     document = restart.document
     # the boundary's state stands in for the start, which only the output has; a problem holds none
-    state = State(document.t0, restart.arrays["carry.x"], restart.arrays["carry.v"])
+    arrays = restart.arrays
+    state = State(document.t0, arrays["carry.x"], arrays["carry.v"], hidden=hidden_of(restart))
     return method.check(system, state, particles, document.dt)
 
 
@@ -204,17 +205,17 @@ class _Rest:
     ) -> None:
         self.restart, self.problem, self.method, self._keep = restart, problem, method, keep
         self.output, document = output, restart.document
-        x, v, self._events = self._frames()
+        frames = self._frames()
+        x, v, hidden, self._events = frames
         whole = x.shape[1] == document.frame + 1
-        first = (x[:, 0], v[:, 0]) if whole else output.start()
-        start = State(document.t0, *first, seed=document.seed)
+        start = (frames if whole else output.start()).state(document.t0, document.seed)
         self.monitor = self._monitor(start)
         self.watch = self._watch(start)
         self.keeper = None
         if (held := document.tolerance) is not None:
             self.keeper = ToleranceKeeper(held.tolerance, method, problem, start, held)
         self.estimator = self._estimator()
-        carry = self._carry(start, x, v)
+        carry = self._carry(start, frames)
         info = RunInfo(
             system=document.system,
             method=method.description,
@@ -233,14 +234,15 @@ class _Rest:
         shown = None if keep or document.frame == 0 else output.mapped()
         observables = self._observables(shown)
         self.run.read_from(shown)
-        self.run.restore(document.frame, x, v, good, restart.message, observables)
+        self.run.restore(document.frame, x, v, good, restart.message, observables, hidden)
         self.run.counters, self.run.wall_time = dict(document.counters), document.wall_time
 
-    def _frames(self) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
+    def _frames(self) -> FoundFrames:
         """Read what there is of the run, or as much of it as is kept in memory."""
         if self.restart.document.frame == 0:  # all is made anew
-            start = self.restart.arrays
-            return start["carry.x"][:, None], start["carry.v"][:, None], ()
+            start, held = self.restart.arrays, hidden_of(self.restart)
+            hidden = {name: values[:, None] for name, values in held.items()}
+            return FoundFrames(start["carry.x"][:, None], start["carry.v"][:, None], hidden)
         return self.output.frames(None if self._keep else max(self.method.history, 1))
 
     def _observables(self, shown: MappedRun | None) -> dict[str, np.ndarray]:
@@ -264,7 +266,7 @@ class _Rest:
         dimensions = self.restart.arrays["carry.x"].shape[2]
         try:
             model = validated(ErrorModel, document.error_estimate.model, "the error estimate")
-            made = ErrorEstimator(self.problem, dimensions, model)
+            made = ErrorEstimator(self.problem, dimensions, model, self.method.keeps_hidden)
             made.restore(self.restart.arrays_under("estimate."), document.error_estimate)
         except (ValueError, TypeError) as error:
             why = one_line(error)
@@ -306,14 +308,16 @@ class _Rest:
             outside, domain, self.method, self.problem, start, document.frames, report
         )
 
-    def _carry(self, start: State, x: np.ndarray, v: np.ndarray) -> Carry:
+    def _carry(self, start: State, frames: FoundFrames) -> Carry:
         """Take over the carry, or make one of the frames where it is of other weights."""
         document, method, problem = self.restart.document, self.method, self.problem
         if document.frame == 0:
             return method.start(problem.system, start, problem.particles, problem.dt)
         latest = slice(-method.history, None)
         # of frames that were checked: it says which arrays the restart file must hold
-        like = method.restart(problem, document.frame, x[:, latest], v[:, latest])
+        last = {name: values[:, -1] for name, values in frames.hidden.items()}
+        given = (frames.x[:, latest], frames.v[:, latest], last)
+        like = method.restart(problem, document.frame, *given)
         if document.made_by.fingerprint != method.fingerprint:
             return like  # the stored history is what other weights made of the frames
         try:

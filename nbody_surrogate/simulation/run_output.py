@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.hidden_variables import Hidden, listed
+from nbody_surrogate.contracts.segment import HIDDEN_PREFIX
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.errors import FileFormatError, InputError
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.formats.h5md import (
@@ -29,7 +31,55 @@ from nbody_surrogate.results.trajectory import Ensemble
 from nbody_surrogate.simulation.checkpoint import Restart
 from nbody_surrogate.simulation.restart_arrays import particle_arrays, particles_hash
 
-__all__ = ["RunOutput", "is_below", "named_output", "of_another_run"]
+__all__ = [
+    "FoundFrames",
+    "RunOutput",
+    "hidden_of",
+    "is_below",
+    "named_output",
+    "of_another_run",
+]
+
+
+class FoundFrames(NamedTuple):
+    """Frames of a run that are there.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, F, N, D)
+    hidden : mapping of str to ndarray, shape (B, F, N, ...)
+    events : sequence of GuardEvent
+        What its guard found by then.
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    hidden: Hidden
+    events: Sequence[GuardEvent] = ()
+
+    def state(self, t: float, seed: int | None) -> State:
+        """Return the first of the frames."""
+        hidden = {name: values[:, 0] for name, values in self.hidden.items()}
+        return State(t, self.x[:, 0], self.v[:, 0], hidden=hidden, seed=seed)
+
+
+def hidden_of(restart: Restart) -> Hidden:
+    """Return the hidden variables of the state at the boundary, as far as it holds some.
+
+    Raises
+    ------
+    FileFormatError
+        If they are not of its particles.
+    """
+    shape = restart.arrays["carry.x"].shape[:2]
+    found = restart.arrays_under(f"carry.{HIDDEN_PREFIX}")
+    for name, values in found.items():
+        if values.dtype != np.float64 or values.shape[:2] != shape:
+            raise FileFormatError(
+                f"the restart file is damaged: its hidden variable {name!r} has shape "
+                f"{values.shape} and type {values.dtype}, for (B, N) = {shape}"
+            )
+    return found
 
 
 def is_below(path: Path, folder: Path) -> bool:
@@ -131,6 +181,20 @@ class RunOutput:
             if values.shape != state.shape or not np.array_equal(values[running], state[running]):
                 raise of_another_run(file)
 
+    def _check_hidden(self, file: Path, hidden: Hidden) -> None:
+        """Demand the hidden variables of the boundary's state, as `_check_state` does."""
+        known = hidden_of(self.restart)
+        if known.keys() != hidden.keys():
+            raise FileFormatError(
+                f"{str(file)!r} must hold the hidden variables of its restart file, "
+                f"{listed(known)}, it holds {listed(hidden)}"
+            )
+        running = [b for b, why in enumerate(self.restart.message) if not why]
+        for name, values in hidden.items():
+            last, state = values[:, -1], known[name]
+            if last.shape != state.shape or not np.array_equal(last[running], state[running]):
+                raise of_another_run(file)
+
     def result(self, keep: bool = True) -> Ensemble:
         """Read the finished run, or show its file where it is not to be kept in memory.
 
@@ -207,16 +271,13 @@ class RunOutput:
         shape = (batch, self.restart.document.frames + 1, n, dimensions)
         return MappedRun.of(self.unfinished(), shape)
 
-    def start(self) -> tuple[np.ndarray, np.ndarray]:
-        """Read positions and velocities of the start, (B, N, D)."""
+    def start(self) -> FoundFrames:
+        """Read the start, (B, 1, N, D)."""
         with H5MDReader(self.unfinished()) as file:
-            x, v = file.read(0, 1)
-        return x[:, 0], v[:, 0]
+            return FoundFrames(*file.read(0, 1), file.read_hidden(0, 1))
 
-    def frames(
-        self, latest: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray, Sequence[GuardEvent]]:
-        """Read positions and velocities up to the boundary, and what the guard found by then.
+    def frames(self, latest: int | None = None) -> FoundFrames:
+        """Read what there is up to the boundary, and what the guard found by then.
 
         Parameters
         ----------
@@ -240,11 +301,16 @@ class RunOutput:
                 )
             x, v = file.read(first, document.frame + 1)
             guard = file.info.guard
+        # hidden variables may have more numbers than positions: by the limit of whoever reads runs
+        with H5MDReader(part) as file:
+            hidden = file.read_hidden(first, document.frame + 1)
         self._check_state(part, x, v)
+        self._check_hidden(part, hidden)
         if guard is None:
-            return x, v, ()
+            return FoundFrames(x, v, hidden)
         # what it found after the boundary, it finds again
-        return x, v, guard.gathered.where(guard.gathered.frame <= document.frame)
+        found = guard.gathered.where(guard.gathered.frame <= document.frame)
+        return FoundFrames(x, v, hidden, found)
 
     def make_way(self, overwrite: bool) -> None:
         """Remove what the run, which is at its start, left of itself, and nothing else.

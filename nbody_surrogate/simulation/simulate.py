@@ -21,7 +21,7 @@ from nbody_surrogate.contracts.arguments import (
     demand_whole,
 )
 from nbody_surrogate.contracts.calls import guided
-from nbody_surrogate.contracts.hidden_variables import refuse_unstored
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Segment, Tick
 from nbody_surrogate.contracts.state import Particles, State
@@ -142,9 +142,9 @@ def simulate(
         kept, which does not go with `verify`.
     keep : bool
         Whether all frames stay in memory. Without, which takes an `output`, a run holds one
-        segment, however long it is, and the result shows its file: `x`, `v` and observables are
-        read-only arrays that are read when they are looked at. It does not go with `verify`. The
-        file may be renamed or removed meanwhile, but not be changed.
+        segment, however long it is, and the result shows its file: `x`, `v`, observables and hidden
+        variables are read-only arrays that are read when they are looked at. It does not go with
+        `verify`. The file may be renamed or removed meanwhile, but not be changed.
     observers : Observer or callable, or several of them
         What hangs on the run: a `Reporter` of a quantity of your own, `WarmUp`, or an observer of
         your own. A callable is told the frames done so
@@ -192,8 +192,6 @@ def simulate(
     finer_carry = None
     if tight is not None and finer is not None:
         finer_carry = tight.start(finer, state, particles, dt)
-    if output is not None:
-        refuse_unstored(system.name, system.hidden_variables, "`output`, an H5MD file,")
     reporters = reporters_among(own)
     tails = tails_of(reporters, carry.problem, state, frames)
     watch = watch_for(outside, method, carry.problem, state, frames)
@@ -361,6 +359,7 @@ def _writers(
 ) -> list[Observer]:
     """Check where a run is to go, and hold it, before anything is computed."""
     # here: HDF5, and the documents of restart files, are a sixth of what a run without them loads
+    from nbody_surrogate.formats.h5md.series import all_tails
     from nbody_surrogate.simulation.checkpoint import Checkpoint, held_restart
     from nbody_surrogate.simulation.checkpoint_writer import CheckpointWriter
     from nbody_surrogate.simulation.file_writer import FileWriter, Output
@@ -373,7 +372,9 @@ def _writers(
     path = held.enter_context(held_output(output.path, output.overwrite))
     segments = 0 if monitor is None else monitor.segments
     shape = (len(carry.arrays["x"]), frames + 1, *carry.arrays["x"].shape[1:])
-    check_disk_space(path, shape, verify, segments, observables)
+    held_too = carry.hidden if integrator.keeps_hidden else NOTHING_HIDDEN
+    tails = all_tails(observables, {name: y.shape[1:] for name, y in held_too.items()})
+    check_disk_space(path, shape, verify, segments, tails)
     file = FileWriter(path, output.overwrite, segments)
     if checkpoint is None:
         return [file]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
 from nbody_surrogate.contracts.domain import Domain
+from nbody_surrogate.contracts.hidden_variables import refuse_wrong_hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
@@ -211,6 +212,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _check(self, problem: Problem, state: State) -> None:
         self._fit.check(problem)
         self._check_warm_up()
+        if self.model.min_history > 1:  # the warm-up's solver asks for them
+            system = problem.system
+            refuse_wrong_hidden(system.name, system.hidden_variables, state.hidden, state.x.shape)
         self._engine.check(problem, state.x.shape[-1])
         self._warn_of_threads(problem.particles.batch, problem.particles.n)
 
@@ -300,7 +304,7 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         """Make the start and the frames before the model's first one by the reference."""
         solver = self._warm_up_solver()
         problem = carry.problem
-        state = State(problem.t0, carry.arrays["x"], carry.arrays["v"])
+        state = State(problem.t0, carry.arrays["x"], carry.arrays["v"], hidden=carry.hidden)
         start = solver.start(problem.system, state, problem.particles, problem.dt)
         made = solver.advance(start, min(self.model.min_history - 1, frames))
         x = torch.cat([self._tensor(state.x)[:, None], self._tensor(made.x)], dim=1)

@@ -97,7 +97,7 @@ def measure_ranges(
     n = 0
     for block in blocks:
         n = block.x.shape[2]
-        for name, values in frame_quantities(system, *block).items():
+        for name, values in frame_quantities(system, block.x, block.v, block.particles).items():
             starts[name].add(values[:, 0])
             frames[name].add(values)
     start: dict[str, Span] = {}

@@ -289,4 +289,5 @@ def _picked(
 ) -> Truth:
     """Keep the rows of a task, or all."""
     rows = slice(None) if picked is None else list(picked)
-    return Truth(system, block.x[:, rows], block.v[:, rows], block.particles)
+    hidden = {name: values[:, rows] for name, values in block.hidden.items()}
+    return Truth(system, block.x[:, rows], block.v[:, rows], block.particles, hidden)

@@ -27,7 +27,7 @@ from nbody_surrogate.viz.drawable import (
 from nbody_surrogate.viz.html.look import PageLook
 from nbody_surrogate.viz.html.scene import write_scene_page
 from nbody_surrogate.viz.scene.camera import moving_cameras, still_camera
-from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
+from nbody_surrogate.viz.scene.colouring import check_colouring, is_of_hidden, scale_of
 from nbody_surrogate.viz.scene.inset import energy_errors
 from nbody_surrogate.viz.scene.look import palette_of
 from nbody_surrogate.viz.scene.pace import Pace, pace_of
@@ -114,7 +114,9 @@ def render(
     colouring : str
         What the colours stand for: ``charge``, ``mass`` or ``identity`` of the particles, or
         ``speed`` or ``error`` at the time, also along trails. ``auto`` is the charge where there
-        are some, else the mass where masses differ, else the identity; pages always have it.
+        are some, else the mass where masses differ, else the identity; pages always have it. Or a
+        hidden variable of one number for each particle, by its name, also on pages;
+        ``hidden.charge`` where that is the name of another colouring.
     inset : bool, optional
         Whether to show the error of the energy over time, at the lower right; by default in
         movies only.
@@ -199,7 +201,8 @@ def render(
         warn(f"{note}; only frames that are valid are drawn")
     runs = shown_part(*whole)
     check_drawable(runs[-1])
-    check_colouring(colouring, reference is not None)
+    hidden = {name for run in whole for name, y in run.hidden.items() if y.ndim == 2}
+    check_colouring(colouring, reference is not None, hidden)
     which = "" if isinstance(several, Trajectory) else which_of(0, len(several))
     words = scene_title(candidate, reference is None, which) if title is None else title
     if path is not None and is_page(path):
@@ -211,6 +214,7 @@ def render(
             title=words,
             overwrite=overwrite,
             look=PageLook.of(candidate.x.shape[2] == 2, camera, theme, background),
+            colouring=colouring if is_of_hidden(colouring) else "auto",
         )
     track = Track.of(runs[0], "candidate", stopped=is_stopped(candidate))
     truth = None

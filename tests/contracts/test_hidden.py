@@ -14,8 +14,6 @@ from nbody_surrogate import InputError, PluginError, State, make_integrator, sim
 from nbody_surrogate.contracts.hidden_variables import HiddenVariable
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Frames
-from nbody_surrogate.datasets import DatasetSpec, LiveWindows
-from nbody_surrogate.registry.registry import register_system
 from nbody_surrogate.testing.probes import Relaxing
 from small_methods import SmallRK4
 
@@ -192,7 +190,10 @@ def test_a_system_that_breaks_its_word_is_named(start):
 @pytest.mark.parametrize(
     ("hidden", "words"),
     [
-        ({}, "must hold the hidden variables of system 'relaxing', `charge`, got none; frames of"),
+        (
+            {},
+            "must hold the hidden variables of system 'relaxing', `charge`, got none; frames ",
+        ),
         ({"q": np.ones((2, 4))}, "must hold the hidden variables of system 'relaxing', `charge`, "),
         (
             {"charge": np.ones((2, 4, 3))},
@@ -205,33 +206,3 @@ def test_a_state_of_another_system_is_refused(hidden, words, start):
     other = State(0.0, state.x, state.v, hidden=hidden)
     with pytest.raises(InputError, match=f"^`state` {words}"):
         simulate(Relaxing(), other, particles, 1)
-
-
-def test_a_run_does_not_hold_what_is_hidden_and_says_so(start):
-    run = simulate(Relaxing(), *start, 2)
-    with pytest.raises(InputError, match="frames of a run hold none, so draw a start, or give St"):
-        simulate(Relaxing(), run.state(2), run.particles, 1)
-
-
-# What cannot hold them
-
-
-def test_a_file_refuses_them(start, tmp_path):
-    words = "^`output`, an H5MD file, cannot hold hidden variables, and system 'relaxing' has `cha"
-    with pytest.raises(InputError, match=words):
-        simulate(Relaxing(), *start, 2, output=tmp_path / "run.h5")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_data_set_refuses_them(registered):
-    register_system("relaxing")(Relaxing)
-    spec = DatasetSpec(system="relaxing", particles=3, trajectories=10, frames=5, integrator="rk45")
-    with pytest.raises(InputError, match=r"^a data set cannot hold hidden variables, and system '"):
-        LiveWindows(spec)
-
-
-def test_a_guard_watches_and_stops_but_does_not_replay(start):
-    with pytest.raises(InputError, match=r"^`guard` fallback cannot replay system 'relaxing', wh"):
-        simulate(Relaxing(), *start, 2, guard="fallback")
-    run = simulate(Relaxing(), *start, 2, guard="stop")
-    assert run.info.success

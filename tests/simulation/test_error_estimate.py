@@ -34,7 +34,6 @@ from nbody_surrogate.simulation.error_estimate.frame_errors import (
 )
 from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
 from nbody_surrogate.surrogates.integrator import SurrogateIntegrator
-from nbody_surrogate.testing.probes import Relaxing
 from toy_surrogates import DT, Ballistic
 
 CHARGED = make_system("charged")
@@ -136,7 +135,7 @@ def test_what_is_vouched_for_replaces_only_what_is_known_worse():
     share = found.fine.x[0, 0] / fine.x[0, 0]
     np.testing.assert_allclose(share, share[0, 0])
     np.testing.assert_allclose(found.fine.v[0, 0] / fine.v[0, 0], share)
-    for one, other in zip(found.coarse, found.fine, strict=True):
+    for one, other in zip(found.coarse[:2], found.fine[:2], strict=True):
         np.testing.assert_array_equal(one[0, 0], other[0, 0])
     for before, after in ((fine, found.fine), (coarse, found.coarse)):
         np.testing.assert_array_equal(after.x[0, 1:], before.x[0, 1:])
@@ -271,13 +270,6 @@ def test_who_has_an_estimate():
     assert not off.observables
     assert simulate(CHARGED, state, particles, 2, "leapfrog").error_estimate is None
     assert np.array_equal(off.x, offset_run().x)
-
-
-def test_of_hidden_variables_there_is_none():
-    system = Relaxing()
-    start = system.sample(0, 2)
-    with pytest.raises(InputError, match=r"`error_estimate` .* hidden variables"):
-        simulate(system, *start, 2, "dop853", error_estimate=True)
 
 
 def test_frames_that_are_no_data_have_none():

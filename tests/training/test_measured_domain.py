@@ -31,7 +31,7 @@ def test_ranges_are_quantiles_however_the_data_are_cut(block, size, monkeypatch)
     blocks = [whole.subset(slice(b, b + size)) for b in range(0, 30, size)]
     found = measure_ranges(system, blocks, 30, 41)
     assert (found.particles, found.trajectories, found.frames) == (4, 30, 30 * 41)
-    values = frame_quantities(system, *whole)["speed"]
+    values = frame_quantities(system, *whole[:3])["speed"]
     ordered, starts = np.sort(values.ravel()), np.sort(values[:, 0])
     usual = max(ordered[-1 - int(0.05 * values.size)], starts[-1 - int(0.05 * 30)])
     assert found.start["speed"] == (None, pytest.approx(usual))

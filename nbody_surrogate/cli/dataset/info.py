@@ -55,6 +55,7 @@ def _rows(dataset: Dataset) -> dict[str, str]:
         "trajectories": f"{spec.trajectories}: "
         + ", ".join(f"{count} {name}" for name, count in spec.splits.items()),
         "rows": f"{spec.rows}, from t = {time_span_text(t)}",
+        **_hidden(dataset),
         "made by": _maker(dataset),
         "label error": _label_error(dataset),
         **_system_error(dataset),
@@ -84,6 +85,17 @@ def _maker(dataset: Dataset) -> str:
     stream = ", starts from one legacy stream" if spec.legacy is not None else ""
     settings = [str(spec.integrator), *_settings(spec.options), f"seed {spec.seed}"]
     return ", ".join(settings) + stream
+
+
+def _hidden(dataset: Dataset) -> dict[str, str]:
+    """Return the row of the hidden variables, where the shards hold some."""
+    from nbody_surrogate.printable import printable
+
+    told = [
+        f"{each.name} ({', '.join(['N', *map(str, each.shape)])}) {each.description}".rstrip()
+        for each in dataset.manifest.hidden
+    ]
+    return {"hidden": printable("; ".join(told))} if told else {}
 
 
 def _label_error(dataset: Dataset) -> str:

@@ -65,6 +65,8 @@ class RowChecks:
         """Take in a block, whose first trajectory has number `first`."""
         x, v = block.x, block.v
         finite = np.isfinite(x).all((2, 3)) & np.isfinite(v).all((2, 3))
+        for values in block.hidden.values():
+            finite &= np.isfinite(values).all(tuple(range(2, values.ndim)))
         self._nan_count += int((~finite).sum())
         self._nan += _places(~finite, first, SHOWN - len(self._nan))
         zero = (x == 0).all((2, 3)) & (v == 0).all((2, 3))

@@ -114,21 +114,24 @@ class SolverCheck:
         """Return the solutions at a pair's target (G, N, D), and which trajectories they are of."""
         x, v = block.x[:, list(pair)], block.v[:, list(pair)]
         good = np.isfinite(x).all((1, 2, 3)) & np.isfinite(v).all((1, 2, 3))
+        for values in block.hidden.values():
+            rows = values[:, list(pair)]
+            good &= np.isfinite(rows).all(tuple(range(1, rows.ndim)))
         good &= ((x[:, 0] != 0) | (v[:, 0] != 0)).any((1, 2))  # nothing follows from a zero row
         where = np.flatnonzero(good)
         if not where.size:
             return np.empty((0, *block.x.shape[2:])), where
         some = block.subset(where)
         x, v = some.x[:, pair.input], some.v[:, pair.input]
-        v = velocities_in_step(system, lag, x, v, some.particles)
+        hidden = {key: values[:, pair.input] for key, values in some.hidden.items()}
+        v = velocities_in_step(system, lag, x, v, some.particles, hidden)
         name = default_reference(system, len(x))
         # the smaller of the scales of positions and velocities, which have one tolerance for both
         atol = float(np.clip(TOLERANCE * min(_scale(x), _scale(v)), *TAKEN))
         options: dict[str, Any] = {"rtol": TOLERANCE, "atol": atol, "segment": 1}
         dt = float(self.times[pair.target] - self.times[pair.input])
-        run = simulate(
-            system, State(0.0, x, v), some.particles, 1, make_integrator(name, **options), dt=dt
-        )
+        start, method = State(0.0, x, v, hidden=hidden), make_integrator(name, **options)
+        run = simulate(system, start, some.particles, 1, method, dt=dt)
         fine = np.array([status == 0 for status in run.info.status])
         return run.x[fine, 1], where[fine]
 

@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from nbody_surrogate.contracts.arguments import demand_flag
+from nbody_surrogate.contracts.hidden_variables import listed
 from nbody_surrogate.datasets.block import TrajectoryBlock
 from nbody_surrogate.datasets.dataset import Dataset
 from nbody_surrogate.datasets.exchange.nri import SPLITS, check_suffix
-from nbody_surrogate.errors import InputError
+from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.files.atomic import atomic_file
 from nbody_surrogate.files.npy import write_npy
 from nbody_surrogate.files.output_path import check_output_file
@@ -48,6 +49,7 @@ def export_npz(dataset: Dataset, folder: str | Path, *, overwrite: bool = False)
     RunError
         If a file cannot be written.
     """
+    _tell_hidden(dataset, "npz")
     columns = _npz_columns(dataset)
     targets = {
         split: Path(folder) / f"{split}.npz" for split, part in dataset.spec.ranges.items() if part
@@ -125,6 +127,7 @@ def export_nri(
             f"`format` nri has no place for split {unknown[0]!r}, only for {', '.join(SPLITS)}"
         )
     _check_fitting(dataset)
+    _tell_hidden(dataset, "nri")
     columns = _nri_columns(dataset)
     targets = {
         (split, kind): Path(folder) / f"{kind}_{SPLITS[split]}{suffix}.npy"
@@ -169,6 +172,12 @@ def _couplings(block: TrajectoryBlock) -> np.ndarray:
 def _radii(block: TrajectoryBlock) -> np.ndarray:
     assert block.particles.radii is not None
     return block.particles.radii
+
+
+def _tell_hidden(dataset: Dataset, layout: str) -> None:
+    """Warn of hidden variables, for which no other program has a place."""
+    if names := [each.name for each in dataset.manifest.hidden]:
+        warn(f"`format` {layout} does not hold hidden variables, {listed(names)}: left out")
 
 
 def _has_radii(dataset: Dataset) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,7 @@ def generate_dataset(
         _check_portable(spec)
     folder = Path(folder)
     with sole_writer(folder):
-        manifest = claim(folder, spec)
+        manifest = claim(folder, spec, maker.hidden_variables)
         if not is_finished(folder, manifest):
             remove_parts(folder)
             _Generation(maker, folder, manifest).run(workers, progress)
@@ -182,7 +183,10 @@ class _Generation:
     def _bytes_each(self) -> int:
         spec = self.spec
         sized = 8 * spec.particles if self.maker.system.needs_radii else 0
-        return 16 * (spec.rows * spec.dimensions + 1) * spec.particles + sized
+        hidden = sum(
+            8 * spec.rows * math.prod(tail) for tail in self.manifest.hidden_shapes.values()
+        )
+        return 16 * (spec.rows * spec.dimensions + 1) * spec.particles + sized + hidden
 
     def _adopt(self, name: str) -> None:
         """Take over a shard that is whole, and forget one that is not as recorded."""
@@ -199,9 +203,11 @@ class _Generation:
     def _record(self, name: str) -> None:
         """Note a finished shard."""
         path, part = self.folder / name, self.parts[name]
-        with ShardReader(path, self.hash) as shard:
+        with ShardReader(path, self.hash, self.manifest.hidden_shapes) as shard:
             if (shard.first, shard.shape[0]) != (part.start, len(part)):
                 raise FileFormatError(f"{str(path)!r} holds other trajectories")
+            if self.manifest.hidden:
+                shard.read(0, 1)  # which refuses what is missing of them
         size, digest = path.stat().st_size, file_hash(path)
         self.records[name] = ShardRecord(
             name=name, first=part.start, count=len(part), bytes=size, sha256=digest

@@ -132,11 +132,11 @@ def label_errors(
         b = number - first
         start, known, truth = state[b], particles[b], block.x[b][None]
         if tight is not None:
-            truth, v = maker.rows(tight, start, known, number)
+            truth, v, _ = maker.rows(tight, start, known, number)
             errors[k] = rmse(truth, block.x[b][None])[0, rows]
         if finer is not None:
-            better, _ = maker.rows(tight or maker.integrator, start, known, number, finer)
-            of_system[k] = rmse(better, truth)[0, rows]
+            better = maker.rows(tight or maker.integrator, start, known, number, finer)
+            of_system[k] = rmse(better.x, truth)[0, rows]
         if tight is not None:
             path = Frames(_problem(maker, known, 0), truth, v, np.array([truth.shape[1]]))
             doubtful = rows >= _trusted(maker, tight, path, start)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import final
+from typing import NamedTuple, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.hidden_variables import refuse_unstored
+from nbody_surrogate.contracts.hidden_variables import Hidden, HiddenVariable
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.contracts.system import AbstractSystem
@@ -18,10 +18,30 @@ from nbody_surrogate.integrators.approximate import with_options
 from nbody_surrogate.integrators.build import find_method
 from nbody_surrogate.simulation.simulate import simulate
 
-__all__ = ["TrajectoryMaker"]
+__all__ = ["Rows", "TrajectoryMaker"]
 
 BATCH = 64  # trajectories that are simulated together
 BATCH_BYTES = 1 << 23
+
+
+class Rows(NamedTuple):
+    """Rows of some trajectories.
+
+    Attributes
+    ----------
+    x, v : ndarray, shape (B, T, N, D)
+    hidden : mapping of str to ndarray, shape (B, T, N, ...)
+    """
+
+    x: np.ndarray
+    v: np.ndarray
+    hidden: Hidden
+
+    def put(self, rows: slice, x: np.ndarray, v: np.ndarray, hidden: Hidden) -> None:
+        """Fill in some rows; of hidden variables those that are kept."""
+        self.x[:, rows], self.v[:, rows] = x, v
+        for name, values in self.hidden.items():
+            values[:, rows] = hidden[name]
 
 
 @final
@@ -39,6 +59,8 @@ class TrajectoryMaker:
     spec : DatasetSpec
     system : AbstractSystem
     integrator : AbstractIntegrator
+    hidden_variables : tuple of HiddenVariable
+        Those that rows hold: of the system, where the integrator keeps them.
     times : ndarray, shape (T,)
         Of the rows.
     threaded : bool
@@ -57,7 +79,6 @@ class TrajectoryMaker:
         if "threads" in spec.options:
             raise InputError("`options.threads` is no part of a data set; use `workers`")
         self.spec, self.system = spec, spec.make_system()
-        refuse_unstored(self.system.name, self.system.hidden_variables, "a data set")
         method = find_method(spec.integrator)
         # a model shares out each operation, not trajectories, and its last digits may depend on it
         self.threaded = "threads" in method.options and not method.learned
@@ -65,6 +86,9 @@ class TrajectoryMaker:
         options = spec.options | method.applying({"threads": self.threads})
         options = {**method.of_before, **options}
         self.integrator = method.build(**options)
+        self.hidden_variables: tuple[HiddenVariable, ...] = ()
+        if self.integrator.keeps_hidden:
+            self.hidden_variables = tuple(self.system.hidden_variables)
         self.times = spec.numbers * self.system.spec.frame_dt
 
     def check(self) -> None:
@@ -111,16 +135,25 @@ class TrajectoryMaker:
         RunError
             If a trajectory fails.
         """
-        shape = (len(state.x), self.spec.rows, *state.x.shape[1:])
-        x, v = np.empty(shape), np.empty(shape)
-        size = self._batch(x.nbytes // len(x))
-        for begin in range(0, len(x), size):
+        whole = self._rows(state, np.empty)
+        arrays = (whole.x, whole.v, *whole.hidden.values())
+        batch = len(state.x)
+        size = self._batch(sum(each.nbytes for each in arrays) // batch)
+        for begin in range(0, batch, size):
             some = slice(begin, begin + size)
-            x[some], v[some] = self.rows(
-                self.integrator, state[some], particles[some], first + begin
-            )
-            tick(len(x[some]))
-        return TrajectoryBlock(x, v, particles)
+            made = self.rows(self.integrator, state[some], particles[some], first + begin)
+            for into, values in zip(arrays, (made.x, made.v, *made.hidden.values()), strict=True):
+                into[some] = values
+            tick(len(made.x))
+        return TrajectoryBlock(whole.x, whole.v, particles, whole.hidden)
+
+    def _rows(self, state: State, make: Callable[[tuple[int, ...]], np.ndarray]) -> Rows:
+        """Make arrays of rows, one for each of the starts."""
+        batch, n, dimensions = state.x.shape
+        lead = (batch, self.spec.rows)
+        x, v = (make((*lead, n, dimensions)) for _ in range(2))
+        hidden = {e.name: make((*lead, *e.axes(n, dimensions))) for e in self.hidden_variables}
+        return Rows(x, v, hidden)
 
     def _batch(self, bytes_each: int) -> int:
         """Choose how many trajectories are simulated together.
@@ -130,7 +163,7 @@ class TrajectoryMaker:
         """
         if not self.integrator.batch_invariant_for(self.system):
             return 1
-        return max(min(BATCH * self.threads, BATCH_BYTES // (2 * bytes_each)), 1)
+        return max(min(BATCH * self.threads, BATCH_BYTES // bytes_each), 1)
 
     def rows(
         self,
@@ -139,14 +172,14 @@ class TrajectoryMaker:
         particles: Particles,
         first: int,
         system: AbstractSystem | None = None,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> Rows:
         """Simulate by an integrator from row to row, and keep the rows of the spec.
 
         A `system` takes the place of the spec's, of which it is another version.
 
         Returns
         -------
-        x, v : ndarray, shape (B, T, N, D)
+        Rows
 
         Raises
         ------
@@ -155,11 +188,10 @@ class TrajectoryMaker:
         """
         spec, dt = self.spec, self.system.spec.frame_dt
         system = self.system if system is None else system
-        shape = (len(state.x), spec.rows, *state.x.shape[1:])
-        x, v = np.zeros(shape), np.zeros(shape)  # a target that is not written stays zero
+        result = self._rows(state, np.zeros)  # a target that is not written stays zero
         kept = spec.numbers
         if kept[0] == 0:
-            x[:, 0], v[:, 0] = state.x, state.v
+            result.put(slice(0, 1), state.x[:, None], state.v[:, None], _one_row(state.hidden))
         place, frame = int(kept[0] == 0), 0
         # A window's target lies thousands of frames past its inputs. Each span of equal gaps is a
         # run whose frames are its rows, so that nothing in between is kept in memory.
@@ -172,10 +204,16 @@ class TrajectoryMaker:
             numbers = frame + spacing * np.arange(1, count + 1)
             wanted = np.isin(numbers, kept)
             rows = slice(place, place + int(wanted.sum()))
-            x[:, rows], v[:, rows] = made.x[:, 1:][:, wanted], made.v[:, 1:][:, wanted]
+            chosen = 1 + np.flatnonzero(wanted)
+            hidden = {name: values[:, chosen] for name, values in made.hidden.items()}
+            result.put(rows, made.x[:, chosen], made.v[:, chosen], hidden)
             state = made.state(count)
             place, frame = rows.stop, int(numbers[-1])
-        return x, v
+        return result
+
+
+def _one_row(hidden: Hidden) -> Hidden:
+    return {name: values[:, None] for name, values in hidden.items()}
 
 
 def _over(integrator: AbstractIntegrator, spacing: int) -> AbstractIntegrator:

@@ -15,6 +15,7 @@ A run writes ``NAME.h5.part`` and renames it to ``NAME.h5`` at its end::
          +- charge, mass            (N,)
          +- couplings               (N, N), where the particles have them
          +- radius                  (N,), where the particles have radii
+         +- hidden_NAME             of each hidden variable: step, time and value (T, N, ...)
     observables
      +- valid                       step, time and value (T, B): 1 where a frame is data
      +- trajectory_0000             one group for each of the B trajectories
@@ -36,8 +37,10 @@ Parameters
              +- radius              (B, N), where the particles have radii
              +- label_error         (B, T), of a verified run
              +- observables/NAME    (B, T, ...), of each `Reporter`
+             +- hidden/NAME         (B, T, N, ...), of each hidden variable
              +- box                 which all trajectories share
          +- observables/NAME        of each `Reporter`, the shape (T, ...)
+         +- hidden/NAME             of each hidden variable, the shape (T, N, ...)
 
 The provenance names the run by an identifier that was drawn for it: restart files know their
 output by it. Files of releases before have none.

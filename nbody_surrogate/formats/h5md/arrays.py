@@ -32,7 +32,7 @@ from nbody_surrogate.formats.h5md.layout import (
     trajectory_name,
 )
 
-__all__ = ["UNIT", "create_arrays", "create_observable_views", "create_views", "rows_of"]
+__all__ = ["UNIT", "create_arrays", "create_element_views", "create_views", "rows_of"]
 
 UNIT = np.bytes_("1")
 """The attribute ``unit`` of charges and masses."""
@@ -85,12 +85,14 @@ def create_views(root: Any, clock: dict[str, Any], box: Any, verified: bool) -> 
         if "couplings" in views:
             views["couplings"].create(each, "couplings", b)
     if verified:
-        create_observable_views(root, clock, LABEL_ERROR, group[LABEL_ERROR])
+        create_element_views(root, clock, OBSERVABLES, LABEL_ERROR, group[LABEL_ERROR])
 
 
-def create_observable_views(root: Any, clock: dict[str, Any], name: str, array: Any) -> None:
-    """Create an observable of each trajectory, a window on an array of shape (B, T, ...)."""
-    view, parent = _View(array), root.require_group(OBSERVABLES)
+def create_element_views(
+    root: Any, clock: dict[str, Any], place: str, name: str, array: Any
+) -> None:
+    """Create an element of each trajectory below `place`, a window on an array (B, T, ...)."""
+    view, parent = _View(array), root.require_group(place)
     for b in range(len(array)):
         key = trajectory_name(b)
         known = parent.id.links.exists(key.encode())

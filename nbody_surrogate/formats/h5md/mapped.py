@@ -21,7 +21,7 @@ __all__ = ["MappedRun", "map_h5md"]
 
 @final
 class MappedRun:
-    """Positions, velocities and observables of a file, shape (B, T, ...), as read-only arrays.
+    """All that a file holds of frames, shape (B, T, ...), as read-only arrays.
 
     All data sets are contiguous and stay where they are, so the operating system can show them as
     memory: what is looked at is read, and given up again where memory is short. Frames that are
@@ -40,7 +40,7 @@ class MappedRun:
     Attributes
     ----------
     x, v : ndarray, shape (B, T, N, D)
-    observables : dict of str to ndarray, shape (B, T, ...)
+    observables, hidden : dict of str to ndarray, shape (B, T, ...)
 
     Raises
     ------
@@ -62,11 +62,13 @@ class MappedRun:
             ) from None
         self.x = self._array([position for position, _ in offsets.values], shape)
         self.v = self._array([velocity for _, velocity in offsets.values], shape)
-        places = offsets.observables
-        self.observables = {
-            name: self._array(places.rows[name], (*shape[:2], *tail))
-            for name, tail in places.tails.items()
-        }
+        self.observables, self.hidden = (
+            {
+                name: self._array(places.rows[name], (*shape[:2], *tail))
+                for name, tail in places.tails.items()
+            }
+            for places in (offsets.observables, offsets.hidden)
+        )
 
     @classmethod
     def of(cls, path: Path, shape: tuple[int, int, int, int]) -> MappedRun:
@@ -105,7 +107,8 @@ def map_h5md(path: str | os.PathLike[str]) -> Ensemble:
     Returns
     -------
     Ensemble
-        Whose `x`, `v` and observables are read-only, and read when they are looked at.
+        Whose `x`, `v`, observables and hidden variables are read-only, and read when they are
+        looked at.
 
     Raises
     ------
@@ -117,4 +120,5 @@ def map_h5md(path: str | os.PathLike[str]) -> Ensemble:
         info, particles = file.info, file.particles
         t = file.t
     mapped = MappedRun.of(Path(path), shape)
-    return Ensemble(t, mapped.x, mapped.v, particles, info, None, mapped.observables)
+    more = (None, mapped.observables, mapped.hidden)
+    return Ensemble(t, mapped.x, mapped.v, particles, info, *more)

@@ -40,8 +40,8 @@ from nbody_surrogate.formats.h5md.layout import (
     VALID,
     VECTORS,
 )
-from nbody_surrogate.formats.h5md.observables import find_observables, read_observables
 from nbody_surrogate.formats.h5md.provenance import load_info
+from nbody_surrogate.formats.h5md.series import HIDDEN, OBSERVED, SeriesKind
 from nbody_surrogate.formats.h5md.stored import AbstractStored, StoredArrays, StoredGroups
 from nbody_surrogate.results.trajectory import Ensemble, RunInfo
 
@@ -248,10 +248,11 @@ class H5MDReader:
             particles = self._stored.particles(numbers)
             label_error = self._stored.label_error(numbers)
             observables = self.observables(trajectory)
+            hidden = self.read_hidden(0, self.frames, trajectory)
         if label_error is not None:
             label_error = label_error[:, : self.frames]
         info = self.info if trajectory is None else self.info.of(trajectory)
-        return Ensemble(self.t, x, v, particles, info, label_error, observables)
+        return Ensemble(self.t, x, v, particles, info, label_error, observables, hidden)
 
     def observables(self, trajectory: int | None = None) -> dict[str, np.ndarray]:
         """Read what the run reported of its frames, shape (B, T, ...) each.
@@ -263,15 +264,36 @@ class H5MDReader:
         FileFormatError
             If the file is damaged, or they take more than the limit.
         """
+        return self._series(OBSERVED, trajectory, slice(0, self.frames))
+
+    def read_hidden(
+        self, start: int, stop: int, trajectory: int | None = None
+    ) -> dict[str, np.ndarray]:
+        """Read the hidden variables of some frames, shape (B, F, N, ...) each, as `read` does.
+
+        Raises
+        ------
+        InputError
+            If the trajectory is not there.
+        FileFormatError
+            If the file is damaged, or they take more than the limit.
+        """
+        return self._series(HIDDEN, trajectory, slice(start, stop))
+
+    def _series(
+        self, kind: SeriesKind, trajectory: int | None, frames: slice
+    ) -> dict[str, np.ndarray]:
         numbers, arrays = self._numbers(trajectory), isinstance(self._stored, StoredArrays)
         with reported(self.path):
-            places = find_observables(self._file, self.shape, arrays)
+            places = kind.find(self._file, self.shape, arrays)
             values = sum(math.prod(tail) for tail in places.tails.values())
-            if (needed := 8 * len(numbers) * self.frames * values) > self._limit:
-                raise ValueError(f"its observables take {needed} bytes, the limit is {self._limit}")
-            found = read_observables(self._file, self.shape, arrays, numbers, self.frames)
+            needed = 8 * len(numbers) * (frames.stop - frames.start) * values
+            if needed > self._limit:
+                said = f"{kind.word}s take {needed} bytes, the limit is {self._limit}"
+                raise ValueError(f"its {said}")
+            found = kind.read(self._file, self.shape, arrays, numbers, frames)
             for name, each in found.items():
-                self._demand_finite(f"observable {name!r}", each, numbers)
+                self._demand_finite(f"{kind.word} {name!r}", each, numbers, frames.start)
             return found
 
     def _numbers(self, trajectory: int | None) -> range:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nbody_surrogate.errors import InputError
 from nbody_surrogate.files.atomic import part_path
 from nbody_surrogate.files.limits import FRAMES
 from nbody_surrogate.files.output_path import (
@@ -20,9 +21,9 @@ from nbody_surrogate.files.output_path import (
 from nbody_surrogate.formats.h5md.layout import SUFFIXES
 
 if TYPE_CHECKING:
-    from nbody_surrogate.formats.h5md.observables import Tails
+    from nbody_surrogate.formats.h5md.series import Tails
 
-__all__ = ["check_disk_space", "check_output_path", "held_output"]
+__all__ = ["check_disk_space", "check_frames", "check_output_path", "held_output"]
 
 
 def check_output_path(
@@ -85,3 +86,19 @@ def check_disk_space(
     check_space(Path(path), run_bytes(shape, label_error, segments, texts, observables))
     # not of what the disk does not hold either: that is the sooner mended
     FRAMES.require(16 * math.prod(shape), f"of shape (B, T, N, D) = {shape}")
+
+
+def check_frames(dimensions: int, frames: int, t0: float, dt: float) -> None:
+    """Refuse frames that are none, or whose times would be none.
+
+    Raises
+    ------
+    InputError
+    """
+    if dimensions not in (2, 3):
+        raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
+    if frames < 1:
+        raise InputError(f"`frames` must be at least 1, the start, got {frames}")
+    for name, value in (("t0", t0), ("dt", dt)):
+        if not math.isfinite(value):
+            raise InputError(f"`{name}` must be finite, got {value}")

@@ -50,14 +50,15 @@ from nbody_surrogate.formats.h5md.layout import (
     VECTORS,
     trajectory_name,
 )
-from nbody_surrogate.formats.h5md.observables import (
-    ObservablePlaces,
-    Tails,
-    create_observables,
-    find_observables,
-    observable_bytes,
-)
 from nbody_surrogate.formats.h5md.reader import reported
+from nbody_surrogate.formats.h5md.series import (
+    HIDDEN,
+    OBSERVED,
+    SeriesPlaces,
+    Tails,
+    all_tails,
+    series_bytes,
+)
 
 __all__ = ["DataOffsets", "create_structure", "find_offsets", "run_bytes"]
 
@@ -83,8 +84,10 @@ class DataOffsets:
     """Of a guarded run, else None."""
     valid: int | None
     """Which frames are data; None in a file that does not tell."""
-    observables: ObservablePlaces
+    observables: SeriesPlaces
     """What is reported beside the frames."""
+    hidden: SeriesPlaces
+    """Hidden variables."""
 
 
 def create_structure(
@@ -98,6 +101,7 @@ def create_structure(
     box: Box | None = None,
     segments: int = 0,
     observables: Tails | None = None,
+    hidden: Tails | None = None,
 ) -> DataOffsets:
     """Create a file that holds everything but the frames.
 
@@ -120,8 +124,10 @@ def create_structure(
         Those that a guard watches.
     observables : mapping of str to tuple of int, optional
         The shape of what is reported of each trajectory at a frame.
+    hidden : mapping of str to tuple of int, optional
+        That of hidden variables, (N, ...).
     """
-    tails = observables or {}
+    tails = all_tails(observables, hidden)
     shape = (particles.batch, len(times), particles.n, dimensions)
     size = run_bytes(shape, label_error, segments, room + len(start), tails)
     if particles.couplings is not None:
@@ -154,7 +160,8 @@ def create_structure(
             errors,
             guard,
             valid,
-            create_observables(root, clock, particles.batch, tails),
+            OBSERVED.create(root, clock, particles.batch, observables or {}),
+            HIDDEN.create(root, clock, particles.batch, hidden or {}),
         )
 
 
@@ -177,12 +184,12 @@ def run_bytes(
     texts : int
         Bytes of its provenance.
     observables : mapping of str to tuple of int, optional
-        As for `create_structure`.
+        As for `create_structure`, or what `all_tails` makes of them.
     """
     batch, frames, n, _ = shape
     # which frames are data, a byte each, and what a verified run says of them
     said = batch * frames * (9 if label_error else 1)
-    said += observable_bytes(batch, frames, observables or {})
+    said += series_bytes(batch, frames, observables or {})
     # the objects of each trajectory; times and steps, which all share; charges and masses, which
     # an ensemble has as arrays and as what its groups link to
     objects = OBJECTS if batch == 1 else 2 * STRUCTURE + VIEWS * batch
@@ -220,6 +227,7 @@ def _find(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
         ours = group_at(root, OURS)
         values = (_array_rows if has_groups(root, ENSEMBLE) else _group_offsets)(root, shape)
         provenance = open_text(ours, "provenance")
+        arrays = has_groups(root, ENSEMBLE)
         return DataOffsets(
             offset_of(open_integer(ours, "complete")),
             offset_of(open_integer(root, FRAMES_WRITTEN)),
@@ -229,7 +237,8 @@ def _find(path: Path, shape: tuple[int, int, int, int]) -> DataOffsets:
             (),  # a verified run keeps no restart file, and so never goes on
             find_guard(ours, shape[0]),
             _valid_offset(root, shape[:2]),
-            find_observables(root, shape, has_groups(root, ENSEMBLE)),
+            OBSERVED.find(root, shape, arrays),
+            HIDDEN.find(root, shape, arrays),
         )
 
 

@@ -18,9 +18,10 @@ from nbody_surrogate.files.hdf5 import FLOAT, INTEGER, STRUCTURE, allocate, requ
 from nbody_surrogate.files.output_path import check_space
 from nbody_surrogate.formats.h5md.layout import EXPORTED, OURS, RADIUS, trajectory_name
 from nbody_surrogate.formats.h5md.provenance import provenance_bytes
+from nbody_surrogate.formats.h5md.series import Tails, all_tails
 from nbody_surrogate.formats.h5md.structure import run_bytes
 from nbody_surrogate.formats.h5md.writer import H5MDWriter
-from nbody_surrogate.results.trajectory import Trajectory
+from nbody_surrogate.results.trajectory import Trajectory, as_ensemble
 
 __all__ = ["whole_h5md"]
 
@@ -54,7 +55,9 @@ def whole_h5md(path: Path, run: Trajectory, box: Box | None = None) -> Iterator[
     """
     frames, n, _ = run.x.shape
     texts = provenance_bytes(1)
-    most = run_bytes((1, frames, n, 3), run.label_error is not None, 0, texts, _tails(run))
+    most = run_bytes(
+        (1, frames, n, 3), run.label_error is not None, 0, texts, all_tails(*_tails(run))
+    )
     check_space(path, most + _added_bytes(run))
     with TemporaryDirectory(prefix=".export-", dir=path.parent) as folder:
         file = Path(folder) / "run.h5"
@@ -78,20 +81,29 @@ def _write(file: Path, run: Trajectory, box: Box | None) -> None:
         box = Box((*box.lengths, None))
     verified = run.label_error is not None
     start = (run.particles, 3, frames, float(run.t[0]), dt)
+    reported, hidden = _tails(run)
     # a restart file knows its output by the identifier, and a copy is not that
     info = replace(run.info, identifier="")
     with H5MDWriter(
-        file, *start, info=info, label_error=verified, box=box, observables=_tails(run)
+        file,
+        *start,
+        info=info,
+        label_error=verified,
+        box=box,
+        observables=reported,
+        hidden=hidden,
     ) as writer:
         errors = None if run.label_error is None else run.label_error[None]
-        observables = {name: y[None] for name, y in run.observables.items()}
+        batch = as_ensemble(run)
         x, v = np.pad(run.x[None], pad), np.pad(run.v[None], pad)
-        writer.write(x, v, errors, observables=observables)
+        writer.write(x, v, errors, observables=batch.observables, hidden=batch.hidden)
         writer.finish(info)
 
 
-def _tails(run: Trajectory) -> dict[str, tuple[int, ...]]:
-    return {name: y.shape[1:] for name, y in run.observables.items()}
+def _tails(run: Trajectory) -> tuple[Tails, Tails]:
+    """Return the shapes of observables and of hidden variables at a frame."""
+    reported = {name: y.shape[1:] for name, y in run.observables.items()}
+    return reported, {name: y.shape[1:] for name, y in run.hidden.items()}
 
 
 def _added_bytes(run: Trajectory) -> int:

@@ -18,6 +18,7 @@ from typing import final
 import numpy as np
 
 from nbody_surrogate.contracts.box import Box
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.errors import InputError, RunError, one_line
 from nbody_surrogate.files.atomic import (
@@ -30,9 +31,9 @@ from nbody_surrogate.files.hdf5 import FLAG, FLOAT, INTEGER
 from nbody_surrogate.files.new_file import open_existing
 from nbody_surrogate.formats.h5md.guard_arrays import segments_told_of
 from nbody_surrogate.formats.h5md.mapped import MappedRun
-from nbody_surrogate.formats.h5md.observables import Tails
 from nbody_surrogate.formats.h5md.provenance import dump_info, provenance_bytes
-from nbody_surrogate.formats.h5md.run_path import check_disk_space, held_output
+from nbody_surrogate.formats.h5md.run_path import check_disk_space, check_frames, held_output
+from nbody_surrogate.formats.h5md.series import Tails, all_tails
 from nbody_surrogate.formats.h5md.structure import create_structure, find_offsets
 from nbody_surrogate.results.guard_events import GuardEvents
 from nbody_surrogate.results.trajectory import RunInfo
@@ -74,6 +75,8 @@ class H5MDWriter:
         By default open space.
     observables : mapping of str to tuple of int, optional
         What is reported beside: the shape of its values of one trajectory at one frame.
+    hidden : mapping of str to tuple of int, optional
+        Hidden variables, likewise: (N, ...).
 
     Raises
     ------
@@ -101,20 +104,22 @@ class H5MDWriter:
         kept_frames: int = 0,
         box: Box | None = None,
         observables: Tails | None = None,
+        hidden: Tails | None = None,
     ) -> None:
         self._shape = (particles.batch, frames, particles.n, dimensions)
-        _check_arguments(dimensions, frames, t0, dt)
+        check_frames(dimensions, frames, t0, dt)
         self.frames = frames
         self.written = kept_frames
         self._overwrite = overwrite
-        self._verified, self._box, self._tails = label_error, box, observables or {}
+        self._verified, self._box = label_error, box
+        self._observables, self._hidden = observables or {}, hidden or {}
         self._segments = max(segments, segments_told_of(info))
         with ExitStack() as stack:
             self.path = stack.enter_context(held_output(path, overwrite, kept_frames > 0)).path
             self.part = part_path(self.path)
             # a file that is there has its space already
             if not kept_frames:
-                shape, tails = self._shape, self._tails
+                shape, tails = self._shape, all_tails(self._observables, self._hidden)
                 check_disk_space(self.path, shape, label_error, self._segments, tails)
             start = b"" if info is None or kept_frames else self._text(info, self._segments > 0)
             room = provenance_bytes(particles.batch, len(start))
@@ -138,7 +143,8 @@ class H5MDWriter:
                 self._offsets = create_structure(
                     *(draft, particles, times, dimensions, start, room, verified, self._box),
                     segments=self._segments,
-                    observables=self._tails,
+                    observables=self._observables,
+                    hidden=self._hidden,
                 )
             self._file = open_existing(self.part)
         # it is another program's, made since the check: left alone
@@ -156,6 +162,7 @@ class H5MDWriter:
         label_error: np.ndarray | None = None,
         valid: np.ndarray | None = None,
         observables: Mapping[str, np.ndarray] | None = None,
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> None:
         """Append frames; call it once for each segment.
 
@@ -169,7 +176,7 @@ class H5MDWriter:
         valid : ndarray of bool, shape (B, F), optional
             Which frames are data; the others repeat the last one of a trajectory that stopped. By
             default all are.
-        observables : mapping of str to ndarray, shape (B, F, ...)
+        observables, hidden : mapping of str to ndarray, shape (B, F, ...)
             What was announced.
 
         Raises
@@ -184,9 +191,9 @@ class H5MDWriter:
         valid = np.ones(x.shape[:2], dtype=bool) if valid is None else valid
         self._check_valid(valid, x.shape[1])
         # a list, so that all is checked before anything is written
-        pieces = list(
-            self._offsets.observables.pieces(observables or {}, self.written, valid.shape)
-        )
+        places, at = self._offsets, (self.written, valid.shape)
+        pieces = list(places.observables.pieces(observables or {}, *at))
+        pieces += places.hidden.pieces(hidden, *at)
         done, written = 8 * self.written * math.prod(self._shape[2:]), self.written + x.shape[1]
         with self._reported():
             # tobytes goes by the axes, also where the segment is a view in another order
@@ -382,13 +389,3 @@ class H5MDWriter:
         except (OSError, RuntimeError) as error:  # HDF5's own failures are RuntimeErrors
             message = f"`output` {str(self.path)!r} cannot be written: {one_line(error)}"
             raise RunError(message) from None
-
-
-def _check_arguments(dimensions: int, frames: int, t0: float, dt: float) -> None:
-    if dimensions not in (2, 3):
-        raise InputError(f"`dimensions` must be 2 or 3, got {dimensions}")
-    if frames < 1:
-        raise InputError(f"`frames` must be at least 1, the start, got {frames}")
-    for name, value in (("t0", t0), ("dt", dt)):
-        if not math.isfinite(value):
-            raise InputError(f"`{name}` must be finite, got {value}")

@@ -20,7 +20,8 @@ def relative_change(new: SliceStart, old: SliceStart, first: SliceStart) -> floa
 
     The larger of two: the root mean square change of a position over that of the distances from
     the mean position, and the same of velocities. The scale is that of `new` or of the window's
-    first start, whichever is larger, so that a run may begin at rest.
+    first start, whichever is larger, so that a run may begin at rest. Each hidden variable counts
+    too, relative to its own root mean square.
 
     Parameters
     ----------
@@ -38,12 +39,20 @@ def relative_change(new: SliceStart, old: SliceStart, first: SliceStart) -> floa
         # of a single particle there is no mean to move against
         _share(new.v - old.v, max(_spread(new.v, 0 * new.v), _spread(first.v, 0 * first.v))),
     ]
+    for name, values in new.hidden.items():
+        scale = max(_size(values), _size(first.hidden[name]))
+        shares.append(_share(values - old.hidden[name], scale))
     return max(shares)
 
 
-def _share(difference: Float64[np.ndarray, "1 N D"], scale: float) -> float:
+def _size(values: Float64[np.ndarray, "1 N *axes"]) -> float:
+    """Root mean square; infinite where something is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        size = math.sqrt(np.mean(difference**2)) if np.isfinite(difference).all() else math.inf
+        return math.sqrt(np.mean(values**2)) if np.isfinite(values).all() else math.inf
+
+
+def _share(difference: Float64[np.ndarray, "1 N *axes"], scale: float) -> float:
+    size = _size(difference)
     if size == 0:
         return 0.0
     return size / scale if scale > 0 and math.isfinite(size) else math.inf

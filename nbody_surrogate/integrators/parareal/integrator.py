@@ -11,10 +11,10 @@ from typing import Any, final
 
 import numpy as np
 
-from nbody_surrogate.contracts.capabilities import NEIGHBOURS, PERIODIC_BOX
+from nbody_surrogate.contracts.capabilities import HIDDEN_VARIABLES, NEIGHBOURS, PERIODIC_BOX
 from nbody_surrogate.contracts.convergence import Convergence
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import Carry, Frames, Problem, Tick
+from nbody_surrogate.contracts.segment import HIDDEN_PREFIX, Carry, Frames, Problem, Tick
 from nbody_surrogate.contracts.state import State
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.errors import InputError
@@ -91,7 +91,7 @@ class Parareal(AbstractIntegrator[PararealOptions]):
             if isinstance(options.get(label), AbstractIntegrator)
         }
         # the differences of positions are those of open space: positions are never wrapped
-        self.capabilities = frozenset({PERIODIC_BOX, NEIGHBOURS})
+        self.capabilities = frozenset({PERIODIC_BOX, NEIGHBOURS, HIDDEN_VARIABLES})
         for label in ("coarse", "fine"):
             of_one = self._given.get(label) or find(label, getattr(self.options, label))
             self.capabilities &= of_one.capabilities
@@ -178,7 +178,11 @@ class Parareal(AbstractIntegrator[PararealOptions]):
 
     def _advance(self, carry: Carry, frames: int, tick: Tick) -> Frames:
         x = np.empty((len(carry.arrays["x"]), frames, *carry.arrays["x"].shape[1:]))
-        result, ends = Frames(x, np.empty_like(x)), []
+        hidden = {
+            name: np.empty((*x.shape[:2], *values.shape[1:]))
+            for name, values in carry.hidden.items()
+        }
+        result, ends = Frames(x, np.empty_like(x), hidden=hidden), []
         pair = self.pair(carry.problem.system)
         with self._workers(frames) as executor:
             for b in range(len(x)):
@@ -272,12 +276,16 @@ def _first_slice(carry: Carry, b: int) -> SliceStart:
         for key, values in carry.arrays.items()
         if key.startswith(OF_FINE)
     }
-    return SliceStart(carry.frame, x, v, {"x": x, "v": v, **more})
+    hidden = {name: values[b : b + 1] for name, values in carry.hidden.items()}
+    known = {"x": x, "v": v, **{HIDDEN_PREFIX + name: y for name, y in hidden.items()}}
+    return SliceStart(carry.frame, x, v, {**known, **more}, hidden)
 
 
 def _handed_on(rows: list[Mapping[str, np.ndarray]]) -> dict[str, Any]:
     """Stack what the fine method hands on of each trajectory along a new first axis."""
+    # a carry has its state by itself
     names = [name for name in rows[0] if name not in ("x", "v")]
+    names = [name for name in names if not name.startswith(HIDDEN_PREFIX)]
     return {OF_FINE + name: np.stack([row[name] for row in rows]) for name in names}
 
 
@@ -287,9 +295,13 @@ def _fill_in(result: Frames, b: int, work: SliceIteration) -> None:
     for each in work.kept:
         part = slice(begin, begin + each.x.shape[1])
         result.x[b, part], result.v[b, part] = each.x[0], each.v[0]
+        for name, values in result.hidden.items():
+            values[b, part] = each.hidden[name][0]
         begin = part.stop
     last = work.kept[-1]
     result.x[b, begin:], result.v[b, begin:] = last.x[0, -1], last.v[0, -1]
+    for name, values in result.hidden.items():
+        values[b, begin:] = last.hidden[name][0, -1]
     if last.message:
         # the time is told anew, by who holds the trajectory at its last good frame
         why = last.message.partition(" after t = ")[0]

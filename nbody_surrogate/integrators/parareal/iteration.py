@@ -184,7 +184,8 @@ class SliceIteration:
             self._begin(n, start)
             if n + 1 == self.slices or (end := self._coarse_end(n, start)) is None:
                 return
-            start = SliceStart(self._frame(n + 1), end.x[:, -1], end.v[:, -1])
+            # what the coarse method would hand on is nothing to the fine one
+            start = replace(end.following(self._frame(n + 1)), carry=None)
 
     def _iterate(self) -> None:
         """Look at what the fine method has made of all starts, and correct those not settled."""
@@ -244,7 +245,11 @@ class SliceIteration:
         # the difference first: of equal ends it is zero, and what the fine method made stands
         x = fine.x[:, -1] + (new.x[:, -1] - old.x[:, -1])
         v = fine.v[:, -1] + (new.v[:, -1] - old.v[:, -1])
-        corrected, start = SliceStart(self._frame(n), x, v), self._starts[n]
+        hidden = {
+            name: values[:, -1] + (new.hidden[name][:, -1] - old.hidden[name][:, -1])
+            for name, values in fine.hidden.items()
+        }
+        corrected, start = SliceStart(self._frame(n), x, v, hidden=hidden), self._starts[n]
         if start is not None:
             self._note(n, relative_change(corrected, start, self.first))
         return None if self._is_hopeless(n) else corrected

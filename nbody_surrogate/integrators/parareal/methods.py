@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from nbody_surrogate.contracts.hidden_variables import listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Problem
 from nbody_surrogate.contracts.state import State
@@ -95,6 +96,12 @@ def check_pair(pair: Pair, problem: Problem, state: State) -> None:
     for label, method in (("coarse", pair.coarse), ("fine", pair.fine)):
         with _calling(label):
             method.check(problem.system, state, problem.particles, problem.dt)
+        if problem.system.hidden_variables and not method.keeps_hidden:
+            raise InputError(
+                f"`{label}` {method.name} of integrator 'parareal' is a surrogate, which keeps no "
+                f"hidden variables, and system {problem.system.name!r} has "
+                f"{listed([each.name for each in problem.system.hidden_variables])}; use a solver"
+            )
         needed, window = _frames_before(method)
         if needed > 1:
             raise InputError(
@@ -121,7 +128,7 @@ def check_costs(pair: Pair, problem: Problem, state: State) -> None:
     ------
     InputError
     """
-    start = SliceStart(0, state.x, state.v)
+    start = SliceStart(0, state.x, state.v, hidden=state.hidden)
     coarse, fine = (make_slice(each, problem, start, 1) for each in (pair.coarse, pair.fine))
     if pair.counted:
         spent, allowed = f"{coarse.calls}", f"{fine.calls} force evaluations"

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
-from nbody_surrogate.contracts.segment import Carry, Problem
+from nbody_surrogate.contracts.segment import Carry, Problem, Segment
 from nbody_surrogate.contracts.state import Particles
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.integrators.build import method_from
@@ -39,16 +40,20 @@ class SliceStart:
     carry : mapping of str to ndarray, or None
         What the fine method handed on, where the slice before is the final one, as it stores it;
         None of a start that is not the end of a slice.
+    hidden : mapping of str to ndarray, shape (1, N, ...)
+        Hidden variables of the system.
     """
 
     frame: int
     x: np.ndarray
     v: np.ndarray
     carry: Mapping[str, np.ndarray] | None = None
+    hidden: Hidden = field(default_factory=dict)
 
     def carry_of(self, method: AbstractIntegrator, problem: Problem) -> Carry:
         """Return what a method begins the slice with."""
-        new = method.restart(problem, self.frame, self.x[:, None], self.v[:, None])
+        frames = (self.x[:, None], self.v[:, None])
+        new = method.restart(problem, self.frame, *frames, self.hidden)
         return new if self.carry is None else method.restored(new, self.carry)
 
 
@@ -68,6 +73,7 @@ class SlicedFrames:
     counters : dict of str to int
     seconds : float
         Of the processor, by this thread alone: others may keep the machine busy meanwhile.
+    hidden : dict of str to ndarray, shape (1, F, N, ...)
     """
 
     x: np.ndarray
@@ -77,6 +83,7 @@ class SlicedFrames:
     message: str
     counters: dict[str, int]
     seconds: float
+    hidden: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def calls(self) -> int:
@@ -85,7 +92,8 @@ class SlicedFrames:
 
     def following(self, frame: int) -> SliceStart:
         """Return the start of the slice that goes on from here."""
-        return SliceStart(frame, self.x[:, -1], self.v[:, -1], self.carry)
+        hidden = {name: values[:, -1] for name, values in self.hidden.items()}
+        return SliceStart(frame, self.x[:, -1], self.v[:, -1], self.carry, hidden)
 
 
 def make_slice(
@@ -107,20 +115,23 @@ def make_slice(
     """
     began = time.thread_time()
     carry: Carry | None = start.carry_of(method, problem)
-    made: list[tuple[np.ndarray, np.ndarray]] = []
+    made: list[Segment] = []
     counters: dict[str, int] = {}
     done, good, message = 0, 0, ""
     while done < frames and not message:
         assert carry is not None  # only the last segment leaves none
         segment = method.advance(carry, min(method.options.segment, frames - done))
-        made.append((segment.x, segment.v))
+        made.append(segment)
         for key, count in segment.counters.items():
             counters[key] = counters.get(key, 0) + count
         message, carry = segment.message[0], segment.carry
         done, good = done + segment.x.shape[1], good + int(segment.good[0])
-    x, v = (np.concatenate(parts, axis=1) for parts in zip(*made, strict=True))
+    x = np.concatenate([each.x for each in made], axis=1)
+    v = np.concatenate([each.v for each in made], axis=1)
+    hidden = {name: np.concatenate([y.hidden[name] for y in made], 1) for name in made[0].hidden}
     handed_on = None if carry is None or message else method.stored(carry)
-    return SlicedFrames(x, v, handed_on, good, message, counters, time.thread_time() - began)
+    spent = time.thread_time() - began
+    return SlicedFrames(x, v, handed_on, good, message, counters, spent, hidden)
 
 
 @dataclass(frozen=True)

@@ -49,15 +49,14 @@ def estimator_for(
     Raises
     ------
     InputError
-        If it was asked for, and the system has hidden variables.
+        If it was asked for, and the system has hidden variables that the method does not keep.
     """
     surrogate = as_surrogate(method)
-    # frames do not hold hidden variables, so that no motion can be started from them
+    # frames of a surrogate hold no hidden variables, so that no motion can be started from them
     unfit = surrogate is None or bool(problem.system.hidden_variables)
     # of dear forces it would take what the surrogate is there to save
     unfit = unfit or problem.system.dear
     if asked is False or (asked is None and unfit):
         return None
-    return ErrorEstimator(
-        problem, dimensions, None if surrogate is None else surrogate.card.error_model
-    )
+    model = None if surrogate is None else surrogate.card.error_model
+    return ErrorEstimator(problem, dimensions, model, method.keeps_hidden)

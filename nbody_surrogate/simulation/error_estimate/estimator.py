@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, NamedTuple, final
 import numpy as np
 
 from nbody_surrogate.contracts.error_model import ErrorModel
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.segment import Problem
-from nbody_surrogate.contracts.state import Particles
+from nbody_surrogate.contracts.state import Particles, State
 from nbody_surrogate.results.error_estimate import EstimateReport
 from nbody_surrogate.simulation.error_estimate.frame_errors import (
     FrameErrors,
@@ -77,6 +78,8 @@ class ErrorEstimator:
         D of positions.
     model : ErrorModel, optional
         Of the method's card; by default a cautious one.
+    keeps_hidden : bool
+        Whether the frames hold the hidden variables of the system.
 
     Attributes
     ----------
@@ -88,18 +91,29 @@ class ErrorEstimator:
     Raises
     ------
     InputError
-        If the system has hidden variables.
+        If the system has hidden variables, and frames do not hold them.
     """
 
-    def __init__(self, problem: Problem, dimensions: int, model: ErrorModel | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        dimensions: int,
+        model: ErrorModel | None = None,
+        keeps_hidden: bool = False,
+    ) -> None:
         self.model = ErrorModel() if model is None else model
         self._particles: Particles = problem.particles
-        self._solver = FrameSolver(problem.system, problem.dt)
+        self._solver = FrameSolver(problem.system, problem.dt, keeps_hidden)
         self._before, self.seconds = 0, 0.0
         self._looked: _Ahead | None = None
         shape = (problem.particles.batch, problem.particles.n, dimensions)
         keys = ("fine.x", "fine.v", "coarse.x", "coarse.v")
         self.arrays: dict[str, np.ndarray] = {key: np.zeros(shape) for key in keys}
+        self._hidden = [each.name for each in problem.system.hidden_variables]
+        for each in problem.system.hidden_variables:
+            whole = (shape[0], *each.axes(*shape[1:]))
+            for name in ("fine", "coarse"):
+                self.arrays[f"{name}.hidden.{each.name}"] = np.zeros(whole)
         self.arrays["doubt"] = np.zeros(shape[0])
 
     def restore(self, arrays: Mapping[str, np.ndarray], report: EstimateReport) -> None:
@@ -130,9 +144,10 @@ class ErrorEstimator:
             model=model.model_dump(mode="json"),
         )
 
-    def warm_up(self, x: Float64[np.ndarray, "B N D"], v: Float64[np.ndarray, "B N D"]) -> None:
+    def warm_up(self, start: State) -> None:
         """Advance a start by a frame that is not kept, so that nothing is compiled in the run."""
-        self._solver.frame(self._particles, PhaseSpace(x, v), self.model.substeps)
+        now = PhaseSpace(start.x, start.v, start.hidden)
+        self._solver.frame(self._particles, now, self.model.substeps)
 
     def ahead(
         self,
@@ -140,13 +155,14 @@ class ErrorEstimator:
         x: Float64[np.ndarray, "B T N D"],
         v: Float64[np.ndarray, "B T N D"],
         vouched: Float64[np.ndarray, "B F"] | None = None,
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> Float64[np.ndarray, "B F"]:
         """Return what `extend` would, of frames that may yet be replaced.
 
         Where they stay, `extend` does not compute it again.
         """
         kept = self.arrays
-        bounds = self.extend(frame, x, v, vouched)
+        bounds = self.extend(frame, x, v, vouched, hidden)
         by = _by(vouched, x)
         self._looked, self.arrays = _Ahead(frame, x, v, bounds, self.arrays, by), kept
         return bounds
@@ -157,6 +173,7 @@ class ErrorEstimator:
         x: Float64[np.ndarray, "B T N D"],
         v: Float64[np.ndarray, "B T N D"],
         vouched: Float64[np.ndarray, "B F"] | None = None,
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> Float64[np.ndarray, "B F"]:
         """Estimate the error of new frames.
 
@@ -168,6 +185,8 @@ class ErrorEstimator:
             That one and the F = T - 1 new ones.
         vouched : ndarray, shape (B, F), optional
             As a `Segment` has it: what solvers add at most to each frame that they made.
+        hidden : mapping of str to ndarray, shape (B, T, N, ...)
+            The hidden variables of all of them, where the system has some.
 
         Returns
         -------
@@ -180,7 +199,7 @@ class ErrorEstimator:
             return looked.bounds
         began = time.perf_counter()
         bounds: list[np.ndarray] = []
-        for part in in_parts(PhaseSpace(x, v)):
+        for part in in_parts(PhaseSpace(x, v, hidden)):
             errors = frame_errors(self._solver, self._particles, part, self.model.substeps)
             done = sum(each.shape[1] for each in bounds)
             count = part.x.shape[1] - 1
@@ -202,8 +221,8 @@ class ErrorEstimator:
             apart = np.concatenate([self.arrays["doubt"][:, None], rms(fine.x - coarse.x)], axis=1)
             doubts = np.fmax.accumulate(apart, axis=1)[:, 1:]
             self.arrays = {
-                **{f"fine.{key}": y[:, -1].copy() for key, y in zip("xv", fine, strict=True)},
-                **{f"coarse.{key}": y[:, -1].copy() for key, y in zip("xv", coarse, strict=True)},
+                **_last("fine", fine),
+                **_last("coarse", coarse),
                 "doubt": doubts[:, -1].copy(),
             }
             ages = np.arange(frame + 1, frame + 1 + doubts.shape[1])
@@ -217,8 +236,16 @@ class ErrorEstimator:
         self, name: str, frames: PhaseSpace, mapped: PhaseSpace, added: PhaseSpace, substeps: int
     ) -> PhaseSpace:
         """Return the errors of further frames, of shape (B, F, N, D)."""
-        error = PhaseSpace(self.arrays[f"{name}.x"], self.arrays[f"{name}.v"])
+        hidden = {each: self.arrays[f"{name}.hidden.{each}"] for each in self._hidden}
+        error = PhaseSpace(self.arrays[f"{name}.x"], self.arrays[f"{name}.v"], hidden)
         return self._solver.follow(self._particles, frames, error, mapped, added, substeps)
+
+
+def _last(name: str, errors: PhaseSpace) -> dict[str, np.ndarray]:
+    """Return the errors of the last frame, by the names of the arrays that they are kept in."""
+    last = errors.made(lambda y: y[:, -1].copy())
+    hidden = {f"{name}.hidden.{each}": values for each, values in last.hidden.items()}
+    return {f"{name}.x": last.x, f"{name}.v": last.v, **hidden}
 
 
 def _by(vouched: np.ndarray | None, x: np.ndarray) -> Float64[np.ndarray, "B F"]:

@@ -19,7 +19,12 @@ import numpy as np
 
 from nbody_surrogate.contracts.error_model import ErrorModel
 from nbody_surrogate.contracts.state import Particles
-from nbody_surrogate.simulation.error_estimate.frame_solver import FrameSolver, PhaseSpace, rms
+from nbody_surrogate.simulation.error_estimate.frame_solver import (
+    FrameSolver,
+    PhaseSpace,
+    rms,
+    spread,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Float64
@@ -94,21 +99,23 @@ def vouched_for(
     size = errors.size
     with np.errstate(all="ignore"):
         better = (vouched < frame_bounds(errors, model)) & (size > 0)
-        shares = np.where(better, vouched / size, 1.0)[..., None, None]
-        fine = PhaseSpace(*(shares * y for y in errors.fine))
-    chosen = better[..., None, None]
-    coarse = PhaseSpace(*(np.where(chosen, a, b) for a, b in zip(fine, errors.coarse, strict=True)))
+        shares = np.where(better, vouched / size, 1.0)
+        fine = errors.fine.made(lambda y: spread(shares, y) * y)
+    coarse = fine.with_each(errors.coarse, lambda a, b: np.where(spread(better, a), a, b))
     return errors._replace(fine=fine, coarse=coarse)
 
 
 def in_parts(frames: PhaseSpace) -> list[PhaseSpace]:
     """Divide frames (B, T, N, D) so that no part is too large; each begins where one ended."""
-    batch, count, n, dimensions = frames.x.shape
-    length = max(MOST_NUMBERS // (batch * n * dimensions), 1)
-    return [
-        PhaseSpace(frames.x[:, at : at + length + 1], frames.v[:, at : at + length + 1])
-        for at in range(0, count - 1, length)
-    ]
+    arrays = (frames.x, *frames.hidden.values())
+    largest = max(y[:, 0].size for y in arrays)  # of a frame of all trajectories
+    length = max(MOST_NUMBERS // largest, 1)
+    begins = range(0, frames.x.shape[1] - 1, length)
+    return [_part(frames, slice(at, at + length + 1)) for at in begins]
+
+
+def _part(frames: PhaseSpace, some: slice) -> PhaseSpace:
+    return frames.made(lambda y: y[:, some])
 
 
 def frame_errors(
@@ -128,16 +135,15 @@ def frame_errors(
     -------
     FrameErrors
     """
-    batch, count, n, dimensions = frames.x.shape
-    flat, shape = (batch * (count - 1), n, dimensions), (batch, count - 1, n, dimensions)
+    batch, count = frames.x.shape[:2]
     # contiguous copies, as compiled kernels are made for these alone
-    before = PhaseSpace(*(y[:, :-1].reshape(flat).copy() for y in frames))
+    before = frames.made(lambda y: y[:, :-1].reshape(batch * (count - 1), *y.shape[2:]).copy())
     each = particles[np.repeat(np.arange(batch), count - 1)]
     made = []
     for steps in (substeps, substeps // 2, substeps // 4):
         found = solver.frame(each, before, steps)
-        made.append(PhaseSpace(found.x.reshape(shape), found.v.reshape(shape)))
-    after, share = PhaseSpace(*(y[:, 1:] for y in frames)), 1 / (2**solver.order - 1)
+        made.append(found.made(lambda y: y.reshape(batch, count - 1, *y.shape[1:])))
+    after, share = frames.made(lambda y: y[:, 1:]), 1 / (2**solver.order - 1)
     with np.errstate(all="ignore"):
         extrapolated = [a.plus(a.minus(b), share) for a, b in itertools.pairwise(made)]
         fine, coarse = (after.minus(each) for each in extrapolated)

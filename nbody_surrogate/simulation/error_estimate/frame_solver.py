@@ -6,13 +6,14 @@ NumPy where a system gives its forces as a function.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
 from nbody_surrogate.contracts.error_follower import AbstractErrorFollower
-from nbody_surrogate.contracts.hidden_variables import listed
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden, listed
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem
 from nbody_surrogate.contracts.state import Particles
@@ -24,7 +25,7 @@ from nbody_surrogate.integrators.build import Method, find_method
 if TYPE_CHECKING:
     from jaxtyping import Float64
 
-__all__ = ["LARGEST", "FrameSolver", "PhaseSpace", "rms"]
+__all__ = ["LARGEST", "FrameSolver", "PhaseSpace", "rms", "spread"]
 
 COMPILED = {"leapfrog": 2, "boris": 2, "rk4": 4}
 """Solvers in the order in which they are tried, and their orders. The first is the cheapest; the
@@ -41,27 +42,42 @@ OF_ORDER_4 = 2
 
 
 class PhaseSpace(NamedTuple):
-    """Positions and velocities, or differences of them.
+    """Positions, velocities and hidden variables, or differences of them.
 
     Attributes
     ----------
     x, v : ndarray, both of one shape (..., N, D)
+    hidden : mapping of str to ndarray, shape (..., N, ...)
+        Empty, where the system has none.
     """
 
     x: np.ndarray
     v: np.ndarray
+    hidden: Hidden = NOTHING_HIDDEN
+
+    def made(self, change: Callable[[np.ndarray], np.ndarray]) -> PhaseSpace:
+        """Return what something makes of each array."""
+        hidden = {name: change(values) for name, values in self.hidden.items()}
+        return PhaseSpace(change(self.x), change(self.v), hidden)
+
+    def with_each(
+        self, other: PhaseSpace, change: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> PhaseSpace:
+        """Return what something makes of each array and that of another one."""
+        hidden = {name: change(y, other.hidden[name]) for name, y in self.hidden.items()}
+        return PhaseSpace(change(self.x, other.x), change(self.v, other.v), hidden)
 
     def plus(self, other: PhaseSpace, share: float = 1.0) -> PhaseSpace:
         """Add a share of another one."""
-        return PhaseSpace(self.x + share * other.x, self.v + share * other.v)
+        return self.with_each(other, lambda mine, its: mine + share * its)
 
     def minus(self, other: PhaseSpace) -> PhaseSpace:
         """Subtract another one."""
-        return PhaseSpace(self.x - other.x, self.v - other.v)
+        return self.with_each(other, lambda mine, its: mine - its)
 
     def at(self, frame: int) -> PhaseSpace:
         """Return one frame of (B, F, N, D), shape (B, N, D)."""
-        return PhaseSpace(self.x[:, frame], self.v[:, frame])
+        return self.made(lambda y: y[:, frame])
 
 
 @final
@@ -76,6 +92,8 @@ class FrameSolver:
     system : AbstractSystem
     dt : float
         Time between frames, in reduced units.
+    keeps_hidden : bool
+        Whether the frames hold the hidden variables of the system.
 
     Attributes
     ----------
@@ -88,14 +106,15 @@ class FrameSolver:
     Raises
     ------
     InputError
-        If the system has hidden variables, which frames do not hold.
+        If the system has hidden variables, and frames do not hold them.
     """
 
-    def __init__(self, system: AbstractSystem, dt: float) -> None:
-        if system.hidden_variables:
+    def __init__(self, system: AbstractSystem, dt: float, keeps_hidden: bool = False) -> None:
+        if system.hidden_variables and not keeps_hidden:
             raise InputError(
-                f"`error_estimate` cannot be made of system {system.name!r}: frames do not hold "
-                f"its hidden variables, {listed([each.name for each in system.hidden_variables])}"
+                f"`error_estimate` cannot be made of system {system.name!r}: frames of a surrogate "
+                "do not hold its hidden variables, "
+                f"{listed([each.name for each in system.hidden_variables])}"
             )
         self.system, self.dt, self.calls = system, dt, 0
         self._methods: dict[int, AbstractIntegrator] = {}
@@ -181,7 +200,7 @@ class FrameSolver:
         method = None if found is None else self._method(found, self.steps(substeps))
         if isinstance(method, AbstractErrorFollower):
             problem = Problem(self.system, particles, 0.0, self.dt)
-            given = [np.stack(each) for each in (frames, error, mapped, added)]
+            given = [np.stack(each[:2]) for each in (frames, error, mapped, added)]
             with np.errstate(all="ignore"), plugin_errors(method.origin, "followed"):
                 errors = method.followed(problem, *given, LARGEST)
             if errors is not None:
@@ -203,9 +222,13 @@ class FrameSolver:
             for f in range(mapped.x.shape[1]):
                 there = self.frame(particles, frames.at(f).minus(error), substeps)
                 found = mapped.at(f).minus(there).plus(added.at(f))
-                error = PhaseSpace(*(np.clip(np.nan_to_num(y), -LARGEST, LARGEST) for y in found))
+                error = found.made(lambda y: np.clip(np.nan_to_num(y), -LARGEST, LARGEST))
                 errors.append(error)
-        return PhaseSpace(*(np.stack(each, axis=1) for each in zip(*errors, strict=True)))
+        hidden = {
+            name: np.stack([each.hidden[name] for each in errors], axis=1) for name in error.hidden
+        }
+        x, v = (np.stack(each, axis=1) for each in zip(*(y[:2] for y in errors), strict=True))
+        return PhaseSpace(x, v, hidden)
 
     def _method(self, found: Method, steps: int) -> AbstractIntegrator:
         if steps not in self._methods:
@@ -221,12 +244,21 @@ class FrameSolver:
             three = self._rate(particles, now.plus(two, h / 2))
             four = self._rate(particles, now.plus(three, h))
             now = now.plus(one.plus(four).plus(two, 2).plus(three, 2), h / 6)
-        finite = np.isfinite(now.x) & np.isfinite(now.v)
-        kept = finite.all((1, 2), keepdims=True)
-        return PhaseSpace(np.where(kept, now.x, start.x), np.where(kept, now.v, start.v))
+        kept = np.ones(len(now.x), dtype=bool)
+        for values in (now.x, now.v, *now.hidden.values()):
+            kept &= np.isfinite(values).all(tuple(range(1, values.ndim)))
+        return now.with_each(start, lambda y, was: np.where(spread(kept, y), y, was))
 
     def _rate(self, particles: Particles, now: PhaseSpace) -> PhaseSpace:
-        return PhaseSpace(now.v, self.system.acceleration(now.x, now.v, particles))
+        system, hidden = self.system, now.hidden
+        a = system.acceleration(now.x, now.v, particles, hidden)
+        moved = system.hidden_rate(now.x, now.v, particles, hidden) if hidden else NOTHING_HIDDEN
+        return PhaseSpace(now.v, a, moved)
+
+
+def spread(values: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """Return values of the first axes of an array, with axes of length 1 for the others."""
+    return values.reshape(values.shape + (1,) * (like.ndim - values.ndim))
 
 
 def rms(difference: Float64[np.ndarray, "*L N D"]) -> Float64[np.ndarray, "*L"]:

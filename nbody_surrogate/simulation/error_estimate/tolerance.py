@@ -209,7 +209,7 @@ class _Row:
             np.concatenate([old[rows], new[rows, :f]], axis=1)[:, -most:]
             for old, new in ((past_x, self._edit.x), (past_v, self._edit.v))
         ]
-        return PhaseSpace(*parts)
+        return PhaseSpace(parts[0], parts[1])
 
     def put(self, f: int, made: Segment, count: int, vouched: np.ndarray | float = np.nan) -> None:
         """Take the first frames of what was made for those from `f` on, and what vouches for it."""

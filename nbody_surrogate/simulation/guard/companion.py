@@ -42,7 +42,7 @@ def companion_of(problem: Problem, start: State, segment: int) -> Companion | No
         Frames of a segment of the run.
     """
     system, particles = problem.system, problem.particles
-    if system.hidden_variables:  # frames, which it is held against, do not hold them
+    if system.hidden_variables:  # frames of a surrogate, which it goes on from, hold none
         return None
     frame = RestingFrame.of(system, start.x, start.v, particles)
     try:

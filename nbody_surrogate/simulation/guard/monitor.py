@@ -70,7 +70,8 @@ class GuardMonitor(Observer):
     ) -> None:
         batch = len(start.x)
         self.guard, self.method, self.frames = guard, method, frames
-        self.solver = guard.solver(problem.system, batch, method.options.segment)
+        length, kept = method.options.segment, method.keeps_hidden
+        self.solver = guard.solver(problem.system, batch, length, kept)
         if self.solver is not None:  # what does not fit is said before the run
             self.solver.check(problem.system, start, problem.particles, problem.dt)
         self.watch = Watch(guard, method, problem, start, frames, estimated)
@@ -117,7 +118,7 @@ class GuardMonitor(Observer):
         if run.carry is None:
             return
         arrays = run.carry.arrays
-        state = State(run.problem.t0, arrays["x"], arrays["v"])
+        state = State(run.problem.t0, arrays["x"], arrays["v"], hidden=run.carry.hidden)
         # at t0 whatever frame the carry is of: what is compiled depends on shapes alone
         run.warm_ups.append(lambda: self._warm_up(run.problem, state))
 

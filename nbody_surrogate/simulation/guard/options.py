@@ -189,10 +189,11 @@ class Guard:
         kept = ", ".join(sorted(system.conserved)) or "nothing"
         for key in sorted(set(QUANTITIES) - system.conserved):
             self._refuse(key, f"system {system.name!r} does not conserve it (it conserves {kept})")
-        if system.hidden_variables:  # frames, from which a check starts, do not hold them
+        if learned and system.hidden_variables:  # its frames, which checks start from, hold none
             hidden = listed([each.name for each in system.hidden_variables])
             for key in ("position", "local"):
-                self._refuse(key, f"system {system.name!r} has hidden variables, {hidden}")
+                why = f"system {system.name!r} has hidden variables, {hidden}, which a surrogate's"
+                self._refuse(key, f"{why} frames do not hold")
 
     def check_method(self, learned: bool, estimated: bool) -> None:
         """Refuse a threshold that a method leaves without anything to watch.
@@ -222,7 +223,9 @@ class Guard:
         if key in self.thresholds.model_fields_set and value < math.inf:
             raise InputError(f"`threshold` {key}={value:g} cannot be watched: {why}; leave it out")
 
-    def solver(self, system: AbstractSystem, batch: int, segment: int) -> AbstractIntegrator | None:
+    def solver(
+        self, system: AbstractSystem, batch: int, segment: int, keeps_hidden: bool
+    ) -> AbstractIntegrator | None:
         """Build what replays segments.
 
         Parameters
@@ -232,6 +235,8 @@ class Guard:
             Trajectories, which the default reference depends on.
         segment : int
             Frames of a segment.
+        keeps_hidden : bool
+            Whether the frames of the run hold the system's hidden variables.
 
         Returns
         -------
@@ -241,15 +246,15 @@ class Guard:
         Raises
         ------
         InputError
-            If the system has hidden variables.
+            If the system has hidden variables, and the frames do not hold them.
         """
         if self.policy != "fallback":
             return None
-        if system.hidden_variables:  # frames, from which a replay starts, do not hold them
+        if system.hidden_variables and not keeps_hidden:
             raise InputError(
                 f"`guard` fallback cannot replay system {system.name!r}, which has hidden "
-                f"variables, {listed([each.name for each in system.hidden_variables])}; "
-                "use warn or stop"
+                f"variables, {listed([each.name for each in system.hidden_variables])}, that a "
+                "surrogate's frames do not hold; use warn or stop"
             )
         reference = self.reference
         if isinstance(reference, AbstractIntegrator):

@@ -86,7 +86,8 @@ class Outside:
         if self.policy != "fallback":
             return None
         system, reference = problem.system, self.reference
-        if system.hidden_variables:  # frames, from which the reference starts, do not hold them
+        # a surrogate's frames, from which the reference starts, hold none; no solver has a domain
+        if system.hidden_variables:
             raise InputError(
                 f"`outside` fallback cannot replay system {system.name!r}, which has hidden "
                 f"variables, {listed([each.name for each in system.hidden_variables])}; "

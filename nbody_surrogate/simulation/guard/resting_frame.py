@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry
 from nbody_surrogate.contracts.state import Particles, State
@@ -55,9 +56,9 @@ class RestingFrame(NamedTuple):
         """Return places of the centre at some times (F,) since the start."""
         return np.asarray(self.x[:, None] + elapsed[:, None, None] * self.v[:, None])
 
-    def state(self, x: np.ndarray, v: np.ndarray) -> State:
+    def state(self, x: np.ndarray, v: np.ndarray, hidden: Hidden = NOTHING_HIDDEN) -> State:
         """Return a state of this frame, of one of the laboratory's at the start."""
-        return State(0.0, x - self.x, v - self.v)
+        return State(0.0, x - self.x, v - self.v, hidden=hidden)
 
 
 def checking_solver(system: AbstractSystem, rtol: float, segment: int) -> AbstractIntegrator:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 
+from nbody_surrogate.contracts.hidden_variables import NOTHING_HIDDEN, Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import OK, Problem
 from nbody_surrogate.contracts.state import State
@@ -32,7 +33,7 @@ SLACK = 1e-9  # of a number of checks: 0.02 * 350 is 7.000000000000001
 
 
 def spot_checks_of(
-    problem: Problem, start: State, share: float, frames: int, length: int
+    problem: Problem, start: State, share: float, frames: int, length: int, keeps_hidden: bool
 ) -> SpotChecks | None:
     """Make the spot checks of a run; None where there are none, or no solver for them.
 
@@ -44,8 +45,10 @@ def spot_checks_of(
         Of all frames.
     frames, length : int
         Of the whole run, and of a segment.
+    keeps_hidden : bool
+        Whether its frames hold the system's hidden variables, without which no solver starts.
     """
-    if not share or problem.system.hidden_variables:  # which frames do not hold
+    if not share or (problem.system.hidden_variables and not keeps_hidden):
         return None
     try:
         solver = checking_solver(problem.system, RTOL, 1)
@@ -150,8 +153,11 @@ class SpotChecks:
         x: Float64[np.ndarray, "B M N D"],
         v: Float64[np.ndarray, "B M N D"],
         alive: Bool[np.ndarray, " B"],
+        hidden: Hidden = NOTHING_HIDDEN,
     ) -> Checked:
         """Recompute some frames of a segment; the arrays begin with the one before, M = F + 1.
+
+        Hidden variables, of shape (B, M, N, ...), are where a check starts, and are not compared.
 
         Returns
         -------
@@ -171,21 +177,29 @@ class SpotChecks:
         whole = np.nan_to_num(size[rows, places], nan=np.inf) < LARGEST
         rows, places = rows[whole], places[whole]
         if len(rows):
-            errors[rows, places] = self._errors(frame, x, v, rows, places)
+            errors[rows, places] = self._errors(frame, x, v, hidden, rows, places)
         return Checked(errors, len(rows))
 
     def _errors(
-        self, frame: int, x: np.ndarray, v: np.ndarray, rows: np.ndarray, places: np.ndarray
+        self,
+        frame: int,
+        x: np.ndarray,
+        v: np.ndarray,
+        hidden: Hidden,
+        rows: np.ndarray,
+        places: np.ndarray,
     ) -> Float64[np.ndarray, " K"]:
         system, dt = self.problem.system, self.problem.dt
         particles = self.problem.particles[rows]
         begin_x, begin_v = x[rows, places], v[rows, places]
         # each about its own centre: neither a shift nor a boost of the run changes what is found
         rest = RestingFrame.of(system, begin_x, begin_v, particles)
-        carry = started(self.solver, system, rest.state(begin_x, begin_v), particles, dt)
+        kept = {name: values[rows, places] for name, values in hidden.items()}
+        begin = rest.state(begin_x, begin_v, kept)
+        carry = started(self.solver, system, begin, particles, dt)
         if carry is None and len(rows) > 1:  # one of them, as of two particles at one place
             each = zip(np.split(rows, len(rows)), np.split(places, len(rows)), strict=True)
-            return np.concatenate([self._errors(frame, x, v, *one) for one in each])
+            return np.concatenate([self._errors(frame, x, v, hidden, *one) for one in each])
         if carry is None:
             return np.full(1, np.nan)
         made = self.solver.advance(carry, 1)

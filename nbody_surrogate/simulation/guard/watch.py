@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, final
 
 import numpy as np
 
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.segment import Carry, Problem, Segment
 from nbody_surrogate.contracts.state import State
@@ -45,6 +46,7 @@ class Bounding(Protocol):
         x: Float64[np.ndarray, "B T N D"],
         v: Float64[np.ndarray, "B T N D"],
         vouched: Float64[np.ndarray, "B F"] | None,
+        hidden: Hidden,
     ) -> Float64[np.ndarray, "B F"]:
         """Return bounds of the position RMSE of the frames after the first, F = T - 1."""
         ...
@@ -120,7 +122,8 @@ class Watch:
             self.companion = companion_of(problem, start, length)
         self.spots = None
         if self.thresholds.local < np.inf:
-            self.spots = spot_checks_of(problem, start, guard.spot_checks, frames, length)
+            plan = (guard.spot_checks, frames, length)
+            self.spots = spot_checks_of(problem, start, *plan, method.keeps_hidden)
         self.estimated, self.spread = estimated, spread_at_start(start.x[:, None])
         self.estimator: Bounding | None = None
         self.spent = Spent()
@@ -266,7 +269,9 @@ class Watch:
         if self.estimator is None or self.thresholds.estimate == np.inf:
             return []
         x, v = self._with_boundary(carry, segment)
-        bounds = self.estimator.ahead(carry.frame, x, v, segment.vouched) / self.spread[:, None]
+        hidden = self._hidden_with_boundary(carry, segment)
+        bounds = self.estimator.ahead(carry.frame, x, v, segment.vouched, hidden)
+        bounds = bounds / self.spread[:, None]
         allowed = self.thresholds.estimate * (carry.frame + x.shape[1] - 1) / self.frames
         at = (bounds > allowed) & (bounds[:, -1:] > allowed)
         return [Fault("estimate", at, lambda b, f: bounds[b, f], allowed)]
@@ -277,13 +282,21 @@ class Watch:
         v = np.concatenate([carry.arrays["v"][:, None], segment.v], axis=1)
         return x, v
 
+    def _hidden_with_boundary(self, carry: Carry, segment: Segment) -> Hidden:
+        """Return hidden variables likewise; none, where the method keeps none."""
+        return {
+            name: np.concatenate([carry.hidden[name][:, None], values], axis=1)
+            for name, values in segment.hidden.items()
+        }
+
     def _spots(self, carry: Carry, segment: Segment, alive: np.ndarray) -> list[Fault]:
         """Recompute some frames."""
         if self.spots is None:
             return []
         began = time.perf_counter()
         x, v = self._with_boundary(carry, segment)
-        found = self.spots.check(carry.frame, x, v, alive)
+        hidden = self._hidden_with_boundary(carry, segment)
+        found = self.spots.check(carry.frame, x, v, alive, hidden)
         limit = self.thresholds.local
         self.spent.checked += found.checked
         self.spent.spot_checks += time.perf_counter() - began
@@ -302,7 +315,8 @@ class Watch:
         x, v = carry.arrays["x"][b : b + 1], carry.arrays["v"][b : b + 1]
         if self.companion is not None and not self.companion.lost[b]:
             x, v = self.companion.frame_of(b)
-        return State(carry.problem.time(carry.frame), x, v)
+        hidden = {name: values[b : b + 1] for name, values in carry.hidden.items()}
+        return State(carry.problem.time(carry.frame), x, v, hidden=hidden)
 
     def settle(self, carry: Carry, segment: Segment, replayed: list[int]) -> None:
         """Bring the account up to date with the frames that stay."""

@@ -8,6 +8,9 @@ function nbodyScene(root, data) {
   const clock = root.querySelector("output"), note = root.querySelector(".note");
   const { n, t, radii, reaches, centres, sizes, balls, turns, scenery } = data, frames = t.length;
   const speeds = floats(data.speeds), under = root.querySelector(".under");
+  // places on a ramp of colours, frame by frame, where these change in the course of time
+  const shades = data.shades && data.shades.values.map(floats), shown = data.shades && floats(data.shades.shown);
+  let ramp = data.shades && data.shades.light;
   let colours = data.colours.light, seenNow = [], pointed = null;
   const tracks = data.tracks.map((track) => ({ ...track, x: floats(track.x) }));
   const lead = tracks[0], rival = tracks[1];
@@ -109,7 +112,12 @@ function nbodyScene(root, data) {
   const mixed = (a, b, share) => a.map((v, k) => v + (b[k] - v) * share);
   const css = (rgb, alpha = 1) => `rgba(${rgb.map(Math.round).join(",")},${alpha})`;
 
-  const pale = (i) => mixed(colours[i], theme.ink, 0.45); // of the candidate
+  // The colour of particle i at a time, of the lead or (which = 1) of the candidate, which is paler
+  // where colours are not to be read from a ramp.
+  function hue(i, time, which = 0) {
+    if (shades) return ramp[Math.round(shades[which][Math.round(time) * n + i] * (ramp.length - 1))];
+    return which ? mixed(colours[i], theme.ink, 0.45) : colours[i];
+  }
 
   // A ball, painted once for each colour and depth of haze.
   function sprite(rgb, haze) {
@@ -129,7 +137,7 @@ function nbodyScene(root, data) {
     return sprites.get(key);
   }
 
-  function drawTrail(project, track, i, rgb, width) {
+  function drawTrail(project, track, i, which, width) {
     const p = [0, 0, 0], q = {}, first = Math.max(0, at - trail), count = Math.ceil((at - first) * steps);
     let last = null;
     for (let k = 0; k <= count; k++) {
@@ -137,6 +145,7 @@ function nbodyScene(root, data) {
       const seen = place(track, i, time, p) && project(p, q);
       if (seen && last) {
         const age = 1 - (at - time) / trail;
+        const rgb = hue(i, time, which);
         pen.strokeStyle = css(mixed(theme.back, mixed(rgb, theme.back, q.haze), 0.15 + 0.85 * age));
         pen.lineWidth = Math.max(0.6, 2 * width * q.scale * (0.05 + 0.95 * age));
         pen.beginPath(); pen.moveTo(last.x, last.y); pen.lineTo(q.x, q.y); pen.stroke();
@@ -163,11 +172,11 @@ function nbodyScene(root, data) {
     }
     seen.sort((a, b) => b.depth - a.depth);
     drawScenery(project, ball);
-    for (const { i } of seen) drawTrail(project, lead, i, colours[i], trailOf(i, ball));
-    if (rival) for (const { i } of seen) drawTrail(project, rival, i, pale(i), 0.14 * ball);
+    for (const { i } of seen) drawTrail(project, lead, i, 0, trailOf(i, ball));
+    if (rival) for (const { i } of seen) drawTrail(project, rival, i, 1, 0.14 * ball);
     for (const item of seen) {
       const r = item.r = Math.max(1, ballOf(item.i, ball) * item.scale);
-      pen.drawImage(sprite(colours[item.i], item.haze), item.x - r, item.y - r, 2 * r, 2 * r);
+      pen.drawImage(sprite(hue(item.i, at), item.haze), item.x - r, item.y - r, 2 * r, 2 * r);
     }
     if (rival) drawRival(project, seen, ball);
     seenNow = seen;
@@ -200,8 +209,9 @@ function nbodyScene(root, data) {
       if (gap < Math.min(least, Math.max(16 * ratio, item.r))) { least = gap; best = item.i; }
     }
     if (best === null) { under.textContent = ""; return; }
-    const speed = speeds[Math.round(at) * n + best];
-    under.textContent = `particle ${best}: charge ${data.charges[best]}, mass ${data.masses[best]}, ${balls ? `radius ${Number(balls[best].toPrecision(4))}, ` : ""}speed ${Number(speed.toPrecision(3))}`;
+    const now = Math.round(at) * n + best, speed = speeds[now];
+    const more = shown ? `, ${data.shades.label} ${Number(shown[now].toPrecision(3))}` : "";
+    under.textContent = `particle ${best}: charge ${data.charges[best]}, mass ${data.masses[best]}, ${balls ? `radius ${Number(balls[best].toPrecision(4))}, ` : ""}speed ${Number(speed.toPrecision(3))}${more}`;
   }
 
   // Rings around the candidate's particles, and a line to where the reference has them.
@@ -212,7 +222,7 @@ function nbodyScene(root, data) {
       const r = ringOf(item.i, ball) * twin.scale;
       pen.strokeStyle = css(theme.error); pen.lineWidth = Math.max(1, 0.2 * ball * twin.scale);
       pen.beginPath(); pen.moveTo(item.x, item.y); pen.lineTo(twin.x, twin.y); pen.stroke();
-      pen.strokeStyle = css(mixed(pale(item.i), theme.back, twin.haze)); pen.lineWidth = Math.max(1, 0.13 * r);
+      pen.strokeStyle = css(mixed(hue(item.i, at, 1), theme.back, twin.haze)); pen.lineWidth = Math.max(1, 0.13 * r);
       pen.beginPath(); pen.arc(twin.x, twin.y, r, 0, 7); pen.stroke();
     }
   }
@@ -254,6 +264,7 @@ function nbodyScene(root, data) {
     theme = { top: rgb("--sky-top"), bottom: rgb("--sky-bottom"), ink: rgb("--sky-ink"), error: rgb("--error"), scenery: rgb("--scenery") };
     const dark = data.theme ? data.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
     colours = dark ? data.colours.dark : data.colours.light;
+    if (shades) ramp = dark ? data.shades.dark : data.shades.light;
     theme.back = mixed(theme.top, theme.bottom, 0.5);
     sprites.clear(); redraw();
   }

@@ -17,7 +17,13 @@ from nbody_surrogate.results.metrics import rmse
 from nbody_surrogate.results.trajectory import Ensemble, Trajectory
 from nbody_surrogate.viz.html.document import check_page_path, document, resource, write_page
 from nbody_surrogate.viz.html.look import PageLook
-from nbody_surrogate.viz.html.scenery import colour_legend, colours_of, scenery_data
+from nbody_surrogate.viz.html.scenery import (
+    colour_legend,
+    colours_of,
+    scale_and_ramps,
+    scale_legend,
+    scenery_data,
+)
 from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.rounded import rounded
@@ -42,8 +48,9 @@ def write_scene_page(
     title: str = "",
     overwrite: bool = False,
     look: PageLook | None = None,
+    colouring: str = "auto",
 ) -> Path:
-    """Write a page with nothing but the scene.
+    """Write a page with nothing but the scene; colours are of ``auto`` or of a hidden variable.
 
     Raises
     ------
@@ -55,8 +62,8 @@ def write_scene_page(
     called = parameter_of(path, "render")
     file = check_page_path(path, overwrite, called)
     look = look or PageLook.of(candidate.x.shape[2] == 2)
-    body = scene_html(candidate, reference, title, heading="h1", look=look)
-    script = scene_script(candidate, reference, look)
+    body = scene_html(candidate, reference, title, heading="h1", look=look, colouring=colouring)
+    script = scene_script(candidate, reference, look, colouring)
     page = document(title or "Trajectory", body, script, look.themed)
     return write_page(file, page, overwrite, called)
 
@@ -85,6 +92,7 @@ def scene_html(
     *,
     heading: str = "b",
     look: PageLook | None = None,
+    colouring: str = "auto",
 ) -> str:
     """Write the elements of the scene; a run and its reference that are the same are drawn once.
 
@@ -107,6 +115,8 @@ def scene_html(
     shown = f"<{heading}>{escape(title)}</{heading}>" if title else ""
     said = "".join(f"<span>{escape(words)}</span>" for words in legend)
     style = "" if look is None else look.style
+    tracks = [Track.of(run, "run") for run in (lead, candidate)]
+    colours = colour_legend(tracks[0]) if colouring == "auto" else scale_legend(colouring, *tracks)
     return f"""<div class="scene" id="scene"{style}>
 <canvas tabindex="0" role="img" aria-label="{escape(name)}, in three dimensions: {KEYS}"></canvas>
 <div class="words">{shown}<span class="note"></span>
@@ -114,29 +124,36 @@ def scene_html(
 <div class="bar"><button type="button" aria-label="Play">&#9654;</button>
 <input type="range" min="0" step="0.05" value="0" aria-label="Time"><output></output></div>
 </div>
-<p class="faint legend">{colour_legend(Track.of(lead, "run"))}{said}
+<p class="faint legend">{colours}{said}
 <span>Drag to turn, pinch or wheel to zoom; keys: {KEYS}. Point at a particle to read it.</span>
 </p>"""
 
 
 def scene_script(
-    candidate: Trajectory, reference: Trajectory | None, look: PageLook | None = None
+    candidate: Trajectory,
+    reference: Trajectory | None,
+    look: PageLook | None = None,
+    colouring: str = "auto",
 ) -> str:
     """Write the script that draws the scene, with its data."""
     look = look or PageLook.of(candidate.x.shape[2] == 2)
     seen = {"view": [look.yaw, look.pitch], "turns": look.turns, "theme": look.theme}
-    found = _data(candidate, reference) | seen
+    found = _data(candidate, reference, colouring) | seen
     data = json.dumps(found, allow_nan=False).replace("<", "\\u003c")
     return f"{resource('scene.js')}\nnbodyScene(document.getElementById('scene'), {data});"
 
 
-def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]:
+def _data(
+    candidate: Trajectory, reference: Trajectory | None, colouring: str = "auto"
+) -> dict[str, Any]:
     """Gather what the script takes; of a long run, frames at equal distances."""
     reference = _other(candidate, reference)
     whole = [candidate] if reference is None else [reference, candidate]
     runs = shown_part(*whole)
     candidate = runs[-1]
-    frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs))
+    # a place, a speed and where there are shades these, for each particle
+    numbers = 4 if colouring == "auto" else 5
+    frames = _frames(len(candidate.t), candidate.x.shape[1] * len(runs), numbers)
     tracks = [Track.of(run, "run").at(frames) for run in runs]
     around = all_around(tracks[0], None if reference is None else tracks[1], TRAIL)
     t = candidate.t[frames]
@@ -154,6 +171,7 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
         "sizes": tracks[0].sizes.tolist(),
         "balls": None if tracks[0].radii is None else tracks[0].radii.tolist(),
         "colours": colours_of(tracks[0]),
+        "shades": None if colouring == "auto" else _shades(colouring, tracks),
         "charges": _numbers(runs[0].particles.charges[0]),
         "masses": _numbers(runs[0].particles.masses[0]),
         "speeds": _packed(np.linalg.norm(runs[0].v[frames], axis=2)),
@@ -164,8 +182,15 @@ def _data(candidate: Trajectory, reference: Trajectory | None) -> dict[str, Any]
     }
 
 
-def _frames(frames: int, positions: int) -> np.ndarray:
-    most = max(MOST_NUMBERS // (4 * positions), 2)  # a place and a speed each
+def _shades(colouring: str, tracks: list[Track]) -> dict[str, Any]:
+    """Gather what changes colour in the course of time: places on a ramp, and its colours."""
+    scale, ramps = scale_and_ramps(colouring, tracks[0], tracks[-1])
+    values = [_packed(scale.shares(rival)) for rival in (False, True)[: len(tracks)]]
+    return {"label": scale.label, "values": values, "shown": _packed(scale.values), **ramps}
+
+
+def _frames(frames: int, positions: int, numbers: int) -> np.ndarray:
+    most = max(MOST_NUMBERS // (numbers * positions), 2)
     return np.unique(np.linspace(0, frames - 1, min(frames, most)).round().astype(int))
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
 from nbody_surrogate.contracts.scenery import Arrow, Bonds, Curve, Ellipsoid, Rods, Shape
-from nbody_surrogate.viz.scene.palette import DARK, LIGHT, Palette
+from nbody_surrogate.viz.scene.colouring import Scale, scale_of
+from nbody_surrogate.viz.scene.palette import DARK, LIGHT, Palette, Ramp
 from nbody_surrogate.viz.scene.particle_colours import Constants, constants, told_apart_by
 from nbody_surrogate.viz.scene.tracks import Track
 
-__all__ = ["colour_legend", "colours_of", "scenery_data"]
+__all__ = ["colour_legend", "colours_of", "scale_and_ramps", "scale_legend", "scenery_data"]
 
 MOST_BONDS = 2000  # more are a cloud of lines, and slow to draw at each frame
 RING_POINTS = 65
+RAMP_COLOURS = 33  # of a page's ramp: each is painted once, and two neighbours look alike
 HEAD = 0.12  # of an arrow's length
 
 
@@ -30,18 +33,39 @@ def colour_legend(track: Track) -> str:
     """Say in HTML what colours stand for: a swatch and words each, or the ends of a ramp."""
     dark, light = (_kind(track, palette) for palette in (DARK, LIGHT))
     if not dark.rows:
-        ends = ((0.0, dark.low), (0.5, None), (1.0, dark.high))
-        swatches = [
-            (dark.ramp.at(np.array(share)), light.ramp.at(np.array(share))) for share, _ in ends
-        ]
-        log = ", logarithmic" if dark.logarithmic else ""
-        words = f"{dark.label} {dark.low:.3g} to {dark.high:.3g}{log}"
-        return f"<span>{''.join(_swatch(*pair) for pair in swatches)} {words}</span>"
+        return _ramp_legend(dark, light.ramp)
     parts = []
     for (colours, words), (lights, _) in zip(dark.rows, light.rows, strict=True):
         made = "".join(_swatch(*pair) for pair in zip(colours, lights, strict=True))
         parts.append(f"<span>{made} {words}</span>")
     return "".join(parts)
+
+
+def _ramp_legend(dark: Constants | Scale, light: Ramp) -> str:
+    """Show the ends and the middle of a ramp on dark and on light, and what the ends stand for."""
+    places = [np.array(share) for share in (0.0, 0.5, 1.0)]
+    swatches = "".join(_swatch(dark.ramp.at(share), light.at(share)) for share in places)
+    log = ", logarithmic" if dark.logarithmic else ""
+    words = f"{escape(dark.label)} {dark.low:.3g} to {dark.high:.3g}{log}"
+    return f"<span>{swatches} {words}</span>"
+
+
+def scale_legend(colouring: str, lead: Track, candidate: Track) -> str:
+    """Say in HTML what colours of a hidden variable stand for, as `colour_legend` does."""
+    scale = scale_of(colouring, candidate, lead, DARK)
+    return _ramp_legend(scale, LIGHT.ramp)
+
+
+def scale_and_ramps(
+    colouring: str, lead: Track, candidate: Track
+) -> tuple[Scale, dict[str, list[list[int]]]]:
+    """Return the scale of a hidden variable, and the colours of its ramp on dark and on light."""
+    places = np.linspace(0.0, 1.0, RAMP_COLOURS)
+    ramps = {
+        name: np.round(255 * palette.ramp.at(places)).astype(int).tolist()
+        for name, palette in (("dark", DARK), ("light", LIGHT))
+    }
+    return scale_of(colouring, candidate, lead, DARK), ramps
 
 
 def _kind(track: Track, palette: Palette) -> Constants:

@@ -1,8 +1,8 @@
-"""What the colours of particles and trails mean: what these are, their speed, or their error."""
+"""What colours of particles and trails mean: what these are, their speed, error or hidden state."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +13,19 @@ from nbody_surrogate.viz.scene.palette import DARK, Colour, Palette, Ramp
 from nbody_surrogate.viz.scene.particle_colours import constants, told_apart_by
 from nbody_surrogate.viz.scene.tracks import Track
 
-__all__ = ["COLOURINGS", "Scale", "between_frames", "check_colouring", "scale_of"]
+__all__ = [
+    "COLOURINGS",
+    "Scale",
+    "between_frames",
+    "check_colouring",
+    "is_of_hidden",
+    "scale_of",
+]
 
 COLOURINGS = ("auto", "charge", "mass", "identity", "speed", "error")
 SHOWN = (2.0, 98.0)  # percentiles at the ends of the ramp: one runaway must not use it all up
+HIDDEN = "hidden."
+"""May begin the name of a hidden variable, and has to where its name means something else."""
 DECADES = 6.0  # most of them that a ramp of errors spans; more cannot be told apart by colour
 
 
@@ -67,6 +76,10 @@ class Scale(NamedTuple):
         same: np.ndarray = np.broadcast_to(self.ramp.at(share[-1]), (points, share.shape[1], 3))
         return same
 
+    def shares(self, rival: bool = False) -> Float64[np.ndarray, "T N"]:
+        """Return places on the ramp, from 0 to 1, of all frames."""
+        return self._share(self._of(rival))
+
     def _of(self, rival: bool) -> Float64[np.ndarray, "T N"]:
         return self.rival if rival else self.values
 
@@ -88,16 +101,29 @@ def between_frames(
     return np.concatenate([lines.reshape(-1, values.shape[1]), values[-1:]])
 
 
-def check_colouring(colouring: str, has_reference: bool) -> None:
+def is_of_hidden(colouring: str) -> bool:
+    """Whether a colouring can only be the name of a hidden variable."""
+    return colouring not in COLOURINGS
+
+
+def check_colouring(colouring: str, has_reference: bool, hidden: Collection[str] = ()) -> None:
     """Demand a colouring that there is.
+
+    Parameters
+    ----------
+    colouring : str
+    has_reference : bool
+    hidden : collection of str
+        Hidden variables of one number for each particle, of what is drawn.
 
     Raises
     ------
     InputError
         If it is unknown, or it is the error and there is no reference.
     """
-    if colouring not in COLOURINGS:
-        known = ", ".join(COLOURINGS)
+    if is_of_hidden(colouring) and colouring.removeprefix(HIDDEN) not in hidden:
+        own = [name if is_of_hidden(name) else HIDDEN + name for name in sorted(hidden)]
+        known = ", ".join((*COLOURINGS, *own))
         raise InputError(f"`colouring` must be one of {known}, got {colouring!r}")
     if colouring == "error" and not has_reference:
         raise InputError("`colouring` error needs a reference to be held against")
@@ -106,12 +132,21 @@ def check_colouring(colouring: str, has_reference: bool) -> None:
 def scale_of(
     colouring: str, candidate: Track, reference: Track | None, palette: Palette = DARK
 ) -> Scale:
-    """Return the scale of one of `COLOURINGS`.
+    """Return the scale of one of `COLOURINGS`, or of a hidden variable.
 
     Speeds are each run's own, on a scale that is made for the reference. Errors are those of the
-    candidate in both. ``auto`` is the charge, else the mass, else the identity of particles.
+    candidate in both. Hidden variables are each run's own, or those of the other where it keeps
+    none. ``auto`` is the charge, else the mass, else the identity of particles.
     """
     lead = candidate if reference is None else reference
+    if is_of_hidden(colouring):
+        name = colouring.removeprefix(HIDDEN)
+        runs = (lead,) if lead is candidate else (lead, candidate)
+        both = [each for each in runs if name in each.hidden]
+        # `check_colouring` has seen to it that one has it
+        solid, ring = both[0].hidden[name], both[-1].hidden[name]
+        low, high = _ends(np.concatenate([each.hidden[name] for each in both]))
+        return Scale(name, solid, ring, low, high, False, palette.ramp)
     if colouring == "speed":
         values = np.linalg.norm(lead.v, axis=2)
         return Scale("speed", values, _speeds(candidate), *_ends(values), False, palette.ramp)

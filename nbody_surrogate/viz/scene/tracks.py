@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.results.estimate_note import estimate_label
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.scene.palette import DARK, Palette, mixed
@@ -37,6 +38,8 @@ class Track:
         Radii relative to a particle of median mass.
     radii : ndarray, shape (N,), or None
         Those that particles have, which they are drawn with.
+    hidden : mapping of str to ndarray, shape (T, N)
+        Hidden variables of one number for each particle.
     stopped : bool
         Whether the run went no further than the last frame, though it was to.
     name : str
@@ -59,6 +62,7 @@ class Track:
     estimate: Float64[np.ndarray, " T"] | None = None
     coverage: str = ""
     radii: Float64[np.ndarray, " N"] | None = None
+    hidden: Hidden = field(default_factory=dict)
 
     @classmethod
     def of(cls, trajectory: Trajectory, name: str, stopped: bool = False) -> Track:
@@ -79,14 +83,15 @@ class Track:
             estimate=trajectory.error_estimate,
             coverage=estimate_label(trajectory.info),
             radii=None if radii is None else radii[0],
+            hidden={name: y for name, y in trajectory.hidden.items() if y.ndim == 2},
         )
 
     def at(self, frames: Int64[np.ndarray, " F"]) -> Track:
         """Return the track at some frames only, in increasing order."""
         estimate = None if self.estimate is None else self.estimate[frames]
-        return replace(
-            self, t=self.t[frames], x=self.x[frames], v=self.v[frames], estimate=estimate
-        )
+        hidden = {name: values[frames] for name, values in self.hidden.items()}
+        moving = {"x": self.x[frames], "v": self.v[frames], "hidden": hidden}
+        return replace(self, t=self.t[frames], estimate=estimate, **moving)
 
     def colours(self, palette: Palette = DARK) -> Float64[np.ndarray, "N 3"]:
         """Return colours by which particles are told apart: charge, else mass, else number."""

@@ -181,7 +181,7 @@ def linear_fit(data):
     """MSE over the test split of x + t v, with the time t fitted to the train split."""
     task, parts = data.spec.task, {}
     for split in ("train", "test"):
-        x, v, _ = TrajectoryBlock.joined(list(data.blocks(split)))
+        x, v, *_ = TrajectoryBlock.joined(list(data.blocks(split)))
         parts[split] = x[:, task.target] - x[:, task.input], v[:, task.input]
     moved, v = parts["train"]
     time = (moved * v).sum() / (v * v).sum()

@@ -28,7 +28,7 @@ def test_archives_hold_the_splits(either, tmp_path):
     assert [path.name for path in paths] == ["train.npz", "validation.npz", "test.npz"]
     assert set(tree(tmp_path / "out")) == {path.name for path in paths}
     for path in paths:
-        x, v, particles = split_of(either, path.stem)
+        x, v, particles, _ = split_of(either, path.stem)
         wanted = {"x": x, "v": v, "charges": particles.charges, "masses": particles.masses}
         wanted["t"] = either.t
         if particles.couplings is not None:
@@ -133,7 +133,7 @@ def test_exported_files_have_the_published_layout(charged_set, tmp_path):
             np.load(tmp_path / f"{kind}_{theirs}{PUBLISHED}.npy", allow_pickle=False)
             for kind in kinds
         )
-        x, v, particles = split_of(charged_set, ours)
+        x, v, particles, _ = split_of(charged_set, ours)
         assert_same_bits(loc, x.swapaxes(2, 3))
         assert_same_bits(vel, v.swapaxes(2, 3))
         assert_same_bits(charges, particles.charges[..., None])
