@@ -12,7 +12,7 @@ from nbody_surrogate.cli.command_line import command_line
 from nbody_surrogate.cli.files import write_text
 from nbody_surrogate.cli.foresight import check_hardware
 from nbody_surrogate.cli.json_output import json_text
-from nbody_surrogate.cli.progress import compiling_shown, progress_bar
+from nbody_surrogate.cli.progress import compiling_shown, progress_bar, sign
 from nbody_surrogate.cli.terminal import echo, wide_option
 from nbody_surrogate.errors import InputError, RunError
 from nbody_surrogate.files.limits import EVALUATION
@@ -20,6 +20,7 @@ from nbody_surrogate.files.output_path import check_distinct, check_output_file
 
 if TYPE_CHECKING:
     from nbody_surrogate.contracts.integrator import AbstractIntegrator
+    from nbody_surrogate.contracts.surrogate import AbstractSurrogate
     from nbody_surrogate.evaluation.rollouts import Truth
     from nbody_surrogate.surrogates.trained_models import Model
 
@@ -45,6 +46,7 @@ SILENT = ("output", "overwrite", "as_json", "quiet", "wide")  # options that cha
 @click.option("--dtype", help="float32 or float64.  [default: the weights']")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the model's step.")
 @click.option("--threads", type=int, default=1, show_default=True, help="Threads of the model.")
+@click.option("--floor", is_flag=True, help="Beside it, what no model without memory gets below.")
 @bound_option
 @click.option("--card", is_flag=True, help="Put table and model card into the weights' folder.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Also write JSON.")
@@ -61,6 +63,10 @@ def evaluate(model: str, **options: Any) -> None:
     is held against each solver trajectory by trajectory: who is better, whether they are
     equivalent, or that they are not told apart.
 
+    With `--floor`, of a system with hidden variables: the variance of the next frame given
+    positions and velocities alone, by states that share them and differ in what is hidden; a model
+    whose history is longer than one frame may get below it.
+
     A model that was trained to predict a task in one shot is scored on the task of `--dataset`,
     by default on its split `test`: mean, median and 95th percentile over trajectories, and the mean
     over the clean subset, whose labels keep their energy.
@@ -71,6 +77,7 @@ def evaluate(model: str, **options: Any) -> None:
     _check(options)
     # what needs torch, after what may be refused: it takes seconds
     from nbody_surrogate.cli.table import print_table
+    from nbody_surrogate.evaluation.floor.against import floor_table
     from nbody_surrogate.evaluation.score_table import pair_tables, score_tables
     from nbody_surrogate.evaluation.scorecard import HORIZONS, score_methods
     from nbody_surrogate.evaluation.task_rows import task_pair_table, task_rows_of, task_table
@@ -80,16 +87,22 @@ def evaluate(model: str, **options: Any) -> None:
     _check_places(found, options)
     quiet = options["quiet"] or options["as_json"]
     # only models of one shot have a horizon on their card
-    if found.load()[1].horizon is not None:
+    network, card = found.load()
+    if card.horizon is not None:
+        if options["floor"]:
+            raise InputError("`floor` is of one step of a frame, and the model answers in one shot")
         plain = task_rows_of(found, options)
         for table in () if quiet else (task_table(plain), task_pair_table(plain)):
             if table is not None:
                 print_table(table, wide=options["wide"])
-        _write(found, plain, options)
+        _write(found, plain, [], options)
         return
     horizons = options["horizon"] or HORIZONS
     rows: list[dict[str, Any]] = []
+    floors: list[dict[str, Any]] = []
     for truth in _truths(found, options):
+        if options["floor"]:
+            floors.append(_floor(found, network, truth, quiet))
         methods = _methods(found, truth, options)
         label = f"{truth.system.name}, N = {truth.x.shape[2]}"
         bar = progress_bar(label, len(methods), hidden=quiet)
@@ -99,7 +112,17 @@ def evaluate(model: str, **options: Any) -> None:
         rows += plain
         for table in () if quiet else (*score_tables(plain), *pair_tables(plain)):
             print_table(table, wide=options["wide"])
-    _write(found, rows, options)
+        if floors and not quiet:
+            print_table(floor_table(floors[-1:]), wide=options["wide"])
+    _write(found, rows, floors, options)
+
+
+def _floor(model: Model, network: AbstractSurrogate, truth: Truth, quiet: bool) -> dict[str, Any]:
+    """Hold the model against the floor of a sample."""
+    from nbody_surrogate.evaluation.floor.against import against_floor
+
+    with sign("making twins for the floor", hidden=quiet):
+        return against_floor(model.name, network, truth).to_dict()
 
 
 def _check(options: dict[str, Any]) -> None:
@@ -167,7 +190,12 @@ def _methods(model: Model, truth: Truth, options: dict[str, Any]) -> dict[str, A
     return methods if options["no_classical"] else methods | classical_methods(truth.system)
 
 
-def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
+def _write(
+    model: Model,
+    rows: list[dict[str, Any]],
+    floors: list[dict[str, Any]],
+    options: dict[str, Any],
+) -> None:
     from nbody_surrogate.environment.versions import versions
     from nbody_surrogate.evaluation.model_card_text import card_text
     from nbody_surrogate.surrogates.trained_models import CARD_FILE, EVALUATION_FILE
@@ -177,6 +205,7 @@ def _write(model: Model, rows: list[dict[str, Any]], options: dict[str, Any]) ->
         # the name and no folder, so that it is a command for other machines too
         "command": command_line(SILENT, {"model": model.name}),
         "rows": rows,
+        "floors": floors,
         "versions": versions(),
     }
     text = json_text("evaluate", found)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nbody_surrogate.contracts.device import resolve_device, resolve_dtype, torch_threads
 from nbody_surrogate.contracts.domain import Domain
-from nbody_surrogate.contracts.hidden_variables import refuse_wrong_hidden
+from nbody_surrogate.contracts.hidden_variables import Hidden, listed, refuse_wrong_hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.model_card import Card
 from nbody_surrogate.contracts.origin import origin_of
@@ -25,12 +25,13 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.threads import threads_that_pay
 from nbody_surrogate.contracts.violations import plugin_errors
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
 from nbody_surrogate.surrogates.applicability import Applicability
 from nbody_surrogate.surrogates.engine import Engine
-from nbody_surrogate.surrogates.options import SurrogateOptions
+from nbody_surrogate.surrogates.options import NO_WARM_UP, SurrogateOptions
 from nbody_surrogate.surrogates.places import weights_folder
 from nbody_surrogate.surrogates.streaming import (
     CACHE,
@@ -211,25 +212,59 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
 
     def _check(self, problem: Problem, state: State) -> None:
         self._fit.check(problem)
-        self._check_warm_up()
-        if self.model.min_history > 1:  # the warm-up's solver asks for them
-            system = problem.system
+        system, first = problem.system, self._first_frames(problem.system, state.hidden)
+        self._check_warm_up(first)
+        if first > 1:  # the warm-up's solver asks for them
             refuse_wrong_hidden(system.name, system.hidden_variables, state.hidden, state.x.shape)
+        if system.hidden_variables:
+            self._warn_of_hidden(problem, state)
         self._engine.check(problem, state.x.shape[-1])
         self._warn_of_threads(problem.particles.batch, problem.particles.n)
 
-    def _check_warm_up(self) -> None:
-        if self.model.min_history > self.options.segment:
+    def _first_frames(self, system: AbstractSystem, hidden: Hidden) -> int:
+        """Return how many frames there are before the model takes over, the start included.
+
+        Where a system hides something, the reference makes a whole history: what is hidden shows in
+        it, as far as the model reads it. It is the reference alone that is shown more.
+        """
+        if self.options.warm_up != NO_WARM_UP and system.hidden_variables and hidden:
+            return self.history
+        return self.model.min_history
+
+    def _warn_of_hidden(self, problem: Problem, state: State) -> None:
+        """Say what cannot be known where a system hides something."""
+        system = problem.system
+        names = listed([each.name for each in system.hidden_variables])
+        if self.history == 1:
+            warn(
+                f"{self.label} is shown the present alone, and system {system.name!r} hides "
+                f"{names}; it can do no better than the memoryless floor, "
+                "see nbody-sim evaluate --floor"
+            )
+        elif self._first_frames(system, state.hidden) == 1:
+            warn(
+                f"{self.label} starts without a past, and system {system.name!r} hides {names}; "
+                f"its first {counted(self.history - 1, 'frame')} can do no better than the "
+                "memoryless floor, see nbody-sim evaluate --floor"
+            )
+
+    def _check_warm_up(self, first: int) -> None:
+        if self.options.warm_up == NO_WARM_UP and first > 1:
             raise InputError(
-                f"`segment` must be at least the {self.model.min_history} frames that "
+                f"`warm_up` must be a solver, got none: {self.name} starts from "
+                f"{self.model.min_history} frames"
+            )
+        if first > self.options.segment:
+            raise InputError(
+                f"`segment` must be at least the {first} frames that "
                 f"{self.name} starts from, got {self.options.segment}"
             )
-        if self.model.min_history > 1 and is_surrogate(self.options.warm_up):
+        if first > 1 and is_surrogate(self.options.warm_up):
             raise InputError(f"`warm_up` must be a solver, got surrogate {self.options.warm_up!r}")
 
     @torch.inference_mode()
     def _start(self, problem: Problem, state: State) -> dict[str, Any]:
-        if self.model.min_history > 1:
+        if self._first_frames(problem.system, state.hidden) > 1:
             return {}  # the first segment fills the cache from the frames of the warm-up
         nothing = self._tensor(state.x[:, None][:, :0])  # of the type that a restart's frames have
         before = self._inputs(nothing, nothing)
@@ -269,8 +304,9 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         cache = unpacked(carry.arrays)
         counters = {"model_calls": 0}
         failures: dict[int, tuple[int, str]] = {}
-        if carry.frame == 0 and self.model.min_history > 1:
-            x, v, counters, failures = self._warm_up(carry, frames, counters)
+        first = self._first_frames(problem.system, carry.hidden) if carry.frame == 0 else 1
+        if first > 1:
+            x, v, counters, failures = self._warm_up(carry, min(first - 1, frames), counters)
             cache = self._held.start(*self._inputs(x[:, :-1], v[:, :-1]), particles)
         made = HostFrames(frames, x[:, 0], self.device)
         for n in range(1, x.shape[1]):  # of the warm-up
@@ -301,12 +337,12 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
     def _warm_up(
         self, carry: Carry, frames: int, counters: dict[str, int]
     ) -> tuple[Tensor, Tensor, dict[str, int], dict[int, tuple[int, str]]]:
-        """Make the start and the frames before the model's first one by the reference."""
+        """Make the start and so many frames after it by the reference."""
         solver = self._warm_up_solver()
         problem = carry.problem
         state = State(problem.t0, carry.arrays["x"], carry.arrays["v"], hidden=carry.hidden)
         start = solver.start(problem.system, state, problem.particles, problem.dt)
-        made = solver.advance(start, min(self.model.min_history - 1, frames))
+        made = solver.advance(start, frames)
         x = torch.cat([self._tensor(state.x)[:, None], self._tensor(made.x)], dim=1)
         v = torch.cat([self._tensor(state.v)[:, None], self._tensor(made.v)], dim=1)
         why = f"the warm-up by {solver.name} failed"

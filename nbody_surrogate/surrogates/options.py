@@ -11,7 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from nbody_surrogate.contracts.hardware import ENGINE_RULE, ENGINES
 from nbody_surrogate.contracts.integrator import IntegratorOptions
 
-__all__ = ["SurrogateOptions"]
+__all__ = ["NO_WARM_UP", "SurrogateOptions"]
+
+NO_WARM_UP = "none"
+"""In place of a solver: a run begins without a past."""
 
 
 class SurrogateOptions(IntegratorOptions):
@@ -24,7 +27,11 @@ class SurrogateOptions(IntegratorOptions):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or mps")
     dtype: str | None = Field(default=None, description="default: that of the weights")
-    warm_up: str = Field(default="dop853", description="makes the first frames where needed")
+    warm_up: str = Field(
+        default="dop853",
+        description="solver that makes the first frames, where a model cannot do without or a "
+        "system hides something; none: no past where the model can do without",
+    )
     threads: int | None = Field(
         default=None,
         ge=1,

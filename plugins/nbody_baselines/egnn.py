@@ -14,7 +14,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts import (
+    HIDDEN_VARIABLES,
+    AbstractSurrogate,
+    ParticleTensors,
+    SurrogateConfig,
+)
 from nbody_surrogate.layers import EGCL
 
 __all__ = ["EGNN", "EGNNConfig"]
@@ -42,6 +47,7 @@ class EGNN(AbstractSurrogate[EGNNConfig]):
 
     Config = EGNNConfig
     one_shot = True
+    capabilities = frozenset({HIDDEN_VARIABLES})
     symmetries = frozenset(
         {
             "translation",

@@ -7,7 +7,12 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors, SurrogateConfig
+from nbody_surrogate.contracts import (
+    HIDDEN_VARIABLES,
+    AbstractSurrogate,
+    ParticleTensors,
+    SurrogateConfig,
+)
 
 __all__ = ["Linear"]
 
@@ -24,6 +29,7 @@ class Linear(AbstractSurrogate[LinearConfig]):
     """
 
     Config = LinearConfig
+    capabilities = frozenset({HIDDEN_VARIABLES})
     symmetries = frozenset(
         {
             "translation",

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor, nn
 
 from nbody_baselines.flattened import Flattened, FlattenedConfig
-from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts import HIDDEN_VARIABLES, AbstractSurrogate, ParticleTensors
 
 __all__ = ["LSTM"]
 
@@ -21,6 +21,7 @@ class LSTM(AbstractSurrogate[FlattenedConfig]):
 
     Config = FlattenedConfig
     one_shot = True
+    capabilities = frozenset({HIDDEN_VARIABLES})
     symmetries = frozenset({"time-shift"})
 
     def __init__(self, config: FlattenedConfig) -> None:

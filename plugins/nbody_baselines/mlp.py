@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from nbody_baselines.flattened import Flattened, FlattenedConfig
-from nbody_surrogate.contracts import AbstractSurrogate, ParticleTensors
+from nbody_surrogate.contracts import HIDDEN_VARIABLES, AbstractSurrogate, ParticleTensors
 
 __all__ = ["MLP"]
 
@@ -20,6 +20,7 @@ class MLP(AbstractSurrogate[FlattenedConfig]):
 
     Config = FlattenedConfig
     one_shot = True
+    capabilities = frozenset({HIDDEN_VARIABLES})
     symmetries = frozenset({"time-shift"})
 
     def __init__(self, config: FlattenedConfig) -> None:

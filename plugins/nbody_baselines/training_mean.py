@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from nbody_surrogate.contracts import (
+    HIDDEN_VARIABLES,
     AbstractSurrogate,
     InputError,
     ParticleTensors,
@@ -29,6 +30,7 @@ class TrainingMean(AbstractSurrogate[TrainingMeanConfig]):
     """Every particle ends at the mean position, with the mean velocity, of all training targets."""
 
     Config = TrainingMeanConfig
+    capabilities = frozenset({HIDDEN_VARIABLES})
     symmetries = frozenset({"permutation", "time-shift", "charge-conjugation"})
 
     def __init__(self, config: TrainingMeanConfig) -> None:

@@ -648,7 +648,7 @@ class SET(AbstractSurrogate[SETConfig]):
         seen = self.pair_features(
             begun.r, begun.w, begun.a, s, basis, c, constants.pair_inverse_mass
         )
-        seen = seen.view(len(seen), *h.shape[1:3], -1)
+        seen = seen.view(len(seen), *h.shape[1:3], seen.shape[-1])
         return Window(h, seen, _ends(constants.pairs))
 
     def _recalled(

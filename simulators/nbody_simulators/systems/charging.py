@@ -99,7 +99,7 @@ class Charging(AbstractLawSystem[ChargingSpec]):
     @property
     def symmetries(self) -> frozenset[str]:
         """Symmetries of the equations of motion, by name."""
-        held = AUTONOMOUS | {"rotation", "reflection"}
+        held = AUTONOMOUS | {"rotation", "reflection", "charge-conjugation"}
         return held if self.spec.frequency else held | {"translation", "boost"}
 
     @property

@@ -1,0 +1,1 @@
+"""What a model without memory can reach at best: the memoryless floor."""
