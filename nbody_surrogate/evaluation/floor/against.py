@@ -81,7 +81,7 @@ def against_floor(name: str, model: AbstractSurrogate, truth: Truth) -> AgainstF
     history = model.config.history
     first = max(FIRST, history - 1)
     floor = memoryless_floor(truth, first)
-    x, v = (errors[:, first:].mean(1) for errors in one_step_of_model(model, truth, first))
+    x, v = (errors.mean(1) for errors in one_step_of_model(model, truth, first))
     batch, _, n, _ = truth.x.shape
     draws = np.random.default_rng(0).integers(batch, size=(RESAMPLES, batch))
     ratios = x[draws].mean(1) / floor.each[draws].mean(1)
