@@ -49,7 +49,7 @@ class SystemNeeds(SystemKicks):
        `every_pair`. An energy may take its list from `neighbours`;
     3. where the state holds more than positions and velocities, declare `hidden_variables`, draw
        them in `_sample`, implement `_hidden_rate`, and `hidden_acceleration` for what they do to
-       the motion;
+       the motion; set `batch_invariant` where it holds;
     4. where forces depend on the size of particles, set `needs_radii`, and draw them in `_sample`;
     5. where not all starts make sense, raise in `refuse_unfit_start`;
     6. where particles are in a bath, which drags and kicks them, see `SystemKicks`.
@@ -78,6 +78,14 @@ class SystemNeeds(SystemKicks):
     def hidden_variables(self) -> tuple[HiddenVariable, ...]:
         """What the state holds beyond positions and velocities, by unlike names."""
         return ()
+
+    @property
+    def batch_invariant(self) -> bool:
+        """Whether forces and rates of what is hidden give a trajectory the same bits in any batch.
+
+        Then data sets are made in batches. Sums over an axis and functions of each number do.
+        """
+        return False
 
     @property
     def needs_radii(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,8 @@ def render(
     extras: dict[str, Any] = {
         "scale": scale_of(colouring, track, truth, palette),
         "scenery": scenery,
+        # bonds that are hidden variables form and break
+        "links_at": partial(scenery_of, runs[-1]) if runs[-1].hidden else None,
         "palette": palette,
         "axes": axes,
         "scale_bar": scale_bar,

@@ -19,7 +19,7 @@ from nbody_surrogate.registry import lookup
 from nbody_surrogate.registry.registry import preset
 from specs import TOO_MANY_DIGITS, refused
 
-OURS = ["charged", "dust", "gravity", "springs", "trap"]
+OURS = ["bath", "charged", "charging", "dust", "gravity", "springs", "ties", "trap"]
 PUBLISHED = ["nbody-small", "set-paper", "set-paper-as-released"]
 PRESETS = sorted(OURS + PUBLISHED)
 ROUNDING = 1e-15
@@ -116,6 +116,8 @@ def test_the_other_presets_have_the_sizes_they_claim():
     assert (gravity.particles, list(gravity.splits.values())) == (100, [10_000, 2_000, 2_000])
     _, particles = gravity.make_system().sample(0, 100)
     assert (particles.masses == 1).all()
+    hidden = (resolve({"preset": name}) for name in ("bath", "charging", "ties"))
+    assert [(spec.particles, spec.rows) for spec in hidden] == [(5, 41), (5, 41), (5, 101)]
     for spec, duration in ((gravity, 4.9), (trap, 50.0), (charged, 10.0), (dust, 400.0)):
         assert spec.numbers[-1] * spec.make_system().spec.frame_dt == pytest.approx(duration)
 

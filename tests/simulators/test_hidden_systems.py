@@ -113,6 +113,21 @@ def test_runge_kutta_is_of_order_four_and_ends_where_dop853_does(name):
 
 
 @every_hidden_one
+@pytest.mark.parametrize("n", [2, 5, 7])
+def test_bits_do_not_depend_on_the_batch(name, n):
+    system, method = build(name), nb.make_integrator("rk4", substeps=4)
+    assert system.batch_invariant and method.batch_invariant_for(system)
+    for dimensions in (2, 3):
+        state, particles = system.sample(0, n, trajectories=9, dimensions=dimensions)
+        whole = nb.simulate(system, state, particles, 5, method)
+        for b in (0, 4, 8):
+            alone = nb.simulate(system, state[b : b + 1], particles[b : b + 1], 5, method)
+            np.testing.assert_array_equal(whole.x[b], alone.x[0])
+            for key, y in whole.hidden.items():
+                np.testing.assert_array_equal(y[b], alone.hidden[key][0])
+
+
+@every_hidden_one
 def test_a_device_needs_laws(name):
     system = build(name)
     with pytest.raises(

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import pytest
 from PIL import Image
 
 from nbody_surrogate import InputError, save, simulate
-from nbody_surrogate.registry.registry import register_system
+from nbody_surrogate.registry.registry import make_system, register_system
 from nbody_surrogate.results.trajectory import Trajectory
 from nbody_surrogate.viz.render import render
+from nbody_surrogate.viz.scene.camera import still_camera
 from nbody_surrogate.viz.scene.colour_bar import bar_title
 from nbody_surrogate.viz.scene.colouring import check_colouring, scale_of
 from nbody_surrogate.viz.scene.palette import DARK
-from nbody_surrogate.viz.scene.system_shapes import scenery_of
+from nbody_surrogate.viz.scene.scene import Scene
+from nbody_surrogate.viz.scene.system_shapes import scenery_of, unchanging
 from nbody_surrogate.viz.scene.tracks import Track
 from pictures import moved, picture, trajectory
 from tests.commands import bad, good
@@ -186,3 +189,27 @@ def test_the_command_takes_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     line = bad(2, "render", "run.h5", "-o", "q.png", "--colouring", "feel")
     assert "must be one of auto, charge, mass" in line
     assert "fill" in line
+
+
+def test_bonds_are_those_of_the_frame_and_pages_show_none_that_change():
+    system = make_system("ties")
+    state, particles = system.sample(0, 5)
+    (run,) = simulate(system, state, particles, 40, "dop853")
+    tied = np.triu(run.hidden["tie"] > 0, 1)
+    frame = int((tied != tied[0]).any((1, 2)).argmax())
+    assert frame > 0
+    first, then = scenery_of(run), scenery_of(run, frame)
+    assert first[0].pairs.tolist() != then[0].pairs.tolist()
+    assert unchanging(run) == ()
+    with Scene(
+        Track.of(run, "candidate"), None, 5, (200, 150), "", links_at=partial(scenery_of, run),
+        scenery=first,
+    ) as scene:  # fmt: skip
+        view = scene.view()
+        counts = []
+        for at in (0, frame):
+            camera = still_camera(Track.of(run, "candidate"), None, at, 5, view)
+            scene.image(at, camera)
+            counts.append(scene._meshes["links"].n_points)
+    per_bond = counts[0] / max(len(first[0].pairs), 1)
+    assert counts[1] == pytest.approx(per_bond * len(then[0].pairs))

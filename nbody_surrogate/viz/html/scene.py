@@ -28,7 +28,7 @@ from nbody_surrogate.viz.scene.camera import all_around
 from nbody_surrogate.viz.scene.clock import Clock
 from nbody_surrogate.viz.scene.rounded import rounded
 from nbody_surrogate.viz.scene.shown import is_stopped, shown_part
-from nbody_surrogate.viz.scene.system_shapes import scenery_of, words_of
+from nbody_surrogate.viz.scene.system_shapes import unchanging, words_of
 from nbody_surrogate.viz.scene.title import scene_title
 from nbody_surrogate.viz.scene.tracks import HUGE, Track
 
@@ -101,7 +101,7 @@ def scene_html(
     same = reference is not None and is_same_run(candidate, reference)
     reference = _other(candidate, reference)
     lead = candidate if reference is None else reference
-    shapes = words_of(scenery_of(lead))
+    shapes = words_of(unchanging(lead))
     legend = [f"{kind}: {words}" for kind, words in shapes]
     if reference is not None:
         legend += [
@@ -175,7 +175,7 @@ def _data(
         "charges": _numbers(runs[0].particles.charges[0]),
         "masses": _numbers(runs[0].particles.masses[0]),
         "speeds": _packed(np.linalg.norm(runs[0].v[frames], axis=2)),
-        "scenery": scenery_data(scenery_of(runs[0])),
+        "scenery": scenery_data(unchanging(runs[0])),
         "tracks": [{"name": track.name, "x": _packed(track.x)} for track in tracks],
         "rmse": [] if reference is None else _errors(candidate, runs[0], frames),
         "stopped": ", ".join(f"{run.info.label} stopped here" for run in whole if is_stopped(run)),

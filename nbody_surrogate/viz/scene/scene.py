@@ -7,7 +7,7 @@ beside its particles is faint.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -59,6 +59,9 @@ class Scene:
         What colours stand for; by default, what tells particles apart.
     scenery : sequence of Shape
         What the system shows beside its particles.
+    links_at : callable, optional
+        Takes a frame and returns what it shows there, of which bonds are drawn: where they form and
+        break. By default they are those of `scenery`.
     palette : Palette
     inset : Inset, optional
         A chart at the lower right.
@@ -78,6 +81,7 @@ class Scene:
         *,
         scale: Scale | None = None,
         scenery: Sequence[Shape] = (),
+        links_at: Callable[[int], Sequence[Shape]] | None = None,
         palette: Palette = DARK,
         inset: Inset | None = None,
         axes: bool = False,
@@ -90,7 +94,7 @@ class Scene:
         # what is drawn beside the lead: nothing where it would lie on the lead exactly
         self._parted = reference is not None and not _same(candidate, reference)
         self._lead = candidate if reference is None else reference
-        self._scenery, self._palette = scenery, palette
+        self._scenery, self._links_at, self._palette = scenery, links_at, palette
         self._scale = scale or scale_of("auto", candidate, reference, palette)
         self._walked = _walked(candidate)
         self._dash: float | None = None
@@ -237,7 +241,8 @@ class Scene:
             given = self._palette.scenery, self._palette.backdrop
             still = surroundings(self._scenery, self._lead, camera, *given)
             self._update("surroundings", still)
-            self._update("links", links(self._scenery, self._lead, frame, camera, *given))
+            linked = self._scenery if self._links_at is None else self._links_at(frame)
+            self._update("links", links(linked, self._lead, frame, camera, *given))
 
     def _stamp(
         self,

@@ -20,7 +20,7 @@ from nbody_surrogate.viz.scene.tracks import Track
 if TYPE_CHECKING:
     import pyvista as pv
 
-__all__ = ["landmarks_of", "links", "scenery_of", "surroundings", "words_of"]
+__all__ = ["landmarks_of", "links", "scenery_of", "surroundings", "unchanging", "words_of"]
 
 THICK, THIN = 0.16, 0.06  # radii of links, and of what stands still, over that of a ball
 MANY = 40  # links, beyond which they are thinner and fainter: there must be room between them
@@ -30,19 +30,33 @@ HEAD = 1.0  # length of an arrow's head, over the radius of a ball
 SIGN = 1.8  # radius of the sign for an arrow across a flat picture, over that of a ball
 
 
-def scenery_of(run: Trajectory) -> tuple[Shape, ...]:
+def scenery_of(run: Trajectory, frame: int = 0) -> tuple[Shape, ...]:
     """Return what a run's system shows; nothing where it is not installed, or no start is known.
 
-    A system that fails at it is warned of, and the picture is drawn without.
+    By default of the start, as what stands still does not depend on the frame. A system that fails
+    at it is warned of, and the picture is drawn without.
     """
     try:
         system = run.system()
-        return system.scenery(run.state(0), run.particles)
+        return system.scenery(run.state(frame), run.particles)
     except InputError:
         return ()
     except PluginError as error:
         warn(f"drawn without its scenery: {error}")
         return ()
+
+
+def unchanging(run: Trajectory) -> tuple[Shape, ...]:
+    """Return what a run's system shows of the start, without bonds that are others at the end."""
+    first = scenery_of(run)
+    if not run.hidden:
+        return first
+    last = [_pairs(shape) for shape in scenery_of(run, len(run.t) - 1)]
+    return tuple(shape for shape in first if not isinstance(shape, Bonds) or _pairs(shape) in last)
+
+
+def _pairs(shape: Shape) -> list[list[int]] | None:
+    return shape.pairs.tolist() if isinstance(shape, Bonds) else None
 
 
 def landmarks_of(scenery: Sequence[Shape]) -> Balls:

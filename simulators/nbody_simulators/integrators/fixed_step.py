@@ -178,8 +178,10 @@ class AbstractFixedStep(AbstractIntegrator[Options_co]):
         return self._backend() == "numba"
 
     def batch_invariant_for(self, system: AbstractSystem) -> bool:
-        """Not of forces in NumPy, which may depend on the batch in their last digits."""
-        return self.batch_invariant and not _in_numpy(system)
+        """Of forces in NumPy, whose last digits may depend on the batch, where they say so."""
+        in_laws = system.force_laws() is not None
+        alike = system.batch_invariant or not system.hidden_variables
+        return self.batch_invariant and in_laws and alike
 
     def threads_for(self, batch: int, n: int) -> int:
         """Threads of its option, or as many as have enough vectors of trajectories each."""

@@ -77,6 +77,7 @@ class Bath(AbstractLawSystem[BathSpec]):
     """
 
     name = "bath"
+    batch_invariant = True
     Spec = BathSpec
 
     @property

@@ -92,6 +92,7 @@ class Charging(AbstractLawSystem[ChargingSpec]):
     """
 
     name = "charging"
+    batch_invariant = True
     Spec = ChargingSpec
     hidden_variables = (HiddenVariable("charge", description="q of each grain"),)
     conserved = frozenset({"angular_momentum"})

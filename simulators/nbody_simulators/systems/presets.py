@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 __all__ = [
+    "BATH",
     "CHARGED",
+    "CHARGING",
     "DUST",
     "GRAVITY",
     "NBODY_SMALL",
     "SET_PAPER",
     "SET_PAPER_AS_RELEASED",
     "SPRINGS",
+    "TIES",
     "TRAP",
 ]
 
@@ -37,6 +40,22 @@ TRAP: Preset = {
     "frames": 500,
 }
 """The cloud that stays together, over 50 time units."""
+
+CHARGING: Preset = {
+    "system": "charging",
+    "particles": 5,
+    "trajectories": 1_000,
+    "frames": 40,
+    "integrator": "rk4",
+    "options": {"substeps": 16},
+}
+"""Grains whose charges follow with a delay, while the scatter of their starts is forgotten."""
+
+BATH: Preset = {**CHARGING, "system": "bath"}
+"""Particles tied to unseen oscillators."""
+
+TIES: Preset = {**CHARGING, "system": "ties", "frames": 100}
+"""Particles that bind and let go, some five times in a trajectory."""
 
 DUST: Preset = {
     "system": "dust",

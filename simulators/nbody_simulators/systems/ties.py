@@ -100,6 +100,7 @@ class Ties(AbstractLawSystem[TiesSpec]):
     """
 
     name = "ties"
+    batch_invariant = True
     Spec = TiesSpec
     hidden_variables = (
         HiddenVariable("tie", ("N",), "g of each pair, -1 where free and 1 where tied"),
