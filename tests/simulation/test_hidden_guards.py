@@ -17,6 +17,8 @@ from nbody_surrogate.testing.surrogate_case import surrogate_case
 from tests.contracts.test_capabilities import Blind
 from tests.hidden_systems import Bonding
 
+# of models that see the present alone, as the small ones here do
+pytestmark = pytest.mark.filterwarnings("ignore:.* memoryless floor")
 SEGMENT, FRAMES, NEAR = 5, 20, 1e-6
 SYSTEMS = {"relaxing": (Relaxing(), "charge"), "bonding": (Bonding(), "strength")}
 

@@ -124,6 +124,8 @@ class FrameSolver:
         self.order = COMPILED.get(self.name, 4)
 
     def _fits(self, method: Method) -> bool:
+        if self.system.hidden_variables:  # which are followed in NumPy, below
+            return False
         try:
             state, particles = self.system.sample(0, self.system.fixed_particles or 2)
             method.build().check(self.system, state, particles, self.dt)
