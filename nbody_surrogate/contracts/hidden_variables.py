@@ -111,6 +111,12 @@ def refuse_wrong_hidden(
     batch, n, dimensions = shape
     wanted = {each.name: (batch, *each.axes(n, dimensions)) for each in variables}
     # too many are refused as well: they would be dropped without a word
+    if hidden and not wanted.keys() & hidden.keys():
+        other = "none" if not wanted else f"{listed(wanted)}"
+        raise InputError(
+            f"`state` holds the hidden variables {listed(hidden)}, and system {system!r} has "
+            f"{other}; name the system that the state is of, or leave them out"
+        )
     if wanted.keys() != hidden.keys():
         raise InputError(
             f"`state` must hold the hidden variables of system {system!r}, {listed(wanted)}, got "

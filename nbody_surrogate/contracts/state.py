@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -219,6 +219,10 @@ class State(Suggesting):
             raise InputError(f"`x` must have 2 or 3 space dimensions, got {x.shape[2]}")
         if not x.size:
             raise InputError(f"`x` must hold at least one particle, got shape {x.shape}")
+        if not isinstance(self.hidden, Mapping):
+            raise InputError(
+                f"`hidden` must be a mapping of names to arrays, got {type(self.hidden).__name__}"
+            )
         hidden = {
             name: _frozen_hidden(name, [y] if single else y, x.shape[:2])
             for name, y in self.hidden.items()

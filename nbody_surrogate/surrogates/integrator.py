@@ -25,7 +25,6 @@ from nbody_surrogate.contracts.surrogate import AbstractSurrogate, ParticleTenso
 from nbody_surrogate.contracts.system import AbstractSystem
 from nbody_surrogate.contracts.threads import threads_that_pay
 from nbody_surrogate.contracts.violations import plugin_errors
-from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError, warn
 from nbody_surrogate.registry.lookup import is_surrogate
 from nbody_surrogate.registry.registry import integrator_class, surrogate_class
@@ -244,8 +243,8 @@ class SurrogateIntegrator(AbstractIntegrator[SurrogateOptions]):
         elif self._first_frames(system, state.hidden) == 1:
             warn(
                 f"{self.label} starts without a past, and system {system.name!r} hides {names}; "
-                f"its first {counted(self.history - 1, 'frame')} can do no better than the "
-                "memoryless floor, see nbody-sim evaluate --floor"
+                "until its start is forgotten it can do no better than the memoryless floor, "
+                "see nbody-sim evaluate --floor"
             )
 
     def _check_warm_up(self, first: int) -> None:

@@ -109,6 +109,8 @@ class SETConfig(SurrogateConfig):
             raise ValueError(f"`memory` needs `history` of at least 2, got {self.history}")
         if len(set(self.memory)) < len(self.memory):
             raise ValueError(f"`memory` must name each kind once, got {', '.join(self.memory)}")
+        if self.temporal != "attention" and not self.memory:
+            raise ValueError(f"`temporal` {self.temporal!r} needs `memory`, got none")
         if self.memory and self.domain is not None:
             raise ValueError("`domain` goes without `memory`: a plain step remembers nothing")
         return self

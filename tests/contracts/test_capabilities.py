@@ -129,6 +129,7 @@ def test_a_surrogate_refuses_what_it_is_not_made_for(probe):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:.* memoryless floor")
 @pytest.mark.usefixtures("registered", "one_thread")
 def test_a_surrogate_that_is_made_for_it_runs_without_seeing_what_is_hidden():
     register_system("relaxing")(Relaxing)

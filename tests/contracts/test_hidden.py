@@ -194,7 +194,10 @@ def test_a_system_that_breaks_its_word_is_named(start):
             {},
             "must hold the hidden variables of system 'relaxing', `charge`, got none; frames ",
         ),
-        ({"q": np.ones((2, 4))}, "must hold the hidden variables of system 'relaxing', `charge`, "),
+        (
+            {"q": np.ones((2, 4))},
+            "holds the hidden variables `q`, and system 'relaxing' has `charge`",
+        ),
         (
             {"charge": np.ones((2, 4, 3))},
             r"must hold `charge` .* in shape \(2, 4\), got \(2, 4, 3\)",

@@ -25,7 +25,7 @@ from nbody_surrogate.surrogates.weights import save_weights
 
 
 @functools.cache
-def truth(name, trajectories=60, frames=8, n=4, **parameters):
+def truth(name, trajectories=72, frames=8, n=4, **parameters):
     system = Bonding() if name == "bonding" else nb.make_system(name, **parameters)
     state, particles = system.sample(0, n, trajectories)
     run = nb.simulate(system, state, particles, frames, nb.make_integrator("rk4", substeps=8))
@@ -52,6 +52,23 @@ def test_of_starts_it_is_the_variance_that_the_sampler_makes():
     exact = np.stack(ends).var(0, ddof=1).mean()
     assert floor.x.value == pytest.approx(exact, rel=0.15)
     assert floor.x.low < floor.x.value < floor.x.high
+
+
+@pytest.mark.parametrize("parameters", [{}, {"temperature": 0.0}], ids=["warm", "cold"])
+def test_two_grains_whose_mean_charge_hardly_varies(parameters):
+    """Where surroundings tell next to nothing, donors must not be those that differ least."""
+    starts = part_of(truth("charging", trajectories=400, frames=1, n=2, **parameters), slice(0, 2))
+    system, rng = starts.system, np.random.default_rng(1)
+    x, v, particles = starts.x[:, 0], starts.v[:, 0], starts.particles
+    ends = []
+    for _ in range(12):
+        q = system.equilibrium(x, particles)
+        q = q * (1.0 + system.spec.scatter * rng.normal(size=q.shape))
+        state = State(0.0, x, v, hidden={"charge": q})
+        ends.append(nb.simulate(system, state, particles, 1, nb.make_integrator("rk4")).x[:, 1])
+    exact = np.stack(ends).var(0, ddof=1).mean()
+    floor = memoryless_floor(starts, first=0).x.value
+    assert 0.85 * exact < floor < 2.0 * exact
 
 
 def test_oscillators_in_equilibrium_have_the_variance_of_their_temperature():
@@ -102,7 +119,7 @@ def test_twins_share_what_the_present_tells():
 
 
 def test_twins_of_pairs_are_mutual():
-    whole = truth("ties", trajectories=40)
+    whole = truth("ties", trajectories=80)
     x, v = whole.x[:, 4], whole.v[:, 4]
     hidden = {"tie": whole.hidden["tie"][:, 4]}
     donors = Donors(whole.system.hidden_variables, x, v, whole.particles, hidden)
@@ -131,6 +148,10 @@ def test_what_has_no_floor_is_one_line():
     refused(r"^`floor` needs a truth with its hidden variables", truth=whole._replace(hidden={}))
     few = whole._replace(x=whole.x[:7], v=whole.v[:7])
     refused(r"^`trajectories` must be at least 8 for a floor, got 7", truth=few)
+    few = truth("charging", trajectories=30)
+    refused(r"^`trajectories` must be at least 66 for a floor of 4 particles .* got 30", truth=few)
+    lone = truth("charging", trajectories=300, n=1)
+    refused(r"^`floor` of system 'charging' is zero here: what it hides does not show", truth=lone)
     refused(r"^`twins` must be at least 2, got 1", twins=1)
     refused(r"^`first` must be from 0 to 7, got 8", first=8)
     odd = [HiddenVariable("odd", ("D", "N"))]
@@ -177,7 +198,7 @@ def test_the_command_prints_the_floor_and_its_json(tmp_path):
     system = nb.make_system("charging")
     model = trained(2)  # of the present alone there would be a warning too
     save_weights(tmp_path / "m", model, "set", nb.Card.of(model, system, 0.1))
-    asked = ("evaluate", str(tmp_path / "m"), "-n", "3", "--trajectories", "8", "--horizon", "2")
+    asked = ("evaluate", str(tmp_path / "m"), "-n", "4", "--trajectories", "66", "--horizon", "2")
     printed = good(*asked, "--floor", "--no-classical", "--wide")
     assert "memoryless floor" in printed and "6 twins of each state" in printed
     assert "above the floor" in printed
@@ -188,5 +209,5 @@ def test_the_command_prints_the_floor_and_its_json(tmp_path):
 
 
 def test_pairs_of_a_system_of_ones_own_have_twins():
-    whole = truth("bonding", trajectories=20, n=3)
+    whole = truth("bonding", trajectories=160, n=3)
     assert 0.0 < memoryless_floor(whole, first=2).x.value < 1.0

@@ -236,7 +236,7 @@ def test_a_run_begins_with_a_past_by_the_reference_or_says_that_it_has_none():
     assert not run.hidden and np.abs(run.x[:, 4] - exact.x[:, 4]).max() > 1e-12
     blind = nb.SurrogateIntegrator(model, warm_up="none")
     with pytest.warns(
-        NBodyWarning, match=r"starts without a past, .* hides `charge`; its first 3 "
+        NBodyWarning, match=r"starts without a past, .* hides `charge`; until its start is "
     ):
         run = nb.simulate(system, state, particles, 6, blind)
     assert np.abs(run.x[:, 1] - exact.x[:, 1]).max() > 1e-9

@@ -318,3 +318,23 @@ def test_ties_form_and_break_and_are_drawn():
 def test_all_of_them_are_hidden_systems():
     every = names("systems")
     assert set(HIDDEN) == {name for name in every if nb.make_system(name).hidden_variables}
+
+
+def test_a_pair_has_one_progress_and_none_beyond_where_distances_lead():
+    system = build("ties")
+    state, particles = system.sample(0, 3)
+    uneven = np.array([[[0.0, 1.0, -1.0], [-1.0, 0.0, 1.0], [-1.0, 1.0, 0.0]]])
+    for g, words in ((uneven, "must be symmetric"), (np.full((1, 3, 3), 1e6), "must be from -2")):
+        start = State(0.0, state.x, state.v, hidden={"tie": g})
+        with pytest.raises(InputError, match=words):
+            nb.simulate(system, start, particles, 1, "dop853")
+
+
+def test_what_another_system_hides_is_told():
+    state, particles = build("charging").sample(0, 3)
+    with pytest.raises(InputError, match=r"holds the hidden variables `charge`, .* has none; name"):
+        nb.simulate(nb.make_system("charged"), state, particles, 1, "dop853")
+    with pytest.raises(
+        InputError, match=r"^`hidden` must be a mapping of names to arrays, got None"
+    ):
+        State(0.0, state.x, state.v, hidden=None)

@@ -3,8 +3,8 @@
 A model that is shown the present only can do no better than the mean of what may come, and its mean
 squared error is then the variance about it. For each state some twins are made, which share x and v
 and differ in what is hidden; a solver takes each one frame on; the variance over twins is the floor
-of that state. It is an estimate from above, see `hidden_twins`. A model with no memory that was
-trained well is another, and the two must agree.
+of that state, see `hidden_twins`. A model with no memory that was trained well is another estimate,
+from above, and the two must agree.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from nbody_surrogate.contracts.hidden_variables import Hidden
 from nbody_surrogate.contracts.integrator import AbstractIntegrator
 from nbody_surrogate.contracts.state import Particles, State
+from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.floor.hidden_twins import Donors
 from nbody_surrogate.evaluation.rollouts import FIRST, Truth
@@ -34,7 +35,10 @@ SOLVER, OPTIONS = "rk4", {"substeps": 16}
 """Takes all twins at a time. Its error is far below what twins differ by."""
 
 LEAST = 8
-"""Trajectories: half of them give the donors of the others."""
+"""Trajectories: half of them give the donors of the others, which may ask for more."""
+
+SHOWN = 1e-9
+"""Relative to how far particles move in a frame: below it twins differ by rounding alone."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,8 @@ def memoryless_floor(truth: Truth, first: int = FIRST, twins: int = TWINS, seed:
     Raises
     ------
     InputError
-        If the system has no hidden variables, there are too few trajectories or frames, or fewer
-        than 2 twins.
+        If the system has no hidden variables, or none that show in the motion; there are too few
+        trajectories or frames, or fewer than 2 twins.
     """
     system, (batch, frames) = truth.system, truth.x.shape[:2]
     if not system.hidden_variables:
@@ -110,11 +114,18 @@ def memoryless_floor(truth: Truth, first: int = FIRST, twins: int = TWINS, seed:
     made = np.empty((2, batch))
     for half in (0, 1):
         mine, others = np.arange(half, batch, 2), np.arange(1 - half, batch, 2)
-        donors = Donors(system.hidden_variables, *_states(truth, others, every), system.box)
+        known = _states(truth, others, every)
+        donors = Donors(system.hidden_variables, *known, system.box, frames=len(every))
         x, v, particles, _ = _states(truth, mine, at)
         drawn = donors.twins(x, v, particles, twins, rng)
         found = _variances(method, truth, x, v, particles, drawn)
         made[:, mine] = found.reshape(2, len(mine), -1).mean(2)
+    moved = np.sqrt((np.diff(truth.x[:, first:], axis=1) ** 2).mean())
+    if not np.sqrt(made[0].mean()) > SHOWN * moved:
+        raise InputError(
+            f"`floor` of system {system.name!r} is zero here: what it hides does not show in the "
+            f"motion of {counted(truth.x.shape[2], 'particle')} with these parameters"
+        )
     intervals = [Interval(float(each.mean()), *bootstrap_mean(each)) for each in made]
     return Floor(intervals[0], intervals[1], made[0], first, twins)
 

@@ -8,7 +8,8 @@ linear regression: the best single number to match by (Fearnhead and Prangle, J.
 their mean, as no direction is preferred.
 
 The more like the donors are, the nearer to the conditional distribution; where they are not, twins
-differ too much, and the floor that is made of them is too high, never too low on average.
+differ too much, and the floor that is made of them is too high. It takes donors enough: of fewer
+than twice the numbers that a regression fits, none are made.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ NEIGHBOURS = 24
 RIDGE = 1e-9
 """Of the mean square of each column."""
 
+ENOUGH = 2
+"""Particles, or pairs, of the donors over the columns of the regression. Frames of one trajectory
+are much alike, and count as one."""
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -49,8 +54,8 @@ class _Group:
         Coefficients of vectors.
     values : ndarray, shape (E, C); and of vectors, shape (E, V, D)
     means : the same, of the regression
-    tree : cKDTree
-        Of the means in units of what is left beside them.
+    tree : cKDTree or None
+        Of the means of numbers, not widened, in units of what is left beside them.
     spread : ndarray
     """
 
@@ -75,11 +80,13 @@ class Donors:
     particles : Particles, shape (S, N)
     hidden : mapping of str to ndarray, shapes (S, N, ...)
     box : Box, optional
+    frames : int
+        How many of the states are of one trajectory.
 
     Raises
     ------
     InputError
-        If a variable has axes for which there are no twins.
+        If a variable has axes for which there are no twins, or there are too few trajectories.
     """
 
     def __init__(
@@ -90,6 +97,8 @@ class Donors:
         particles: Particles,
         hidden: Hidden,
         box: Box | None = None,
+        *,
+        frames: int = 1,
     ) -> None:
         for each in variables:
             of_pairs = each.shape[:1] == ("N",)
@@ -99,6 +108,7 @@ class Donors:
                 raise _no_twins(each)
         self._box, self._scales = box, Scales.of(x, box)
         near = self._surroundings(x, v, particles)
+        _demand_enough(variables, near, len(x) // frames, x.shape[1:])
         self._groups = [
             _group(some, pairs, near, hidden)
             for pairs in (False, True)
@@ -133,6 +143,29 @@ class Donors:
         return Surroundings(x, v, particles, self._scales, self._box)
 
 
+def _demand_enough(
+    variables: Sequence[HiddenVariable],
+    near: Surroundings,
+    trajectories: int,
+    shape: tuple[int, ...],
+) -> None:
+    """Raise where trajectories are too few for the regressions."""
+    n, dimensions = shape
+    least = 0
+    for each in variables:
+        of_pairs, of_vectors = each.shape[:1] == ("N",), each.shape[-1:] == ("D",)
+        entities = n * (n - 1) // 2 if of_pairs else n * (dimensions if of_vectors else 1)
+        columns, vectors = _columns(near, of_pairs)
+        fitted = vectors.shape[1] if of_vectors else columns.shape[1]
+        if entities:
+            least = max(least, -(-ENOUGH * fitted // entities))
+    if trajectories < least:
+        raise InputError(
+            f"`trajectories` must be at least {2 * least} for a floor of {n} particles of this "
+            f"system, got {2 * trajectories}"
+        )
+
+
 def _no_twins(each: HiddenVariable) -> InputError:
     return InputError(
         f"`system` has the hidden variable {each.name!r} of axes {each.shape}, of which no twins "
@@ -149,12 +182,14 @@ def _group(
     flat = vectors.transpose(0, 2, 1).reshape(-1, vectors.shape[1])
     wanted = arrows.transpose(0, 2, 1).reshape(len(flat), -1)
     by_vector = _regression(flat, wanted)
-    means = columns @ by_number, _along(by_vector, vectors)
+    means = plain = columns @ by_number, _along(by_vector, vectors)
     # what a regression leaves of its own data is too little by the numbers that were fitted
     means = _widened(numbers, means[0], columns.shape), _widened(arrows, means[1], flat.shape)
     left = numbers - means[0]
     spread = np.maximum(left.std(0), 1e-300)
-    tree = cKDTree(means[0] / spread) if numbers.shape[1] else None
+    # by the means themselves: those that were widened hold what is left, and where the mean hardly
+    # varies the nearest would be donors with the least of it
+    tree = cKDTree(plain[0] / spread) if numbers.shape[1] else None
     values = numbers, arrows
     return _Group(variables, of_pairs, by_number, by_vector, values, means, tree, spread)
 

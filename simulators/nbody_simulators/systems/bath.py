@@ -43,7 +43,7 @@ class BathSpec(SystemSpec):
     )
     oscillators: int = Field(default=4, ge=1, le=64, description="M, of each particle")
     friction: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False, description="g, a rate: the integral of the memory"
+        default=1.0, ge=0, allow_inf_nan=False, description="g, a rate: that of many oscillators"
     )
     memory: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="tau, how long friction remembers"
@@ -63,10 +63,11 @@ class Bath(AbstractLawSystem[BathSpec]):
         d^2 y_ik / dt^2 = -w_k^2 (y_ik - x_i),
 
     with c = g / (tau M) and w_k = tan(pi (2 k - 1) / (4 M)) / tau: the frequencies that share the
-    spectrum of a decaying memory in equal parts. So each particle obeys a generalised Langevin
-    equation, whose memory sum_k c cos(w_k t) is near (g / tau) exp(-t / tau) until the slowest
-    oscillator comes back, and whose noise is what the oscillators were at the start. They are
-    hidden. `whole_energy` is constant; what is seen of it is not.
+    spectrum of the memory (g / tau) exp(-t / tau) in equal parts. So each particle obeys a
+    generalised Langevin equation, whose memory is sum_k c cos(w_k t): that exponential for many
+    oscillators, a sum of few waves about it for the four of the default. Its noise is what the
+    oscillators were at the start. They are hidden. `whole_energy` is constant; what is seen of it
+    is not.
 
     A start is a cloud that was relaxed without its bath, with velocities, and oscillators about
     their particles, of the temperature.

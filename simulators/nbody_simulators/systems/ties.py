@@ -20,6 +20,7 @@ from nbody_surrogate.contracts import (
     ForceLaws,
     Hidden,
     HiddenVariable,
+    InputError,
     Neighbours,
     Particles,
     State,
@@ -30,6 +31,13 @@ __all__ = ["Ties", "TiesSpec"]
 
 WAIT = 1.3643
 """Integral of dg / (1 + g - g^3) from -1 to 0: how long a full push takes at a rate of 1."""
+
+
+SAME = 1e-9
+"""How far the progress of i and j may be from that of j and i: a solver rounds."""
+
+LARGEST = 2.0
+"""Of a progress: a full push leads to 1.325, and no farther."""
 
 
 class TiesSpec(SystemSpec):
@@ -86,8 +94,10 @@ class Ties(AbstractLawSystem[TiesSpec]):
                   - m_i w^2 x_i,
 
     with s^2 = r^2 + e^2 and b(g) a smooth step from 0 at g <= 0 to 1 at g >= 1, twice
-    differentiable: all is smooth, so that solvers converge. Under a full push p = 1 a free pair
-    reaches g = 0, where the tie begins to pull, after the waiting time. Forces are central and
+    differentiable: all is smooth, so that solvers converge. Between near and far the states of rest
+    are -1 and 1, under a full push -1.32 and 1.32. Under a full push p = 1 a pair at g = -1 reaches
+    0, where the tie begins to pull, after the waiting time, and one that has long been far after
+    1.17 times that. Forces are central and
     reciprocal, so angular momentum is kept; binding takes energy, letting go gives some.
 
     A start is a cloud that was relaxed without ties, with velocities of a temperature. Near pairs
@@ -103,7 +113,7 @@ class Ties(AbstractLawSystem[TiesSpec]):
     batch_invariant = True
     Spec = TiesSpec
     hidden_variables = (
-        HiddenVariable("tie", ("N",), "g of each pair, -1 where free and 1 where tied"),
+        HiddenVariable("tie", ("N",), "g of each pair, about -1 where free, 1 where tied"),
     )
     conserved = frozenset({"angular_momentum"})
 
@@ -157,6 +167,18 @@ class Ties(AbstractLawSystem[TiesSpec]):
         g = hidden["tie"]
         push = self.push(distances(differences(x), self.spec.softening))
         return {"tie": (WAIT / self.spec.waiting) * (g - g**3 + push)}
+
+    def refuse_unfit_start(self, state: State, particles: Particles) -> None:
+        """Raise where a pair has two progresses, or one that no distance leads to."""
+        del particles
+        g = state.hidden["tie"]
+        if not np.allclose(g, g.swapaxes(1, 2), rtol=0.0, atol=SAME):
+            raise InputError("`hidden['tie']` must be symmetric: a pair has one progress")
+        if (largest := float(np.abs(g).max())) > LARGEST:
+            raise InputError(
+                f"`hidden['tie']` must be from -{LARGEST:g}, free, to {LARGEST:g}, tied, "
+                f"got {largest:g} in size"
+            )
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
