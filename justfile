@@ -52,6 +52,7 @@ bench:
     python benchmarks/scaling.py --figure docs/images/scaling.png
     python benchmarks/convergence.py --figure docs/images/convergence.png
     python benchmarks/chaos.py --figure docs/images/chaos.png
+    python benchmarks/memory.py --output runs/memory --seconds 25 --seeds 5 --systems charging
 
 # The studies whose tables stand in docs/: 50 minutes on two cores
 studies:

@@ -74,12 +74,10 @@ class Window(NamedTuple):
         Features of particles.
     pairs : Tensor, shape (P, B, T, F)
         Invariants of pairs.
-    ends : tuple of Tensor, shape (P,)
     """
 
     particles: Tensor
     pairs: Tensor
-    ends: tuple[Tensor, Tensor]
 
 
 @final

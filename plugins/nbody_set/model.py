@@ -23,7 +23,9 @@ exactly equivariant under E(D), permutations, time shifts and uniform motion. Ev
 carries a decaying envelope, so a remote particle is felt through the prior alone. The shares
 kappa and delta are palindromic, so that a sub-step is of order two for what is not learned: an
 external field of the system is applied as it is, at each kick. Temporal attention looks back over
-the last L frames of the same particle; it feeds features, never a coordinate.
+the last L frames of the same particle; it feeds features, never a coordinate. Where the present
+does not tell everything, `memory` reads past misfits of the plain step as charges, strengths of
+pairs or forces (`misfit`), and brings them to the present (`recollection`).
 
 Axes: B trajectories, T frames, S = B T samples, N particles, P = N (N - 1) / 2 unordered pairs,
 D dimensions, d features, H heads, L frames of history, K sub-steps, G Gaussians. Inside a frame
@@ -651,7 +653,7 @@ class SET(AbstractSurrogate[SETConfig]):
             begun.r, begun.w, begun.a, s, basis, c, constants.pair_inverse_mass
         )
         seen = seen.view(len(seen), *h.shape[1:3], seen.shape[-1])
-        return Window(h, seen, _ends(constants.pairs))
+        return Window(h, seen)
 
     def _recalled(
         self, begun: Motion, constants: Constants, h: Tensor, recall: Recall

@@ -82,10 +82,9 @@ class Attending(AbstractRecollection):
         self.heads, self.lags, self.size = heads, history - 1, width // heads
         self.query = nn.Linear(width + 2 * numbers, width)
         self.key = nn.Linear(width + 2 * numbers, width)
-        # heads begin with unlike lags, the first with the newest: their sum can extrapolate
-        start = -torch.arange(heads)[:, None] * torch.zeros(self.lags)
-        start = start - (torch.arange(self.lags) - torch.arange(heads)[:, None]).abs()
-        self.lag_bias = nn.Parameter(start.float())
+        # heads begin at unlike lags, the first at the newest: their sum can extrapolate
+        away = (torch.arange(self.lags) - torch.arange(heads)[:, None]).abs()
+        self.lag_bias = nn.Parameter(-away.float())
 
     def forward(self, h: Tensor, reading: Tensor, first: int) -> Tensor:
         """See `AbstractRecollection.forward`."""
