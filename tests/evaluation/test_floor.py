@@ -125,7 +125,10 @@ def test_twins_of_pairs_are_mutual():
     donors = Donors(whole.system.hidden_variables, x, v, whole.particles, hidden)
     drawn = donors.twins(x, v, whole.particles, 3, np.random.default_rng(0))["tie"]
     np.testing.assert_array_equal(drawn, drawn.swapaxes(2, 3))
-    assert drawn.std() > 0.5
+    assert drawn.std() > 0.5 and np.abs(drawn).max() < 1.4
+    far = donors.twins(20.0 * x, v, whole.particles, 1, np.random.default_rng(0))["tie"]
+    assert np.abs(far).max() < 1.4  # of what nobody has seen, too
+    assert memoryless_floor(whole, first=4).x.value > 1e-7
 
 
 def test_it_is_the_same_for_the_same_seed():

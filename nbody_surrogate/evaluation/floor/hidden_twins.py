@@ -206,7 +206,10 @@ def _drawn(
         most = min(NEIGHBOURS, len(group.values[0]))
         found = group.tree.query(mean / group.spread, k=most)[1].reshape(len(columns), -1)
         donor = found[np.arange(len(columns)), rng.integers(found.shape[1], size=len(columns))]
-    numbers = group.values[0][donor] + mean - group.means[0][donor]
+    known = group.values[0]
+    numbers = known[donor] + mean - group.means[0][donor]
+    if numbers.size:  # where nothing is alike a difference of means may lead beyond what there is
+        numbers = np.clip(numbers, known.min(0), known.max(0))
     left = group.values[1][donor] - group.means[1][donor]
     turned = np.linalg.qr(rng.normal(size=(len(donor), shape[2], shape[2])))[0]
     arrows = arrow + np.einsum("evd,ecd->evc", left, turned)
