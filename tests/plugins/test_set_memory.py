@@ -270,3 +270,33 @@ def test_all_combinations_have_finite_gradients():
         for name, each in model.named_parameters():
             if each.grad is not None:
                 assert torch.isfinite(each.grad).all(), name
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("charging", "charges"), ("bath", "forces"), ("ties", "pairs")]
+)
+def test_each_system_can_be_trained_on(name, kind, tmp_path):
+    """No parameter of a system has the name of another thing in the model's config."""
+    data = {
+        "system": name,
+        "particles": 3,
+        "trajectories": 10,
+        "frames": 16,
+        "integrator": "rk4",
+        "options": {"substeps": 4},
+    }
+    recipe = {
+        "surrogate": "set",
+        "model": {
+            "memory": [kind],
+            "history": 3,
+            "width": 8,
+            "substeps": 2,
+            "coupling": nb.make_system(name).spec.coupling,
+        },
+        "steps": 2,
+        "data": [{"batch": 4, "spec": data}],
+    }
+    trained = nb.train(recipe, tmp_path / "run", workers=1, device="cpu")
+    assert nb.load_model(tmp_path / "run").config.memory == (kind,)
+    assert trained is not None

@@ -210,7 +210,7 @@ def test_the_whole_of_particles_and_oscillators_keeps_its_energy():
 
 def test_one_particle_moves_as_the_linear_equations_say():
     """y' = A y for x, v and the oscillators of one particle along one axis, by its exponential."""
-    system = build("bath", frequency=0.8, friction=1.5, memory=0.6, oscillators=3)
+    system = build("bath", frequency=0.8, friction=1.5, memory_time=0.6, oscillators=3)
     state, particles = system.sample(9, 1)
     w, c, count = system.frequencies, system.tie, 3
     a = np.zeros((2 + 2 * count, 2 + 2 * count))
@@ -235,7 +235,7 @@ def test_its_memory_decays_the_better_the_more_oscillators_there_are():
     t = np.linspace(0.0, 1.5, 61)
 
     def off(count):
-        system = build("bath", friction=2.0, memory=0.5, oscillators=count)
+        system = build("bath", friction=2.0, memory_time=0.5, oscillators=count)
         memory = system.tie * np.cos(system.frequencies * t[:, None]).sum(1)
         return np.sqrt(((memory - 4.0 * np.exp(-t / 0.5)) ** 2).mean())
 

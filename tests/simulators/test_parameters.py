@@ -40,7 +40,7 @@ SURFACE = {
     "height_spacing": 1.0,
 }
 WRONG = {
-    "bath": [("oscillators", 0, ">= 1"), ("memory", 0.0, "> 0"), ("friction", -1.0, ">= 0")],
+    "bath": [("oscillators", 0, ">= 1"), ("memory_time", 0.0, "> 0"), ("friction", -1.0, ">= 0")],
     "charged": [("softening", -0.1, ">= 0"), ("charge_range", (3, 1), "0 <= lo <= hi")],
     "charged-clipped": [("clip", 0.0, "> 0"), ("spread", 0.0, "> 0"), ("softening", 0.1, "clip")],
     "charging": [("delay", 0.0, "> 0"), ("scatter", 1.5, "<= 1"), ("range", 0.0, "> 0")],

@@ -45,7 +45,7 @@ class BathSpec(SystemSpec):
     friction: float = Field(
         default=1.0, ge=0, allow_inf_nan=False, description="g, a rate: that of many oscillators"
     )
-    memory: float = Field(
+    memory_time: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="tau, how long friction remembers"
     )
     temperature: float = Field(
@@ -105,12 +105,12 @@ class Bath(AbstractLawSystem[BathSpec]):
     def frequencies(self) -> np.ndarray:
         """Those of the oscillators w_k, shape (M,), ascending."""
         count = self.spec.oscillators
-        return np.tan(np.pi * (2 * np.arange(count) + 1) / (4 * count)) / self.spec.memory
+        return np.tan(np.pi * (2 * np.arange(count) + 1) / (4 * count)) / self.spec.memory_time
 
     @property
     def tie(self) -> float:
         """The strength c of each tie, per mass of its particle."""
-        return self.spec.friction / (self.spec.memory * self.spec.oscillators)
+        return self.spec.friction / (self.spec.memory_time * self.spec.oscillators)
 
     def force_laws(self) -> ForceLaws:
         """Return the forces without the bath."""
