@@ -53,6 +53,8 @@ bench:
     python benchmarks/convergence.py --figure docs/images/convergence.png
     python benchmarks/chaos.py --figure docs/images/chaos.png
     python benchmarks/memory.py --output runs/memory --seconds 25 --seeds 5 --systems charging
+    python benchmarks/memory.py --output runs/memory --seconds 25 --seeds 3 --systems ties
+    python benchmarks/memory.py --output runs/memory --seconds 20 --seeds 3 --systems bath
     python benchmarks/memory_rollouts.py runs/memory/charging/*/0
     python benchmarks/memory_cost.py
 
