@@ -55,6 +55,7 @@ bench:
     python benchmarks/memory.py --output runs/memory --seconds 25 --seeds 5 --systems charging
     python benchmarks/memory.py --output runs/memory --seconds 25 --seeds 3 --systems ties
     python benchmarks/memory.py --output runs/memory --seconds 20 --seeds 3 --systems bath
+    python benchmarks/memory.py --output runs/memory --seconds 20 --seeds 3 --systems charged
     python benchmarks/memory_rollouts.py runs/memory/charging/*/0
     python benchmarks/memory_cost.py
 
