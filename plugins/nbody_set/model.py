@@ -460,14 +460,13 @@ class SET(AbstractSurrogate[SETConfig]):
             if fits(self, x, particles):
                 return forward(self, x, v, particles, LARGEST)
         batch, frames, n, _ = x.shape
-        motion, constants = self._begin(x, v, particles)
-        motion = self._substep(0, motion, constants)
+        begun, constants = self._begin(x, v, particles)
+        motion = self._substep(0, begun, constants)
         # Attention sees features of single frames, made by one sub-step that no attention feeds:
         # only so can their keys and values be kept, and a roll-out stream exactly.
         alone = motion.h.view(n, batch, frames, -1)
         h = alone + self.attention(alone)
         if self.config.memory:
-            begun = self._begin(x, v, particles)[0]
             read = self.memory.read(
                 self._plain_step(x, v, particles), particles.masses, _ends(constants.pairs)
             )
@@ -501,14 +500,13 @@ class SET(AbstractSurrogate[SETConfig]):
     ) -> tuple[Tensor, Tensor, Cache]:
         """See `AbstractSurrogate.step_cache`."""
         batch = x.shape[0]
-        motion, constants = self._begin(x[:, None], v[:, None], particles)
-        motion = self._substep(0, motion, constants)
+        begun, constants = self._begin(x[:, None], v[:, None], particles)
+        motion = self._substep(0, begun, constants)
         alone = motion.h[:, :, None]
         attended, past = self.attention.step(alone, cache["past"], cache["filled"])
         h = alone + attended
         remembered: Cache = {}
         if self.config.memory:
-            begun = self._begin(x[:, None], v[:, None], particles)[0]
             recall, remembered = self._step_memory(
                 cache, (x, v), particles, begun, constants, alone
             )

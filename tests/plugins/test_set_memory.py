@@ -195,9 +195,11 @@ def test_wrong_memories_are_one_line(config, message):
 @pytest.mark.parametrize("kind", ["charges", "forces"])
 def test_a_model_with_memory_keeps_its_contract(kind):
     config = {"memory": [kind], "history": 3, "width": 8, "substeps": 2}
-    for check in checks("set", kind="surrogate", config=config):
-        if check.name in ("shapes", "causal", "streaming", "batch", "gradients"):
-            check()
+    wanted = {"shapes", "batch", "causality", "history", "streaming", "restart", "remote"}
+    found = [each for each in checks("set", kind="surrogate", config=config) if each.name in wanted]
+    assert {each.name for each in found} == wanted
+    for check in found:
+        check()
 
 
 def learnt(memory, steps=60, history=4):

@@ -14,11 +14,9 @@ from nbody_surrogate.contracts.wording import counted
 from nbody_surrogate.errors import InputError
 from nbody_surrogate.evaluation.floor.floor import Floor, memoryless_floor
 from nbody_surrogate.evaluation.rollouts import FIRST, Truth, one_step_of_model
-from nbody_surrogate.results.bootstrap import TAIL, Interval, bootstrap_mean, plain
+from nbody_surrogate.results.bootstrap import RESAMPLES, TAIL, Interval, bootstrap_mean, plain
 
 __all__ = ["AgainstFloor", "against_floor", "floor_table"]
-
-RESAMPLES = 2000
 
 
 @dataclass(frozen=True)

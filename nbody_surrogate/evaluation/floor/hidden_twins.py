@@ -14,7 +14,7 @@ than twice the numbers that a regression fits, none are made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -135,7 +135,7 @@ class Donors:
         near = self._surroundings(x, v, particles)
         drawn: dict[str, np.ndarray] = {}
         for group in self._groups:
-            made = [_drawn(group, near, x.shape, rng) for _ in range(count)]
+            made = list(_drawn(group, near, x.shape, count, rng))
             drawn |= {name: np.stack([each[name] for each in made]) for name in made[0]}
         return drawn
 
@@ -195,25 +195,35 @@ def _group(
 
 
 def _drawn(
-    group: _Group, near: Surroundings, shape: tuple[int, ...], rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Draw one twin of each state."""
+    group: _Group,
+    near: Surroundings,
+    shape: tuple[int, ...],
+    count: int,
+    rng: np.random.Generator,
+) -> Iterator[dict[str, np.ndarray]]:
+    """Draw one twin of each state after the other."""
     columns, vectors = _columns(near, group.of_pairs)
     mean, arrow = columns @ group.numbers, _along(group.vectors, vectors)
-    if group.tree is None:
-        donor = rng.integers(len(group.values[1]), size=len(columns))
-    else:
-        most = min(NEIGHBOURS, len(group.values[0]))
-        found = group.tree.query(mean / group.spread, k=most)[1].reshape(len(columns), -1)
-        donor = found[np.arange(len(columns)), rng.integers(found.shape[1], size=len(columns))]
-    known = group.values[0]
-    numbers = known[donor] + mean - group.means[0][donor]
-    if numbers.size:  # where nothing is alike a difference of means may lead beyond what there is
-        numbers = np.clip(numbers, known.min(0), known.max(0))
-    left = group.values[1][donor] - group.means[1][donor]
-    turned = np.linalg.qr(rng.normal(size=(len(donor), shape[2], shape[2])))[0]
-    arrows = arrow + np.einsum("evd,ecd->evc", left, turned)
-    return _as_hidden(group, numbers, arrows, shape)
+    (known, known_arrows), (means, mean_arrows) = group.values, group.means
+    entities = np.arange(len(columns))
+    like = None
+    if group.tree is not None:
+        most = min(NEIGHBOURS, len(known))
+        like = group.tree.query(mean / group.spread, k=most)[1].reshape(len(columns), -1)
+    for _ in range(count):
+        if like is None:
+            donor = rng.integers(len(known), size=len(columns))
+        else:
+            donor = like[entities, rng.integers(like.shape[1], size=len(columns))]
+        numbers = known[donor] + mean - means[donor]
+        if (
+            numbers.size
+        ):  # where nothing is alike a difference of means may lead beyond all there is
+            numbers = np.clip(numbers, known.min(0), known.max(0))
+        left = known_arrows[donor] - mean_arrows[donor]
+        turned = np.linalg.qr(rng.normal(size=(len(donor), shape[2], shape[2])))[0]
+        arrows = arrow + np.einsum("evd,ecd->evc", left, turned)
+        yield _as_hidden(group, numbers, arrows, shape)
 
 
 def _columns(near: Surroundings, of_pairs: bool) -> tuple[np.ndarray, np.ndarray]:

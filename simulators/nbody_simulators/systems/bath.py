@@ -7,13 +7,14 @@ from typing import Literal, final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.force_laws.coulomb import coulomb
-from nbody_simulators.force_laws.harmonic import harmonic
-from nbody_simulators.systems.dust_clouds import relaxed
 from nbody_simulators.systems.law_system import AbstractLawSystem
-from nbody_simulators.systems.sampling import spread_of
 from nbody_simulators.systems.scenery import turning_surface
-from nbody_simulators.systems.symmetries import AUTONOMOUS
+from nbody_simulators.systems.trapped import (
+    ISOTROPIC,
+    TrappedSpec,
+    thermal_start,
+    trapped_laws,
+)
 from nbody_surrogate.contracts import (
     Draw,
     Ellipsoid,
@@ -23,33 +24,20 @@ from nbody_surrogate.contracts import (
     Neighbours,
     Particles,
     State,
-    SystemSpec,
 )
 
 __all__ = ["Bath", "BathSpec"]
 
 
-class BathSpec(SystemSpec):
+class BathSpec(TrappedSpec):
     """Parameters of `Bath`, in reduced units."""
 
-    coupling: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False, description="k, of the Coulomb repulsion"
-    )
-    softening: float = Field(
-        default=0.1, gt=0, allow_inf_nan=False, description="e, Plummer length"
-    )
-    frequency: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False, description="w, angular frequency of the trap"
-    )
     oscillators: int = Field(default=4, ge=1, le=64, description="M, of each particle")
     friction: float = Field(
         default=1.0, ge=0, allow_inf_nan=False, description="g, a rate: that of many oscillators"
     )
     memory_time: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="tau, how long friction remembers"
-    )
-    temperature: float = Field(
-        default=0.3, ge=0, allow_inf_nan=False, description="sampler: T of all velocities and ties"
     )
 
 
@@ -93,8 +81,7 @@ class Bath(AbstractLawSystem[BathSpec]):
     @property
     def symmetries(self) -> frozenset[str]:
         """Symmetries of the equations of motion, by name."""
-        held = AUTONOMOUS | {"rotation", "reflection", "charge-conjugation"}
-        return held if self.spec.frequency else held | {"translation"}
+        return ISOTROPIC if self.spec.frequency else ISOTROPIC | {"translation"}
 
     @property
     def pair_symmetries(self) -> frozenset[str]:
@@ -114,8 +101,7 @@ class Bath(AbstractLawSystem[BathSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the forces without the bath."""
-        spec = self.spec
-        return ForceLaws(coulomb(spec.coupling, spec.softening), harmonic((spec.frequency,) * 3))
+        return trapped_laws(self.spec)
 
     def hidden_acceleration(
         self,
@@ -166,15 +152,12 @@ class Bath(AbstractLawSystem[BathSpec]):
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
-        charges, masses = np.ones(n), np.ones(n)
-        x = spread_of(n) * rng.normal(size=(n, dimensions))
-        x = relaxed(x, charges, masses, self.force_laws())
-        v = np.sqrt(spec.temperature) * rng.normal(size=(n, dimensions))
+        x, v = thermal_start(spec, rng, np.ones(n), dimensions)
         shape = (n, spec.oscillators, dimensions)
         wide = np.sqrt(spec.temperature / self.tie) if self.tie else 0.0
         place, still = wide * rng.normal(size=(2, *shape))
         hidden = {"place": place, "speed": self.frequencies[:, None] * still}
-        return Draw(x, v, charges, masses, hidden=hidden)
+        return Draw(x, v, np.ones(n), np.ones(n), hidden=hidden)
 
     def _scenery(self, state: State, particles: Particles) -> tuple[Ellipsoid, ...]:
         return turning_surface(state, (self.spec.frequency,) * 3)

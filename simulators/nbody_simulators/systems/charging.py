@@ -7,14 +7,16 @@ from typing import final
 import numpy as np
 from pydantic import Field
 
-from nbody_simulators.force_laws.coulomb import coulomb
-from nbody_simulators.force_laws.harmonic import harmonic
-from nbody_simulators.systems.dust_clouds import relaxed
-from nbody_simulators.systems.hidden_pairs import differences, distances, summed
+from nbody_simulators.systems.hidden_pairs import differences, distances
 from nbody_simulators.systems.law_system import AbstractLawSystem
-from nbody_simulators.systems.sampling import PositiveRange, spread_of, uniform
+from nbody_simulators.systems.sampling import PositiveRange, uniform
 from nbody_simulators.systems.scenery import turning_surface
-from nbody_simulators.systems.symmetries import AUTONOMOUS
+from nbody_simulators.systems.trapped import (
+    ISOTROPIC,
+    TrappedSpec,
+    thermal_start,
+    trapped_laws,
+)
 from nbody_surrogate.contracts import (
     Draw,
     Ellipsoid,
@@ -24,24 +26,14 @@ from nbody_surrogate.contracts import (
     Neighbours,
     Particles,
     State,
-    SystemSpec,
 )
 
 __all__ = ["Charging", "ChargingSpec"]
 
 
-class ChargingSpec(SystemSpec):
+class ChargingSpec(TrappedSpec):
     """Parameters of `Charging`, in reduced units."""
 
-    coupling: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="k, the force constant"
-    )
-    softening: float = Field(
-        default=0.1, gt=0, allow_inf_nan=False, description="e, Plummer length"
-    )
-    frequency: float = Field(
-        default=1.0, ge=0, allow_inf_nan=False, description="w, angular frequency of the trap"
-    )
     delay: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="tau, time of charging"
     )
@@ -50,9 +42,6 @@ class ChargingSpec(SystemSpec):
     )
     range: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="l, over which they do"
-    )
-    temperature: float = Field(
-        default=0.3, ge=0, allow_inf_nan=False, description="sampler: T of the velocities"
     )
     charge_range: PositiveRange = Field(
         default=(1.0, 1.0), description="sampler: charges of lone grains, uniform"
@@ -100,8 +89,7 @@ class Charging(AbstractLawSystem[ChargingSpec]):
     @property
     def symmetries(self) -> frozenset[str]:
         """Symmetries of the equations of motion, by name."""
-        held = AUTONOMOUS | {"rotation", "reflection", "charge-conjugation"}
-        return held if self.spec.frequency else held | {"translation", "boost"}
+        return ISOTROPIC if self.spec.frequency else ISOTROPIC | {"translation", "boost"}
 
     @property
     def pair_symmetries(self) -> frozenset[str]:
@@ -110,8 +98,7 @@ class Charging(AbstractLawSystem[ChargingSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the forces at the charges Q of lone grains, and the trap's."""
-        spec = self.spec
-        return ForceLaws(coulomb(spec.coupling, spec.softening), harmonic((spec.frequency,) * 3))
+        return trapped_laws(self.spec)
 
     def equilibrium(self, x: np.ndarray, particles: Particles) -> np.ndarray:
         """Charges that grains at rest in these places would take, shape (B, N).
@@ -123,7 +110,7 @@ class Charging(AbstractLawSystem[ChargingSpec]):
         """
         spec = self.spec
         s = distances(differences(x), spec.softening)
-        taken = summed(np.exp(-s / spec.range) * (spec.range / s))
+        taken = (np.exp(-s / spec.range) * (spec.range / s)).sum(2)
         return np.asarray(particles.charges / (1.0 + spec.depletion * taken))
 
     def hidden_acceleration(
@@ -139,7 +126,8 @@ class Charging(AbstractLawSystem[ChargingSpec]):
         spec, q, lone = self.spec, hidden["charge"], particles.charges
         r = differences(x)
         more = q[:, :, None] * q[:, None] - lone[:, :, None] * lone[:, None]
-        force = summed((spec.coupling * more / distances(r, spec.softening) ** 3)[..., None] * r)
+        law = spec.coupling * more / distances(r, spec.softening) ** 3
+        force = (law[..., None] * r).sum(2)
         return np.asarray(force / particles.masses[..., None])
 
     def _hidden_rate(
@@ -156,9 +144,7 @@ class Charging(AbstractLawSystem[ChargingSpec]):
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
         charges, masses = uniform(rng, spec.charge_range, n), np.ones(n)
-        x = spread_of(n) * rng.normal(size=(n, dimensions))
-        x = relaxed(x, charges, masses, self.force_laws())
-        v = np.sqrt(spec.temperature) * rng.normal(size=(n, dimensions))
+        x, v = thermal_start(spec, rng, charges, dimensions)
         settled = self.equilibrium(x[None], Particles(charges[None], masses[None]))[0]
         q = settled * (1.0 + spec.scatter * rng.normal(size=n))
         return Draw(x, v, charges, masses, hidden={"charge": q})

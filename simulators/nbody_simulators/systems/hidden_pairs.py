@@ -1,10 +1,10 @@
-"""Sums over pairs for forces of hidden variables, in NumPy and of whole batches."""
+"""Geometry of all pairs for forces of hidden variables, in NumPy and of whole batches."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["differences", "distances", "summed"]
+__all__ = ["differences", "distances"]
 
 
 def differences(x: np.ndarray) -> np.ndarray:
@@ -21,8 +21,3 @@ def distances(r: np.ndarray, softening: float) -> np.ndarray:
     n = s.shape[1]
     s[:, range(n), range(n)] = np.inf
     return np.asarray(s)
-
-
-def summed(pairs: np.ndarray) -> np.ndarray:
-    """Sum over partners j: (B, N, N, ...) to (B, N, ...)."""
-    return np.asarray(pairs.sum(2))

@@ -7,13 +7,14 @@ from typing import Self, final
 import numpy as np
 from pydantic import Field, model_validator
 
-from nbody_simulators.force_laws.coulomb import coulomb
-from nbody_simulators.force_laws.harmonic import harmonic
-from nbody_simulators.systems.dust_clouds import relaxed
-from nbody_simulators.systems.hidden_pairs import differences, distances, summed
+from nbody_simulators.systems.hidden_pairs import differences, distances
 from nbody_simulators.systems.law_system import AbstractLawSystem
-from nbody_simulators.systems.sampling import spread_of
-from nbody_simulators.systems.symmetries import AUTONOMOUS
+from nbody_simulators.systems.trapped import (
+    ISOTROPIC,
+    TrappedSpec,
+    thermal_start,
+    trapped_laws,
+)
 from nbody_surrogate.contracts import (
     Bonds,
     Draw,
@@ -24,14 +25,12 @@ from nbody_surrogate.contracts import (
     Neighbours,
     Particles,
     State,
-    SystemSpec,
 )
 
 __all__ = ["Ties", "TiesSpec"]
 
 WAIT = 1.3643
 """Integral of dg / (1 + g - g^3) from -1 to 0: how long a full push takes at a rate of 1."""
-
 
 SAME = 1e-9
 """How far the progress of i and j may be from that of j and i: a solver rounds."""
@@ -40,14 +39,11 @@ LARGEST = 2.0
 """Of a progress: a full push leads to 1.325, and no farther."""
 
 
-class TiesSpec(SystemSpec):
+class TiesSpec(TrappedSpec):
     """Parameters of `Ties`, in reduced units."""
 
     coupling: float = Field(
         default=0.3, ge=0, allow_inf_nan=False, description="k, of the Coulomb repulsion"
-    )
-    softening: float = Field(
-        default=0.1, gt=0, allow_inf_nan=False, description="e, Plummer length"
     )
     frequency: float = Field(
         default=0.7, ge=0, allow_inf_nan=False, description="w, angular frequency of the trap"
@@ -120,8 +116,7 @@ class Ties(AbstractLawSystem[TiesSpec]):
     @property
     def symmetries(self) -> frozenset[str]:
         """Symmetries of the equations of motion, by name."""
-        held = AUTONOMOUS | {"rotation", "reflection", "charge-conjugation"}
-        return held if self.spec.frequency else held | {"translation", "boost"}
+        return ISOTROPIC if self.spec.frequency else ISOTROPIC | {"translation", "boost"}
 
     @property
     def pair_symmetries(self) -> frozenset[str]:
@@ -130,8 +125,7 @@ class Ties(AbstractLawSystem[TiesSpec]):
 
     def force_laws(self) -> ForceLaws:
         """Return the forces without ties."""
-        spec = self.spec
-        return ForceLaws(coulomb(spec.coupling, spec.softening), harmonic((spec.frequency,) * 3))
+        return trapped_laws(self.spec)
 
     def push(self, s: np.ndarray) -> np.ndarray:
         """Return p, what distance does to a pair's progress: from 1, to bind, to -1, to let go."""
@@ -153,7 +147,7 @@ class Ties(AbstractLawSystem[TiesSpec]):
         s = distances(r, self.spec.softening)
         # of a particle with itself s is infinite, and r zero
         pull = -self.spec.stiffness * strength(hidden["tie"]) * (1.0 - self.spec.length / s)
-        return np.asarray(summed(pull[..., None] * r) / particles.masses[..., None])
+        return np.asarray((pull[..., None] * r).sum(2) / particles.masses[..., None])
 
     def _hidden_rate(
         self,
@@ -182,15 +176,12 @@ class Ties(AbstractLawSystem[TiesSpec]):
 
     def _sample(self, rng: np.random.Generator, n: int, dimensions: int) -> Draw:
         spec = self.spec
-        charges, masses = np.ones(n), np.ones(n)
-        x = spread_of(n) * rng.normal(size=(n, dimensions))
-        x = relaxed(x, charges, masses, self.force_laws())
-        v = np.sqrt(spec.temperature) * rng.normal(size=(n, dimensions))
+        x, v = thermal_start(spec, rng, np.ones(n), dimensions)
         s = distances(differences(x[None]), spec.softening)[0]
         above = np.triu(rng.choice([-1.0, 1.0], size=(n, n)), 1)  # each pair once
         between = above + above.T
         g = np.where(s < spec.near, 1.0, np.where(s > spec.far, -1.0, between))
-        return Draw(x, v, charges, masses, hidden={"tie": g})
+        return Draw(x, v, np.ones(n), np.ones(n), hidden={"tie": g})
 
     def _scenery(self, state: State, particles: Particles) -> tuple[Bonds, ...]:
         if not state.hidden:  # as of a surrogate's run, which does not know
