@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Memory", "Reading", "Recall", "Window"]
 
 Kind = Literal["charges", "pairs", "forces"]
-RIDGE_CHARGES, RIDGE_PAIRS = -6.0, -4.0
+RIDGE_CHARGES, RIDGE_PAIRS = -8.0, -4.0
 """Logarithms of what the squares of readings cost at first; they are learned."""
 
 

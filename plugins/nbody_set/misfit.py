@@ -64,7 +64,7 @@ def charges_of(
     """Return the z_i that explain misfits best, (B, I, N, 1), in float64.
 
     They minimise |m a - sum_j [(1 + z_i) (1 + z_j) - 1] F_ij|^2 / |F|^2 + ridge |z|^2, with a the
-    misfit, F_ij the forces of the prior and |F| their root mean square, by Gauss and Newton.
+    misfit, F_ij the forces of the prior and |F|^2 the sum of their squares, by Gauss and Newton.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def charges_of(
     pairs = len(i)
     if pairs == 0:  # a lone particle shows no charge
         return kick.new_zeros((batch, intervals, n, 1))
-    scale = impulse.square().sum(-1).mean(-1).sqrt()[..., None, None] + torch.finfo(kick.dtype).tiny
+    # of the sum, not of a mean, which a remote particle would lower by its many weak pairs
+    scale = impulse.square().sum((-1, -2)).sqrt()[..., None, None] + torch.finfo(kick.dtype).tiny
     force, left = impulse / scale, masses[:, None, :, None] * kick / scale
     on_each = _signed(force, ends, n)  # (B, I, N D, P)
     target = left.reshape(batch, intervals, n * dimensions, 1)
