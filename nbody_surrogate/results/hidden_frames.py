@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.errors import InputError
+from nbody_surrogate.results.observables import demand_named_frames
 
 __all__ = ["demand_hidden_frames", "demand_hidden_name"]
 
@@ -36,14 +36,4 @@ def demand_hidden_frames(found: Mapping[str, np.ndarray], leading: tuple[int, ..
         If one is not, naming it.
     """
     axes = "(T, N, ...)" if len(leading) == 2 else "(B, T, N, ...)"
-    demand_kind("hidden", found, Mapping, "a mapping of names to arrays")
-    for name, values in found.items():
-        demand_hidden_name(name)
-        if not isinstance(values, np.ndarray) or values.dtype != np.float64:
-            kind = getattr(values, "dtype", type(values).__name__)
-            raise InputError(f"`hidden` {name!r} must be an array of float64, got {kind}")
-        if values.shape[: len(leading)] != leading:
-            raise InputError(
-                f"`hidden` {name!r} must have shape {axes} with the first {leading}, "
-                f"got {values.shape}"
-            )
+    demand_named_frames("hidden", found, leading, axes, demand_hidden_name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,13 @@ import numpy as np
 from nbody_surrogate.contracts.arguments import demand_kind
 from nbody_surrogate.errors import InputError
 
-__all__ = ["demand_observable_name", "demand_observables", "known_part", "taken"]
+__all__ = [
+    "demand_named_frames",
+    "demand_observable_name",
+    "demand_observables",
+    "known_part",
+    "taken",
+]
 
 LONGEST = 64  # letters of a name
 TAKEN = frozenset(
@@ -50,15 +56,44 @@ def demand_observables(found: Mapping[str, np.ndarray], leading: tuple[int, ...]
         If one is not, naming it.
     """
     axes = "(T, ...)" if len(leading) == 1 else "(B, T, ...)"
-    demand_kind("observables", found, Mapping, "a mapping of names to arrays")
+    demand_named_frames("observables", found, leading, axes, demand_observable_name)
+
+
+def demand_named_frames(
+    what: str,
+    found: Mapping[str, np.ndarray],
+    leading: tuple[int, ...],
+    axes: str,
+    demand_name: Callable[[object], str],
+) -> None:
+    """Demand a mapping of good names to arrays of float64, whose first axes are given.
+
+    Parameters
+    ----------
+    what : str
+        What messages call it.
+    found : mapping of str to ndarray
+    leading : tuple of int
+        Lengths of the first axes.
+    axes : str
+        All axes, in words.
+    demand_name : callable
+        Raises where a name is none.
+
+    Raises
+    ------
+    InputError
+        If one is not, naming it.
+    """
+    demand_kind(what, found, Mapping, "a mapping of names to arrays")
     for name, values in found.items():
-        demand_observable_name(name)
+        demand_name(name)
         if not isinstance(values, np.ndarray) or values.dtype != np.float64:
             kind = getattr(values, "dtype", type(values).__name__)
-            raise InputError(f"`observables` {name!r} must be an array of float64, got {kind}")
+            raise InputError(f"`{what}` {name!r} must be an array of float64, got {kind}")
         if values.shape[: len(leading)] != leading:
             raise InputError(
-                f"`observables` {name!r} must have shape {axes} with the first {leading}, "
+                f"`{what}` {name!r} must have shape {axes} with the first {leading}, "
                 f"got {values.shape}"
             )
 

@@ -37,10 +37,8 @@ def part_of(whole, frames):
     return whole._replace(x=whole.x[:, frames], v=whole.v[:, frames], hidden=hidden)
 
 
-def test_of_starts_it_is_the_variance_that_the_sampler_makes():
-    """Of a start the law of what is hidden is known: charges scatter about equilibrium."""
-    starts = part_of(truth("charging", trajectories=200), slice(0, 2))
-    floor = memoryless_floor(starts, first=0)
+def of_scatter(starts):
+    """Variance of x after a frame by brute force: charges scatter anew about equilibrium."""
     system, rng = starts.system, np.random.default_rng(1)
     x, v, particles = starts.x[:, 0], starts.v[:, 0], starts.particles
     ends = []
@@ -49,7 +47,14 @@ def test_of_starts_it_is_the_variance_that_the_sampler_makes():
         q = q * (1.0 + system.spec.scatter * rng.normal(size=q.shape))
         state = State(0.0, x, v, hidden={"charge": q})
         ends.append(nb.simulate(system, state, particles, 1, nb.make_integrator("rk4")).x[:, 1])
-    exact = np.stack(ends).var(0, ddof=1).mean()
+    return np.stack(ends).var(0, ddof=1).mean()
+
+
+def test_of_starts_it_is_the_variance_that_the_sampler_makes():
+    """Of a start the law of what is hidden is known: charges scatter about equilibrium."""
+    starts = part_of(truth("charging", trajectories=200), slice(0, 2))
+    floor = memoryless_floor(starts, first=0)
+    exact = of_scatter(starts)
     assert floor.x.value == pytest.approx(exact, rel=0.15)
     assert floor.x.low < floor.x.value < floor.x.high
 
@@ -58,15 +63,7 @@ def test_of_starts_it_is_the_variance_that_the_sampler_makes():
 def test_two_grains_whose_mean_charge_hardly_varies(parameters):
     """Where surroundings tell next to nothing, donors must not be those that differ least."""
     starts = part_of(truth("charging", trajectories=400, frames=1, n=2, **parameters), slice(0, 2))
-    system, rng = starts.system, np.random.default_rng(1)
-    x, v, particles = starts.x[:, 0], starts.v[:, 0], starts.particles
-    ends = []
-    for _ in range(12):
-        q = system.equilibrium(x, particles)
-        q = q * (1.0 + system.spec.scatter * rng.normal(size=q.shape))
-        state = State(0.0, x, v, hidden={"charge": q})
-        ends.append(nb.simulate(system, state, particles, 1, nb.make_integrator("rk4")).x[:, 1])
-    exact = np.stack(ends).var(0, ddof=1).mean()
+    exact = of_scatter(starts)
     floor = memoryless_floor(starts, first=0).x.value
     assert 0.85 * exact < floor < 2.0 * exact
 
