@@ -211,10 +211,11 @@ def study(name: str, seeds: int, seconds: float, folder: Path) -> None:
         print(f"\n`{name}`, memoryless floor {found.x}, by {found.twins} twins of each state")
     else:
         print(f"\n`{name}`, which hides nothing")
-    errors, velocity = {}, {}
+    errors, velocity, sizes = {}, {}, {}
     for seed in range(seeds):  # seed by seed, so that an early end leaves whole tables
         for label in MODELS[name]:
             model = trained(name, label, seed, seconds, folder, data)
+            sizes[label] = sum(each.numel() for each in model.parameters())
             path = folder / name / f"{label}-{seed}.json".replace(" ", "-")
             if not path.is_file():
                 x, _ = one_step_of_model(model, truth, FIRST)
@@ -230,15 +231,17 @@ def study(name: str, seeds: int, seconds: float, folder: Path) -> None:
         for each in labels[1:]
     ]
     adjusted = [np.nan, *(holm(tests) if seeds > 1 else tests)]
-    print("\n| model | x-MSE | over the floor | over the first row | p | VACF off by |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "\n| model | parameters | x-MSE | over the floor | over the first row | p | VACF off by |"
+    )
+    print("|---|---|---|---|---|---|---|")
     for label, p in zip(labels, adjusted, strict=True):
         logs, off = np.array(errors[label]), velocity[label]
         over = "" if np.isnan(floor) else interval(logs - np.log(floor))
         paired = "" if np.isnan(p) else interval(logs - first)
         chance = "" if np.isnan(p) else f"{p:.1g}"
         print(
-            f"| {label} | {interval(logs)} | {over} | {paired} | {chance} "
+            f"| {label} | {sizes[label]} | {interval(logs)} | {over} | {paired} | {chance} "
             f"| {np.mean(off):.1f} ({min(off):.1f}..{max(off):.1f}) |"
         )
 
